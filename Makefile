@@ -1,0 +1,73 @@
+# Every target can be repeated; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter of the supported range that really runs.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+# What differs on another server; the embedded server's own tests do not.
+DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/dagster)
+
+.PHONY: help install demo dev test test-database test-long check bench risks lock docs clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+install: $(VENV)/.installed ## Make .venv with the command demo-pipeline in it
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "demo_pipeline needs Python 3.11, 3.12 or 3.13 with venv on the PATH (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+demo: install ## Make the bundled demo tenants, verify them and print their KPIs
+	$(BIN)/demo-pipeline run
+
+dev: install ## Open the Dagster UI with what is there
+	$(BIN)/demo-pipeline serve
+
+test: $(VENV)/.installed-dev ## Run the tests; what this machine lacks is left out by name
+	$(PYTEST) -m "not long" $(PYTEST_ARGS)
+
+test-database: $(VENV)/.installed-dev ## Run what needs a database, on that of DEMO_TEST_DATABASE_URL
+	$(PYTEST) -m "not long" --ignore-glob='*/test_embedded*' $(PYTEST_ARGS) $(DATABASE_TESTS)
+
+test-long: $(VENV)/.installed-dev ## Run the tests that take minutes
+	$(PYTEST) -m long $(PYTEST_ARGS)
+
+risks: $(VENV)/.installed-dev ## Run what shows the twenty risks and print their table
+	$(PYTEST) -m risk --risk-table --risk-json=.pytest_cache/risks.json $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev ## Lint, types, architecture, migrations, definitions, files that are built
+	$(BIN)/python scripts/check.py
+
+bench: $(VENV)/.installed-dev ## Run the benchmarks and print their table
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+docs: $(VENV)/.installed-dev ## Build the pages and files that come from the code
+	$(BIN)/python scripts/build_cli_reference.py
+	$(BIN)/python scripts/build_blueprint_schema.py
+
+clean: ## Remove caches and build products; .venv and the data in .demo stay
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './.demo/*' -not -path './.git/*' \
+		-prune -exec rm -rf {} +
+	@rm -f $(VENV)/.installed $(VENV)/.installed-dev
+
+lock: ## Resolve the dependencies again, with hashes and without any index address
+	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade -o requirements.lock
+	uv pip compile pyproject.toml --extra build --extra dev -c requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade -o requirements-dev.lock

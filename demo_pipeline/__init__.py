@@ -1,0 +1,1 @@
+"""Exact, reproducible demo tenants beside real customers, in PostgreSQL, through Dagster."""

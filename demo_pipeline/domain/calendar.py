@@ -1,0 +1,132 @@
+"""When people work: the minutes of a UTC month in which a tenant's rows may be made.
+
+Monday to Friday (or the country's own week), 07:00 to 20:59 in the tenant's time zone, on no public
+holiday, cut with the UTC month, so that no row falls outside its KPI month. Instants are whole
+microseconds since 1970 UTC (``_us``), minutes whole minutes since then.
+
+Time zones come from the pinned ``tzdata`` wheel, never from the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.streams import I64, U64, scale
+
+MINUTE_US: Final = 60_000_000
+FIRST_HOUR: Final = 7
+LAST_HOUR: Final = 20
+
+#: Relative weight of a minute by local hour, 7 to 20: peaks at 10 and 16, a lunch dip (FIELD: calls).
+_HOUR_WEIGHTS: Final = (2, 6, 10, 12, 10, 5, 7, 9, 10, 12, 8, 4, 2, 1)
+#: Monday to Sunday: Wednesday most, Friday least.
+_WEEKDAY_WEIGHTS: Final = (95, 105, 110, 105, 80, 60, 60)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTES_A_DAY: Final = (LAST_HOUR - FIRST_HOUR + 1) * 60
+_DAY_PROFILE: Final = np.repeat(np.array(_HOUR_WEIGHTS, np.int64), 60)
+
+
+@lru_cache(maxsize=64)
+def load_timezone(name: str) -> ZoneInfo:
+    """A time zone by its IANA name; an unknown one is a ``ValueError``."""
+    parts = name.split("/")
+    if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts):
+        raise ValueError(f"{name!r} is not a time zone")
+    try:
+        with files("tzdata").joinpath("zoneinfo", *parts).open("rb") as stream:
+            return ZoneInfo.from_file(stream, key=name)
+    except (OSError, ValueError):
+        raise ValueError(f"{name!r} is not a time zone of the IANA database") from None
+
+
+@dataclass(frozen=True)
+class WorkMonth:
+    """The working minutes of one UTC month, ascending, with running sums of their weights."""
+
+    month: Month
+    #: shape (k,)
+    minutes: I64
+    #: shape (k,)
+    cumulative: I64
+
+    def draw(self, places: U64, fractions: U64, *, after_us: int | None = None) -> I64:
+        """Instants (us) for two columns of draws, later than the minute of ``after_us`` if given.
+
+        Where the month has no minute left, the last one is taken: the caller bounds from below.
+        """
+        first = 0
+        if after_us is not None:
+            start = int(np.searchsorted(self.minutes, after_us // MINUTE_US, side="right"))
+            start = min(start, len(self.minutes) - 1)
+            first = int(self.cumulative[start - 1]) if start else 0
+        weights = scale(places, int(self.cumulative[-1]) - first) + first
+        slots = np.searchsorted(self.cumulative, weights, side="right")
+        return self.minutes[slots] * MINUTE_US + scale(fractions, MINUTE_US)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The working time of one tenant."""
+
+    timezone: str
+    #: weekday numbers that are free, Monday 0
+    weekend: tuple[int, ...]
+    holidays: frozenset[date]
+
+    def month(self, month: Month) -> WorkMonth:
+        return _work_month(self, month)
+
+    def minutes(self, first: Month, last: Month) -> I64:
+        """All working minutes of a span of months, ascending."""
+        return np.concatenate([self.month(month).minutes for month in first.until(last)])
+
+    def last_working_day_before(self, month: Month) -> datetime:
+        """07:00 local on the last working day that ends before the month: when a tenant signs up."""
+        zone = load_timezone(self.timezone)
+        day = month.start.date() - timedelta(days=2)
+        while not self.is_working_day(day):
+            day -= timedelta(days=1)
+        return datetime.combine(day, time(FIRST_HOUR), zone)
+
+    def is_working_day(self, day: date) -> bool:
+        return day.weekday() not in self.weekend and day not in self.holidays
+
+
+@lru_cache(maxsize=512)
+def _work_month(calendar: Calendar, month: Month) -> WorkMonth:
+    zone = load_timezone(calendar.timezone)
+    first, last = _minute(month.start), _minute(month.end)
+    minutes: list[I64] = []
+    weights: list[I64] = []
+    day = month.start.date() - timedelta(days=1)
+    while day <= month.end.date():
+        if calendar.is_working_day(day):
+            opens = _minute(datetime.combine(day, time(FIRST_HOUR), zone))
+            closes = _minute(datetime.combine(day, time(LAST_HOUR, 59), zone))
+            # A day on which the clocks change during working hours is left out.
+            if closes - opens == _MINUTES_A_DAY - 1:
+                minutes.append(np.arange(opens, closes + 1, dtype=np.int64))
+                weights.append(_DAY_PROFILE * _WEEKDAY_WEIGHTS[day.weekday()])
+        day += timedelta(days=1)
+    all_minutes, all_weights = np.concatenate(minutes), np.concatenate(weights)
+    inside = (all_minutes >= first) & (all_minutes < last)
+    return WorkMonth(month, all_minutes[inside], np.cumsum(all_weights[inside]))
+
+
+def _minute(instant: datetime) -> int:
+    return int(instant.timestamp()) // 60
+
+
+def instant_us(instant: datetime) -> int:
+    """An aware instant as microseconds since 1970 UTC, exactly."""
+    delta = instant - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

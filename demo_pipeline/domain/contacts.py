@@ -1,0 +1,184 @@
+"""Contacts of one month: people at companies that exist by then, some at none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demo_pipeline.domain.book import (
+    CHURNED,
+    CUSTOMER,
+    LEAD,
+    OTHER,
+    PROSPECT,
+    STATUSES,
+    Contacts,
+    recent,
+)
+from demo_pipeline.domain.companies import cities, phone_numbers
+from demo_pipeline.domain.context import Draws, MonthContext
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.rows import SCHEMAS, Column, instants, texts, uuid_array
+from demo_pipeline.domain.streams import I64, pick
+
+_TABLE: Final = "contacts"
+
+#: Assumptions, in 2**64ths of a draw: contacts without a company, and without a telephone number.
+_NO_COMPANY: Final = np.uint64(2**64 * 8 // 100)
+_NO_PHONE: Final = np.uint64(2**64 * 12 // 100)
+_OTHER_OWNER: Final = np.uint64(2**64 * 15 // 100)
+
+#: What contacts that are not leads are, by weight (assumption).
+_NOT_LEADS: Final = np.array([PROSPECT, CUSTOMER, CHURNED, OTHER])
+_NOT_LEADS_WEIGHTS: Final = np.cumsum(np.array([42, 42, 6, 10]))
+
+
+def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts, Draws]:
+    """``figures.contacts_created`` contacts, of them exactly ``figures.leads_created`` leads.
+
+    With them their draws, for the columns of :func:`contact_batch`.
+    """
+    count = figures.contacts_created
+    draws = context.draws(_TABLE, count)
+    if count and len(context.book.contacts.created_us) == 0:
+        # The tenant's first contact comes in the first working minute, so that everything else of
+        # its first month has somebody to hang on.
+        created = draws.created_us.copy()
+        created[0] = context.work.minutes[0] * 60_000_000 + created[0] % 60_000_000
+        draws, _ = draws.moved(created)
+    created = draws.created_us
+    companies = context.book.companies
+
+    status = _NOT_LEADS[pick(draws("status"), _NOT_LEADS_WEIGHTS)]
+    leads = np.argsort(draws("is_lead"), kind="stable")[: figures.leads_created]
+    status[leads] = LEAD
+
+    available = np.searchsorted(companies.created_us, created, side="right").astype(np.int64)
+    available[draws("has_company") < _NO_COMPANY] = 0
+    company = recent(draws("company"), available)
+
+    owner = context.team.sellers(draws("owner"))
+    if len(companies.owner):
+        of_company = companies.owner[np.maximum(company, 0)]
+        own = (company < 0) | (draws("own_owner") < _OTHER_OWNER)
+        owner = np.where(own, owner, of_company)
+
+    is_female = (draws("sex") >> np.uint64(63)).astype(np.int64)
+    names = _Names(context, draws, is_female)
+    rows = Contacts(
+        ids=draws.ids(),
+        created_us=created,
+        owner=owner,
+        company=company,
+        status=status,
+        is_female=is_female,
+        first=names.first,
+        last=names.last,
+        email=_emails(context, names, company),
+    )
+    return rows, draws
+
+
+def contact_batch(context: MonthContext, rows: Contacts, draws: Draws) -> pa.RecordBatch:
+    """The rows as ``SCHEMAS["contacts"]``."""
+    count = len(rows.created_us)
+    channels, ppm = zip(*context.spec.channel_ppm, strict=True)
+    source = pick(draws("source"), np.cumsum(np.array(ppm, np.int64)))
+    companies = context.book.companies
+    city = cities(context.locale, draws)
+    if len(companies.city):
+        city = np.where(rows.company < 0, city, companies.city[np.maximum(rows.company, 0)])
+    phone = phone_numbers(context.locale, draws("phone"), city)
+    no_phone = draws("has_phone") < _NO_PHONE
+    created = instants(rows.created_us)
+    return pa.RecordBatch.from_arrays(
+        [
+            uuid_array(rows.ids),
+            created,
+            created,
+            rows.first,
+            rows.last,
+            rows.email,
+            pc.if_else(pa.array(no_phone), pa.scalar(None, pa.string()), phone),
+            uuid_array(companies.ids, rows.company),
+            uuid_array(context.team.ids, rows.owner),
+            texts(STATUSES, rows.status),
+            texts(channels, source),
+            context.source_month(count),
+        ],
+        schema=SCHEMAS[_TABLE],
+    )
+
+
+class _Names:
+    """Given and family names by their weight in the country, as text and as e-mail parts."""
+
+    def __init__(self, context: MonthContext, draws: Draws, is_female: I64) -> None:
+        locale = context.locale
+        name = draws("first_name")
+        female, male = pick(name, locale.female.cumulative), pick(name, locale.male.cumulative)
+        # One list of both, women first, so that one take serves both.
+        first = pa.array(np.where(is_female == 1, female, male + len(locale.female)))
+        last = pa.array(pick(draws("last_name"), locale.surnames.cumulative))
+        self.first = pa.concat_arrays([locale.female.arrow, locale.male.arrow]).take(first)
+        self.first_ascii = pa.concat_arrays([locale.female.arrow_ascii, locale.male.arrow_ascii]).take(first)
+        self.last = locale.surnames.arrow.take(last)
+        self.last_ascii = locale.surnames.arrow_ascii.take(last)
+
+
+def _emails(context: MonthContext, names: _Names, company: I64) -> Column:
+    """An address at the company's domain from the own name, unique within the tenant."""
+    companies = context.book.companies
+    nowhere = f"post.{context.spec.mail_domain or 'example'}"
+    if len(companies.domain):
+        at_company = companies.domain.take(pa.array(np.maximum(company, 0)))
+        domain = pc.if_else(pa.array(company < 0), pa.scalar(nowhere), at_company)
+        # A house writes its addresses in one way: first.last, f.last, or first_last.
+        style = companies.ids[np.maximum(company, 0), 15].astype(np.int64) % 8
+    else:
+        domain = pa.repeat(pa.scalar(nowhere), len(company))
+        style = np.zeros(len(company), np.int64)
+    initial = pc.utf8_slice_codeunits(names.first_ascii, 0, 1)
+    first = pc.if_else(pa.array(style == 7), initial, names.first_ascii)
+    mark = pc.if_else(pa.array(style == 6), pa.scalar("_"), pa.scalar("."))
+    local = pc.binary_join_element_wise(first, mark, names.last_ascii, "")
+    return _unique(local, domain, context.book.contacts.email)
+
+
+def _unique(local: Column, domain: Column, taken: Column) -> Column:
+    """``local@domain``; who comes second at a house gets a number, the lowest that is free."""
+    addresses = pc.binary_join_element_wise(local, domain, "@")
+    codes = addresses.dictionary_encode().indices.to_numpy()
+    is_first = np.zeros(len(addresses), bool)
+    is_first[np.unique(codes, return_index=True)[1]] = True
+    clash = ~is_first | pc.is_in(addresses, value_set=taken).to_numpy(zero_copy_only=False)
+    places = np.flatnonzero(clash)
+    if len(places) == 0:
+        return addresses
+    used: set[str] = set()
+    picks = pa.array(places)
+    pairs = list(zip(local.take(picks).to_pylist(), domain.take(picks).to_pylist(), strict=True))
+    # All that could collide with a numbered address: those that are there under such a name.
+    number = [2] * len(pairs)
+    pending = list(range(len(pairs)))
+    chosen: dict[int, str] = {}
+    everything = pa.concat_arrays([taken, addresses])
+    while pending:
+        candidates = [f"{pairs[i][0]}{number[i]}@{pairs[i][1]}" for i in pending]
+        there = pc.is_in(pa.array(candidates, pa.string()), value_set=everything).to_pylist()
+        still: list[int] = []
+        for i, candidate, is_there in zip(pending, candidates, there, strict=True):
+            if is_there or candidate in used:
+                number[i] += 1
+                still.append(i)
+            else:
+                used.add(candidate)
+                chosen[i] = candidate
+        pending = still
+    numbered = [chosen[i] for i in range(len(pairs))]
+    mask = np.zeros(len(addresses), bool)
+    mask[places] = True
+    return pc.replace_with_mask(addresses, pa.array(mask), pa.array(numbered, pa.string()))

@@ -1,0 +1,104 @@
+"""What generation of one month knows: the tenant, its country and industry, its time, its streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.book import Book
+from demo_pipeline.domain.calendar import MINUTE_US, Calendar, WorkMonth
+from demo_pipeline.domain.ids import Uuids, row_ids
+from demo_pipeline.domain.industries import Industry
+from demo_pipeline.domain.locales import Locale
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.rows import Column, constant
+from demo_pipeline.domain.streams import I64, U64, Stream
+from demo_pipeline.domain.team import Team
+from demo_pipeline.domain.texts import Texts
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The columns of draws of some rows of a table, in the order in which the rows are made."""
+
+    stream: Stream
+    #: instants (us) of creation, ascending unless a caller moved some, shape (n,)
+    created_us: I64
+    #: row i takes draw ``start + order[i]`` of every column
+    order: I64
+    start: int
+
+    def __call__(self, column: str) -> U64:
+        return self.stream.raw(column, len(self.order), self.start)[self.order]
+
+    def ids(self) -> Uuids:
+        return row_ids(self.created_us, self("id_high"), self("id_low"))
+
+    def moved(self, created_us: I64) -> tuple[Draws, I64]:
+        """The same draws with other instants, in their order; with the permutation that was applied."""
+        again = np.argsort(created_us, kind="stable").astype(np.int64)
+        return Draws(self.stream, created_us[again], self.order[again], self.start), again
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthContext:
+    """Everything that the rows of one month are made from, but their number."""
+
+    spec: TenantSpec
+    locale: Locale
+    industry: Industry
+    texts: Texts
+    calendar: Calendar
+    month: Month
+    work: WorkMonth
+    #: all working minutes from the first month of the tenant to some months beyond the limit
+    timeline: I64
+    #: no fact lies later (us)
+    limit_us: int
+    #: "now" as the story has it (us): what is open then is open
+    reference_us: int
+    team: Team
+    book: Book
+    #: what is drawn once for a tenant
+    tenant_stream: Stream
+    #: rows draw from ``stream.child(table)``
+    stream: Stream
+
+    @property
+    def today_us(self) -> int:
+        """The instant (us) from which this month's rows are seen: what is open then is open."""
+        return max(self.reference_us, int(self.work.minutes[-1]) * MINUTE_US)
+
+    def draws(self, table: str, count: int, *, start: int = 0, after_us: int | None = None) -> Draws:
+        """Draws for rows ``start`` to ``start + count`` of a table, by their instant of creation."""
+        stream = self.stream.child(table)
+        drawn = self.work.draw(
+            stream.raw("minute", count, start), stream.raw("second", count, start), after_us=after_us
+        )
+        order = np.argsort(drawn, kind="stable").astype(np.int64)
+        return Draws(stream, drawn[order], order, start)
+
+    def later(self, start_us: I64, minutes: I64, draws: U64) -> I64:
+        """Instants ``minutes`` working minutes after ``start_us`` (itself, where 0); shape (n,).
+
+        The second comes from the draw. It may lie beyond the limit: the caller compares.
+        """
+        slots = np.searchsorted(self.timeline, start_us // MINUTE_US) + minutes
+        chosen = self.timeline[np.minimum(slots, len(self.timeline) - 1)] * MINUTE_US
+        seconds = (draws >> np.uint64(40)).astype(np.int64) * MINUTE_US >> 24
+        return np.where(minutes > 0, np.maximum(chosen + seconds, start_us), start_us)
+
+    def minutes_left(self, start_us: I64) -> I64:
+        """Whole working minutes between ``start_us`` and the limit, at least 0."""
+        return self.minutes_between(start_us, self.limit_us - MINUTE_US)
+
+    def minutes_between(self, start_us: I64, end_us: int) -> I64:
+        """Whole working minutes from ``start_us`` to ``end_us``, at least 0."""
+        end = int(np.searchsorted(self.timeline, end_us // MINUTE_US, side="right")) - 1
+        return np.maximum(end - np.searchsorted(self.timeline, start_us // MINUTE_US), 0)
+
+    def source_month(self, count: int) -> Column:
+        return constant(str(self.month), count, pa.string())

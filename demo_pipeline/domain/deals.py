@@ -1,0 +1,200 @@
+"""Deals of one month: won, open and lost, with values that sum to the month's figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.book import CHURNED, CUSTOMER, LEAD, OTHER, PROSPECT, Contacts, Deals, recent
+from demo_pipeline.domain.context import Draws, MonthContext
+from demo_pipeline.domain.locales import units_per_usd
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.phrases import deal_titles
+from demo_pipeline.domain.rows import SCHEMAS, constant, instants, money_array, uuid_array
+from demo_pipeline.domain.streams import I64, U64, pick, quantile, scale
+from demo_pipeline.domain.values import apportion_values, natural_values
+
+_TABLE: Final = "deals"
+_NEVER: Final = np.iinfo(np.int64).max
+_DAY_US: Final = 86_400_000_000
+
+OPEN, WON, LOST = range(3)
+
+#: Who a deal of each outcome is with, where such contacts exist by then.
+_PARTNERS: Final = {WON: (CUSTOMER, CHURNED), OPEN: (PROSPECT, CUSTOMER), LOST: (PROSPECT, OTHER, LEAD)}
+
+#: A week has 14 × 5 of its 24 × 7 hours at work.
+_WORKING: Final = (5, 12)
+#: Days that a deal which should have closed by now is expected to take still, at most.
+_OVERDUE_DAYS: Final = 42
+
+
+@dataclass(kw_only=True)
+class DealFacts:
+    """What a batch needs of a month's deals besides their place in the book; columns of shape (n,)."""
+
+    draws: Draws
+    #: OPEN, WON or LOST
+    outcome: I64
+    value_minor: I64
+    #: when won or lost; -1 while open
+    closed_us: I64
+    updated_us: I64
+    #: working minutes that a deal of this size takes
+    cycle: I64
+
+
+def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealFacts]:
+    """``figures.deals_created`` deals whose counts and values are the figures', exactly."""
+    contacts = context.book.contacts
+    draws = context.draws(
+        _TABLE, figures.deals_created, after_us=first_contact_bound(context, figures.deals_created)
+    )
+    created = draws.created_us
+    value_minor, outcome = _values(context, figures, draws)
+    cycle = quantile(draws("cycle"), context.industry.cycle_quantiles)
+    cycle = cycle * _WORKING[0] // _WORKING[1]
+
+    seconds = draws("closed_second")
+    left = context.minutes_left(created)
+    place = draws("closed_place")
+    closed = context.later(created, np.where(cycle <= left, cycle, scale(place, left + 1)), seconds)
+    moved = context.later(created, scale(place, np.minimum(cycle, left) + 1), seconds)
+    untouched = draws("is_touched") < np.uint64(2**63)
+    updated = np.where(outcome != OPEN, closed, np.where(untouched, created, moved))
+    contact = _partners(contacts, created, outcome, draws("contact"))
+    rows = Deals(
+        ids=draws.ids(),
+        created_us=created,
+        contact=contact,
+        ended_us=np.where(outcome == LOST, closed, _NEVER),
+        title=deal_titles(context, contact, draws),
+    )
+    return rows, DealFacts(
+        draws=draws,
+        outcome=outcome,
+        value_minor=value_minor,
+        closed_us=np.where(outcome == OPEN, -1, closed),
+        updated_us=updated,
+        cycle=cycle,
+    )
+
+
+def deal_batch(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBatch:
+    """The rows as ``SCHEMAS["deals"]``."""
+    count, contacts = len(rows.created_us), context.book.contacts
+    stage = _stages(context, rows, facts)
+    probability = np.array([stage.probability for stage in context.industry.stages])
+    return pa.RecordBatch.from_arrays(
+        [
+            uuid_array(rows.ids),
+            instants(rows.created_us),
+            instants(facts.updated_us),
+            rows.title,
+            money_array(facts.value_minor, context.spec.minor_digits),
+            constant(context.spec.currency, count, pa.string()),
+            uuid_array(context.team.stage_ids, stage),
+            uuid_array(context.team.ids, contacts.owner[rows.contact]),
+            uuid_array(contacts.ids, rows.contact),
+            uuid_array(context.book.companies.ids, contacts.company[rows.contact]),
+            pa.array(probability[stage], pa.int32()),
+            pa.array(_expected_close_days(context, rows, facts).astype(np.int32)).cast(pa.date32()),
+            instants(facts.closed_us, facts.closed_us < 0),
+            context.source_month(count),
+        ],
+        schema=SCHEMAS[_TABLE],
+    )
+
+
+def first_contact_bound(context: MonthContext, count: int) -> int | None:
+    """The instant (us) after which something may hang on a contact; None: from the month's start."""
+    if count == 0:
+        return None
+    first = int(context.book.contacts.created_us[0])
+    return first if first >= int(context.work.minutes[0]) * 60_000_000 else None
+
+
+def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64, I64]:
+    """Values (minor units) and outcomes: won and open ones sum to the figures, lost ones to neither."""
+    industry = context.industry
+    natural = natural_values(
+        draws("value"),
+        draws("is_whale"),
+        industry.deal_quantiles,
+        industry.whale_quantiles,
+        context.spec.whale_ppm,
+    )
+    by_draw = np.argsort(draws("outcome"), kind="stable")
+    won, others = by_draw[: figures.closed_won_count], by_draw[figures.closed_won_count :]
+    # One natural unit in the tenant's money, as a ratio: that of the won deals where there are any.
+    ratio = (figures.closed_won_value, int(natural[won].sum()))
+    if not figures.closed_won_count:
+        per_usd = units_per_usd(context.spec.currency).as_integer_ratio()
+        ratio = (per_usd[0] * 10**context.spec.minor_digits, per_usd[1] * 100)
+    open_count = _open_count(figures, int(natural[others].sum()) * ratio[0] // ratio[1])
+    opened, lost = others[:open_count], others[open_count:]
+    values = np.empty(len(draws.order), np.int64)
+    outcome = np.full(len(draws.order), LOST)
+    outcome[won], outcome[opened] = WON, OPEN
+    values[won] = apportion_values(natural[won], figures.closed_won_value)
+    values[opened] = apportion_values(natural[opened], figures.open_value)
+    worth = int(natural[lost].sum()) * ratio[0] // ratio[1]
+    values[lost] = apportion_values(natural[lost], max(worth, len(lost)))
+    return values, outcome
+
+
+def _open_count(figures: Figures, others_worth: int) -> int:
+    """How many of the deals that are not won are open, so that they are about as large as the others."""
+    if figures.open_value == 0:
+        return 0
+    others = figures.other_deals
+    fitting = (figures.open_value * others + others_worth // 2) // max(others_worth, 1)
+    return max(1, min(fitting, others, figures.open_value))
+
+
+def _partners(contacts: Contacts, created_us: I64, outcome: I64, draws: U64) -> I64:
+    """A contact that exists by then: one whose status fits the outcome, or else any."""
+    everybody = np.searchsorted(contacts.created_us, created_us, side="right").astype(np.int64)
+    chosen = recent(draws, everybody)
+    for result, statuses in _PARTNERS.items():
+        pool = np.flatnonzero(np.isin(contacts.status, statuses))
+        rows = np.flatnonzero(outcome == result)
+        there = np.searchsorted(contacts.created_us[pool], created_us[rows], side="right").astype(np.int64)
+        fits = there > 0
+        chosen[rows[fits]] = pool[recent(draws[rows[fits]], there[fits])]
+    return chosen
+
+
+def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
+    """A stage that fits the outcome; the older an open deal for its cycle, the further it may be."""
+    place_draws = facts.draws("stage")
+    stages = context.industry.stages
+    open_stages = np.flatnonzero([not (stage.is_won or stage.is_lost) for stage in stages])
+    age = np.minimum(context.minutes_between(rows.created_us, context.today_us), facts.cycle)
+    furthest = np.maximum(age * (len(open_stages) - 1) // np.maximum(facts.cycle, 1), 1)
+    place = np.minimum(scale(place_draws, furthest + 1), len(open_stages) - 1)
+    chosen = open_stages[place]
+    for result, flags in (
+        (WON, [stage.is_won for stage in stages]),
+        (LOST, [stage.is_lost for stage in stages]),
+    ):
+        these = np.flatnonzero(flags)
+        weights = np.cumsum(np.array([stages[int(place)].weight for place in these], np.int64))
+        mask = facts.outcome == result
+        chosen[mask] = these[pick(place_draws[mask], weights)]
+    return chosen
+
+
+def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
+    """Days since 1970: the day a deal closed, or a weekday on which an open one is expected to."""
+    length = facts.cycle * _WORKING[1] // _WORKING[0] * 60_000_000
+    due = (rows.created_us + length) // _DAY_US
+    today = context.today_us // _DAY_US
+    still = scale(facts.draws("overdue_days"), _OVERDUE_DAYS) + 3
+    due = np.where(due > today, due, today + still)
+    weekday = (due + 3) % 7
+    due += np.where(weekday >= 5, 7 - weekday, 0)
+    return np.where(facts.outcome == OPEN, due, facts.closed_us // _DAY_US)

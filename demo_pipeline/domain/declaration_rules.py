@@ -1,0 +1,302 @@
+"""What must hold between the fields of a blueprint: span, slug, sections, decimals, feasible figures.
+
+Every rule reports on its own and works on what could be read (``Readable``), so that all problems of a
+file are named together. Single values are judged in ``scalars``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from demo_pipeline.domain.blueprint import MonthEntry, Totals
+from demo_pipeline.domain.errors import Problem
+from demo_pipeline.domain.feasibility import RULES, figure_json, infeasible, nearest_feasible
+from demo_pipeline.domain.locales import CURRENCIES
+from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, minor_units
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.scalars import quoted
+
+FIRST_MONTH: Final = Month.of(2020, 1)
+MOST_MONTHS: Final = 24
+#: ``crm.deals.value`` has two decimals; a currency with three is planned in hundredths.
+MOST_DECIMALS: Final = 2
+
+_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,38}")
+_CONTACT_METRICS: Final = frozenset({"month", "contacts_created", "leads_created"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readable:
+    """What could be read of a blueprint, as far as the rules between fields need it."""
+
+    start: Month | None
+    end: Month | None
+    minor_digits: int | None
+    totals: Totals | None
+    #: place in the list, entry
+    months: tuple[tuple[int, MonthEntry], ...]
+    #: which of totals, months and growth are declared, readable or not
+    sections: frozenset[str]
+    #: dotted paths that could not be read
+    unreadable: frozenset[str] = field(default_factory=frozenset[str])
+
+
+def check_between(read: Readable, current: Month) -> tuple[list[Problem], dict[str, Any] | None]:
+    """Every broken rule, and the part of a blueprint that mends infeasible figures (JSON-ready)."""
+    problems = [*_section_problems(read.sections), *_span_problems(read, current)]
+    problems += _month_problems(read, current)
+    if read.minor_digits is None:
+        return problems, None
+    problems += _decimal_problems(read, read.minor_digits)
+    wrong_figures: list[Problem] = []
+    suggestion: dict[str, Any] | None = None
+    if read.totals is not None and "months" not in read.sections:
+        wrong_figures = _totals_problems(read, read.totals, read.minor_digits)
+        if wrong_figures:
+            suggestion = {"totals": _mended([read.totals], read.minor_digits)[0]}
+    elif read.months and "totals" not in read.sections:
+        in_order = sorted(read.months, key=lambda pair: pair[1].month)
+        wrong_figures = _months_problems(read, in_order, read.minor_digits)
+        if wrong_figures:
+            suggestion = {"months": _mended([entry for _, entry in in_order], read.minor_digits)}
+    problems += wrong_figures
+    # A fragment that holds other mistakes would not help who pastes it.
+    is_whole = not read.unreadable and not any(
+        p.code in {"month_twice", "month_outside_span"} for p in problems
+    )
+    return problems, suggestion if is_whole else None
+
+
+def check_slug(slug: str) -> tuple[Problem, ...]:
+    """A slug is 2 to 39 of ``a-z 0-9 -`` and begins with a letter."""
+    if _SLUG.fullmatch(slug):
+        return ()
+    proposed = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-0123456789")[:39].strip("-")
+    suggestion = proposed if _SLUG.fullmatch(proposed) else None
+    hint = f"; {suggestion}.yaml would do" if suggestion else ""
+    return (
+        Problem(
+            code="bad_slug",
+            field="slug",
+            value=slug,
+            message=f"{quoted(slug)} (the file's name) is no slug: 2 to 39 of a-z, 0-9 and -, "
+            f"a letter first{hint}",
+            suggestion=suggestion,
+        ),
+    )
+
+
+def minor_digits_of(currency: str) -> int:
+    """Decimals of amounts in a currency, as far as the database keeps them. ``KeyError`` if unknown."""
+    return min(CURRENCIES[currency], MOST_DECIMALS)
+
+
+def stand_in(declared: Totals | MonthEntry, minor_digits: int) -> Figures:
+    """Complete figures for the rules: an absent value is the least that its deals allow.
+
+    Absent activities are 0. Decimals beyond the currency's are cut.
+    """
+    digits = Decimal(1).scaleb(-minor_digits)
+
+    def minor(amount: Decimal) -> int:
+        return minor_units(amount // digits * digits, minor_digits)
+
+    won = declared.closed_won_count
+    won_value, pipeline = declared.closed_won_value, declared.pipeline_added_value
+    if won_value is not None:
+        least_won = minor(won_value)
+    elif pipeline is not None and won and declared.deals_created <= won:
+        least_won = max(won, minor(pipeline))
+    else:
+        least_won = won
+    return Figures(
+        leads_created=declared.leads_created,
+        contacts_created=declared.contacts_created,
+        companies_created=declared.companies_created,
+        deals_created=declared.deals_created,
+        closed_won_count=won,
+        closed_won_value=least_won,
+        pipeline_added_value=minor(pipeline) if pipeline is not None else least_won,
+        activities_created=declared.activities_created or 0,
+    )
+
+
+def _section_problems(sections: frozenset[str]) -> list[Problem]:
+    problems: list[Problem] = []
+    if {"totals", "months"} <= sections:
+        problems.append(
+            Problem(
+                code="totals_and_months",
+                field="months",
+                message="is given beside totals; leave one of them out",
+            )
+        )
+    elif not {"totals", "months"} & sections:
+        problems.append(
+            Problem(
+                code="no_figures",
+                field="totals",
+                message="is missing; give totals over the span, or months with exact figures",
+            )
+        )
+    if "growth" in sections and "months" in sections:
+        problems.append(
+            Problem(
+                code="growth_with_months",
+                field="growth",
+                message="goes with totals only; months are exact figures already, leave it out",
+            )
+        )
+    return problems
+
+
+def _span_problems(read: Readable, current: Month) -> list[Problem]:
+    start, end = read.start, read.end
+    problems: list[Problem] = []
+
+    def add(code: str, where: str, month: Month, message: str, suggestion: Month) -> None:
+        problems.append(
+            Problem(code=code, field=where, value=str(month), message=message, suggestion=str(suggestion))
+        )
+
+    if start is not None and start < FIRST_MONTH:
+        add(
+            "start_too_early",
+            "start_month",
+            start,
+            f"{start} is before {FIRST_MONTH}, the first month there is",
+            FIRST_MONTH,
+        )
+    for where, month in (("start_month", start), ("end_month", end)):
+        if month is not None and month > current:
+            add(
+                "future_month",
+                where,
+                month,
+                f"{month} is in the future; the latest is {current}, this month",
+                current,
+            )
+    if start is None or start > current or (end is None and "end_month" in read.unreadable):
+        return problems
+    last = end or current
+    if last < start:
+        add("end_before_start", "end_month", last, f"{last} is before start_month {start}", start)
+    elif last - start >= MOST_MONTHS:
+        latest = start + (MOST_MONTHS - 1)
+        what = f"{start} to {last}{'' if end else ' (this month, since end_month is left out)'}"
+        add(
+            "span_too_long",
+            "end_month" if end else "start_month",
+            last if end else start,
+            f"{what} are {last - start + 1} months; {MOST_MONTHS} are the most: "
+            f"end_month {latest} at the latest",
+            latest if end else last + (1 - MOST_MONTHS),
+        )
+    return problems
+
+
+def _month_problems(read: Readable, current: Month) -> list[Problem]:
+    problems: list[Problem] = []
+    first_place: dict[Month, int] = {}
+    last = read.end or (current if "end_month" not in read.unreadable else None)
+    for place, entry in read.months:
+        where, month = f"months.{place}.month", entry.month
+        if month in first_place:
+            problems.append(
+                Problem(
+                    code="month_twice",
+                    field=where,
+                    value=str(month),
+                    month=str(month),
+                    message=f"{month} is listed twice (entry {first_place[month] + 1} of months has it too); "
+                    "leave one out",
+                )
+            )
+        first_place.setdefault(month, place)
+        if (read.start is not None and month < read.start) or (last is not None and month > last):
+            problems.append(
+                Problem(
+                    code="month_outside_span",
+                    field=where,
+                    value=str(month),
+                    month=str(month),
+                    message=f"{month} is outside of the span {read.start or '...'} to {last or '...'}; "
+                    "leave it out or change start_month and end_month",
+                )
+            )
+    return problems
+
+
+def _decimal_problems(read: Readable, minor_digits: int) -> list[Problem]:
+    declared = [("totals", read.totals)] if read.totals is not None else []
+    sections = [*declared, *((f"months.{place}", entry) for place, entry in read.months)]
+    problems: list[Problem] = []
+    for where, section in sections:
+        for metric in VALUE_METRICS:
+            amount: Decimal | None = getattr(section, metric)
+            if amount is not None and amount != round(amount, minor_digits):
+                kept = f"{round(amount, minor_digits):.{minor_digits}f}"
+                problems.append(
+                    Problem(
+                        code="too_many_decimals",
+                        field=f"{where}.{metric}",
+                        value=str(amount),
+                        metric=metric,
+                        message=f"{amount} has more than the {minor_digits} decimals of the currency; "
+                        f"write {kept}",
+                        suggestion=kept,
+                    )
+                )
+    return problems
+
+
+def _totals_problems(read: Readable, totals: Totals, minor_digits: int) -> list[Problem]:
+    unknown = {path.removeprefix("totals.") for path in read.unreadable if path.startswith("totals.")}
+    return [
+        replace(problem, field=f"totals.{problem.metric}")
+        for problem in infeasible([stand_in(totals, minor_digits)], minor_digits=minor_digits)
+        if not unknown & set(RULES[problem.code])
+    ]
+
+
+def _months_problems(
+    read: Readable, in_order: Sequence[tuple[int, MonthEntry]], minor_digits: int
+) -> list[Problem]:
+    unknown: dict[str, set[str]] = {}
+    for path in read.unreadable:
+        if path.startswith("months."):
+            place, _, key = path.removeprefix("months.").partition(".")
+            unknown.setdefault(place, set()).add(key or "month")
+    are_contacts_known = not any(keys & _CONTACT_METRICS for keys in unknown.values())
+    places = {str(entry.month): str(place) for place, entry in in_order}
+    found = infeasible(
+        [stand_in(entry, minor_digits) for _, entry in in_order],
+        minor_digits=minor_digits,
+        months=[entry.month for _, entry in in_order],
+    )
+    return [
+        replace(problem, field=f"months.{places[problem.month or '']}.{problem.metric}")
+        for problem in found
+        if not unknown.get(places[problem.month or ""], set()) & set(RULES[problem.code])
+        and (are_contacts_known or not problem.code.endswith("_without_contact"))
+    ]
+
+
+def _mended(declared: Sequence[Totals | MonthEntry], minor_digits: int) -> list[dict[str, Any]]:
+    """The nearest figures that work, with the keys that were declared and those that change."""
+    given = [stand_in(one, minor_digits) for one in declared]
+    mended: list[dict[str, Any]] = []
+    for one, before, after in zip(declared, given, nearest_feasible(given), strict=True):
+        month = {"month": str(one.month)} if isinstance(one, MonthEntry) else {}
+        figures = {
+            metric: figure_json(after, metric, minor_digits)
+            for metric in METRICS
+            if (metric in one.model_fields_set and getattr(one, metric) is not None)
+            or (metric not in VALUE_METRICS and after[metric] != before[metric])
+        }
+        mended.append({**month, **figures})
+    return mended

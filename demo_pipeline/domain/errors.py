@@ -1,0 +1,131 @@
+"""Every way in which a request can end other than well.
+
+One small tree. Each class carries the exit code of the command line (see ``EXIT_CODES``) and a stable
+``code`` for programs; each message says what, where, why and what to do. A problem of the input is a
+``Problem``; an ``InputError`` holds all of them, so that a person mends a file once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with an input."""
+
+    #: stable, for programs: ``unknown_key``, ``leads_exceed_contacts`` ...
+    code: str
+    #: what is wrong, with the value, and what would be right
+    message: str
+    #: dotted path of the field, ``totals.leads_created``
+    field: str | None = None
+    #: line in the file, from 1
+    line: int | None = None
+    #: the value as it was written
+    value: str | None = None
+    #: ``2025-01``
+    month: str | None = None
+    #: one of the eight metrics
+    metric: str | None = None
+    #: what to write instead
+    suggestion: Any = None
+
+    def __str__(self) -> str:
+        place = ", ".join(
+            part
+            for part in (
+                f"line {self.line}" if self.line is not None else "",
+                self.month or "",
+                self.field or self.metric or "",
+            )
+            if part
+        )
+        return f"{place}: {self.message}" if place else self.message
+
+
+@dataclass
+class DemoError(Exception):
+    """Base of all errors that a user may see. ``details`` is JSON-ready."""
+
+    message: str
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class JobFailedError(DemoError):
+    """The job failed; none of its rows are in the database."""
+
+    code = "job_failed"
+
+
+class DatabaseError(DemoError):
+    """The database cannot be used: not there, wrong password, too old, not migrated."""
+
+    code = "database"
+
+
+class NotFoundError(DemoError):
+    """A tenant, job or file of that name is not there."""
+
+    code = "not_found"
+    exit_code = 2
+
+
+class InputError(DemoError):
+    """The input is wrong and nothing was tried. ``problems`` names everything at once."""
+
+    code = "invalid_input"
+    exit_code = 2
+
+    def __init__(self, message: str, problems: Sequence[Problem] = (), *, suggestion: Any = None) -> None:
+        self.problems = tuple(problems)
+        self.suggestion = suggestion
+        details: dict[str, Any] = {}
+        if self.problems:
+            details["errors"] = [asdict(problem) for problem in self.problems]
+        if suggestion is not None:
+            details["suggestion"] = suggestion
+        super().__init__(message, details)
+
+
+class NotADemoTenantError(DemoError):
+    """The tenant exists and is not a demo: refused, audited, logged."""
+
+    code = "not_a_demo_tenant"
+    exit_code = 3
+
+
+class CapExceededError(InputError):
+    """More rows or value than a cap allows: refused before any work."""
+
+    code = "cap_exceeded"
+    exit_code = 3
+
+
+class VerificationError(DemoError):
+    """The figures are not what they must be; what was done is rolled back."""
+
+    code = "verification_failed"
+    exit_code = 4
+
+
+class BusyError(DemoError):
+    """Another job held the tenant for longer than the wait, or a rate limit was reached."""
+
+    code = "busy"
+    exit_code = 5
+
+
+class InterruptedJobError(DemoError):
+    """A person stopped the job; it is rolled back."""
+
+    code = "interrupted"
+    exit_code = 130

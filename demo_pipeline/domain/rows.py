@@ -1,0 +1,113 @@
+"""The columns of generated rows, as Arrow schemas: what generation makes and loading takes.
+
+Tenant, provenance and defaults are not here: loading adds them, the same for every row of a job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.ids import Uuids
+from demo_pipeline.domain.streams import I64
+
+if TYPE_CHECKING:
+    Column: TypeAlias = pa.Array[Any]
+else:
+    Column = pa.Array
+
+UUID: Final = pa.binary(16)
+INSTANT: Final = pa.timestamp("us", tz="UTC")
+MONEY: Final = pa.decimal128(15, 2)
+
+_TIMES: Final = (("created_at", INSTANT), ("updated_at", INSTANT))
+
+#: Parents before children: the order of loading.
+SCHEMAS: Final[dict[str, pa.Schema]] = {
+    "users": pa.schema([
+        ("id", UUID), *_TIMES,
+        ("email", pa.string()), ("first_name", pa.string()), ("last_name", pa.string()), ("role", pa.string()),
+    ]),
+    "pipeline_stages": pa.schema([
+        ("id", UUID), *_TIMES,
+        ("name", pa.string()), ("position", pa.int32()), ("probability", pa.int32()),
+        ("is_won", pa.bool_()), ("is_lost", pa.bool_()),
+    ]),
+    "tags": pa.schema([("id", UUID), *_TIMES, ("name", pa.string()), ("color", pa.string())]),
+    "companies": pa.schema([
+        ("id", UUID), *_TIMES,
+        ("name", pa.string()), ("domain", pa.string()), ("industry", pa.string()), ("size", pa.string()),
+        ("owner_id", UUID), ("address", pa.string()), ("city", pa.string()), ("state", pa.string()),
+        ("country", pa.string()), ("postal_code", pa.string()), ("phone", pa.string()),
+        ("website", pa.string()), ("demo_source_month", pa.string()),
+    ]),
+    "contacts": pa.schema([
+        ("id", UUID), *_TIMES,
+        ("first_name", pa.string()), ("last_name", pa.string()), ("email", pa.string()),
+        ("phone", pa.string()), ("company_id", UUID), ("owner_id", UUID), ("status", pa.string()),
+        ("source", pa.string()), ("demo_source_month", pa.string()),
+    ]),
+    "contact_tags": pa.schema([("id", UUID), *_TIMES, ("contact_id", UUID), ("tag_id", UUID)]),
+    "deals": pa.schema([
+        ("id", UUID), *_TIMES,
+        ("title", pa.string()), ("value", MONEY), ("currency", pa.string()), ("stage_id", UUID),
+        ("owner_id", UUID), ("contact_id", UUID), ("company_id", UUID), ("probability", pa.int32()),
+        ("expected_close_date", pa.date32()), ("closed_at", INSTANT), ("demo_source_month", pa.string()),
+    ]),
+    "activities": pa.schema([
+        ("id", UUID), *_TIMES,
+        ("type", pa.string()), ("subject", pa.string()), ("description", pa.string()),
+        ("contact_id", UUID), ("company_id", UUID), ("deal_id", UUID), ("created_by_id", UUID),
+        ("scheduled_at", INSTANT), ("completed_at", INSTANT), ("duration_minutes", pa.int32()),
+        ("demo_source_month", pa.string()),
+    ]),
+}  # fmt: skip
+
+#: The four tables that carry provenance and are counted.
+COUNTED: Final = ("companies", "contacts", "deals", "activities")
+
+
+def uuid_array(ids: Uuids, picks: I64 | None = None) -> Column:
+    """Ids as Arrow, or ``ids[picks]`` where a pick below 0 is null."""
+    if picks is None:
+        return pa.FixedSizeBinaryArray.from_buffers(
+            UUID, len(ids), [None, pa.py_buffer(np.ascontiguousarray(ids))]
+        )
+    missing = picks < 0
+    if len(ids) == 0:
+        return pa.nulls(len(picks), UUID)
+    taken = np.ascontiguousarray(ids[np.where(missing, 0, picks)])
+    return pa.FixedSizeBinaryArray.from_buffers(UUID, len(picks), [_validity(missing), pa.py_buffer(taken)])
+
+
+def instants(values_us: I64, missing: np.ndarray[Any, np.dtype[np.bool_]] | None = None) -> Column:
+    """Microseconds as UTC timestamps; rows where ``missing`` are null."""
+    buffers = [None if missing is None else _validity(missing), pa.py_buffer(np.ascontiguousarray(values_us))]
+    return pa.Array.from_buffers(INSTANT, len(values_us), buffers)
+
+
+def money_array(minor: I64, minor_digits: int) -> Column:
+    """Minor units (0 to 2 digits) as numeric(15, 2)."""
+    cents = np.zeros((len(minor), 2), "<i8")
+    cents[:, 0] = minor * 10 ** (2 - minor_digits)
+    return pa.Array.from_buffers(MONEY, len(minor), [None, pa.py_buffer(cents)])
+
+
+def constant(value: str | datetime | int, count: int, kind: pa.DataType) -> Column:
+    """The same value ``count`` times."""
+    return pa.repeat(pa.scalar(value, kind), count)
+
+
+def texts(values: Sequence[str], picks: I64) -> Column:
+    """``values[picks]`` as strings."""
+    return pa.array(values, pa.string()).take(pa.array(picks))
+
+
+def _validity(missing: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer | None:
+    if not missing.any():
+        return None
+    return pa.py_buffer(np.packbits(~missing, bitorder="little"))

@@ -1,0 +1,87 @@
+"""Randomness that is the same everywhere: one counter-based stream per key.
+
+A stream is Philox-4x64 under a key hashed from its parts; row *i* takes draw *i*. So a larger count, a
+new column or another month leaves every other draw as it was. Only raw 64-bit output and integer
+transforms are used: numpy promises its bit generators, not its distributions, and floating-point
+functions differ between processors.
+
+Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+U64 = NDArray[np.uint64]
+I64 = NDArray[np.int64]
+
+_LOW32 = np.uint64(0xFFFFFFFF)
+_32 = np.uint64(32)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A family of streams; ``Stream("seed", "slug").child("2025-01", "deals")`` narrows it."""
+
+    parts: tuple[str, ...] = ()
+
+    def child(self, *parts: str) -> Stream:
+        return Stream((*self.parts, *parts))
+
+    def raw(self, column: str, count: int, start: int = 0) -> U64:
+        """Uniform 64-bit draws ``start`` to ``start + count`` of one column, shape (count,).
+
+        ``start`` is a multiple of 4, the draws of one step of the counter.
+        """
+        if count == 0:
+            return np.empty(0, np.uint64)
+        generator = np.random.Philox(key=np.frombuffer(self._digest(column), np.uint64))
+        return generator.advance(start // 4).random_raw(count)
+
+    def below(self, column: str, count: int, bound: int) -> I64:
+        """``count`` draws in [0, bound), bound ≤ 2**63."""
+        return scale(self.raw(column, count), bound)
+
+    def _digest(self, column: str) -> bytes:
+        hashed = blake2b(digest_size=16)
+        for part in (*self.parts, column):
+            encoded = part.encode()
+            # Length-prefixed, so that ("a", "bc") and ("ab", "c") are different keys.
+            hashed.update(len(encoded).to_bytes(4, "big") + encoded)
+        return hashed.digest()
+
+
+def scale(draws: U64, bound: int | U64 | I64) -> I64:
+    """Draws to [0, bound): the high 64 bits of draw × bound, elementwise, bound ≤ 2**63.
+
+    The bias is below bound / 2**64.
+    """
+    factor = np.asarray(bound).astype(np.uint64)
+    low, high = factor & _LOW32, factor >> _32
+    draw_low, draw_high = draws & _LOW32, draws >> _32
+    middle = draw_low * high + ((draw_low * low) >> _32)
+    cross = draw_high * low + (middle & _LOW32)
+    return (draw_high * high + (middle >> _32) + (cross >> _32)).astype(np.int64)
+
+
+def pick(draws: U64, cumulative: I64) -> I64:
+    """Indices by weight: ``cumulative`` are running sums of positive integer weights, shape (k,)."""
+    total = int(cumulative[-1])
+    return np.searchsorted(cumulative, scale(draws, total), side="right").astype(np.int64)
+
+
+def quantile(draws: U64, knots: I64) -> I64:
+    """Integer interpolation in a frozen quantile table of 2**k + 1 increasing knots (each < 2**40).
+
+    The inverse distribution function without a float: the top k bits choose the interval, the next
+    16 bits the place in it.
+    """
+    bits = (len(knots) - 1).bit_length() - 1
+    interval = (draws >> np.uint64(64 - bits)).astype(np.int64)
+    place = ((draws >> np.uint64(48 - bits)) & np.uint64(0xFFFF)).astype(np.int64)
+    left = knots[interval]
+    return left + (((knots[interval + 1] - left) * place) >> 16)

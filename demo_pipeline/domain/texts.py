@@ -1,0 +1,243 @@
+"""Sentences with gaps: titles of deals, subjects and descriptions of activities, and how gaps are filled.
+
+A template is literal text around named slots. Every template of a subject has a topic, every description a
+topic and a step, and different (template, topic) or (template, topic, step) give different texts, across
+all types of activities: who never draws a pair twice for a deal never repeats himself. Forms of address and
+topics come in the grammatical cases that a language needs; no template makes a verb agree with a topic.
+
+The words are frozen files of the package (``scripts/build_lists.py``). Which template, topic and step a row
+draws is not decided here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from demo_pipeline.domain.industries import ACTIVITY_TYPES, INDUSTRIES
+from demo_pipeline.domain.locales import read_list
+
+LANGUAGES: Final = ("en", "de")
+#: Slots that need a company, a deal.
+COMPANY_SLOT: Final = "company"
+DEAL_SLOT: Final = "deal"
+#: Forms of a topic, by language. ``topic`` is "the pricing model" in English, "Preismodell" in German.
+TOPIC_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "en": ("topic", "topic_bare", "topic_title"),
+        "de": ("topic", "topic_acc", "topic_dat", "topic_zu"),
+    }
+)
+#: What :func:`person_slots` makes, by language.
+PERSON_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "en": ("first", "last", "person", "salutation", "pronoun", "pronoun_title", "possessive"),
+        "de": ("first", "last", "person", "salutation_nom", "salutation_dat", "salutation_acc"),
+    }
+)
+
+_SLOT = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """``literals[0] + slots[0] + literals[1] + … + literals[-1]``; one literal more than slots."""
+
+    literals: tuple[str, ...]
+    slots: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Template:
+        """``"Call with {person} about {topic}"``; literal braces are not possible."""
+        parts = _SLOT.split(text)
+        return cls(tuple(parts[::2]), tuple(parts[1::2]))
+
+    def __str__(self) -> str:
+        gaps = [f"{{{slot}}}" for slot in self.slots]
+        return "".join(piece for pair in zip(self.literals, [*gaps, ""], strict=True) for piece in pair)
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """All texts of a language and industry."""
+
+    language: str
+    industry: str
+    #: with slots of a person, ``company`` and ``product``
+    deal_titles: tuple[Template, ...]
+    products: pa.StringArray
+    #: by type of activity
+    subjects: Mapping[str, tuple[Template, ...]]
+    #: by type of activity, 60 to 300 characters when filled
+    descriptions: Mapping[str, tuple[Template, ...]]
+    #: the forms of ``TOPIC_SLOTS``, aligned: place *i* is the same topic in all
+    topics: Mapping[str, pa.StringArray]
+    #: whole sentences
+    steps: pa.StringArray
+
+    @property
+    def topic_count(self) -> int:
+        return len(self.topics["topic"])
+
+    def titles_for(self, *, with_company: bool) -> tuple[Template, ...]:
+        """Deal titles that need nothing that is not there."""
+        return _usable(self.deal_titles, with_company, True)
+
+    def subjects_for(self, kind: str, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
+        """Subjects of a type that need nothing that is not there."""
+        return _usable(self.subjects[kind], with_company, with_deal)
+
+    def descriptions_for(self, kind: str, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
+        """Descriptions of a type that need nothing that is not there."""
+        return _usable(self.descriptions[kind], with_company, with_deal)
+
+    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, pa.Array[Any]]:
+        """All forms of the topics at the places ``topic``, shape (rows,), as cheap dictionary arrays."""
+        places = pa.array(topic.astype(np.int32))
+        return {slot: pa.DictionaryArray.from_arrays(places, forms) for slot, forms in self.topics.items()}
+
+    def step_slot(self, step: NDArray[np.int64]) -> pa.Array[Any]:
+        """The steps at the places ``step``, shape (rows,)."""
+        return pa.DictionaryArray.from_arrays(pa.array(step.astype(np.int32)), self.steps)
+
+
+@lru_cache(maxsize=len(LANGUAGES) * len(INDUSTRIES))
+def load_texts(language: str, industry: str) -> Texts:
+    """Texts of a language and industry, read once a process. ``KeyError`` for another one."""
+    raw = _read(language)
+    own = raw["industries"][industry]
+    topics = MappingProxyType(
+        {slot: pa.array(own["topics"][slot], pa.string()) for slot in TOPIC_SLOTS[language]}
+    )
+    return Texts(
+        language=language,
+        industry=industry,
+        deal_titles=_parse(own["deal_titles"]),
+        products=pa.array(own["products"], pa.string()),
+        subjects=MappingProxyType({kind: _parse(raw["subjects"][kind]) for kind in ACTIVITY_TYPES}),
+        descriptions=MappingProxyType({kind: _parse(raw["descriptions"][kind]) for kind in ACTIVITY_TYPES}),
+        topics=topics,
+        steps=pa.array(raw["steps"], pa.string()),
+    )
+
+
+def person_slots(
+    language: str,
+    first: pa.StringArray,
+    last: pa.StringArray,
+    is_female: pa.BooleanArray,
+    honorifics: tuple[str, str],
+) -> dict[str, pa.Array[Any]]:
+    """The slots of ``PERSON_SLOTS`` for people, shape (people,) each.
+
+    ``honorifics`` are the female and the male of the locale. Where ``is_female`` is null the full name
+    stands for the form of address, and English pronouns are neutral (no template makes a present tense
+    depend on one).
+    """
+    person = _join(first, " ", last)
+
+    def by_gender(female: str, male: str) -> pa.StringArray:
+        return pc.if_else(is_female, pa.scalar(female), pa.scalar(male))
+
+    def addressed(female: str, male: str) -> pa.StringArray:
+        return pc.coalesce(_join(by_gender(female, male), " ", last), person)
+
+    female, male = honorifics
+    slots: dict[str, pa.Array[Any]] = {"first": first, "last": last, "person": person}
+    if language == "de":
+        oblique = addressed(female, f"{male}n")
+        return {
+            **slots,
+            "salutation_nom": addressed(female, male),
+            "salutation_dat": oblique,
+            "salutation_acc": oblique,
+        }
+    return {
+        **slots,
+        "salutation": addressed(female, male),
+        "pronoun": pc.coalesce(by_gender("she", "he"), pa.scalar("they")),
+        "pronoun_title": pc.coalesce(by_gender("She", "He"), pa.scalar("They")),
+        "possessive": pc.coalesce(by_gender("her", "his"), pa.scalar("their")),
+    }
+
+
+def render(
+    templates: Sequence[Template],
+    which: NDArray[np.int64],
+    slots: Mapping[str, pa.Array[Any]],
+) -> pa.StringArray:
+    """Row *i* is ``templates[which[i]]`` filled with row *i* of the slots; shape (rows,).
+
+    Slots are string arrays or dictionary arrays of strings, without nulls where a template needs them (a
+    null makes the text null); a dictionary array is cheaper where values repeat, because only the rows of
+    a template are looked up. ``KeyError`` names a slot that a drawn template needs and nobody gave.
+    """
+    order = np.argsort(which.astype(np.uint16), kind="stable")
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(which, minlength=len(templates)))))
+    parts: list[pa.StringArray] = []
+    for place, template in enumerate(templates):
+        start, stop = int(bounds[place]), int(bounds[place + 1])
+        if start != stop:
+            parts.append(_fill(template, pa.array(order[start:stop]), slots))
+    if not parts:
+        return pa.array([], pa.string())
+    inverse = np.empty(len(order), np.int64)
+    inverse[order] = np.arange(len(order))
+    return pa.concat_arrays(parts).take(pa.array(inverse))
+
+
+def _fill(template: Template, rows: pa.Array[Any], slots: Mapping[str, pa.Array[Any]]) -> pa.StringArray:
+    pieces: list[Any] = []
+    for literal, slot in zip(template.literals, (*template.slots, None), strict=True):
+        if literal:
+            pieces.append(pa.scalar(literal))
+        if slot is not None:
+            pieces.append(_take(slots[slot], rows))
+    if all(isinstance(piece, pa.Scalar) for piece in pieces):
+        return pa.array([str(template)] * len(rows), pa.string())
+    return pc.binary_join_element_wise(*pieces, "")
+
+
+def _take(values: pa.Array[Any], rows: pa.Array[Any]) -> pa.StringArray:
+    if isinstance(values, pa.DictionaryArray):
+        return values.dictionary.take(values.indices.take(rows))
+    return values.take(rows)
+
+
+def _join(*pieces: Any) -> pa.StringArray:
+    return pc.binary_join_element_wise(*pieces, "")
+
+
+@cache
+def _usable(templates: tuple[Template, ...], with_company: bool, with_deal: bool) -> tuple[Template, ...]:
+    return tuple(
+        template
+        for template in templates
+        if (with_company or COMPANY_SLOT not in template.slots)
+        and (with_deal or DEAL_SLOT not in template.slots)
+    )
+
+
+@cache
+def _read(language: str) -> dict[str, Any]:
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    return read_list(f"texts_{language}")
+
+
+@cache
+def _parsed(texts: tuple[str, ...]) -> tuple[Template, ...]:
+    return tuple(Template.parse(text) for text in texts)
+
+
+def _parse(texts: list[str]) -> tuple[Template, ...]:
+    return _parsed(tuple(texts))

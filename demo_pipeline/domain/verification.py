@@ -1,0 +1,42 @@
+"""Do the figures hold? The gate before a commit, and the comparison with what is expected after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.months import Month
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One metric of one month that is not what it must be. Values in minor units."""
+
+    month: Month
+    metric: str
+    expected: int
+    actual: int
+
+    def describe(self, minor_digits: int) -> str:
+        """``2025-01 closed_won_value: 120.00 instead of 100.00``."""
+        show = (lambda minor: money(minor, minor_digits)) if self.metric in VALUE_METRICS else str
+        return f"{self.month} {self.metric}: {show(self.actual)} instead of {show(self.expected)}"
+
+
+def mismatches(expected: Mapping[Month, Figures], actual: Mapping[Month, Figures]) -> tuple[Mismatch, ...]:
+    """Every metric of every month of either mapping that differs; an absent month is all zeros."""
+    nothing = Figures()
+    return tuple(
+        Mismatch(month, metric, wanted[metric], found[metric])
+        for month in sorted({*expected, *actual})
+        if (wanted := expected.get(month, nothing)) != (found := actual.get(month, nothing))
+        for metric in METRICS
+        if wanted[metric] != found[metric]
+    )
+
+
+def after_change(before: Mapping[Month, Figures], change: Mapping[Month, Figures]) -> dict[Month, Figures]:
+    """What must be there once ``change`` was added to ``before``."""
+    nothing = Figures()
+    return {month: before.get(month, nothing) + change.get(month, nothing) for month in {*before, *change}}

@@ -1,0 +1,42 @@
+"""A database that is ready to be used: there, reachable, migrated.
+
+Every use case begins here. The embedded database is made and upgraded by itself; a given server is
+somebody's production and is only ever migrated by ``demo-pipeline db upgrade``.
+"""
+
+from __future__ import annotations
+
+from demo_pipeline.domain.errors import DatabaseError
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import migrate
+from demo_pipeline.storage.database import Database, open_database
+from demo_pipeline.storage.filelock import file_lock
+
+#: one migration of a full database may take long; the others wait for it
+UPGRADE_WAIT_SECONDS = 600
+
+
+def ready_database(settings: Settings) -> Database:
+    """The database of the settings at the current schema revision; some milliseconds when it is.
+
+    Raises ``DatabaseError``.
+    """
+    database = open_database(settings)
+    if _is_current(database):
+        return database
+    with file_lock(settings.home / "schema.lock", wait_seconds=UPGRADE_WAIT_SECONDS):
+        if not _is_current(database):
+            migrate.upgrade(database.admin_url)
+    return database
+
+
+def _is_current(database: Database) -> bool:
+    """Whether the schema is current. On a given server an old one is an error, which says what to do."""
+    with database.admin(readonly=True) as conn:
+        try:
+            migrate.require_current(conn)
+        except DatabaseError:
+            if not database.is_embedded:
+                raise
+            return False
+    return True

@@ -1,0 +1,67 @@
+"""Progress of a running job: to whoever called, and to a table that a second connection can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from time import monotonic
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from demo_pipeline.domain.errors import DatabaseError
+from demo_pipeline.storage import ledger
+from demo_pipeline.storage.database import Database
+
+#: called with per cent (0 to 100) and the step in words
+OnProgress = Callable[[int, str], None]
+
+_SECONDS_BETWEEN = 0.5
+
+
+class Progress:
+    """Counts rows and tells, at most twice a second. A context manager: it owns its connection.
+
+    The connection is opened with the first report that is due, so that short jobs do without; losing
+    it costs the reports and never the job.
+    """
+
+    def __init__(
+        self, database: Database, job_id: UUID, total_rows: int, on_progress: OnProgress | None
+    ) -> None:
+        self._database, self._job_id = database, job_id
+        self._total, self._done = max(total_rows, 1), 0
+        self._on_progress = on_progress
+        self._stack = ExitStack()
+        self._conn: psycopg.Connection[Any] | None = None
+        self._is_lost = False
+        self._told_at = monotonic()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def add(self, rows: int, step: str) -> None:
+        """``rows`` more are loaded."""
+        self._done += rows
+        # The last hundredths are for verification and commit.
+        self.tell(min(95, self._done * 95 // self._total), step)
+
+    def tell(self, percent: int, step: str) -> None:
+        if self._on_progress is not None:
+            self._on_progress(percent, step)
+        if self._is_lost or monotonic() - self._told_at < _SECONDS_BETWEEN:
+            return
+        self._told_at = monotonic()
+        try:
+            if self._conn is None:
+                self._conn = self._stack.enter_context(self._database.loader())
+            ledger.report_progress(self._conn, self._job_id, percent, step)
+        except (psycopg.Error, DatabaseError):
+            self._is_lost = True

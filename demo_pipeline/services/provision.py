@@ -1,0 +1,168 @@
+"""Make a demo tenant from a blueprint file: the tenant, its metadata and a pending job, and no data yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+from uuid import UUID
+
+from demo_pipeline.domain.calendar import Calendar
+from demo_pipeline.domain.errors import InputError, NotADemoTenantError, Problem
+from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.identity import job_id
+from demo_pipeline.domain.ids import tenant_id
+from demo_pipeline.domain.locales import load_locale
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.services.blueprint_files import read_blueprint, read_tenant_spec
+from demo_pipeline.services.events import Event, record
+from demo_pipeline.services.materialise import KIND
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import ledger, tenants
+from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.ledger import JobRequest
+from demo_pipeline.storage.tenants import NewTenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provisioned:
+    """A tenant that is there now."""
+
+    slug: str
+    tenant_id: UUID
+    #: False: it was there already, with this very blueprint
+    is_new: bool
+    first_month: Month
+    last_month: Month
+    warnings: tuple[str, ...]
+
+
+def provision_all(
+    database: Database, settings: Settings, paths: Sequence[Path], *, requested_by: str | None = None
+) -> tuple[Provisioned, ...]:
+    """Provision several blueprints; all files are read first, and nothing is made if one is wrong."""
+    now = settings.instant()
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            _read(path, now, settings)
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            problems += [
+                Problem(**{**vars(problem), "message": f"{path.name}: {problem.message}"})
+                for problem in error.problems or [Problem(code=error.code, message=error.message)]
+            ]
+    if problems:
+        raise InputError("; ".join(map(str, problems)), problems)
+    return tuple(provision(database, settings, path, requested_by=requested_by) for path in paths)
+
+
+def provision(
+    database: Database, settings: Settings, path: Path, *, requested_by: str | None = None
+) -> Provisioned:
+    """Make the tenant that a blueprint file declares, unless it is there with this blueprint.
+
+    Raises ``InputError`` for what is wrong with the file and for another blueprint of the same slug,
+    ``CapExceededError``, ``NotADemoTenantError`` where a real tenant has the slug.
+    """
+    now = settings.instant()
+    spec, declared, warnings = _read(path, now, settings)
+    with database.loader() as conn:
+        found = tenants.find_tenant(conn, spec.slug)
+        if found.exists and found.tenant_id is None:
+            record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=spec.slug, wish="provision")
+            ledger.audit(
+                conn, Event.NON_DEMO_TENANT_BLOCKED.value, slug=spec.slug, detail={"wish": "provision"}
+            )
+            raise NotADemoTenantError(
+                f"tenant {spec.slug!r} exists and is not a demo; give the blueprint another file name",
+                {"tenant": spec.slug},
+            )
+        if found.tenant_id is not None:
+            return _present(tenants.get_tenant(conn, spec.slug), declared, warnings)
+        identity = tenant_id(spec.slug, found.last_incarnation + 1)
+        with conn.transaction():
+            tenants.provision_tenant(
+                conn,
+                NewTenant(
+                    tenant_id=identity,
+                    slug=spec.slug,
+                    name=spec.name,
+                    country=spec.country,
+                    timezone=spec.timezone,
+                    currency=spec.currency,
+                    industry=spec.industry,
+                    incarnation=found.last_incarnation + 1,
+                    seed=spec.seed,
+                    lists_version=spec.lists_version,
+                    blueprint=declared,
+                    plan=spec.to_json(),
+                    created_at=_signed_up_at(spec),
+                    provisioned_at=now,
+                    requested_by=requested_by,
+                ),
+            )
+            ledger.register_job(conn, _first_job(identity, found.last_incarnation + 1, spec, requested_by))
+    return _provisioned(spec, identity, warnings, is_new=True)
+
+
+def _read(
+    path: Path, now: datetime, settings: Settings
+) -> tuple[TenantSpec, dict[str, Any], tuple[str, ...]]:
+    """The spec, the blueprint as declared, and warnings."""
+    spec, warnings = read_tenant_spec(path, now, lambda: token_hex(8), Caps(**settings.caps.model_dump()))
+    return spec, read_blueprint(path, now).blueprint.model_dump(mode="json"), warnings
+
+
+def _present(tenant: tenants.Tenant, declared: dict[str, Any], warnings: tuple[str, ...]) -> Provisioned:
+    """The tenant that is there, if the file says what it was made from."""
+    if declared != tenant.blueprint:
+        changed = ", ".join(
+            key
+            for key in sorted({*declared, *tenant.blueprint})
+            if declared.get(key) != tenant.blueprint.get(key)
+        )
+        message = (
+            f"tenant {tenant.slug!r} was made from another blueprint ({changed} differ); "
+            "delete it first (demo-pipeline tenant delete), or give the file another name"
+        )
+        raise InputError(message, [Problem(code="other_blueprint", message=message, value=changed)])
+    return _provisioned(TenantSpec.from_json(tenant.plan), tenant.tenant_id, warnings, is_new=False)
+
+
+def _provisioned(spec: TenantSpec, identity: UUID, warnings: tuple[str, ...], *, is_new: bool) -> Provisioned:
+    return Provisioned(
+        slug=spec.slug,
+        tenant_id=identity,
+        is_new=is_new,
+        first_month=spec.start_month,
+        last_month=spec.end_month,
+        warnings=warnings,
+    )
+
+
+def _signed_up_at(spec: TenantSpec) -> datetime:
+    locale = load_locale(spec.country)
+    return Calendar(spec.timezone, locale.weekend, locale.holidays).last_working_day_before(spec.start_month)
+
+
+def _first_job(identity: UUID, incarnation: int, spec: TenantSpec, requested_by: str | None) -> JobRequest:
+    """The job that loads the whole span, pending until somebody runs it."""
+    plan = {"from": str(spec.start_month), "to": str(spec.end_month)}
+    return JobRequest(
+        job_id=job_id(
+            tenant_id=identity, incarnation=incarnation, kind=KIND, plan=plan, seed=spec.seed, ordinal=0
+        ),
+        tenant_id=identity,
+        kind=KIND,
+        seed=spec.seed,
+        plan=plan,
+        first_month=spec.start_month,
+        last_month=spec.end_month,
+        requested_by=requested_by,
+    )

@@ -1,0 +1,51 @@
+"""The tenant that a request is about: found, or refused, audited and logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from demo_pipeline.domain.errors import NotADemoTenantError
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.services.events import Event, record
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import ledger, tenants
+from demo_pipeline.storage.tenants import TenantState
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A demo tenant as it is at one moment."""
+
+    spec: TenantSpec
+    state: TenantState
+
+    def expected(self, month: Month) -> Figures:
+        """What the ledger says of a month: the blueprint's rows that were loaded."""
+        loaded = self.state.months.get(month)
+        return loaded.figures if loaded is not None else Figures()
+
+
+def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> Subject:
+    """The demo tenant ``slug``; ``wish`` says what somebody wanted of it, for the audit.
+
+    Raises ``NotFoundError``, or ``NotADemoTenantError`` once the attempt is written down.
+    """
+    try:
+        tenant = tenants.get_tenant(conn, slug)
+    except NotADemoTenantError:
+        record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=slug, wish=wish)
+        if not conn.read_only and not _is_readonly(conn):
+            ledger.audit(conn, Event.NON_DEMO_TENANT_BLOCKED.value, slug=slug, detail={"wish": wish})
+        raise
+    spec = TenantSpec.from_json(tenant.plan)
+    return Subject(spec, tenants.tenant_state(conn, tenant.tenant_id, spec.minor_digits))
+
+
+def _is_readonly(conn: psycopg.Connection[Any]) -> bool:
+    row = conn.execute("SHOW default_transaction_read_only").fetchone()
+    return row is not None and row[0] == "on"

@@ -1,0 +1,110 @@
+"""The one place that reads the environment.
+
+Everything else is handed a ``Settings``. Names and defaults of the first block are the contract;
+the rest are limits and timeouts that an operator may change.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from demo_pipeline.domain.errors import InputError, Problem
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Caps(BaseSettings):
+    """The most that one blueprint or plan may ask for (``DEMO_CAP_*``)."""
+
+    model_config = SettingsConfigDict(env_prefix="DEMO_CAP_", frozen=True)
+
+    leads: int = 50_000
+    other_contacts: int = 20_000
+    companies: int = 5_000
+    deals: int = 20_000
+    activities: int = 500_000
+    #: pipeline value in major units of the tenant's currency
+    value: int = 100_000_000
+
+
+class Settings(BaseSettings):
+    """What the environment says (``DEMO_*``, ``DAGSTER_HOME``)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DEMO_", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
+
+    #: where local state lives
+    home: Path = PROJECT_ROOT / ".demo"
+    #: PostgreSQL URL for migration and administration; None: embedded server
+    database_url: str | None = Field(default=None, repr=False)
+    #: the login that jobs use; None: made by the embedded server
+    loader_url: str | None = Field(default=None, repr=False)
+    #: Dagster's own database; None: a second database of the embedded server
+    dagster_url: str | None = Field(default=None, repr=False)
+    #: Dagster's instance folder
+    dagster_home_override: Path | None = Field(default=None, validation_alias="DAGSTER_HOME")
+    #: instant used instead of the clock
+    now: datetime | None = None
+    #: where ``run`` finds blueprints when none is named
+    blueprints: Path = PROJECT_ROOT / "blueprints"
+
+    #: seconds that a job waits for its tenant
+    wait_seconds: float = Field(default=60, gt=0)
+    #: seconds for one SQL statement of a job
+    statement_timeout_seconds: float = Field(default=600, gt=0)
+    #: seconds for a row or table lock
+    lock_timeout_seconds: float = Field(default=10, gt=0)
+    #: seconds for a whole job, from its claim to its commit
+    job_timeout_seconds: float = Field(default=3600, gt=0)
+    #: rows of one COPY and INSERT
+    batch_rows: int = Field(default=150_000, ge=1)
+    #: requests a minute for one tenant, and in all
+    rate_per_tenant: int = 120
+    rate_total: int = 600
+
+    @cached_property
+    def caps(self) -> Caps:
+        return Caps()
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.dagster_home_override or self.home / "dagster"
+
+    def instant(self) -> datetime:
+        """``DEMO_NOW``, or the clock; aware, UTC, whole microseconds."""
+        clock = datetime.now(UTC)
+        if self.now is None:
+            return clock
+        if self.now.tzinfo is None:
+            now = self.now.replace(tzinfo=UTC)
+        else:
+            now = self.now.astimezone(UTC)
+        if now > clock:
+            raise InputError(
+                f"DEMO_NOW is {self.now.isoformat()}, later than the clock ({clock.isoformat()}); "
+                "unset it or give an instant in the past",
+                [Problem(code="future_now", field="DEMO_NOW", message="later than the clock")],
+            )
+        return now
+
+
+def load_settings() -> Settings:
+    """Read the environment; every bad variable is named at once, without its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            Problem(
+                code="bad_setting",
+                field="_".join(("DEMO", *map(str, issue["loc"]))).upper(),
+                message=issue["msg"],
+            )
+            for issue in error.errors(include_url=False, include_input=False)
+        ]
+        raise InputError("the environment is wrong: " + "; ".join(map(str, problems)), problems) from None

@@ -1,0 +1,1 @@
+"""PostgreSQL: server, roles, migrations, SQL, COPY, job ledger. Nothing here commits a job."""

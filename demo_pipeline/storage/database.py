@@ -1,0 +1,242 @@
+"""Connections: which database, as whom, with which session settings.
+
+Belongs here: ``Database`` (the two logins of one CRM database), its checks (version, encoding, what the
+loader may be) and errors that a person can act on. URLs and passwords appear in no message. Does not belong
+here: SQL of any use case, schema (``services.database`` sees to that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from demo_pipeline.domain.errors import DatabaseError
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.binaries import MINIMUM_MAJOR
+from demo_pipeline.storage.connecting import connect, plain_url
+from demo_pipeline.storage.embedded import ensure_running
+
+ADMIN_VARIABLE = "DEMO_DATABASE_URL"
+LOADER_VARIABLE = "DEMO_LOADER_URL"
+DAGSTER_VARIABLE = "DEMO_DAGSTER_URL"
+LOADER_ROLE = "demo_loader"
+#: with a given server, before the loader's login exists
+MAKE_LOADER = (
+    "CREATE ROLE demo_job LOGIN PASSWORD '...'; GRANT demo_loader TO demo_job; "
+    "then set DEMO_LOADER_URL to postgresql://demo_job:PASSWORD@HOST:PORT/DATABASE"
+)
+
+_LOADER_CHECK = """
+SELECT r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolreplication,
+       coalesce((SELECT array_agg(o.rolname::text ORDER BY o.rolname)
+                 FROM pg_catalog.pg_roles o
+                 WHERE o.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')), '{}')
+FROM pg_catalog.pg_roles r
+WHERE r.rolname = session_user
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """One CRM database and the ways in. Made by ``open_database``."""
+
+    #: for migration, adoption, administration and, read-only, for looking
+    admin_url: str = field(repr=False)
+    #: for jobs; None: not given, and jobs refuse
+    loader_url: str | None = field(default=None, repr=False)
+    #: Dagster's own database, for SQLAlchemy; None: not given (``dagster_storage_url`` finds one)
+    dagster_url: str | None = field(default=None, repr=False)
+    is_embedded: bool = False
+    #: for one statement
+    statement_timeout_seconds: float = 600
+    #: for a row or table lock
+    lock_timeout_seconds: float = 10
+
+    @contextmanager
+    def admin(self, *, readonly: bool = False) -> Generator[psycopg.Connection]:
+        """A connection of the administrator, closed at the end; autocommit, UTC.
+
+        ``readonly``: every transaction is read-only. Raises ``DatabaseError``.
+        """
+        conn = connect(
+            self.admin_url,
+            variable=ADMIN_VARIABLE,
+            application_name="demo-pipeline admin",
+            is_embedded=self.is_embedded,
+        )
+        with conn:
+            _check_server(conn)
+            settings = self._session_settings()
+            settings["default_transaction_read_only"] = "on" if readonly else "off"
+            _apply(conn, settings)
+            yield conn
+
+    @contextmanager
+    def loader(self) -> Generator[psycopg.Connection]:
+        """A connection of the login that jobs use, closed at the end; autocommit, UTC.
+
+        Raises ``DatabaseError``, also for a login that may do more than a loader may.
+        """
+        if self.loader_url is None:
+            raise DatabaseError(
+                f"{LOADER_VARIABLE} is not set, and jobs do not run as the administrator: after "
+                f"'demo-pipeline db upgrade' make a login for them: {MAKE_LOADER}"
+            )
+        conn = connect(
+            self.loader_url,
+            variable=LOADER_VARIABLE,
+            application_name="demo-pipeline loader",
+            is_embedded=self.is_embedded,
+        )
+        with conn:
+            _check_server(conn)
+            _check_loader(conn)
+            settings = self._session_settings()
+            settings |= {
+                "default_transaction_read_only": "off",
+                # Cached plans of foreign-key checks would go on scanning a table that was tiny once.
+                "enable_seqscan": "off",
+                "jit": "off",
+                "idle_in_transaction_session_timeout": _milliseconds(self.statement_timeout_seconds),
+            }
+            _apply(conn, settings)
+            _notice_killed_client(conn)
+            yield conn
+
+    def _session_settings(self) -> dict[str, str]:
+        return {
+            "TimeZone": "UTC",
+            "DateStyle": "ISO, YMD",
+            "IntervalStyle": "postgres",
+            "statement_timeout": _milliseconds(self.statement_timeout_seconds),
+            "lock_timeout": _milliseconds(self.lock_timeout_seconds),
+        }
+
+
+def open_database(settings: Settings) -> Database:
+    """The database that the settings name; starts the embedded server where they name none.
+
+    Connects to nothing else. Raises ``DatabaseError``.
+    """
+    if settings.database_url is None:
+        if settings.loader_url is not None:
+            raise DatabaseError(
+                f"{LOADER_VARIABLE} is set and {ADMIN_VARIABLE} is not: set both for a server of your own, "
+                "or neither for the embedded one"
+            )
+        endpoint = ensure_running(settings.home)
+        admin_url, loader_url = endpoint.admin_url, endpoint.loader_url
+        dagster_url = settings.dagster_url or endpoint.dagster_url
+    else:
+        admin_url = plain_url(settings.database_url, ADMIN_VARIABLE)
+        loader_url = settings.loader_url and plain_url(settings.loader_url, LOADER_VARIABLE)
+        dagster_url = settings.dagster_url
+    if dagster_url is not None:
+        dagster_url = _for_dagster(plain_url(dagster_url, DAGSTER_VARIABLE), admin_url)
+    return Database(
+        admin_url=admin_url,
+        loader_url=loader_url or None,
+        dagster_url=dagster_url,
+        is_embedded=settings.database_url is None,
+        statement_timeout_seconds=settings.statement_timeout_seconds,
+        lock_timeout_seconds=settings.lock_timeout_seconds,
+    )
+
+
+def dagster_storage_url(settings: Settings) -> str:
+    """SQLAlchemy URL for ``dagster_postgres``: ``DEMO_DAGSTER_URL``, else the embedded server's.
+
+    With a given CRM server and no ``DEMO_DAGSTER_URL`` Dagster keeps its runs in the embedded server.
+    Raises ``DatabaseError``.
+    """
+    if settings.database_url is None or settings.dagster_url is not None:
+        url = open_database(settings).dagster_url
+        if url is not None:
+            return url
+    return _for_dagster(ensure_running(settings.home).dagster_url, "")
+
+
+def _for_dagster(url: str, admin_url: str) -> str:
+    """``postgresql://`` alone would be psycopg 3 to SQLAlchemy 2.1; dagster_postgres needs psycopg2."""
+    if admin_url and _address(url) == _address(admin_url):
+        raise DatabaseError(
+            f"{DAGSTER_VARIABLE} and {ADMIN_VARIABLE} name the same database: give Dagster one of its own "
+            "(CREATE DATABASE dagster)"
+        )
+    return url.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def _address(url: str) -> tuple[Any, ...]:
+    parts = conninfo_to_dict(url)
+    host = parts.get("host") or "localhost"
+    return (
+        "127.0.0.1" if host == "localhost" else host,
+        str(parts.get("port") or 5432),
+        parts.get("dbname") or parts.get("user"),
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    # 0 would mean no limit.
+    return str(max(1, round(seconds * 1000)))
+
+
+def _apply(conn: psycopg.Connection, settings: dict[str, str]) -> None:
+    """Set all in one round trip."""
+    calls = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(settings))
+    values = [text for pair in settings.items() for text in pair]
+    conn.execute(f"SELECT {calls}".encode(), values)
+
+
+def _notice_killed_client(conn: psycopg.Connection) -> None:
+    """Without this a killed job's INSERT … SELECT goes on to its end. Some platforms cannot."""
+    try:
+        conn.execute("SET client_connection_check_interval = '1s'")
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
+        return
+
+
+def _check_server(conn: psycopg.Connection) -> None:
+    if conn.info.server_version < MINIMUM_MAJOR * 10_000:
+        version = conn.info.parameter_status("server_version")
+        raise DatabaseError(
+            f"the server is PostgreSQL {version}, and {MINIMUM_MAJOR} or newer is needed: "
+            "upgrade it, or name another"
+        )
+    encoding = conn.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise DatabaseError(
+            f"the database's encoding is {encoding}, and UTF8 is needed: "
+            "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        )
+
+
+def _check_loader(conn: psycopg.Connection) -> None:
+    """A loader that may do more is refused: the database's own guards would not hold for it."""
+    row = conn.execute(_LOADER_CHECK).fetchone()
+    if row is None:
+        raise DatabaseError(f"the login of {LOADER_VARIABLE} is no role of its server: {MAKE_LOADER}")
+    *powers, roles = row
+    names = ("SUPERUSER", "BYPASSRLS", "CREATEROLE", "REPLICATION")
+    held = [name for name, is_held in zip(names, powers, strict=True) if is_held]
+    if held:
+        raise DatabaseError(
+            f"the login of {LOADER_VARIABLE} has {' and '.join(held)}, "
+            f"which a loader must not have: {MAKE_LOADER}"
+        )
+    others = [role for role in roles if role != LOADER_ROLE]
+    if others:
+        raise DatabaseError(
+            f"the login of {LOADER_VARIABLE} is also a member of {', '.join(others)}; "
+            f"it must be a member of {LOADER_ROLE} and of nothing else: {MAKE_LOADER}"
+        )
+    if LOADER_ROLE not in roles:
+        raise DatabaseError(
+            f"the login of {LOADER_VARIABLE} is not a member of {LOADER_ROLE}: "
+            f"run 'demo-pipeline db upgrade', then GRANT {LOADER_ROLE} TO it"
+        )

@@ -1,0 +1,266 @@
+"""The job ledger: opening, claiming, finishing and failing jobs, progress, audit, and reading all of it.
+
+Thin wrappers of the guard's functions: psycopg connection in, frozen records out. Nothing here commits;
+each function says in what transaction it belongs. What a job does does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from demo_pipeline.domain.errors import NotFoundError
+from demo_pipeline.domain.months import Month
+from demo_pipeline.storage.refusals import explained
+from demo_pipeline.storage.tenants import MonthState
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """A job as it is asked for; ``job_id`` comes from its content."""
+
+    job_id: UUID
+    tenant_id: UUID
+    #: lower case: ``materialise``, ``patch``, ``undo`` ...
+    kind: str
+    ordinal: int = 0
+    seed: str | None = None
+    mode: str | None = None
+    #: ``deltas`` or ``targets``
+    plan_type: str | None = None
+    plan: Json | None = None
+    first_month: Month | None = None
+    last_month: Month | None = None
+    tolerances: Json | None = None
+    as_of: datetime | None = None
+    requested_by: str | None = None
+    dagster_run_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """An opened attempt."""
+
+    #: from 1
+    attempt: int
+    #: the job's number within its tenant, from 1
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A row of ``demo.jobs`` with its tenant's slug."""
+
+    id: UUID
+    tenant_id: UUID
+    slug: str
+    kind: str
+    mode: str | None
+    plan_type: str | None
+    plan: Any
+    seed: str | None
+    range_start_month: str | None
+    range_end_month: str | None
+    tolerances: Any
+    as_of: datetime | None
+    before_kpis: Any
+    after_kpis: Any
+    diff_report: Any
+    status: str
+    undone_by: UUID | None
+    #: 0 to 100
+    progress: int
+    current_step: str | None
+    metrics: Any
+    error_message: str | None
+    dagster_run_id: str | None
+    requested_by: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    error_code: str | None
+    incarnation: int
+    ordinal: int
+    number: int
+    #: of the attempt that ended it
+    seconds: float | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try of a job and how it ended."""
+
+    job_id: UUID
+    attempt: int
+    status: str
+    error_code: str | None
+    error_message: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    backend_pid: int | None
+    requested_by: str | None
+    dagster_run_id: str | None
+
+
+def register_job(conn: Connection[Any], request: JobRequest) -> int:
+    """Make the job pending, or find it; its number within the tenant. In the provisioning transaction."""
+    with explained():
+        row = conn.execute(
+            "select demo.register_job(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [*_identity(request), *_terms(request)],
+        ).fetchone()
+    assert row is not None  # a scalar function returns a row
+    return row[0]
+
+
+def begin_job(conn: Connection[Any], request: JobRequest) -> Begun | None:
+    """Open an attempt; None: the job is completed and there is nothing to do.
+
+    In a short transaction of its own, on the session that holds the tenant (``tenants.hold_tenant``), or
+    that could. Jobs of the tenant that still say *running* were interrupted and are marked failed.
+    Raises :class:`NotADemoTenantError`; :class:`BusyError` when another session holds the tenant.
+    """
+    with explained():
+        row = conn.execute(
+            "select attempt, number"
+            " from demo.begin_job(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [*_identity(request), *_terms(request), request.dagster_run_id],
+        ).fetchone()
+    return None if row is None else Begun(attempt=row[0], number=row[1])
+
+
+def claim_job(conn: Connection[Any], tenant_id: UUID, job_id: UUID) -> None:
+    """First in the data transaction: from here it may write this tenant's rows under this job.
+
+    One claim a transaction. A job that is not running raises :class:`JobFailedError`.
+    """
+    with explained():
+        conn.execute("select demo.claim_job(%s, %s)", [tenant_id, job_id])
+
+
+def finish_job(
+    conn: Connection[Any],
+    job_id: UUID,
+    *,
+    before: Json | None = None,
+    after: Json | None = None,
+    diff: Json | None = None,
+    metrics: Json | None = None,
+    months: Iterable[MonthState] = (),
+    minor_digits: int,
+) -> None:
+    """Last in the data transaction: the job is completed if this commits, and the claim is over.
+
+    ``months`` replace what was recorded of the blueprint's rows in them.
+    """
+    with explained():
+        conn.execute(
+            "select demo.finish_job(%s, %s, %s, %s, %s, %s)",
+            [
+                job_id,
+                *(None if item is None else Jsonb(item) for item in (before, after, diff, metrics)),
+                Jsonb([month.to_json(minor_digits) for month in months]),
+            ],
+        )
+
+
+def fail_job(
+    conn: Connection[Any], tenant_id: UUID, job_id: UUID, attempt: int, error_code: str, error_message: str
+) -> bool:
+    """In a transaction of its own, after the roll-back. False: that attempt does not run any more."""
+    with explained():
+        row = conn.execute(
+            "select demo.fail_job(%s, %s, %s, %s, %s)",
+            [tenant_id, job_id, attempt, error_code, error_message],
+        ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def report_progress(conn: Connection[Any], job_id: UUID, progress: int, step: str) -> None:
+    """Percent done and what is being done, on a second connection; does nothing to a job that ended."""
+    conn.execute("select demo.report_progress(%s, %s, %s)", [job_id, progress, step])
+
+
+def audit(
+    conn: Connection[Any],
+    event: str,
+    *,
+    tenant_id: UUID | None = None,
+    slug: str | None = None,
+    job_id: UUID | None = None,
+    detail: Json | None = None,
+) -> None:
+    """Note an event for ever; in a transaction that is not rolled back with what it tells of."""
+    conn.execute(
+        "select demo.audit(%s, %s, %s, %s, %s)",
+        [event, tenant_id, slug, job_id, None if detail is None else Jsonb(detail)],
+    )
+
+
+_JOB_QUERY: Final[LiteralString] = """
+select j.id, j.tenant_id, m.slug, j.kind, j.mode, j.plan_type, j.plan, j.seed, j.range_start_month,
+    j.range_end_month, j.tolerances, j.as_of, j.before_kpis, j.after_kpis, j.diff_report, j.status,
+    j.undone_by, j.progress, j.current_step, j.metrics, j.error_message, j.dagster_run_id, j.requested_by,
+    j.started_at, j.completed_at, j.error_code, j.incarnation, j.ordinal, j.number,
+    j.seconds::float8 as seconds, j.created_at
+from demo.jobs j
+join demo.tenant_metadata m on m.tenant_id = j.tenant_id
+"""
+
+
+def list_jobs(conn: Connection[Any], slug: str | None = None) -> list[Job]:
+    """Jobs, the latest first; of one slug (all its incarnations) or of all; for administrators."""
+    with conn.cursor(row_factory=class_row(Job)) as cursor:
+        return cursor.execute(
+            _JOB_QUERY + "where %(slug)s::text is null or m.slug = %(slug)s"
+            " order by coalesce(j.started_at, j.created_at) desc, m.slug, j.number desc",
+            {"slug": slug},
+        ).fetchall()
+
+
+def get_job(conn: Connection[Any], job_id: UUID) -> Job:
+    """One job; :class:`NotFoundError`; for administrators."""
+    with conn.cursor(row_factory=class_row(Job)) as cursor:
+        job = cursor.execute(_JOB_QUERY + "where j.id = %s", [job_id]).fetchone()
+    if job is None:
+        raise NotFoundError(f"there is no job {job_id}; demo-pipeline job list shows those there are")
+    return job
+
+
+def list_attempts(conn: Connection[Any], job_id: UUID) -> list[Attempt]:
+    """Every try of a job, the first one first; for administrators."""
+    with conn.cursor(row_factory=class_row(Attempt)) as cursor:
+        return cursor.execute(
+            """
+            select job_id, attempt, status, error_code, error_message, started_at, ended_at, backend_pid,
+                requested_by, dagster_run_id
+            from demo.job_attempts where job_id = %s order by attempt
+            """,
+            [job_id],
+        ).fetchall()
+
+
+def _identity(request: JobRequest) -> list[Any]:
+    return [request.tenant_id, request.job_id, request.kind, request.mode, request.plan_type]
+
+
+def _terms(request: JobRequest) -> list[Any]:
+    return [
+        None if request.plan is None else Jsonb(request.plan),
+        request.seed,
+        request.ordinal,
+        None if request.first_month is None else str(request.first_month),
+        None if request.last_month is None else str(request.last_month),
+        None if request.tolerances is None else Jsonb(request.tolerances),
+        request.as_of,
+        request.requested_by,
+    ]

@@ -1,0 +1,181 @@
+"""Rows into PostgreSQL: Arrow batches to binary COPY into staging, then INSERT … SELECT under RLS.
+
+COPY into a table with row-level security is refused for a role that it applies to, so rows go through a
+temporary table of the session. Generation and encoding run one load ahead in a thread of their own, so
+that client and server work at the same time. Nothing here commits.
+
+The name of a table or column in this module's SQL comes from ``domain.rows.SCHEMAS``, never from input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+import pyarrow as pa
+from pgpq import ArrowToPostgresBinaryEncoder
+from psycopg import sql
+
+from demo_pipeline.domain.rows import COUNTED, SCHEMAS, Column
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_TYPES: Final[dict[pa.DataType, LiteralString]] = {
+    pa.binary(16): "uuid",
+    pa.string(): "text",
+    pa.int32(): "int4",
+    pa.bool_(): "bool",
+    pa.date32(): "date",
+    pa.timestamp("us", tz="UTC"): "timestamptz",
+    pa.decimal128(15, 2): "numeric",
+}
+#: What opens and closes a stream of the binary COPY format.
+_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER: Final = b"\xff\xff"
+#: Rows handed to the connection at once.
+_CHUNK_ROWS: Final = 16_384
+
+
+@dataclass
+class Load:
+    """Encoded rows of some tables, loaded with one COPY and one INSERT a table."""
+
+    #: table → pieces of the binary COPY format, header and trailer left out
+    pieces: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+
+    def __len__(self) -> int:
+        return sum(self.rows.values())
+
+
+def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> Iterator[Load]:
+    """Group batches into loads of about ``load_rows`` rows."""
+    load = Load()
+    for table, rows in batches:
+        for start in range(0, rows.num_rows, _CHUNK_ROWS):
+            part = rows.slice(start, _CHUNK_ROWS)
+            load.pieces.setdefault(table, []).append(_encode(part))
+            load.rows[table] = load.rows.get(table, 0) + part.num_rows
+        if len(load) >= load_rows:
+            yield load
+            load = Load()
+    if len(load):
+        yield load
+
+
+def create_staging(conn: Connection) -> None:
+    """The session's temporary tables; gone with the transaction."""
+    for table, schema in SCHEMAS.items():
+        columns = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(_TYPES[column.type]))
+            for column in schema
+        )
+        conn.execute(sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(_staging(table), columns))
+
+
+def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> dict[str, int]:
+    """Put one load into ``crm``, parents first; how many rows each table took."""
+    taken: dict[str, int] = {}
+    for table, schema in SCHEMAS.items():
+        if table not in rows.pieces:
+            continue
+        with conn.cursor() as cursor:
+            with cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(_staging(table))) as copy:
+                copy.write(_HEADER)
+                for piece in rows.pieces.pop(table):
+                    copy.write(piece)
+                copy.write(_TRAILER)
+            columns = sql.SQL(", ").join(sql.Identifier(name) for name in schema.names)
+            provenance = table in COUNTED
+            cursor.execute(
+                sql.SQL(
+                    "INSERT INTO crm.{table} (tenant_id, {columns}{more}) "
+                    "SELECT %(tenant)s, {columns}{values} FROM {staging}"
+                ).format(
+                    table=sql.Identifier(table),
+                    columns=columns,
+                    more=sql.SQL(", demo_generated, demo_job_id" if provenance else ""),
+                    values=sql.SQL(", true, %(job)s" if provenance else ""),
+                    staging=_staging(table),
+                ),
+                {"tenant": tenant_id, "job": job_id},
+            )
+            taken[table] = cursor.rowcount
+            cursor.execute(sql.SQL("TRUNCATE {}").format(_staging(table)))
+    return taken
+
+
+def present_ids(conn: Connection, tenant_id: UUID, table: str, first: datetime, end: datetime) -> Column:
+    """Ids (binary(16)) of the rows made in [first, end), deleted rows included."""
+    found = conn.execute(
+        sql.SQL("SELECT id FROM crm.{} WHERE tenant_id = %s AND created_at >= %s AND created_at < %s").format(
+            sql.Identifier(table)
+        ),
+        (tenant_id, first, end),
+    ).fetchall()
+    return pa.array([row[0].bytes for row in found], pa.binary(16))
+
+
+@contextmanager
+def prefetched(items: Iterator[Load]) -> Generator[Iterator[Load], None, None]:
+    """Make the next item in a thread while the present one is used; errors come out at their place."""
+    queue: Queue[Load | BaseException | None] = Queue(maxsize=1)
+    stopped = Event()
+
+    def put(item: Load | BaseException | None) -> bool:
+        while not stopped.is_set():
+            try:
+                queue.put(item, timeout=0.1)
+            except Full:
+                continue
+            return True
+        return False
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001 - raised again where the item would have been
+            put(error)
+        else:
+            put(None)
+
+    def consume() -> Iterator[Load]:
+        while True:
+            try:
+                item = queue.get(timeout=0.5)
+            except Empty:
+                continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    producer = Thread(target=produce, name="generate", daemon=True)
+    producer.start()
+    try:
+        yield consume()
+    finally:
+        stopped.set()
+        producer.join()
+
+
+def _encode(rows: pa.RecordBatch) -> bytes:
+    """The rows in the binary COPY format, without header and trailer."""
+    encoder = ArrowToPostgresBinaryEncoder(rows.schema)
+    encoder.write_header()
+    written = encoder.write_batch(rows) + encoder.finish()
+    return written.removesuffix(_TRAILER)
+
+
+def _staging(table: str) -> sql.Composable:
+    return sql.Identifier("pg_temp", f"staged_{table}")

@@ -1,0 +1,34 @@
+"""The first schema: crm, demo, crm_app, the guard, policies and grants.
+
+Runs frozen SQL of ``migrations/sql`` and imports nothing of the package: what was true at this revision
+stays true.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_SQL = Path(__file__).resolve().parent.parent / "sql"
+
+
+def upgrade() -> None:
+    for name in ("demo", "crm", "views", "guard", "access", "reader"):
+        _run(f"0001_{name}.sql")
+
+
+def downgrade() -> None:
+    _run("0001_down.sql")
+
+
+def _run(name: str) -> None:
+    # As it is: no parameters, so neither ":" nor "%" means anything to SQLAlchemy or psycopg.
+    cursor = op.get_bind().connection.cursor()
+    cursor.execute((_SQL / name).read_text(encoding="utf-8"))
+    cursor.close()

@@ -1,0 +1,1 @@
+"""One module a revision. They import nothing of the package."""

@@ -1,0 +1,329 @@
+"""Demo tenants: making them, finding them, what a job must know of one, and the scheduling lock.
+
+Thin wrappers of the guard's functions for the loader's login, and reads for administrators. Nothing here
+commits, except that taking and leaving the scheduling lock are short transactions of their own. Jobs
+belong in ``ledger``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection, errors
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from demo_pipeline.domain.errors import BusyError, NotADemoTenantError, NotFoundError
+from demo_pipeline.domain.metrics import METRICS, Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.storage.refusals import explained
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTenant:
+    """What a demo tenant is born with."""
+
+    tenant_id: UUID
+    slug: str
+    name: str
+    country: str
+    timezone: str
+    currency: str
+    industry: str
+    #: 1 for the first tenant of that slug, one more for each that was deleted
+    incarnation: int
+    seed: str
+    lists_version: str
+    #: as declared and resolved
+    blueprint: Mapping[str, Any]
+    #: the resolved specification with the figures of every month
+    plan: Mapping[str, Any]
+    #: ``crm.tenants.created_at``
+    created_at: datetime
+    provisioned_at: datetime
+    is_excluded_from_analytics: bool = True
+    requested_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a slug names. A real tenant shows nothing but that it is there."""
+
+    #: None: no living demo tenant
+    tenant_id: UUID | None
+    #: a living tenant of that name exists, real or demo
+    exists: bool
+    is_demo: bool
+    #: 0: there never was a demo of that name
+    last_incarnation: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tenant:
+    """A living demo tenant."""
+
+    tenant_id: UUID
+    slug: str
+    name: str
+    country: str
+    timezone: str
+    currency: str
+    industry: str
+    incarnation: int
+    seed: str
+    lists_version: str
+    blueprint: dict[str, Any]
+    plan: dict[str, Any]
+    is_excluded_from_analytics: bool
+    created_at: datetime
+    provisioned_at: datetime
+    #: the number that the tenant's next job gets
+    next_job_number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthState:
+    """The blueprint's rows that are loaded of one month."""
+
+    month: Month
+    #: the ``as_of`` of the job that loaded it last
+    loaded_as_of: datetime
+    #: nothing of the month's blueprint is left to load
+    is_whole: bool
+    figures: Figures
+
+    def to_json(self, minor_digits: int) -> dict[str, Any]:
+        """The row as ``demo.finish_job`` takes it; money in major units."""
+        return {
+            "month": str(self.month),
+            "loaded_as_of": self.loaded_as_of.isoformat(),
+            "is_whole": self.is_whole,
+            **self.figures.to_json(minor_digits),
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any], minor_digits: int) -> MonthState:
+        return cls(
+            month=Month.parse(row["month"]),
+            loaded_as_of=_instant(row["loaded_as_of"]),
+            is_whole=row["is_whole"],
+            figures=Figures.from_json({name: row[name] for name in METRICS}, minor_digits),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobState:
+    """A job of the tenant, as far as another job must know of it."""
+
+    job_id: UUID
+    kind: str
+    mode: str | None
+    plan_type: str | None
+    status: str
+    ordinal: int
+    number: int
+    first_month: Month | None
+    last_month: Month | None
+    as_of: datetime | None
+    undone_by: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantState:
+    """A tenant with its loaded months and its jobs, of one moment."""
+
+    tenant: Tenant
+    months: dict[Month, MonthState]
+    #: by number
+    jobs: tuple[JobState, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantSummary:
+    """A living demo tenant in a list."""
+
+    tenant_id: UUID
+    slug: str
+    name: str
+    country: str
+    currency: str
+    industry: str
+    incarnation: int
+    provisioned_at: datetime
+    #: months with loaded rows of the blueprint
+    loaded_month_count: int
+    #: of the job begun or registered last
+    last_job_status: str | None
+
+
+def provision_tenant(conn: Connection[Any], tenant: NewTenant) -> None:
+    """Make a tenant that is a demo from birth.
+
+    A living demo of that slug raises :class:`InputError`, a real tenant :class:`NotADemoTenantError`.
+    """
+    with explained():
+        conn.execute(
+            "select demo.provision_tenant(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                tenant.tenant_id,
+                tenant.slug,
+                tenant.name,
+                tenant.country,
+                tenant.timezone,
+                tenant.currency,
+                tenant.industry,
+                tenant.incarnation,
+                tenant.seed,
+                tenant.lists_version,
+                Jsonb(tenant.blueprint),
+                Jsonb(tenant.plan),
+                tenant.created_at,
+                tenant.provisioned_at,
+                tenant.is_excluded_from_analytics,
+                tenant.requested_by,
+            ],
+        )
+
+
+def find_tenant(conn: Connection[Any], slug: str) -> Found:
+    """What ``slug`` names, real tenants included."""
+    with explained():
+        row = conn.execute("select demo.find_tenant(%s)", [slug]).fetchone()
+    found: dict[str, Any] = row[0] if row else {}
+    return Found(
+        tenant_id=UUID(found["tenant_id"]) if found["tenant_id"] else None,
+        exists=found["exists"],
+        is_demo=found["is_demo"],
+        last_incarnation=found["last_incarnation"],
+    )
+
+
+def demo_tenant_id(conn: Connection[Any], slug: str) -> UUID:
+    """The id of the living demo tenant ``slug``.
+
+    Raises :class:`NotFoundError`, or :class:`NotADemoTenantError` when a real tenant has that name.
+    """
+    found = find_tenant(conn, slug)
+    if found.tenant_id is not None:
+        return found.tenant_id
+    if found.exists:
+        raise NotADemoTenantError(f"tenant {slug!r} is not a demo tenant; nothing was done", {"tenant": slug})
+    raise NotFoundError(f"there is no tenant {slug!r}; demo-pipeline tenant list shows those there are")
+
+
+def tenant_state(conn: Connection[Any], tenant_id: UUID, minor_digits: int) -> TenantState:
+    """Everything that a job must know of its tenant; :class:`NotADemoTenantError` if it is none.
+
+    ``minor_digits`` of the tenant's currency; figures come in minor units.
+    """
+    with explained():
+        row = conn.execute("select demo.tenant_state(%s)", [tenant_id]).fetchone()
+    if row is None or row[0] is None:
+        raise NotADemoTenantError(f"tenant {tenant_id} is not a demo tenant", {"tenant": str(tenant_id)})
+    state: dict[str, Any] = row[0]
+    months = [MonthState.from_json(item, minor_digits) for item in state["months"]]
+    return TenantState(
+        tenant=_tenant(state["tenant"]),
+        months={item.month: item for item in months},
+        jobs=tuple(_job(item) for item in state["jobs"]),
+    )
+
+
+@contextmanager
+def hold_tenant(conn: Connection[Any], tenant_id: UUID, wait_seconds: float) -> Generator[None]:
+    """Hold the tenant's scheduling lock on this session, waiting at most ``wait_seconds``.
+
+    It orders the queue and tells who is alive; it grants nothing. ``conn`` must be in no transaction;
+    whatever transaction is still open at the end is rolled back. Raises :class:`BusyError`.
+    """
+    try:
+        with conn.transaction():
+            conn.execute(
+                "select set_config('lock_timeout', %s, true)", [f"{max(1, round(wait_seconds * 1000))}ms"]
+            )
+            conn.execute("select pg_advisory_lock(demo.tenant_lock_key(%s))", [tenant_id])
+    except errors.LockNotAvailable:
+        raise BusyError(
+            f"another job held tenant {tenant_id} for longer than {wait_seconds:g} s; try again later",
+            {"tenant_id": str(tenant_id), "wait_seconds": wait_seconds},
+        ) from None
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            if conn.info.transaction_status != TransactionStatus.IDLE:
+                conn.rollback()
+            with conn.transaction():
+                conn.execute("select pg_advisory_unlock(demo.tenant_lock_key(%s))", [tenant_id])
+
+
+def list_tenants(conn: Connection[Any]) -> list[TenantSummary]:
+    """Living demo tenants by slug; for administrators."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            """
+            select m.tenant_id, m.slug, t.name, t.country, t.currency, t.industry, m.incarnation,
+                m.provisioned_at,
+                (select count(*) from demo.tenant_months h where h.tenant_id = m.tenant_id)
+                    as loaded_month_count,
+                (select l.status from demo.job_ledger l where l.tenant_id = m.tenant_id
+                 order by coalesce(l.started_at, l.created_at) desc, l.number desc limit 1)
+                    as last_job_status
+            from demo.tenant_metadata m
+            join crm.tenants t on t.id = m.tenant_id
+            where m.deleted_at is null
+            order by m.slug collate "C"
+            """
+        ).fetchall()
+    return [TenantSummary(**row) for row in rows]
+
+
+def get_tenant(conn: Connection[Any], slug: str) -> Tenant:
+    """The living demo tenant ``slug``; for the loader and for administrators.
+
+    Raises :class:`NotFoundError` or :class:`NotADemoTenantError`.
+    """
+    tenant_id = demo_tenant_id(conn, slug)
+    row = conn.execute("select demo.tenant_state(%s) -> 'tenant'", [tenant_id]).fetchone()
+    if row is None or row[0] is None:  # deleted between the two statements
+        raise NotFoundError(f"there is no tenant {slug!r}")
+    return _tenant(row[0])
+
+
+def _tenant(row: Mapping[str, Any]) -> Tenant:
+    values = dict(row)
+    values["tenant_id"] = UUID(values["tenant_id"])
+    values["is_excluded_from_analytics"] = values.pop("excluded_from_analytics")
+    for name in ("created_at", "provisioned_at"):
+        values[name] = _instant(values[name])
+    return Tenant(**values)
+
+
+def _job(row: Mapping[str, Any]) -> JobState:
+    return JobState(
+        job_id=UUID(row["job_id"]),
+        kind=row["kind"],
+        mode=row["mode"],
+        plan_type=row["plan_type"],
+        status=row["status"],
+        ordinal=row["ordinal"],
+        number=row["number"],
+        first_month=_month(row["range_start_month"]),
+        last_month=_month(row["range_end_month"]),
+        as_of=_instant(row["as_of"]) if row["as_of"] else None,
+        undone_by=UUID(row["undone_by"]) if row["undone_by"] else None,
+    )
+
+
+def _month(text: str | None) -> Month | None:
+    return Month.parse(text) if text else None
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

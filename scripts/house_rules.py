@@ -1,0 +1,164 @@
+"""Rules of this repository that no linter knows: lock files, paths, file sizes, names, docstrings of tests.
+
+Run by ``make check``; prints one line per breach, ``path:line: what is wrong``, and ends with 1 if there is
+any. What ruff, the type checker or import-linter can say does not belong here.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+LOCK_FILES: Final = ("requirements.lock", "requirements-dev.lock")
+MOST_LINES: Final = 400
+#: Module names that say nothing about what is inside.
+EMPTY_NAMES: Final = frozenset({"utils", "util", "helpers", "common", "misc"})
+#: Folders of one person's machine. The pattern does not match itself.
+MACHINE_PATH: Final = re.compile(r"(?<![\w.~$})-])/(?:work|root|home|Users)/[\w.-]")
+INDEX_ADDRESS: Final = re.compile(r"^\s*(--(?:extra-)?index-url|-i\b|--find-links|-f\b|--trusted-host)|://")
+LOCKED: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)")
+#: Attribute calls that read the clock.
+CLOCK_CALLS: Final = frozenset({"now", "utcnow", "today", "localtime"})
+
+
+def files() -> list[Path]:
+    """Every file that is, or would be, under version control; relative to the project."""
+    listed = subprocess.run(
+        # A checkout may belong to somebody else than the one who checks it.
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-co", "--exclude-standard", "-z"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if listed.returncode == 0:
+        names = [Path(name) for name in listed.stdout.split("\0") if name]
+        return sorted(name for name in set(names) if (ROOT / name).is_file())
+    found: list[Path] = []
+    for folder, below, names_here in os.walk(ROOT):
+        below[:] = [name for name in below if not name.startswith(".") and name != "__pycache__"]
+        found.extend((Path(folder) / name).relative_to(ROOT) for name in names_here)
+    return sorted(found)
+
+
+def lock_files_name_no_index() -> Iterator[str]:
+    """A lock file holds for everybody's index: no address, and a hash for each package."""
+    for name in LOCK_FILES:
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, start=1):
+            if not line.lstrip().startswith("#") and INDEX_ADDRESS.search(line):
+                yield f"{name}:{number}: names an index or an address: {line.strip()}"
+            if LOCKED.match(line) and "--hash=" not in "".join(lines[number - 1 : number + 1]):
+                yield f"{name}:{number}: has no hash; run: make lock"
+
+
+def lock_files_are_in_step() -> Iterator[str]:
+    """Every dependency of ``pyproject.toml`` is locked at a version that it allows."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = {
+        "requirements.lock": [*project["dependencies"], *extras["build"]],
+        "requirements-dev.lock": [*project["dependencies"], *extras["build"], *extras["dev"]],
+    }
+    for name, requirements in wanted.items():
+        locked: dict[str, list[Version]] = {}
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+            if found := LOCKED.match(line):
+                locked.setdefault(canonicalize_name(found[1]), []).append(Version(found[2]))
+        for text in requirements:
+            requirement = Requirement(text)
+            versions = locked.get(canonicalize_name(requirement.name), [])
+            if not versions:
+                yield f"{name}:1: {requirement.name} of pyproject.toml is not locked; run: make lock"
+            for version in versions:
+                if not requirement.specifier.contains(version, prereleases=True):
+                    yield f"{name}:1: {requirement.name} {version} is not in {text!r}; run: make lock"
+
+
+def no_machine_paths() -> Iterator[str]:
+    """Nothing names a folder of the machine that it was written on."""
+    for path in files():
+        content = (ROOT / path).read_bytes()
+        if b"\0" in content:
+            continue
+        for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+            if found := MACHINE_PATH.search(line):
+                yield f"{path}:{number}: an absolute path of one machine: {found[0]}..."
+
+
+def modules_are_small_and_named() -> Iterator[str]:
+    """A module has at most 400 lines and a name; a package file imports nothing."""
+    for path in files():
+        if path.suffix != ".py":
+            continue
+        text = (ROOT / path).read_text(encoding="utf-8")
+        if (count := len(text.splitlines())) > MOST_LINES:
+            yield f"{path}:1: {count} lines, at most {MOST_LINES}: split it by subject"
+        if path.stem in EMPTY_NAMES:
+            yield f"{path}:1: the name says nothing; call it after what it holds"
+        if path.name == "__init__.py" and path.parts[0] == "demo_pipeline":
+            for node in ast.parse(text).body:
+                is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+                if isinstance(node, ast.Import | ast.ImportFrom) and not is_future:
+                    yield f"{path}:{node.lineno}: re-exports; import from the module that owns the name"
+
+
+def domain_reads_no_clock() -> Iterator[str]:
+    """The domain is told what time it is."""
+    for path in files():
+        if path.suffix != ".py" or path.parts[:2] != ("demo_pipeline", "domain"):
+            continue
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in CLOCK_CALLS
+            ):
+                yield f"{path}:{node.lineno}: reads the clock ({node.func.attr}); take the instant instead"
+
+
+def tests_say_what_holds() -> Iterator[str]:
+    """Every test has a docstring that states the behaviour."""
+    for path in files():
+        if path.parts[0] != "tests" or not path.name.startswith("test_") or path.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                and node.name.startswith("test_")
+                and not ast.get_docstring(node)
+            ):
+                yield f"{path}:{node.lineno}: {node.name} has no docstring that states the behaviour"
+
+
+RULES: Final[tuple[Callable[[], Iterator[str]], ...]] = (
+    lock_files_name_no_index,
+    lock_files_are_in_step,
+    no_machine_paths,
+    modules_are_small_and_named,
+    domain_reads_no_clock,
+    tests_say_what_holds,
+)
+
+
+def main() -> int:
+    """Print every breach; 1 if there is any."""
+    breaches = [line for rule in RULES for line in rule()]
+    print("\n".join(breaches) if breaches else f"{len(RULES)} rules hold")
+    return bool(breaches)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What every test run has: plug-ins, markers, profiles, and the header that says what is tested on what.
+
+Fixtures live in ``tests/fixtures``, one module per concern; this file only names them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.fixtures.machine import is_ci
+
+pytest_plugins = [
+    "tests.risks_plugin",
+    "tests.fixtures.postgres",
+    "tests.fixtures.browser",
+    "tests.fixtures.dagster_web",
+]
+
+settings.register_profile(
+    "local", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if is_ci() else "local"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers (``risk`` is declared by its plug-in)."""
+    config.addinivalue_line("markers", "long: takes minutes; only 'make test-long' runs it")
+
+
+def pytest_report_header() -> str:
+    """Interpreter and libraries whose version may change bytes."""
+    return (
+        f"Python {platform.python_version()}, numpy {version('numpy')}, pyarrow {version('pyarrow')}, "
+        f"psycopg {version('psycopg')}, dagster {version('dagster')}"
+    )
