@@ -81,10 +81,7 @@ class Settings(BaseSettings):
         clock = datetime.now(UTC)
         if self.now is None:
             return clock
-        if self.now.tzinfo is None:
-            now = self.now.replace(tzinfo=UTC)
-        else:
-            now = self.now.astimezone(UTC)
+        now = self.now.replace(tzinfo=self.now.tzinfo or UTC).astimezone(UTC)
         if now > clock:
             raise InputError(
                 f"DEMO_NOW is {self.now.isoformat()}, later than the clock ({clock.isoformat()}); "

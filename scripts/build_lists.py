@@ -23,6 +23,7 @@ from scripts.listbuild.companies import companies  # noqa: E402
 from scripts.listbuild.industries import industries  # noqa: E402
 from scripts.listbuild.names import given_names, surnames  # noqa: E402
 from scripts.listbuild.places import house_numbers, places, public_holidays, streets  # noqa: E402
+from scripts.listbuild.texts import texts  # noqa: E402
 from scripts.listbuild.words import Sieve, read_toml  # noqa: E402
 
 TARGET = ROOT / "demo_pipeline" / "domain" / "lists"
@@ -56,6 +57,8 @@ def build(target: Path = TARGET) -> Sieve:
         write(target, country, content)
     for key, content in industries().items():
         write(target, f"industry_{key}", content)
+    for language in ("en", "de"):
+        write(target, f"texts_{language}", texts(language, sieve))
     write(target, "currencies", currencies())
     return sieve
 

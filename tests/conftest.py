@@ -17,6 +17,7 @@ from tests.fixtures.machine import is_ci
 pytest_plugins = [
     "tests.risks_plugin",
     "tests.fixtures.postgres",
+    "tests.fixtures.cli",
     "tests.fixtures.browser",
     "tests.fixtures.dagster_web",
 ]

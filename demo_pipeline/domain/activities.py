@@ -12,16 +12,16 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from demo_pipeline.domain.arrow import texts
 from demo_pipeline.domain.book import LEAD, recent
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.deals import first_contact_bound
 from demo_pipeline.domain.industries import ACTIVITY_TYPES
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.phrases import MOST_A_MONTH, activity_texts
-from demo_pipeline.domain.rows import SCHEMAS, instants, texts, uuid_array
-from demo_pipeline.domain.streams import I64, pick, scale
+from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
+from demo_pipeline.domain.streams import I64, U64, pick, scale
 
 _TABLE: Final = "activities"
 #: Rows of one block, a multiple of 4 (see ``Stream.raw``).
@@ -126,7 +126,7 @@ def _answered_leads(context: MonthContext, count: int) -> I64:
     return leads[drawn[: min(keep, count * _RESPONSES_PERCENT // 100)]]
 
 
-def _answer_times(context: MonthContext, lead_us: I64, delay: NDArray[np.uint64]) -> I64:
+def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
     """Within the response time in working minutes, and within the month."""
     minutes = 1 + scale(delay, max(context.spec.response_sla_minutes - 1, 1))
     left = context.minutes_between(lead_us, int(context.work.minutes[-1]) * _MINUTE_US)

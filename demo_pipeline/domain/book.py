@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from demo_pipeline.domain.arrow import chain, strings
 from demo_pipeline.domain.ids import Uuids
-from demo_pipeline.domain.rows import Column
 from demo_pipeline.domain.streams import I64, U64, scale
 
 STATUSES: Final = ("lead", "prospect", "customer", "churned", "other")
@@ -21,7 +22,7 @@ LEAD, PROSPECT, CUSTOMER, CHURNED, OTHER = range(5)
 
 _EMPTY_IDS: Final = np.empty((0, 16), np.uint8)
 _EMPTY: Final = np.empty(0, np.int64)
-_NO_TEXT: Final = pa.array([], pa.string())
+_NO_TEXT: Final = strings(())
 
 
 @dataclass(kw_only=True)
@@ -32,8 +33,8 @@ class Companies:
     created_us: I64 = field(default_factory=lambda: _EMPTY)
     #: index of the user who looks after it
     owner: I64 = field(default_factory=lambda: _EMPTY)
-    name: Column = field(default_factory=lambda: _NO_TEXT)
-    domain: Column = field(default_factory=lambda: _NO_TEXT)
+    name: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    domain: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
     #: place in the locale's list of cities
     city: I64 = field(default_factory=lambda: _EMPTY)
     #: place in the locale's list of descriptors
@@ -51,9 +52,9 @@ class Contacts:
     #: index into STATUSES
     status: I64 = field(default_factory=lambda: _EMPTY)
     is_female: I64 = field(default_factory=lambda: _EMPTY)
-    first: Column = field(default_factory=lambda: _NO_TEXT)
-    last: Column = field(default_factory=lambda: _NO_TEXT)
-    email: Column = field(default_factory=lambda: _NO_TEXT)
+    first: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    last: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    email: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
 
 
 @dataclass(kw_only=True)
@@ -64,7 +65,7 @@ class Deals:
     created_us: I64 = field(default_factory=lambda: _EMPTY)
     contact: I64 = field(default_factory=lambda: _EMPTY)
     ended_us: I64 = field(default_factory=lambda: _EMPTY)
-    title: Column = field(default_factory=lambda: _NO_TEXT)
+    title: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
 
 
 @dataclass
@@ -89,8 +90,8 @@ def extended(old: T, new: T) -> T:
     return type(old)(**columns)
 
 
-def _joined(old: Any, new: Any) -> Any:
-    return pa.concat_arrays([old, new]) if isinstance(old, pa.Array) else np.concatenate([old, new])
+def _joined(old: NDArray[Any] | pa.StringArray, new: Any) -> Any:
+    return chain(old, new) if isinstance(old, pa.StringArray) else np.concatenate([old, new])
 
 
 def recent(draws: U64, available: I64) -> I64:

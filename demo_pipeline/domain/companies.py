@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from demo_pipeline.domain.arrow import constant, join, take
 from demo_pipeline.domain.book import Companies
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.locales import Locale
-from demo_pipeline.domain.rows import SCHEMAS, Column, constant, instants, uuid_array
+from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
 from demo_pipeline.domain.streams import I64, U64, pick, scale
 
 _TABLE: Final = "companies"
@@ -24,22 +24,20 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
     stem, descriptor = _name_parts(context, len(context.book.companies.created_us) + np.arange(count))
     names = context.locale.companies
     legal = pick(draws("legal_form"), names.legal_forms.cumulative)
-    label = pc.binary_join_element_wise(
-        names.stems.arrow_ascii.take(pa.array(stem)),
-        names.descriptors.arrow_ascii.take(pa.array(descriptor)),
-        "-",
+    label = join(
+        take(names.stems.arrow_ascii, stem), take(names.descriptors.arrow_ascii, descriptor), separator="-"
     )
     return Companies(
         ids=draws.ids(),
         created_us=draws.created_us,
         owner=context.team.sellers(draws("owner")),
-        name=pc.binary_join_element_wise(
-            names.stems.arrow.take(pa.array(stem)),
-            names.descriptors.arrow.take(pa.array(descriptor)),
-            names.legal_forms.arrow.take(pa.array(legal)),
-            " ",
+        name=join(
+            take(names.stems.arrow, stem),
+            take(names.descriptors.arrow, descriptor),
+            take(names.legal_forms.arrow, legal),
+            separator=" ",
         ),
-        domain=pc.binary_join_element_wise(label, pa.scalar(context.spec.mail_domain or "example"), "."),
+        domain=join(label, context.spec.mail_domain or "example", separator="."),
         city=cities(context.locale, draws),
         descriptor=descriptor,
     ), draws
@@ -49,10 +47,8 @@ def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.Re
     """The rows as ``SCHEMAS["companies"]``."""
     locale, count = context.locale, len(draws.order)
     names, places = locale.companies, locale.places
-    street = locale.streets.arrow.take(pa.array(pick(draws("street"), locale.streets.cumulative)))
-    number = locale.house_numbers.arrow.take(
-        pa.array(pick(draws("house_number"), locale.house_numbers.cumulative))
-    )
+    street = take(locale.streets.arrow, pick(draws("street"), locale.streets.cumulative))
+    number = take(locale.house_numbers.arrow, pick(draws("house_number"), locale.house_numbers.cumulative))
     parts = (number, street) if locale.number_before_street else (street, number)
     postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
     size = pick(draws("size"), names.sizes.cumulative)
@@ -64,16 +60,16 @@ def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.Re
             created,
             rows.name,
             rows.domain,
-            names.industries.arrow.take(pa.array(names.descriptor_industry[rows.descriptor])),
-            names.sizes.arrow.take(pa.array(size)),
+            take(names.industries.arrow, names.descriptor_industry[rows.descriptor]),
+            take(names.sizes.arrow, size),
             uuid_array(context.team.ids, rows.owner),
-            pc.binary_join_element_wise(*parts, " "),
-            places.city_names.take(pa.array(rows.city)),
-            places.states.take(pa.array(rows.city)),
-            constant(locale.country, count, pa.string()),
-            places.postal_codes.take(pa.array(postal)),
+            join(*parts, separator=" "),
+            take(places.city_names, rows.city),
+            take(places.states, rows.city),
+            constant(locale.country, count),
+            take(places.postal_codes, postal),
             phone_numbers(locale, draws("phone"), rows.city),
-            pc.binary_join_element_wise(pa.scalar("https://www"), rows.domain, "."),
+            join("https://www", rows.domain, separator="."),
             context.source_month(count),
         ],
         schema=SCHEMAS[_TABLE],
@@ -85,11 +81,11 @@ def cities(locale: Locale, draws: Draws) -> I64:
     return pick(draws("city"), locale.places.cumulative)
 
 
-def phone_numbers(locale: Locale, draws: U64, city: I64) -> Column:
+def phone_numbers(locale: Locale, draws: U64, city: I64) -> pa.StringArray:
     """Numbers of the city's area that nobody has."""
     places = locale.places
     place = places.phone_start[city] + scale(draws, places.phone_count[city])
-    return places.phones.take(pa.array(place))
+    return take(places.phones, place)
 
 
 def _name_parts(context: MonthContext, number: I64) -> tuple[I64, I64]:

@@ -6,8 +6,20 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from demo_pipeline.domain.arrow import (
+    chain,
+    choose,
+    codes,
+    constant,
+    initials,
+    is_in,
+    join,
+    replace,
+    strings,
+    take,
+    texts,
+)
 from demo_pipeline.domain.book import (
     CHURNED,
     CUSTOMER,
@@ -21,7 +33,7 @@ from demo_pipeline.domain.book import (
 from demo_pipeline.domain.companies import cities, phone_numbers
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.metrics import Figures
-from demo_pipeline.domain.rows import SCHEMAS, Column, instants, texts, uuid_array
+from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
 from demo_pipeline.domain.streams import I64, pick
 
 _TABLE: Final = "contacts"
@@ -102,7 +114,7 @@ def contact_batch(context: MonthContext, rows: Contacts, draws: Draws) -> pa.Rec
             rows.first,
             rows.last,
             rows.email,
-            pc.if_else(pa.array(no_phone), pa.scalar(None, pa.string()), phone),
+            choose(no_phone, None, phone),
             uuid_array(companies.ids, rows.company),
             uuid_array(context.team.ids, rows.owner),
             texts(STATUSES, rows.status),
@@ -121,54 +133,49 @@ class _Names:
         name = draws("first_name")
         female, male = pick(name, locale.female.cumulative), pick(name, locale.male.cumulative)
         # One list of both, women first, so that one take serves both.
-        first = pa.array(np.where(is_female == 1, female, male + len(locale.female)))
-        last = pa.array(pick(draws("last_name"), locale.surnames.cumulative))
-        self.first = pa.concat_arrays([locale.female.arrow, locale.male.arrow]).take(first)
-        self.first_ascii = pa.concat_arrays([locale.female.arrow_ascii, locale.male.arrow_ascii]).take(first)
-        self.last = locale.surnames.arrow.take(last)
-        self.last_ascii = locale.surnames.arrow_ascii.take(last)
+        first = np.where(is_female == 1, female, male + len(locale.female))
+        last = pick(draws("last_name"), locale.surnames.cumulative)
+        self.first = take(chain(locale.female.arrow, locale.male.arrow), first)
+        self.first_ascii = take(chain(locale.female.arrow_ascii, locale.male.arrow_ascii), first)
+        self.last = take(locale.surnames.arrow, last)
+        self.last_ascii = take(locale.surnames.arrow_ascii, last)
 
 
-def _emails(context: MonthContext, names: _Names, company: I64) -> Column:
+def _emails(context: MonthContext, names: _Names, company: I64) -> pa.StringArray:
     """An address at the company's domain from the own name, unique within the tenant."""
     companies = context.book.companies
     nowhere = f"post.{context.spec.mail_domain or 'example'}"
     if len(companies.domain):
-        at_company = companies.domain.take(pa.array(np.maximum(company, 0)))
-        domain = pc.if_else(pa.array(company < 0), pa.scalar(nowhere), at_company)
+        domain = choose(company < 0, nowhere, take(companies.domain, np.maximum(company, 0)))
         # A house writes its addresses in one way: first.last, f.last, or first_last.
         style = companies.ids[np.maximum(company, 0), 15].astype(np.int64) % 8
     else:
-        domain = pa.repeat(pa.scalar(nowhere), len(company))
+        domain = constant(nowhere, len(company))
         style = np.zeros(len(company), np.int64)
-    initial = pc.utf8_slice_codeunits(names.first_ascii, 0, 1)
-    first = pc.if_else(pa.array(style == 7), initial, names.first_ascii)
-    mark = pc.if_else(pa.array(style == 6), pa.scalar("_"), pa.scalar("."))
-    local = pc.binary_join_element_wise(first, mark, names.last_ascii, "")
+    first = choose(style == 7, initials(names.first_ascii), names.first_ascii)
+    local = join(first, choose(style == 6, "_", "."), names.last_ascii)
     return _unique(local, domain, context.book.contacts.email)
 
 
-def _unique(local: Column, domain: Column, taken: Column) -> Column:
+def _unique(local: pa.StringArray, domain: pa.StringArray, taken: pa.StringArray) -> pa.StringArray:
     """``local@domain``; who comes second at a house gets a number, the lowest that is free."""
-    addresses = pc.binary_join_element_wise(local, domain, "@")
-    codes = addresses.dictionary_encode().indices.to_numpy()
+    addresses = join(local, domain, separator="@")
     is_first = np.zeros(len(addresses), bool)
-    is_first[np.unique(codes, return_index=True)[1]] = True
-    clash = ~is_first | pc.is_in(addresses, value_set=taken).to_numpy(zero_copy_only=False)
+    is_first[np.unique(codes(addresses), return_index=True)[1]] = True
+    clash = ~is_first | is_in(addresses, taken)
     places = np.flatnonzero(clash)
     if len(places) == 0:
         return addresses
     used: set[str] = set()
-    picks = pa.array(places)
-    pairs = list(zip(local.take(picks).to_pylist(), domain.take(picks).to_pylist(), strict=True))
+    pairs = list(zip(take(local, places).to_pylist(), take(domain, places).to_pylist(), strict=True))
     # All that could collide with a numbered address: those that are there under such a name.
     number = [2] * len(pairs)
     pending = list(range(len(pairs)))
     chosen: dict[int, str] = {}
-    everything = pa.concat_arrays([taken, addresses])
+    everything = chain(taken, addresses)
     while pending:
         candidates = [f"{pairs[i][0]}{number[i]}@{pairs[i][1]}" for i in pending]
-        there = pc.is_in(pa.array(candidates, pa.string()), value_set=everything).to_pylist()
+        there = is_in(strings(candidates), everything)
         still: list[int] = []
         for i, candidate, is_there in zip(pending, candidates, there, strict=True):
             if is_there or candidate in used:
@@ -179,6 +186,4 @@ def _unique(local: Column, domain: Column, taken: Column) -> Column:
                 chosen[i] = candidate
         pending = still
     numbered = [chosen[i] for i in range(len(pairs))]
-    mask = np.zeros(len(addresses), bool)
-    mask[places] = True
-    return pc.replace_with_mask(addresses, pa.array(mask), pa.array(numbered, pa.string()))
+    return replace(addresses, clash, numbered)

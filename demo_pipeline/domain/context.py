@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from demo_pipeline.domain.arrow import constant
 from demo_pipeline.domain.book import Book
 from demo_pipeline.domain.calendar import MINUTE_US, Calendar, WorkMonth
 from demo_pipeline.domain.ids import Uuids, row_ids
@@ -14,7 +15,6 @@ from demo_pipeline.domain.industries import Industry
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.domain.rows import Column, constant
 from demo_pipeline.domain.streams import I64, U64, Stream
 from demo_pipeline.domain.team import Team
 from demo_pipeline.domain.texts import Texts
@@ -100,5 +100,5 @@ class MonthContext:
         end = int(np.searchsorted(self.timeline, end_us // MINUTE_US, side="right")) - 1
         return np.maximum(end - np.searchsorted(self.timeline, start_us // MINUTE_US), 0)
 
-    def source_month(self, count: int) -> Column:
-        return constant(str(self.month), count, pa.string())
+    def source_month(self, count: int) -> pa.StringArray:
+        return constant(str(self.month), count)

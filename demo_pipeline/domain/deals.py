@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from demo_pipeline.domain.arrow import constant
 from demo_pipeline.domain.book import CHURNED, CUSTOMER, LEAD, OTHER, PROSPECT, Contacts, Deals, recent
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.locales import units_per_usd
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.phrases import deal_titles
-from demo_pipeline.domain.rows import SCHEMAS, constant, instants, money_array, uuid_array
+from demo_pipeline.domain.rows import SCHEMAS, instants, money_array, uuid_array
 from demo_pipeline.domain.streams import I64, U64, pick, quantile, scale
 from demo_pipeline.domain.values import apportion_values, natural_values
 
@@ -95,7 +96,7 @@ def deal_batch(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.Recor
             instants(facts.updated_us),
             rows.title,
             money_array(facts.value_minor, context.spec.minor_digits),
-            constant(context.spec.currency, count, pa.string()),
+            constant(context.spec.currency, count),
             uuid_array(context.team.stage_ids, stage),
             uuid_array(context.team.ids, contacts.owner[rows.contact]),
             uuid_array(contacts.ids, rows.contact),

@@ -49,20 +49,21 @@ def check_between(read: Readable, current: Month) -> tuple[list[Problem], dict[s
     """Every broken rule, and the part of a blueprint that mends infeasible figures (JSON-ready)."""
     problems = [*_section_problems(read.sections), *_span_problems(read, current)]
     problems += _month_problems(read, current)
-    if read.minor_digits is None:
-        return problems, None
-    problems += _decimal_problems(read, read.minor_digits)
+    # Without a readable currency the figures are judged in hundredths, and their decimals are not.
+    minor_digits = MOST_DECIMALS if read.minor_digits is None else read.minor_digits
+    if read.minor_digits is not None:
+        problems += _decimal_problems(read, minor_digits)
     wrong_figures: list[Problem] = []
     suggestion: dict[str, Any] | None = None
     if read.totals is not None and "months" not in read.sections:
-        wrong_figures = _totals_problems(read, read.totals, read.minor_digits)
+        wrong_figures = _totals_problems(read, read.totals, minor_digits)
         if wrong_figures:
-            suggestion = {"totals": _mended([read.totals], read.minor_digits)[0]}
+            suggestion = {"totals": _mended([read.totals], minor_digits)[0]}
     elif read.months and "totals" not in read.sections:
         in_order = sorted(read.months, key=lambda pair: pair[1].month)
-        wrong_figures = _months_problems(read, in_order, read.minor_digits)
+        wrong_figures = _months_problems(read, in_order, minor_digits)
         if wrong_figures:
-            suggestion = {"months": _mended([entry for _, entry in in_order], read.minor_digits)}
+            suggestion = {"months": _mended([entry for _, entry in in_order], minor_digits)}
     problems += wrong_figures
     # A fragment that holds other mistakes would not help who pastes it.
     is_whole = not read.unreadable and not any(
@@ -75,7 +76,7 @@ def check_slug(slug: str) -> tuple[Problem, ...]:
     """A slug is 2 to 39 of ``a-z 0-9 -`` and begins with a letter."""
     if _SLUG.fullmatch(slug):
         return ()
-    proposed = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-0123456789")[:39].strip("-")
+    proposed = re.sub(r"[^a-z0-9]+", "-", slug.lower()).lstrip("-0123456789")[:39].strip("-")
     suggestion = proposed if _SLUG.fullmatch(proposed) else None
     hint = f"; {suggestion}.yaml would do" if suggestion else ""
     return (

@@ -241,7 +241,7 @@ def units_per_usd(currency: str) -> Decimal:
 
 
 def ascii_label(text: str) -> str:
-    """A name in lower-case letters and digits only: ``"Müller-Lüdenscheidt"`` → ``"muellerluedenscheidt"``."""
+    """A name in lower-case letters and digits only: ``"Müller-Lüders"`` → ``"muellerlueders"``."""
     lowered = text.lower().translate(_TRANSLITERATION)
     decomposed = unicodedata.normalize("NFKD", lowered)
     return "".join(char for char in decomposed if char.isascii() and char.isalnum())

@@ -7,26 +7,24 @@ through a permutation of all pairs of template and topic (and step), keyed by th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from math import gcd
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from demo_pipeline.domain.arrow import Column, lookup, take
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.industries import ACTIVITY_TYPES
-from demo_pipeline.domain.rows import Column
-from demo_pipeline.domain.streams import I64, scale
+from demo_pipeline.domain.streams import I64, U64, pick, scale
 from demo_pipeline.domain.texts import Template, person_slots, render
 
 #: Activities of one deal in one month, at most; what is more goes to the contact alone.
 MOST_A_MONTH: Final = 64
 
-Bools = NDArray[np.bool_]
 
-
-def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> Column:
+def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringArray:
     """Titles for deals with these contacts (indices into the book), shape (n,)."""
     texts = context.texts
     company = context.book.contacts.company[contact]
@@ -40,82 +38,102 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> Column:
         np.array(usable[True])[scale(drawn, len(usable[True]))],
         np.array(usable[False])[scale(drawn, len(usable[False]))],
     )
-    product = scale(draws("product"), len(texts.products))
+    item = scale(draws("product"), len(texts.products))
     slots = _people(context, contact) | {
-        "company": _lookup(context.book.companies.name, company),
-        "product": pa.DictionaryArray.from_arrays(pa.array(product.astype(np.int32)), texts.products),
-        **texts.topic_slots(product % texts.topic_count),
+        "company": lookup(context.book.companies.name, company),
+        "product": lookup(texts.products, item),
+        **texts.topic_slots(item % texts.topic_count),
     }
     return render(texts.deal_titles, which, slots)
 
 
 def activity_texts(
     context: MonthContext, draws: Draws, kind: I64, contact: I64, deal: I64, place: I64
-) -> tuple[Column, Column]:
-    """Subjects and descriptions, shape (n,) each.
+) -> tuple[pa.StringArray, pa.StringArray]:
+    """Subjects and descriptions of one topic a row, shape (n,) each.
 
     ``contact`` and ``deal`` are indices into the book (-1: no deal), ``place`` counts the activities of
     the deal in this month.
     """
     texts, book = context.texts, context.book
     company = book.contacts.company[contact]
-    with_company, with_deal = company >= 0, deal >= 0
-    number = (context.month - context.spec.start_month) * MOST_A_MONTH + place
-    key = _deal_keys(context, deal)
-    slots = _people(context, contact) | {
-        "company": _lookup(book.companies.name, company),
-        "deal": _lookup(book.deals.title, deal),
-    }
-    written: list[Column] = []
-    steps = len(texts.steps)
-    for column, templates, parts in (
-        ("subject", texts.subjects, texts.topic_count),
-        ("description", texts.descriptions, texts.topic_count * steps),
-    ):
-        everything = [template for name in ACTIVITY_TYPES for template in templates[name]]
-        which = np.empty(len(kind), np.int64)
-        part = np.empty(len(kind), np.int64)
-        drawn = draws(column)
-        for kind_place, name in enumerate(ACTIVITY_TYPES):
-            for has_deal in (True, False):
-                for has_company in (True, False):
-                    rows = np.flatnonzero(
-                        (kind == kind_place) & (with_deal == has_deal) & (with_company == has_company)
-                    )
-                    if len(rows) == 0:
-                        continue
-                    usable = _places(everything, templates[name], has_deal=has_deal, has_company=has_company)
-                    space = len(usable) * parts
-                    if has_deal:
-                        step = _step(space)
-                        at = (number[rows] * step + scale(key[rows], space)) % space
-                    else:
-                        at = scale(drawn[rows], space)
-                    which[rows] = usable[at // parts]
-                    part[rows] = at % parts
-        topic = part % texts.topic_count
-        filled = slots | texts.topic_slots(topic)
-        if column == "description":
-            filled["step"] = texts.step_slot(part // texts.topic_count)
-        written.append(render(everything, which, filled))
-    return written[0], written[1]
-
-
-def _places(
-    everything: Sequence[Template], templates: Sequence[Template], *, has_deal: bool, has_company: bool
-) -> I64:
-    """Where in the long list the templates of a type are that need nothing that is not there."""
-    first = everything.index(templates[0])
-    return np.array(
-        [
-            first + place
-            for place, template in enumerate(templates)
-            if (has_company or "company" not in template.slots) and (has_deal or "deal" not in template.slots)
-        ]
+    words = _Words(context, draws, deal, place)
+    group = kind * 4 + (deal >= 0) * 2 + (company >= 0)
+    for name_place, name in enumerate(ACTIVITY_TYPES):
+        for has_deal, has_company in product((False, True), repeat=2):
+            rows = np.flatnonzero(group == name_place * 4 + has_deal * 2 + has_company)
+            if len(rows):
+                words.choose(rows, name, has_deal=has_deal, has_company=has_company)
+    slots = (
+        _people(context, contact)
+        | texts.topic_slots(words.topic)
+        | {
+            "company": lookup(book.companies.name, company),
+            "deal": lookup(book.deals.title, deal),
+            "step": texts.step_slot(words.step),
+        }
+    )
+    return (
+        render(words.subjects, words.subject, slots),
+        render(words.descriptions, words.description, slots),
     )
 
 
-def _deal_keys(context: MonthContext, deal: I64) -> NDArray[np.uint64]:
+class _Words:
+    """Template, topic and step of every row.
+
+    For a deal, its ``number``-th activity takes the pair (topic, subject) at a place of a permutation of
+    all pairs. Rows of one topic have different subjects then, and the subject's place chooses among the
+    pairs (description, step), again through a permutation: nothing comes twice.
+    """
+
+    def __init__(self, context: MonthContext, draws: Draws, deal: I64, place: I64) -> None:
+        self._texts = context.texts
+        self._number = (context.month - context.spec.start_month) * MOST_A_MONTH + place
+        self._key = _deal_keys(context, deal)
+        self._drawn = {name: draws(name) for name in ("topic", "subject", "description")}
+        self.subjects = [one for name in ACTIVITY_TYPES for one in self._texts.subjects[name]]
+        self.descriptions = [one for name in ACTIVITY_TYPES for one in self._texts.descriptions[name]]
+        #: indices, shape (n,)
+        self.subject, self.description, self.topic, self.step = np.zeros((4, len(deal)), np.int64)
+
+    def choose(self, rows: I64, name: str, *, has_deal: bool, has_company: bool) -> None:
+        """Words for the rows of one type that have, or have not, a deal and a company."""
+        texts = self._texts
+        subjects = _places(
+            self.subjects,
+            texts.subjects[name],
+            texts.subjects_for(name, with_deal=has_deal, with_company=has_company),
+        )
+        descriptions = _places(
+            self.descriptions,
+            texts.descriptions[name],
+            texts.descriptions_for(name, with_deal=has_deal, with_company=has_company),
+        )
+        topics, endings = texts.topic_count, len(descriptions) * len(texts.steps)
+        if has_deal:
+            key, space = self._key[rows], len(subjects) * topics
+            at = (self._number[rows] * _step(space) + scale(key, space)) % space
+            topic, subject = at % topics, at // topics
+            start = scale(key << np.uint64(24), endings) + topic * _step(endings)
+            ending = (subject * _step(endings) + start) % endings
+        else:
+            topic = pick(self._drawn["topic"][rows], texts.topic_cumulative)
+            subject = scale(self._drawn["subject"][rows], len(subjects))
+            ending = scale(self._drawn["description"][rows], endings)
+        self.topic[rows], self.subject[rows] = topic, subjects[subject]
+        self.description[rows] = descriptions[ending // len(texts.steps)]
+        self.step[rows] = ending % len(texts.steps)
+
+
+def _places(everything: list[Template], of_type: Sequence[Template], usable: Sequence[Template]) -> I64:
+    """Where in the list of all types the usable templates of one type are."""
+    first = everything.index(of_type[0])
+    places = {template: first + place for place, template in enumerate(of_type)}
+    return np.array([places[template] for template in usable])
+
+
+def _deal_keys(context: MonthContext, deal: I64) -> U64:
     """64 bits of each row's deal: the low half of its id."""
     ids = context.book.deals.ids
     if len(ids) == 0:
@@ -135,20 +153,10 @@ def _step(space: int) -> int:
 
 def _people(context: MonthContext, contact: I64) -> dict[str, Column]:
     contacts, locale = context.book.contacts, context.locale
-    picks = pa.array(contact)
     return person_slots(
         context.texts.language,
-        contacts.first.take(picks),
-        contacts.last.take(picks),
+        take(contacts.first, contact),
+        take(contacts.last, contact),
         pa.array(contacts.is_female[contact] == 1),
         (locale.honorific_female, locale.honorific_male),
     )
-
-
-def _lookup(values: Column, picks: I64) -> Any:
-    """Values by index, null below 0, as a dictionary array: only drawn templates look them up."""
-    missing = picks < 0
-    places = pa.array(np.where(missing, 0, picks).astype(np.int32), mask=missing)
-    if len(values) == 0:
-        return pa.nulls(len(picks), pa.string())
-    return pa.DictionaryArray.from_arrays(places, values)

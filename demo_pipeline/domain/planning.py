@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any, Final
 
 from demo_pipeline.domain.blueprint import Blueprint, GrowthChoice, Totals
@@ -143,6 +143,14 @@ def resolve(
     ``now`` (aware) bounds the span and is its default end; ``seed_source`` is asked where the blueprint has
     no seed. Raises ``InputError`` with every problem, or ``CapExceededError`` before any work is done.
     """
+    # A program around us may calculate with few digits: the plan is its own.
+    with localcontext(Context(prec=50, rounding=ROUND_HALF_EVEN)):
+        return _resolve(blueprint, slug, now, seed_source, caps)
+
+
+def _resolve(
+    blueprint: Blueprint, slug: str, now: datetime, seed_source: Callable[[], str], caps: Caps
+) -> tuple[TenantSpec, tuple[str, ...]]:
     current = Month.containing(now)
     checked = check_blueprint(blueprint, slug, current)
     if checked.problems:

@@ -5,20 +5,14 @@ Tenant, provenance and defaults are not here: loading adds them, the same for ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
+from demo_pipeline.domain.arrow import Column, Mask, buffer
 from demo_pipeline.domain.ids import Uuids
 from demo_pipeline.domain.streams import I64
-
-if TYPE_CHECKING:
-    Column: TypeAlias = pa.Array[Any]
-else:
-    Column = pa.Array
 
 UUID: Final = pa.binary(16)
 INSTANT: Final = pa.timestamp("us", tz="UTC")
@@ -30,7 +24,8 @@ _TIMES: Final = (("created_at", INSTANT), ("updated_at", INSTANT))
 SCHEMAS: Final[dict[str, pa.Schema]] = {
     "users": pa.schema([
         ("id", UUID), *_TIMES,
-        ("email", pa.string()), ("first_name", pa.string()), ("last_name", pa.string()), ("role", pa.string()),
+        ("email", pa.string()), ("first_name", pa.string()), ("last_name", pa.string()),
+        ("role", pa.string()),
     ]),
     "pipeline_stages": pa.schema([
         ("id", UUID), *_TIMES,
@@ -74,40 +69,28 @@ COUNTED: Final = ("companies", "contacts", "deals", "activities")
 def uuid_array(ids: Uuids, picks: I64 | None = None) -> Column:
     """Ids as Arrow, or ``ids[picks]`` where a pick below 0 is null."""
     if picks is None:
-        return pa.FixedSizeBinaryArray.from_buffers(
-            UUID, len(ids), [None, pa.py_buffer(np.ascontiguousarray(ids))]
-        )
+        return pa.FixedSizeBinaryArray.from_buffers(UUID, len(ids), [None, buffer(ids)])
     missing = picks < 0
     if len(ids) == 0:
         return pa.nulls(len(picks), UUID)
-    taken = np.ascontiguousarray(ids[np.where(missing, 0, picks)])
-    return pa.FixedSizeBinaryArray.from_buffers(UUID, len(picks), [_validity(missing), pa.py_buffer(taken)])
+    taken = buffer(ids[np.where(missing, 0, picks)])
+    return pa.FixedSizeBinaryArray.from_buffers(UUID, len(picks), [_validity(missing), taken])
 
 
-def instants(values_us: I64, missing: np.ndarray[Any, np.dtype[np.bool_]] | None = None) -> Column:
+def instants(values_us: I64, missing: Mask | None = None) -> Column:
     """Microseconds as UTC timestamps; rows where ``missing`` are null."""
-    buffers = [None if missing is None else _validity(missing), pa.py_buffer(np.ascontiguousarray(values_us))]
-    return pa.Array.from_buffers(INSTANT, len(values_us), buffers)
+    validity = None if missing is None else _validity(missing)
+    return pa.Array.from_buffers(INSTANT, len(values_us), [validity, buffer(values_us)])
 
 
 def money_array(minor: I64, minor_digits: int) -> Column:
     """Minor units (0 to 2 digits) as numeric(15, 2)."""
     cents = np.zeros((len(minor), 2), "<i8")
     cents[:, 0] = minor * 10 ** (2 - minor_digits)
-    return pa.Array.from_buffers(MONEY, len(minor), [None, pa.py_buffer(cents)])
+    return pa.Array.from_buffers(MONEY, len(minor), [None, buffer(cents)])
 
 
-def constant(value: str | datetime | int, count: int, kind: pa.DataType) -> Column:
-    """The same value ``count`` times."""
-    return pa.repeat(pa.scalar(value, kind), count)
-
-
-def texts(values: Sequence[str], picks: I64) -> Column:
-    """``values[picks]`` as strings."""
-    return pa.array(values, pa.string()).take(pa.array(picks))
-
-
-def _validity(missing: np.ndarray[Any, np.dtype[np.bool_]]) -> pa.Buffer | None:
+def _validity(missing: Mask) -> pa.Buffer | None:
     if not missing.any():
         return None
-    return pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    return buffer(np.packbits(~missing, bitorder="little"))

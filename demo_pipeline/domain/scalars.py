@@ -184,8 +184,10 @@ def parse_month(value: object) -> Month:
     """``YYYY-MM``."""
     if isinstance(value, Month):
         return value
+    text = text_of(value)
     try:
-        return Month.parse(text_of(value))
+        # Other scripts have digits too, which the calendar would read and the database would not.
+        return Month.parse(text if text.isascii() else "")
     except ValueError:
         raise wrong("bad_month", f"{quoted(value)} is not a month; write YYYY-MM, like 2025-01") from None
 

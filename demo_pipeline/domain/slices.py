@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from demo_pipeline.domain.arrow import Column, column, is_by, is_in, keep, strings, total
 from demo_pipeline.domain.metrics import Figures
-from demo_pipeline.domain.rows import INSTANT, Column
 from demo_pipeline.domain.story import Batch
 
 _FACTS: Final = ("created_at", "updated_at", "closed_at", "completed_at")
@@ -27,29 +24,27 @@ def happened(batches: Iterable[Batch], as_of_us: int) -> Iterator[Batch]:
 
     Parents come before children, as ``Story.month`` makes them.
     """
-    now = pa.scalar(as_of_us, pa.int64()).cast(INSTANT)
     absent: dict[str, list[Column]] = {}
     for batch in batches:
         rows = batch.rows
-        mask = pc.fill_null(pc.less_equal(rows.column("created_at"), now), False)  # noqa: FBT003
+        mask = is_by(column(rows, "created_at"), as_of_us, missing=False)
         for fact in _FACTS[1:]:
             if fact in rows.schema.names:
-                mask = pc.and_(mask, pc.fill_null(pc.less_equal(rows.column(fact), now), True))  # noqa: FBT003
-        for column, parents in _PARENTS.get(batch.table, {}).items():
+                mask &= is_by(column(rows, fact), as_of_us, missing=True)
+        for reference, parents in _PARENTS.get(batch.table, {}).items():
             for ids in absent.get(parents, ()):
-                mask = pc.and_(mask, pc.invert(pc.is_in(rows.column(column), value_set=ids)))
-        missing = rows.column("id").filter(pc.invert(mask))
+                mask &= ~is_in(column(rows, reference), ids)
+        missing = keep(column(rows, "id"), ~mask)
         if len(missing):
             absent.setdefault(batch.table, []).append(missing)
-        yield Batch(batch.table, batch.month, rows.filter(mask))
+        yield Batch(batch.table, batch.month, keep(rows, mask))
 
 
 def without(batch: Batch, ids: Column) -> Batch:
     """A batch without the rows of these ids."""
     if len(ids) == 0:
         return batch
-    kept = batch.rows.filter(pc.invert(pc.is_in(batch.rows.column("id"), value_set=ids)))
-    return Batch(batch.table, batch.month, kept)
+    return Batch(batch.table, batch.month, keep(batch.rows, ~is_in(column(batch.rows, "id"), ids)))
 
 
 def figures_of_rows(batch: Batch, outcomes: tuple[Column, Column], minor_digits: int) -> Figures:
@@ -62,22 +57,21 @@ def figures_of_rows(batch: Batch, outcomes: tuple[Column, Column], minor_digits:
     if batch.table == "companies":
         return Figures(companies_created=count)
     if batch.table == "contacts":
-        leads = pc.sum(pc.equal(rows.column("status"), "lead")).as_py() or 0
-        return Figures(contacts_created=count, leads_created=leads)
+        leads = is_in(column(rows, "status"), strings(["lead"]))
+        return Figures(contacts_created=count, leads_created=int(leads.sum()))
     if batch.table == "activities":
         return Figures(activities_created=count)
     if batch.table != "deals":
         return Figures()
-    won = pc.is_in(rows.column("stage_id"), value_set=outcomes[0])
-    lost = pc.is_in(rows.column("stage_id"), value_set=outcomes[1])
+    won, lost = (is_in(column(rows, "stage_id"), stages) for stages in outcomes)
+    values = column(rows, "value")
     return Figures(
         deals_created=count,
-        closed_won_count=pc.sum(won).as_py() or 0,
-        closed_won_value=_minor(rows.column("value").filter(won), minor_digits),
-        pipeline_added_value=_minor(rows.column("value").filter(pc.invert(lost)), minor_digits),
+        closed_won_count=int(won.sum()),
+        closed_won_value=_minor(keep(values, won), minor_digits),
+        pipeline_added_value=_minor(keep(values, ~lost), minor_digits),
     )
 
 
 def _minor(values: Column, minor_digits: int) -> int:
-    total = pc.sum(values).as_py()
-    return 0 if total is None else int(total.scaleb(minor_digits))
+    return int(total(values).scaleb(minor_digits))

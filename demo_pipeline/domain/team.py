@@ -89,9 +89,9 @@ def _users(spec: TenantSpec, locale: Locale, stream: Stream, created_us: int) ->
     ids = _ids(stream, created)
     is_female = (stream.raw("sex", size) >> np.uint64(63)).astype(bool)
     drawn = stream.raw("first_name", size)
-    women = pick(drawn, locale.female.cumulative).tolist()
-    men = pick(drawn, locale.male.cumulative).tolist()
-    surnames = pick(stream.raw("last_name", size), locale.surnames.cumulative).tolist()
+    women: list[int] = pick(drawn, locale.female.cumulative).tolist()
+    men: list[int] = pick(drawn, locale.male.cumulative).tolist()
+    surnames: list[int] = pick(stream.raw("last_name", size), locale.surnames.cumulative).tolist()
     first = [
         locale.female.names[woman] if female else locale.male.names[man]
         for female, woman, man in zip(is_female, women, men, strict=True)

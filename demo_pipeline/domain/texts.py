@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +34,7 @@ DEAL_SLOT: Final = "deal"
 TOPIC_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "en": ("topic", "topic_bare", "topic_title"),
-        "de": ("topic", "topic_acc", "topic_dat", "topic_zu"),
+        "de": ("topic", "topic_acc", "topic_acc_title", "topic_bei", "topic_dat", "topic_zu"),
     }
 )
 #: What :func:`person_slots` makes, by language.
@@ -45,6 +45,11 @@ PERSON_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+#: Arrow's string columns, plain or dictionary, and indices into them. The stubs know less than Arrow.
+Strings: TypeAlias = Any
+Places: TypeAlias = Any
+_DICTIONARY: Final[Any] = pa.DictionaryArray
+_UNCHECKED: Final = pc.TakeOptions(boundscheck=False)
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -74,15 +79,17 @@ class Texts:
     industry: str
     #: with slots of a person, ``company`` and ``product``
     deal_titles: tuple[Template, ...]
-    products: pa.StringArray
+    products: Strings
     #: by type of activity
     subjects: Mapping[str, tuple[Template, ...]]
     #: by type of activity, 60 to 300 characters when filled
     descriptions: Mapping[str, tuple[Template, ...]]
     #: the forms of ``TOPIC_SLOTS``, aligned: place *i* is the same topic in all
-    topics: Mapping[str, pa.StringArray]
+    topics: Mapping[str, Strings]
+    #: running sums of weights: plain topics more often than those with "and"
+    topic_cumulative: NDArray[np.int64]
     #: whole sentences
-    steps: pa.StringArray
+    steps: Strings
 
     @property
     def topic_count(self) -> int:
@@ -90,24 +97,24 @@ class Texts:
 
     def titles_for(self, *, with_company: bool) -> tuple[Template, ...]:
         """Deal titles that need nothing that is not there."""
-        return _usable(self.deal_titles, with_company, True)
+        return _usable(self.deal_titles, with_company=with_company, with_deal=True)
 
     def subjects_for(self, kind: str, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
         """Subjects of a type that need nothing that is not there."""
-        return _usable(self.subjects[kind], with_company, with_deal)
+        return _usable(self.subjects[kind], with_company=with_company, with_deal=with_deal)
 
     def descriptions_for(self, kind: str, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
         """Descriptions of a type that need nothing that is not there."""
-        return _usable(self.descriptions[kind], with_company, with_deal)
+        return _usable(self.descriptions[kind], with_company=with_company, with_deal=with_deal)
 
-    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, pa.Array[Any]]:
+    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, Strings]:
         """All forms of the topics at the places ``topic``, shape (rows,), as cheap dictionary arrays."""
         places = pa.array(topic.astype(np.int32))
-        return {slot: pa.DictionaryArray.from_arrays(places, forms) for slot, forms in self.topics.items()}
+        return {slot: _DICTIONARY.from_arrays(places, forms) for slot, forms in self.topics.items()}
 
-    def step_slot(self, step: NDArray[np.int64]) -> pa.Array[Any]:
+    def step_slot(self, step: NDArray[np.int64]) -> Strings:
         """The steps at the places ``step``, shape (rows,)."""
-        return pa.DictionaryArray.from_arrays(pa.array(step.astype(np.int32)), self.steps)
+        return _DICTIONARY.from_arrays(pa.array(step.astype(np.int32)), self.steps)
 
 
 @lru_cache(maxsize=len(LANGUAGES) * len(INDUSTRIES))
@@ -126,17 +133,18 @@ def load_texts(language: str, industry: str) -> Texts:
         subjects=MappingProxyType({kind: _parse(raw["subjects"][kind]) for kind in ACTIVITY_TYPES}),
         descriptions=MappingProxyType({kind: _parse(raw["descriptions"][kind]) for kind in ACTIVITY_TYPES}),
         topics=topics,
+        topic_cumulative=np.cumsum(np.array(own["topics"]["weights"], np.int64)),
         steps=pa.array(raw["steps"], pa.string()),
     )
 
 
 def person_slots(
     language: str,
-    first: pa.StringArray,
-    last: pa.StringArray,
-    is_female: pa.BooleanArray,
+    first: Strings,
+    last: Strings,
+    is_female: Any,
     honorifics: tuple[str, str],
-) -> dict[str, pa.Array[Any]]:
+) -> dict[str, Strings]:
     """The slots of ``PERSON_SLOTS`` for people, shape (people,) each.
 
     ``honorifics`` are the female and the male of the locale. Where ``is_female`` is null the full name
@@ -145,14 +153,14 @@ def person_slots(
     """
     person = _join(first, " ", last)
 
-    def by_gender(female: str, male: str) -> pa.StringArray:
+    def by_gender(female: str, male: str) -> Strings:
         return pc.if_else(is_female, pa.scalar(female), pa.scalar(male))
 
-    def addressed(female: str, male: str) -> pa.StringArray:
+    def addressed(female: str, male: str) -> Strings:
         return pc.coalesce(_join(by_gender(female, male), " ", last), person)
 
     female, male = honorifics
-    slots: dict[str, pa.Array[Any]] = {"first": first, "last": last, "person": person}
+    slots: dict[str, Strings] = {"first": first, "last": last, "person": person}
     if language == "de":
         oblique = addressed(female, f"{male}n")
         return {
@@ -173,8 +181,8 @@ def person_slots(
 def render(
     templates: Sequence[Template],
     which: NDArray[np.int64],
-    slots: Mapping[str, pa.Array[Any]],
-) -> pa.StringArray:
+    slots: Mapping[str, Strings],
+) -> Strings:
     """Row *i* is ``templates[which[i]]`` filled with row *i* of the slots; shape (rows,).
 
     Slots are string arrays or dictionary arrays of strings, without nulls where a template needs them (a
@@ -183,42 +191,49 @@ def render(
     """
     order = np.argsort(which.astype(np.uint16), kind="stable")
     bounds = np.concatenate(([0], np.cumsum(np.bincount(which, minlength=len(templates)))))
-    parts: list[pa.StringArray] = []
+    sorted_slots: dict[str, tuple[Strings, Places]] = {}
+    parts: list[Strings] = []
     for place, template in enumerate(templates):
         start, stop = int(bounds[place]), int(bounds[place + 1])
-        if start != stop:
-            parts.append(_fill(template, pa.array(order[start:stop]), slots))
+        if start == stop:
+            continue
+        pieces: list[Any] = []
+        for literal, slot in zip(template.literals, (*template.slots, None), strict=True):
+            if literal:
+                pieces.append(pa.scalar(literal))
+            if slot is not None:
+                if slot not in sorted_slots:
+                    sorted_slots[slot] = _sorted(slots[slot], order)
+                values, places = sorted_slots[slot]
+                pieces.append(_take(values, places.slice(start, stop - start)))
+        if not template.slots:
+            pieces = [pa.array([str(template)] * (stop - start), pa.string())]
+        parts.append(_join(*pieces))
     if not parts:
         return pa.array([], pa.string())
     inverse = np.empty(len(order), np.int64)
     inverse[order] = np.arange(len(order))
-    return pa.concat_arrays(parts).take(pa.array(inverse))
+    return _take(pa.concat_arrays(parts), pa.array(inverse))
 
 
-def _fill(template: Template, rows: pa.Array[Any], slots: Mapping[str, pa.Array[Any]]) -> pa.StringArray:
-    pieces: list[Any] = []
-    for literal, slot in zip(template.literals, (*template.slots, None), strict=True):
-        if literal:
-            pieces.append(pa.scalar(literal))
-        if slot is not None:
-            pieces.append(_take(slots[slot], rows))
-    if all(isinstance(piece, pa.Scalar) for piece in pieces):
-        return pa.array([str(template)] * len(rows), pa.string())
-    return pc.binary_join_element_wise(*pieces, "")
+def _sorted(values: Strings, order: NDArray[np.int64]) -> tuple[Strings, Places]:
+    """Distinct values and, in the order of the templates, the place of each row's value."""
+    if pa.types.is_dictionary(values.type):
+        return values.dictionary, _take(values.indices, pa.array(order))
+    return values, pa.array(order)
 
 
-def _take(values: pa.Array[Any], rows: pa.Array[Any]) -> pa.StringArray:
-    if isinstance(values, pa.DictionaryArray):
-        return values.dictionary.take(values.indices.take(rows))
-    return values.take(rows)
+def _take(values: Any, places: Places) -> Any:
+    # All places are in bounds by construction, and the plain kernel spares a dispatch a call.
+    return pc.call_function("array_take", [values, places], _UNCHECKED)
 
 
-def _join(*pieces: Any) -> pa.StringArray:
+def _join(*pieces: Any) -> Strings:
     return pc.binary_join_element_wise(*pieces, "")
 
 
 @cache
-def _usable(templates: tuple[Template, ...], with_company: bool, with_deal: bool) -> tuple[Template, ...]:
+def _usable(templates: tuple[Template, ...], *, with_company: bool, with_deal: bool) -> tuple[Template, ...]:
     return tuple(
         template
         for template in templates

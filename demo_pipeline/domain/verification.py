@@ -20,8 +20,11 @@ class Mismatch:
 
     def describe(self, minor_digits: int) -> str:
         """``2025-01 closed_won_value: 120.00 instead of 100.00``."""
-        show = (lambda minor: money(minor, minor_digits)) if self.metric in VALUE_METRICS else str
-        return f"{self.month} {self.metric}: {show(self.actual)} instead of {show(self.expected)}"
+        actual, expected = (
+            money(figure, minor_digits) if self.metric in VALUE_METRICS else str(figure)
+            for figure in (self.actual, self.expected)
+        )
+        return f"{self.month} {self.metric}: {actual} instead of {expected}"
 
 
 def mismatches(expected: Mapping[Month, Figures], actual: Mapping[Month, Figures]) -> tuple[Mismatch, ...]:

@@ -13,11 +13,12 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 
+from demo_pipeline.domain.arrow import Column, column, keep, to_mask
 from demo_pipeline.domain.calendar import instant_us
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.domain.rows import COUNTED, Column
+from demo_pipeline.domain.rows import COUNTED, UUID
 from demo_pipeline.domain.slices import figures_of_rows, happened, without
 from demo_pipeline.domain.story import Batch, Story
 from demo_pipeline.storage.load import present_ids
@@ -25,7 +26,7 @@ from demo_pipeline.storage.tenants import MonthState, TenantState
 
 _MONTHLY_TABLES = (*COUNTED, "contact_tags")
 _TEAM_TABLES = ("users", "pipeline_stages", "tags")
-_NO_IDS = pa.array([], pa.binary(16))
+_NO_IDS = pa.array([], UUID)
 _EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 
@@ -106,8 +107,8 @@ class MissingRows:
 
     def _outcomes(self) -> tuple[Column, Column]:
         stages = self.story.team.stages
-        won, lost = stages.column("is_won"), stages.column("is_lost")
-        return stages.column("id").filter(won), stages.column("id").filter(lost)
+        ids, won, lost = (column(stages, name) for name in ("id", "is_won", "is_lost"))
+        return keep(ids, to_mask(won)), keep(ids, to_mask(lost))
 
 
 def missing_rows(

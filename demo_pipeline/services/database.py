@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from demo_pipeline.domain.errors import DatabaseError
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import migrate
 from demo_pipeline.storage.database import Database, open_database
 from demo_pipeline.storage.filelock import file_lock
+from demo_pipeline.storage.revision import require_current
 
 #: one migration of a full database may take long; the others wait for it
 UPGRADE_WAIT_SECONDS = 600
@@ -26,6 +26,9 @@ def ready_database(settings: Settings) -> Database:
         return database
     with file_lock(settings.home / "schema.lock", wait_seconds=UPGRADE_WAIT_SECONDS):
         if not _is_current(database):
+            # Alembic takes half a second to import, and is needed only now.
+            from demo_pipeline.storage import migrate
+
             migrate.upgrade(database.admin_url)
     return database
 
@@ -34,7 +37,7 @@ def _is_current(database: Database) -> bool:
     """Whether the schema is current. On a given server an old one is an error, which says what to do."""
     with database.admin(readonly=True) as conn:
         try:
-            migrate.require_current(conn)
+            require_current(conn)
         except DatabaseError:
             if not database.is_embedded:
                 raise

@@ -8,7 +8,7 @@ finish, commit. Whatever goes wrong before the commit leaves no row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final
@@ -21,7 +21,6 @@ from demo_pipeline.domain.errors import (
     DatabaseError,
     DemoError,
     InputError,
-    InterruptedJobError,
     JobFailedError,
     Problem,
     VerificationError,
@@ -32,7 +31,9 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.verification import Mismatch, after_change, mismatches
 from demo_pipeline.services.blueprint_rows import MissingRows, is_as_loaded, missing_rows
 from demo_pipeline.services.events import Event, record
+from demo_pipeline.services.failures import as_demo_error
 from demo_pipeline.services.progress import OnProgress, Progress
+from demo_pipeline.services.reports import JobReport, MonthResult
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import integrity, ledger
@@ -47,36 +48,6 @@ KIND: Final = "materialise"
 _TRIES: Final = 4
 
 Connection = psycopg.Connection[Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MonthResult:
-    """One month before and after a job. Values in minor units."""
-
-    month: Month
-    expected: Figures
-    before: Figures
-    after: Figures
-
-    @property
-    def drift(self) -> Figures:
-        """What is there beyond what is expected; negative where something is missing."""
-        return self.after - self.expected
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobReport:
-    """What a job did, read after its commit."""
-
-    job_id: UUID
-    tenant: str
-    minor_digits: int
-    already_applied: bool
-    #: table → rows
-    created: Mapping[str, int]
-    months: tuple[MonthResult, ...]
-    seconds: float
-    status: str = "completed"
 
 
 def materialise(
@@ -164,7 +135,7 @@ class _Job:
         try:
             report = self._attempts(request)
         except BaseException as error:
-            failure = self._failure(error)
+            failure = as_demo_error(error, self._settings)
             self._fail(request, begun, failure)
             raise failure from error
         self._record(Event.JOB_COMPLETED, request, seconds=report.seconds, created=dict(report.created))
@@ -307,7 +278,7 @@ class _Job:
         with prefetched(encoded(missing.batches(), self._settings.batch_rows)) as loads:
             for rows in loads:
                 self._check_deadline()
-                for table, count in load(conn, self._tenant.tenant_id, request.job_id, rows).items():
+                for table, count in load(conn, self._tenant.tenant_id, request.job_id, rows):
                     created[table] = created.get(table, 0) + count
                     progress.add(count, f"loading {table}")
         self._check_deadline()
@@ -361,32 +332,6 @@ class _Job:
             for month in sorted(touched)
         )
 
-    def _failure(self, error: BaseException) -> DemoError:
-        """What went wrong, as an error of ours."""
-        match error:
-            case DemoError():
-                return error
-            case KeyboardInterrupt():
-                return InterruptedJobError("interrupted; everything was rolled back")
-            case errors.QueryCanceled():
-                limit = self._settings.statement_timeout_seconds
-                return JobFailedError(
-                    f"a statement took longer than {limit:g} s (statement timeout); the job was rolled "
-                    "back; raise DEMO_STATEMENT_TIMEOUT_SECONDS or lower DEMO_BATCH_ROWS"
-                )
-            case psycopg.OperationalError():
-                return JobFailedError(
-                    f"the connection failed and the job was rolled back: {_first_line(error)}"
-                )
-            case psycopg.Error():
-                return JobFailedError(
-                    f"PostgreSQL refused a row and the job was rolled back: {_first_line(error)}"
-                )
-            case _:
-                return JobFailedError(
-                    f"{type(error).__name__}: {_first_line(error)}; the job was rolled back"
-                )
-
     def _fail(self, request: JobRequest, begun: Begun, failure: DemoError) -> None:
         """Write the end of the attempt down, on a new connection if the old one is gone."""
         self._record(Event.JOB_FAILED, request, code=failure.code, message=failure.message)
@@ -416,10 +361,6 @@ class _Job:
             duration_seconds=round(monotonic() - self._started, 3),
             **fields,
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _mismatch_json(item: Mismatch) -> dict[str, Any]:

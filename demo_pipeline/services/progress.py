@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import psycopg
@@ -39,7 +39,7 @@ class Progress:
         self._is_lost = False
         self._told_at = monotonic()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

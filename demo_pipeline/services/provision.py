@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -54,7 +54,7 @@ def provision_all(
             if len(paths) == 1:
                 raise
             problems += [
-                Problem(**{**vars(problem), "message": f"{path.name}: {problem.message}"})
+                replace(problem, message=f"{path.name}: {problem.message}")
                 for problem in error.problems or [Problem(code=error.code, message=error.message)]
             ]
     if problems:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -188,7 +188,7 @@ class _Builder:
         if self._values > MOST_VALUES:
             message = f"has more than {MOST_VALUES} values"
             raise _StopReadingError(Problem(code="too_many_values", line=line, message=message))
-        kind: type[Any] = type(event)
+        kind = cast("type[object]", type(event))
         if issubclass(kind, AliasEvent):
             self._fault("yaml_alias", line, f"*{event.anchor} is an alias; write the value out")
             self._scalar(f"*{event.anchor}", line, is_null=True)

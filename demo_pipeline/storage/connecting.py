@@ -30,17 +30,23 @@ def plain_url(url: str, variable: str) -> str:
     match = _SCHEME.match(url.strip())
     if match is not None:
         plain = "postgresql://" + url.strip()[match.end() :]
-        try:
-            conninfo_to_dict(plain)
-        except psycopg.Error:
-            pass
-        else:
+        if _is_sound(plain):
             return plain
     # libpq's own complaint would quote parts of the URL, the password maybe.
     raise DatabaseError(
         f"{variable} is no PostgreSQL URL: write {EXAMPLE}, "
         "special characters of the password percent-encoded"
     )
+
+
+def _is_sound(url: str) -> bool:
+    """Whether libpq reads ``url`` as its writer meant: a raw @ or / in a password would move the borders."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        return False
+    places = f"{parts.get('host') or ''}{parts.get('dbname') or ''}"
+    return "@" not in places and re.fullmatch(r"[\d,]*", str(parts.get("port") or "")) is not None
 
 
 def connect(url: str, *, variable: str, application_name: str, is_embedded: bool) -> psycopg.Connection:

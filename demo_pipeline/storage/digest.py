@@ -16,7 +16,9 @@ from psycopg import sql
 
 #: table → the columns of its view in ``crm_app``, by name
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "tenants": ("country", "created_at", "currency", "id", "industry", "name", "slug", "timezone", "updated_at"),
+    "tenants": (
+        "country", "created_at", "currency", "id", "industry", "name", "slug", "timezone", "updated_at",
+    ),
     "users": ("created_at", "email", "first_name", "id", "last_name", "role", "tenant_id", "updated_at"),
     "pipeline_stages": (
         "created_at", "id", "is_lost", "is_won", "name", "position", "probability", "tenant_id", "updated_at",

@@ -208,6 +208,7 @@ def _start(home: Path) -> Endpoint:
     """Under the lock: bring up what is there, or make it."""
     place = ServerHome.of(home)
     state = read_state(place)
+    _sweep(place)
     process = wait_for_change(place.data)
     has_lost_passwords = state is None and place.data_major() is not None
     if process is not None and has_lost_passwords:
@@ -239,6 +240,14 @@ def _start_process(place: ServerHome, state: ServerState, *, has_lost_passwords:
     return start_server(place, binaries, account, preferred_port=state.port)
 
 
+def _sweep(place: ServerHome) -> None:
+    """Delete what killed set-ups left. Their initdb may still be writing: then the next start does it."""
+    for remains in place.base.glob("postgres.making-*"):
+        shutil.rmtree(remains, ignore_errors=True)
+        if remains.is_file():
+            remains.unlink(missing_ok=True)
+
+
 def _make_data(
     place: ServerHome, state: ServerState, binaries: ServerBinaries, account: Account
 ) -> ServerHome:
@@ -254,11 +263,6 @@ def _make_data(
         # The data were deleted: what comes now is new.
         write_state(place, replace(state, is_bootstrapped=False))
     place = _place_for_data(place, account)
-    for remains in place.base.glob("postgres.making-*"):
-        # An initdb whose caller was killed may still be writing there; it cannot end well any more.
-        shutil.rmtree(remains, ignore_errors=True)
-        if remains.is_file():
-            remains.unlink()
     if place.data.is_dir():
         shutil.rmtree(place.data)
     making = place.base / f"postgres.making-{secrets.token_hex(4)}"

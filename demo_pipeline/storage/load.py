@@ -23,7 +23,8 @@ import pyarrow as pa
 from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg import sql
 
-from demo_pipeline.domain.rows import COUNTED, SCHEMAS, Column
+from demo_pipeline.domain.arrow import Column
+from demo_pipeline.domain.rows import COUNTED, SCHEMAS
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -74,15 +75,14 @@ def create_staging(conn: Connection) -> None:
     """The session's temporary tables; gone with the transaction."""
     for table, schema in SCHEMAS.items():
         columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(_TYPES[column.type]))
-            for column in schema
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_TYPES[kind]))
+            for name, kind in zip(schema.names, schema.types, strict=True)
         )
         conn.execute(sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(_staging(table), columns))
 
 
-def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> dict[str, int]:
-    """Put one load into ``crm``, parents first; how many rows each table took."""
-    taken: dict[str, int] = {}
+def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterator[tuple[str, int]]:
+    """Put one load into ``crm``, parents first: each table, once it is in, and how many rows it took."""
     for table, schema in SCHEMAS.items():
         if table not in rows.pieces:
             continue
@@ -107,9 +107,9 @@ def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> dict[st
                 ),
                 {"tenant": tenant_id, "job": job_id},
             )
-            taken[table] = cursor.rowcount
+            taken = cursor.rowcount
             cursor.execute(sql.SQL("TRUNCATE {}").format(_staging(table)))
-    return taken
+        yield table, taken
 
 
 def present_ids(conn: Connection, tenant_id: UUID, table: str, first: datetime, end: datetime) -> Column:

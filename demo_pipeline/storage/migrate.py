@@ -64,43 +64,6 @@ def downgrade(url: str, revision: str, *, discard: bool = False) -> None:
         _run(connection, "downgrade", revision)
 
 
-def head_revision() -> str:
-    """The revision that this program needs."""
-    head = _script().get_current_head()
-    if head is None:  # pragma: no cover - a package without migrations is broken
-        raise DatabaseError("no migrations are installed")
-    return head
-
-
-def current_revision(conn: Connection[Any]) -> str | None:
-    """The database's revision, None before the first; asked by an administrator or by the loader."""
-    row = conn.execute(
-        """
-        select has_schema_privilege(n.oid, 'usage'),
-            exists (select from pg_proc p where p.pronamespace = n.oid and p.proname = 'schema_revision')
-        from pg_namespace n where n.nspname = 'demo'
-        """
-    ).fetchone()
-    if row is None or not all(row):
-        return None
-    revision = conn.execute("select demo.schema_revision()").fetchone()
-    return None if revision is None else revision[0]
-
-
-def require_current(conn: Connection[Any]) -> None:
-    """Raise :class:`DatabaseError` unless the schema is the one that this program needs."""
-    current, head = current_revision(conn), head_revision()
-    if current == head:
-        return
-    details = {"current": current, "needed": head}
-    known = {script.revision for script in _script().walk_revisions()}
-    if current is not None and current not in known:
-        message = f"the database's schema {current} is newer than this program's {head}: install that version"
-        raise DatabaseError(message, details)
-    state = "has no schema yet" if current is None else f"has schema {current}, this program needs {head}"
-    raise DatabaseError(f"the database {state}: run demo-pipeline db upgrade", details)
-
-
 @cache
 def _script() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())

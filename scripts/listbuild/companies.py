@@ -32,7 +32,9 @@ def companies(country: str, surnames: list[str], sieve: Sieve) -> dict[str, Any]
         first + second
         for place, (first, _) in enumerate(weighted(parts["first"]))
         for turn, (second, _) in enumerate(weighted(parts["second"]))
-        if first.lower() != second and (skip is None or (place + turn) % 2 == skip)
+        if first[-1] != second[0]
+        and not (first.endswith("sh") and second[0] == "h")
+        and (skip is None or (place + turn) % 2 == skip)
     ]
     invented = [
         first + second
@@ -40,7 +42,7 @@ def companies(country: str, surnames: list[str], sieve: Sieve) -> dict[str, Any]
         for turn, (second, _) in enumerate(weighted(parts["invented_second"]))
         if (place * 5 + turn * 3) % 4 == 0
     ]
-    own = [name for name in surnames if len(name) > 3 and " " not in name][: parts["surnames"]]  # noqa: PLR2004
+    own = [name for name in surnames if len(name) > 3 and " " not in name][: parts["surnames"]]
     stems = [
         stem
         for stem in sieve.keep([*own, *compounds, *invented], f"{country} company stems")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from statistics import NormalDist
 from typing import Any
@@ -82,4 +83,4 @@ def _pareto(start: int) -> list[int]:
 
 
 def _steps(knots: list[int]) -> list[int]:
-    return [knots[0], *(right - left for left, right in zip(knots, knots[1:], strict=False))]
+    return [knots[0], *(right - left for left, right in itertools.pairwise(knots))]

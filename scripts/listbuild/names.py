@@ -36,10 +36,11 @@ _GERMAN_FRONT = ("Berg", "Stein", "Wald", "Feld", "Bach", "Burg", "Hof", "Neu", 
                  "Linden", "Eichen", "Buchen", "Birken", "Rosen", "Winter", "Sommer", "Oster", "Wester",
                  "Heid", "Brink", "Busch", "Kamp", "Lauten", "Mühl", "Korn", "Hopfen", "Eisen", "Kupfer",
                  "Silber", "Gold", "Reh", "Hirsch", "Hasel", "Erlen", "Brunn", "Wiesen", "Rot", "Weiß",
-                 "Grün", "Groß", "Klein", "Lang", "Breit", "Schön", "Hoch", "Kreuz", "Markt", "Dorn")  # fmt: skip
+                 "Grün", "Groß", "Klein", "Lang", "Breit", "Schön", "Hoch", "Kreuz", "Markt",
+                 "Dorn")  # fmt: skip
 _GERMAN_BACK = ("mann", "meier", "müller", "hoff", "berger", "bauer", "hofer", "brink", "kamp", "huber",
-                "bacher", "schmidt", "heimer", "eder", "thaler", "moser", "felder", "städter", "kötter",
-                "haus", "steiner", "maier", "inger", "horst")  # fmt: skip
+                "bacher", "schmidt", "heimer", "moser", "felder", "städter", "kötter",
+                "haus", "steiner", "maier", "horst")  # fmt: skip
 
 
 def given_names(country: str, sieve: Sieve) -> dict[str, dict[str, Any]]:
@@ -49,7 +50,9 @@ def given_names(country: str, sieve: Sieve) -> dict[str, dict[str, Any]]:
         if country == "us":
             pairs = [(name, int(weight)) for name, weight in read_rows(f"us_{sex}.tsv")]
         else:
-            ranked = [name for name in read_words(f"{country}_{sex}.txt") if "-" not in name or country == "de"]
+            ranked = [
+                name for name in read_words(f"{country}_{sex}.txt") if "-" not in name or country == "de"
+            ]
             # Zipf with an offset: the first has 2 %, the first ten 15 %.
             pairs = [(name, 10_000_000 // (rank + 16)) for rank, name in enumerate(dict.fromkeys(ranked))]
         kept = set(sieve.keep([name for name, _ in pairs], f"{country} first names"))
@@ -66,13 +69,12 @@ def surnames(country: str, sieve: Sieve) -> dict[str, Any]:
     """Surnames, the most frequent first; what the sources leave of the whole goes to the tail evenly."""
     head, tail = {"us": _us, "gb": _gb, "de": _de}[country]()
     kept = set(sieve.keep([name for name, _ in (*head, *tail)], f"{country} surnames"))
-    head = [(name, weight) for name, weight in head if name in kept]
-    headed = {name for name, _ in head}
-    tail = [(name, weight) for name, weight in tail if name in kept and name not in headed]
-    missing = _WHOLE - sum(weight for _, weight in (*head, *tail))
-    share = max(0, missing // len(tail))
-    rows = [*head, *((name, weight + share) for name, weight in tail)]
-    return name_list(sorted(rows, key=lambda row: -row[1]))
+    weights = {name: weight for name, weight in (*tail, *head) if name in kept}
+    even = sorted(weights.keys() - dict(head).keys())
+    share = max(0, _WHOLE - sum(weights.values())) // len(even)
+    for name in even:
+        weights[name] += share
+    return name_list(sorted(weights.items(), key=lambda row: (-row[1], row[0])))
 
 
 def _us() -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:

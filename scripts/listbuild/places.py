@@ -82,7 +82,7 @@ def streets(country: str, sieve: Sieve) -> dict[str, Any]:
             (f"{name} {kind}" if not name.startswith("The ") else name, weight * often)
             for place, (name, weight) in enumerate(weighted(raw["streets_base"]))
             for turn, (kind, often) in enumerate(kinds)
-            if (place + turn) % 3 == 0 or often >= 9  # noqa: PLR2004
+            if (place + turn) % 3 == 0 or often >= 9
         ]
     kept = set(sieve.keep([name for name, _ in pairs], f"{country} streets"))
     return name_list({name: weight for name, weight in pairs if name in kept}.items())
@@ -91,12 +91,18 @@ def streets(country: str, sieve: Sieve) -> dict[str, Any]:
 def house_numbers(country: str) -> dict[str, Any]:
     """Low numbers are more frequent; in the US they run by blocks of a hundred."""
     if country == "us":
-        numbers = [(str(block * 100 + step), 3000 // (block + 4)) for block in range(1, 80) for step in range(1, 99, 7)]
+        numbers = [
+            (str(block * 100 + step), 3000 // (block + 4))
+            for block in range(1, 80)
+            for step in range(1, 99, 7)
+        ]
     elif country == "gb":
         numbers = [(str(number), 30_000 // (number + 25)) for number in range(1, 240)]
     else:
         numbers = [(str(number), 30_000 // (number + 18)) for number in range(1, 160)]
-        numbers += [(f"{number}{letter}", 2_000 // (number + 18)) for number in range(2, 90, 3) for letter in "ab"]
+        numbers += [
+            (f"{number}{letter}", 2_000 // (number + 18)) for number in range(2, 90, 3) for letter in "ab"
+        ]
     return name_list(numbers)
 
 

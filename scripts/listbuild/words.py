@@ -24,7 +24,7 @@ UNWANTED = frozenset(
     crap crapper dyke dykes slave slaves negron coon coons jew jude judas moron weiner wiener dildo boob
     boobs arsch assman asse anus bumm pimmel sack hurley-hure hure huren nutte schwanz schwuler popp pupp
     puff kotz kotze mist pisser piss pissarro seuche leiche tod mord mörder moerder satan teufel nixon-nix
-    bin-laden laden osama stalin lenin
+    bin-laden laden osama niggemann stalin lenin
     """.split()
 )
 #: Known brands that the parts of company names would join to.
@@ -38,6 +38,14 @@ BRANDS = frozenset(
     velis corentra cordis veritas cargill nordsee nordland westpoint goldbach goldberg goldstein
     silberstein rheinland rheinhafen steinhof mainau moselland bergheim waldhof salzburg heidelberg
     adlerwerk sternwerk burgau hofburg morgenland abendland feldschlossen galeria valora ralexis maralis
+    henkel schwarzkopf siemens bosch krupp thyssen bayer otto oetker rossmann würth beiersdorf porsche daimler
+    benz opel boss deichmann miele bahlsen ritter storck merck linde springer burda bertelsmann braun zeiss
+    leitz steiff vorwerk knorr jacobs dallmayr kärcher hilti stihl liebherr claas fendt deutz voith trumpf
+    maggi sixt fielmann dussmann stark lange-uhren conrad neckermann quelle horten hertie adler brax gerry
+    ford chase wells hilton marriott tiffany kellogg heinz campbell dell hewlett packard goodyear colgate
+    gillette hershey mars morgan stanley schwab edison boeing walton nordstrom macy sears penney dyson cadbury
+    tesco sainsbury morrison morrisons barclay barclays lloyd lloyds boots ladbroke burberry rolls royce
+    bentley lotus cooper hudson gates jobs musk bezos disney wendy burger ritz sandler goldman sachs lehman
     nexis selenta torexis merida novelis aeria marexis peralis nexia belavia meridian mirion
     """.split()
 )

@@ -1,0 +1,157 @@
+"""What is measured in a process of its own: ``python -m benchmarks.work TASK '{"argument": ...}'``.
+
+Each task prints one line of JSON. Settings come from the environment, as for any command. Dagster is not
+imported here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from benchmarks.process import peak_bytes, timed
+from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, PROVISIONED_AT, Sized
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.rows import SCHEMAS
+from demo_pipeline.domain.story import Story
+from demo_pipeline.services import reading
+from demo_pipeline.services.materialise import materialise
+from demo_pipeline.services.provision import provision as provision_tenant
+from demo_pipeline.services.subject import find_subject
+from demo_pipeline.settings import load_settings
+from demo_pipeline.storage.database import open_database
+from demo_pipeline.storage.kpis import month_figures
+from demo_pipeline.storage.load import encoded
+
+#: bytes read from a file and handed to COPY at once
+_CHUNK: Final = 1 << 20
+
+
+def generate(*, rows: int, country: str, industry: str, is_encoded: bool) -> dict[str, Any]:
+    """Make all rows of a tenant, encode them if asked to, and keep none."""
+    spec = Sized(slug="generated", rows=rows, country=country, industry=industry).spec()
+    count = 0
+    with timed() as clock:
+        batches = _batches(Story(spec, PROVISIONED_AT))
+        if is_encoded:
+            for load in encoded(batches, load_settings().batch_rows):
+                count += len(load)
+        else:
+            for _, batch in batches:
+                count += batch.num_rows
+    return {"rows": count, "wall": clock.wall, "cpu": clock.cpu, "peak_bytes": peak_bytes()}
+
+
+def _batches(story: Story) -> Iterator[tuple[str, pa.RecordBatch]]:
+    yield from story.team.batches().items()
+    for month in story.spec.months:
+        for batch in story.month(month):
+            yield batch.table, batch.rows
+
+
+def provision(*, path: str) -> dict[str, Any]:
+    """Make the tenant of a blueprint file, and no rows of it."""
+    settings = load_settings()
+    provision_tenant(open_database(settings), settings, Path(path))
+    return {}
+
+
+def job(*, slug: str) -> dict[str, Any]:
+    """The whole job of a tenant that was provisioned, by the service that everything else uses."""
+    settings = load_settings()
+    with timed() as clock:
+        report = materialise(open_database(settings), settings, slug)
+    return {
+        "rows": sum(report.created.values()),
+        "wall": clock.wall,
+        "cpu": clock.cpu,
+        "peak_bytes": peak_bytes(),
+        "has_dagster": "dagster" in sys.modules,
+        "is_exact": all(not month.drift for month in report.months),
+    }
+
+
+def dump(*, url: str, folder: str) -> dict[str, Any]:
+    """Every loaded table as binary COPY, in the order in which its rows lie."""
+    with psycopg.connect(url) as conn:
+        conn.execute("SET synchronize_seqscans = off")
+        for table in SCHEMAS:
+            statement = sql.SQL("COPY crm.{} TO STDOUT (FORMAT binary)").format(sql.Identifier(table))
+            with (
+                (Path(folder) / table).open("wb") as file,
+                conn.cursor() as cursor,
+                cursor.copy(statement) as copy,
+            ):
+                for piece in copy:
+                    file.write(piece)
+    return {}
+
+
+def raw_copy(*, url: str, folder: str) -> dict[str, Any]:
+    """What PostgreSQL can take: files to tables by a superuser, one COPY a table, one transaction."""
+    rows = 0
+    with psycopg.connect(url, autocommit=True) as conn:
+        # As the loader's session has it: else the cached plans of foreign-key checks may scan.
+        conn.execute("SET enable_seqscan = off")
+        conn.execute("SET jit = off")
+        with timed() as clock, conn.transaction(), conn.cursor() as cursor:
+            for table in SCHEMAS:
+                statement = sql.SQL("COPY crm.{} FROM STDIN (FORMAT binary)").format(sql.Identifier(table))
+                with (Path(folder) / table).open("rb") as file, cursor.copy(statement) as copy:
+                    while piece := file.read(_CHUNK):
+                        copy.write(piece)
+                rows += cursor.rowcount
+    return {"rows": rows, "wall": clock.wall, "cpu": clock.cpu}
+
+
+def kpis(*, slug: str, repeats: int) -> dict[str, Any]:
+    """Eight KPIs of 24 months: the query on an open connection, and the whole service call."""
+    settings = load_settings()
+    database = open_database(settings)
+    query: list[float] = []
+    service: list[float] = []
+    with database.admin(readonly=True) as conn:
+        subject = find_subject(conn, settings, slug, "kpis")
+        tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
+        _must_be_plan(
+            month_figures(conn, tenant_id, FIRST_MONTH, LAST_MONTH, digits), slug, subject.spec.figures_of
+        )
+        for _ in range(repeats):
+            with timed() as clock:
+                month_figures(conn, tenant_id, FIRST_MONTH, LAST_MONTH, digits)
+            query.append(clock.wall)
+    for _ in range(repeats):
+        with timed() as clock:
+            reading.kpis(database, settings, slug)
+        service.append(clock.wall)
+    return {"query": query, "service": service}
+
+
+def _must_be_plan(found: dict[Month, Any], slug: str, expected: Callable[[Month], Any]) -> None:
+    for month, figures in found.items():
+        if figures != expected(month):
+            raise RuntimeError(f"{slug} {month}: {figures} is not {expected(month)}")
+
+
+def naive(*, url: str, rows: int) -> dict[str, Any]:
+    """The usual script, for comparison. Imported late: it brings Faker and SQLAlchemy."""
+    from benchmarks.naive import load_naively
+
+    with timed() as clock:
+        count = load_naively(url, rows)
+    return {"rows": count, "wall": clock.wall, "cpu": clock.cpu}
+
+
+TASKS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
+    task.__name__: task for task in (generate, provision, job, dump, raw_copy, kpis, naive)
+}
+
+if __name__ == "__main__":
+    print(json.dumps(TASKS[sys.argv[1]](**json.loads(sys.argv[2]))))

@@ -1,0 +1,70 @@
+"""The tree of commands: which groups there are and in what order ``--help`` shows them.
+
+Importing this must stay cheap, every command pays for it: the modules of the groups import what a command
+needs when it runs. What a command does belongs there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from demo_pipeline.cli import (
+    data_commands,
+    database_commands,
+    job_commands,
+    look_commands,
+    run_command,
+    serve_command,
+    tenant_commands,
+)
+from demo_pipeline.cli.parameters import CONTEXT, MAIN_PANEL, PARTS_PANEL, TENANT_PANEL, example
+
+
+def _version(is_wanted: bool) -> None:  # noqa: FBT001 - Typer's way to call back
+    if not is_wanted:
+        return
+    from importlib.metadata import version
+
+    from demo_pipeline.cli.console import write_text
+
+    write_text(f"demo-pipeline {version('demo-pipeline')}")
+    raise typer.Exit
+
+
+app = typer.Typer(
+    name="demo-pipeline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings=CONTEXT,
+    epilog=example("run", "kpis larkmoor --from 2025-01", "serve"),
+)
+
+
+@app.callback()
+def demo_pipeline(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the program's version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Exact, reproducible demo tenants beside real customers, in PostgreSQL, made by Dagster.
+
+    Results go to stdout, messages and progress to stderr. With --json a command prints one JSON document.
+    Exit codes: 0 done, 1 failed and rolled back, 2 wrong input, 3 refused, 4 verification failed,
+    5 busy, 130 interrupted.
+    """
+
+
+run_command.add_to(app, MAIN_PANEL)
+serve_command.add_to(app, MAIN_PANEL)
+data_commands.add_to(app, TENANT_PANEL)
+look_commands.add_to(app, TENANT_PANEL)
+app.add_typer(tenant_commands.app, name="tenant", rich_help_panel=PARTS_PANEL)
+app.add_typer(job_commands.app, name="job", rich_help_panel=PARTS_PANEL)
+app.add_typer(database_commands.app, name="db", rich_help_panel=PARTS_PANEL)

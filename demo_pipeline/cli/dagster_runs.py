@@ -1,0 +1,215 @@
+"""Materialising through Dagster from the command line: runs in this process, kept by the instance.
+
+Dagster is imported when a run is wanted, and never before: it alone takes more than a second. The
+definitions are those of the code location, found by its name as the daemon finds them. What is printed about
+runs does not belong here.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from demo_pipeline.domain.errors import (
+    BusyError,
+    CapExceededError,
+    DatabaseError,
+    DemoError,
+    InputError,
+    InterruptedJobError,
+    JobFailedError,
+    NotADemoTenantError,
+    NotFoundError,
+    VerificationError,
+)
+from demo_pipeline.domain.months import Month
+from demo_pipeline.services.instance import INSTANCE_FILE, prepare_instance
+from demo_pipeline.services.month_range import month_range
+from demo_pipeline.services.subject import find_subject
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.database import Database
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+CODE_LOCATION: Final = "demo_pipeline.definitions"
+JOB: Final = "materialise_tenants"
+#: the instance as the command line uses it: as the other, but leaves this process's output alone
+COMMAND_LINE_FILE: Final = "command-line.yaml"
+_RANGE_START: Final = "dagster/asset_partition_range_start"
+_RANGE_END: Final = "dagster/asset_partition_range_end"
+_ERRORS: Final = {
+    error.code: error
+    for error in (
+        BusyError,
+        DatabaseError,
+        InterruptedJobError,
+        JobFailedError,
+        NotADemoTenantError,
+        NotFoundError,
+        VerificationError,
+    )
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutcome:
+    """How the run of one tenant ended."""
+
+    tenant: str
+    run_id: str
+    success: bool
+    #: ``{"tenant", "code", "exit_code", "message", "details"}`` each
+    errors: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def error(self) -> DemoError | None:
+        """What ended the run, as the error that it was: its exit code is right."""
+        return as_error(self.errors[0]) if self.errors else None
+
+
+def as_error(found: Mapping[str, Any]) -> DemoError:
+    """An error of a run's metadata as one of the tree; the inverse of its JSON."""
+    kinds: dict[str, type[InputError]] = {
+        InputError.code: InputError,
+        CapExceededError.code: CapExceededError,
+    }
+    if (kind := kinds.get(found["code"])) is not None:
+        error = kind(found["message"])
+        error.details = dict(found["details"])
+        return error
+    return _ERRORS.get(found["code"], JobFailedError)(found["message"], dict(found["details"]))
+
+
+def run_materialisation(
+    settings: Settings,
+    database: Database,
+    slugs: Sequence[str],
+    first: Month | None = None,
+    last: Month | None = None,
+    *,
+    requested_by: str | None = None,
+) -> list[RunOutcome]:
+    """Materialise a range of months of each tenant, one Dagster run a tenant, one after the other.
+
+    ``first`` and ``last`` default to each tenant's own span. What a range of partitions is allows one tenant
+    a run; a tenant that fails does not keep the others from theirs. Call it in the main thread: interrupts
+    arrive there. Sets ``DAGSTER_HOME`` and what else Dagster needs in ``os.environ``.
+
+    Raises ``NotFoundError``, ``NotADemoTenantError`` and ``InputError`` before anything is run, and
+    ``InterruptedJobError`` after an interrupted run was rolled back.
+    """
+    ranges = {slug: _range(settings, database, slug, first, last) for slug in slugs}
+    outcomes: list[RunOutcome] = []
+    with _instance(settings, database) as (instance, job):
+        instance.add_dynamic_partitions("tenant", list(slugs))
+        for slug, (start, end) in ranges.items():
+            tags = {
+                "demo/tenant": slug,
+                _RANGE_START: f"{start}|{slug}",
+                _RANGE_END: f"{end}|{slug}",
+            }
+            if requested_by is not None:
+                tags["demo/requested_by"] = requested_by
+            outcomes.append(_run(instance, job, slug, tags))
+    return outcomes
+
+
+def _range(
+    settings: Settings, database: Database, slug: str, first: Month | None, last: Month | None
+) -> tuple[Month, Month]:
+    """As the loader, who may write down that somebody asked for a tenant that is real."""
+    with database.loader() as conn:
+        subject = find_subject(conn, settings, slug, "materialise")
+    return month_range(subject, first, last, settings.instant())
+
+
+@contextmanager
+def _instance(
+    settings: Settings, database: Database
+) -> Generator[tuple[dg.DagsterInstance, dg.JobDefinition]]:
+    """The persistent instance and the job, without a word on the terminal."""
+    os.environ.update(prepare_instance(settings, database))
+    _write_command_line_file(settings.dagster_home)
+    with warnings.catch_warnings():
+        # That partitioned checks are a preview is known, and nothing to tell a user of demo tenants.
+        warnings.simplefilter("ignore")
+        import dagster as dg
+
+        # By name: this layer is a client of the code location, as the daemon and the web server are.
+        definitions: dg.Definitions = import_module(CODE_LOCATION).defs()
+        with dg.DagsterInstance.from_config(
+            str(settings.dagster_home.resolve()), COMMAND_LINE_FILE
+        ) as instance:
+            # Otherwise each event opens connections of its own: twice the time of a run.
+            instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
+            yield instance, definitions.resolve_job_def(JOB)
+
+
+def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, slug: str, tags: dict[str, str]) -> RunOutcome:
+    import dagster as dg
+
+    try:
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        raise _interrupted() from None
+    if result.success:
+        return RunOutcome(tenant=slug, run_id=result.run_id, success=True)
+    errors = _errors(result)
+    if any(error["code"] == InterruptedJobError.code for error in errors):
+        raise _interrupted()
+    return RunOutcome(tenant=slug, run_id=result.run_id, success=False, errors=errors)
+
+
+def _interrupted() -> InterruptedJobError:
+    return InterruptedJobError("interrupted; the running job was rolled back")
+
+
+def _errors(result: dg.ExecuteInProcessResult) -> tuple[dict[str, Any], ...]:
+    """What the run's steps wrote down of their errors, or what Dagster says of one that wrote nothing."""
+    found: list[dict[str, Any]] = []
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        failure: Any = event.step_failure_data
+        metadata = failure.user_failure_data.metadata if failure.user_failure_data else {}
+        if "errors" in metadata:
+            found += metadata["errors"].value
+        elif "Interrupt" in (failure.error.cls_name or ""):
+            found.append(_plain(InterruptedJobError.code, "interrupted", exit_code=130))
+        else:
+            found.append(_plain(JobFailedError.code, failure.error.to_string().strip().splitlines()[0]))
+    return tuple(found) or (
+        _plain(JobFailedError.code, f"the Dagster run {result.run_id} failed; its page says why"),
+    )
+
+
+def _plain(code: str, message: str, *, exit_code: int = 1) -> dict[str, Any]:
+    return {"tenant": None, "code": code, "exit_code": exit_code, "message": message, "details": {}}
+
+
+def _write_command_line_file(home: Path) -> None:
+    """The instance's file with one difference: compute logs would take this process's stdout and stderr."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    instance: dict[str, Any] = yaml.load((home / INSTANCE_FILE).read_text(encoding="utf-8")) or {}
+    instance["compute_logs"] = {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+    text = StringIO()
+    yaml.dump(instance, text)
+    draft = home / f"{COMMAND_LINE_FILE}.{os.getpid()}"
+    draft.write_text(text.getvalue(), encoding="utf-8")
+    draft.replace(home / COMMAND_LINE_FILE)

@@ -1,0 +1,37 @@
+"""``generate``: bring the months of one tenant to what its blueprint says."""
+
+from __future__ import annotations
+
+import typer
+
+from demo_pipeline.cli.console import warn, write_document, write_table
+from demo_pipeline.cli.job_views import drift_lines, report_document, report_table
+from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example
+from demo_pipeline.cli.session import open_session
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Register the command."""
+    app.command(
+        rich_help_panel=panel, epilog=example("generate larkmoor", "generate larkmoor --to 2025-03 --json")
+    )(generate)
+
+
+def generate(slug: Slug, first: FromMonth = None, last: ToMonth = None, *, json: Json = False) -> None:
+    """Make the months of a tenant what its blueprint says, through Dagster.
+
+    The whole span without --from and --to. What is missing of the months before is made as well. A month
+    that is as expected already is left alone. All or nothing: rows are committed only once every figure is
+    exact.
+    """
+    session = open_session()
+    from demo_pipeline.cli.materialising import materialise_tenants
+
+    reports = materialise_tenants(session, [slug], first, last)
+    if json:
+        write_document({"jobs": [report_document(report) for report in reports]})
+        return
+    for report in reports:
+        write_table(report_table(report))
+        for line in drift_lines(report):
+            warn(f"{report.tenant} {line}, changed by people and left alone")

@@ -1,0 +1,184 @@
+"""Errors as people and programs see them: one line or a list on stderr, or one JSON document; an exit code.
+
+Everything that is not an error of ``domain.errors`` or of the command line is a fault of this program: one
+line with a hint, the rest in ``$DEMO_HOME/log``, a traceback only with ``DEMO_DEBUG``. No message holds a
+password.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Protocol, cast, runtime_checkable
+
+from demo_pipeline.cli.console import masked, say, say_coloured, write_document
+from demo_pipeline.cli.suggestion import as_yaml
+from demo_pipeline.domain.errors import DemoError, InputError, InterruptedJobError, Problem
+
+INTERRUPTED: Final = 130
+LOG_NAME: Final = "errors.log"
+
+
+@runtime_checkable
+class UsageMistake(Protocol):
+    """What Typer raises for a command line that it cannot read."""
+
+    exit_code: int
+
+    def format_message(self) -> str:
+        """What is wrong, in a sentence."""
+        ...
+
+    def show(self) -> None:
+        """Print it with the usage."""
+        ...
+
+
+def report(error: BaseException, arguments: Sequence[str], *, was_interrupted: bool) -> int:
+    """Say what went wrong, once, and return the exit code. ``arguments``: of the command line."""
+    is_json = wants_json(arguments)
+    if isinstance(error, DemoError) and not (was_interrupted and error.exit_code == 1):
+        _report_ours(error, is_json=is_json)
+        return error.exit_code
+    if was_interrupted or isinstance(error, KeyboardInterrupt):
+        _report_ours(
+            InterruptedJobError("interrupted; what was not finished is rolled back"), is_json=is_json
+        )
+        return INTERRUPTED
+    if isinstance(error, UsageMistake):
+        return _report_usage(error, is_json=is_json)
+    return _report_fault(error, arguments, is_json=is_json)
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether ``--json`` is asked for, also where the rest of the command line makes no sense."""
+    for argument in arguments:
+        if argument == "--":
+            return False
+        if argument == "--json":
+            return True
+    return False
+
+
+def _report_ours(error: DemoError, *, is_json: bool) -> None:
+    if is_json:
+        _write_error(error.code, error.message, error.details)
+        return
+    if isinstance(error, InputError) and (len(error.problems) > 1 or "files" in error.details):
+        say_problems(error)
+    else:
+        say_coloured("error:", "31", " ".join(error.message.split()))
+    if _wants_traceback():
+        say("".join(traceback.format_exception(error)))
+
+
+def _report_usage(error: UsageMistake, *, is_json: bool) -> int:
+    if is_json:
+        context = getattr(error, "ctx", None)
+        command = str(getattr(context, "command_path", "demo-pipeline"))
+        message = error.format_message() or f"a command is missing; see {command} --help"
+        _write_error("usage", message, {"command": command, "help": f"{command} --help"})
+    else:
+        error.show()
+    return error.exit_code
+
+
+def _report_fault(error: BaseException, arguments: Sequence[str], *, is_json: bool) -> int:
+    reason = next(iter(str(error).strip().splitlines()), "")
+    kind = type(error).__name__
+    said = f"{kind}: {reason}" if reason else kind
+    log = _write_down(error, arguments)
+    place = f"the details are in {log}" if log else "set DEMO_DEBUG=1 to see where"
+    message = f"this should not have happened ({said}); {place}"
+    if is_json:
+        _write_error("internal", message, {"exception": kind, "log": str(log) if log else None})
+    else:
+        say_coloured("error:", "31", message)
+    if _wants_traceback():
+        say("".join(traceback.format_exception(error)))
+    return 1
+
+
+def _write_error(code: str, message: str, details: dict[str, Any]) -> None:
+    document = {"error": {"code": code, "message": message, "details": details}}
+    write_document(cast("dict[str, Any]", _masked_tree(document)))
+
+
+def _masked_tree(value: Any) -> Any:
+    match value:
+        case str():
+            return masked(value)
+        case dict():
+            return {key: _masked_tree(item) for key, item in cast("dict[str, Any]", value).items()}
+        case list() | tuple():
+            return [_masked_tree(item) for item in cast("list[Any]", value)]
+        case _:
+            return value
+
+
+def _wants_traceback() -> bool:
+    return os.environ.get("DEMO_DEBUG", "").lower() not in {"", "0", "false", "no"}
+
+
+def _write_down(error: BaseException, arguments: Sequence[str]) -> Path | None:
+    """The traceback in ``$DEMO_HOME/log``; None where that cannot be written."""
+    try:
+        from demo_pipeline.settings import load_settings
+
+        path = load_settings().home.absolute() / "log" / LOG_NAME
+        path.parent.mkdir(parents=True, exist_ok=True)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        text = f"{at} demo-pipeline {' '.join(arguments)} (Python {sys.version.split()[0]})\n"
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(masked(text + "".join(traceback.format_exception(error))) + "\n")
+    except (OSError, DemoError):
+        return None
+    return path
+
+
+# -- what is wrong with an input -------------------------------------------------------------------------
+
+
+def say_problems(error: InputError) -> None:
+    """Every problem of an input: where, what, the value; then what to write instead."""
+    files = cast("list[str]", error.details.get("files", []))
+    count = len(error.problems)
+    where = f"{files[0]}: " if len(files) == 1 else ""
+    what = "one problem" if count == 1 else f"{count} problems"
+    say_coloured("error:", "31", f"{where}{what}, nothing was done")
+    for problem in error.problems:
+        file, message = _file_of(problem, files)
+        say(f"\n  {_place(problem, file)}")
+        text = textwrap.wrap(" ".join(message.split()), 96, break_long_words=False, break_on_hyphens=False)
+        say("\n".join(f"    {line}" for line in text))
+    if error.suggestion is not None:
+        say("\nThis would work; put it where the lines above are:\n")
+        say(textwrap.indent(as_yaml(error.suggestion), "  "))
+
+
+def _file_of(problem: Problem, files: Sequence[str]) -> tuple[str | None, str]:
+    """The file of a problem, and its message without the name that it has where there are several."""
+    if len(files) == 1:
+        return files[0], problem.message
+    for file in files:
+        prefix = f"{Path(file).name}: "
+        if problem.message.startswith(prefix):
+            return file, problem.message.removeprefix(prefix)
+    return None, problem.message
+
+
+def _place(problem: Problem, file: str | None) -> str:
+    """``acme.yaml:7  totals.leads_created = 500``."""
+    line = problem.line
+    place = f"{file}:{line}" if file and line is not None else file or (f"line {line}" if line else "")
+    name = "  ".join(part for part in (problem.month, problem.field or problem.metric) if part)
+    if problem.value is not None and problem.value != file:
+        value = problem.value if len(problem.value) <= 80 else f"{problem.value[:77]}..."
+        name += f" = {value if value.strip() == value and value.isprintable() else repr(value)}"
+    return "  ".join(part for part in (place, name.strip()) if part) or problem.code

@@ -1,0 +1,226 @@
+"""Jobs as documents for programs and as tables for people: what they made, and how figures moved.
+
+Money is text in documents (major units). How a job is run is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from demo_pipeline.cli.console import Column, Table, kpi_table, shown_metric
+from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, money
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.reading import JobDetail
+    from demo_pipeline.services.reports import JobReport, MonthResult
+    from demo_pipeline.storage.ledger import Attempt, Job
+
+_STATUS_COLOURS: Final = {"failed": "red", "running": "cyan", "pending": "dim"}
+_TOLD: Final = ("companies", "contacts", "deals", "activities")
+
+
+def report_document(report: JobReport) -> dict[str, Any]:
+    """What a job did, as ``generate --json`` and ``run --json`` tell it."""
+    months = [_month_document(result, report.minor_digits) for result in report.months]
+    return {
+        "job_id": str(report.job_id),
+        "tenant": report.tenant,
+        "status": report.status,
+        "already_applied": report.already_applied,
+        "created": dict(report.created),
+        "months": months,
+        "passed": all(metric["passed"] for month in months for metric in month["metrics"].values()),
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _month_document(result: MonthResult, minor_digits: int) -> dict[str, Any]:
+    """A month: ``target`` is what is expected, ``passed`` whether exactly that is there."""
+
+    def amount(metric: str, value: int) -> int | str:
+        return money(value, minor_digits) if metric in VALUE_METRICS else value
+
+    return {
+        "month": str(result.month),
+        "metrics": {
+            metric: {
+                "before": amount(metric, result.before[metric]),
+                "target": amount(metric, result.expected[metric]),
+                "after": amount(metric, result.after[metric]),
+                "delta": amount(metric, result.after[metric] - result.before[metric]),
+                "passed": result.after[metric] == result.expected[metric],
+            }
+            for metric in METRICS
+        },
+    }
+
+
+def report_table(report: JobReport) -> Table:
+    """The figures after the job, month by month."""
+    title = f"{report.tenant}: {summary(report)}"
+    return kpi_table(title, {result.month: result.after for result in report.months}, report.minor_digits)
+
+
+def summary(report: JobReport) -> str:
+    """What a job did, in half a sentence."""
+    if report.already_applied:
+        return "already as expected, nothing to do"
+    made = _made(report.created) or "nothing was missing"
+    return f"{made} in {report.seconds:.1f} s"
+
+
+def drift_lines(report: JobReport) -> list[str]:
+    """What is there beside what the blueprint asks for: rows that people made or removed."""
+    return [
+        f"{result.month} {metric}: {shown_metric(metric, result.after[metric], report.minor_digits)} instead "
+        f"of {shown_metric(metric, result.expected[metric], report.minor_digits)}"
+        for result in report.months
+        for metric in METRICS
+        if result.drift[metric]
+    ]
+
+
+# -- the ledger ------------------------------------------------------------------------------------------
+
+
+def job_document(job: Job) -> dict[str, Any]:
+    """A job of the ledger, without its figures."""
+    return {
+        "job_id": str(job.id),
+        "tenant": job.slug,
+        "tenant_id": str(job.tenant_id),
+        "incarnation": job.incarnation,
+        "number": job.number,
+        "kind": job.kind,
+        "mode": job.mode,
+        "plan_type": job.plan_type,
+        "status": job.status,
+        "range_start_month": job.range_start_month,
+        "range_end_month": job.range_end_month,
+        "seed": job.seed,
+        "ordinal": job.ordinal,
+        "as_of": _iso(job.as_of),
+        "progress": job.progress,
+        "current_step": job.current_step,
+        "error_code": job.error_code,
+        "error_message": job.error_message,
+        "undone_by": str(job.undone_by) if job.undone_by else None,
+        "dagster_run_id": job.dagster_run_id,
+        "requested_by": job.requested_by,
+        "created_at": _iso(job.created_at),
+        "started_at": _iso(job.started_at),
+        "completed_at": _iso(job.completed_at),
+        "seconds": None if job.seconds is None else round(job.seconds, 3),
+    }
+
+
+def detail_document(detail: JobDetail) -> dict[str, Any]:
+    """A job with its plan, figures and attempts."""
+    job = detail.job
+    return {
+        **job_document(job),
+        "plan": job.plan,
+        "tolerances": job.tolerances,
+        "metrics": job.metrics,
+        "before_kpis": job.before_kpis,
+        "after_kpis": job.after_kpis,
+        "diff_report": job.diff_report,
+        "attempts": [_attempt_document(attempt) for attempt in detail.attempts],
+    }
+
+
+def _attempt_document(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "attempt": attempt.attempt,
+        "status": attempt.status,
+        "error_code": attempt.error_code,
+        "error_message": attempt.error_message,
+        "started_at": _iso(attempt.started_at),
+        "ended_at": _iso(attempt.ended_at),
+        "requested_by": attempt.requested_by,
+        "dagster_run_id": attempt.dagster_run_id,
+    }
+
+
+def job_table(jobs: Sequence[Job]) -> Table:
+    """Jobs in a list, the latest first."""
+    columns = (
+        Column("job"),
+        Column("tenant"),
+        Column("kind"),
+        Column("status"),
+        Column("months"),
+        Column("started (UTC)"),
+        Column("seconds", is_number=True),
+    )
+    rows = [
+        [
+            str(job.id),
+            job.slug,
+            job.kind,
+            job.status,
+            _months(job),
+            _short(job.started_at),
+            "" if job.seconds is None else f"{job.seconds:.1f}",
+        ]
+        for job in jobs
+    ]
+    colours = {
+        row: _STATUS_COLOURS[job.status] for row, job in enumerate(jobs) if job.status in _STATUS_COLOURS
+    }
+    return Table(columns, rows, colours=colours)
+
+
+def detail_tables(detail: JobDetail) -> list[Table]:
+    """One job: its facts, then its attempts."""
+    job = detail.job
+    metrics: dict[str, Any] = job.metrics or {}
+    is_running = job.status == "running"
+    facts = [
+        ("job", str(job.id)),
+        ("tenant", job.slug),
+        ("kind", " ".join(part for part in (job.kind, job.plan_type) if part)),
+        ("months", _months(job)),
+        ("status", f"running, {job.progress} %, {job.current_step}" if is_running else job.status),
+        ("error", job.error_message or ""),
+        ("made", _made(metrics.get("created", {}))),
+        ("as of", _iso(job.as_of) or ""),
+        ("undone by", str(job.undone_by or "")),
+        ("Dagster run", job.dagster_run_id or ""),
+        ("asked by", job.requested_by or ""),
+    ]
+    first = Table((Column("fact"), Column("value")), [list(fact) for fact in facts if fact[1]])
+    attempts = Table(
+        (
+            Column("attempt", is_number=True),
+            Column("status"),
+            Column("started (UTC)"),
+            Column("why it ended"),
+        ),
+        [
+            [str(item.attempt), item.status, _short(item.started_at), item.error_message or ""]
+            for item in detail.attempts
+        ],
+    )
+    return [first, *([attempts] if attempts.rows else [])]
+
+
+def _made(created: Mapping[str, int]) -> str:
+    """Rows of the four tables that a person asks about, ``310 companies, ...``."""
+    return ", ".join(f"{created[table]:,} {table}" for table in _TOLD if created.get(table))
+
+
+def _months(job: Job) -> str:
+    if job.range_start_month is None:
+        return ""
+    return f"{job.range_start_month} to {job.range_end_month}"
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
+
+
+def _short(instant: datetime | None) -> str:
+    return "" if instant is None else f"{instant:%Y-%m-%d %H:%M:%S}"

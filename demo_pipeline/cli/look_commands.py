@@ -1,0 +1,154 @@
+"""Commands that only look at one tenant: ``kpis``, ``verify``, ``digest``; read-only and quick."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo_pipeline.cli.console import Column, Table, kpi_table, say, write_document, write_table, write_text
+from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example
+from demo_pipeline.cli.session import open_session
+from demo_pipeline.domain.metrics import METRICS
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.reading import KpiTable
+    from demo_pipeline.services.verify import Verdict
+
+DRIFTED = 4
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Register the commands of this module."""
+    app.command(rich_help_panel=panel, epilog=example("kpis larkmoor --from 2025-01"))(kpis)
+    app.command(rich_help_panel=panel, epilog=example("verify", "verify larkmoor --json"))(verify)
+    app.command(rich_help_panel=panel, epilog=example("digest larkmoor"))(digest)
+
+
+def kpis(
+    slug: Slug,
+    first: FromMonth = None,
+    last: ToMonth = None,
+    *,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values with a header.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the eight KPIs of every month.
+
+    Every month of the blueprint's span, zeros included, and any other month that has rows.
+    """
+    if csv and json:
+        raise typer.BadParameter("--csv and --json exclude each other; choose one")
+    session = open_session()
+    from demo_pipeline.services import reading
+
+    table = reading.kpis(session.database, session.settings, slug, first, last)
+    if json:
+        write_document(kpi_document(table))
+    elif csv:
+        write_text("\n".join([",".join(("month", *METRICS)), *_csv_lines(table)]))
+    else:
+        write_table(kpi_table(f"{slug}, values in {table.currency}", table.months, table.minor_digits))
+
+
+def kpi_document(table: KpiTable) -> dict[str, Any]:
+    """The KPIs as ``kpis --json`` prints them."""
+    return {
+        "tenant": table.tenant,
+        "months": [
+            {"month": str(month), **figures.to_json(table.minor_digits)}
+            for month, figures in table.months.items()
+        ],
+    }
+
+
+def _csv_lines(table: KpiTable) -> list[str]:
+    return [
+        ",".join([str(month), *(str(value) for value in figures.to_json(table.minor_digits).values())])
+        for month, figures in table.months.items()
+    ]
+
+
+def verify(
+    slug: Annotated[
+        str | None, typer.Argument(metavar="[SLUG]", help="The tenant; all demo tenants without it.")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Check everything that is in the database.
+
+    Figures as expected, life cycles sound, the ledger honest. Changes made by people count as findings.
+    Exit code 4 if there are any.
+    """
+    session = open_session()
+    from demo_pipeline.services import verify as verification
+
+    verdicts = verification.verify(session.database, session.settings, slug)
+    if json:
+        passed = all(verdict.is_as_expected for verdict in verdicts)
+        write_document({"passed": passed, "tenants": [verdict_document(verdict) for verdict in verdicts]})
+    else:
+        write_verdicts(verdicts)
+    if not all(verdict.is_as_expected for verdict in verdicts):
+        raise typer.Exit(DRIFTED)
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """What ``verify --json`` says of one tenant."""
+    return {
+        "tenant": verdict.tenant,
+        "is_as_expected": verdict.is_as_expected,
+        "findings": [
+            {
+                "check": finding.check.value,
+                "month": finding.month,
+                "metric": finding.metric,
+                "message": finding.message,
+            }
+            for finding in verdict.findings
+        ],
+        "pending": [str(month) for month in verdict.pending],
+    }
+
+
+def write_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """One line a tenant, then every finding."""
+    if not verdicts:
+        say("there is no demo tenant yet; demo-pipeline tenant provision FILE makes one")
+        return
+    rows = [[verdict.tenant, _answer(verdict), _pending(verdict)] for verdict in verdicts]
+    colours = {row: "red" for row, verdict in enumerate(verdicts) if not verdict.is_as_expected}
+    write_table(Table((Column("tenant"), Column("verdict"), Column("not loaded yet")), rows, colours=colours))
+    for verdict in verdicts:
+        for finding in verdict.findings:
+            write_text(f"{verdict.tenant}: {finding.check.value}: {finding.message}")
+
+
+def _answer(verdict: Verdict) -> str:
+    count = len(verdict.findings)
+    return "as expected" if not count else "1 finding" if count == 1 else f"{count} findings"
+
+
+def _pending(verdict: Verdict) -> str:
+    if not verdict.pending:
+        return ""
+    first, last = verdict.pending[0], verdict.pending[-1]
+    return f"{len(verdict.pending)} of {first} to {last}" if first != last else str(first)
+
+
+def digest(slug: Slug, *, json: Json = False) -> None:
+    """Print a SHA-256 of all that the tenant can see.
+
+    Independent of row order, physical layout, server version and time zone: two tenants with the same digest
+    hold the same rows.
+    """
+    session = open_session()
+    from demo_pipeline.services import reading
+
+    value = reading.digest(session.database, session.settings, slug)
+    if json:
+        write_document({"tenant": slug, "digest": value})
+    else:
+        write_text(value)

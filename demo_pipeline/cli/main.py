@@ -1,0 +1,102 @@
+"""Where the program begins and ends: interrupts, errors and exit codes of ``demo-pipeline``.
+
+Every way out of the program passes here once, so it imports as little as it can: Ctrl-C is answered with one
+line from the first moment on. Commands belong in the modules of their groups, which ``commands`` names.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+    app: Typer
+
+PROGRAM: Final = "demo-pipeline"
+INTERRUPTED: Final = 130
+#: seconds until an interrupt that Python swallowed is sent again
+_AGAIN_SECONDS: Final = 0.05
+
+_was_interrupted = threading.Event()
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    _answer_interrupts()
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = _interrupted_early()
+    # A second Ctrl-C while Python cleans up has nothing to add.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; its exit code, after everything was said."""
+    from demo_pipeline.cli import failures
+
+    try:
+        from typer.main import get_command
+
+        from demo_pipeline.cli.commands import app
+
+        result = get_command(app).main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+    except BaseException as error:  # noqa: BLE001 - nothing leaves as a traceback
+        if isinstance(error, SystemExit):
+            return error.code if isinstance(error.code, int) else 1
+        return failures.report(error, arguments, was_interrupted=_was_interrupted.is_set())
+    code = result if isinstance(result, int) else 0
+    if code == INTERRUPTED and _was_interrupted.is_set():
+        # Typer turns an interrupt into this code by itself and says nothing.
+        return failures.report(KeyboardInterrupt(), arguments, was_interrupted=True)
+    return code
+
+
+def __getattr__(name: str) -> Any:
+    """``app``, the Typer application, for tools that walk over the commands."""
+    if name == "app":
+        from demo_pipeline.cli.commands import app
+
+        return app
+    raise AttributeError(name)
+
+
+def _answer_interrupts() -> None:
+    """Remember that there was one: libraries turn a KeyboardInterrupt into errors of their own."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        _was_interrupted.set()
+        raise KeyboardInterrupt
+
+    def unraisable(event: Any) -> None:
+        if event.exc_type is not None and issubclass(event.exc_type, KeyboardInterrupt):
+            # It hit a destructor or a callback of the import system, where nothing can be raised.
+            timer = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
+            timer.daemon = True
+            timer.start()
+            return
+        sys.__unraisablehook__(event)
+
+    # A shell may have told background jobs to ignore it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+        sys.unraisablehook = unraisable
+
+
+def _interrupted_early() -> int:
+    """Interrupted before there was anybody to report it, or while reporting."""
+    if sys.stderr is not None:
+        sys.stderr.write("interrupted\n")
+    return INTERRUPTED
+
+
+if __name__ == "__main__":
+    main()

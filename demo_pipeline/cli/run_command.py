@@ -1,0 +1,134 @@
+"""``run``, the main job: from blueprints to verified demo tenants, and a table that proves it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo_pipeline.cli.console import kpi_table, say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.job_views import report_document, summary
+from demo_pipeline.cli.look_commands import DRIFTED, kpi_document, verdict_document, write_verdicts
+from demo_pipeline.cli.parameters import Json, example
+from demo_pipeline.cli.session import Session, about_files, open_session, requester
+from demo_pipeline.domain.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.provision import Provisioned
+    from demo_pipeline.services.reading import KpiTable
+    from demo_pipeline.services.reports import JobReport
+    from demo_pipeline.services.verify import Verdict
+    from demo_pipeline.settings import Settings
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Register the command."""
+    app.command(rich_help_panel=panel, epilog=example("run", "run larkmoor", "run blueprints/acme.yaml"))(run)
+
+
+def run(
+    blueprints: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[BLUEPRINT]...", help="Files, or names of bundled blueprints; all of these without any."
+        ),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """From blueprints to verified demo tenants: the main job.
+
+    Makes the tenants that are not there yet, materialises all their months through Dagster, verifies them and
+    shows their KPIs. Can be repeated: what is as expected is left alone.
+    """
+    session = open_session()
+    from demo_pipeline.cli.materialising import materialise_tenants
+    from demo_pipeline.services import reading
+    from demo_pipeline.services import verify as verification
+
+    made = _provision(session, blueprints or [])
+    slugs = [tenant.slug for tenant in made]
+    say(f"materialising {', '.join(slugs)} ...")
+    reports = materialise_tenants(session, slugs)
+    database, settings = session.database, session.settings
+    verdicts = [verdict for slug in slugs for verdict in verification.verify(database, settings, slug)]
+    tables = [reading.kpis(database, settings, slug) for slug in slugs]
+    if json:
+        write_document(_document(made, reports, verdicts, tables))
+    else:
+        _write_result(reports, verdicts, tables)
+    if not all(verdict.is_as_expected for verdict in verdicts):
+        raise typer.Exit(DRIFTED)
+
+
+def _provision(session: Session, names: Sequence[str]) -> tuple[Provisioned, ...]:
+    from demo_pipeline.services.provision import provision_all
+
+    paths = _paths(session.settings, names)
+    with about_files(paths):
+        made = provision_all(session.database, session.settings, paths, requested_by=requester())
+    for tenant in made:
+        for warning in tenant.warnings:
+            warn(f"{tenant.slug}: {warning}")
+    return made
+
+
+def _paths(settings: Settings, names: Sequence[str]) -> list[Path]:
+    """The files that are meant, none twice; a name that is no file is a bundled blueprint."""
+    from demo_pipeline.services.blueprint_files import blueprint_paths
+
+    bundled = blueprint_paths(settings.blueprints)
+    if not names:
+        if not bundled:
+            raise NotFoundError(
+                f"there are no blueprints in {settings.blueprints}; name one, or set DEMO_BLUEPRINTS"
+            )
+        return list(bundled)
+    by_name = {path.stem: path for path in bundled}
+    paths = [path if (path := Path(name)).exists() else by_name.get(name, path) for name in names]
+    return list(dict.fromkeys(paths))
+
+
+def _document(
+    made: Sequence[Provisioned],
+    reports: Sequence[JobReport],
+    verdicts: Sequence[Verdict],
+    tables: Sequence[KpiTable],
+) -> dict[str, Any]:
+    return {
+        "passed": all(verdict.is_as_expected for verdict in verdicts),
+        "jobs": [report_document(report) for report in reports],
+        "verdicts": [verdict_document(verdict) for verdict in verdicts],
+        "kpis": [kpi_document(table) for table in tables],
+        "warnings": [f"{tenant.slug}: {warning}" for tenant in made for warning in tenant.warnings],
+    }
+
+
+def _write_result(
+    reports: Sequence[JobReport], verdicts: Sequence[Verdict], tables: Sequence[KpiTable]
+) -> None:
+    for report, table in zip(reports, tables, strict=True):
+        title = f"{table.tenant}, values in {table.currency}: {summary(report)}"
+        write_table(kpi_table(title, table.months, table.minor_digits))
+        write_text("")
+    write_verdicts(verdicts)
+    say("")
+    say("next:")
+    say(f"  {_program()} serve             the Dagster UI with these runs and their KPI tables")
+    say(f"  {_program()} tenant show {tables[0].tenant}")
+    say(f'  psql "$({_program()} db url)"  the tables themselves')
+
+
+def _program() -> str:
+    """How this program can be called again: by its name where that is enough."""
+    own = Path(sys.argv[0])
+    found = shutil.which(own.name)
+    if found is not None and own.exists() and Path(found).samefile(own):
+        return own.name
+    near = os.path.relpath(own)
+    return str(own) if near.startswith("..") else near

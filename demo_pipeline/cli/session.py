@@ -1,0 +1,94 @@
+"""What a command begins with: the environment checked, the database opened, and what they say when it takes.
+
+Nothing is imported from elsewhere until a command runs; each command pays for what it needs.
+"""
+
+from __future__ import annotations
+
+import getpass
+import threading
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from demo_pipeline.cli.console import say
+from demo_pipeline.domain.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from demo_pipeline.settings import Settings
+    from demo_pipeline.storage.database import Database
+
+#: seconds after which a person is told what is going on
+QUIET_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every use case is handed."""
+
+    settings: Settings
+    database: Database
+
+
+def open_settings() -> Settings:
+    """The environment, all of it checked. Raises ``InputError`` that names every bad variable."""
+    from pydantic import ValidationError
+
+    from demo_pipeline.settings import load_settings
+
+    settings = load_settings()
+    settings.instant()
+    try:
+        _ = settings.caps
+    except ValidationError as error:
+        problems = [
+            Problem(
+                code="bad_setting",
+                field="_".join(("DEMO_CAP", *map(str, issue["loc"]))).upper(),
+                message=issue["msg"],
+            )
+            for issue in error.errors(include_url=False, include_input=False)
+        ]
+        raise InputError("the environment is wrong: " + "; ".join(map(str, problems)), problems) from None
+    return settings
+
+
+def open_session() -> Session:
+    """Settings and a migrated database; starts the embedded server if need be."""
+    from demo_pipeline.services.database import ready_database
+
+    settings = open_settings()
+    with told_if_slow("preparing the database ..."):
+        return Session(settings, ready_database(settings))
+
+
+@contextmanager
+def told_if_slow(message: str) -> Generator[None]:
+    """Say ``message`` on stderr if the block takes more than two seconds."""
+    timer = threading.Timer(QUIET_SECONDS, say, [message])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def about_files(paths: Iterable[Path]) -> Generator[None]:
+    """Name the files in what is refused inside the block."""
+    try:
+        yield
+    except InputError as error:
+        error.details["files"] = [str(path) for path in paths]
+        raise
+
+
+def requester() -> str:
+    """Who asks, for the ledger."""
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):  # a user id without a name
+        return "command line"

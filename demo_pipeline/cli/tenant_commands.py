@@ -1,0 +1,180 @@
+"""``tenant``: making demo tenants from blueprints, and looking at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo_pipeline.cli.console import Column, Table, say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.job_views import job_document, job_table
+from demo_pipeline.cli.parameters import Json, Slug, example, group
+from demo_pipeline.cli.session import about_files, open_session, requester
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.provision import Provisioned
+    from demo_pipeline.services.reading import TenantDetail
+    from demo_pipeline.storage.tenants import TenantSummary
+
+app = group("Make demo tenants from blueprints, and look at them.")
+
+
+@app.command(epilog=example("tenant provision blueprints/larkmoor.yaml"))
+def provision(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A blueprint; the name of the file is the tenant's slug.")
+    ],
+    *,
+    json: Json = False,
+) -> None:
+    """Make the demo tenant that a blueprint declares, without data yet.
+
+    All problems of the file are named at once, and nothing is made then. A tenant that is there already, made
+    from this very blueprint, is left alone.
+    """
+    session = open_session()
+    from demo_pipeline.services import provision as provisioning
+
+    with about_files([file]):
+        made = provisioning.provision(session.database, session.settings, file, requested_by=requester())
+    for warning in made.warnings:
+        warn(warning)
+    if json:
+        write_document(provisioned_document(made))
+        return
+    state = "is there now" if made.is_new else "was there already, with this blueprint"
+    write_text(f"{made.slug} {state}: {made.first_month} to {made.last_month}")
+    if made.is_new:
+        say(f"next: demo-pipeline generate {made.slug}")
+
+
+def provisioned_document(made: Provisioned) -> dict[str, Any]:
+    """What ``tenant provision --json`` prints."""
+    return {
+        "tenant": made.slug,
+        "tenant_id": str(made.tenant_id),
+        "is_new": made.is_new,
+        "first_month": str(made.first_month),
+        "last_month": str(made.last_month),
+        "warnings": list(made.warnings),
+    }
+
+
+@app.command("list", epilog=example("tenant list"))
+def list_(*, json: Json = False) -> None:
+    """List the demo tenants."""
+    session = open_session()
+    from demo_pipeline.services import reading
+
+    tenants = reading.list_tenants(session.database)
+    if json:
+        write_document({"tenants": [_summary_document(tenant) for tenant in tenants]})
+    elif tenants:
+        write_table(_summary_table(tenants))
+    else:
+        say("there is no demo tenant yet; demo-pipeline tenant provision FILE makes one")
+
+
+def _summary_document(tenant: TenantSummary) -> dict[str, Any]:
+    return {
+        "tenant": tenant.slug,
+        "tenant_id": str(tenant.tenant_id),
+        "name": tenant.name,
+        "country": tenant.country,
+        "currency": tenant.currency,
+        "industry": tenant.industry,
+        "incarnation": tenant.incarnation,
+        "provisioned_at": tenant.provisioned_at.isoformat(),
+        "loaded_month_count": tenant.loaded_month_count,
+        "last_job_status": tenant.last_job_status,
+    }
+
+
+def _summary_table(tenants: list[TenantSummary]) -> Table:
+    columns = (
+        Column("tenant"),
+        Column("name"),
+        Column("country"),
+        Column("industry"),
+        Column("currency"),
+        Column("months loaded", is_number=True),
+        Column("last job"),
+    )
+    rows = [
+        [
+            tenant.slug,
+            tenant.name,
+            tenant.country,
+            tenant.industry,
+            tenant.currency,
+            str(tenant.loaded_month_count),
+            tenant.last_job_status or "",
+        ]
+        for tenant in tenants
+    ]
+    return Table(columns, rows)
+
+
+@app.command(epilog=example("tenant show larkmoor"))
+def show(slug: Slug, *, json: Json = False) -> None:
+    """Show one demo tenant: what it was made from, what is loaded, its jobs."""
+    session = open_session()
+    from demo_pipeline.services import reading
+
+    detail = reading.show_tenant(session.database, session.settings, slug)
+    if json:
+        write_document(_detail_document(detail))
+        return
+    write_table(_detail_table(detail))
+    write_text("")
+    write_table(job_table(detail.jobs))
+
+
+def _detail_document(detail: TenantDetail) -> dict[str, Any]:
+    tenant, spec, digits = detail.subject.state.tenant, detail.spec, detail.spec.minor_digits
+    return {
+        "tenant": tenant.slug,
+        "tenant_id": str(tenant.tenant_id),
+        "name": tenant.name,
+        "country": tenant.country,
+        "timezone": tenant.timezone,
+        "currency": tenant.currency,
+        "industry": tenant.industry,
+        "incarnation": tenant.incarnation,
+        "seed": tenant.seed,
+        "lists_version": tenant.lists_version,
+        "provisioned_at": tenant.provisioned_at.isoformat(),
+        "excluded_from_analytics": tenant.is_excluded_from_analytics,
+        "first_month": str(spec.start_month),
+        "last_month": str(spec.end_month),
+        "totals": spec.total.to_json(digits),
+        "months": [
+            {
+                "month": str(state.month),
+                "is_whole": state.is_whole,
+                "loaded_as_of": state.loaded_as_of.isoformat(),
+                "expected": detail.subject.expected(state.month).to_json(digits),
+            }
+            for _, state in sorted(detail.subject.state.months.items())
+        ],
+        "blueprint": tenant.blueprint,
+        "jobs": [job_document(job) for job in detail.jobs],
+    }
+
+
+def _detail_table(detail: TenantDetail) -> Table:
+    tenant, spec = detail.subject.state.tenant, detail.spec
+    loaded = sorted(detail.subject.state.months)
+    facts = [
+        ("tenant", tenant.slug),
+        ("name", tenant.name),
+        ("country", f"{tenant.country}, {tenant.timezone}, {tenant.currency}"),
+        ("industry", tenant.industry),
+        ("seed", tenant.seed),
+        ("span", f"{spec.start_month} to {spec.end_month}"),
+        ("loaded", f"{len(loaded)} months, {loaded[0]} to {loaded[-1]}" if loaded else "nothing yet"),
+        ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("id", str(tenant.tenant_id)),
+    ]
+    return Table((Column("fact"), Column("value")), [list(fact) for fact in facts])

@@ -1,0 +1,96 @@
+"""KPI tables as Dagster's pages show them: text in, text out, nothing read and nothing judged.
+
+Markdown stays under 1,000 characters: the page folds away what is longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dagster as dg
+
+from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
+
+_LABELS: Final = {
+    "leads_created": "Leads created",
+    "contacts_created": "Contacts created",
+    "companies_created": "Companies created",
+    "deals_created": "Deals created",
+    "closed_won_count": "Deals won",
+    "closed_won_value": "Value won",
+    "pipeline_added_value": "Pipeline added",
+    "activities_created": "Activities created",
+}
+_COLUMNS: Final = ("metric", "expected", "before", "after", "drift")
+_SCHEMA: Final = dg.TableSchema(
+    [
+        dg.TableColumn("metric", "string", description="one of the eight KPIs, by its name everywhere"),
+        dg.TableColumn("expected", "string", description="what the blueprint and all jobs since say"),
+        dg.TableColumn("before", "string", description="inside the transaction, before anything was loaded"),
+        dg.TableColumn("after", "string", description="read again after the commit"),
+        dg.TableColumn("drift", "string", description="after − expected: what people added or took away"),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KpiMonth:
+    """One tenant's month, values in minor units of its currency."""
+
+    currency: str
+    minor_digits: int
+    expected: Figures
+    before: Figures
+    after: Figures
+
+    @property
+    def drift(self) -> Figures:
+        return self.after - self.expected
+
+    def show(self, metric: str, amount: int, *, signed: bool = False) -> str:
+        """``1,234`` or ``1,234.50``; with ``signed`` a sign where it is not zero."""
+        sign = "+" if signed and amount > 0 else "−" if amount < 0 else ""
+        if metric not in VALUE_METRICS:
+            return f"{sign}{abs(amount):,}"
+        whole, dot, cents = money(abs(amount), self.minor_digits).partition(".")
+        return f"{sign}{int(whole):,}{dot}{cents}"
+
+    def rows(self) -> list[dict[str, str]]:
+        """One row a metric, as text."""
+        return [
+            {
+                "metric": metric,
+                "expected": self.show(metric, self.expected[metric]),
+                "before": self.show(metric, self.before[metric]),
+                "after": self.show(metric, self.after[metric]),
+                "drift": self.show(metric, self.drift[metric], signed=True),
+            }
+            for metric in METRICS
+        ]
+
+
+def kpi_markdown(month: KpiMonth) -> str:
+    """The table with a word for each metric."""
+    lines = [f"| {month.currency} | expected | before | after | drift |", "|:--|--:|--:|--:|--:|"]
+    for row in month.rows():
+        drift = row["drift"] if month.drift[row["metric"]] == 0 else f"**{row['drift']}**"
+        cells = (_LABELS[row["metric"]], row["expected"], row["before"], f"**{row['after']}**", drift)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def kpi_table(month: KpiMonth) -> dg.TableMetadataValue:
+    """The same as a table with a schema, for programs."""
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in month.rows()], _SCHEMA)
+
+
+def mismatch_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the gate found before the roll-back. Rows of month, metric, expected, actual, ready to show."""
+    lines = ["| KPI | month | expected | found |", "|:--|:--|--:|--:|"]
+    lines += [
+        f"| {_LABELS[row['metric']]} | {row['month']} | {row['expected']} | **{row['actual']}** |"
+        for row in rows
+    ]
+    return "\n".join(lines)

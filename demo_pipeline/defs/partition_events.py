@@ -1,0 +1,138 @@
+"""Dagster's events of single partitions: materialisations and verdicts, made from what the services say.
+
+An asset output would mark every partition of a run. Here each tenant's partitions are marked by themselves,
+right after their commit, so that a tenant that failed beside them stays unmaterialised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from demo_pipeline.defs import asset_specs as specs
+from demo_pipeline.defs.kpi_tables import KpiMonth, kpi_markdown, kpi_table, mismatch_markdown
+from demo_pipeline.defs.partitions import partition_key
+from demo_pipeline.defs.tenant_loads import Loaded, Refused, error_json
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.services.reading import KpiTable
+from demo_pipeline.services.standing import Standing
+
+_KPI_KEY = dg.AssetKey(specs.KPI_SNAPSHOT)
+_ACTIVITIES_KEY = dg.AssetKey("activities")
+_TAGS = {"dagster/code_version": specs.CODE_VERSION}
+
+
+def table_events(loaded: Loaded, now: KpiTable) -> Iterator[dg.AssetMaterialization]:
+    """The four tables of the committed months, with their rows as ``now`` has them."""
+    for month in loaded.request.months:
+        rows, before = now.months.get(month, Figures()), loaded.result(month).before
+        for table in specs.TABLES:
+            count = rows[f"{table}_created"]
+            yield dg.AssetMaterialization(
+                table,
+                partition=partition_key(loaded.request.tenant, month),
+                metadata={
+                    "dagster/partition_row_count": count,
+                    "rows_added": count - before[f"{table}_created"],
+                    "job_id": str(loaded.report.job_id),
+                },
+                tags=_TAGS,
+            )
+
+
+def verdict_events(
+    loaded: Loaded, now: Standing
+) -> Iterator[dg.AssetCheckEvaluation | dg.AssetMaterialization]:
+    """The KPIs of the committed months as they stand ``now``, and the three verdicts on each."""
+    for month in loaded.request.months:
+        shown, key = _kpi_month(loaded, now, month), partition_key(loaded.request.tenant, month)
+        table: dict[str, Any] = {"kpis": dg.MetadataValue.md(kpi_markdown(shown))}
+        yield dg.AssetCheckEvaluation(
+            _KPI_KEY,
+            specs.KPIS_MATCH_PLAN,
+            passed=True,
+            blocking=True,
+            partition=key,
+            description="all eight KPIs moved by exactly what the plan asked",
+            metadata=table,
+        )
+        yield dg.AssetMaterialization(
+            _KPI_KEY,
+            partition=key,
+            metadata={
+                **table,
+                "kpi_table": kpi_table(shown),
+                "read_at": dg.MetadataValue.timestamp(now.read_at),
+                "job_id": str(loaded.report.job_id),
+            },
+            tags=_TAGS,
+        )
+        drift = bool(shown.drift)
+        yield dg.AssetCheckEvaluation(
+            _KPI_KEY,
+            specs.NO_DRIFT,
+            passed=not drift,
+            severity=dg.AssetCheckSeverity.WARN,
+            blocking=False,
+            partition=key,
+            description="people added or changed rows" if drift else "the tables are as expected",
+            metadata=table if drift else {},
+        )
+        broken = [f"{item.count} {item.table}: not true that {item.rule}" for item in now.violations]
+        yield dg.AssetCheckEvaluation(
+            _ACTIVITIES_KEY,
+            specs.LIFECYCLES_ARE_SOUND,
+            passed=not broken,
+            blocking=False,
+            partition=key,
+            description="; ".join(broken) or "no row of the tenant breaks a rule",
+        )
+
+
+def refusal_events(refused: Refused) -> Iterator[dg.AssetCheckEvaluation]:
+    """A failed verdict on every month that stays unmaterialised."""
+    error = refused.error
+    found = error.details.get("mismatches", [])
+    for month in refused.request.months:
+        # What the gate saw in this month, or else wherever it saw something.
+        rows = [row for row in found if row["month"] == str(month)] or found[:8]
+        metadata: dict[str, Any] = {"error": error.code, "exit_code": error.exit_code}
+        if rows:
+            metadata["kpis_found"] = dg.MetadataValue.md(mismatch_markdown(rows))
+        yield dg.AssetCheckEvaluation(
+            _KPI_KEY,
+            specs.KPIS_MATCH_PLAN,
+            passed=False,
+            blocking=True,
+            partition=partition_key(refused.request.tenant, month),
+            description=f"nothing was committed: {error.message}",
+            metadata=metadata,
+        )
+
+
+def failure_of(refusals: list[Refused]) -> dg.Failure:
+    """The end of a run in which tenants failed; programs read ``errors``."""
+    return dg.Failure(
+        description="; ".join(f"{refused.request}: {refused.error.message}" for refused in refusals),
+        metadata={
+            "errors": dg.MetadataValue.json(
+                [error_json(refused.error, refused.request.tenant) for refused in refusals]
+            )
+        },
+        # What failed for a reason fails again; a person reads the reason first.
+        allow_retries=False,
+    )
+
+
+def _kpi_month(loaded: Loaded, now: Standing, month: Month) -> KpiMonth:
+    nothing = Figures()
+    return KpiMonth(
+        currency=now.currency,
+        minor_digits=now.minor_digits,
+        expected=now.expected.get(month, nothing),
+        before=loaded.result(month).before,
+        after=now.figures.get(month, nothing),
+    )

@@ -1,0 +1,104 @@
+"""What a run is asked for and what came of it, tenant by tenant: plain records and functions, no Dagster.
+
+Each tenant is one call of ``services.materialise``: one job, one transaction. A tenant that fails leaves
+nothing behind and does not keep the others from their turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from demo_pipeline.domain.errors import DemoError, InterruptedJobError
+from demo_pipeline.domain.months import Month
+from demo_pipeline.services import reading
+from demo_pipeline.services.reports import JobReport, MonthResult
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.database import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRequest:
+    """The selected months of one tenant, in order.
+
+    They go to the service as one range. Months between two selected ones are loaded with them, as all
+    months before are: a month may refer to each that came earlier. Only the selected ones are shown as
+    materialised.
+    """
+
+    tenant: str
+    months: tuple[Month, ...]
+
+    @property
+    def first(self) -> Month:
+        return self.months[0]
+
+    @property
+    def last(self) -> Month:
+        return self.months[-1]
+
+    def __str__(self) -> str:
+        span = str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+        return f"{self.tenant}, {span}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A tenant whose months are committed."""
+
+    request: LoadRequest
+    report: JobReport
+
+    def result(self, month: Month) -> MonthResult:
+        """What the job saw of a selected month."""
+        return next(result for result in self.report.months if result.month == month)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A tenant of which nothing was committed, and why."""
+
+    request: LoadRequest
+    error: DemoError
+
+
+def error_json(error: DemoError, tenant: str | None = None) -> dict[str, Any]:
+    """An error as the command line prints it, with its tenant."""
+    return {
+        "tenant": tenant,
+        "code": error.code,
+        "exit_code": error.exit_code,
+        "message": error.message,
+        "details": error.details,
+    }
+
+
+def load_each(
+    requests: Iterable[LoadRequest], load: Callable[[LoadRequest], JobReport]
+) -> Iterator[Loaded | Refused]:
+    """Load one tenant after the other. An interrupt ends it; those before have been committed."""
+    for request in requests:
+        try:
+            report = load(request)
+        except InterruptedJobError:
+            raise
+        except DemoError as error:
+            yield Refused(request=request, error=error)
+        else:
+            yield Loaded(request=request, report=report)
+
+
+def jobs_of_run(
+    database: Database, settings: Settings, requests: Iterable[LoadRequest], dagster_run_id: str
+) -> Mapping[str, UUID]:
+    """The job of each tenant that this Dagster run has opened."""
+    found: dict[str, UUID] = {}
+    for request in requests:
+        try:
+            jobs = reading.list_jobs(database, settings, request.tenant)
+        except DemoError:
+            continue  # no tenant of ours has no job
+        found |= {request.tenant: job.id for job in jobs if job.dagster_run_id == dagster_run_id}
+    return found

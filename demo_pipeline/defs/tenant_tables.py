@@ -1,0 +1,152 @@
+"""The assets: four tables and their KPIs, one graph, since one transaction makes them all.
+
+validate → snapshot → load → snapshot → verify. ``load`` is where a job begins and ends: it generates, loads,
+takes the binding snapshots, verifies and commits, because a transaction cannot span ops. The ops around it
+are for the pages. Logic is in ``services``; what an event looks like in ``partition_events``.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import dagster as dg
+
+from demo_pipeline.defs import asset_specs as specs
+from demo_pipeline.defs.interrupts import interrupts_end_the_job
+from demo_pipeline.defs.partition_events import failure_of, refusal_events, table_events, verdict_events
+from demo_pipeline.defs.partitions import TENANT_MONTHS, months_by_tenant
+from demo_pipeline.defs.resources import DemoTenants
+from demo_pipeline.defs.run_tags import KIND_TAG, REQUESTER_TAG, TenantTags
+from demo_pipeline.defs.tenant_loads import Loaded, LoadRequest, Refused, load_each
+from demo_pipeline.domain.errors import DemoError
+from demo_pipeline.services import reading
+from demo_pipeline.services.materialise import materialise
+from demo_pipeline.services.reading import KpiTable
+from demo_pipeline.services.reports import JobReport
+from demo_pipeline.services.reports import JobReport
+from demo_pipeline.services.standing import Standing, standing
+
+KIND: Final = "materialise"
+_MARK: Final = dg.Out(dg.Nothing, is_required=False)
+_CHECKS: Final = tuple(specs.check_specs())
+
+
+@dg.op
+def validate(context: dg.OpExecutionContext, demo: DemoTenants) -> list[LoadRequest]:
+    """Group the run's partitions by tenant: each tenant is one job, whatever runs Dagster makes."""
+    context.instance.add_run_tags(context.run_id, {KIND_TAG: KIND})
+    requests = [
+        LoadRequest(tenant=tenant, months=months)
+        for tenant, months in months_by_tenant(context.partition_keys).items()
+    ]
+    context.log.info("asked for: " + "; ".join(map(str, requests)))
+    return requests
+
+
+@dg.op
+def snapshot_before(
+    context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadRequest]
+) -> list[LoadRequest]:
+    """Say what is there before; the snapshot that binds is taken inside the transaction."""
+    for request in requests:
+        try:
+            now = reading.kpis(demo.database, demo.settings, request.tenant, request.first, request.last)
+        except DemoError as error:
+            context.log.warning(f"{request}: {error}")  # load refuses it, and audits that
+            continue
+        filled = sum(1 for month in request.months if now.months.get(month))
+        context.log.info(f"{request}: {filled} of {len(request.months)} months have rows")
+    return requests
+
+
+@dg.op(out={**dict.fromkeys(specs.TABLES, _MARK), "loads": dg.Out(list[Loaded])})
+def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadRequest]) -> Iterator[Any]:
+    """One job and one transaction per tenant: generate, load, verify, commit."""
+    loads, refusals = list[Loaded](), list[Refused]()
+    tags = TenantTags(context, demo, requests)
+    with interrupts_end_the_job():
+        for result in load_each(requests, lambda request: _load(context, demo, request, tags)):
+            tags.add(result)
+            if isinstance(result, Refused):
+                refusals.append(result)
+                yield from refusal_events(result)
+            else:
+                loads.append(result)
+                yield from table_events(result, _kpis_now(demo, result.request))
+    if refusals:
+        # No further op runs: those that are committed get their verdicts here.
+        for loaded in loads:
+            yield from verdict_events(loaded, standing(demo.database, demo.settings, loaded.request.tenant))
+        raise failure_of(refusals)
+    yield dg.Output(loads, "loads")
+
+
+@dg.op
+def snapshot_after(demo: DemoTenants, loads: list[Loaded]) -> list[Standing]:
+    """Read what is there now, after the commits."""
+    return [standing(demo.database, demo.settings, loaded.request.tenant) for loaded in loads]
+
+
+@dg.op(out={specs.KPI_SNAPSHOT: _MARK, **{spec.get_python_identifier(): _MARK for spec in _CHECKS}})
+def verify(loads: list[Loaded], standings: list[Standing]) -> Iterator[Any]:
+    """Compare what is there with what is expected, and show both."""
+    for loaded, now in zip(loads, standings, strict=True):
+        yield from verdict_events(loaded, now)
+
+
+@dg.graph(
+    out={name: dg.GraphOut() for name in (*specs.ASSETS, *(s.get_python_identifier() for s in _CHECKS))}
+)
+def tenant_months() -> dict[str, Any]:
+    """From selected partitions to committed rows and verdicts on them."""
+    tables = load(snapshot_before(validate()))
+    verdicts = verify(tables.loads, snapshot_after(tables.loads))
+    return {
+        **{name: getattr(tables, name) for name in specs.TABLES},
+        **{name: getattr(verdicts, name) for name in verdicts._fields},
+    }
+
+
+tenant_assets = dg.AssetsDefinition.from_graph(
+    tenant_months,
+    partitions_def=TENANT_MONTHS,
+    internal_asset_deps={
+        name: {dg.AssetKey(parent) for parent in parents} for name, parents in specs.DEPENDENCIES.items()
+    },
+    group_names_by_output_name=dict(specs.GROUPS),
+    descriptions_by_output_name=specs.DESCRIPTIONS,
+    metadata_by_output_name={name: specs.definition_metadata(name) for name in specs.ASSETS},
+    tags_by_output_name=dict.fromkeys(specs.ASSETS, specs.TAGS),
+    owners_by_output_name=dict.fromkeys(specs.ASSETS, list(specs.OWNERS)),
+    code_versions_by_output_name=dict.fromkeys(specs.ASSETS, specs.CODE_VERSION),
+    check_specs=_CHECKS,
+    # A run takes any set of partitions; a backfill may put all of them into one.
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+
+
+def _load(
+    context: dg.OpExecutionContext, demo: DemoTenants, request: LoadRequest, tags: TenantTags
+) -> JobReport:
+    context.log.info(f"{request}: begins")
+
+    def on_progress(percent: int, step: str) -> None:
+        tags.add_open_job(request)
+        context.log.debug(f"{request}: {percent} %, {step}")
+
+    report = materialise(
+        demo.database,
+        demo.settings,
+        request.tenant,
+        request.first,
+        request.last,
+        on_progress=on_progress,
+        dagster_run_id=context.run_id,
+        requested_by=context.run_tags.get(REQUESTER_TAG, "dagster"),
+    )
+    made = ", ".join(f"{count:,} {table}" for table, count in report.created.items() if count)
+    context.log.info(f"{request}: {made or 'already as expected'}, {report.seconds:.2f} s")
+    return report
+
+
+def _kpis_now(demo: DemoTenants, request: LoadRequest) -> KpiTable:
+    return reading.kpis(demo.database, demo.settings, request.tenant, request.first, request.last)

@@ -1,0 +1,55 @@
+"""Dagster's instance folder, made ready before Dagster starts, and the environment it must start in.
+
+Dagster itself is not imported here: this is the part of its set-up that is files and variables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from demo_pipeline.domain.errors import DemoError
+from demo_pipeline.settings import PROJECT_ROOT, Settings
+from demo_pipeline.storage.database import Database, dagster_storage_url
+
+INSTANCE_FILE: Final = "dagster.yaml"
+#: named in ``dagster.yaml``; Dagster refuses to start where it is not set
+STORAGE_VARIABLE: Final = "DEMO_DAGSTER_STORAGE_URL"
+#: the first line of a file that is ours to refresh begins with it
+_OURS: Final = b"# demo-pipeline:"
+
+
+def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str]:
+    """Make ``$DAGSTER_HOME`` with our ``dagster.yaml``; the variables to set before Dagster starts.
+
+    A ``dagster.yaml`` that is not ours is left as it is. Some milliseconds. Raises ``DatabaseError``, and
+    ``DemoError`` where the folder cannot be written.
+    """
+    home = settings.dagster_home.expanduser().resolve()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        _refresh(home / INSTANCE_FILE)
+    except OSError as error:
+        raise DemoError(
+            f"{home} cannot be used as Dagster's folder ({error.strerror}); name another in DAGSTER_HOME"
+        ) from None
+    return {
+        "DAGSTER_HOME": str(home),
+        # Dagster starts processes of its own, and they must find the same state from any folder.
+        "DEMO_HOME": str(settings.home.expanduser().resolve()),
+        STORAGE_VARIABLE: database.dagster_url or dagster_storage_url(settings),
+    }
+
+
+def _refresh(path: Path) -> None:
+    """Write our file unless it is there or a foreign one is."""
+    ours = (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+    present = path.read_bytes() if path.exists() else None
+    if present == ours or (present is not None and not present.startswith(_OURS)):
+        return
+    # Whole or not at all: another process may be reading it.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_bytes(ours)
+    draft.replace(path)

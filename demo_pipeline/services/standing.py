@@ -1,0 +1,52 @@
+"""A tenant as it stands now, read after commit in one snapshot: what is expected, what is there, what is broken.
+
+For whoever shows it. Comparing and judging is the domain's, changing anything is ``materialise``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.services.subject import find_subject
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import integrity
+from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.integrity import Violation
+from demo_pipeline.storage.kpis import all_figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Figures by month, values in minor units; a month without rows is absent."""
+
+    tenant: str
+    currency: str
+    minor_digits: int
+    #: what the ledger says of the months that were loaded
+    expected: Mapping[Month, Figures]
+    #: what is in the tables
+    figures: Mapping[Month, Figures]
+    violations: tuple[Violation, ...]
+    read_at: datetime
+
+
+def standing(database: Database, settings: Settings, slug: str) -> Standing:
+    """Read one tenant. Raises ``NotFoundError``, ``NotADemoTenantError``."""
+    with database.admin(readonly=True) as conn, conn.transaction():
+        # One snapshot, so that figures and ledger belong together.
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        subject = find_subject(conn, settings, slug, "show")
+        tenant_id, now = subject.state.tenant.tenant_id, settings.instant()
+        return Standing(
+            tenant=slug,
+            currency=subject.spec.currency,
+            minor_digits=subject.spec.minor_digits,
+            expected={month: subject.expected(month) for month in subject.state.months},
+            figures=all_figures(conn, tenant_id, subject.spec.minor_digits),
+            violations=tuple(integrity.violations(conn, tenant_id, now)),
+            read_at=now,
+        )

@@ -1,0 +1,91 @@
+"""Every command can be found out about: help, an example that can be typed, quick answers."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from demo_pipeline.cli import main
+from scripts.build_cli_reference import PROGRAM, Command, leaves, load_root
+from tests.fixtures.cli import clean_environment, run_program
+
+COMMANDS = dict(leaves(load_root()))
+#: imported by no command that only reads: each costs a noticeable part of its second
+HEAVY = ("dagster", "pandas", "alembic", "sqlalchemy", "ruamel")
+
+
+def name_of(path: tuple[str, ...]) -> str:
+    """The words of a command as the tests' ids show it."""
+    return " ".join(path)
+
+
+def examples(command: Command) -> list[list[str]]:
+    """The command lines of a command's help."""
+    lines = (command.epilog or "").split("\n\n")[1:]
+    return [shlex.split(line) for line in lines]
+
+
+def test_the_commands_are_those_that_others_rely_on() -> None:
+    """No command goes missing or gets another name."""
+    wanted = (
+        "run,serve,generate,kpis,verify,digest,tenant provision,tenant list,tenant show,job list,job show,"
+        "db upgrade,db downgrade,db url,db stop"
+    )
+    assert set(wanted.split(",")) <= set(map(name_of, COMMANDS))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=name_of)
+def test_a_command_has_help_and_an_example(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Help says what the command does and ends with lines that can be typed as they are."""
+    shown = COMMANDS[path]
+    assert shown.help
+    options = {name for item in shown.params for name in (*item.opts, *item.secondary_opts)}
+    assert "--json" in options
+    assert examples(shown)
+    for program, *words in examples(shown):
+        assert program == PROGRAM
+        assert tuple(words[: len(path)]) == path
+        used = {word for word in words if word.startswith("--")}
+        assert used <= options
+    assert main.run([*path, "--help"]) == 0
+    said = capsys.readouterr()
+    assert f"demo-pipeline {name_of(path)}" in said.out
+    assert "Example" in said.out
+    assert not said.err
+
+
+def test_version_and_bare_call() -> None:
+    """The version is that of the package; without a command the help is shown."""
+    environment = clean_environment()
+    shown = run_program("--version", environment=environment)
+    assert (shown.code, shown.out) == (0, f"demo-pipeline {version('demo-pipeline')}\n")
+    bare = run_program(environment=environment)
+    assert bare.code == 2
+    assert "Usage" in bare.out + bare.err
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=name_of)
+def test_a_wrong_option_is_a_usage_error(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2 before anything is tried, on stderr for people and as one document for programs."""
+    assert main.run([*path, "--no-such-option"]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert "demo-pipeline" in said.err
+    assert main.run([*path, "--no-such-option", "--json"]) == 2
+    said = capsys.readouterr()
+    assert said.out.startswith('{\n  "error": {\n    "code": "usage"')
+
+
+def test_commands_that_read_import_nothing_heavy() -> None:
+    """What a reading command needs is imported within a fraction of its second."""
+    code = (
+        "import sys; import demo_pipeline.cli.commands, demo_pipeline.services.database, "
+        "demo_pipeline.services.reading, demo_pipeline.services.verify; "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

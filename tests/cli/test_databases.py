@@ -1,0 +1,105 @@
+"""Databases that cannot be used: exit 1 and one line that says what to do, without a password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from demo_pipeline.storage import database as databases
+from demo_pipeline.storage.database import Database
+from tests.fixtures.cli import RunCommand, clean_environment, run_program
+from tests.fixtures.postgres import MakeDatabase
+
+PASSWORD = "s3cret-Word"
+
+
+def one_line(text: str) -> str:
+    """The only line of ``text``."""
+    (line,) = text.splitlines()
+    return line
+
+
+def test_no_database(command: RunCommand) -> None:
+    """Nobody listens at the address."""
+    done = command(
+        "tenant", "list", environment={"DEMO_DATABASE_URL": f"postgresql://ann:{PASSWORD}@127.0.0.1:9/crm"}
+    )
+    assert (done.code, done.out) == (1, "")
+    assert "127.0.0.1:9" in one_line(done.err)
+    assert "DEMO_DATABASE_URL" in done.err
+    assert PASSWORD not in done.err
+
+
+def test_wrong_password(command: RunCommand, database: Database) -> None:
+    """The server says no."""
+    address = database.admin_url.rpartition("@")[2] if "@" in database.admin_url else ""
+    environment = {"DEMO_DATABASE_URL": f"postgresql://crm_admin:{PASSWORD}@{address}"}
+    done = command("tenant", "list", "--json", environment=environment)
+    assert done.code == 1
+    assert done.error["code"] == "database"
+    assert "DEMO_DATABASE_URL" in done.error["message"]
+    assert PASSWORD not in done.out + done.err
+
+
+def test_no_schema_yet(command: RunCommand, make_database: MakeDatabase) -> None:
+    """A given server is never migrated by itself; the line names the command, which cures it."""
+    empty = make_database(is_migrated=False)
+    assert empty.loader_url is not None
+    environment = {"DEMO_DATABASE_URL": empty.admin_url, "DEMO_LOADER_URL": empty.loader_url}
+    done = command("tenant", "list", environment=environment)
+    assert (done.code, done.out) == (1, "")
+    assert "demo-pipeline db upgrade" in one_line(done.err)
+    assert command("db", "upgrade", environment=environment).code == 0
+    assert command("tenant", "list", "--json", environment=environment).document == {"tenants": []}
+
+
+def test_down_and_up_again(command: RunCommand, blueprint: Path) -> None:
+    """A downgrade that would lose rows is refused until told to."""
+    assert command("tenant", "provision", blueprint).code == 0
+    refused = command("db", "downgrade", "base")
+    assert refused.code == 2
+    assert "--discard" in one_line(refused.err)
+    assert command("db", "downgrade", "base", "--discard", "--json").document == {"revision": None}
+    assert command("db", "upgrade", "--json").document["revision"]
+    assert command("tenant", "list", "--json").document == {"tenants": []}
+
+
+def test_an_old_server(quick_command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too old a server is named with its version and what is needed."""
+    monkeypatch.setattr(databases, "MINIMUM_MAJOR", 99)
+    done = quick_command("tenant", "list")
+    assert (done.code, done.out) == (1, "")
+    assert "99 or newer is needed" in one_line(done.err)
+
+
+def test_no_loader(command: RunCommand, database: Database, blueprint: Path) -> None:
+    """Jobs do not run as the administrator; the line says how a login for them is made."""
+    environment = {"DEMO_DATABASE_URL": database.admin_url, "DEMO_LOADER_URL": ""}
+    done = command("tenant", "provision", blueprint, environment=environment)
+    assert (done.code, done.out) == (1, "")
+    assert "DEMO_LOADER_URL" in one_line(done.err)
+
+
+def test_the_url_is_printed_alone(command: RunCommand, database: Database) -> None:
+    """``db url`` prints one line that psql takes."""
+    done = command("db", "url")
+    assert (done.code, done.err) == (0, "")
+    assert one_line(done.out) == database.admin_url
+    assert command("db", "url", "--json").document == {"url": database.admin_url}
+
+
+def test_the_embedded_server_starts_and_stops(tmp_path: Path) -> None:
+    """It is made by the first command that needs it, stays up, and stops when told to."""
+    home = tmp_path / "home"
+    environment = clean_environment({"DEMO_HOME": str(home)})
+    try:
+        assert run_program("tenant", "list", environment=environment).code == 0
+        url = one_line(run_program("db", "url", environment=environment).out)
+        with psycopg.connect(url) as conn:
+            assert conn.execute("SELECT count(*) FROM crm.tenants").fetchone() == (0,)
+    finally:
+        stopped = run_program("db", "stop", "--json", environment=environment)
+    assert stopped.document == {"was_running": True}
+    assert run_program("db", "stop", "--json", environment=environment).document == {"was_running": False}

@@ -1,0 +1,150 @@
+"""Ways out of the program that nobody plans: Ctrl-C, a reader that stops reading, a fault of ours."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.fixtures.cli import (
+    PROGRAM,
+    RunChanged,
+    RunCommand,
+    StartCommand,
+    clean_environment,
+    finish,
+    table_counts,
+)
+
+#: Interrupts the process as soon as a module is looked for.
+INTERRUPT_AT_IMPORT = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+"""
+#: Fails in a way that nobody foresaw.
+BREAK = """
+import demo_pipeline.services.reading as reading
+
+def broken(*_):
+    raise RuntimeError("lost postgresql://ann:hunter22@db/crm")
+
+reading.list_tenants = broken
+"""
+#: Makes a load last until somebody interrupts it.
+SLOW_LOAD = """
+import demo_pipeline.services.materialise as service
+
+def slow(conn, *arguments):
+    conn.execute("SELECT pg_sleep(60)")
+
+service.load = slow
+"""
+#: Big enough to be interrupted while it loads.
+LARGE = """\
+name: Kranz Logistik
+country: DE
+industry: saas
+start_month: 2025-01
+end_month: 2025-03
+seed: "1337"
+totals: {leads_created: 3000, contacts_created: 4800, companies_created: 900, deals_created: 1500,
+  closed_won_count: 500, closed_won_value: 250000, pipeline_added_value: 610000, activities_created: 60000}
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "pydantic", "psycopg", "demo_pipeline.services.reading"])
+def test_an_interrupt_while_starting(changed_command: RunChanged, module: str) -> None:
+    """Ctrl-C before anything has begun: exit 130, one line, no traceback."""
+    done = changed_command(INTERRUPT_AT_IMPORT.format(module=module), "tenant", "list")
+    assert (done.code, done.out) == (130, "")
+    assert len(done.err.splitlines()) == 1
+    assert "interrupted" in done.err
+
+
+def test_an_interrupt_for_a_program(changed_command: RunChanged) -> None:
+    """With --json it is a document like every other error."""
+    change = INTERRUPT_AT_IMPORT.format(module="demo_pipeline.services.reading")
+    done = changed_command(change, "tenant", "list", "--json")
+    assert (done.code, done.error["code"]) == (130, "interrupted")
+
+
+def test_an_interrupt_while_loading(
+    command: RunCommand, start_command: StartCommand, tmp_path: Path, admin_conn: psycopg.Connection
+) -> None:
+    """Ctrl-C in the middle of a job: no row, the attempt failed as interrupted, the next run completes."""
+    blueprint = tmp_path / "kranz.yaml"
+    blueprint.write_text(LARGE, encoding="utf-8")
+    assert command("tenant", "provision", blueprint).code == 0
+    before = table_counts(admin_conn)
+    process = start_command("generate", "kranz", "--json")
+    _wait_until(admin_conn, process, "SELECT count(*) FROM demo.jobs WHERE status = 'running'")
+    process.send_signal(signal.SIGINT)
+    done = finish(process)
+    assert done.code == 130, done.err
+    assert done.error["code"] == "interrupted"
+    after = table_counts(admin_conn)
+    assert {name: after[name] for name in after if name.startswith("crm.")} == {
+        name: before[name] for name in before if name.startswith("crm.")
+    }
+    attempts = admin_conn.execute("SELECT status, error_code FROM demo.job_attempts").fetchall()
+    assert attempts == [("failed", "interrupted")]
+    again = command("generate", "kranz", "--json")
+    assert again.code == 0, again.err
+    assert again.document["jobs"][0]["created"]["activities"] == 60_000
+
+
+def _wait_until(conn: psycopg.Connection, process: subprocess.Popen[str], query: str) -> None:
+    """Wait for a count that is not zero."""
+    deadline = time.monotonic() + 90
+    while conn.execute(query.encode()).fetchone() == (0,):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("arguments", [["tenant", "list"], ["kpis", "--help"], ["verify", "--json"]])
+def test_a_reader_may_stop_reading(dagster_database_env: dict[str, str], arguments: list[str]) -> None:
+    """``| head`` closes the pipe: no complaint."""
+    process = subprocess.Popen(
+        [str(PROGRAM), *arguments],
+        env=clean_environment(dagster_database_env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    process.wait(60)
+    process.stderr.close()
+    assert "Errno" not in said
+    assert "Traceback" not in said
+    assert "Exception" not in said
+
+
+def test_a_fault_of_ours_is_one_line_and_a_log(changed_command: RunChanged, tmp_path: Path) -> None:
+    """What nobody foresaw: exit 1, the traceback in the log and not on the screen, no password in either."""
+    shown = changed_command(BREAK, "tenant", "list", "--json")
+    assert shown.code == 1
+    assert shown.error["code"] == "internal"
+    log = Path(shown.error["details"]["log"])
+    assert log.is_relative_to(tmp_path)
+    assert "in broken" in log.read_text(encoding="utf-8")
+    assert log.stat().st_mode & 0o077 == 0
+    for text in (shown.out, shown.err, log.read_text(encoding="utf-8")):
+        assert "hunter22" not in text
+    person = changed_command(BREAK, "tenant", "list")
+    assert person.code == 1
+    assert len(person.err.splitlines()) == 1
+    assert str(log) in person.err

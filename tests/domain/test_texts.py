@@ -1,0 +1,194 @@
+"""Sentences: no two pairs give the same text, gaps fit the grammar, rendering keeps the order of rows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from demo_pipeline.domain.industries import ACTIVITY_TYPES, INDUSTRIES
+from demo_pipeline.domain.texts import LANGUAGES, Template, Texts, load_texts, person_slots, render
+
+PEOPLE = {
+    "en": (["Mary", "John", "Kim"], ["Smith", "Brown", "Lee"], [True, False, None], ("Ms.", "Mr.")),
+    "de": (["Anna", "Jens", "Kim"], ["Weber", "Kranz", "Roth"], [True, False, None], ("Frau", "Herr")),
+}
+DICTIONARY: Any = pa.DictionaryArray
+compute: Any = pc
+BOTH = [(language, industry) for language in LANGUAGES for industry in INDUSTRIES]
+
+
+def people(language: str) -> dict[str, Any]:
+    """A woman, a man, and somebody of whom nothing is known."""
+    first, last, female, honorifics = PEOPLE[language]
+    return person_slots(language, pa.array(first), pa.array(last), pa.array(female, pa.bool_()), honorifics)
+
+
+def fill(
+    texts: Texts, templates: tuple[Template, ...], *, steps: bool, person: int = 0, every: int = 1
+) -> Any:
+    """Every template with every topic (and every step) for the same person, company and deal.
+
+    ``every`` leaves out all but each n-th text.
+    """
+    parts = texts.topic_count * (len(texts.steps) if steps else 1)
+    place = np.arange(0, len(templates) * parts, every)
+    which, part = place // parts, place % parts
+    slots: dict[str, Any] = {
+        slot: pa.repeat(values[person], len(place)) for slot, values in people(texts.language).items()
+    }
+    slots |= {
+        "company": pa.repeat("Kranz Logistics", len(place)),
+        "deal": pa.repeat("Kranz Logistics: Pilot", len(place)),
+        "product": pa.repeat("Pilot", len(place)),
+        **texts.topic_slots(part % texts.topic_count),
+        "step": texts.step_slot(part // texts.topic_count),
+    }
+    return render(templates, which, slots)
+
+
+@pytest.mark.parametrize(("language", "industry"), BOTH)
+def test_every_pair_of_template_and_topic_is_another_subject(language: str, industry: str) -> None:
+    """At least 6,000 subjects a type without company or deal, all different, across types as well."""
+    texts = load_texts(language, industry)
+    subjects: list[str] = []
+    for kind in ACTIVITY_TYPES:
+        plain = texts.subjects_for(kind, with_deal=False, with_company=False)
+        assert len(plain) * texts.topic_count >= 6000
+        subjects += fill(texts, texts.subjects[kind], steps=False).to_pylist()
+    assert len(set(subjects)) == len(subjects)
+    assert not [text for text in subjects if len(text) > 160]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_triple_is_another_description(language: str) -> None:
+    """Template, topic and step tell a description apart from all others, across types as well."""
+    texts = load_texts(language, "saas")
+    everything = tuple(template for kind in ACTIVITY_TYPES for template in texts.descriptions[kind])
+    written = fill(texts, everything, steps=True)
+    assert len(written.unique()) == len(written)
+    lengths = compute.utf8_length(written).to_numpy()
+    assert lengths.min() >= 60
+    assert lengths.max() <= 320
+
+
+@pytest.mark.parametrize(("language", "industry"), BOTH)
+def test_templates_have_what_makes_them_distinct(language: str, industry: str) -> None:
+    """Subjects have one topic, descriptions a topic and a step, and all templates and topics differ."""
+    texts = load_texts(language, industry)
+    for kind in ACTIVITY_TYPES:
+        for template in (*texts.subjects[kind], *texts.descriptions[kind]):
+            assert sum(slot.startswith("topic") for slot in template.slots) == 1, str(template)
+        assert all(template.slots.count("step") == 1 for template in texts.descriptions[kind])
+        assert not any("step" in template.slots for template in texts.subjects[kind])
+    assert texts.topic_count >= 100
+    assert len(texts.steps) >= 40
+    for forms in texts.topics.values():
+        assert len(set(forms.to_pylist())) == texts.topic_count
+    assert len(texts.topic_cumulative) == texts.topic_count
+
+
+@pytest.mark.parametrize(("language", "industry"), BOTH)
+def test_what_is_not_there_is_not_spoken_of(language: str, industry: str) -> None:
+    """Without a company or deal no template asks for one, and enough are left."""
+    texts = load_texts(language, industry)
+    for kind in ACTIVITY_TYPES:
+        for choose in (texts.subjects_for, texts.descriptions_for):
+            plain = choose(kind, with_deal=False, with_company=False)
+            assert len(plain) >= 20
+            assert not any({"company", "deal"} & set(template.slots) for template in plain)
+            assert set(plain) < set(choose(kind, with_deal=True, with_company=True))
+    assert not any("company" in title.slots for title in texts.titles_for(with_company=False))
+    assert any("company" in title.slots for title in texts.titles_for(with_company=True))
+    assert texts.titles_for(with_company=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("person", [0, 1, 2])
+def test_texts_read_cleanly(language: str, person: int) -> None:
+    """No gap stays open, no double blank or stop, a capital in front, nothing dangling at the end."""
+    texts = load_texts(language, "ecommerce")
+    for kind in ACTIVITY_TYPES:
+        subjects = fill(texts, texts.subjects[kind], steps=False, person=person).to_pylist()
+        described = fill(texts, texts.descriptions[kind], steps=True, person=person, every=97).to_pylist()
+        for text in (*subjects, *described):
+            assert not re.search(r"[{}]|  |\.\.|,\.| [.,;:]|^[a-zäöü]|[,;:–]$|^ | $", text), text
+        assert all(re.search(r"[.a-zü]$", text) for text in described)
+
+
+def test_german_forms_of_address_are_declined() -> None:
+    """Herr becomes Herrn where the case asks for it, Frau stays, an unknown person keeps the full name."""
+    slots = {slot: values.to_pylist() for slot, values in people("de").items()}
+    assert slots["salutation_nom"] == ["Frau Weber", "Herr Kranz", "Kim Roth"]
+    assert slots["salutation_dat"] == ["Frau Weber", "Herrn Kranz", "Kim Roth"]
+    assert slots["salutation_acc"] == ["Frau Weber", "Herrn Kranz", "Kim Roth"]
+
+
+def test_english_pronouns_follow_the_person() -> None:
+    """She, he, or they; no template has a pronoun before a present tense."""
+    slots = {slot: values.to_pylist() for slot, values in people("en").items()}
+    assert slots["pronoun_title"] == ["She", "He", "They"]
+    assert slots["possessive"] == ["her", "his", "their"]
+    assert slots["salutation"] == ["Ms. Smith", "Mr. Brown", "Kim Lee"]
+    for kind in ACTIVITY_TYPES:
+        for template in load_texts("en", "saas").descriptions[kind]:
+            after = re.findall(r"\{pronoun\w*\} (\w+)", str(template))
+            assert not [word for word in after if word.endswith("s") or word in {"is", "was", "has"}], str(
+                template
+            )
+
+
+@pytest.mark.parametrize("industry", INDUSTRIES)
+def test_german_topics_agree_with_their_article(industry: str) -> None:
+    """Accusative, dative, "zu" and "bei" have the articles of one gender; plurals end as datives do."""
+    forms = {slot: values.to_pylist() for slot, values in load_texts("de", industry).topics.items()}
+    agree = {
+        ("die", "der", "zur", "bei der"),
+        ("den", "dem", "zum", "beim"),
+        ("das", "dem", "zum", "beim"),
+        ("die", "den", "zu den", "bei den"),
+    }
+    for bare, accusative, dative, to, at in zip(
+        *(forms[slot] for slot in ("topic", "topic_acc", "topic_dat", "topic_zu", "topic_bei")), strict=True
+    ):
+        name = bare.split(" und ")[0]
+        articles = tuple(text[: text.index(name)].strip() for text in (accusative, dative, to, at))
+        assert articles in agree, bare
+        if articles[1] == "den":
+            assert name.split(" ")[0][-1] in "ns", bare
+
+
+def test_rendering_keeps_the_order_of_rows() -> None:
+    """Row i is template which[i] with the slots of row i, whether columns are plain or dictionaries."""
+    templates = (Template.parse("{a} and {b}"), Template.parse("only {b}."), Template.parse("never {c}"))
+    which = np.array([1, 0, 1, 0, 0])
+    plain = {"a": pa.array(list("vwxyz")), "b": pa.array(["1", "2", "3", "4", "5"])}
+    coded: dict[str, Any] = {name: values.dictionary_encode() for name, values in plain.items()}
+    expected = ["only 1.", "w and 2", "only 3.", "y and 4", "z and 5"]
+    assert render(templates, which, plain).to_pylist() == expected
+    assert render(templates, which, coded).to_pylist() == expected
+    assert render(templates, np.array([], np.int64), plain).to_pylist() == []
+
+
+def test_rendering_says_which_slot_is_missing() -> None:
+    """A drawn template that needs a slot that nobody gave is an error, one that is not drawn is none."""
+    templates = (Template.parse("{a}!"), Template.parse("{b}!"))
+    assert render(templates, np.array([0]), {"a": pa.array(["x"])}).to_pylist() == ["x!"]
+    with pytest.raises(KeyError, match="b"):
+        render(templates, np.array([1]), {"a": pa.array(["x"])})
+
+
+def test_a_null_stays_where_it_is() -> None:
+    """A null in a slot makes the text of that row null, and of no other row."""
+    coded: Any = DICTIONARY.from_arrays(pa.array([0, None], pa.int32()), pa.array(["x"]))
+    assert render((Template.parse("{a}!"),), np.array([0, 0]), {"a": coded}).to_pylist() == ["x!", None]
+
+
+def test_a_template_survives_parsing() -> None:
+    """Parsing and printing are inverse."""
+    for text in ("{a}", "x {a}{b} y", "plain", "{a} x"):
+        assert str(Template.parse(text)) == text

@@ -1,0 +1,151 @@
+"""Jobs that are cut off: nothing is left, the attempt is told failed, the next run completes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from demo_pipeline.domain.errors import JobFailedError
+from demo_pipeline.services.materialise import materialise
+from demo_pipeline.services.reading import digest, list_jobs, show_job
+from demo_pipeline.services.verify import verify
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.database import Database
+from tests.services.scenes import BLUEPRINT, made, make_tenant, row_counts
+
+#: A job of some tenths of a second, so that random moments fall into all of its parts.
+LONGER = BLUEPRINT | {"totals": BLUEPRINT["totals"] | {"activities_created": 9000, "contacts_created": 2000}}
+
+_DRIVER = """
+import sys
+from demo_pipeline.settings import load_settings
+from demo_pipeline.services.database import ready_database
+from demo_pipeline.services.materialise import materialise
+settings = load_settings()
+materialise(ready_database(settings), settings, sys.argv[1])
+"""
+
+
+@pytest.mark.risk("P1", partial=True)
+@pytest.mark.parametrize("seed", range(4))
+def test_p01_killed_at_a_random_moment(
+    database: Database, database_settings: Settings, database_env: dict[str, str], seed: int
+) -> None:
+    """SIGKILL of the job's process: no row, the attempt ends up failed, the next run completes it."""
+    _kill_and_complete(database, database_settings, database_env, random.Random(seed))
+
+
+@pytest.mark.long
+@pytest.mark.risk("P1", partial=True)
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_p01_killed_at_twenty_random_moments(
+    database: Database, database_settings: Settings, database_env: dict[str, str], seed: int
+) -> None:
+    """The same at twenty more moments."""
+    _kill_and_complete(database, database_settings, database_env, random.Random(seed))
+
+
+def _kill_and_complete(
+    database: Database, settings: Settings, environment: dict[str, str], dice: random.Random
+) -> None:
+    make_tenant(database, settings, LONGER)
+    made(database, settings, LONGER, slug="undisturbed")
+    empty = row_counts(database)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _DRIVER, "acme"],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for_start(settings.home / "log" / "events.jsonl", "acme", process)
+        time.sleep(dice.uniform(0, 0.9))
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    job = list_jobs(database, settings, "acme")[0]
+    was_done = job.status == "completed"
+    _wait_for_backends(database)
+    if not was_done:
+        assert row_counts(database) == empty
+    report = materialise(database, settings, "acme")
+    assert report.already_applied == was_done
+    assert report.job_id == job.id
+    attempts = show_job(database, job.id).attempts
+    assert [one.status for one in attempts] == (["completed"] if was_done else ["failed", "completed"])
+    assert was_done or attempts[0].error_code == "interrupted"
+    assert all(verdict.is_as_expected for verdict in verify(database, settings))
+    first = digest(database, settings, "acme")
+    assert materialise(database, settings, "acme").already_applied
+    assert digest(database, settings, "acme") == first
+
+
+def _wait_for_start(log: Path, slug: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        events = [json.loads(line) for line in lines]
+        if any(one["event"] == "PATCH_JOB_STARTED" and one["tenant"] == slug for one in events):
+            return
+        assert process.poll() is None, "the process ended before its job began"
+        time.sleep(0.01)
+    pytest.fail("the job did not begin within a minute")
+
+
+def _wait_for_backends(database: Database) -> None:
+    """Until no session of a loader is left in this database."""
+    with psycopg.connect(database.admin_url, autocommit=True) as conn:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            left = conn.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid() AND usename <> current_user"
+            ).fetchall()
+            if left[0][0] == 0:
+                return
+            time.sleep(0.05)
+    pytest.fail("the killed job's session did not end within 30 s")
+
+
+@pytest.mark.risk("P1", partial=True)
+def test_p01_connection_cut(database: Database, database_settings: Settings) -> None:
+    """The server ends the job's session in the middle: no row, a failed job that says so, a retry works."""
+    make_tenant(database, database_settings)
+    with database.admin() as conn:
+        # The session ends itself, from inside its own INSERT: the surest middle there is.
+        conn.execute(
+            "CREATE FUNCTION crm.cut() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"
+        )
+        conn.execute("CREATE TRIGGER cut AFTER INSERT ON crm.deals EXECUTE FUNCTION crm.cut()")
+    with pytest.raises(JobFailedError, match="connection"):
+        materialise(database, database_settings, "acme")
+    assert row_counts(database)["contacts"] == 0
+    assert list_jobs(database, database_settings, "acme")[0].status == "failed"
+    with database.admin() as conn:
+        conn.execute("DROP TRIGGER cut ON crm.deals")
+    materialise(database, database_settings, "acme")
+    assert verify(database, database_settings)[0].is_as_expected
+
+
+@pytest.mark.risk("P1", partial=True)
+def test_p01_a_constraint_that_a_row_breaks(database: Database, database_settings: Settings) -> None:
+    """A row that the database refuses takes everything back with it, and the job says which rule it was."""
+    make_tenant(database, database_settings)
+    with database.admin() as conn:
+        conn.execute("ALTER TABLE crm.activities ADD CONSTRAINT no_tasks CHECK (type <> 'task')")
+    with pytest.raises(JobFailedError, match="no_tasks"):
+        materialise(database, database_settings, "acme")
+    assert row_counts(database)["contacts"] == 0
+    with database.admin() as conn:
+        conn.execute("ALTER TABLE crm.activities DROP CONSTRAINT no_tasks")
+    assert not materialise(database, database_settings, "acme").already_applied
