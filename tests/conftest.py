@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.fixtures.cli",
     "tests.fixtures.browser",
     "tests.fixtures.dagster_web",
+    "tests.fixtures.dagster_instance",
 ]
 
 settings.register_profile(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -34,16 +34,21 @@ def spec_of(folder: Path, blueprint: Mapping[str, Any], now: datetime, slug: str
 def write_blueprint(folder: Path, blueprint: Mapping[str, Any], slug: str = "acme") -> Path:
     """The tree as ``<slug>.yaml``."""
     path = folder / f"{slug}.yaml"
-    path.write_text(yaml.safe_dump(_plain(blueprint), allow_unicode=True), encoding="utf-8")
+    path.write_text(yaml.safe_dump(_plain(dict(blueprint)), allow_unicode=True), encoding="utf-8")
     return path
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, Decimal | Month) else value
+    match value:
+        case dict():
+            items = cast("dict[str, Any]", value).items()
+            return {key: _plain(item) for key, item in items}
+        case list() | tuple():
+            return [_plain(item) for item in cast("list[Any]", value)]
+        case Decimal() | Month():
+            return str(value)
+        case _:
+            return value
 
 
 def batches_of(spec: TenantSpec, provisioned_at: datetime, last: Month | None = None) -> list[Batch]:
@@ -125,9 +130,11 @@ def _time_complaints(row: Row, zone: ZoneInfo, holidays: frozenset[date], limit:
         say.append("outside its UTC month")
     if not (7 <= local.hour <= 20) or local.weekday() >= 5 or local.date() in holidays:
         say.append(f"made at {local}")
-    for fact in FACTS:
-        if (at := row.get(fact)) is not None and not row["created_at"] <= at <= limit:
-            say.append(f"{fact} {at} is before its creation or after {limit}")
+    say += [
+        f"{fact} {at} is before its creation or after {limit}"
+        for fact in FACTS
+        if (at := row.get(fact)) is not None and not row["created_at"] <= at <= limit
+    ]
     return say
 
 

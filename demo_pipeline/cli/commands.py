@@ -38,6 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings=CONTEXT,
     epilog=example("run", "kpis larkmoor --from 2025-01", "serve"),
 )

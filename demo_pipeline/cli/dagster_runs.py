@@ -182,9 +182,9 @@ def _errors(result: dg.ExecuteInProcessResult) -> tuple[dict[str, Any], ...]:
     found: list[dict[str, Any]] = []
     for event in result.filter_events(lambda event: event.is_step_failure):
         failure: Any = event.step_failure_data
-        metadata = failure.user_failure_data.metadata if failure.user_failure_data else {}
-        if "errors" in metadata:
-            found += metadata["errors"].value
+        written: Any = failure.user_failure_data
+        if written is not None and "errors" in written.metadata:
+            found += written.metadata["errors"].value
         elif "Interrupt" in (failure.error.cls_name or ""):
             found.append(_plain(InterruptedJobError.code, "interrupted", exit_code=130))
         else:

@@ -10,7 +10,6 @@ import typer
 from demo_pipeline.cli.console import write_document, write_text
 from demo_pipeline.cli.parameters import Json, example, group
 from demo_pipeline.cli.session import open_settings, told_if_slow
-from demo_pipeline.storage.revision import current_revision, known_revisions
 
 app = group("Look after the database: its schema, and the embedded server.")
 
@@ -24,6 +23,7 @@ def upgrade(*, json: Json = False) -> None:
     settings = open_settings()
     from demo_pipeline.storage import migrate
     from demo_pipeline.storage.database import open_database
+    from demo_pipeline.storage.revision import known_revisions
 
     with told_if_slow("upgrading the schema ..."):
         migrate.upgrade(open_database(settings).admin_url)
@@ -58,6 +58,7 @@ def downgrade(
     settings = open_settings()
     from demo_pipeline.storage import migrate
     from demo_pipeline.storage.database import open_database
+    from demo_pipeline.storage.revision import current_revision
 
     database = open_database(settings)
     with told_if_slow("downgrading the schema ..."):

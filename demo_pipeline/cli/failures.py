@@ -94,9 +94,18 @@ def _report_fault(error: BaseException, arguments: Sequence[str], *, is_json: bo
     said = f"{kind}: {reason}" if reason else kind
     log = _write_down(error, arguments)
     place = f"the details are in {log}" if log else "set DEMO_DEBUG=1 to see where"
-    message = f"this should not have happened ({said}); {place}"
+    # The driver's errors, by their mark: no import of it for that.
+    is_of_server = hasattr(error, "sqlstate")
+    if is_of_server:
+        message = f"PostgreSQL refused or went away ({said}); nothing was changed, try again; {place}"
+    else:
+        message = f"this should not have happened ({said}); {place}"
     if is_json:
-        _write_error("internal", message, {"exception": kind, "log": str(log) if log else None})
+        _write_error(
+            "database" if is_of_server else "internal",
+            message,
+            {"exception": kind, "log": str(log) if log else None},
+        )
     else:
         say_coloured("error:", "31", message)
     if _wants_traceback():

@@ -27,7 +27,7 @@ def _job_id(text: str) -> UUID:
 @app.command("list", epilog=example("job list", "job list larkmoor"))
 def list_(
     slug: Annotated[
-        str | None, typer.Argument(metavar="[SLUG]", help="The tenant; all demo tenants without it.")
+        str | None, typer.Argument(metavar="SLUG", help="The tenant; all demo tenants without it.")
     ] = None,
     *,
     json: Json = False,

@@ -72,7 +72,7 @@ def _csv_lines(table: KpiTable) -> list[str]:
 
 def verify(
     slug: Annotated[
-        str | None, typer.Argument(metavar="[SLUG]", help="The tenant; all demo tenants without it.")
+        str | None, typer.Argument(metavar="SLUG", help="The tenant; all demo tenants without it.")
     ] = None,
     *,
     json: Json = False,

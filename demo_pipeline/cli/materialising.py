@@ -8,29 +8,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from demo_pipeline.cli.progress_bar import watched
 from demo_pipeline.cli.session import Session, requester
-from demo_pipeline.domain.errors import JobFailedError
+from demo_pipeline.domain.errors import DemoError, JobFailedError
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 
 if TYPE_CHECKING:
+    from demo_pipeline.cli.dagster_runs import RunOutcome
     from demo_pipeline.services.reading import TenantDetail
     from demo_pipeline.services.reports import JobReport
     from demo_pipeline.storage.ledger import Job
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """How one run ended."""
-
-    run_id: str
-    success: bool
-    errors: tuple[str, ...] = ()
 
 
 def materialise_tenants(
@@ -40,83 +30,49 @@ def materialise_tenants(
 
     Raises the ``DemoError`` that ended the first job that failed; what other tenants got is committed.
     """
-    _require_demo_tenants(session, slugs)
+    from demo_pipeline.cli.dagster_runs import run_materialisation
+
     # Whatever a library prints, stdout is for results.
     with watched(session, slugs), redirect_stdout(sys.stderr):
-        outcomes = _run(session, slugs, first, last)
-    return read_reports(session, slugs, outcomes, first, last)
-
-
-def _require_demo_tenants(session: Session, slugs: Sequence[str]) -> None:
-    """Refuse at once what no run should be started for. As the loader, which may write the audit."""
-    from demo_pipeline.services.materialise import KIND
-    from demo_pipeline.services.subject import find_subject
-
-    with session.database.loader() as conn:
-        for slug in slugs:
-            find_subject(conn, session.settings, slug, KIND)
-
-
-def _run(session: Session, slugs: Sequence[str], first: Month | None, last: Month | None) -> list[RunOutcome]:
-    from demo_pipeline.services.materialise import materialise
-
-    run_id = str(uuid4())
-    for slug in slugs:
-        materialise(
-            session.database,
-            session.settings,
-            slug,
-            first,
-            last,
-            dagster_run_id=run_id,
-            requested_by=requester(),
+        outcomes = run_materialisation(
+            session.settings, session.database, slugs, first, last, requested_by=requester()
         )
-    return [RunOutcome(run_id, success=True)]
+    if failed := [outcome for outcome in outcomes if not outcome.success]:
+        raise _failure(failed, of_count=len(slugs))
+    return tuple(_report(session, outcome, first, last) for outcome in outcomes)
+
+
+def _failure(failed: Sequence[RunOutcome], *, of_count: int) -> DemoError:
+    """The first error, which says of all tenants what became of them."""
+    errors = [outcome.error or JobFailedError("the Dagster run failed") for outcome in failed]
+    error = errors[0]
+    error.details |= {"runs": {outcome.tenant: outcome.run_id for outcome in failed}}
+    if of_count > 1:
+        told = zip(failed, errors, strict=True)
+        error.message = "; ".join(f"{outcome.tenant}: {each.message}" for outcome, each in told)
+        error.message += f" ({len(failed)} of {of_count} tenants; the others are done)"
+    return error
 
 
 # -- what they did ---------------------------------------------------------------------------------------
 
 
-def read_reports(
-    session: Session,
-    slugs: Sequence[str],
-    outcomes: Sequence[RunOutcome],
-    first: Month | None,
-    last: Month | None,
-) -> tuple[JobReport, ...]:
-    """What the runs did to each tenant, from the ledger. Raises what ended a job that failed."""
-    run_ids = {outcome.run_id for outcome in outcomes}
-    reports = tuple(_report(session, slug, run_ids, first, last) for slug in slugs)
-    if errors := [error for outcome in outcomes if not outcome.success for error in outcome.errors]:
-        raise JobFailedError("; ".join(errors), {"run_ids": sorted(run_ids)})
-    return reports
-
-
-def _report(
-    session: Session, slug: str, run_ids: set[str], first: Month | None, last: Month | None
-) -> JobReport:
+def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Month | None) -> JobReport:
+    """What a run that went well did to its tenant, from the ledger."""
+    from demo_pipeline.services.month_range import month_range
     from demo_pipeline.services.reading import show_tenant
 
-    detail = show_tenant(session.database, session.settings, slug)
-    wanted = _range(session, detail, first, last)
+    detail = show_tenant(session.database, session.settings, outcome.tenant)
     for job in detail.jobs:
-        if job.dagster_run_id in run_ids:
+        if job.dagster_run_id == outcome.run_id:
             return _of_job(job, detail.spec.minor_digits)
-    # It was done before: these months, or others of the tenant that include them.
-    done = [job for job in detail.jobs if job.kind == "materialise" and job.status == "completed"]
-    done.sort(key=lambda job: (job.range_start_month, job.range_end_month) != wanted)
-    if not done:
-        raise JobFailedError(f"the run left no completed job of {slug} in the ledger; run it again")
-    return _already(session, detail, done[0])
-
-
-def _range(
-    session: Session, detail: TenantDetail, first: Month | None, last: Month | None
-) -> tuple[str, str]:
-    """The months that are meant where none are named: the span as far as it has begun, and what is loaded."""
-    start, running = first or detail.spec.start_month, Month.containing(session.settings.instant())
-    loaded = detail.subject.state.months
-    return str(start), str(last or max(start, min(running, max((detail.spec.end_month, *loaded)))))
+    # It was done before, by the job of these months.
+    start, end = month_range(detail.subject, first, last, session.settings.instant())
+    for job in detail.jobs:
+        is_it = (job.range_start_month, job.range_end_month) == (str(start), str(end))
+        if is_it and job.kind == "materialise" and job.status == "completed":
+            return _already(session, detail, job)
+    raise JobFailedError(f"the ledger has no job of run {outcome.run_id}", {"run_id": outcome.run_id})
 
 
 def _of_job(job: Job, minor_digits: int) -> JobReport:

@@ -26,7 +26,11 @@ def example(*lines: str) -> str:
 def group(help_text: str) -> typer.Typer:
     """A group of commands like ``tenant``."""
     return typer.Typer(
-        no_args_is_help=True, help=help_text, pretty_exceptions_enable=False, context_settings=CONTEXT
+        no_args_is_help=True,
+        help=help_text,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings=CONTEXT,
     )
 
 

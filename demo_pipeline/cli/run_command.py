@@ -35,7 +35,7 @@ def run(
     blueprints: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[BLUEPRINT]...", help="Files, or names of bundled blueprints; all of these without any."
+            metavar="BLUEPRINT", help="Files, or names of bundled blueprints; all of these without any."
         ),
     ] = None,
     *,

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from demo_pipeline.cli.console import say, write_document, write_text
 from demo_pipeline.cli.parameters import Json, example
+from demo_pipeline.cli.session import open_session
 
 
 def add_to(app: typer.Typer, panel: str) -> None:
     """Register the command."""
-    app.command(rich_help_panel=panel, epilog=example("serve"))(serve)
+    app.command(rich_help_panel=panel, epilog=example("serve", "serve --port 3100 --read-only"))(serve)
 
 
-def serve(*, json: Json = False) -> None:
-    """Open the Dagster UI with what is there."""
-    raise NotImplementedError(json)
+def serve(
+    *,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=1, max=65535, help="A port of this machine; 3000, or a free one, without."
+        ),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Let nobody start or stop anything from the pages.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Open the Dagster UI with what is there, and its daemon, until Ctrl-C.
+
+    Prints the address once the pages answer. They are for this machine only, there is no login.
+    """
+    session = open_session()
+    from demo_pipeline.cli.serving import serve_command
+
+    def tell(url: str) -> None:
+        if json:
+            write_document({"url": url})
+        else:
+            write_text(url)
+            say("Ctrl-C ends it")
+
+    say("starting Dagster ...")
+    serve_command(session.settings, session.database, port=port, read_only=read_only, on_ready=tell)

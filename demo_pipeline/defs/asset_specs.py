@@ -25,7 +25,7 @@ DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
 GROUPS: Final = {**dict.fromkeys(TABLES, "tenant_tables"), KPI_SNAPSHOT: "tenant_kpis"}
 OWNERS: Final = ("team:demo-data",)
 TAGS: Final = {"dagster/kind/postgres": ""}
-#: the same blueprint and the same code version give the same rows
+#: what new tenants are made with; a tenant keeps the lists that it was made with
 CODE_VERSION: Final = f"1-lists-{LISTS_VERSION}"
 
 KPIS_MATCH_PLAN: Final = "kpis_match_plan"
@@ -56,7 +56,23 @@ DESCRIPTIONS: Final = {
     "that is off by one unit or one cent rolls back everything, and the failed check says which.",
 }
 
-_TYPES: Final = {"TIMESTAMP": "timestamptz", "DATETIME": "timestamptz"}
+#: types whose name in PostgreSQL is not what SQLAlchemy calls them
+_TYPES: Final = {"Uuid": "uuid", "DateTime": "timestamptz"}
+_COLUMNS: Final = {
+    "tenant_id": "whose row it is; in every key and every reference",
+    "id": "deterministic and ordered in time (the layout of UUIDv7)",
+    "created_at": "inside the partition's UTC month, in the tenant's working hours",
+    "updated_at": "never before created_at",
+    "deleted_at": "set: people deleted the row, and no KPI counts it",
+    "value": "in units of the currency; zero or more",
+    "status": "lead, prospect, customer, churned or other; leads are a KPI of their own",
+    "stage_id": "won, lost or open, with the stage's probability",
+    "closed_at": "if and only if the stage is won or lost",
+    "completed_at": "empty: still to be done",
+    "demo_generated": "made by a job of ours; people's rows have false",
+    "demo_job_id": "the job that made the row",
+    "demo_source_month": "the partition's month",
+}
 
 
 def column_schema(table: str) -> dg.TableSchema:
@@ -65,7 +81,8 @@ def column_schema(table: str) -> dg.TableSchema:
         [
             dg.TableColumn(
                 column.name,
-                _TYPES.get(str(column.type), str(column.type).lower()),
+                _TYPES.get(type(column.type).__name__, str(column.type).lower()),
+                description=_COLUMNS.get(column.name),
                 constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
             )
             for column in METADATA.tables[f"crm.{table}"].columns

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
+from pydantic import Field
 
 from demo_pipeline.defs.asset_specs import ASSETS
 from demo_pipeline.defs.partitions import TENANT, TENANT_MONTHS
@@ -29,7 +30,7 @@ class ProvisionConfig(dg.Config):
     """Which blueprints to provision."""
 
     #: names of files in the blueprint folder; none: all of them
-    files: list[str] = []
+    files: list[str] = Field(default_factory=list[str])
 
 
 @dg.op
@@ -46,9 +47,9 @@ def provision(context: dg.OpExecutionContext, config: ProvisionConfig, demo: Dem
         ) from error
     for one in made:
         span = f"{one.first_month} to {one.last_month}"
-        context.log.info(f"{one.slug}, {span}: {'provisioned' if one.is_new else 'was there'}")
+        context.log.info("%s, %s: %s", one.slug, span, "provisioned" if one.is_new else "was there")
         for warning in one.warnings:
-            context.log.warning(f"{one.slug}: {warning}")
+            context.log.warning("%s: %s", one.slug, warning)
     slugs = [tenant.slug for tenant in list_tenants(demo.database)]
     context.instance.add_dynamic_partitions(TENANT, slugs)
     return [one.slug for one in made]

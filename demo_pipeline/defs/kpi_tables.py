@@ -5,9 +5,9 @@ Markdown stays under 1,000 characters: the page folds away what is longer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 
@@ -86,11 +86,29 @@ def kpi_table(month: KpiMonth) -> dg.TableMetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in month.rows()], _SCHEMA)
 
 
-def mismatch_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the gate found before the roll-back. Rows of month, metric, expected, actual, ready to show."""
-    lines = ["| KPI | month | expected | found |", "|:--|:--|--:|--:|"]
-    lines += [
-        f"| {_LABELS[row['metric']]} | {row['month']} | {row['expected']} | **{row['actual']}** |"
-        for row in rows
+@dataclass(frozen=True, kw_only=True)
+class FoundKpi:
+    """A figure that the gate found before the roll-back; values in minor units."""
+
+    month: str
+    metric: str
+    expected: int
+    found: int
+    #: in the tables, after the roll-back
+    now: int
+
+
+def found_markdown(currency: str, minor_digits: int, found: Sequence[FoundKpi]) -> str:
+    """What was wrong, and that it is not there."""
+    nothing = Figures()
+    shown = KpiMonth(
+        currency=currency, minor_digits=minor_digits, expected=nothing, before=nothing, after=nothing
+    )
+    lines = [
+        f"| {currency} | month | expected | found | in the database |",
+        "|:--|:--|--:|--:|--:|",
     ]
+    for one in found:
+        expected, seen, now = (shown.show(one.metric, value) for value in (one.expected, one.found, one.now))
+        lines.append(f"| {_LABELS[one.metric]} | {one.month} | {expected} | **{seen}** | {now} |")
     return "\n".join(lines)

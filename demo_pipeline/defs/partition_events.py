@@ -6,13 +6,13 @@ right after their commit, so that a tenant that failed beside them stays unmater
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
 from demo_pipeline.defs import asset_specs as specs
-from demo_pipeline.defs.kpi_tables import KpiMonth, kpi_markdown, kpi_table, mismatch_markdown
+from demo_pipeline.defs.kpi_tables import FoundKpi, KpiMonth, found_markdown, kpi_markdown, kpi_table
 from demo_pipeline.defs.partitions import partition_key
 from demo_pipeline.defs.tenant_loads import Loaded, Refused, error_json
 from demo_pipeline.domain.metrics import Figures
@@ -22,7 +22,6 @@ from demo_pipeline.services.standing import Standing
 
 _KPI_KEY = dg.AssetKey(specs.KPI_SNAPSHOT)
 _ACTIVITIES_KEY = dg.AssetKey("activities")
-_TAGS = {"dagster/code_version": specs.CODE_VERSION}
 
 
 def table_events(loaded: Loaded, now: KpiTable) -> Iterator[dg.AssetMaterialization]:
@@ -39,7 +38,6 @@ def table_events(loaded: Loaded, now: KpiTable) -> Iterator[dg.AssetMaterializat
                     "rows_added": count - before[f"{table}_created"],
                     "job_id": str(loaded.report.job_id),
                 },
-                tags=_TAGS,
             )
 
 
@@ -68,7 +66,6 @@ def verdict_events(
                 "read_at": dg.MetadataValue.timestamp(now.read_at),
                 "job_id": str(loaded.report.job_id),
             },
-            tags=_TAGS,
         )
         drift = bool(shown.drift)
         yield dg.AssetCheckEvaluation(
@@ -92,16 +89,17 @@ def verdict_events(
         )
 
 
-def refusal_events(refused: Refused) -> Iterator[dg.AssetCheckEvaluation]:
-    """A failed verdict on every month that stays unmaterialised."""
+def refusal_events(refused: Refused, now: KpiTable | None) -> Iterator[dg.AssetCheckEvaluation]:
+    """A failed verdict on every month that stays unmaterialised; ``now`` is read after the roll-back."""
     error = refused.error
-    found = error.details.get("mismatches", [])
+    found = [] if now is None else _found(error.details.get("mismatches", ()), now)
     for month in refused.request.months:
-        # What the gate saw in this month, or else wherever it saw something.
-        rows = [row for row in found if row["month"] == str(month)] or found[:8]
         metadata: dict[str, Any] = {"error": error.code, "exit_code": error.exit_code}
-        if rows:
-            metadata["kpis_found"] = dg.MetadataValue.md(mismatch_markdown(rows))
+        # What the gate saw in this month, or else the first that it saw anywhere.
+        rows = [one for one in found if one.month == str(month)] or found[:8]
+        if now is not None and rows:
+            table = found_markdown(now.currency, now.minor_digits, rows)
+            metadata["kpis_found"] = dg.MetadataValue.md(table)
         yield dg.AssetCheckEvaluation(
             _KPI_KEY,
             specs.KPIS_MATCH_PLAN,
@@ -115,13 +113,10 @@ def refusal_events(refused: Refused) -> Iterator[dg.AssetCheckEvaluation]:
 
 def failure_of(refusals: list[Refused]) -> dg.Failure:
     """The end of a run in which tenants failed; programs read ``errors``."""
+    errors = [error_json(refused.error, refused.request.tenant) for refused in refusals]
     return dg.Failure(
         description="; ".join(f"{refused.request}: {refused.error.message}" for refused in refusals),
-        metadata={
-            "errors": dg.MetadataValue.json(
-                [error_json(refused.error, refused.request.tenant) for refused in refusals]
-            )
-        },
+        metadata={"errors": dg.MetadataValue.json(errors)},
         # What failed for a reason fails again; a person reads the reason first.
         allow_retries=False,
     )
@@ -136,3 +131,16 @@ def _kpi_month(loaded: Loaded, now: Standing, month: Month) -> KpiMonth:
         before=loaded.result(month).before,
         after=now.figures.get(month, nothing),
     )
+
+
+def _found(mismatches: Iterable[Mapping[str, Any]], now: KpiTable) -> list[FoundKpi]:
+    return [
+        FoundKpi(
+            month=row["month"],
+            metric=row["metric"],
+            expected=row["expected"],
+            found=row["actual"],
+            now=now.months.get(Month.parse(row["month"]), Figures())[row["metric"]],
+        )
+        for row in mismatches
+    ]

@@ -10,7 +10,7 @@ from demo_pipeline.settings import Settings, load_settings
 from demo_pipeline.storage.database import Database
 
 
-class DemoTenants(dg.ConfigurableResource):
+class DemoTenants(dg.ConfigurableResource[None]):
     """The CRM database, as the environment of the process names it (``DEMO_*``)."""
 
     _settings: Settings | None = PrivateAttr(default=None)

@@ -100,5 +100,6 @@ def jobs_of_run(
             jobs = reading.list_jobs(database, settings, request.tenant)
         except DemoError:
             continue  # no tenant of ours has no job
-        found |= {request.tenant: job.id for job in jobs if job.dagster_run_id == dagster_run_id}
+        if mine := [job.id for job in jobs if job.dagster_run_id == dagster_run_id]:
+            found[request.tenant] = mine[0]
     return found

@@ -22,7 +22,6 @@ from demo_pipeline.services import reading
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.reading import KpiTable
 from demo_pipeline.services.reports import JobReport
-from demo_pipeline.services.reports import JobReport
 from demo_pipeline.services.standing import Standing, standing
 
 KIND: Final = "materialise"
@@ -31,14 +30,14 @@ _CHECKS: Final = tuple(specs.check_specs())
 
 
 @dg.op
-def validate(context: dg.OpExecutionContext, demo: DemoTenants) -> list[LoadRequest]:
+def validate(context: dg.OpExecutionContext) -> list[LoadRequest]:
     """Group the run's partitions by tenant: each tenant is one job, whatever runs Dagster makes."""
     context.instance.add_run_tags(context.run_id, {KIND_TAG: KIND})
     requests = [
         LoadRequest(tenant=tenant, months=months)
         for tenant, months in months_by_tenant(context.partition_keys).items()
     ]
-    context.log.info("asked for: " + "; ".join(map(str, requests)))
+    context.log.info("asked for: %s", "; ".join(map(str, requests)))
     return requests
 
 
@@ -48,13 +47,12 @@ def snapshot_before(
 ) -> list[LoadRequest]:
     """Say what is there before; the snapshot that binds is taken inside the transaction."""
     for request in requests:
-        try:
-            now = reading.kpis(demo.database, demo.settings, request.tenant, request.first, request.last)
-        except DemoError as error:
-            context.log.warning(f"{request}: {error}")  # load refuses it, and audits that
+        now = _kpis_now(demo, request)
+        if now is None:
+            context.log.warning("%s: cannot be read", request)  # load says why, and audits it
             continue
         filled = sum(1 for month in request.months if now.months.get(month))
-        context.log.info(f"{request}: {filled} of {len(request.months)} months have rows")
+        context.log.info("%s: %s of %s months have rows", request, filled, len(request.months))
     return requests
 
 
@@ -68,10 +66,11 @@ def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadR
             tags.add(result)
             if isinstance(result, Refused):
                 refusals.append(result)
-                yield from refusal_events(result)
+                yield from refusal_events(result, _kpis_now(demo, result.request))
             else:
                 loads.append(result)
-                yield from table_events(result, _kpis_now(demo, result.request))
+                now = reading.kpis(demo.database, demo.settings, result.request.tenant)
+                yield from table_events(result, now)
     if refusals:
         # No further op runs: those that are committed get their verdicts here.
         for loaded in loads:
@@ -116,7 +115,7 @@ tenant_assets = dg.AssetsDefinition.from_graph(
     descriptions_by_output_name=specs.DESCRIPTIONS,
     metadata_by_output_name={name: specs.definition_metadata(name) for name in specs.ASSETS},
     tags_by_output_name=dict.fromkeys(specs.ASSETS, specs.TAGS),
-    owners_by_output_name=dict.fromkeys(specs.ASSETS, list(specs.OWNERS)),
+    owners_by_output_name={name: list(specs.OWNERS) for name in specs.ASSETS},
     code_versions_by_output_name=dict.fromkeys(specs.ASSETS, specs.CODE_VERSION),
     check_specs=_CHECKS,
     # A run takes any set of partitions; a backfill may put all of them into one.
@@ -127,11 +126,11 @@ tenant_assets = dg.AssetsDefinition.from_graph(
 def _load(
     context: dg.OpExecutionContext, demo: DemoTenants, request: LoadRequest, tags: TenantTags
 ) -> JobReport:
-    context.log.info(f"{request}: begins")
+    context.log.info("%s: begins", request)
 
     def on_progress(percent: int, step: str) -> None:
         tags.add_open_job(request)
-        context.log.debug(f"{request}: {percent} %, {step}")
+        context.log.debug("%s: %s %%, %s", request, percent, step)
 
     report = materialise(
         demo.database,
@@ -144,9 +143,13 @@ def _load(
         requested_by=context.run_tags.get(REQUESTER_TAG, "dagster"),
     )
     made = ", ".join(f"{count:,} {table}" for table, count in report.created.items() if count)
-    context.log.info(f"{request}: {made or 'already as expected'}, {report.seconds:.2f} s")
+    context.log.info("%s: %s, %.2f s", request, made or "already as expected", report.seconds)
     return report
 
 
-def _kpis_now(demo: DemoTenants, request: LoadRequest) -> KpiTable:
-    return reading.kpis(demo.database, demo.settings, request.tenant, request.first, request.last)
+def _kpis_now(demo: DemoTenants, request: LoadRequest) -> KpiTable | None:
+    """What is in the database now; None where the tenant is none of ours, or cannot be read."""
+    try:
+        return reading.kpis(demo.database, demo.settings, request.tenant, request.first, request.last)
+    except DemoError:
+        return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -50,6 +50,9 @@ Strings: TypeAlias = Any
 Places: TypeAlias = Any
 _DICTIONARY: Final[Any] = pa.DictionaryArray
 _UNCHECKED: Final = pc.TakeOptions(boundscheck=False)
+#: So few different values of a slot that gluing literals to each of them pays.
+_FEW: Final = 512
+_GLUED: Final[dict[tuple[int, int, int, str, str], tuple[Strings, Strings]]] = {}
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -65,6 +68,15 @@ class Template:
         """``"Call with {person} about {topic}"``; literal braces are not possible."""
         parts = _SLOT.split(text)
         return cls(tuple(parts[::2]), tuple(parts[1::2]))
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, str, str], ...]:
+        """Each slot with the literal before it; the last one with the literal after it, too."""
+        last = len(self.slots) - 1
+        return tuple(
+            (self.literals[place], slot, self.literals[-1] if place == last else "")
+            for place, slot in enumerate(self.slots)
+        )
 
     def __str__(self) -> str:
         gaps = [f"{{{slot}}}" for slot in self.slots]
@@ -198,17 +210,20 @@ def render(
         if start == stop:
             continue
         pieces: list[Any] = []
-        for literal, slot in zip(template.literals, (*template.slots, None), strict=True):
-            if literal:
-                pieces.append(pa.scalar(literal))
-            if slot is not None:
-                if slot not in sorted_slots:
-                    sorted_slots[slot] = _sorted(slots[slot], order)
-                values, places = sorted_slots[slot]
-                pieces.append(_take(values, places.slice(start, stop - start)))
+        for before, slot, after in template.parts:
+            if slot not in sorted_slots:
+                sorted_slots[slot] = _sorted(slots[slot], order)
+            values, places = sorted_slots[slot]
+            own = places.slice(start, stop - start)
+            if len(values) <= _FEW:
+                pieces.append(_take(_glued(values, before, after), own))
+            else:
+                pieces += [pa.scalar(before)] if before else []
+                pieces.append(_take(values, own))
+                pieces += [pa.scalar(after)] if after else []
         if not template.slots:
             pieces = [pa.array([str(template)] * (stop - start), pa.string())]
-        parts.append(_join(*pieces))
+        parts.append(_join(*pieces) if len(pieces) > 1 else pieces[0])
     if not parts:
         return pa.array([], pa.string())
     inverse = np.empty(len(order), np.int64)
@@ -221,6 +236,18 @@ def _sorted(values: Strings, order: NDArray[np.int64]) -> tuple[Strings, Places]
     if pa.types.is_dictionary(values.type):
         return values.dictionary, _take(values.indices, pa.array(order))
     return values, pa.array(order)
+
+
+def _glued(values: Strings, before: str, after: str) -> Strings:
+    """``before + value + after`` for each of a few values, made once: a join a row less."""
+    if not before and not after:
+        return values
+    buffer = values.buffers()[-1]
+    key = (0 if buffer is None else buffer.address, values.offset, len(values), before, after)
+    if key not in _GLUED:
+        # The values are kept with what was made of them, so that their address stays theirs.
+        _GLUED[key] = (values, _join(pa.scalar(before), values, pa.scalar(after)))
+    return _GLUED[key][1]
 
 
 def _take(values: Any, places: Places) -> Any:

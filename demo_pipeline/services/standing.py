@@ -1,4 +1,4 @@
-"""A tenant as it stands now, read after commit in one snapshot: what is expected, what is there, what is broken.
+"""A tenant as it stands now, read in one snapshot: what is expected, what is there, what is broken.
 
 For whoever shows it. Comparing and judging is the domain's, changing anything is ``materialise``'s.
 """

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from demo_pipeline.domain.arrow import column
 from demo_pipeline.domain.story import Story
 from demo_pipeline.services.blueprint_files import read_tenant_spec
 
@@ -28,12 +29,14 @@ def fingerprint(path: Path) -> str:
     batches = [*story.team.batches().values()]
     batches += [batch.rows for month in spec.months for batch in story.month(month)]
     for rows in batches:
-        for name, column in zip(rows.schema.names, rows.columns, strict=True):
-            plain = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+        for name in rows.schema.names:
+            values = column(rows, name)
+            # As numbers: which class stands for UTC is the reader's choice.
+            plain = values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values
             digest.update(f"{name}{plain.to_pylist()!r}".encode())
     return digest.hexdigest()
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        print(Path(name).stem, fingerprint(Path(name)))
+        sys.stdout.write(f"{Path(name).stem} {fingerprint(Path(name))}\n")

@@ -17,10 +17,14 @@ BLUEPRINTS = sorted((ROOT / "blueprints").glob("*.yaml"))
 
 #: What the bundled blueprints have always given. A change of one of these is a change of every tenant
 #: that was made from it: it needs a new version of the word lists and a line in the changelog.
-GOLDEN: dict[str, str] = {}
+GOLDEN = {
+    "larkmoor": "fc5ad7691d3fa4ece2bfb0f10928415d5bd9654cd065bdefb3144bd11c48fe65",
+    "marlowe-quay": "ff4f1fd8f0ca2a66d674939c247503db162480ae67f0e0d50e417f076f8c1faa",
+    "tannrausch": "bf3cf8450559893628cb6c0ed25f21977937d1e7b4f7ccd40ab3b62ae9d1df71",
+}
 
 #: Versions that must agree, as pip's requirement of numpy.
-OLDEST_NUMPY = "numpy==1.26.0"
+OLDEST_NUMPY = "numpy==2.0.2"
 _NEEDED = ("pyarrow", "pydantic", "ruamel.yaml", "tzdata")
 
 
@@ -35,7 +39,7 @@ def test_g05_golden_rows_of_the_bundled_blueprints(path: Path) -> None:
 @pytest.mark.parametrize(
     "environment",
     [
-        {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX2 FMA3"},
+        {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512CD AVX512_SKX AVX512_ICL AVX2 FMA3"},
         {"TZ": "Pacific/Auckland", "LC_ALL": "C", "PYTHONHASHSEED": "1"},
         {"TZ": "America/Los_Angeles", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "2", "PYTHONUTF8": "1"},
     ],
@@ -77,7 +81,7 @@ def _printed(interpreter: str, environment: dict[str, str]) -> dict[str, str]:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    return dict(line.split() for line in run.stdout.splitlines())  # type: ignore[misc]
+    return dict(line.split() for line in run.stdout.splitlines())
 
 
 def _pinned() -> list[str]:

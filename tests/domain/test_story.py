@@ -6,12 +6,14 @@ import re
 import tempfile
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from demo_pipeline.domain.arrow import column, keep, to_mask
 from demo_pipeline.domain.calendar import instant_us
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
@@ -20,7 +22,7 @@ from demo_pipeline.domain.story import Story
 from tests.stories import batches_of, complaints, figures_of, fingerprint, rows_of, spec_of
 from tests.strategies import NOW, feasible_blueprints
 
-MONTHLY = {
+MONTHLY: dict[str, Any] = {
     "name": "Brightwater Supplies",
     "country": "US",
     "industry": "saas",
@@ -95,7 +97,10 @@ def test_g05_another_seed_or_slug_is_another_story(tmp_path: Path) -> None:
     prints = {fingerprint(batches_of(spec, NOW)) for spec in (base, base, other_seed, other_slug)}
     assert len(prints) == 3
     people = [
-        {(row["first_name"], row["last_name"], row["email"]) for row in rows_of(batches_of(spec, NOW))["contacts"]}
+        {
+            (row["first_name"], row["last_name"], row["email"])
+            for row in rows_of(batches_of(spec, NOW))["contacts"]
+        }
         for spec in (base, other_slug)
     ]
     assert not people[0] & people[1]
@@ -119,14 +124,14 @@ def test_running_month_in_slices_is_the_month_at_once(tmp_path: Path) -> None:
         story.pass_over(month + -1)
         found: dict[str, set[bytes]] = {}
         for batch in happened(story.month(month), instant_us(instant)):
-            found.setdefault(batch.table, set()).update(batch.rows.column("id").to_pylist())
+            found.setdefault(batch.table, set()).update(row["id"] for row in batch.rows.to_pylist())
             for row in batch.rows.to_pylist():
                 facts = (row.get(fact) for fact in ("created_at", "updated_at", "closed_at", "completed_at"))
                 assert all(fact is None or fact <= instant for fact in facts)
         return found
 
     slices = [rows_by(datetime(2025, 6, day, 15, tzinfo=UTC)) for day in (2, 10, 20)] + [rows_by(month.end)]
-    for earlier, later in zip(slices, slices[1:], strict=False):
+    for earlier, later in pairwise(slices):
         for table, ids in earlier.items():
             assert ids <= later[table]
     assert slices[-1] == rows_by(NOW)
@@ -135,31 +140,44 @@ def test_running_month_in_slices_is_the_month_at_once(tmp_path: Path) -> None:
 
 def test_figures_of_rows_are_those_of_the_plan(tmp_path: Path) -> None:
     """Counting Arrow rows, as slices do, agrees with the plan of a whole month."""
-    spec = spec_of(tmp_path, MONTHLY | {"currency": "JPY", "totals": MONTHLY["totals"] | {  # type: ignore[operator]
-        "closed_won_value": 410000, "pipeline_added_value": 980000}}, NOW)
+    spec = spec_of(
+        tmp_path,
+        MONTHLY
+        | {
+            "currency": "JPY",
+            "totals": MONTHLY["totals"]
+            | {
+                "closed_won_value": 410000,
+                "pipeline_added_value": 980000,
+            },
+        },
+        NOW,
+    )
     story = Story(spec, NOW)
     stages = story.team.stages
-    outcomes = tuple(stages.column("id").filter(stages.column(flag)) for flag in ("is_won", "is_lost"))
+    won, lost = (keep(column(stages, "id"), to_mask(column(stages, flag))) for flag in ("is_won", "is_lost"))
     for month in spec.months:
         total = Figures()
         for batch in story.month(month):
-            total += figures_of_rows(batch, (outcomes[0], outcomes[1]), spec.minor_digits)
+            total += figures_of_rows(batch, (won, lost), spec.minor_digits)
         assert total == spec.figures_of(month)
 
 
 @pytest.mark.parametrize("country", ["US", "DE", "GB"])
 def test_words_do_not_repeat(tmp_path: Path, country: str) -> None:
     """Within a deal no subject and no description comes twice; companies, domains, addresses are unique."""
-    totals: dict[str, Any] = {**MONTHLY["totals"], "deals_created": 12, "closed_won_count": 4}  # type: ignore[dict-item]
-    spec = spec_of(tmp_path, MONTHLY | {"country": country, "totals": totals | {"activities_created": 4000}}, NOW)
+    totals: dict[str, Any] = {**MONTHLY["totals"], "deals_created": 12, "closed_won_count": 4}
+    spec = spec_of(
+        tmp_path, MONTHLY | {"country": country, "totals": totals | {"activities_created": 4000}}, NOW
+    )
     rows = rows_of(batches_of(spec, NOW))
     with_deal = [row for row in rows["activities"] if row["deal_id"] is not None]
     assert len(with_deal) > 500
-    for column in ("subject", "description"):
-        counted = Counter((row["deal_id"], row[column]) for row in with_deal)
+    for text in ("subject", "description"):
+        counted = Counter((row["deal_id"], row[text]) for row in with_deal)
         assert counted.most_common(1)[0][1] == 1, counted.most_common(3)
-    for column in ("name", "domain"):
-        assert len({row[column] for row in rows["companies"]}) == len(rows["companies"])
+    for key in ("name", "domain"):
+        assert len({row[key] for row in rows["companies"]}) == len(rows["companies"])
     assert len({row["email"] for row in rows["contacts"]}) == len(rows["contacts"])
 
 

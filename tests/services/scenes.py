@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from demo_pipeline.domain.metrics import Figures
@@ -60,7 +59,7 @@ def row_counts(database: Database) -> dict[str, int]:
     """Rows of every table of ``crm``, all tenants."""
     with database.admin(readonly=True) as conn:
         return {
-            table: conn.execute(f"SELECT count(*) FROM crm.{table}").fetchall()[0][0]  # type: ignore[arg-type]
+            table: conn.execute(f"SELECT count(*) FROM crm.{table}").fetchall()[0][0]
             for table in ("tenants", *TABLES)
         }
 
@@ -73,7 +72,7 @@ def figures_in(database: Database, slug: str, minor_digits: int = 2) -> dict[Mon
         conn.execute("SELECT set_config('app.tenant_id', %s, true)", (str(found[0][0]),))
         rows: dict[str, list[dict[str, Any]]] = {}
         for table in TABLES:
-            cursor = conn.execute(f"SELECT * FROM crm_app.{table}")  # type: ignore[arg-type]
+            cursor = conn.execute(f"SELECT * FROM crm_app.{table}")
             names = [column.name for column in cursor.description or ()]
             rows[table] = [dict(zip(names, row, strict=True)) for row in cursor]
     return figures_of(rows, minor_digits)

@@ -181,7 +181,11 @@ def test_a_real_tenant_is_refused_and_audited(database: Database, database_setti
 
 @pytest.mark.parametrize(
     ("first", "last", "code"),
-    [("2024-12", None, "before_span"), ("2025-02", "2025-01", "empty_range"), ("2025-01", "2099-01", "future_month")],
+    [
+        ("2024-12", None, "before_span"),
+        ("2025-02", "2025-01", "empty_range"),
+        ("2025-01", "2099-01", "future_month"),
+    ],
 )
 def test_months_outside_are_refused(
     database: Database, database_settings: Settings, first: str, last: str | None, code: str
@@ -227,7 +231,7 @@ def test_g01_a_load_beyond_its_timeout_leaves_nothing(
     """Statement and job timeouts: no row, a failed job that names the timeout, a retry that succeeds."""
     make_tenant(database, database_settings)
     hurried = database_settings.model_copy(update={"job_timeout_seconds": 0.000_1})
-    with pytest.raises(JobFailedError, match="longer than 0.0001 s"):
+    with pytest.raises(JobFailedError, match=r"longer than 0\.0001 s"):
         materialise(database, hurried, "acme")
     with database.admin() as conn:
         conn.execute(

@@ -137,7 +137,7 @@ def test_up_down_up(make_database: MakeDatabase) -> None:
     database = make_database(is_migrated=False)
     with database.admin() as conn:
         assert revision.current_revision(conn) is None
-        with pytest.raises(DatabaseError, match="run demo-pipeline db upgrade"):
+        with pytest.raises(DatabaseError, match="run 'demo-pipeline db upgrade'"):
             revision.require_current(conn)
         migrate.upgrade(database.admin_url)
         revision.require_current(conn)
