@@ -18,7 +18,6 @@ import psycopg
 from psycopg import IsolationLevel, errors
 
 from demo_pipeline.domain.errors import (
-    DatabaseError,
     DemoError,
     InputError,
     JobFailedError,
@@ -68,15 +67,18 @@ def materialise(
     ``InterruptedJobError``; each leaves no row of the job in the database.
     """
     as_of = settings.instant()
-    with database.loader() as conn:
-        subject = find_subject(conn, settings, slug, KIND)
-        tenant_id = subject.state.tenant.tenant_id
-        months = _range(subject, first, last, as_of)
-        with hold_tenant(conn, tenant_id, settings.wait_seconds):
-            # Again, now that nobody else changes it.
+    try:
+        with database.loader() as conn:
             subject = find_subject(conn, settings, slug, KIND)
-            job = _Job(database, settings, conn, subject, months, as_of, on_progress)
-            return job.run(requested_by, dagster_run_id)
+            tenant_id = subject.state.tenant.tenant_id
+            months = _range(subject, first, last, as_of)
+            with hold_tenant(conn, tenant_id, settings.wait_seconds):
+                # Again, now that nobody else changes it.
+                subject = find_subject(conn, settings, slug, KIND)
+                job = _Job(database, settings, conn, subject, months, as_of, on_progress)
+                return job.run(requested_by, dagster_run_id)
+    except psycopg.Error as error:
+        raise as_demo_error(error, settings) from error
 
 
 def _range(subject: Subject, first: Month | None, last: Month | None, as_of: datetime) -> tuple[Month, Month]:
@@ -136,8 +138,10 @@ class _Job:
             report = self._attempts(request)
         except BaseException as error:
             failure = as_demo_error(error, self._settings)
-            self._fail(request, begun, failure)
-            raise failure from error
+            if not self._is_committed(request, begun, failure):
+                self._record(Event.JOB_FAILED, request, code=failure.code, message=failure.message)
+                raise failure from error
+            report = replace(self._already(request.job_id), already_applied=False)
         self._record(Event.JOB_COMPLETED, request, seconds=report.seconds, created=dict(report.created))
         return report
 
@@ -332,25 +336,24 @@ class _Job:
             for month in sorted(touched)
         )
 
-    def _fail(self, request: JobRequest, begun: Begun, failure: DemoError) -> None:
-        """Write the end of the attempt down, on a new connection if the old one is gone."""
-        self._record(Event.JOB_FAILED, request, code=failure.code, message=failure.message)
-        arguments = (
-            self._tenant.tenant_id,
-            request.job_id,
-            begun.attempt,
-            failure.code,
-            failure.message,
-        )
+    def _is_committed(self, request: JobRequest, begun: Begun, failure: DemoError) -> bool:
+        """Write the end of the attempt down; True if it turns out that only the answer was lost.
+
+        On a new connection if the old one is gone. It waits for what is left of the old session.
+        """
+        arguments = (self._tenant.tenant_id, request.job_id, begun.attempt, failure.code, failure.message)
         try:
             if not self._conn.closed:
-                ledger.fail_job(self._conn, *arguments)
-                return
+                return not ledger.fail_job(self._conn, *arguments) and self._is_completed(request.job_id)
             with self._database.loader() as conn:
-                ledger.fail_job(conn, *arguments)
-        except (psycopg.Error, DatabaseError):
+                return not ledger.fail_job(conn, *arguments) and self._is_completed(request.job_id)
+        except (psycopg.Error, DemoError):
             # The next job of the tenant finds this one running and nobody at it, and marks it failed.
-            return
+            return False
+
+    def _is_completed(self, job_id: UUID) -> bool:
+        with self._database.admin(readonly=True) as conn:
+            return ledger.get_job(conn, job_id).status == "completed"
 
     def _record(self, event: Event, request: JobRequest, **fields: Any) -> None:
         record(

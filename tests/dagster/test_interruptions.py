@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -39,7 +39,7 @@ SECONDS = 60
 
 
 @contextmanager
-def slow_run(home: DagsterHome) -> Iterator[subprocess.Popen[str]]:
+def slow_run(home: DagsterHome) -> Generator[subprocess.Popen[str]]:
     """A process whose job is writing; ended with the block."""
     home.provision("acme")
     home.execute_as_owner(_SLOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import pytest
 
 from demo_pipeline.defs.partitions import months_by_tenant, partition_key
@@ -50,7 +51,9 @@ def test_metadata_of_a_partition_tell_its_rows(dagster_home: DagsterHome) -> Non
     assert (deals["dagster/partition_row_count"].value, deals["rows_added"].value) == (7, 7)
     kpis = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata
     assert "| Value won | 900.00 | 0.00 | **900.00** | 0.00 |" in str(kpis["kpis"].value)
-    rows = [record.data for record in kpis["kpi_table"].records]  # pyright: ignore[reportAttributeAccessIssue]
+    table = kpis["kpi_table"]
+    assert isinstance(table, dg.TableMetadataValue)
+    rows = [dict(record.data) for record in table.records]
     assert rows[0] == {
         "metric": "leads_created",
         "expected": "10",

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from demo_pipeline.domain.errors import JobFailedError
 from demo_pipeline.domain.streams import Stream
@@ -150,3 +157,66 @@ def test_p01_a_constraint_that_a_row_breaks(database: Database, database_setting
     with database.admin() as conn:
         conn.execute("ALTER TABLE crm.activities DROP CONSTRAINT no_tasks")
     assert not materialise(database, database_settings, "acme").already_applied
+
+
+@pytest.mark.risk("P2", partial=True)
+def test_p02_answer_lost_after_the_commit(database: Database, database_settings: Settings) -> None:
+    """The connection dies after the commit and before its answer: the job is done, and said to be done."""
+    make_tenant(database, database_settings)
+    cuts: list[bool] = []
+    with cutting_proxy(database, cuts) as through:
+        report = materialise(through, database_settings, "acme")
+    assert any(cuts)
+    assert report.status == "completed"
+    job = list_jobs(database, database_settings, "acme")[0]
+    assert (job.id, job.status) == (report.job_id, "completed")
+    assert materialise(database, database_settings, "acme").already_applied
+    assert verify(database, database_settings)[0].is_as_expected
+    assert [one.status for one in show_job(database, job.id).attempts] == ["completed"]
+
+
+@contextmanager
+def cutting_proxy(database: Database, cuts: list[bool]) -> Generator[Database]:
+    """The database through a proxy that swallows the answer to the commit of the first finished job."""
+    assert database.loader_url is not None
+    parts = conninfo_to_dict(database.loader_url)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection((str(parts["host"]), int(str(parts["port"]))))
+            if any(cuts):
+                threading.Thread(target=_pass_on, args=(client, server), daemon=True).start()
+            else:
+                cuts.append(_pass_on(client, server, cut_after=b"finish_job"))
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield replace(
+            database,
+            loader_url=make_conninfo(database.loader_url, host="127.0.0.1", port=port, sslmode="disable"),
+        )
+    finally:
+        listener.close()
+
+
+def _pass_on(client: socket.socket, server: socket.socket, cut_after: bytes = b"") -> bool:
+    """Bytes both ways until one side ends, or until the commit after ``cut_after`` has been answered."""
+    has_finished = False
+    with client, server:
+        while True:
+            for ready in select.select([client, server], [], [])[0]:
+                piece = ready.recv(65536)
+                if not piece:
+                    return False
+                (server if ready is client else client).sendall(piece)
+                if ready is client:
+                    has_finished = has_finished or (bool(cut_after) and cut_after in piece)
+                    if has_finished and b"COMMIT" in piece:
+                        server.recv(65536)
+                        return True

@@ -1,0 +1,58 @@
+"""Dagster's folder: our file is kept fresh, another's is left alone, and the environment is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from demo_pipeline.domain.errors import DemoError
+from demo_pipeline.services.instance import INSTANCE_FILE, STORAGE_VARIABLE, prepare_instance
+from demo_pipeline.settings import PROJECT_ROOT, Settings
+from demo_pipeline.storage.database import Database
+
+STORAGE = "postgresql+psycopg2://dagster@127.0.0.1/dagster"
+DATABASE = Database(admin_url="postgresql://nobody@127.0.0.1/nowhere", dagster_url=STORAGE)
+
+
+def settings_of(home: Path, dagster_home: Path | None = None) -> Settings:
+    """Settings that name these folders, whatever the environment says."""
+    return Settings(home=home).model_copy(update={"dagster_home_override": dagster_home})
+
+
+def test_the_folder_and_the_variables_are_made(tmp_path: Path) -> None:
+    """Dagster finds its file, its storage and the same state as this process, from any folder."""
+    found = prepare_instance(settings_of(tmp_path / "home"), DATABASE)
+    folder = tmp_path / "home" / "dagster"
+    assert found == {
+        "DAGSTER_HOME": str(folder),
+        "DEMO_HOME": str(tmp_path / "home"),
+        STORAGE_VARIABLE: STORAGE,
+    }
+    assert (folder / INSTANCE_FILE).read_bytes() == (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+
+
+def test_our_file_is_refreshed(tmp_path: Path) -> None:
+    """An older release's file gives way to this one's."""
+    file = tmp_path / "dagster" / INSTANCE_FILE
+    file.parent.mkdir()
+    file.write_text("# demo-pipeline: older\n", encoding="utf-8")
+    prepare_instance(settings_of(tmp_path), DATABASE)
+    assert file.read_bytes() == (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+
+
+def test_a_foreign_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """Whoever runs Dagster already keeps his settings."""
+    file = tmp_path / "other" / INSTANCE_FILE
+    file.parent.mkdir()
+    file.write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    found = prepare_instance(settings_of(tmp_path, file.parent), DATABASE)
+    assert found["DAGSTER_HOME"] == str(file.parent)
+    assert file.read_text(encoding="utf-8") == "telemetry: {enabled: false}\n"
+
+
+def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
+    """The message names the folder and the variable."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(DemoError, match="DAGSTER_HOME"):
+        prepare_instance(settings_of(tmp_path, tmp_path / "file" / "below"), DATABASE)
