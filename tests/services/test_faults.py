@@ -190,10 +190,7 @@ def cutting_proxy(database: Database, cuts: list[bool]) -> Generator[Database]:
             except OSError:
                 return
             server = socket.create_connection((str(parts["host"]), int(str(parts["port"]))))
-            if any(cuts):
-                threading.Thread(target=_pass_on, args=(client, server), daemon=True).start()
-            else:
-                cuts.append(_pass_on(client, server, cut_after=b"finish_job"))
+            threading.Thread(target=_pass_on, args=(client, server, cuts), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     try:
@@ -205,18 +202,19 @@ def cutting_proxy(database: Database, cuts: list[bool]) -> Generator[Database]:
         listener.close()
 
 
-def _pass_on(client: socket.socket, server: socket.socket, cut_after: bytes = b"") -> bool:
-    """Bytes both ways until one side ends, or until the commit after ``cut_after`` has been answered."""
+def _pass_on(client: socket.socket, server: socket.socket, cuts: list[bool]) -> None:
+    """Bytes both ways until one side ends, or until the commit of a finished job has been answered."""
     has_finished = False
     with client, server:
         while True:
             for ready in select.select([client, server], [], [])[0]:
                 piece = ready.recv(65536)
                 if not piece:
-                    return False
+                    return
                 (server if ready is client else client).sendall(piece)
-                if ready is client:
-                    has_finished = has_finished or (bool(cut_after) and cut_after in piece)
+                if ready is client and not cuts:
+                    has_finished = has_finished or b"finish_job" in piece
                     if has_finished and b"COMMIT" in piece:
                         server.recv(65536)
-                        return True
+                        cuts.append(True)
+                        return
