@@ -24,6 +24,8 @@ INTERRUPTED: Final = 130
 _AGAIN_SECONDS: Final = 0.05
 
 _was_interrupted = threading.Event()
+#: Python writes the number of each signal there, whoever handles it
+_signal_pipe: list[int] = []
 
 
 def main() -> NoReturn:
@@ -52,9 +54,9 @@ def run(arguments: list[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - nothing leaves as a traceback
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else 1
-        return failures.report(error, arguments, was_interrupted=_was_interrupted.is_set())
+        return failures.report(error, arguments, was_interrupted=was_interrupted())
     code = result if isinstance(result, int) else 0
-    if code == INTERRUPTED and _was_interrupted.is_set():
+    if code == INTERRUPTED and was_interrupted():
         # Typer turns an interrupt into this code by itself and says nothing.
         return failures.report(KeyboardInterrupt(), arguments, was_interrupted=True)
     return code
@@ -67,6 +69,17 @@ def __getattr__(name: str) -> Any:
 
         return app
     raise AttributeError(name)
+
+
+def was_interrupted() -> bool:
+    """Whether Ctrl-C was pressed, also while somebody else had its handler in place of ours."""
+    if not _was_interrupted.is_set() and _signal_pipe:
+        try:
+            if signal.SIGINT in os.read(_signal_pipe[0], 4096):
+                _was_interrupted.set()
+        except BlockingIOError:
+            return False
+    return _was_interrupted.is_set()
 
 
 def _answer_interrupts() -> None:
@@ -87,6 +100,10 @@ def _answer_interrupts() -> None:
 
     # A shell may have told background jobs to ignore it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        _signal_pipe.extend(os.pipe())
+        for end in _signal_pipe:
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(_signal_pipe[1], warn_on_full_buffer=False)
         signal.signal(signal.SIGINT, interrupt)
         sys.unraisablehook = unraisable
 

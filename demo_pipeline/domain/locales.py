@@ -133,6 +133,8 @@ class Places:
     phones: pa.StringArray
     phone_start: NDArray[np.int64]
     phone_count: NDArray[np.int64]
+    #: whether the city's numbers have its own area code (the others share a few nationwide mobile numbers)
+    has_area_range: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,6 +285,7 @@ def _places(raw: list[dict[str, Any]], ranges: tuple[PhoneRange, ...]) -> Places
         phone_count=np.array(
             [sum(int(sizes[place]) for place in city.phone_ranges) for city in cities], np.int64
         ),
+        has_area_range=np.array([row["has_area_range"] for row in raw], np.bool_),
     )
 
 

@@ -41,7 +41,7 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringA
     item = scale(draws("product"), len(texts.products))
     slots = _people(context, contact) | {
         "company": lookup(context.book.companies.name, company),
-        "product": lookup(texts.products, item),
+        "product": texts.product_slot(item),
         **texts.topic_slots(item % texts.topic_count),
     }
     return render(texts.deal_titles, which, slots)

@@ -30,6 +30,8 @@ LANGUAGES: Final = ("en", "de")
 #: Slots that need a company, a deal.
 COMPANY_SLOT: Final = "company"
 DEAL_SLOT: Final = "deal"
+#: The type of activity that may lie ahead.
+MEETING: Final = "meeting"
 #: Forms of a topic, by language. ``topic`` is "the pricing model" in English, "Preismodell" in German.
 TOPIC_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -48,11 +50,7 @@ PERSON_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 #: Arrow's string columns, plain or dictionary, and indices into them. The stubs know less than Arrow.
 Strings: TypeAlias = Any
 Places: TypeAlias = Any
-_DICTIONARY: Final[Any] = pa.DictionaryArray
 _UNCHECKED: Final = pc.TakeOptions(boundscheck=False)
-#: So few different values of a slot that gluing literals to each of them pays.
-_FEW: Final = 512
-_GLUED: Final[dict[tuple[int, int, int, str, str], tuple[Strings, Strings]]] = {}
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -83,6 +81,43 @@ class Template:
         return "".join(piece for pair in zip(self.literals, [*gaps, ""], strict=True) for piece in pair)
 
 
+class Forms:
+    """Strings that stay as long as the process: what literals make of each is made once and kept.
+
+    Only for frozen lists; what is kept is bounded by their number times that of the templates.
+    """
+
+    def __init__(self, values: Strings) -> None:
+        self.values = values
+        self._glued: dict[tuple[str, str], Strings] = {("", ""): values}
+
+    @property
+    def kept_count(self) -> int:
+        """How many pairs of literals were glued to the strings."""
+        return len(self._glued)
+
+    def between(self, before: str, after: str) -> Strings:
+        """``before + value + after`` for each value: a join a row less."""
+        key = (before, after)
+        if key not in self._glued:
+            self._glued[key] = _join(pa.scalar(before), self.values, pa.scalar(after))
+        return self._glued[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A slot whose row *i* is ``forms.values[places[i]]``."""
+
+    forms: Forms
+    #: indices, shape (rows,), without nulls
+    places: Places
+
+    @classmethod
+    def of(cls, forms: Forms, places: NDArray[np.int64]) -> Choice:
+        """From indices in numpy's form."""
+        return cls(forms, pa.array(places.astype(np.int32)))
+
+
 @dataclass(frozen=True, eq=False)
 class Texts:
     """All texts of a language and industry."""
@@ -96,6 +131,8 @@ class Texts:
     subjects: Mapping[str, tuple[Template, ...]]
     #: by type of activity, 60 to 300 characters when filled
     descriptions: Mapping[str, tuple[Template, ...]]
+    #: descriptions of meetings that have not taken place yet; only for the type ``meeting``
+    planned: Mapping[str, tuple[Template, ...]]
     #: the forms of ``TOPIC_SLOTS``, aligned: place *i* is the same topic in all
     topics: Mapping[str, Strings]
     #: running sums of weights: plain topics more often than those with "and"
@@ -119,14 +156,33 @@ class Texts:
         """Descriptions of a type that need nothing that is not there."""
         return _usable(self.descriptions[kind], with_company=with_company, with_deal=with_deal)
 
-    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, Strings]:
-        """All forms of the topics at the places ``topic``, shape (rows,), as cheap dictionary arrays."""
-        places = pa.array(topic.astype(np.int32))
-        return {slot: _DICTIONARY.from_arrays(places, forms) for slot, forms in self.topics.items()}
+    def planned_for(self, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
+        """Descriptions of coming meetings that need nothing that is not there."""
+        return _usable(self.planned[MEETING], with_company=with_company, with_deal=with_deal)
 
-    def step_slot(self, step: NDArray[np.int64]) -> Strings:
+    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, Choice]:
+        """All forms of the topics at the places ``topic``, shape (rows,)."""
+        return {slot: Choice.of(forms, topic) for slot, forms in self._topic_forms.items()}
+
+    def step_slot(self, step: NDArray[np.int64]) -> Choice:
         """The steps at the places ``step``, shape (rows,)."""
-        return _DICTIONARY.from_arrays(pa.array(step.astype(np.int32)), self.steps)
+        return Choice.of(self._step_forms, step)
+
+    def product_slot(self, product: NDArray[np.int64]) -> Choice:
+        """The products at the places ``product``, shape (rows,)."""
+        return Choice.of(self._product_forms, product)
+
+    @cached_property
+    def _topic_forms(self) -> Mapping[str, Forms]:
+        return MappingProxyType({slot: Forms(values) for slot, values in self.topics.items()})
+
+    @cached_property
+    def _step_forms(self) -> Forms:
+        return Forms(self.steps)
+
+    @cached_property
+    def _product_forms(self) -> Forms:
+        return Forms(self.products)
 
 
 @lru_cache(maxsize=len(LANGUAGES) * len(INDUSTRIES))
@@ -144,6 +200,7 @@ def load_texts(language: str, industry: str) -> Texts:
         products=pa.array(own["products"], pa.string()),
         subjects=MappingProxyType({kind: _parse(raw["subjects"][kind]) for kind in ACTIVITY_TYPES}),
         descriptions=MappingProxyType({kind: _parse(raw["descriptions"][kind]) for kind in ACTIVITY_TYPES}),
+        planned=MappingProxyType({MEETING: _parse(raw["planned"][MEETING])}),
         topics=topics,
         topic_cumulative=np.cumsum(np.array(own["topics"]["weights"], np.int64)),
         steps=pa.array(raw["steps"], pa.string()),
@@ -193,17 +250,17 @@ def person_slots(
 def render(
     templates: Sequence[Template],
     which: NDArray[np.int64],
-    slots: Mapping[str, Strings],
+    slots: Mapping[str, Strings | Choice],
 ) -> Strings:
     """Row *i* is ``templates[which[i]]`` filled with row *i* of the slots; shape (rows,).
 
-    Slots are string arrays or dictionary arrays of strings, without nulls where a template needs them (a
-    null makes the text null); a dictionary array is cheaper where values repeat, because only the rows of
-    a template are looked up. ``KeyError`` names a slot that a drawn template needs and nobody gave.
+    Slots are string arrays, dictionary arrays of strings, or choices from frozen lists, without nulls where
+    a template needs them (a null makes the text null). A choice is the cheapest, because literals are glued
+    to its forms once a process. ``KeyError`` names a slot that a drawn template needs and nobody gave.
     """
     order = np.argsort(which.astype(np.uint16), kind="stable")
     bounds = np.concatenate(([0], np.cumsum(np.bincount(which, minlength=len(templates)))))
-    sorted_slots: dict[str, tuple[Strings, Places]] = {}
+    sorted_slots: dict[str, tuple[Strings | Forms, Places]] = {}
     parts: list[Strings] = []
     for place, template in enumerate(templates):
         start, stop = int(bounds[place]), int(bounds[place + 1])
@@ -215,8 +272,8 @@ def render(
                 sorted_slots[slot] = _sorted(slots[slot], order)
             values, places = sorted_slots[slot]
             own = places.slice(start, stop - start)
-            if len(values) <= _FEW:
-                pieces.append(_take(_glued(values, before, after), own))
+            if isinstance(values, Forms):
+                pieces.append(_take(values.between(before, after), own))
             else:
                 pieces += [pa.scalar(before)] if before else []
                 pieces.append(_take(values, own))
@@ -231,23 +288,13 @@ def render(
     return _take(pa.concat_arrays(parts), pa.array(inverse))
 
 
-def _sorted(values: Strings, order: NDArray[np.int64]) -> tuple[Strings, Places]:
-    """Distinct values and, in the order of the templates, the place of each row's value."""
+def _sorted(values: Strings | Choice, order: NDArray[np.int64]) -> tuple[Strings | Forms, Places]:
+    """Values and, in the order of the templates, the place of each row's value."""
+    if isinstance(values, Choice):
+        return values.forms, _take(values.places, pa.array(order))
     if pa.types.is_dictionary(values.type):
         return values.dictionary, _take(values.indices, pa.array(order))
     return values, pa.array(order)
-
-
-def _glued(values: Strings, before: str, after: str) -> Strings:
-    """``before + value + after`` for each of a few values, made once: a join a row less."""
-    if not before and not after:
-        return values
-    buffer = values.buffers()[-1]
-    key = (0 if buffer is None else buffer.address, values.offset, len(values), before, after)
-    if key not in _GLUED:
-        # The values are kept with what was made of them, so that their address stays theirs.
-        _GLUED[key] = (values, _join(pa.scalar(before), values, pa.scalar(after)))
-    return _GLUED[key][1]
 
 
 def _take(values: Any, places: Places) -> Any:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from demo_pipeline.domain.errors import DemoError
-from demo_pipeline.settings import PROJECT_ROOT, Settings
+from demo_pipeline.settings import PROJECT_ROOT, Settings, load_settings
 from demo_pipeline.storage.database import Database, dagster_storage_url
 
 INSTANCE_FILE: Final = "dagster.yaml"
-#: named in ``dagster.yaml``; Dagster refuses to start where it is not set
+#: the address of Dagster's database as SQLAlchemy wants it; saves every process from finding it again
 STORAGE_VARIABLE: Final = "DEMO_DAGSTER_STORAGE_URL"
 #: the first line of a file that is ours to refresh begins with it
 _OURS: Final = b"# demo-pipeline:"
@@ -41,6 +41,14 @@ def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str
         "DEMO_HOME": str(settings.home.expanduser().resolve()),
         STORAGE_VARIABLE: database.dagster_url or dagster_storage_url(settings),
     }
+
+
+def storage_url() -> str:
+    """Dagster's database, for whoever starts Dagster by hand: prepared, or what the settings say.
+
+    Raises ``DatabaseError``.
+    """
+    return os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(load_settings())
 
 
 def _refresh(path: Path) -> None:

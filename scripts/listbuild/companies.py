@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from demo_pipeline.domain.locales import ascii_label
+from scripts.listbuild.blocklists import PLACES
 from scripts.listbuild.words import BRANDS, Sieve, name_list, read_toml, weighted
 
 #: (upper end, label) of the bands of employees.
@@ -33,6 +34,7 @@ def companies(country: str, surnames: list[str], sieve: Sieve) -> dict[str, Any]
         for place, (first, _) in enumerate(weighted(parts["first"]))
         for turn, (second, _) in enumerate(weighted(parts["second"]))
         if first[-1] != second[0]
+        and not _is_double(first, second)
         and not (first.endswith("sh") and second[0] == "h")
         and (skip is None or (place + turn) % 2 == skip)
     ]
@@ -48,6 +50,8 @@ def companies(country: str, surnames: list[str], sieve: Sieve) -> dict[str, Any]
         for stem in sieve.keep([*own, *compounds, *invented], f"{country} company stems")
         if ascii_label(stem) not in BRANDS
     ]
+    endings = [ascii_label(word) for _, written in parts["industries"] for word, _ in weighted(written)]
+    stems = [stem for stem in stems if not _joins_badly(ascii_label(stem), endings)]
     labels: list[tuple[str, int]] = []
     descriptors: list[tuple[str, int]] = []
     industry_of: list[int] = []
@@ -64,6 +68,17 @@ def companies(country: str, surnames: list[str], sieve: Sieve) -> dict[str, Any]
         "legal_forms": name_list(weighted(raw[country.upper()]["legal_forms"])),
         "sizes": name_list(_sizes()),
     }
+
+
+def _is_double(first: str, second: str) -> bool:
+    """Whether a compound says the same twice: ``Wald`` + ``wald``, ``Brücken`` + ``brück``, ``Donau`` + ``au``."""
+    front, back = ascii_label(first), ascii_label(second)
+    return front.startswith(back) or front.endswith(back)
+
+
+def _joins_badly(stem: str, endings: list[str]) -> bool:
+    """Whether the stem and a descriptor behind it spell a place of crimes."""
+    return any(place in stem + ending for ending in endings for place in PLACES)
 
 
 def _sizes() -> list[tuple[str, int]]:

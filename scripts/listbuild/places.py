@@ -22,6 +22,8 @@ _DE_RANGES = {
     "muenchen": [("+49 89 99998 ", 0, 999, 3)],
     "mobile": [("+49 171 39200 ", 0, 99, 2), ("+49 176 040690 ", 0, 99, 2)],
 }
+#: Of German ranges, the ones that belong to no city.
+_NATIONWIDE = "mobile"
 #: Letters that Royal Mail uses in the second half of a postcode.
 _INWARD = "ABDEFGHJLNPQRSTUWXYZ"
 #: ISO 3166-1 alpha-2 and subdivision (``None``: what is kept in the whole country).
@@ -47,6 +49,7 @@ def places(country: str, sieve: Sieve) -> dict[str, Any]:
                 "weight": int(weight) if country != "us" else round(int(weight) ** 0.8),
                 "postal_codes": postal,
                 "phone_ranges": known[phones],
+                "has_area_range": phones != _NATIONWIDE,
             }
         )
     return {"cities": cities, "phone_ranges": ranges}

@@ -12,6 +12,8 @@ from scripts.listbuild.words import Sieve, read_toml
 _TOPICS = 150
 #: A topic alone is drawn this many times as often as one with "and".
 _ALONE = 4
+#: Marks an English topic that stands without an article ("share dealing").
+_NO_ARTICLE = "~"
 #: A topic with a preposition takes no "and".
 _LONG = re.compile(r" (?:for|of|from|with|in|on|to|at|an|bei|der|zur|des|zum) ")
 _OTHER_SLOTS = {"company", "deal", "product", "step"}
@@ -32,6 +34,7 @@ def texts(language: str, sieve: Sieve) -> dict[str, Any]:
         "steps": _lines(raw["steps"], language, sieve),
         "subjects": {kind: _lines(text, language, sieve) for kind, text in raw["subjects"].items()},
         "descriptions": {kind: _lines(text, language, sieve) for kind, text in raw["descriptions"].items()},
+        "planned": {kind: _lines(text, language, sieve) for kind, text in raw["planned"].items()},
         "industries": {
             key: {
                 "deal_titles": _lines(own["deal_titles"], language, sieve),
@@ -57,6 +60,8 @@ def _lines(text: str, language: str, sieve: Sieve) -> list[str]:
 
 def _english_topics(topics: dict[str, Any], key: str, raw: dict[str, Any], sieve: Sieve) -> dict[str, Any]:
     bases = [*_split(raw["industries"][key]["topics"]), *_split(topics["common"])]
+    without_article = {base.removeprefix(_NO_ARTICLE) for base in bases if base.startswith(_NO_ARTICLE)}
+    bases = [base.removeprefix(_NO_ARTICLE) for base in bases]
     bases = [base for base in dict.fromkeys(bases) if sieve.passes(base, "en topics")]
     pairs = _with_seconds(
         [(base,) for base in bases], [(one,) for one in _split(raw["industries"][key]["seconds"])]
@@ -64,7 +69,10 @@ def _english_topics(topics: dict[str, Any], key: str, raw: dict[str, Any], sieve
     bare = [" and ".join(part[0] for part in pair) for pair in pairs]
     return {
         "weights": [_ALONE if len(pair) == 1 else 1 for pair in pairs],
-        "topic": [f"the {text}" for text in bare],
+        "topic": [
+            text if pair[0][0] in without_article else f"the {text}"
+            for pair, text in zip(pairs, bare, strict=True)
+        ],
         "topic_bare": bare,
         "topic_title": [text[0].upper() + text[1:] for text in bare],
     }

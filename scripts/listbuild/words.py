@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from demo_pipeline.domain.locales import ascii_label
+from scripts.listbuild.blocklists import is_blocked
 
 SOURCES = Path(__file__).resolve().parent.parent / "list_sources"
 
@@ -63,7 +64,8 @@ class Sieve:
         if any(TELLTALE.match(word) for word in (*words, ascii_label(text))):
             self.kept_back[f"{reason_for}: telltale"] += 1
             return False
-        if any(word.lower() in UNWANTED for word in words):
+        labels = {ascii_label(word) for word in words} | {ascii_label(text)}
+        if any(word.lower() in UNWANTED for word in words) or any(is_blocked(label) for label in labels):
             self.kept_back[f"{reason_for}: unwanted"] += 1
             return False
         return True

@@ -40,6 +40,11 @@ def broken(*_):
 
 reading.list_tenants = broken
 """
+#: Whether somebody is writing rows, whoever it is.
+WRITES = """
+SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation IN
+    ('crm.companies'::regclass, 'crm.contacts'::regclass, 'crm.activities'::regclass)
+"""
 #: Big enough to be interrupted while it loads.
 LARGE = """\
 name: Kranz Logistik
@@ -62,6 +67,24 @@ def test_an_interrupt_while_starting(changed_command: RunChanged, module: str) -
     assert "interrupted" in done.err
 
 
+def test_an_interrupt_that_somebody_else_handled(changed_command: RunChanged) -> None:
+    """Libraries put their own handlers in place and fail in their own way: it still was Ctrl-C."""
+    change = """
+import os, signal
+import demo_pipeline.services.reading as reading
+from demo_pipeline.domain.errors import JobFailedError
+
+def interrupted(*_):
+    signal.signal(signal.SIGINT, lambda *_: None)
+    os.kill(os.getpid(), signal.SIGINT)
+    raise JobFailedError("another command is already in progress")
+
+reading.list_tenants = interrupted
+"""
+    done = changed_command(change, "tenant", "list", "--json")
+    assert (done.code, done.error["code"]) == (130, "interrupted")
+
+
 def test_an_interrupt_for_a_program(changed_command: RunChanged) -> None:
     """With --json it is a document like every other error."""
     change = INTERRUPT_AT_IMPORT.format(module="demo_pipeline.services.reading")
@@ -78,7 +101,7 @@ def test_an_interrupt_while_loading(
     assert command("tenant", "provision", blueprint).code == 0
     before = table_counts(admin_conn)
     process = start_command("generate", "kranz", "--json")
-    _wait_until(admin_conn, process, "SELECT count(*) FROM demo.jobs WHERE status = 'running'")
+    _wait_until(admin_conn, process, WRITES)
     process.send_signal(signal.SIGINT)
     done = finish(process)
     assert done.code == 130, done.err
@@ -103,9 +126,15 @@ def _wait_until(conn: psycopg.Connection, process: subprocess.Popen[str], query:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("arguments", [["tenant", "list"], ["kpis", "--help"], ["verify", "--json"]])
-def test_a_reader_may_stop_reading(dagster_database_env: dict[str, str], arguments: list[str]) -> None:
-    """``| head`` closes the pipe: no complaint."""
+@pytest.mark.parametrize(
+    ("arguments", "codes"),
+    [(["tenant", "list", "--json"], {0}), (["kpis", "nobody", "--json"], {2}), (["kpis", "--help"], {0, 1})],
+    ids=str,
+)
+def test_a_reader_may_stop_reading(
+    dagster_database_env: dict[str, str], arguments: list[str], codes: set[int]
+) -> None:
+    """``| head`` closes the pipe: no complaint, and the exit code that it would have been."""
     process = subprocess.Popen(
         [str(PROGRAM), *arguments],
         env=clean_environment(dagster_database_env),
@@ -117,7 +146,7 @@ def test_a_reader_may_stop_reading(dagster_database_env: dict[str, str], argumen
     process.stdout.close()
     assert process.stderr is not None
     said = process.stderr.read()
-    process.wait(60)
+    assert process.wait(60) in codes
     process.stderr.close()
     assert "Errno" not in said
     assert "Traceback" not in said

@@ -54,7 +54,9 @@ def slow_run(home: DagsterHome) -> Generator[subprocess.Popen[str]]:
         wait_for(
             home,
             "select 1 from pg_locks where relation = 'crm.contacts'::regclass"
-            " and mode = 'RowExclusiveLock' and pid <> pg_backend_pid()",
+            " and mode = 'RowExclusiveLock' and pid <> pg_backend_pid()"
+            # Clones have the same numbers, and other tests run beside this one.
+            " and database = (select oid from pg_database where datname = current_database())",
         )
         yield process
     finally:

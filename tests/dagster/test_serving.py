@@ -23,13 +23,16 @@ from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.dagster_web import StartWeb, free_port
 
 OWN = "127.0.0.1:3000"
+CODE = ("-m", "demo_pipeline.definitions")
 _PROGRAM = """
 import sys
 from demo_pipeline.cli.serving import serve_command
 from demo_pipeline.services.database import ready_database
 from demo_pipeline.settings import load_settings
 settings = load_settings()
-serve_command(settings, ready_database(settings), port=int(sys.argv[1]), on_ready=lambda url: print(url, flush=True))
+serve_command(
+    settings, ready_database(settings), port=int(sys.argv[1]), on_ready=lambda url: print(url, flush=True)
+)
 print("ended", flush=True)
 """
 
@@ -101,8 +104,16 @@ def answer(url: str, body: bytes | None = None, **headers: str) -> tuple[int, by
 def test_the_server_has_the_guard(dagster_home: DagsterHome, start_web: StartWeb) -> None:
     """The real server refuses a query by GET or from another site, and answers its own page."""
     web = start_web(
-        [sys.executable, "-m", "demo_pipeline.cli.guarded_webserver", "-h", "127.0.0.1", "-p", "{port}"]
-        + ["-m", "demo_pipeline.definitions"],
+        [
+            sys.executable,
+            "-m",
+            "demo_pipeline.cli.guarded_webserver",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            "{port}",
+            *CODE,
+        ],
         ready_path="/server_info",
         environment=dagster_home.environment,
     )

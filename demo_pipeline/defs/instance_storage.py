@@ -1,0 +1,28 @@
+"""Where Dagster keeps runs and events: the class that ``dagster.yaml`` names.
+
+A file of settings cannot say "the embedded server, wherever it listens today", and an environment variable
+in it must be set or nothing loads. So the address is found when it is needed, and ``dg check defs`` or
+``dagster dev`` work without any preparation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster_postgres import DagsterPostgresStorage
+
+from demo_pipeline.services.instance import storage_url
+
+
+class ProjectStorage(DagsterPostgresStorage):
+    """PostgreSQL in Dagster's own database."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Nothing: the environment says it all."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> ProjectStorage:  # noqa: ARG003
+        """Find the database and make what is missing in it. Raises ``DatabaseError``."""
+        return cls(postgres_url=storage_url(), should_autocreate_tables=True, inst_data=inst_data)
