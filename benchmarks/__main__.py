@@ -32,7 +32,9 @@ def main(arguments: list[str]) -> int:
     if unknown := [name for name in names if name not in SUITES]:
         parser.error(f"no such measurement: {', '.join(unknown)}; there are {', '.join(SUITES)}")
     sizes = QUICK if chosen.quick else Sizes()
-    console, progress = Console(), Console(stderr=True)
+    # Where nobody looks the table need not fit a window.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    progress = Console(stderr=True)
     # What the environment says is for tenants, not for measurements.
     for name in [name for name in os.environ if name.startswith("DEMO_")]:
         del os.environ[name]

@@ -181,9 +181,11 @@ def commands(_arena: Arena, sizes: Sizes) -> Iterator[Result]:
 
     def run(*words: str) -> float:
         with timed() as clock:
-            subprocess.run(
-                [program, *words], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True
+            done = subprocess.run(
+                [program, *words], cwd=ROOT, env=environment, capture_output=True, check=False, text=True
             )
+        if done.returncode != 0:
+            raise RuntimeError(f"demo-pipeline {' '.join(words)} ended with {done.returncode}: {done.stderr}")
         return clock.wall
 
     try:

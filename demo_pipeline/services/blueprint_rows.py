@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import psycopg
 import pyarrow as pa
 
@@ -21,8 +22,14 @@ from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.rows import COUNTED, UUID
 from demo_pipeline.domain.slices import figures_of_rows, happened, without
 from demo_pipeline.domain.story import Batch, Story
-from demo_pipeline.storage.load import present_ids
-from demo_pipeline.storage.tenants import MonthState, TenantState
+from demo_pipeline.services.subject import Subject
+from demo_pipeline.storage.presence import generated_counts, present_ids, stage_outcomes
+from demo_pipeline.storage.tenants import MonthState
+
+#: of jobs that make the blueprint's rows
+KIND: Final = "materialise"
+#: (table, month) → rows
+Presence = Mapping[tuple[str, str], int]
 
 _MONTHLY_TABLES = (*COUNTED, "contact_tags")
 _TEAM_TABLES = ("users", "pipeline_stages", "tags")
@@ -35,6 +42,8 @@ class MonthWork:
     """What is to be done for one month."""
 
     month: Month
+    #: what has happened by then
+    as_of: datetime
     #: nothing of the month has ever been loaded, and all of it has happened
     is_new: bool
     #: all of the month has happened
@@ -53,6 +62,8 @@ class MissingRows:
     last: Month
     work: tuple[MonthWork, ...]
     present_team: Mapping[str, Column]
+    #: stage id → (is won, is lost), as people may have changed them
+    outcomes_now: Mapping[bytes, tuple[bool, bool]]
     #: month → what the loaded rows add to its KPIs
     change: dict[Month, Figures] = field(default_factory=dict[Month, Figures])
     #: month → the blueprint's rows that are in the database after the job
@@ -84,70 +95,118 @@ class MissingRows:
 
     def _month(self, work: MonthWork) -> Iterator[Batch]:
         month, batches = work.month, self.story.month(work.month)
-        if work.is_new:
+        told = _outcomes(self.story)
+        now = self._outcomes_now(told)
+        if work.is_new and now is told:
             figures = self.spec.figures_of(month)
             yield from batches
             self.change[month] = figures
-            self.loaded[month] = self._state(month, figures, is_whole=True)
+            self.loaded[month] = self._state(work, figures)
             return
-        # The figures are counted from the rows: what is there of them, and what comes now.
-        outcomes = self._outcomes()
+        # The figures are counted from the rows: what the blueprint has, and what comes now.
         digits = self.spec.minor_digits
         whole, change = Figures(), Figures()
-        for batch in happened(batches, instant_us(self.as_of)):
-            whole += figures_of_rows(batch, outcomes, digits)
+        for batch in happened(batches, instant_us(work.as_of)):
+            whole += figures_of_rows(batch, told, digits)
             missing = without(batch, work.present.get(batch.table, _NO_IDS))
-            change += figures_of_rows(missing, outcomes, digits)
+            change += figures_of_rows(missing, now, digits)
             yield missing
         self.change[month] = change
-        self.loaded[month] = self._state(month, whole, is_whole=work.is_whole)
+        self.loaded[month] = self._state(work, whole)
 
-    def _state(self, month: Month, figures: Figures, *, is_whole: bool) -> MonthState:
-        return MonthState(month=month, loaded_as_of=self.as_of, is_whole=is_whole, figures=figures)
+    def _state(self, work: MonthWork, figures: Figures) -> MonthState:
+        return MonthState(month=work.month, loaded_as_of=work.as_of, is_whole=work.is_whole, figures=figures)
 
-    def _outcomes(self) -> tuple[Column, Column]:
-        stages = self.story.team.stages
-        ids, won, lost = (column(stages, name) for name in ("id", "is_won", "is_lost"))
-        return keep(ids, to_mask(won)), keep(ids, to_mask(lost))
+    def _outcomes_now(self, told: tuple[Column, Column]) -> tuple[Column, Column]:
+        """Ids of the stages that are won and lost by now; ``told`` itself where nobody changed one."""
+        stages = self.story.team.stages.to_pylist()
+        changed = any(
+            self.outcomes_now.get(stage["id"], flags) != flags
+            for stage in stages
+            if (flags := (stage["is_won"], stage["is_lost"]))
+        )
+        if not changed:
+            return told
+        flags = [self.outcomes_now[stage["id"]] for stage in stages]
+        ids = column(self.story.team.stages, "id")
+        return (
+            keep(ids, np.array([is_won for is_won, _ in flags])),
+            keep(ids, np.array([is_lost for _, is_lost in flags])),
+        )
 
 
 def missing_rows(
-    conn: psycopg.Connection[Any],
-    spec: TenantSpec,
-    state: TenantState,
-    before: Mapping[Month, Figures],
-    last: Month,
-    as_of: datetime,
+    conn: psycopg.Connection[Any], subject: Subject, last: Month, as_of: datetime
 ) -> MissingRows:
     """What the blueprint still owes, up to ``last``. Within the job's transaction, after its claim.
 
-    A month that was loaded and shows its figures is left alone.
+    A month of which all that has happened was loaded, and is still there, is left alone.
     """
-    tenant = state.tenant
+    spec, tenant = subject.spec, subject.state.tenant
+    counts = presence(conn, subject)
     work = tuple(
-        _work(conn, state, month, as_of)
+        _work(conn, subject, month, as_of)
         for month in spec.start_month.until(last)
-        if not is_as_loaded(state, month, before, as_of)
+        if not is_complete(subject, month, counts, as_of)
     )
     team = {table: present_ids(conn, tenant.tenant_id, table, *_EVER) for table in _TEAM_TABLES}
-    return MissingRows(spec, Story(spec, tenant.provisioned_at), as_of, last, work, team)
+    return MissingRows(
+        spec=spec,
+        story=Story(spec, tenant.provisioned_at),
+        as_of=as_of,
+        last=last,
+        work=work,
+        present_team=team,
+        outcomes_now=stage_outcomes(conn, tenant.tenant_id),
+    )
 
 
-def is_as_loaded(state: TenantState, month: Month, figures: Mapping[Month, Figures], as_of: datetime) -> bool:
-    """Whether all that the blueprint has for a month by ``as_of`` was loaded, and its figures stand."""
-    loaded = state.months.get(month)
+def presence(conn: psycopg.Connection[Any], subject: Subject) -> Presence:
+    """How many of the blueprint's rows are there, by table and month."""
+    jobs = [job.job_id for job in subject.state.jobs if job.kind == KIND]
+    return generated_counts(conn, subject.state.tenant.tenant_id, jobs)
+
+
+def is_complete(subject: Subject, month: Month, counts: Presence, as_of: datetime) -> bool:
+    """Whether all that the blueprint has for a month by ``as_of`` was loaded and is still there.
+
+    Rows that people hid are there; rows that people made do not count.
+    """
+    loaded = subject.state.months.get(month)
     if loaded is None:
         return False
-    is_fresh = loaded.is_whole or loaded.loaded_as_of >= as_of
-    return is_fresh and figures.get(month, Figures()) == loaded.figures
+    if not loaded.is_whole and loaded.loaded_as_of < as_of:
+        return False
+    return all(counts.get((table, str(month)), 0) == loaded.figures[f"{table}_created"] for table in COUNTED)
 
 
-def _work(conn: psycopg.Connection[Any], state: TenantState, month: Month, as_of: datetime) -> MonthWork:
-    is_whole = month.end <= as_of
-    if month not in state.months and is_whole:
-        return MonthWork(month, is_new=True, is_whole=True, present={})
+def has_more(subject: Subject, month: Month, as_of: datetime) -> bool:
+    """Whether rows of the running month have happened since it was loaded last."""
+    loaded = subject.state.months[month]
+    story = Story(subject.spec, subject.state.tenant.provisioned_at)
+    story.pass_over(month + -1)
+    won, lost = _outcomes(story)
+    now = Figures()
+    for batch in happened(story.month(month), instant_us(as_of)):
+        now += figures_of_rows(batch, (won, lost), subject.spec.minor_digits)
+    return now != loaded.figures
+
+
+def _outcomes(story: Story) -> tuple[Column, Column]:
+    """Ids of the won and of the lost stages, as the story has them."""
+    stages = story.team.stages
+    ids, won, lost = (column(stages, name) for name in ("id", "is_won", "is_lost"))
+    return keep(ids, to_mask(won)), keep(ids, to_mask(lost))
+
+
+def _work(conn: psycopg.Connection[Any], subject: Subject, month: Month, as_of: datetime) -> MonthWork:
+    loaded = subject.state.months.get(month)
+    if loaded is None and month.end <= as_of:
+        return MonthWork(month, as_of, is_new=True, is_whole=True, present={})
     present = {
-        table: present_ids(conn, state.tenant.tenant_id, table, month.start, month.end)
+        table: present_ids(conn, subject.state.tenant.tenant_id, table, month.start, month.end)
         for table in _MONTHLY_TABLES
     }
-    return MonthWork(month, is_new=False, is_whole=is_whole, present=present)
+    # What was loaded stays loaded: an earlier DEMO_NOW takes nothing back.
+    until = as_of if loaded is None else max(as_of, loaded.loaded_as_of)
+    return MonthWork(month, until, is_new=False, is_whole=month.end <= until, present=present)

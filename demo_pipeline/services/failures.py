@@ -12,41 +12,55 @@ import psycopg
 from psycopg import errors
 
 from demo_pipeline.domain.errors import DemoError, InterruptedJobError, JobFailedError
-from demo_pipeline.settings import Settings
+from demo_pipeline.storage.database import Database
 
 #: SQLSTATE classes of a connection that is gone: connection exception, operator intervention.
 _GONE: Final = ("08", "57")
 
 
-def as_demo_error(error: BaseException, settings: Settings) -> DemoError:
-    """What went wrong in a job, as an error of ours; one of ours stays as it is."""
+def as_demo_error(error: BaseException, database: Database, *, has_begun: bool) -> DemoError:
+    """What went wrong with a job, as an error of ours; one of ours stays as it is.
+
+    ``has_begun``: an attempt was opened, whose rows are rolled back now.
+    """
+    if isinstance(error, DemoError):
+        return error
+    end = "the job was rolled back" if has_begun else "nothing was begun"
+    if _was_interrupted(error):
+        return InterruptedJobError(f"interrupted; {end}")
+    reason = _first_line(error)
     match error:
-        case DemoError():
-            return error
-        case KeyboardInterrupt():
-            return InterruptedJobError("interrupted; everything was rolled back")
-        case errors.QueryCanceled() if "statement timeout" in str(error):
-            limit = settings.statement_timeout_seconds
+        case errors.QueryCanceled() if "statement timeout" in reason:
+            limit = database.statement_timeout_seconds
             return JobFailedError(
-                f"a statement took longer than {limit:g} s (statement timeout); the job was rolled "
-                "back; raise DEMO_STATEMENT_TIMEOUT_SECONDS or lower DEMO_BATCH_ROWS"
+                f"a statement took longer than {limit:g} s (statement timeout); {end}; raise "
+                "DEMO_STATEMENT_TIMEOUT_SECONDS or lower DEMO_BATCH_ROWS"
             )
+        case errors.QueryCanceled():
+            return JobFailedError(f"an administrator cancelled the statement; {end}: {reason}")
         case errors.LockNotAvailable():
-            limit = settings.lock_timeout_seconds
+            limit = database.lock_timeout_seconds
             return JobFailedError(
-                f"another session held a row for longer than {limit:g} s (lock timeout); the job was rolled "
-                "back; run it again, or raise DEMO_LOCK_TIMEOUT_SECONDS"
+                f"another session held a row for longer than {limit:g} s (lock timeout); {end}; run it "
+                "again, or raise DEMO_LOCK_TIMEOUT_SECONDS"
             )
         case psycopg.IntegrityError():
-            return JobFailedError(
-                f"PostgreSQL refused a row and the job was rolled back: {_first_line(error)}"
-            )
+            return JobFailedError(f"PostgreSQL refused a row; {end}: {reason}")
         case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] in _GONE:
-            return JobFailedError(f"the connection failed and the job was rolled back: {_first_line(error)}")
+            return JobFailedError(f"the connection failed; {end}: {reason}")
         case psycopg.Error():
-            return JobFailedError(f"PostgreSQL ended the job, it was rolled back: {_first_line(error)}")
+            return JobFailedError(f"PostgreSQL ended the job; {end}: {reason}")
         case _:
-            return JobFailedError(f"{type(error).__name__}: {_first_line(error)}; the job was rolled back")
+            return JobFailedError(f"{type(error).__name__}: {reason}; {end}")
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """An interrupt amid a statement may come out as the driver's error that followed from it."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _first_line(error: BaseException) -> str:

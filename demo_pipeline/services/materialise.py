@@ -10,27 +10,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from enum import Enum, auto
 from time import monotonic
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 from psycopg import IsolationLevel, errors
+from psycopg.pq import TransactionStatus
 
 from demo_pipeline.domain.errors import (
     DemoError,
     InputError,
+    InterruptedJobError,
     JobFailedError,
     Problem,
     VerificationError,
 )
-from demo_pipeline.domain.identity import job_id as identify
+from demo_pipeline.domain.feasibility import Caps, check_caps
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.verification import Mismatch, after_change, mismatches
-from demo_pipeline.services.blueprint_rows import MissingRows, is_as_loaded, missing_rows
+from demo_pipeline.services.blueprint_rows import (
+    KIND,
+    MissingRows,
+    has_more,
+    is_complete,
+    missing_rows,
+    presence,
+)
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.failures import as_demo_error
+from demo_pipeline.services.job_choice import choose_job
+from demo_pipeline.services.month_range import month_range
 from demo_pipeline.services.progress import OnProgress, Progress
 from demo_pipeline.services.reports import JobReport, MonthResult
 from demo_pipeline.services.subject import Subject, find_subject
@@ -42,7 +54,6 @@ from demo_pipeline.storage.ledger import Begun, JobRequest
 from demo_pipeline.storage.load import create_staging, encoded, load, prefetched
 from demo_pipeline.storage.tenants import hold_tenant
 
-KIND: Final = "materialise"
 #: Tries of the data transaction when PostgreSQL asks for another (serialization, deadlock).
 _TRIES: Final = 4
 
@@ -71,35 +82,28 @@ def materialise(
         with database.loader() as conn:
             subject = find_subject(conn, settings, slug, KIND)
             tenant_id = subject.state.tenant.tenant_id
-            months = _range(subject, first, last, as_of)
+            months = month_range(subject, first, last, as_of)
+            _check_instant(subject, as_of)
             with hold_tenant(conn, tenant_id, settings.wait_seconds):
                 # Again, now that nobody else changes it.
                 subject = find_subject(conn, settings, slug, KIND)
                 job = _Job(database, settings, conn, subject, months, as_of, on_progress)
                 return job.run(requested_by, dagster_run_id)
     except psycopg.Error as error:
-        raise as_demo_error(error, settings) from error
+        raise as_demo_error(error, database, has_begun=False) from error
 
 
-def _range(subject: Subject, first: Month | None, last: Month | None, as_of: datetime) -> tuple[Month, Month]:
-    """The months asked for, checked; the default ends with the span or what was ever loaded beyond it."""
-    spec, running = subject.spec, Month.containing(as_of)
-    start = first or spec.start_month
-    end = last or max(start, min(running, max((spec.end_month, *subject.state.months))))
-    problems: list[Problem] = []
-    for month in sorted({start, end}):
-        if month < spec.start_month:
-            message = f"{month} is before the first month of {spec.slug}; begin with {spec.start_month}"
-            problems.append(Problem(code="before_span", month=str(month), message=message))
-        elif month > running:
-            message = f"{month} lies in the future; the last month that has begun is {running}"
-            problems.append(Problem(code="future_month", month=str(month), message=message))
-    if end < start:
-        message = f"the range ends ({end}) before it begins ({start})"
-        problems.append(Problem(code="empty_range", month=str(start), message=message))
-    if problems:
-        raise InputError("; ".join(problem.message for problem in problems), problems)
-    return start, end
+class Ending(Enum):
+    """How an attempt ended whose transaction raised an error."""
+
+    FAILED = auto()
+    #: only the answer to the commit was lost
+    COMMITTED = auto()
+    #: the ledger cannot be reached
+    UNKNOWN = auto()
+
+
+_UNKNOWN: Final = "the ledger cannot be reached to confirm it; run it again, which is safe"
 
 
 class _Job:
@@ -122,105 +126,97 @@ class _Job:
         self._started = monotonic()
 
     def run(self, requested_by: str | None, dagster_run_id: str | None) -> JobReport:
-        request, is_done = self._request()
-        if is_done:
-            record(
-                self._settings, Event.IDEMPOTENCY_DETECTED, tenant=self._tenant.slug, job_id=request.job_id
-            )
-            return self._already(request.job_id)
+        request, done = choose_job(self._subject, self._first, self._last, self._as_of, self._is_as_expected)
+        if done is not None:
+            record(self._settings, Event.IDEMPOTENCY_DETECTED, tenant=self._tenant.slug, job_id=done)
+            return self._standing(done, already_applied=True)
+        self._check_caps()
         request = replace(request, requested_by=requested_by, dagster_run_id=dagster_run_id)
-        with self._conn.transaction():
-            begun = ledger.begin_job(self._conn, request)
-        if begun is None:
-            return self._already(request.job_id)
-        self._record(Event.JOB_STARTED, request, attempt=begun.attempt)
+        begun: Begun | None = None
         try:
+            with self._conn.transaction():
+                begun = ledger.begin_job(self._conn, request)
+            if begun is None:
+                return self._standing(request.job_id, already_applied=True)
+            self._record(Event.JOB_STARTED, request, attempt=begun.attempt)
             report = self._attempts(request)
         except BaseException as error:
-            failure = as_demo_error(error, self._settings)
-            if not self._is_committed(request, begun, failure):
+            failure = as_demo_error(error, self._database, has_begun=begun is not None)
+            if begun is None:
+                raise failure from error
+            ending = self._end(request, begun, failure)
+            if ending is not Ending.COMMITTED:
+                if ending is Ending.UNKNOWN:
+                    failure = replace(failure, message=f"{failure.message} ({_UNKNOWN})")
                 self._record(Event.JOB_FAILED, request, code=failure.code, message=failure.message)
                 raise failure from error
-            report = replace(self._already(request.job_id), already_applied=False)
-        self._record(Event.JOB_COMPLETED, request, seconds=report.seconds, created=dict(report.created))
+            self._record(Event.JOB_COMPLETED, request)
+            if isinstance(failure, InterruptedJobError):
+                message = f"interrupted after the commit: job {request.job_id} is completed"
+                raise InterruptedJobError(message) from error
+            return self._standing(request.job_id, already_applied=False)
+        self._record(Event.JOB_COMPLETED, request, created=dict(report.created))
         return report
 
-    def _request(self) -> tuple[JobRequest, bool]:
-        """The job that this request is, and whether it was done and still shows its figures."""
-        plan = {"from": str(self._first), "to": str(self._last)}
-        by_id = {job.job_id: job for job in self._subject.state.jobs}
-        ordinal = 0
-        while True:
-            identity = identify(
-                tenant_id=self._tenant.tenant_id,
-                incarnation=self._tenant.incarnation,
-                kind=KIND,
-                plan=plan,
-                seed=self._tenant.seed,
-                ordinal=ordinal,
-            )
-            request = JobRequest(
-                job_id=identity,
-                tenant_id=self._tenant.tenant_id,
-                kind=KIND,
-                ordinal=ordinal,
-                seed=self._tenant.seed,
-                plan=plan,
-                first_month=self._first,
-                last_month=self._last,
-                as_of=self._as_of,
-            )
-            known = by_id.get(identity)
-            if known is None or known.status != "completed":
-                return request, False
-            following = identify(
-                tenant_id=self._tenant.tenant_id,
-                incarnation=self._tenant.incarnation,
-                kind=KIND,
-                plan=plan,
-                seed=self._tenant.seed,
-                ordinal=ordinal + 1,
-            )
-            if following not in by_id and self._is_as_expected():
-                return request, True
-            ordinal += 1
-
     def _is_as_expected(self) -> bool:
-        """Whether nothing is missing: what is too much was made by people and is left alone."""
-        figures = self._figures_now()
-        for month in self._subject.spec.start_month.until(self._last):
-            if is_as_loaded(self._subject.state, month, figures, self._as_of):
-                continue
-            loaded = self._subject.state.months.get(month)
-            if loaded is None or not (loaded.is_whole or loaded.loaded_as_of >= self._as_of):
+        """Whether none of the blueprint's rows is missing. What people made or hid is theirs, and drift."""
+        subject, as_of = self._subject, self._as_of
+        with self._database.admin(readonly=True) as conn:
+            counts = presence(conn, subject)
+        for month in subject.spec.start_month.until(self._last):
+            loaded = subject.state.months.get(month)
+            if loaded is None:
                 return False
-            surplus = figures.get(month, Figures()) - loaded.figures
-            if any(value < 0 for value in vars(surplus).values()):
+            is_late = not loaded.is_whole and loaded.loaded_as_of < as_of
+            if not is_complete(subject, month, counts, loaded.loaded_as_of if is_late else as_of):
+                return False
+            if is_late and has_more(subject, month, as_of):
                 return False
         return True
 
-    def _figures_now(self) -> dict[Month, Figures]:
-        with self._database.admin(readonly=True) as conn:
-            return all_figures(conn, self._tenant.tenant_id, self._subject.spec.minor_digits)
-
-    def _already(self, job_id: UUID) -> JobReport:
-        figures = self._figures_now()
-        months = tuple(
-            MonthResult(
-                month=month,
-                expected=self._subject.expected(month),
-                before=figures.get(month, Figures()),
-                after=figures.get(month, Figures()),
-            )
-            for month in self._first.until(self._last)
+    def _check_caps(self) -> None:
+        """Months after the span are not in the blueprint's totals: each month's sum is bounded here."""
+        spec = self._subject.spec
+        beyond = [
+            spec.figures_of(month)
+            for month in (spec.end_month + 1).until(self._last)
+            if month not in self._subject.state.months
+        ]
+        check_caps(
+            sum(beyond, Figures()),
+            Caps(**self._settings.caps.model_dump()),
+            minor_digits=spec.minor_digits,
         )
+
+    def _standing(self, job_id: UUID, *, already_applied: bool) -> JobReport:
+        """The report of a job that is completed, from what the ledger and the tables say now."""
+        with self._database.admin(readonly=True) as conn:
+            job = ledger.get_job(conn, job_id)
+            subject = find_subject(conn, self._settings, self._tenant.slug, KIND)
+            figures = all_figures(conn, self._tenant.tenant_id, subject.spec.minor_digits)
+        nothing = Figures()
+        before: dict[str, dict[str, int | str]] = job.before_kpis or {}
+        metrics: dict[str, dict[str, int]] = job.metrics or {}
+        digits = subject.spec.minor_digits
         return JobReport(
             job_id=job_id,
             tenant=self._tenant.slug,
-            minor_digits=self._subject.spec.minor_digits,
-            already_applied=True,
-            created={},
-            months=months,
+            minor_digits=digits,
+            already_applied=already_applied,
+            created={} if already_applied else metrics.get("created", {}),
+            months=tuple(
+                MonthResult(
+                    month=month,
+                    expected=subject.expected(month),
+                    before=(
+                        figures.get(month, nothing)
+                        if already_applied
+                        else Figures.from_json(before.get(str(month), {}), digits)
+                    ),
+                    after=figures.get(month, nothing),
+                )
+                for month in self._first.until(self._last)
+            ),
             seconds=monotonic() - self._started,
         )
 
@@ -241,7 +237,7 @@ class _Job:
         with conn.transaction():
             ledger.claim_job(conn, tenant_id, request.job_id)
             before = all_figures(conn, tenant_id, digits)
-            missing = missing_rows(conn, spec, self._subject.state, before, self._last, self._as_of)
+            missing = missing_rows(conn, self._subject, self._last, self._as_of)
             with Progress(self._database, request.job_id, missing.row_count, self._on_progress) as progress:
                 created = self._load(request, missing, progress)
                 progress.tell(96, "verifying")
@@ -336,24 +332,26 @@ class _Job:
             for month in sorted(touched)
         )
 
-    def _is_committed(self, request: JobRequest, begun: Begun, failure: DemoError) -> bool:
-        """Write the end of the attempt down; True if it turns out that only the answer was lost.
+    def _end(self, request: JobRequest, begun: Begun, failure: DemoError) -> Ending:
+        """Write the end of the attempt down, and find out what it was: an answer may have been lost.
 
-        On a new connection if the old one is gone. It waits for what is left of the old session.
+        On a new connection where the old one is gone or amid something; it waits for what is left of the
+        old session.
         """
-        arguments = (self._tenant.tenant_id, request.job_id, begun.attempt, failure.code, failure.message)
+        end = (self._tenant.tenant_id, request.job_id, begun.attempt, failure.code, failure.message)
         try:
-            if not self._conn.closed:
-                return not ledger.fail_job(self._conn, *arguments) and self._is_completed(request.job_id)
-            with self._database.loader() as conn:
-                return not ledger.fail_job(conn, *arguments) and self._is_completed(request.job_id)
+            if not self._conn.closed and self._conn.info.transaction_status == TransactionStatus.IDLE:
+                is_failed = ledger.fail_job(self._conn, *end)
+            else:
+                self._conn.close()
+                with self._database.loader() as conn:
+                    is_failed = ledger.fail_job(conn, *end)
+            with self._database.admin(readonly=True) as conn:
+                status = "failed" if is_failed else ledger.get_job(conn, request.job_id).status
         except (psycopg.Error, DemoError):
             # The next job of the tenant finds this one running and nobody at it, and marks it failed.
-            return False
-
-    def _is_completed(self, job_id: UUID) -> bool:
-        with self._database.admin(readonly=True) as conn:
-            return ledger.get_job(conn, job_id).status == "completed"
+            return Ending.UNKNOWN
+        return Ending.COMMITTED if status == "completed" else Ending.FAILED
 
     def _record(self, event: Event, request: JobRequest, **fields: Any) -> None:
         record(
@@ -364,6 +362,17 @@ class _Job:
             duration_seconds=round(monotonic() - self._started, 3),
             **fields,
         )
+
+
+def _check_instant(subject: Subject, as_of: datetime) -> None:
+    """A job takes no moment for *now* at which its tenant was not there."""
+    provisioned_at = subject.state.tenant.provisioned_at
+    if as_of < provisioned_at:
+        message = (
+            f"now is {as_of:%Y-%m-%d %H:%M} UTC (DEMO_NOW), before {subject.spec.slug} was provisioned "
+            f"({provisioned_at:%Y-%m-%d %H:%M} UTC); unset DEMO_NOW or take a later instant"
+        )
+        raise InputError(message, [Problem(code="before_provisioning", field="DEMO_NOW", message=message)])
 
 
 def _mismatch_json(item: Mismatch) -> dict[str, Any]:

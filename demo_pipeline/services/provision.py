@@ -10,6 +10,8 @@ from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
 from demo_pipeline.domain.calendar import Calendar
 from demo_pipeline.domain.errors import InputError, NotADemoTenantError, Problem
 from demo_pipeline.domain.feasibility import Caps
@@ -19,8 +21,8 @@ from demo_pipeline.domain.locales import load_locale
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.services.blueprint_files import read_blueprint, read_tenant_spec
+from demo_pipeline.services.blueprint_rows import KIND
 from demo_pipeline.services.events import Event, record
-from demo_pipeline.services.materialise import KIND
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
 from demo_pipeline.storage.database import Database
@@ -86,29 +88,46 @@ def provision(
         if found.tenant_id is not None:
             return _present(tenants.get_tenant(conn, spec.slug), declared, warnings)
         identity = tenant_id(spec.slug, found.last_incarnation + 1)
-        with conn.transaction():
-            tenants.provision_tenant(
-                conn,
-                NewTenant(
-                    tenant_id=identity,
-                    slug=spec.slug,
-                    name=spec.name,
-                    country=spec.country,
-                    timezone=spec.timezone,
-                    currency=spec.currency,
-                    industry=spec.industry,
-                    incarnation=found.last_incarnation + 1,
-                    seed=spec.seed,
-                    lists_version=spec.lists_version,
-                    blueprint=declared,
-                    plan=spec.to_json(),
-                    created_at=_signed_up_at(spec),
-                    provisioned_at=now,
-                    requested_by=requested_by,
-                ),
-            )
-            ledger.register_job(conn, _first_job(identity, found.last_incarnation + 1, spec, requested_by))
+        try:
+            _make(conn, spec, declared, identity, found.last_incarnation + 1, now, requested_by)
+        except InputError:
+            # Somebody made it at the same moment; from this very blueprint, or not.
+            return _present(tenants.get_tenant(conn, spec.slug), declared, warnings)
     return _provisioned(spec, identity, warnings, is_new=True)
+
+
+def _make(
+    conn: psycopg.Connection[Any],
+    spec: TenantSpec,
+    declared: dict[str, Any],
+    identity: UUID,
+    incarnation: int,
+    now: datetime,
+    requested_by: str | None,
+) -> None:
+    """Tenant, metadata and the pending job of the span, in one transaction."""
+    with conn.transaction():
+        tenants.provision_tenant(
+            conn,
+            NewTenant(
+                tenant_id=identity,
+                slug=spec.slug,
+                name=spec.name,
+                country=spec.country,
+                timezone=spec.timezone,
+                currency=spec.currency,
+                industry=spec.industry,
+                incarnation=incarnation,
+                seed=spec.seed,
+                lists_version=spec.lists_version,
+                blueprint=declared,
+                plan=spec.to_json(),
+                created_at=_signed_up_at(spec),
+                provisioned_at=now,
+                requested_by=requested_by,
+            ),
+        )
+        ledger.register_job(conn, _first_job(identity, incarnation, spec, requested_by))
 
 
 def _read(

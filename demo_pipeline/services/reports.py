@@ -30,7 +30,7 @@ class MonthResult:
 
 @dataclass(frozen=True, kw_only=True)
 class JobReport:
-    """What a job did, read after its commit."""
+    """What a job did: its figures are those that its transaction verified before it committed."""
 
     job_id: UUID
     tenant: str

@@ -75,22 +75,22 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
                     )
                     for item in integrity.violations(conn, tenant_id, settings.instant())
                 ]
-                findings += _job_findings(subject)
+                findings += _job_findings(subject, is_held=tenants.is_held(conn, tenant_id))
             verdicts.append(
                 Verdict(tenant=each, findings=tuple(findings), pending=_pending(subject, settings))
             )
     return tuple(verdicts)
 
 
-def _job_findings(subject: Subject) -> list[Finding]:
-    """A failed job that was never completed later leaves nothing behind; a running one is looked at."""
+def _job_findings(subject: Subject, *, is_held: bool) -> list[Finding]:
+    """A job that says running while nobody holds its tenant was interrupted."""
     return [
         Finding(
             check=Check.JOBS,
-            message=f"job {job.job_id} ({job.kind}) says running; if nobody runs it, run it again",
+            message=f"job {job.job_id} ({job.kind}) says running and nobody runs it; run it again",
         )
         for job in subject.state.jobs
-        if job.status == "running"
+        if job.status == "running" and not is_held
     ]
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Any, Final, LiteralString
@@ -23,7 +22,6 @@ import pyarrow as pa
 from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg import sql
 
-from demo_pipeline.domain.arrow import Column
 from demo_pipeline.domain.rows import COUNTED, SCHEMAS
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -97,30 +95,21 @@ def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterato
             cursor.execute(
                 sql.SQL(
                     "INSERT INTO crm.{table} (tenant_id, {columns}{more}) "
-                    "SELECT %(tenant)s, {columns}{values} FROM {staging}"
+                    "SELECT %(tenant)s, {columns}{values} FROM {staging} {clash}"
                 ).format(
                     table=sql.Identifier(table),
                     columns=columns,
                     more=sql.SQL(", demo_generated, demo_job_id" if provenance else ""),
                     values=sql.SQL(", true, %(job)s" if provenance else ""),
                     staging=_staging(table),
+                    # A person may have tagged the contact with the same tag.
+                    clash=sql.SQL("ON CONFLICT DO NOTHING" if table == "contact_tags" else ""),
                 ),
                 {"tenant": tenant_id, "job": job_id},
             )
             taken = cursor.rowcount
             cursor.execute(sql.SQL("TRUNCATE {}").format(_staging(table)))
         yield table, taken
-
-
-def present_ids(conn: Connection, tenant_id: UUID, table: str, first: datetime, end: datetime) -> Column:
-    """Ids (binary(16)) of the rows made in [first, end), deleted rows included."""
-    found = conn.execute(
-        sql.SQL("SELECT id FROM crm.{} WHERE tenant_id = %s AND created_at >= %s AND created_at < %s").format(
-            sql.Identifier(table)
-        ),
-        (tenant_id, first, end),
-    ).fetchall()
-    return pa.array([row[0].bytes for row in found], pa.binary(16))
 
 
 @contextmanager

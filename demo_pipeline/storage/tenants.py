@@ -8,13 +8,13 @@ belong in ``ledger``.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection, errors
+from psycopg import Connection, OperationalError, errors
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -244,8 +244,10 @@ def hold_tenant(conn: Connection[Any], tenant_id: UUID, wait_seconds: float) -> 
     """
     try:
         with conn.transaction():
+            # The wait may be longer than any statement should take.
             conn.execute(
-                "select set_config('lock_timeout', %s, true)", [f"{max(1, round(wait_seconds * 1000))}ms"]
+                "select set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true)",
+                [f"{max(1, round(wait_seconds * 1000))}ms"],
             )
             conn.execute("select pg_advisory_lock(demo.tenant_lock_key(%s))", [tenant_id])
     except errors.LockNotAvailable:
@@ -256,11 +258,21 @@ def hold_tenant(conn: Connection[Any], tenant_id: UUID, wait_seconds: float) -> 
     try:
         yield
     finally:
-        if not conn.closed:
-            if conn.info.transaction_status != TransactionStatus.IDLE:
-                conn.rollback()
-            with conn.transaction():
-                conn.execute("select pg_advisory_unlock(demo.tenant_lock_key(%s))", [tenant_id])
+        # A session that is gone holds nothing any more.
+        with suppress(OperationalError):
+            if not conn.closed:
+                if conn.info.transaction_status != TransactionStatus.IDLE:
+                    conn.rollback()
+                with conn.transaction():
+                    conn.execute("select pg_advisory_unlock(demo.tenant_lock_key(%s))", [tenant_id])
+
+
+def is_held(conn: Connection[Any], tenant_id: UUID) -> bool:
+    """Whether another session holds the tenant now; within a transaction, whose end gives the lock back."""
+    row = conn.execute(
+        "select pg_try_advisory_xact_lock_shared(demo.tenant_lock_key(%s))", [tenant_id]
+    ).fetchone()
+    return row is not None and not row[0]
 
 
 def list_tenants(conn: Connection[Any]) -> list[TenantSummary]:

@@ -71,7 +71,7 @@ def companies(country: str, surnames: list[str], sieve: Sieve) -> dict[str, Any]
 
 
 def _is_double(first: str, second: str) -> bool:
-    """Whether a compound says the same twice: ``Wald`` + ``wald``, ``Brücken`` + ``brück``, ``Donau`` + ``au``."""
+    """Whether a compound says the same twice: ``Wald`` + ``wald``, ``Brücken`` + ``brück``."""
     front, back = ascii_label(first), ascii_label(second)
     return front.startswith(back) or front.endswith(back)
 

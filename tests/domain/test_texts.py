@@ -10,8 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from demo_pipeline.domain import texts as texts_module
 from demo_pipeline.domain.industries import ACTIVITY_TYPES, INDUSTRIES
-from demo_pipeline.domain.texts import LANGUAGES, Template, Texts, load_texts, person_slots, render
+from demo_pipeline.domain.texts import (
+    LANGUAGES,
+    Choice,
+    Forms,
+    Template,
+    Texts,
+    load_texts,
+    person_slots,
+    render,
+)
 
 PEOPLE = {
     "en": (["Mary", "John", "Kim"], ["Smith", "Brown", "Lee"], [True, False, None], ("Ms.", "Mr.")),
@@ -68,7 +78,10 @@ def test_every_pair_of_template_and_topic_is_another_subject(language: str, indu
 def test_every_triple_is_another_description(language: str) -> None:
     """Template, topic and step tell a description apart from all others, across types as well."""
     texts = load_texts(language, "saas")
-    everything = tuple(template for kind in ACTIVITY_TYPES for template in texts.descriptions[kind])
+    everything = (
+        *(template for kind in ACTIVITY_TYPES for template in texts.descriptions[kind]),
+        *texts.planned["meeting"],
+    )
     written = fill(texts, everything, steps=True)
     assert len(written.unique()) == len(written)
     lengths = compute.utf8_length(written).to_numpy()
@@ -162,6 +175,107 @@ def test_german_topics_agree_with_their_article(industry: str) -> None:
             assert name.split(" ")[0][-1] in "ns", bare
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_coming_meeting_is_described_as_one(language: str) -> None:
+    """Eight descriptions or more need neither deal nor company, and none tells of what has happened."""
+    texts = load_texts(language, "saas")
+    assert set(texts.planned) == {"meeting"}
+    plain = texts.planned_for(with_deal=False, with_company=False)
+    assert len(plain) >= 8
+    assert len(texts.planned_for(with_deal=True, with_company=True)) == len(texts.planned["meeting"])
+    past = r"\b(?:met|spoke|settled|discussed(?! with)|went|covered|was|were|had|war|hatte|ging|gesprochen)\b"
+    for template in texts.planned["meeting"]:
+        assert "step" in template.slots
+        assert any(slot.startswith("topic") for slot in template.slots)
+        assert not re.search(past, str(template), re.IGNORECASE), str(template)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_states_a_length_or_an_outcome_that_another_denies(language: str) -> None:
+    """Any subject goes with any description of its type: none says how long it was, or that it failed."""
+    texts = load_texts(language, "saas")
+    length = re.compile(
+        r"minute|hour on|half an hour|\b(?:quick|brief|short|long)\b[- ](?:call|check|chat|question)"
+        r"|halbe stunde|eine stunde|kurzes? (?:telefonat|nachfrage|frage|gespräch)|langes telefonat",
+        re.IGNORECASE,
+    )
+    missed = re.compile(
+        r"voicemail|mailbox|no answer|missed call|nicht erreicht|verpasst|\b(?:intro|closing|second|first)"
+        r" (?:call|meeting)|\b(?:erstes|zweites|erster|zweiter) (?:telefonat|termin)",
+        re.IGNORECASE,
+    )
+    written = [
+        str(template)
+        for groups in (texts.subjects, texts.descriptions)
+        for kind in ("call", "meeting")
+        for template in groups[kind]
+    ]
+    assert not [text for text in written if length.search(text) or missed.search(text)]
+
+
+def test_no_english_verb_agrees_with_a_topic() -> None:
+    """Behind a topic stands no verb that differs in the plural, and no "it" for what may be many."""
+    texts = load_texts("en", "saas")
+    groups = (*texts.subjects.values(), *texts.descriptions.values(), *texts.planned.values())
+    agreeing = (
+        r"(?:^|[.:,] |\b(?:after|before|if|once|only|that|when|whether) )\{topic\w*\}"
+        r" (?:\w+ly )?(?:is|are|was|were|has|have|does|do|matters?|needs?)\b"
+    )
+    assert not [
+        str(template)
+        for group in groups
+        for template in group
+        if re.search(agreeing, str(template)) or re.search(r"\b(?:is|are) \{topic", str(template))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("industry", "topic", "bare"),
+    [
+        ("trading", "share dealing", "share dealing"),
+        ("trading", "the margin requirements", "margin requirements"),
+    ],
+)
+def test_english_mass_nouns_stand_without_an_article(industry: str, topic: str, bare: str) -> None:
+    """What cannot be counted has no "the"; everything else has."""
+    topics = load_texts("en", industry).topics
+    place = topics["topic_bare"].to_pylist().index(bare)
+    assert topics["topic"][place].as_py() == topic
+
+
+def test_fresh_columns_leave_nothing_behind() -> None:
+    """Rendering again with new columns keeps nothing more: only what was made of frozen lists stays."""
+    texts = load_texts("en", "saas")
+    everything = texts.descriptions["call"]
+    which = np.arange(len(everything) * 4) % len(everything)
+
+    def once(turn: int) -> int:
+        own: Any = pa.array([f"{turn}-{row}" for row in range(len(which))])
+        coded = own.dictionary_encode()
+        choices = texts.topic_slots(which % texts.topic_count)
+        step = texts.step_slot(which % len(texts.steps))
+        people_slots = dict.fromkeys(("person", "salutation", "pronoun", "pronoun_title", "possessive"), own)
+        others = {"first": coded, "company": coded, "deal": own}
+        render(everything, which, {**people_slots, **others, **choices, "step": step})
+        return sum(choice.forms.kept_count for choice in (*choices.values(), step))
+
+    kept = [once(turn) for turn in range(20)]
+    assert kept == [kept[0]] * 20
+
+
+def test_the_renderer_has_no_cache_of_its_own() -> None:
+    """No mutable mapping of the module grows while texts are rendered."""
+
+    def sizes() -> dict[str, int]:
+        module: Any = vars(texts_module)
+        return {name: len(value) for name, value in module.items() if type(value) in (dict, list, set)}
+
+    before = sizes()
+    for turn in range(20):
+        render((Template.parse("x {a} y"),), np.zeros(3, np.int64), {"a": pa.array([f"{turn}"] * 3)})
+    assert sizes() == before
+
+
 def test_rendering_keeps_the_order_of_rows() -> None:
     """Row i is template which[i] with the slots of row i, whether columns are plain or dictionaries."""
     templates = (Template.parse("{a} and {b}"), Template.parse("only {b}."), Template.parse("never {c}"))
@@ -171,6 +285,11 @@ def test_rendering_keeps_the_order_of_rows() -> None:
     expected = ["only 1.", "w and 2", "only 3.", "y and 4", "z and 5"]
     assert render(templates, which, plain).to_pylist() == expected
     assert render(templates, which, coded).to_pylist() == expected
+    chosen = {
+        name: Choice.of(Forms(values), np.arange(len(values), dtype=np.int64))
+        for name, values in plain.items()
+    }
+    assert render(templates, which, chosen).to_pylist() == expected
     assert render(templates, np.array([], np.int64), plain).to_pylist() == []
 
 
