@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.arrow import texts
 from demo_pipeline.domain.book import LEAD, recent
+from demo_pipeline.domain.calendar import MEETING_HOURS
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.deals import first_contact_bound
 from demo_pipeline.domain.industries import ACTIVITY_TYPES
@@ -94,7 +95,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
         context.team.sellers(draws("author")),
         book.contacts.owner[contact],
     )
-    subject, description = activity_texts(context, draws, kind, contact, deal, place)
+    subject, description = activity_texts(context, draws, kind, completed < 0, contact, deal, place)
     return pa.RecordBatch.from_arrays(
         [
             uuid_array(draws.ids()),
@@ -158,6 +159,7 @@ def _times(context: MonthContext, draws: Draws, kind: I64) -> tuple[I64, I64, I6
     minutes[meetings] = 30 * (1 + scale(length[meetings], 4))
 
     held = context.later(created, _AN_HOUR + scale(ahead, _MEETING_AHEAD), ahead) // _QUARTER * _QUARTER
+    held = context.at_usual_hour(held, created, draws("hour"), MEETING_HOURS) // _QUARTER * _QUARTER
     due = context.later(created, _AN_HOUR + scale(ahead, _TASK_AHEAD), ahead) // _QUARTER * _QUARTER
     done = context.later(created, scale(length, _TASK_AHEAD), length)
     scheduled = np.where(meetings, held, np.where(tasks, due, never))

@@ -37,6 +37,8 @@ class Companies:
     domain: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
     #: place in the locale's list of cities
     city: I64 = field(default_factory=lambda: _EMPTY)
+    #: place in the locale's list of sizes, the smallest first
+    size: I64 = field(default_factory=lambda: _EMPTY)
     #: place in the locale's list of descriptors
     descriptor: I64 = field(default_factory=lambda: _EMPTY)
 

@@ -27,12 +27,17 @@ LAST_HOUR: Final = 20
 
 #: Relative weight of a minute by local hour, 7 to 20: peaks at 10 and 16, a lunch dip (FIELD: calls).
 _HOUR_WEIGHTS: Final = (2, 6, 10, 12, 10, 5, 7, 9, 10, 12, 8, 4, 2, 1)
+#: The same for meetings, which start from 9 to 17.
+_MEETING_WEIGHTS: Final = (0, 0, 8, 12, 12, 4, 6, 10, 11, 10, 5, 0, 0, 0)
 #: Monday to Sunday: Wednesday most, Friday least.
 _WEEKDAY_WEIGHTS: Final = (95, 105, 110, 105, 80, 60, 60)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTES_A_DAY: Final = (LAST_HOUR - FIRST_HOUR + 1) * 60
 _DAY_PROFILE: Final = np.repeat(np.array(_HOUR_WEIGHTS, np.int64), 60)
+#: Running sums over the minutes of a working day: when deals close, and when meetings start.
+CLOSING_HOURS: Final = np.cumsum(_DAY_PROFILE)
+MEETING_HOURS: Final = np.cumsum(np.repeat(np.array(_MEETING_WEIGHTS, np.int64), 60))
 
 
 @lru_cache(maxsize=64)

@@ -39,6 +39,7 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
         ),
         domain=join(label, context.spec.mail_domain or "example", separator="."),
         city=cities(context.locale, draws),
+        size=pick(draws("size"), names.sizes.cumulative),
         descriptor=descriptor,
     ), draws
 
@@ -51,7 +52,6 @@ def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.Re
     number = take(locale.house_numbers.arrow, pick(draws("house_number"), locale.house_numbers.cumulative))
     parts = (number, street) if locale.number_before_street else (street, number)
     postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
-    size = pick(draws("size"), names.sizes.cumulative)
     created = instants(rows.created_us)
     return pa.RecordBatch.from_arrays(
         [
@@ -61,7 +61,7 @@ def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.Re
             rows.name,
             rows.domain,
             take(names.industries.arrow, names.descriptor_industry[rows.descriptor]),
-            take(names.sizes.arrow, size),
+            take(names.sizes.arrow, rows.size),
             uuid_array(context.team.ids, rows.owner),
             join(*parts, separator=" "),
             take(places.city_names, rows.city),
@@ -99,7 +99,8 @@ def _name_parts(context: MonthContext, number: I64) -> tuple[I64, I64]:
     space = len(names.stems) * width
     first, second = context.tenant_stream.child(_TABLE).below("permutation", 2, space).tolist()
     step = first | 1
-    while gcd(step, space) != 1:
+    # Neither the next descriptor nor nearly the same one: who reads the list must not see the order.
+    while gcd(step, space) != 1 or not width // 5 < step % width < width * 4 // 5:
         step += 2
     place = (number * (step % space) + second) % space
     return place // width, place % width

@@ -41,11 +41,12 @@ _TABLE: Final = "contacts"
 #: Assumptions, in 2**64ths of a draw: contacts without a company, and without a telephone number.
 _NO_COMPANY: Final = np.uint64(2**64 * 8 // 100)
 _NO_PHONE: Final = np.uint64(2**64 * 12 // 100)
+_NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 85 // 100)
 _OTHER_OWNER: Final = np.uint64(2**64 * 15 // 100)
 
-#: What contacts that are not leads are, by weight (assumption).
+#: What contacts that are not leads are, in the order of the weights of ``_kinds``.
 _NOT_LEADS: Final = np.array([PROSPECT, CUSTOMER, CHURNED, OTHER])
-_NOT_LEADS_WEIGHTS: Final = np.cumsum(np.array([42, 42, 6, 10]))
+_PPM: Final = 1_000_000
 
 
 def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts, Draws]:
@@ -64,13 +65,19 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     created = draws.created_us
     companies = context.book.companies
 
-    status = _NOT_LEADS[pick(draws("status"), _NOT_LEADS_WEIGHTS)]
+    status = _NOT_LEADS[pick(draws("status"), _kinds(figures))]
     leads = np.argsort(draws("is_lead"), kind="stable")[: figures.leads_created]
     status[leads] = LEAD
 
     available = np.searchsorted(companies.created_us, created, side="right").astype(np.int64)
     available[draws("has_company") < _NO_COMPANY] = 0
+    # Of three companies the largest: the larger a company, the more of its people are known.
     company = recent(draws("company"), available)
+    for again in ("company_2", "company_3"):
+        other = recent(draws(again), available)
+        if len(companies.size):
+            is_larger = companies.size[np.maximum(other, 0)] > companies.size[np.maximum(company, 0)]
+            company = np.where(is_larger & (company >= 0), other, company)
 
     owner = context.team.sellers(draws("owner"))
     if len(companies.owner):
@@ -104,7 +111,9 @@ def contact_batch(context: MonthContext, rows: Contacts, draws: Draws) -> pa.Rec
     if len(companies.city):
         city = np.where(rows.company < 0, city, companies.city[np.maximum(rows.company, 0)])
     phone = phone_numbers(context.locale, draws("phone"), city)
-    no_phone = draws("has_phone") < _NO_PHONE
+    # Where a city has no range of its own, what is left is few numbers for many: most have none.
+    has_range = context.locale.places.has_area_range[city]
+    no_phone = draws("has_phone") < np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
     created = instants(rows.created_us)
     return pa.RecordBatch.from_arrays(
         [
@@ -123,6 +132,18 @@ def contact_batch(context: MonthContext, rows: Contacts, draws: Draws) -> pa.Rec
         ],
         schema=SCHEMAS[_TABLE],
     )
+
+
+def _kinds(figures: Figures) -> I64:
+    """Running weights of prospects, customers, churned and others.
+
+    About as many customers as the month's won deals need: who has won nothing is seldom a customer.
+    Assumptions: four customers for five won deals; of the rest three in four are prospects.
+    """
+    wanted = figures.closed_won_count * _PPM * 4 // (5 * max(figures.other_contacts, 1))
+    customers = min(max(wanted, 30_000), 700_000)
+    rest = _PPM - customers
+    return np.cumsum(np.array([rest * 3 // 4, customers, rest // 16, rest - rest * 3 // 4 - rest // 16]))
 
 
 class _Names:

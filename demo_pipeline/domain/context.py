@@ -15,7 +15,7 @@ from demo_pipeline.domain.industries import Industry
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.domain.streams import I64, U64, Stream
+from demo_pipeline.domain.streams import I64, U64, Stream, pick
 from demo_pipeline.domain.team import Team
 from demo_pipeline.domain.texts import Texts
 
@@ -90,6 +90,20 @@ class MonthContext:
         chosen = self.timeline[np.minimum(slots, len(self.timeline) - 1)] * MINUTE_US
         seconds = (draws >> np.uint64(40)).astype(np.int64) * MINUTE_US >> 24
         return np.where(minutes > 0, np.maximum(chosen + seconds, start_us), start_us)
+
+    def at_usual_hour(self, instants_us: I64, after_us: I64, draws: U64, hours: I64) -> I64:
+        """The same working days, at an hour by its weight (running sums over a day's minutes).
+
+        Where that hour lies before ``after_us`` or beyond the limit, the instant stays as it is.
+        """
+        slots = np.searchsorted(self.timeline, instants_us // MINUTE_US)
+        starts = np.flatnonzero(np.diff(self.timeline, prepend=-2) > 1)
+        day = np.searchsorted(starts, slots, side="right") - 1
+        # The first and the last day may be cut by the end of a month.
+        lengths = np.diff(starts, append=len(self.timeline))
+        minute = np.minimum(pick(draws, hours), lengths[day] - 1)
+        usual = self.timeline[starts[day] + minute] * MINUTE_US + instants_us % MINUTE_US
+        return np.where((usual > after_us) & (usual <= self.limit_us), usual, instants_us)
 
     def minutes_left(self, start_us: I64) -> I64:
         """Whole working minutes between ``start_us`` and the limit, at least 0."""

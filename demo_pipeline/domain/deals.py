@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.arrow import constant
 from demo_pipeline.domain.book import CHURNED, CUSTOMER, LEAD, OTHER, PROSPECT, Contacts, Deals, recent
+from demo_pipeline.domain.calendar import CLOSING_HOURS
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.locales import units_per_usd
 from demo_pipeline.domain.metrics import Figures
@@ -29,8 +30,12 @@ _PARTNERS: Final = {WON: (CUSTOMER, CHURNED), OPEN: (PROSPECT, CUSTOMER), LOST: 
 
 #: A week has 14 × 5 of its 24 × 7 hours at work.
 _WORKING: Final = (5, 12)
-#: Days that a deal which should have closed by now is expected to take still, at most.
-_OVERDUE_DAYS: Final = 42
+#: A lost deal is at most so many times as large as the month's largest other one.
+_LOST_AT_MOST: Final = 3
+#: Assumptions: open deals whose date has passed and was not moved; how long people still work with a
+#: customer after closing.
+_OVERDUE: Final = np.uint64(2**64 * 15 // 100)
+_AFTER_CLOSING_US: Final = 14 * _DAY_US
 
 
 @dataclass(kw_only=True)
@@ -63,6 +68,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     left = context.minutes_left(created)
     place = draws("closed_place")
     closed = context.later(created, np.where(cycle <= left, cycle, scale(place, left + 1)), seconds)
+    closed = context.at_usual_hour(closed, created, draws("closed_hour"), CLOSING_HOURS)
     moved = context.later(created, scale(place, np.minimum(cycle, left) + 1), seconds)
     untouched = draws("is_touched") < np.uint64(2**63)
     updated = np.where(outcome != OPEN, closed, np.where(untouched, created, moved))
@@ -71,7 +77,9 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
         ids=draws.ids(),
         created_us=created,
         contact=contact,
-        ended_us=np.where(outcome == LOST, closed, _NEVER),
+        ended_us=np.where(
+            outcome == LOST, closed, np.where(outcome == WON, closed + _AFTER_CLOSING_US, _NEVER)
+        ),
         title=deal_titles(context, contact, draws),
     )
     return rows, DealFacts(
@@ -143,7 +151,10 @@ def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64,
     values[won] = apportion_values(natural[won], figures.closed_won_value)
     values[opened] = apportion_values(natural[opened], figures.open_value)
     worth = int(natural[lost].sum()) * ratio[0] // ratio[1]
+    largest = int(values[outcome != LOST].max(initial=0)) * _LOST_AT_MOST
     values[lost] = apportion_values(natural[lost], max(worth, len(lost)))
+    # Lost value is in no figure, so nothing but this keeps a plan of few large deals from losing billions.
+    values[lost] = np.where(largest > 0, np.minimum(values[lost], max(largest, 1)), values[lost])
     return values, outcome
 
 
@@ -194,8 +205,11 @@ def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -
     length = facts.cycle * _WORKING[1] // _WORKING[0] * 60_000_000
     due = (rows.created_us + length) // _DAY_US
     today = context.today_us // _DAY_US
-    still = scale(facts.draws("overdue_days"), _OVERDUE_DAYS) + 3
-    due = np.where(due > today, due, today + still)
+    still = 1 + scale(facts.draws("overdue_days"), context.industry.cycle_days[1])
+    is_moved = (due <= today) & (facts.draws("is_overdue") >= _OVERDUE)
+    due = np.where(is_moved, today + still, due)
     weekday = (due + 3) % 7
-    due += np.where(weekday >= 5, 7 - weekday, 0)
+    # From a weekend to any day of the week after it.
+    later = 7 - weekday + scale(facts.draws("weekday"), 5)
+    due += np.where(weekday >= 5, later, 0)
     return np.where(facts.outcome == OPEN, due, facts.closed_us // _DAY_US)

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.arrow import Column, lookup, take
+from demo_pipeline.domain.arrow import Column, Mask, lookup, take
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.industries import ACTIVITY_TYPES
 from demo_pipeline.domain.streams import I64, U64, pick, scale
-from demo_pipeline.domain.texts import Template, person_slots, render
+from demo_pipeline.domain.texts import MEETING, Template, person_slots, render
 
 #: Activities of one deal in one month, at most; what is more goes to the contact alone.
 MOST_A_MONTH: Final = 64
@@ -48,12 +48,12 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringA
 
 
 def activity_texts(
-    context: MonthContext, draws: Draws, kind: I64, contact: I64, deal: I64, place: I64
+    context: MonthContext, draws: Draws, kind: I64, is_ahead: Mask, contact: I64, deal: I64, place: I64
 ) -> tuple[pa.StringArray, pa.StringArray]:
     """Subjects and descriptions of one topic a row, shape (n,) each.
 
     ``contact`` and ``deal`` are indices into the book (-1: no deal), ``place`` counts the activities of
-    the deal in this month.
+    the deal in this month. Meetings that are ahead, or were called off, have an agenda, no minutes.
     """
     texts, book = context.texts, context.book
     company = book.contacts.company[contact]
@@ -62,8 +62,12 @@ def activity_texts(
     for name_place, name in enumerate(ACTIVITY_TYPES):
         for has_deal, has_company in product((False, True), repeat=2):
             rows = np.flatnonzero(group == name_place * 4 + has_deal * 2 + has_company)
-            if len(rows):
-                words.choose(rows, name, has_deal=has_deal, has_company=has_company)
+            ahead = is_ahead[rows] & (name == MEETING)
+            for part, is_planned in ((rows[~ahead], False), (rows[ahead], True)):
+                if len(part):
+                    words.choose(
+                        part, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
+                    )
     slots = (
         _people(context, contact)
         | texts.topic_slots(words.topic)
@@ -94,10 +98,11 @@ class _Words:
         self._drawn = {name: draws(name) for name in ("topic", "subject", "description")}
         self.subjects = [one for name in ACTIVITY_TYPES for one in self._texts.subjects[name]]
         self.descriptions = [one for name in ACTIVITY_TYPES for one in self._texts.descriptions[name]]
+        self.descriptions += self._texts.planned[MEETING]
         #: indices, shape (n,)
         self.subject, self.description, self.topic, self.step = np.zeros((4, len(deal)), np.int64)
 
-    def choose(self, rows: I64, name: str, *, has_deal: bool, has_company: bool) -> None:
+    def choose(self, rows: I64, name: str, *, is_planned: bool, has_deal: bool, has_company: bool) -> None:
         """Words for the rows of one type that have, or have not, a deal and a company."""
         texts = self._texts
         subjects = _places(
@@ -105,11 +110,13 @@ class _Words:
             texts.subjects[name],
             texts.subjects_for(name, with_deal=has_deal, with_company=has_company),
         )
-        descriptions = _places(
-            self.descriptions,
-            texts.descriptions[name],
-            texts.descriptions_for(name, with_deal=has_deal, with_company=has_company),
-        )
+        if is_planned:
+            of_type = texts.planned[name]
+            usable = texts.planned_for(with_deal=has_deal, with_company=has_company)
+        else:
+            of_type = texts.descriptions[name]
+            usable = texts.descriptions_for(name, with_deal=has_deal, with_company=has_company)
+        descriptions = _places(self.descriptions, of_type, usable)
         topics, endings = texts.topic_count, len(descriptions) * len(texts.steps)
         if has_deal:
             key, space = self._key[rows], len(subjects) * topics

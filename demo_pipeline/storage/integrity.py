@@ -103,6 +103,9 @@ def violations(
     found: list[Violation] = []
     for rule, table, join, condition in _RULES:
         of_job: LiteralString = ""
+        if job_id is not None and "crm.pipeline_stages p" in join:
+            # People may have changed what a stage means: drift, and no fault of the job.
+            continue
         if job_id is not None:
             of_job = "AND r.demo_job_id = %(job)s "
             if "crm.contacts p" in join or "crm.deals p" in join:

@@ -1,0 +1,166 @@
+"""What people do in a demo tenant meanwhile: their rows stay, ours come back, and drift is told."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from demo_pipeline.domain.errors import CapExceededError, InputError
+from demo_pipeline.domain.months import Month
+from demo_pipeline.services.materialise import materialise
+from demo_pipeline.services.provision import provision
+from demo_pipeline.services.reading import digest, list_jobs
+from demo_pipeline.services.verify import verify
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.database import Database
+from tests.services.scenes import BLUEPRINT, made, make_tenant, row_counts
+from tests.stories import write_blueprint
+
+JULY = Month.parse("2025-07")
+
+
+def execute(database: Database, statement: str) -> None:
+    """One statement of the administrator."""
+    with database.admin() as conn:
+        conn.execute(statement.encode())
+
+
+def test_rows_replaced_by_hand_do_not_hide_missing_ones(
+    database: Database, database_settings: Settings
+) -> None:
+    """As many rows made by hand as were removed: the figures agree, and ours are made again all the same."""
+    made(database, database_settings)
+    before = digest(database, database_settings, "acme")
+    execute(
+        database,
+        "WITH gone AS (DELETE FROM crm.activities WHERE demo_source_month = '2025-01' "
+        "RETURNING tenant_id, created_at) "
+        "INSERT INTO crm.activities (tenant_id, type, created_at) "
+        "SELECT tenant_id, 'note', created_at FROM gone",
+    )
+    assert verify(database, database_settings)[0].is_as_expected
+    report = materialise(database, database_settings, "acme")
+    assert report.created["activities"] > 0
+    execute(database, "DELETE FROM crm.activities WHERE NOT demo_generated")
+    assert digest(database, database_settings, "acme") == before
+
+
+def test_hidden_rows_are_drift_and_no_new_job(database: Database, database_settings: Settings) -> None:
+    """Rows that people hid stay hidden: told as drift, and not a job more for each time it is asked."""
+    first = made(database, database_settings)
+    execute(
+        database,
+        "UPDATE crm.activities SET deleted_at = greatest(now(), created_at) "
+        "WHERE demo_source_month = '2025-02'",
+    )
+    for _ in range(3):
+        report = materialise(database, database_settings, "acme")
+        assert report.already_applied
+        assert report.job_id == first.job_id
+        assert sum(one.drift.activities_created for one in report.months) < 0
+    assert {one.metric for one in verify(database, database_settings)[0].findings} == {"activities_created"}
+    assert len(list_jobs(database, database_settings, "acme")) == 1
+
+
+def test_a_stage_that_people_changed_does_not_stop_the_next_month(
+    database: Database, database_settings: Settings
+) -> None:
+    """A stage turned into a won one changes the figures, which is drift; new months load all the same."""
+    made(database, database_settings)
+    execute(database, "UPDATE crm.pipeline_stages SET is_won = true WHERE name = 'Discovery'")
+    report = materialise(database, database_settings, "acme", JULY, JULY)
+    assert report.created["deals"] > 0
+    metrics = {one.metric for one in verify(database, database_settings)[0].findings}
+    assert "closed_won_count" in metrics
+
+
+def test_a_row_moved_to_another_month_is_not_made_twice(
+    database: Database, database_settings: Settings
+) -> None:
+    """Healing a month finds its rows where people moved them."""
+    made(database, database_settings)
+    with database.admin() as conn:
+        conn.execute(
+            "UPDATE crm.activities SET demo_generated = false, created_at = created_at + interval '40 days', "
+            "updated_at = updated_at + interval '40 days' "
+            "WHERE id = (SELECT id FROM crm.activities WHERE demo_source_month = '2025-01' LIMIT 1)"
+        )
+        conn.execute(
+            "DELETE FROM crm.activities WHERE id = (SELECT id FROM crm.activities "
+            "WHERE demo_source_month = '2025-01' AND demo_generated LIMIT 1)"
+        )
+    assert materialise(database, database_settings, "acme").created == {"activities": 1}
+
+
+def test_a_tag_set_again_by_hand_stops_nothing(database: Database, database_settings: Settings) -> None:
+    """A contact's tag removed and set again by a person is as good as ours."""
+    made(database, database_settings)
+    with database.admin() as conn:
+        conn.execute("UPDATE crm.contact_tags SET id = gen_random_uuid() WHERE created_at < '2025-02-01'")
+        conn.execute(
+            "DELETE FROM crm.activities WHERE id = (SELECT id FROM crm.activities "
+            "WHERE demo_source_month = '2025-01' LIMIT 1)"
+        )
+    assert materialise(database, database_settings, "acme").created["activities"] == 1
+
+
+@pytest.mark.risk("G1", partial=True)
+def test_g01_months_after_the_span_have_caps_too(database: Database, database_settings: Settings) -> None:
+    """A curve that explodes after the span is refused before any work, with the cap in the message."""
+    steep = BLUEPRINT | {"growth": {"curve": "exponential", "monthly_rate": "3.0"}}
+    made(database, database_settings, steep)
+    before = row_counts(database)
+    with pytest.raises(CapExceededError, match=r"500,?000"):
+        materialise(database, database_settings, "acme", last=JULY + 8)
+    assert row_counts(database) == before
+
+
+def test_an_instant_before_the_tenant_is_refused(database: Database, database_settings: Settings) -> None:
+    """DEMO_NOW at a moment when the tenant was not there: the input is wrong, nothing is tried."""
+    make_tenant(database, database_settings)
+    past = database_settings.model_copy(update={"now": database_settings.instant() - timedelta(days=400)})
+    with pytest.raises(InputError, match="before acme was provisioned"):
+        materialise(database, past, "acme")
+
+
+def test_provisioned_by_several_at_once(database: Database, database_settings: Settings) -> None:
+    """Six identical provisionings at once: one makes the tenant, five find it."""
+    folder = database_settings.home / "blueprints"
+    folder.mkdir(parents=True)
+    path = write_blueprint(folder, BLUEPRINT)
+    results: list[Any] = []
+
+    def ask() -> None:
+        results.append(provision(database, database_settings, path))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one.is_new for one in results) == [False] * 5 + [True]
+    assert row_counts(database)["tenants"] == 1
+
+
+def test_a_tenant_unknown_to_the_statistics_loads_through_primary_keys(
+    database: Database, database_settings: Settings
+) -> None:
+    """After ANALYZE a new tenant looks empty to the planner; its checks must not read all its rows each."""
+    made(database, database_settings, slug="first")
+    made(database, database_settings, slug="second")
+    execute(database, "ANALYZE")
+    reads = "SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE schemaname = 'crm'"
+
+    def tuples_read() -> int:
+        with database.admin() as conn:
+            conn.execute("SELECT pg_stat_force_next_flush()")
+            return int(conn.execute(reads.encode()).fetchall()[0][0])
+
+    before = tuples_read()
+    report = made(database, database_settings, slug="third")
+    rows = sum(report.created.values())
+    # Six foreign keys a row at most, and the checks before the commit; one scan a row would be rows².
+    assert tuples_read() - before < 60 * rows
