@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     #: seconds for a whole job, from its claim to its commit
     job_timeout_seconds: float = Field(default=3600, gt=0)
     #: rows of one COPY and INSERT
-    batch_rows: int = Field(default=150_000, ge=1)
+    batch_rows: int = Field(default=50_000, ge=1)
     #: requests a minute for one tenant, and in all
     rate_per_tenant: int = 120
     rate_total: int = 600

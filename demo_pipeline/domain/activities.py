@@ -22,11 +22,11 @@ from demo_pipeline.domain.industries import ACTIVITY_TYPES
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.phrases import MOST_A_MONTH, activity_texts
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
-from demo_pipeline.domain.streams import I64, U64, pick, scale
+from demo_pipeline.domain.streams import I64, U64, ascending, pick, scale
 
 _TABLE: Final = "activities"
 #: Rows of one block, a multiple of 4 (see ``Stream.raw``).
-BLOCK_ROWS: Final = 49_152
+BLOCK_ROWS: Final = 24_576
 
 CALL, EMAIL, MEETING, NOTE, TASK = (
     ACTIVITY_TYPES.index(kind) for kind in ("call", "email", "meeting", "note", "task")
@@ -85,6 +85,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
 
     place = np.zeros(len(created), np.int64)
     if len(deals.created_us):
+        deal = np.where((deal >= 0) & (deals.contact[deal] >= 0), deal, -1)
         contact = np.where(deal >= 0, deals.contact[deal], contact)
         deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
         place = _places(deal, on_deal)
@@ -136,7 +137,7 @@ def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
 
 def _places(deal: I64, on_deal: I64) -> I64:
     """The how-manieth activity of its deal in this month each row is, from 0; counts on."""
-    by_deal = np.argsort(deal, kind="stable")
+    by_deal = ascending(deal)
     ordered = deal[by_deal]
     starts = np.flatnonzero(np.diff(ordered, prepend=-2))
     lengths = np.diff(starts, append=len(ordered))

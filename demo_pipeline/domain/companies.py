@@ -24,9 +24,6 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
     stem, descriptor = _name_parts(context, len(context.book.companies.created_us) + np.arange(count))
     names = context.locale.companies
     legal = pick(draws("legal_form"), names.legal_forms.cumulative)
-    label = join(
-        take(names.stems.arrow_ascii, stem), take(names.descriptors.arrow_ascii, descriptor), separator="-"
-    )
     return Companies(
         ids=draws.ids(),
         created_us=draws.created_us,
@@ -37,11 +34,19 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
             take(names.legal_forms.arrow, legal),
             separator=" ",
         ),
-        domain=join(label, context.spec.mail_domain or "example", separator="."),
         city=cities(context.locale, draws),
         size=pick(draws("size"), names.sizes.cumulative),
-        descriptor=descriptor,
     ), draws
+
+
+def domains(context: MonthContext, number: I64) -> pa.StringArray:
+    """The domains of a tenant's ``number``-th companies."""
+    names = context.locale.companies
+    stem, descriptor = _name_parts(context, number)
+    label = join(
+        take(names.stems.arrow_ascii, stem), take(names.descriptors.arrow_ascii, descriptor), separator="-"
+    )
+    return join(label, context.spec.mail_domain or "example", separator=".")
 
 
 def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBatch:
@@ -50,6 +55,8 @@ def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.Re
     names, places = locale.companies, locale.places
     street = take(locale.streets.arrow, pick(draws("street"), locale.streets.cumulative))
     number = take(locale.house_numbers.arrow, pick(draws("house_number"), locale.house_numbers.cumulative))
+    numbers = len(context.book.companies.created_us) - count + np.arange(count)
+    domain, descriptor = domains(context, numbers), _name_parts(context, numbers)[1]
     parts = (number, street) if locale.number_before_street else (street, number)
     postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
     created = instants(rows.created_us)
@@ -59,8 +66,8 @@ def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.Re
             created,
             created,
             rows.name,
-            rows.domain,
-            take(names.industries.arrow, names.descriptor_industry[rows.descriptor]),
+            domain,
+            take(names.industries.arrow, names.descriptor_industry[descriptor]),
             take(names.sizes.arrow, rows.size),
             uuid_array(context.team.ids, rows.owner),
             join(*parts, separator=" "),
@@ -69,7 +76,7 @@ def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.Re
             constant(locale.country, count),
             take(places.postal_codes, postal),
             phone_numbers(locale, draws("phone"), rows.city),
-            join("https://www", rows.domain, separator="."),
+            join("https://www", domain, separator="."),
             context.source_month(count),
         ],
         schema=SCHEMAS[_TABLE],

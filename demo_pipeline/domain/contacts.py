@@ -8,14 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.arrow import (
-    chain,
     choose,
     codes,
-    constant,
     initials,
-    is_in,
     join,
-    replace,
     strings,
     take,
     texts,
@@ -30,7 +26,7 @@ from demo_pipeline.domain.book import (
     Contacts,
     recent,
 )
-from demo_pipeline.domain.companies import cities, phone_numbers
+from demo_pipeline.domain.companies import cities, domains, phone_numbers
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
@@ -96,7 +92,6 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
         is_female=is_female,
         first=names.first,
         last=names.last,
-        email=_emails(context, names, company),
     )
     return rows, draws
 
@@ -120,9 +115,9 @@ def contact_batch(context: MonthContext, rows: Contacts, draws: Draws) -> pa.Rec
             uuid_array(rows.ids),
             created,
             created,
-            rows.first,
-            rows.last,
-            rows.email,
+            take(context.locale.given, rows.first),
+            take(context.locale.surnames.arrow, rows.last),
+            _emails(context, rows, address_keys(context, rows)),
             choose(no_phone, None, phone),
             uuid_array(companies.ids, rows.company),
             uuid_array(context.team.ids, rows.owner),
@@ -147,64 +142,64 @@ def _kinds(figures: Figures) -> I64:
 
 
 class _Names:
-    """Given and family names by their weight in the country, as text and as e-mail parts."""
+    """Given and family names by their weight in the country: places in the lists, women's first."""
 
     def __init__(self, context: MonthContext, draws: Draws, is_female: I64) -> None:
         locale = context.locale
         name = draws("first_name")
         female, male = pick(name, locale.female.cumulative), pick(name, locale.male.cumulative)
-        # One list of both, women first, so that one take serves both.
-        first = np.where(is_female == 1, female, male + len(locale.female))
-        last = pick(draws("last_name"), locale.surnames.cumulative)
-        self.first = take(chain(locale.female.arrow, locale.male.arrow), first)
-        self.first_ascii = take(chain(locale.female.arrow_ascii, locale.male.arrow_ascii), first)
-        self.last = take(locale.surnames.arrow, last)
-        self.last_ascii = take(locale.surnames.arrow_ascii, last)
+        self.first = np.where(is_female == 1, female, male + len(locale.female))
+        self.last = pick(draws("last_name"), locale.surnames.cumulative)
 
 
-def _emails(context: MonthContext, names: _Names, company: I64) -> pa.StringArray:
-    """An address at the company's domain from the own name, unique within the tenant."""
-    companies = context.book.companies
-    nowhere = f"post.{context.spec.mail_domain or 'example'}"
-    if len(companies.domain):
-        domain = choose(company < 0, nowhere, take(companies.domain, np.maximum(company, 0)))
-        # A house writes its addresses in one way: first.last, f.last, or first_last.
-        style = companies.ids[np.maximum(company, 0), 15].astype(np.int64) % 8
-    else:
-        domain = constant(nowhere, len(company))
-        style = np.zeros(len(company), np.int64)
-    first = choose(style == 7, initials(names.first_ascii), names.first_ascii)
-    local = join(first, choose(style == 6, "_", "."), names.last_ascii)
-    return _unique(local, domain, context.book.contacts.email)
+def _style(context: MonthContext, company: I64) -> I64:
+    """A house writes its addresses in one way: first.last, f.last (7), or first_last (6)."""
+    ids = context.book.companies.ids
+    if len(ids) == 0:
+        return np.zeros(len(company), np.int64)
+    return ids[np.maximum(company, 0), 15].astype(np.int64) % 8
 
 
-def _unique(local: pa.StringArray, domain: pa.StringArray, taken: pa.StringArray) -> pa.StringArray:
-    """``local@domain``; who comes second at a house gets a number, the lowest that is free."""
-    addresses = join(local, domain, separator="@")
-    is_first = np.zeros(len(addresses), bool)
-    is_first[np.unique(codes(addresses), return_index=True)[1]] = True
-    clash = ~is_first | is_in(addresses, taken)
-    places = np.flatnonzero(clash)
-    if len(places) == 0:
-        return addresses
-    used: set[str] = set()
-    pairs = list(zip(take(local, places).to_pylist(), take(domain, places).to_pylist(), strict=True))
-    # All that could collide with a numbered address: those that are there under such a name.
-    number = [2] * len(pairs)
-    pending = list(range(len(pairs)))
-    chosen: dict[int, str] = {}
-    everything = chain(taken, addresses)
-    while pending:
-        candidates = [f"{pairs[i][0]}{number[i]}@{pairs[i][1]}" for i in pending]
-        there = is_in(strings(candidates), everything)
-        still: list[int] = []
-        for i, candidate, is_there in zip(pending, candidates, there, strict=True):
-            if is_there or candidate in used:
-                number[i] += 1
-                still.append(i)
-            else:
-                used.add(candidate)
-                chosen[i] = candidate
-        pending = still
-    numbered = [chosen[i] for i in range(len(pairs))]
-    return replace(addresses, clash, numbered)
+def address_keys(context: MonthContext, rows: Contacts) -> I64:
+    """A number for each address before it is made unique."""
+    locale = context.locale
+    # Equal in their letters, equal in their code.
+    given = np.where(
+        _style(context, rows.company) == 7,
+        codes(initials(locale.given_ascii))[rows.first] + (1 << 19),
+        codes(locale.given_ascii)[rows.first],
+    )
+    key = (rows.company.astype(np.int64) + 1) << 40
+    key |= given << 20
+    key |= codes(locale.surnames.arrow_ascii)[rows.last]
+    return key
+
+
+def _emails(context: MonthContext, rows: Contacts, keys: I64) -> pa.StringArray:
+    """An address at the company's domain from the own name, unique within the tenant.
+
+    Who comes second under a name at a house gets a number: one more than there are before.
+    """
+    company, style = rows.company, _style(context, rows.company)
+    domain = choose(
+        company < 0, f"post.{context.spec.mail_domain or 'example'}", domains(context, np.maximum(company, 0))
+    )
+    number = _same_before(context.book.addresses, keys)
+    most = int(number.max(initial=0))
+    suffix = choose(number == 0, "", take(strings([str(n + 1) for n in range(most + 1)]), number))
+    given = take(context.locale.given_ascii, rows.first)
+    first = choose(style == 7, initials(given), given)
+    family = take(context.locale.surnames.arrow_ascii, rows.last)
+    return join(first, choose(style == 6, "_", "."), family, suffix, "@", domain)
+
+
+def _same_before(earlier: I64, keys: I64) -> I64:
+    """How many equal keys come before each: among ``earlier`` and among the ones before it."""
+    known = np.sort(earlier)
+    count = np.searchsorted(known, keys, side="right") - np.searchsorted(known, keys)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    lengths = np.diff(starts, append=len(ordered))
+    count[order] += np.arange(len(keys)) - np.repeat(starts, lengths)
+    return count.astype(np.int64)

@@ -15,7 +15,7 @@ from demo_pipeline.domain.industries import Industry
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.domain.streams import I64, U64, Stream, pick
+from demo_pipeline.domain.streams import I64, U64, Stream, ascending, pick
 from demo_pipeline.domain.team import Team
 from demo_pipeline.domain.texts import Texts
 
@@ -39,7 +39,7 @@ class Draws:
 
     def moved(self, created_us: I64) -> tuple[Draws, I64]:
         """The same draws with other instants, in their order; with the permutation that was applied."""
-        again = np.argsort(created_us, kind="stable").astype(np.int64)
+        again = ascending(created_us)
         return Draws(self.stream, created_us[again], self.order[again], self.start), again
 
 
@@ -78,7 +78,7 @@ class MonthContext:
         drawn = self.work.draw(
             stream.raw("minute", count, start), stream.raw("second", count, start), after_us=after_us
         )
-        order = np.argsort(drawn, kind="stable").astype(np.int64)
+        order = ascending(drawn)
         return Draws(stream, drawn[order], order, start)
 
     def later(self, start_us: I64, minutes: I64, draws: U64) -> I64:

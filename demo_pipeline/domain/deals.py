@@ -9,7 +9,17 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.arrow import constant
-from demo_pipeline.domain.book import CHURNED, CUSTOMER, LEAD, OTHER, PROSPECT, Contacts, Deals, recent
+from demo_pipeline.domain.book import (
+    CHURNED,
+    CUSTOMER,
+    LEAD,
+    OTHER,
+    PROSPECT,
+    STATUSES,
+    Contacts,
+    Deals,
+    recent,
+)
 from demo_pipeline.domain.calendar import CLOSING_HOURS
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.locales import units_per_usd
@@ -172,7 +182,7 @@ def _partners(contacts: Contacts, created_us: I64, outcome: I64, draws: U64) -> 
     everybody = np.searchsorted(contacts.created_us, created_us, side="right").astype(np.int64)
     chosen = recent(draws, everybody)
     for result, statuses in _PARTNERS.items():
-        pool = np.flatnonzero(np.isin(contacts.status, statuses))
+        pool = np.flatnonzero(np.isin(np.arange(len(STATUSES)), statuses)[contacts.status])
         rows = np.flatnonzero(outcome == result)
         there = np.searchsorted(contacts.created_us[pool], created_us[rows], side="right").astype(np.int64)
         fits = there > 0

@@ -185,6 +185,16 @@ class Locale:
     phone_ranges: tuple[PhoneRange, ...]
     companies: CompanyNames
 
+    @cached_property
+    def given(self) -> pa.StringArray:
+        """Given names, women's first."""
+        return pa.concat_arrays([self.female.arrow, self.male.arrow])
+
+    @cached_property
+    def given_ascii(self) -> pa.StringArray:
+        """:attr:`given` for e-mail addresses."""
+        return pa.concat_arrays([self.female.arrow_ascii, self.male.arrow_ascii])
+
     def is_female(self, first_name: str) -> bool | None:
         """Which list a first name is from; ``None`` if it is in neither (a person typed it)."""
         if first_name in self.female.index:

@@ -162,8 +162,8 @@ def _people(context: MonthContext, contact: I64) -> dict[str, Column]:
     contacts, locale = context.book.contacts, context.locale
     return person_slots(
         context.texts.language,
-        take(contacts.first, contact),
-        take(contacts.last, contact),
+        take(locale.given, contacts.first[contact]),
+        take(locale.surnames.arrow, contacts.last[contact]),
         pa.array(contacts.is_female[contact] == 1),
         (locale.honorific_female, locale.honorific_male),
     )

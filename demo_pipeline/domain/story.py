@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.activities import activity_batches
 from demo_pipeline.domain.book import Book, extended
 from demo_pipeline.domain.calendar import Calendar, instant_us
 from demo_pipeline.domain.companies import company_batch, compose_companies
-from demo_pipeline.domain.contacts import compose_contacts, contact_batch
+from demo_pipeline.domain.contacts import address_keys, compose_contacts, contact_batch
 from demo_pipeline.domain.context import MonthContext
 from demo_pipeline.domain.deals import compose_deals, deal_batch
 from demo_pipeline.domain.industries import load_industry
@@ -27,7 +28,7 @@ from demo_pipeline.domain.locales import load_locale
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.domain.streams import Stream
+from demo_pipeline.domain.streams import I64, Stream
 from demo_pipeline.domain.team import Team, assemble_team
 from demo_pipeline.domain.texts import load_texts
 
@@ -59,6 +60,7 @@ class Story:
         self._reference = min(provisioned_at, spec.end_month.end)
         self._next = spec.start_month
         self._book = Book()
+        self._timelines: dict[Month, I64] = {}
         self._team = assemble_team(
             spec, self._locale, self._industry, self._stream, instant_us(self.signed_up_at)
         )
@@ -90,6 +92,7 @@ class Story:
 
     def _walk(self, month: Month, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
         context, book = self._context(month), self._book
+        book.forget()
         companies, company_draws = compose_companies(context, figures.companies_created)
         book.companies = extended(book.companies, companies)
         if is_made and figures.companies_created:
@@ -98,6 +101,7 @@ class Story:
         if is_made and figures.contacts_created:
             yield Batch("contacts", month, contact_batch(context, contacts, contact_draws))
             yield Batch("contact_tags", month, contact_tag_batch(context, contacts))
+        book.addresses = np.concatenate([book.addresses, address_keys(context, contacts)])
         book.contacts = extended(book.contacts, contacts)
         deals, facts = compose_deals(context, figures)
         book.deals = extended(book.deals, deals)
@@ -118,7 +122,7 @@ class Story:
             calendar=self._calendar,
             month=month,
             work=self._calendar.month(month),
-            timeline=self._calendar.minutes(self.spec.start_month, Month.containing(limit) + _MONTHS_AHEAD),
+            timeline=self._timeline(Month.containing(limit) + _MONTHS_AHEAD),
             limit_us=instant_us(limit) - 1,
             reference_us=instant_us(self._reference),
             team=self._team,
@@ -126,3 +130,9 @@ class Story:
             tenant_stream=self._stream,
             stream=self._stream.child(str(month)),
         )
+
+    def _timeline(self, last: Month) -> I64:
+        """All working minutes up to ``last``; the same for most months."""
+        if last not in self._timelines:
+            self._timelines = {last: self._calendar.minutes(self.spec.start_month, last)}
+        return self._timelines[last]

@@ -85,3 +85,22 @@ def quantile(draws: U64, knots: I64) -> I64:
     place = ((draws >> np.uint64(48 - bits)) & np.uint64(0xFFFF)).astype(np.int64)
     left = knots[interval]
     return left + (((knots[interval + 1] - left) * place) >> 16)
+
+
+def ascending(values: I64) -> I64:
+    """The stable order of integers: value and place in one word, so that sorting has no ties to break.
+
+    As ``argsort(kind="stable")``, several times faster where the words fit, on every processor the same.
+    """
+    count = len(values)
+    if count < 2:
+        return np.arange(count)
+    bits = (count - 1).bit_length()
+    low = int(values.min())
+    if (int(values.max()) - low).bit_length() + bits > 63:
+        return np.argsort(values, kind="stable").astype(np.int64)
+    words = (values - low) << bits
+    words |= np.arange(count)
+    words.sort()
+    words &= (1 << bits) - 1
+    return words

@@ -222,11 +222,16 @@ def person_slots(
     """
     person = _join(first, " ", last)
 
-    def by_gender(female: str, male: str) -> Strings:
-        return pc.if_else(is_female, pa.scalar(female), pa.scalar(male))
+    # 0 a man, 1 a woman, null unknown
+    gender = is_female.cast(pa.int32())
+
+    def pronoun(female: str, male: str, unknown: str) -> Strings:
+        array: Any = pa.DictionaryArray
+        return array.from_arrays(pc.fill_null(gender, 2), pa.array([male, female, unknown], pa.string()))
 
     def addressed(female: str, male: str) -> Strings:
-        return pc.coalesce(_join(by_gender(female, male), " ", last), person)
+        known = _join(pc.if_else(is_female, pa.scalar(female), pa.scalar(male)), " ", last)
+        return pc.coalesce(known, person) if is_female.null_count else known
 
     female, male = honorifics
     slots: dict[str, Strings] = {"first": first, "last": last, "person": person}
@@ -241,9 +246,9 @@ def person_slots(
     return {
         **slots,
         "salutation": addressed(female, male),
-        "pronoun": pc.coalesce(by_gender("she", "he"), pa.scalar("they")),
-        "pronoun_title": pc.coalesce(by_gender("She", "He"), pa.scalar("They")),
-        "possessive": pc.coalesce(by_gender("her", "his"), pa.scalar("their")),
+        "pronoun": pronoun("she", "he", "they"),
+        "pronoun_title": pronoun("She", "He", "They"),
+        "possessive": pronoun("her", "his", "their"),
     }
 
 
@@ -259,42 +264,59 @@ def render(
     to its forms once a process. ``KeyError`` names a slot that a drawn template needs and nobody gave.
     """
     order = np.argsort(which.astype(np.uint16), kind="stable")
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(which, minlength=len(templates)))))
-    sorted_slots: dict[str, tuple[Strings | Forms, Places]] = {}
+    counts = np.bincount(which, minlength=len(templates))
+    stops = np.cumsum(counts)
+    drawn = [
+        (templates[place], slice(int(stops[place] - counts[place]), int(stops[place])))
+        for place in np.flatnonzero(counts).tolist()
+    ]
+    if not drawn:
+        return pa.array([], pa.string())
+    choices = {
+        slot: (choice.forms, _take(choice.places, pa.array(order)))
+        for slot, choice in slots.items()
+        if isinstance(choice, Choice)
+    }
+    # Any other slot is looked up once, for the rows of all templates that have it, in their order.
+    rows_of: dict[str, list[NDArray[np.int64]]] = {}
+    for template, rows in drawn:
+        for slot in set(template.slots).difference(choices):
+            rows_of.setdefault(slot, []).append(order[rows])
+    filled = {slot: _looked_up(slots[slot], np.concatenate(rows)) for slot, rows in rows_of.items()}
+    used = dict.fromkeys(filled, 0)
     parts: list[Strings] = []
-    for place, template in enumerate(templates):
-        start, stop = int(bounds[place]), int(bounds[place + 1])
-        if start == stop:
-            continue
+    for template, rows in drawn:
+        count = rows.stop - rows.start
         pieces: list[Any] = []
         for before, slot, after in template.parts:
-            if slot not in sorted_slots:
-                sorted_slots[slot] = _sorted(slots[slot], order)
-            values, places = sorted_slots[slot]
-            own = places.slice(start, stop - start)
-            if isinstance(values, Forms):
-                pieces.append(_take(values.between(before, after), own))
+            if slot in choices:
+                forms, places = choices[slot]
+                pieces.append(_take(forms.between(before, after), places.slice(rows.start, count)))
             else:
-                pieces += [pa.scalar(before)] if before else []
-                pieces.append(_take(values, own))
-                pieces += [pa.scalar(after)] if after else []
+                pieces += [_scalar(before)] if before else []
+                pieces.append(filled[slot].slice(used[slot], count))
+                pieces += [_scalar(after)] if after else []
+        for slot in set(template.slots).difference(choices):
+            used[slot] += count
         if not template.slots:
-            pieces = [pa.array([str(template)] * (stop - start), pa.string())]
+            pieces = [pa.array([str(template)] * count, pa.string())]
         parts.append(_join(*pieces) if len(pieces) > 1 else pieces[0])
-    if not parts:
-        return pa.array([], pa.string())
     inverse = np.empty(len(order), np.int64)
     inverse[order] = np.arange(len(order))
     return _take(pa.concat_arrays(parts), pa.array(inverse))
 
 
-def _sorted(values: Strings | Choice, order: NDArray[np.int64]) -> tuple[Strings | Forms, Places]:
-    """Values and, in the order of the templates, the place of each row's value."""
-    if isinstance(values, Choice):
-        return values.forms, _take(values.places, pa.array(order))
+def _looked_up(values: Strings, rows: NDArray[np.int64]) -> Strings:
+    """The values of these rows."""
+    places = pa.array(rows)
     if pa.types.is_dictionary(values.type):
-        return values.dictionary, _take(values.indices, pa.array(order))
-    return values, pa.array(order)
+        return _take(values.dictionary, _take(values.indices, places))
+    return _take(values, places)
+
+
+@cache
+def _scalar(text: str) -> Any:
+    return pa.scalar(text)
 
 
 def _take(values: Any, places: Places) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 from demo_pipeline.domain.streams import I64, U64, quantile
 
 _PPM = 1_000_000
+_POWERS = np.array([10**n for n in range(18)], np.int64)
 
 
 def natural_values(draws: U64, whales: U64, body: I64, tail: I64, whale_ppm: int) -> I64:
@@ -41,23 +42,25 @@ def apportion_values(natural: I64, target_minor: int) -> I64:
     sizes: list[int] = natural.tolist()
     total = sum(sizes)
     spare = target_minor - count
-    scaled = [1 + size * spare // total for size in sizes]
-    values = [value - value % _step(value) for value in scaled]
-    left = target_minor - sum(values)
+    # Python's integers: the products exceed 64 bits.
+    scaled = np.array([1 + size * spare // total for size in sizes], np.int64)
+    step = _steps(scaled)
+    values = scaled - scaled % step
+    left = target_minor - int(values.sum())
     # By what rounding took from each, relative to its step; ties by position.
-    by_loss = sorted(range(count), key=lambda i: -((scaled[i] - values[i]) * _PPM // _step(scaled[i])))
-    for i in by_loss:
-        step = _step(scaled[i])
-        if step <= left:
-            values[i] += step
-            left -= step
-    values[max(range(count), key=lambda i: (values[i], -i))] += left
-    return np.array(values, np.int64)
+    by_loss = np.argsort(-((scaled - values) * _PPM // step), kind="stable")
+    for i, one in zip(by_loss.tolist(), step[by_loss].tolist(), strict=True):
+        if one <= left:
+            values[i] += one
+            left -= one
+            if left == 0:
+                break
+    values[np.argmax(values)] += left
+    return values
 
 
-def _step(minor: int) -> int:
-    """The step in which an amount of this size is quoted: 12,345.67 in hundreds, 89.90 in tenths."""
-    digits = len(str(minor))
-    if digits <= 3:
-        return 1
-    return 10 ** (digits - 3) if str(minor)[0] < "5" else 5 * 10 ** (digits - 3)
+def _steps(minor: I64) -> I64:
+    """The steps in which amounts of this size are quoted: 12,345.67 in hundreds, 89.90 in tenths."""
+    digits = np.searchsorted(_POWERS, minor, side="right")
+    step = _POWERS[np.maximum(digits - 3, 0)]
+    return np.where(digits <= 3, 1, np.where(minor < 5 * _POWERS[np.maximum(digits - 1, 0)], step, 5 * step))

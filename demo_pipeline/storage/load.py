@@ -39,7 +39,7 @@ _TYPES: Final[dict[pa.DataType, LiteralString]] = {
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 #: Rows handed to the connection at once.
-_CHUNK_ROWS: Final = 16_384
+_CHUNK_ROWS: Final = 8_192
 
 
 @dataclass
@@ -56,15 +56,17 @@ class Load:
 
 def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> Iterator[Load]:
     """Group batches into loads of about ``load_rows`` rows."""
+    # Arrow's own pool keeps what it once had; the system's gives it back.
+    pa.set_memory_pool(pa.system_memory_pool())
     load = Load()
     for table, rows in batches:
         for start in range(0, rows.num_rows, _CHUNK_ROWS):
             part = rows.slice(start, _CHUNK_ROWS)
             load.pieces.setdefault(table, []).append(_encode(part))
             load.rows[table] = load.rows.get(table, 0) + part.num_rows
-        if len(load) >= load_rows:
-            yield load
-            load = Load()
+            if len(load) >= load_rows:
+                yield load
+                load = Load()
     if len(load):
         yield load
 
