@@ -42,7 +42,7 @@ test: $(VENV)/.installed-dev ## Run the tests; what this machine lacks is left o
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
 test-database: $(VENV)/.installed-dev ## Run what needs a database, on that of DEMO_TEST_DATABASE_URL
-	$(PYTEST) -m "not long" --ignore-glob='*/test_embedded*' $(PYTEST_ARGS) $(DATABASE_TESTS)
+	$(PYTEST) -m "not long" --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
 
 test-long: $(VENV)/.installed-dev ## Run the tests that take minutes
 	$(PYTEST) -m long $(PYTEST_ARGS)

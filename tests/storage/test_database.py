@@ -230,7 +230,8 @@ def test_loader_that_may_more_is_refused(
     name = sql.Identifier(login)
     with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
         if not conn.execute("SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper").fetchone():
-            leave_out("a superuser", "give one in DEMO_TEST_DATABASE_URL")
+            # On the embedded server, which every run has, this is tried.
+            pytest.skip("only a superuser can make such a login")
         conn.execute(
             sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}").format(
                 name, sql.SQL(powers), sql.Literal(password)
