@@ -138,9 +138,14 @@ def _found(mismatches: Iterable[Mapping[str, Any]], now: KpiTable) -> list[Found
         FoundKpi(
             month=row["month"],
             metric=row["metric"],
-            expected=row["expected"],
-            found=row["actual"],
+            expected=_minor(row, "expected", now.minor_digits),
+            found=_minor(row, "actual", now.minor_digits),
             now=now.months.get(Month.parse(row["month"]), Figures())[row["metric"]],
         )
         for row in mismatches
     ]
+
+
+def _minor(row: Mapping[str, Any], side: str, minor_digits: int) -> int:
+    metric: str = row["metric"]
+    return Figures.from_json({metric: row[side]}, minor_digits)[metric]

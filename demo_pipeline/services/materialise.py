@@ -240,7 +240,7 @@ class _Job:
             missing = missing_rows(conn, self._subject, self._last, self._as_of)
             with Progress(self._database, request.job_id, missing.row_count, self._on_progress) as progress:
                 created = self._load(request, missing, progress)
-                progress.tell(96, "verifying")
+                progress.tell(96, "verifying", is_due=True)
             after = all_figures(conn, tenant_id, digits)
             self._verify(request, before, missing.change, after)
             results = self._results(missing, before, after)
@@ -311,7 +311,7 @@ class _Job:
         raise VerificationError(
             f"{len(lines)} checks failed before the commit, everything was rolled back: "
             + "; ".join(lines[:10]),
-            {"findings": lines, "mismatches": [_mismatch_json(item) for item in wrong]},
+            {"findings": lines, "mismatches": [_mismatch_json(item, digits) for item in wrong]},
         )
 
     def _results(
@@ -375,10 +375,10 @@ def _check_instant(subject: Subject, as_of: datetime) -> None:
         raise InputError(message, [Problem(code="before_provisioning", field="DEMO_NOW", message=message)])
 
 
-def _mismatch_json(item: Mismatch) -> dict[str, Any]:
-    return {
-        "month": str(item.month),
-        "metric": item.metric,
-        "expected": item.expected,
-        "actual": item.actual,
-    }
+def _mismatch_json(item: Mismatch, minor_digits: int) -> dict[str, Any]:
+    """JSON-ready; money as a string in major units."""
+    expected, actual = (
+        Figures(**{item.metric: value}).to_json(minor_digits)[item.metric]
+        for value in (item.expected, item.actual)
+    )
+    return {"month": str(item.month), "metric": item.metric, "expected": expected, "actual": actual}

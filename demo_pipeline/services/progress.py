@@ -53,10 +53,12 @@ class Progress:
         # The last hundredths are for verification and commit.
         self.tell(min(95, self._done * 95 // self._total), step)
 
-    def tell(self, percent: int, step: str) -> None:
+    def tell(self, percent: int, step: str, *, is_due: bool = False) -> None:
+        """Say where the job is; ``is_due``: also a moment after the last word, but not in short jobs."""
         if self._on_progress is not None:
             self._on_progress(percent, step)
-        if self._is_lost or monotonic() - self._told_at < _SECONDS_BETWEEN:
+        is_due = is_due and self._conn is not None
+        if self._is_lost or (not is_due and monotonic() - self._told_at < _SECONDS_BETWEEN):
             return
         self._told_at = monotonic()
         try:
