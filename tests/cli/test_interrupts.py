@@ -42,8 +42,10 @@ reading.list_tenants = broken
 """
 #: Whether somebody is writing rows, whoever it is.
 WRITES = """
-SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND relation IN
-    ('crm.companies'::regclass, 'crm.contacts'::regclass, 'crm.activities'::regclass)
+SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock'
+    -- Clones of one template have the same oids.
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND relation IN ('crm.companies'::regclass, 'crm.contacts'::regclass, 'crm.activities'::regclass)
 """
 #: Big enough to be interrupted while it loads.
 LARGE = """\
