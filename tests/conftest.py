@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 from importlib.metadata import version
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures.machine import is_ci
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them;
+# what a command does on Ctrl-C is to be tried there too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "tests.risks_plugin",
