@@ -60,7 +60,11 @@ class YamlFile:
 
 def read_yaml(path: Path) -> YamlFile:
     """Read a file. Raises ``InputError`` where it cannot be read as one YAML mapping."""
-    text = _text(path)
+    return parse_yaml(_text(path), path)
+
+
+def parse_yaml(text: str, path: Path) -> YamlFile:
+    """Read the text of a file, or what was given in its place; ``path`` is what messages call it."""
     builder = _Builder()
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
