@@ -16,7 +16,7 @@ import psycopg
 from benchmarks.arena import Arena, Place
 from benchmarks.process import ROOT, clean_environment, timed, work
 from benchmarks.results import Result
-from benchmarks.tenants import Sized
+from benchmarks.tenants import LAST_MONTH, PATCHED, Sized
 
 MEGABYTE: Final = 1_000_000
 #: The small tenant that reading commands look at.
@@ -33,6 +33,7 @@ class Sizes:
     generated_runs: int = 5
     small_rows: int = 50_000
     kpi_runs: int = 30
+    patch_runs: int = 15
     memory_rows: tuple[int, int] = (1_000_000, 5_000_000)
     command_runs: int = 5
     naive_rows: int = 20_000
@@ -45,6 +46,7 @@ QUICK: Final = Sizes(
     generated_runs=2,
     small_rows=5_000,
     kpi_runs=10,
+    patch_runs=5,
     memory_rows=(100_000, 500_000),
     command_runs=2,
     naive_rows=4_000,
@@ -142,7 +144,46 @@ def _kpis(arena: Arena, sizes: Sizes) -> Iterator[Result]:
         unit="ms",
         samples=tuple(seconds * 1000 for seconds in found["service"]),
     )
+    yield from _patches(arena, place, small, sizes)
     arena.drop("bench_job")
+
+
+def _patches(arena: Arena, place: Place, small: Sized, sizes: Sizes) -> Iterator[Result]:
+    found = work("patch", {"slug": small.slug, "repeats": sizes.patch_runs}, place.environment)
+    what = f"patch of 3 months × 500 rows, tenant of {_count(sizes.small_rows)} rows"
+    yield Result(
+        what=f"{what} among {_count(sizes.job_rows)}, in the service",
+        unit="ms",
+        samples=tuple(seconds * 1000 for seconds in found["seconds"]),
+        goal=250,
+        is_more_better=False,
+        note=f"{found['rows']} rows each, connecting included; the first call of a process is not counted",
+    )
+    plan = arena.folder / "plan.csv"
+    months = (LAST_MONTH + -2).until(LAST_MONTH)
+    lines = [",".join(("month", *PATCHED))]
+    lines += [",".join((str(month), *map(str, PATCHED.values()))) for month in months]
+    plan.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    environment = clean_environment({**place.environment, "DEMO_HOME": str(arena.folder / "cli")})
+    program = Path(sys.executable).parent / "demo-pipeline"
+    samples: list[float] = []
+    for _ in range(sizes.command_runs):
+        with timed() as clock:
+            subprocess.run(
+                [program, "patch", "apply", small.slug, plan, "--again", "--json"],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                check=True,
+            )
+        samples.append(clock.wall)
+    yield Result(
+        what="the same by demo-pipeline patch apply, the whole process",
+        unit="s",
+        samples=tuple(samples),
+        goal=2.5,
+        is_more_better=False,
+    )
 
 
 def memory(arena: Arena, sizes: Sizes) -> Iterator[Result]:

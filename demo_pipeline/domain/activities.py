@@ -16,7 +16,7 @@ import pyarrow as pa
 from demo_pipeline.domain.arrow import texts
 from demo_pipeline.domain.book import LEAD, recent
 from demo_pipeline.domain.calendar import MEETING_HOURS
-from demo_pipeline.domain.context import Draws, MonthContext
+from demo_pipeline.domain.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.deals import first_contact_bound
 from demo_pipeline.domain.industries import ACTIVITY_TYPES
 from demo_pipeline.domain.metrics import Figures
@@ -25,8 +25,8 @@ from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
 from demo_pipeline.domain.streams import I64, U64, ascending, pick, scale
 
 _TABLE: Final = "activities"
-#: Rows of one block, a multiple of 4 (see ``Stream.raw``).
-BLOCK_ROWS: Final = 24_576
+#: Rows of one block, a multiple of 4. The order of a month's rows hangs on it: they ascend within a block.
+_BLOCK_ROWS: Final = 24_576
 
 CALL, EMAIL, MEETING, NOTE, TASK = (
     ACTIVITY_TYPES.index(kind) for kind in ("call", "email", "meeting", "note", "task")
@@ -57,11 +57,10 @@ def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.Rec
     count = figures.activities_created
     after_us = first_contact_bound(context, count)
     leads = _answered_leads(context, count)
-    on_deal = np.zeros(len(context.book.deals.created_us), np.int64)
-    for start in range(0, count, BLOCK_ROWS):
-        size = min(BLOCK_ROWS, count - start)
-        draws = context.draws(_TABLE, size, start=start, after_us=after_us)
-        yield _block(context, draws, leads[start : start + size], on_deal)
+    on_deal = context.book.deals.text_count.astype(np.int64)
+    for start, stop in blocks(count, _BLOCK_ROWS):
+        draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
+        yield _block(context, draws, leads[start:stop], on_deal)
 
 
 def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.RecordBatch:
@@ -123,6 +122,9 @@ def _answered_leads(context: MonthContext, count: int) -> I64:
     contacts = context.book.contacts
     first = int(np.searchsorted(contacts.created_us, int(context.work.minutes[0]) * _MINUTE_US))
     leads = first + np.flatnonzero(contacts.status[first:] == LEAD)
+    if context.is_patch:
+        # People make leads at any hour; after the last working minute there is no time for an answer.
+        leads = leads[contacts.created_us[leads] < int(context.work.minutes[-1]) * _MINUTE_US]
     keep = len(leads) * (_PPM - context.spec.drop_off_ppm) // _PPM
     drawn = np.argsort(context.stream.child(_TABLE).raw("answered", len(leads)), kind="stable")
     return leads[drawn[: min(keep, count * _RESPONSES_PERCENT // 100)]]

@@ -74,6 +74,17 @@ class WorkMonth:
         sums = np.add.reduceat(weights, starts)
         return cls(month, minutes, starts, weights[starts], np.concatenate([[0], np.cumsum(sums)]))
 
+    def until(self, end_us: int) -> WorkMonth:
+        """The minutes that have passed by ``end_us`` (us); may be none."""
+        count = int(np.searchsorted(self.minutes, end_us // MINUTE_US))
+        if count == len(self.minutes):
+            return self
+        starts = self.starts[self.starts < count]
+        weights = self.weights[: len(starts)]
+        sums = np.diff(starts, append=count) * weights
+        cumulative = np.concatenate([[0], np.cumsum(sums)])
+        return WorkMonth(self.month, self.minutes[:count], starts, weights, cumulative)
+
     def draw(self, places: U64, fractions: U64, *, after_us: int | None = None) -> I64:
         """Instants (us) for two columns of draws, later than the minute of ``after_us`` if given.
 

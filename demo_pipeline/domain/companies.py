@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import gcd
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.arrow import constant, join, take
-from demo_pipeline.domain.book import Companies
-from demo_pipeline.domain.context import Draws, MonthContext
+from demo_pipeline.domain.arrow import choose, codes, constant, is_null, join, take
+from demo_pipeline.domain.book import Companies, Small, part
+from demo_pipeline.domain.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
 from demo_pipeline.domain.streams import I64, U64, pick, scale
@@ -19,44 +20,62 @@ _TABLE: Final = "companies"
 
 
 def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Draws]:
-    """``count`` companies, and their draws, for the columns of :func:`company_batch`."""
+    """``count`` companies, and their draws, for the columns of :func:`company_batches`."""
     draws = context.draws(_TABLE, count)
-    stem, descriptor = _name_parts(context, len(context.book.companies.created_us) + np.arange(count))
-    names = context.locale.companies
-    legal = pick(draws("legal_form"), names.legal_forms.cumulative)
+    parts = context.locale.companies
     return Companies(
         ids=draws.ids(),
         created_us=draws.created_us,
         owner=context.team.sellers(draws("owner")),
-        name=join(
-            take(names.stems.arrow, stem),
-            take(names.descriptors.arrow, descriptor),
-            take(names.legal_forms.arrow, legal),
-            separator=" ",
-        ),
+        number=context.book.next_company_number + np.arange(count),
+        legal_form=pick(draws("legal_form"), parts.legal_forms.cumulative),
         city=cities(context.locale, draws),
-        size=pick(draws("size"), names.sizes.cumulative),
+        size=pick(draws("size"), parts.sizes.cumulative),
     ), draws
 
 
-def domains(context: MonthContext, number: I64) -> pa.StringArray:
-    """The domains of a tenant's ``number``-th companies."""
-    names = context.locale.companies
-    stem, descriptor = _name_parts(context, number)
-    label = join(
-        take(names.stems.arrow_ascii, stem), take(names.descriptors.arrow_ascii, descriptor), separator="-"
-    )
-    return join(label, context.spec.mail_domain or "example", separator=".")
+def names(context: MonthContext, company: I64) -> pa.StringArray:
+    """The names of companies (indices into the book)."""
+    rows = context.book.companies
+    number = rows.number[company]
+    made = _made_names(context, number, rows.legal_form[company])
+    return _with_known(made, number, context.book.known_names)
 
 
-def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBatch:
-    """The rows as ``SCHEMAS["companies"]``."""
+def domains(context: MonthContext, company: I64) -> pa.StringArray:
+    """The domains of companies (indices into the book); null where a known one has none."""
+    number = context.book.companies.number[company]
+    return _with_known(_made_domains(context, number), number, context.book.known_domains)
+
+
+def houses(context: MonthContext, company: I64) -> I64:
+    """A number for the domain of each company (indices into the book); -1 for no company, or no domain."""
+    book = context.book
+    house = np.full(len(company), -1)
+    has = company >= 0
+    number = book.companies.number[company[has]].astype(np.int64)
+    if len(book.known_domains):
+        # Known companies may share a domain.
+        known = np.where(is_null(book.known_domains), -1, -2 - codes(book.known_domains))
+        number = np.where(number < 0, known[np.maximum(-1 - number, 0)], number)
+    house[has] = number
+    return house
+
+
+def company_batches(context: MonthContext, rows: Companies, draws: Draws) -> Iterator[pa.RecordBatch]:
+    """The rows as ``SCHEMAS["companies"]``, in blocks."""
+    for start, stop in blocks(len(rows.created_us)):
+        yield _block(context, part(rows, start, stop), draws.part(start, stop))
+
+
+def _block(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBatch:
+    # Not by their places in the book, where those that were there already may stand between them.
     locale, count = context.locale, len(draws.order)
-    names, places = locale.companies, locale.places
+    places = locale.places
+    domain, descriptor = _made_domains(context, rows.number), _name_parts(context, rows.number)[1]
+    industry = locale.companies.descriptor_industry[descriptor]
     street = take(locale.streets.arrow, pick(draws("street"), locale.streets.cumulative))
     number = take(locale.house_numbers.arrow, pick(draws("house_number"), locale.house_numbers.cumulative))
-    numbers = len(context.book.companies.created_us) - count + np.arange(count)
-    domain, descriptor = domains(context, numbers), _name_parts(context, numbers)[1]
     parts = (number, street) if locale.number_before_street else (street, number)
     postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
     created = instants(rows.created_us)
@@ -65,10 +84,10 @@ def company_batch(context: MonthContext, rows: Companies, draws: Draws) -> pa.Re
             uuid_array(rows.ids),
             created,
             created,
-            rows.name,
+            _made_names(context, rows.number, rows.legal_form),
             domain,
-            take(names.industries.arrow, names.descriptor_industry[descriptor]),
-            take(names.sizes.arrow, rows.size),
+            take(locale.companies.industries.arrow, industry),
+            take(locale.companies.sizes.arrow, rows.size),
             uuid_array(context.team.ids, rows.owner),
             join(*parts, separator=" "),
             take(places.city_names, rows.city),
@@ -95,8 +114,43 @@ def phone_numbers(locale: Locale, draws: U64, city: I64) -> pa.StringArray:
     return take(places.phones, place)
 
 
-def _name_parts(context: MonthContext, number: I64) -> tuple[I64, I64]:
-    """Stem and descriptor of a tenant's ``number``-th companies.
+def company_space(locale: Locale) -> int:
+    """How many companies can have names of their own."""
+    return len(locale.companies.stems) * len(locale.companies.descriptors)
+
+
+def _with_known(made: pa.StringArray, number: Small, known: pa.StringArray) -> pa.StringArray:
+    """``made`` where ``number`` is 0 or more, else the text of the pool that the number means."""
+    is_known = number < 0
+    if not is_known.any():
+        return made
+    return choose(is_known, take(known, np.where(is_known, -1 - number, 0)), made)
+
+
+def _made_names(context: MonthContext, number: Small, legal_form: Small) -> pa.StringArray:
+    """The names of a tenant's ``number``-th companies (any, where below 0)."""
+    parts = context.locale.companies
+    stem, descriptor = _name_parts(context, number)
+    return join(
+        take(parts.stems.arrow, stem),
+        take(parts.descriptors.arrow, descriptor),
+        take(parts.legal_forms.arrow, legal_form),
+        separator=" ",
+    )
+
+
+def _made_domains(context: MonthContext, number: Small) -> pa.StringArray:
+    """The domains of a tenant's ``number``-th companies (any, where below 0)."""
+    parts = context.locale.companies
+    stem, descriptor = _name_parts(context, number)
+    label = join(
+        take(parts.stems.arrow_ascii, stem), take(parts.descriptors.arrow_ascii, descriptor), separator="-"
+    )
+    return join(label, context.spec.mail_domain or "example", separator=".")
+
+
+def _name_parts(context: MonthContext, number: Small) -> tuple[I64, I64]:
+    """Stem and descriptor of a tenant's ``number``-th companies (any, where below 0).
 
     An affine permutation of all pairs, keyed by the tenant: no name comes twice, and no list of the
     names that were taken has to be kept.
@@ -109,5 +163,5 @@ def _name_parts(context: MonthContext, number: I64) -> tuple[I64, I64]:
     # Neither the next descriptor nor nearly the same one: who reads the list must not see the order.
     while gcd(step, space) != 1 or not width // 5 < step % width < width * 4 // 5:
         step += 2
-    place = (number * (step % space) + second) % space
+    place = (number.astype(np.int64) * (step % space) + second) % space
     return place // width, place % width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.arrow import (
     choose,
-    codes,
+    constant,
     initials,
     join,
     strings,
@@ -24,10 +25,13 @@ from demo_pipeline.domain.book import (
     PROSPECT,
     STATUSES,
     Contacts,
+    part,
     recent,
 )
-from demo_pipeline.domain.companies import cities, domains, phone_numbers
-from demo_pipeline.domain.context import Draws, MonthContext
+from demo_pipeline.domain.calendar import MINUTE_US
+from demo_pipeline.domain.companies import cities, domains, houses, phone_numbers
+from demo_pipeline.domain.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.keys import Keys
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
 from demo_pipeline.domain.streams import I64, pick
@@ -48,15 +52,16 @@ _PPM: Final = 1_000_000
 def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts, Draws]:
     """``figures.contacts_created`` contacts, of them exactly ``figures.leads_created`` leads.
 
-    With them their draws, for the columns of :func:`contact_batch`.
+    With them their draws, for the columns of :func:`contact_batches`.
     """
     count = figures.contacts_created
     draws = context.draws(_TABLE, count)
-    if count and len(context.book.contacts.created_us) == 0:
+    known, opening_us = context.book.contacts.created_us, int(context.work.minutes[0]) * MINUTE_US
+    if count and (len(known) == 0 or known[0] >= opening_us):
         # The tenant's first contact comes in the first working minute, so that everything else of
         # its first month has somebody to hang on.
         created = draws.created_us.copy()
-        created[0] = context.work.minutes[0] * 60_000_000 + created[0] % 60_000_000
+        created[0] = opening_us + created[0] % MINUTE_US
         draws, _ = draws.moved(created)
     created = draws.created_us
     companies = context.book.companies
@@ -96,8 +101,16 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     return rows, draws
 
 
-def contact_batch(context: MonthContext, rows: Contacts, draws: Draws) -> pa.RecordBatch:
-    """The rows as ``SCHEMAS["contacts"]``."""
+def contact_batches(
+    context: MonthContext, rows: Contacts, draws: Draws, keys: I64
+) -> Iterator[pa.RecordBatch]:
+    """The rows as ``SCHEMAS["contacts"]``, in blocks; ``keys`` are those of :func:`address_keys`."""
+    namesakes = _namesakes(context.book.addresses, keys)
+    for start, stop in blocks(len(keys)):
+        yield _block(context, part(rows, start, stop), draws.part(start, stop), namesakes[start:stop])
+
+
+def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) -> pa.RecordBatch:
     count = len(rows.created_us)
     channels, ppm = zip(*context.spec.channel_ppm, strict=True)
     source = pick(draws("source"), np.cumsum(np.array(ppm, np.int64)))
@@ -115,9 +128,9 @@ def contact_batch(context: MonthContext, rows: Contacts, draws: Draws) -> pa.Rec
             uuid_array(rows.ids),
             created,
             created,
-            take(context.locale.given, rows.first),
-            take(context.locale.surnames.arrow, rows.last),
-            _emails(context, rows, address_keys(context, rows)),
+            take(context.people.given, rows.first),
+            take(context.people.surnames, rows.last),
+            _emails(context, rows, namesakes),
             choose(no_phone, None, phone),
             uuid_array(companies.ids, rows.company),
             uuid_array(context.team.ids, rows.owner),
@@ -161,45 +174,43 @@ def _style(context: MonthContext, company: I64) -> I64:
 
 
 def address_keys(context: MonthContext, rows: Contacts) -> I64:
-    """A number for each address before it is made unique."""
-    locale = context.locale
-    # Equal in their letters, equal in their code.
+    """A number for each address before it is made unique: equal in their letters, equal in their number."""
+    people = context.people
+    names, surnames = int(people.given_keys.max()) + 1, int(people.surname_keys.max()) + 1
     given = np.where(
         _style(context, rows.company) == 7,
-        codes(initials(locale.given_ascii))[rows.first] + (1 << 19),
-        codes(locale.given_ascii)[rows.first],
+        people.initial_keys[rows.first] + names,
+        people.given_keys[rows.first],
     )
-    key = (rows.company.astype(np.int64) + 1) << 40
-    key |= given << 20
-    key |= codes(locale.surnames.arrow_ascii)[rows.last]
-    return key
+    # There are no more initials than names. Dense, so that the keys' upper halves are few.
+    house = (houses(context, rows.company) + 1) * (2 * names)
+    return (house + given) * surnames + people.surname_keys[rows.last]
 
 
-def _emails(context: MonthContext, rows: Contacts, keys: I64) -> pa.StringArray:
+def _emails(context: MonthContext, rows: Contacts, namesakes: I64) -> pa.StringArray:
     """An address at the company's domain from the own name, unique within the tenant.
 
     Who comes second under a name at a house gets a number: one more than there are before.
     """
     company, style = rows.company, _style(context, rows.company)
-    domain = choose(
-        company < 0, f"post.{context.spec.mail_domain or 'example'}", domains(context, np.maximum(company, 0))
-    )
-    number = _same_before(context.book.addresses, keys)
-    most = int(number.max(initial=0))
-    suffix = choose(number == 0, "", take(strings([str(n + 1) for n in range(most + 1)]), number))
-    given = take(context.locale.given_ascii, rows.first)
+    has_domain = houses(context, company) != -1
+    domain = constant(f"post.{context.spec.mail_domain or 'example'}", len(company))
+    if has_domain.any():
+        domain = choose(has_domain, domains(context, np.maximum(company, 0)), domain)
+    most = int(namesakes.max(initial=0))
+    numbers = strings(["", *(str(count + 1) for count in range(1, most + 1))])
+    given = take(context.people.given_ascii, rows.first)
     first = choose(style == 7, initials(given), given)
-    family = take(context.locale.surnames.arrow_ascii, rows.last)
-    return join(first, choose(style == 6, "_", "."), family, suffix, "@", domain)
+    family = take(context.people.surnames_ascii, rows.last)
+    return join(first, choose(style == 6, "_", "."), family, take(numbers, namesakes), "@", domain)
 
 
-def _same_before(earlier: I64, keys: I64) -> I64:
-    """How many equal keys come before each: among ``earlier`` and among the ones before it."""
-    known = np.sort(earlier)
-    count = np.searchsorted(known, keys, side="right") - np.searchsorted(known, keys)
+def _namesakes(earlier: Keys, keys: I64) -> I64:
+    """How many equal keys come before each: among ``earlier``, and among those before it."""
+    count = earlier.count(keys)
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
     lengths = np.diff(starts, append=len(ordered))
     count[order] += np.arange(len(keys)) - np.repeat(starts, lengths)
-    return count.astype(np.int64)
+    return count

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +16,20 @@ from demo_pipeline.domain.ids import Uuids, row_ids
 from demo_pipeline.domain.industries import Industry
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.people import People
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.streams import I64, U64, Stream, ascending, pick
 from demo_pipeline.domain.team import Team
 from demo_pipeline.domain.texts import Texts
+
+#: Rows of one block, a multiple of 4 (see ``Stream.raw``).
+_BLOCK_ROWS: Final = 8_192
+
+
+def blocks(count: int, rows: int = _BLOCK_ROWS) -> Iterator[tuple[int, int]]:
+    """First row and end of each block of ``count`` rows: made so, memory does not grow with a month."""
+    for start in range(0, count, rows):
+        yield start, min(start + rows, count)
 
 
 @dataclass(frozen=True)
@@ -30,9 +42,11 @@ class Draws:
     #: row i takes draw ``start + order[i]`` of every column
     order: I64
     start: int
+    #: draws of a column, at least as many as rows
+    count: int
 
     def __call__(self, column: str) -> U64:
-        return self.stream.raw(column, len(self.order), self.start)[self.order]
+        return self.stream.raw(column, self.count, self.start)[self.order]
 
     def ids(self) -> Uuids:
         return row_ids(self.created_us, self("id_high"), self("id_low"))
@@ -40,7 +54,11 @@ class Draws:
     def moved(self, created_us: I64) -> tuple[Draws, I64]:
         """The same draws with other instants, in their order; with the permutation that was applied."""
         again = ascending(created_us)
-        return Draws(self.stream, created_us[again], self.order[again], self.start), again
+        return Draws(self.stream, created_us[again], self.order[again], self.start, self.count), again
+
+    def part(self, start: int, stop: int) -> Draws:
+        """The draws of the rows from ``start`` to ``stop``."""
+        return Draws(self.stream, self.created_us[start:stop], self.order[start:stop], self.start, self.count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +80,13 @@ class MonthContext:
     reference_us: int
     team: Team
     book: Book
+    people: People
     #: what is drawn once for a tenant
     tenant_stream: Stream
     #: rows draw from ``stream.child(table)``
     stream: Stream
+    #: rows of a patch: they come after all that the blueprint has, and will have
+    is_patch: bool = False
 
     @property
     def today_us(self) -> int:
@@ -79,7 +100,7 @@ class MonthContext:
             stream.raw("minute", count, start), stream.raw("second", count, start), after_us=after_us
         )
         order = ascending(drawn)
-        return Draws(stream, drawn[order], order, start)
+        return Draws(stream, drawn[order], order, start, count)
 
     def later(self, start_us: I64, minutes: I64, draws: U64) -> I64:
         """Instants ``minutes`` working minutes after ``start_us`` (itself, where 0); shape (n,).

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.arrow import constant
+from demo_pipeline.domain.arrow import chain, constant, strings
 from demo_pipeline.domain.book import (
     CHURNED,
     CUSTOMER,
@@ -18,10 +19,11 @@ from demo_pipeline.domain.book import (
     STATUSES,
     Contacts,
     Deals,
+    part,
     recent,
 )
 from demo_pipeline.domain.calendar import CLOSING_HOURS
-from demo_pipeline.domain.context import Draws, MonthContext
+from demo_pipeline.domain.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.locales import units_per_usd
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.phrases import deal_titles
@@ -62,6 +64,17 @@ class DealFacts:
     #: working minutes that a deal of this size takes
     cycle: I64
 
+    def part(self, start: int, stop: int) -> DealFacts:
+        """Those of the deals from ``start`` to ``stop``."""
+        return DealFacts(
+            draws=self.draws.part(start, stop),
+            outcome=self.outcome[start:stop],
+            value_minor=self.value_minor[start:stop],
+            closed_us=self.closed_us[start:stop],
+            updated_us=self.updated_us[start:stop],
+            cycle=self.cycle[start:stop],
+        )
+
 
 def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealFacts]:
     """``figures.deals_created`` deals whose counts and values are the figures', exactly."""
@@ -83,6 +96,10 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     untouched = draws("is_touched") < np.uint64(2**63)
     updated = np.where(outcome != OPEN, closed, np.where(untouched, created, moved))
     contact = _partners(contacts, created, outcome, draws("contact"))
+    titles = [
+        deal_titles(context, contact[start:stop], draws.part(start, stop))
+        for start, stop in blocks(len(created))
+    ]
     rows = Deals(
         ids=draws.ids(),
         created_us=created,
@@ -90,7 +107,8 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
         ended_us=np.where(
             outcome == LOST, closed, np.where(outcome == WON, closed + _AFTER_CLOSING_US, _NEVER)
         ),
-        title=deal_titles(context, contact, draws),
+        title=chain(strings(()), *titles),
+        text_count=np.zeros(len(created), np.int64),
     )
     return rows, DealFacts(
         draws=draws,
@@ -102,11 +120,18 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     )
 
 
-def deal_batch(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBatch:
-    """The rows as ``SCHEMAS["deals"]``."""
+def deal_batches(context: MonthContext, rows: Deals, facts: DealFacts) -> Iterator[pa.RecordBatch]:
+    """The rows as ``SCHEMAS["deals"]``, in blocks."""
+    for start, stop in blocks(len(rows.created_us)):
+        yield _block(context, part(rows, start, stop), facts.part(start, stop))
+
+
+def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBatch:
     count, contacts = len(rows.created_us), context.book.contacts
     stage = _stages(context, rows, facts)
-    probability = np.array([stage.probability for stage in context.industry.stages])
+    pipeline = context.team.pipeline
+    # A deal whose stage people took away stands in none, and has no probability.
+    probability = pa.array(np.append(pipeline.probability, 0)[stage], pa.int32(), mask=stage < 0)
     return pa.RecordBatch.from_arrays(
         [
             uuid_array(rows.ids),
@@ -115,11 +140,11 @@ def deal_batch(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.Recor
             rows.title,
             money_array(facts.value_minor, context.spec.minor_digits),
             constant(context.spec.currency, count),
-            uuid_array(context.team.stage_ids, stage),
+            uuid_array(pipeline.ids, stage),
             uuid_array(context.team.ids, contacts.owner[rows.contact]),
             uuid_array(contacts.ids, rows.contact),
             uuid_array(context.book.companies.ids, contacts.company[rows.contact]),
-            pa.array(probability[stage], pa.int32()),
+            probability,
             pa.array(_expected_close_days(context, rows, facts).astype(np.int32)).cast(pa.date32()),
             instants(facts.closed_us, facts.closed_us < 0),
             context.source_month(count),
@@ -158,6 +183,11 @@ def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64,
     values = np.empty(len(draws.order), np.int64)
     outcome = np.full(len(draws.order), LOST)
     outcome[won], outcome[opened] = WON, OPEN
+    if not context.team.pipeline.is_lost.any():
+        # Without a stage for lost deals those that are worth nothing stay open.
+        outcome[lost] = OPEN
+        values[lost] = 0
+        lost = lost[:0]
     values[won] = apportion_values(natural[won], figures.closed_won_value)
     values[opened] = apportion_values(natural[opened], figures.open_value)
     worth = int(natural[lost].sum()) * ratio[0] // ratio[1]
@@ -193,20 +223,16 @@ def _partners(contacts: Contacts, created_us: I64, outcome: I64, draws: U64) -> 
 def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
     """A stage that fits the outcome; the older an open deal for its cycle, the further it may be."""
     place_draws = facts.draws("stage")
-    stages = context.industry.stages
-    open_stages = np.flatnonzero([not (stage.is_won or stage.is_lost) for stage in stages])
+    pipeline = context.team.pipeline
+    open_stages = np.flatnonzero(~(pipeline.is_won | pipeline.is_lost))
     age = np.minimum(context.minutes_between(rows.created_us, context.today_us), facts.cycle)
     furthest = np.maximum(age * (len(open_stages) - 1) // np.maximum(facts.cycle, 1), 1)
     place = np.minimum(scale(place_draws, furthest + 1), len(open_stages) - 1)
-    chosen = open_stages[place]
-    for result, flags in (
-        (WON, [stage.is_won for stage in stages]),
-        (LOST, [stage.is_lost for stage in stages]),
-    ):
-        these = np.flatnonzero(flags)
-        weights = np.cumsum(np.array([stages[int(place)].weight for place in these], np.int64))
-        mask = facts.outcome == result
-        chosen[mask] = these[pick(place_draws[mask], weights)]
+    chosen = open_stages[place] if len(open_stages) else np.full(len(place), -1)
+    for result, flags in ((WON, pipeline.is_won), (LOST, pipeline.is_lost)):
+        these, mask = np.flatnonzero(flags), facts.outcome == result
+        if mask.any():
+            chosen[mask] = these[pick(place_draws[mask], np.cumsum(pipeline.weight[these]))]
     return chosen
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.book import Contacts
-from demo_pipeline.domain.context import MonthContext
+from demo_pipeline.domain.context import MonthContext, blocks
 from demo_pipeline.domain.ids import row_ids
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
 from demo_pipeline.domain.streams import pick, scale
@@ -18,20 +19,26 @@ _TABLE: Final = "contact_tags"
 _NUMBER_WEIGHTS: Final = np.cumsum(np.array([50, 35, 15]))
 
 
-def contact_tag_batch(context: MonthContext, contacts: Contacts) -> pa.RecordBatch:
-    """None to two different tags for each contact, as ``SCHEMAS["contact_tags"]``."""
-    count, tags = len(contacts.created_us), len(context.team.tag_ids)
+def contact_tag_batches(context: MonthContext, contacts: Contacts) -> Iterator[pa.RecordBatch]:
+    """None to two different tags for each contact, as ``SCHEMAS["contact_tags"]``, in blocks."""
+    for start, stop in blocks(len(contacts.created_us)):
+        yield _block(context, contacts, start, stop)
+
+
+def _block(context: MonthContext, contacts: Contacts, start: int, stop: int) -> pa.RecordBatch:
+    """The tags of the contacts from ``start`` to ``stop``."""
+    count, tags = stop - start, len(context.team.tag_ids)
     stream = context.stream.child(_TABLE)
-    number = pick(stream.raw("number", count), _NUMBER_WEIGHTS)
-    first = stream.below("first", count, tags)
+    number = pick(stream.raw("number", count, start), _NUMBER_WEIGHTS)
+    first = scale(stream.raw("first", count, start), tags)
     # Another tag than the first: one to tags - 1 places further.
-    second = (first + 1 + scale(stream.raw("second", count), tags - 1)) % tags
+    second = (first + 1 + scale(stream.raw("second", count, start), tags - 1)) % tags
     tag = np.stack([first, second], axis=1)
     has = np.stack([number > 0, number > 1], axis=1)
-    contact = np.repeat(np.arange(count), 2).reshape(count, 2)
+    contact = np.repeat(np.arange(start, stop), 2).reshape(count, 2)
     created = contacts.created_us[contact[has]]
-    high = stream.raw("id_high", 2 * count).reshape(count, 2)[has]
-    low = stream.raw("id_low", 2 * count).reshape(count, 2)[has]
+    high = stream.raw("id_high", 2 * count, 2 * start).reshape(count, 2)[has]
+    low = stream.raw("id_low", 2 * count, 2 * start).reshape(count, 2)[has]
     times = instants(created)
     return pa.RecordBatch.from_arrays(
         [

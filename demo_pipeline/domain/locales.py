@@ -252,6 +252,7 @@ def units_per_usd(currency: str) -> Decimal:
     return _UNITS_PER_USD[currency]
 
 
+@lru_cache(maxsize=16_384)
 def ascii_label(text: str) -> str:
     """A name in lower-case letters and digits only: ``"Müller-Lüders"`` → ``"muellerlueders"``."""
     lowered = text.lower().translate(_TRANSLITERATION)

@@ -80,7 +80,7 @@ def figures_from_months(
     """The figures of every month of the span; a month that is not listed is 0."""
     listed = {entry.month: entry for entry in entries}
     return tuple(
-        _with_values(listed[month], month, sizes) if month in listed else Figures()
+        with_values(listed[month], month, sizes) if month in listed else Figures()
         for month in start.until(end)
     )
 
@@ -165,7 +165,8 @@ def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:
     return [value * deals + count * whole for value, count in zip(drawn, counts, strict=True)]
 
 
-def _with_values(entry: MonthEntry, month: Month, sizes: DealSizes) -> Figures:
+def with_values(entry: MonthEntry, month: Month, sizes: DealSizes) -> Figures:
+    """Feasible figures of a month, complete: absent values follow the deals."""
     figures = stand_in(entry, sizes.minor_digits)
     win_rate = sizes.industry.win_rate_percent
     open_count = open_deals_count(figures.other_deals, figures.closed_won_count, win_rate)

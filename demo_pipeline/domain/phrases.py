@@ -6,7 +6,8 @@ through a permutation of all pairs of template and topic (and step), keyed by th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import product
 from math import gcd
 from typing import Final
@@ -15,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.arrow import Column, Mask, lookup, take
+from demo_pipeline.domain.companies import names
 from demo_pipeline.domain.context import Draws, MonthContext
 from demo_pipeline.domain.industries import ACTIVITY_TYPES
 from demo_pipeline.domain.streams import I64, U64, pick, scale
-from demo_pipeline.domain.texts import MEETING, Template, person_slots, render
+from demo_pipeline.domain.texts import MEETING, Template, Texts, person_slots, render
 
 #: Activities of one deal in one month, at most; what is more goes to the contact alone.
 MOST_A_MONTH: Final = 64
@@ -40,7 +42,7 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringA
     )
     item = scale(draws("product"), len(texts.products))
     slots = _people(context, contact) | {
-        "company": lookup(context.book.companies.name, company),
+        "company": _company_names(context, company),
         "product": texts.product_slot(item),
         **texts.topic_slots(item % texts.topic_count),
     }
@@ -72,7 +74,7 @@ def activity_texts(
         _people(context, contact)
         | texts.topic_slots(words.topic)
         | {
-            "company": lookup(book.companies.name, company),
+            "company": _company_names(context, company),
             "deal": lookup(book.deals.title, deal),
             "step": texts.step_slot(words.step),
         }
@@ -93,30 +95,21 @@ class _Words:
 
     def __init__(self, context: MonthContext, draws: Draws, deal: I64, place: I64) -> None:
         self._texts = context.texts
-        self._number = (context.month - context.spec.start_month) * MOST_A_MONTH + place
+        # The rows of patches count from the other end, whatever the blueprint has yet to tell of the deal.
+        earlier = (context.month - context.spec.start_month) * MOST_A_MONTH
+        self._number = -1 - place if context.is_patch else earlier + place
         self._key = _deal_keys(context, deal)
         self._drawn = {name: draws(name) for name in ("topic", "subject", "description")}
-        self.subjects = [one for name in ACTIVITY_TYPES for one in self._texts.subjects[name]]
-        self.descriptions = [one for name in ACTIVITY_TYPES for one in self._texts.descriptions[name]]
-        self.descriptions += self._texts.planned[MEETING]
+        self.subjects, self.descriptions = _everything(self._texts)
         #: indices, shape (n,)
         self.subject, self.description, self.topic, self.step = np.zeros((4, len(deal)), np.int64)
 
     def choose(self, rows: I64, name: str, *, is_planned: bool, has_deal: bool, has_company: bool) -> None:
         """Words for the rows of one type that have, or have not, a deal and a company."""
         texts = self._texts
-        subjects = _places(
-            self.subjects,
-            texts.subjects[name],
-            texts.subjects_for(name, with_deal=has_deal, with_company=has_company),
+        subjects, descriptions = _usable(
+            texts, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
         )
-        if is_planned:
-            of_type = texts.planned[name]
-            usable = texts.planned_for(with_deal=has_deal, with_company=has_company)
-        else:
-            of_type = texts.descriptions[name]
-            usable = texts.descriptions_for(name, with_deal=has_deal, with_company=has_company)
-        descriptions = _places(self.descriptions, of_type, usable)
         topics, endings = texts.topic_count, len(descriptions) * len(texts.steps)
         if has_deal:
             key, space = self._key[rows], len(subjects) * topics
@@ -131,6 +124,45 @@ class _Words:
         self.topic[rows], self.subject[rows] = topic, subjects[subject]
         self.description[rows] = descriptions[ending // len(texts.steps)]
         self.step[rows] = ending % len(texts.steps)
+
+
+def _company_names(context: MonthContext, company: I64) -> Callable[[I64], pa.StringArray]:
+    """Makes the names of the companies of the rows that it is asked for."""
+
+    def names_of(rows: I64) -> pa.StringArray:
+        return names(context, company[rows])
+
+    return names_of
+
+
+@cache
+def _everything(texts: Texts) -> tuple[list[Template], list[Template]]:
+    """Subjects, and descriptions, of all types of activities."""
+    subjects = [one for name in ACTIVITY_TYPES for one in texts.subjects[name]]
+    descriptions = [one for name in ACTIVITY_TYPES for one in texts.descriptions[name]]
+    return subjects, [*descriptions, *texts.planned[MEETING]]
+
+
+@cache
+def _usable(
+    texts: Texts, name: str, *, is_planned: bool, has_deal: bool, has_company: bool
+) -> tuple[I64, I64]:
+    """The places of a type's subjects and descriptions that need nothing that is not there."""
+    subjects, descriptions = _everything(texts)
+    if is_planned:
+        of_type = texts.planned[name]
+        usable = texts.planned_for(with_deal=has_deal, with_company=has_company)
+    else:
+        of_type = texts.descriptions[name]
+        usable = texts.descriptions_for(name, with_deal=has_deal, with_company=has_company)
+    return (
+        _places(
+            subjects,
+            texts.subjects[name],
+            texts.subjects_for(name, with_deal=has_deal, with_company=has_company),
+        ),
+        _places(descriptions, of_type, usable),
+    )
 
 
 def _places(everything: list[Template], of_type: Sequence[Template], usable: Sequence[Template]) -> I64:
@@ -160,10 +192,11 @@ def _step(space: int) -> int:
 
 def _people(context: MonthContext, contact: I64) -> dict[str, Column]:
     contacts, locale = context.book.contacts, context.locale
+    sex = contacts.is_female[contact]
     return person_slots(
         context.texts.language,
-        take(locale.given, contacts.first[contact]),
-        take(locale.surnames.arrow, contacts.last[contact]),
-        pa.array(contacts.is_female[contact] == 1),
+        take(context.people.given, contacts.first[contact]),
+        take(context.people.surnames, contacts.last[contact]),
+        pa.array(sex == 1, mask=sex < 0),
         (locale.honorific_female, locale.honorific_male),
     )

@@ -8,32 +8,34 @@ month, never on the clock, on the run, or on what people did meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.activities import activity_batches
-from demo_pipeline.domain.book import Book, extended
+from demo_pipeline.domain.book import Book
 from demo_pipeline.domain.calendar import Calendar, instant_us
-from demo_pipeline.domain.companies import company_batch, compose_companies
-from demo_pipeline.domain.contacts import address_keys, compose_contacts, contact_batch
+from demo_pipeline.domain.companies import company_batches, compose_companies
+from demo_pipeline.domain.contacts import address_keys, compose_contacts, contact_batches
 from demo_pipeline.domain.context import MonthContext
-from demo_pipeline.domain.deals import compose_deals, deal_batch
+from demo_pipeline.domain.deals import compose_deals, deal_batches
 from demo_pipeline.domain.industries import load_industry
-from demo_pipeline.domain.labels import contact_tag_batch
+from demo_pipeline.domain.labels import contact_tag_batches
 from demo_pipeline.domain.locales import load_locale
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.people import People
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.streams import I64, Stream
 from demo_pipeline.domain.team import Team, assemble_team
 from demo_pipeline.domain.texts import load_texts
 
 #: Months that the timeline goes on beyond the last fact: meetings and due dates lie there.
-_MONTHS_AHEAD = 3
+MONTHS_AHEAD: Final = 3
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Story:
         self._reference = min(provisioned_at, spec.end_month.end)
         self._next = spec.start_month
         self._book = Book()
+        self._people = People(self._locale, self._book)
         self._timelines: dict[Month, I64] = {}
         self._team = assemble_team(
             spec, self._locale, self._industry, self._stream, instant_us(self.signed_up_at)
@@ -91,25 +94,9 @@ class Story:
         return self._walk(month, self.spec.figures_of(month), is_made=True)
 
     def _walk(self, month: Month, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
-        context, book = self._context(month), self._book
-        book.forget()
-        companies, company_draws = compose_companies(context, figures.companies_created)
-        book.companies = extended(book.companies, companies)
-        if is_made and figures.companies_created:
-            yield Batch("companies", month, company_batch(context, companies, company_draws))
-        contacts, contact_draws = compose_contacts(context, figures)
-        if is_made and figures.contacts_created:
-            yield Batch("contacts", month, contact_batch(context, contacts, contact_draws))
-            yield Batch("contact_tags", month, contact_tag_batch(context, contacts))
-        book.addresses = np.concatenate([book.addresses, address_keys(context, contacts)])
-        book.contacts = extended(book.contacts, contacts)
-        deals, facts = compose_deals(context, figures)
-        book.deals = extended(book.deals, deals)
-        if is_made and figures.deals_created:
-            yield Batch("deals", month, deal_batch(context, deals, facts))
-        if is_made:
-            for rows in activity_batches(context, figures):
-                yield Batch("activities", month, rows)
+        context = self._context(month)
+        self._book.forget()
+        yield from month_batches(context, figures, is_made=is_made)
         self._next = month + 1
 
     def _context(self, month: Month) -> MonthContext:
@@ -122,11 +109,12 @@ class Story:
             calendar=self._calendar,
             month=month,
             work=self._calendar.month(month),
-            timeline=self._timeline(Month.containing(limit) + _MONTHS_AHEAD),
+            timeline=self._timeline(Month.containing(limit) + MONTHS_AHEAD),
             limit_us=instant_us(limit) - 1,
             reference_us=instant_us(self._reference),
             team=self._team,
             book=self._book,
+            people=self._people,
             tenant_stream=self._stream,
             stream=self._stream.child(str(month)),
         )
@@ -136,3 +124,43 @@ class Story:
         if last not in self._timelines:
             self._timelines = {last: self._calendar.minutes(self.spec.start_month, last)}
         return self._timelines[last]
+
+
+def month_batches(context: MonthContext, figures: Figures, *, is_made: bool = True) -> Iterator[Batch]:
+    """Rows that add exactly ``figures`` to a month; without ``is_made`` only the book gets them."""
+    # A step each: of what a table's month took only the book is held while the next one is made.
+    yield from _companies(context, figures, is_made=is_made)
+    yield from _contacts(context, figures, is_made=is_made)
+    yield from _deals(context, figures, is_made=is_made)
+    if is_made:
+        yield from _as_batches("activities", context, activity_batches(context, figures))
+
+
+def _companies(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
+    rows, draws = compose_companies(context, figures.companies_created)
+    context.book.add_companies(rows)
+    if is_made:
+        yield from _as_batches("companies", context, company_batches(context, rows, draws))
+
+
+def _contacts(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
+    book = context.book
+    rows, draws = compose_contacts(context, figures)
+    keys = address_keys(context, rows)
+    if is_made:
+        yield from _as_batches("contacts", context, contact_batches(context, rows, draws, keys))
+        yield from _as_batches("contact_tags", context, contact_tag_batches(context, rows))
+    book.add_addresses(keys)
+    book.add_contacts(rows)
+
+
+def _deals(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
+    rows, facts = compose_deals(context, figures)
+    context.book.add_deals(rows)
+    if is_made:
+        yield from _as_batches("deals", context, deal_batches(context, rows, facts))
+
+
+def _as_batches(table: str, context: MonthContext, blocks: Iterable[pa.RecordBatch]) -> Iterator[Batch]:
+    # No generator: it would hold each block while the next one is made.
+    return map(partial(Batch, table, context.month), blocks)

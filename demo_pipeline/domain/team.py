@@ -7,12 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from demo_pipeline.domain.arrow import Mask
 from demo_pipeline.domain.ids import Uuids, row_ids
 from demo_pipeline.domain.industries import Industry
 from demo_pipeline.domain.locales import Locale, ascii_label
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
 from demo_pipeline.domain.streams import I64, U64, Stream, pick
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pipeline:
+    """The stages of deals in their order; columns of the same length."""
+
+    ids: Uuids
+    #: that a deal in it will be won, percent
+    probability: I64
+    is_won: Mask
+    is_lost: Mask
+    #: how often a deal stands here, among the stages of its kind (open, won, lost)
+    weight: I64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +38,15 @@ class Team:
     tags: pa.RecordBatch
     #: users' ids, shape (team_size, 16)
     ids: Uuids
-    stage_ids: Uuids
+    pipeline: Pipeline
     tag_ids: Uuids
     #: running sums of how much each user sells; who only reads sells nothing
     seller_weights: I64
 
     def sellers(self, draws: U64) -> I64:
-        """A user who may own companies, contacts and deals, one a draw."""
+        """A user who may own companies, contacts and deals, one a draw; -1 where there is no user."""
+        if len(self.seller_weights) == 0:
+            return np.full(len(draws), -1)
         return pick(draws, self.seller_weights)
 
     def batches(self) -> dict[str, pa.RecordBatch]:
@@ -48,9 +64,10 @@ def assemble_team(
     stage_ids = _ids(stream.child("pipeline_stages"), stage_times)
     tag_times = np.full(len(tags), created_us)
     tag_ids = _ids(stream.child("tags"), tag_times)
-    sells = np.arange(size, 0, -1) + 2
+    sells = seller_weights(size)
     if size > 4:
         sells[-1] = 0
+    stages = industry.stages
     return Team(
         users=users,
         stages=pa.RecordBatch.from_arrays(
@@ -77,10 +94,21 @@ def assemble_team(
             schema=SCHEMAS["tags"],
         ),
         ids=user_ids,
-        stage_ids=stage_ids,
+        pipeline=Pipeline(
+            ids=stage_ids,
+            probability=np.array([stage.probability for stage in stages]),
+            is_won=np.array([stage.is_won for stage in stages]),
+            is_lost=np.array([stage.is_lost for stage in stages]),
+            weight=np.array([stage.weight for stage in stages], np.int64),
+        ),
         tag_ids=tag_ids,
         seller_weights=np.cumsum(sells),
     )
+
+
+def seller_weights(count: int) -> I64:
+    """How much each of ``count`` users sells: who was there first, a little more."""
+    return np.arange(count, 0, -1) + 2
 
 
 def _users(spec: TenantSpec, locale: Locale, stream: Stream, created_us: int) -> tuple[pa.RecordBatch, Uuids]:

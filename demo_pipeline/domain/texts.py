@@ -259,8 +259,9 @@ def render(
 ) -> Strings:
     """Row *i* is ``templates[which[i]]`` filled with row *i* of the slots; shape (rows,).
 
-    Slots are string arrays, dictionary arrays of strings, or choices from frozen lists, without nulls where
-    a template needs them (a null makes the text null). A choice is the cheapest, because literals are glued
+    Slots are string arrays, dictionary arrays of strings, choices from frozen lists, or functions that make
+    the texts of the rows that they are given, without nulls where a template needs them (a null makes the
+    text null). A choice is the cheapest, because literals are glued
     to its forms once a process. ``KeyError`` names a slot that a drawn template needs and nobody gave.
     """
     order = np.argsort(which.astype(np.uint16), kind="stable")
@@ -308,6 +309,8 @@ def render(
 
 def _looked_up(values: Strings, rows: NDArray[np.int64]) -> Strings:
     """The values of these rows."""
+    if callable(values):
+        return values(rows)
     places = pa.array(rows)
     if pa.types.is_dictionary(values.type):
         return _take(values.dictionary, _take(values.indices, places))

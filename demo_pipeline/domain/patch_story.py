@@ -1,0 +1,122 @@
+"""A patch's months as rows: the engine of ``story`` on what a tenant has already.
+
+Rows refer to whatever exists by then, made by whomever. They draw from streams of their job's number, so
+that they never are those of the blueprint or of another job, undone ones included. Nothing lies later than
+*now*. How many rows there are, and whether that can be, is decided in ``patching``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, cast
+
+import pyarrow as pa
+
+from demo_pipeline.domain.arrow import column, strings
+from demo_pipeline.domain.calendar import Calendar, instant_us
+from demo_pipeline.domain.companies import company_space
+from demo_pipeline.domain.context import MonthContext
+from demo_pipeline.domain.industries import load_industry
+from demo_pipeline.domain.known import KnownRows, known_book, known_team
+from demo_pipeline.domain.locales import load_locale
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.people import People
+from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.story import MONTHS_AHEAD, Batch, month_batches
+from demo_pipeline.domain.streams import Stream
+from demo_pipeline.domain.team import Team
+from demo_pipeline.domain.texts import load_texts
+
+_LETTERS: Final = "abcdefghijklmnoprstvw"
+
+
+class PatchStory:
+    """Generation of one job's rows on one tenant, month after month."""
+
+    def __init__(
+        self,
+        spec: TenantSpec,
+        blueprint: Team,
+        *,
+        number: int,
+        seed: str,
+        as_of: datetime,
+        companies_before: int,
+        company_count: int,
+    ) -> None:
+        """``blueprint`` is the team that it was made with, ``number`` the job's number within the tenant.
+
+        ``companies_before`` is how many companies earlier patches made, ``company_count`` how many come now.
+        """
+        self._spec = spec
+        self._blueprint = blueprint
+        self._locale = load_locale(spec.country)
+        self._industry = load_industry(spec.industry)
+        self._texts = load_texts(self._locale.language, spec.industry)
+        self._calendar = calendar_of(spec)
+        self._tenant_stream = Stream((spec.seed, spec.slug))
+        self._stream = Stream((seed, spec.slug, "job", str(number)))
+        self._as_of = as_of
+        # From the other end than the blueprint's, whose months to come have companies, too.
+        self._next_company = max(company_space(self._locale) - companies_before - company_count, 0)
+
+    def month(self, month: Month, figures: Figures, known: KnownRows) -> Iterator[Batch]:
+        """Rows that add exactly ``figures`` to a month, parents before children."""
+        book = known_book(self._locale, known)
+        book.next_company_number = self._next_company
+        running = Month.containing(self._as_of)
+        context = MonthContext(
+            spec=self._spec,
+            locale=self._locale,
+            industry=self._industry,
+            texts=self._texts,
+            calendar=self._calendar,
+            month=month,
+            work=self._calendar.month(month).until(instant_us(self._as_of)),
+            timeline=self._calendar.minutes(self._spec.start_month, running + MONTHS_AHEAD),
+            limit_us=instant_us(self._as_of) - 1,
+            reference_us=instant_us(self._as_of),
+            team=known_team(self._blueprint, known),
+            book=book,
+            people=People(self._locale, book),
+            tenant_stream=self._tenant_stream,
+            stream=self._stream.child(str(month)),
+            is_patch=True,
+        )
+        taken = set(known.addresses)
+        for batch in month_batches(context, figures):
+            yield _with_own_addresses(batch, taken) if batch.table == "contacts" else batch
+        self._next_company = book.next_company_number
+
+
+def calendar_of(spec: TenantSpec) -> Calendar:
+    """The working time of a tenant."""
+    locale = load_locale(spec.country)
+    return Calendar(spec.timezone, locale.weekend, locale.holidays)
+
+
+def _with_own_addresses(batch: Batch, taken: set[str]) -> Batch:
+    """Contacts whose addresses nobody else has, the blueprint's people of months to come included.
+
+    A letter between the names, which a blueprint's address never has; a number where that is taken.
+    """
+    ids = cast("list[bytes]", column(batch.rows, "id").to_pylist())
+    addresses = cast("list[str]", column(batch.rows, "email").to_pylist())
+    own: list[str] = []
+    for identity, address in zip(ids, addresses, strict=True):
+        name, _, domain = address.partition("@")
+        separator = "_" if "_" in name else "."
+        first, _, last = name.partition(separator)
+        letter = _LETTERS[identity[-1] % len(_LETTERS)]
+        stem = separator.join((first, letter, last))
+        candidate, count = f"{stem}@{domain}", 1
+        while candidate in taken:
+            count += 1
+            candidate = f"{stem}{count}@{domain}"
+        taken.add(candidate)
+        own.append(candidate)
+    schema = batch.rows.schema
+    columns = [strings(own) if name == "email" else column(batch.rows, name) for name in schema.names]
+    return Batch(batch.table, batch.month, pa.RecordBatch.from_arrays(columns, schema=schema))

@@ -1,0 +1,243 @@
+"""From a plan to exact deltas of every month, or to the nearest plan that works.
+
+Pure: what is there (``Ground``) is handed in. Stages:
+
+1. counts: DELTAS as they are, TARGETS minus what is there; an absent count asks for no change;
+2. values that were given, in the same way; absent ones follow the deals that are made, by the industry's
+   deal sizes;
+3. the rules of ``feasibility``, and those of a living tenant: months of its span that have begun, working
+   time that has passed, a contact to hang rows on, a stage for won deals.
+
+Conservation: what is asked is what is made; nothing is rounded, cut or moved between months. A plan that
+breaks a rule is refused whole, with every problem and the nearest plan, which is feasible itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from demo_pipeline.domain.blueprint import MonthEntry
+from demo_pipeline.domain.declaration_rules import stand_in
+from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.feasibility import Caps, check_caps, figure_json, infeasible, nearest_feasible
+from demo_pipeline.domain.industries import load_industry
+from demo_pipeline.domain.metrics import COUNT_METRICS, METRICS, VALUE_METRICS, Figures, minor_units, money
+from demo_pipeline.domain.monthly import DealSizes, with_values
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType
+from demo_pipeline.domain.planning import TenantSpec, plan_stream
+
+_NOTHING: Final = Figures()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What a plan stands on: the tenant as it is when the plan's change begins."""
+
+    spec: TenantSpec
+    #: figures of every month that has rows, with the blueprint's own rows made whole
+    before: Mapping[Month, Figures]
+    #: the month that runs now
+    running: Month
+    #: whether a contact exists before the last working minute of a month
+    has_contact: Callable[[Month], bool]
+    #: whether working time of a month has passed
+    has_worked: Callable[[Month], bool]
+    #: whether the tenant has a stage for won deals
+    has_won_stage: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A feasible plan on its ground."""
+
+    #: what every month of the plan is to gain
+    deltas: Mapping[Month, Figures]
+    #: what every month of the plan is to show: before + delta
+    targets: Mapping[Month, Figures]
+
+    @property
+    def total(self) -> Figures:
+        return sum(self.deltas.values(), Figures())
+
+
+def resolve_plan(plan: PatchPlan, ground: Ground, caps: Caps) -> Resolved:
+    """The deltas of every month.
+
+    Raises ``InputError`` with all problems and the nearest plan, or ``CapExceededError``.
+    """
+    problems: list[Problem] = []
+    asked = {request.month: _asked(request, plan.plan_type, ground, problems) for request in plan.months}
+    wanted = {month: entry.figures for month, entry in asked.items()}
+    nearest = _nearest(wanted, ground, problems)
+    if problems:
+        suggestion = _suggestion(plan, asked, nearest, ground)
+        raise InputError("; ".join(map(str, problems)), problems, suggestion=suggestion)
+    # Before the first draw: a number beyond a cap must not cost memory.
+    digits = ground.spec.minor_digits
+    check_caps(sum(wanted.values(), _NOTHING), caps, minor_digits=digits)
+    sizes = _sizes(ground.spec)
+    deltas = {month: with_values(entry.declared, month, sizes) for month, entry in asked.items()}
+    check_caps(sum(deltas.values(), _NOTHING), caps, minor_digits=digits)
+    return Resolved(
+        deltas=deltas,
+        targets={month: ground.before.get(month, _NOTHING) + delta for month, delta in deltas.items()},
+    )
+
+
+def shows_targets(plan: PatchPlan, ground: Ground) -> bool:
+    """Whether every figure that a TARGETS plan gives is there, within its tolerances."""
+    digits = ground.spec.minor_digits
+    for request in plan.months:
+        before = ground.before.get(request.month, _NOTHING)
+        for metric, figure in request.given.items():
+            if metric in VALUE_METRICS:
+                away = abs(Decimal(money(before[metric], digits)) - figure)
+                if away > plan.tolerances.value * figure:
+                    return False
+            elif abs(before[metric] - int(figure)) > plan.tolerances.count:
+                return False
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One month's deltas as they were asked for: absent values are None in ``declared``."""
+
+    declared: MonthEntry
+    figures: Figures
+
+
+def _asked(request: MonthRequest, plan_type: PlanType, ground: Ground, problems: list[Problem]) -> _Asked:
+    month, digits = request.month, ground.spec.minor_digits
+    before = ground.before.get(month, _NOTHING)
+    deltas: dict[str, int | None] = {}
+    for metric in METRICS:
+        figure = request[metric]
+        if figure is None:
+            deltas[metric] = None if metric in VALUE_METRICS else 0
+            continue
+        try:
+            amount = minor_units(Decimal(figure), digits) if metric in VALUE_METRICS else int(figure)
+        except ValueError:
+            cut = int(Decimal(figure).scaleb(digits))
+            message = f"{figure} has more decimals than {ground.spec.currency} has ({digits})"
+            problems.append(_problem("too_many_decimals", month, metric, figure, message, money(cut, digits)))
+            amount = cut
+        if plan_type is PlanType.TARGETS:
+            amount -= before[metric]
+        if amount < 0:
+            there = figure_json(before, metric, digits)
+            message = (
+                f"the target {figure} is below the {there} that are there, and a plan only adds; "
+                f"nearest: {there}"
+            )
+            problems.append(_problem("target_below_current", month, metric, figure, message, there))
+            amount = 0
+        deltas[metric] = amount
+    declared = _entry(month, deltas, digits)
+    return _Asked(declared=declared, figures=stand_in(declared, digits))
+
+
+def _entry(month: Month, deltas: Mapping[str, int | None], digits: int) -> MonthEntry:
+    values: dict[str, Any] = {name: deltas[name] for name in COUNT_METRICS}
+    for name in VALUE_METRICS:
+        amount = deltas[name]
+        values[name] = None if amount is None else Decimal(money(amount, digits))
+    # Its bounds are a blueprint's; what is asked here was bounded where it was read.
+    return MonthEntry.model_construct(month=month, **values)
+
+
+def _nearest(
+    wanted: Mapping[Month, Figures], ground: Ground, problems: list[Problem]
+) -> dict[Month, Figures]:
+    """The nearest deltas that work; what is wrong with the wanted ones goes to ``problems``."""
+    nearest: dict[Month, Figures] = {}
+    for month, figures in wanted.items():
+        better = figures
+        if month < ground.spec.start_month:
+            message = f"{month} is before the tenant's first month; begin with {ground.spec.start_month}"
+            problems.append(Problem(code="before_span", month=str(month), message=message))
+            continue
+        if month > ground.running:
+            message = f"{month} lies in the future; the last month that has begun is {ground.running}"
+            problems.append(Problem(code="future_month", month=str(month), message=message))
+            continue
+        if figures and not ground.has_worked(month):
+            message = "no working time of the month has passed yet; apply it later"
+            problems.append(Problem(code="no_working_time", month=str(month), message=message))
+            continue
+        if figures.closed_won_count and not ground.has_won_stage:
+            message = "the tenant has no stage for won deals any more; mark one of its stages as won"
+            problems.append(
+                _problem("no_won_stage", month, "closed_won_count", figures.closed_won_count, message, 0)
+            )
+            better = replace(
+                figures,
+                closed_won_count=0,
+                closed_won_value=0,
+                pipeline_added_value=figures.open_value if figures.other_deals else 0,
+            )
+        nearest[month] = better
+    digits = ground.spec.minor_digits
+    # Until somebody is there, months are judged together: one of them may bring the first contact.
+    alone = [month for month in nearest if not ground.has_contact(month)]
+    for months, contacts in ((alone, 0), ([month for month in nearest if month not in alone], 1)):
+        figures = [nearest[month] for month in months]
+        problems += infeasible(figures, minor_digits=digits, months=months, contacts_before=contacts)
+        nearest |= dict(zip(months, nearest_feasible(figures, contacts_before=contacts), strict=True))
+    return nearest
+
+
+def _suggestion(
+    plan: PatchPlan, asked: Mapping[Month, _Asked], nearest: Mapping[Month, Figures], ground: Ground
+) -> dict[str, Any] | None:
+    """The nearest plan as a document that can be applied as it is; None: no month is left."""
+    digits = ground.spec.minor_digits
+    months: list[MonthRequest] = []
+    for request in plan.months:
+        better = nearest.get(request.month)
+        if better is None:
+            continue
+        wanted = asked[request.month].figures
+        base = ground.before.get(request.month, _NOTHING) if plan.plan_type is PlanType.TARGETS else _NOTHING
+        given: dict[str, int | Decimal] = {}
+        for metric in METRICS:
+            is_absent = request[metric] is None
+            if is_absent and (metric in VALUE_METRICS or better[metric] == wanted[metric]):
+                continue
+            amount = base[metric] + better[metric]
+            given[metric] = Decimal(money(amount, digits)) if metric in VALUE_METRICS else amount
+        months.append(MonthRequest.of(request.month, given))
+    if not months:
+        return None
+    document = replace(plan, months=tuple(months)).to_json()
+    if plan.seed is not None:
+        document["seed"] = plan.seed
+    return document
+
+
+def _sizes(spec: TenantSpec) -> DealSizes:
+    return DealSizes(
+        industry=load_industry(spec.industry),
+        currency=spec.currency,
+        minor_digits=spec.minor_digits,
+        whale_ppm=spec.whale_ppm,
+        stream=plan_stream(spec.seed, spec.slug).child("patch"),
+    )
+
+
+def _problem(
+    code: str, month: Month, metric: str, value: object, message: str, suggestion: object
+) -> Problem:
+    return Problem(
+        code=code,
+        month=str(month),
+        metric=metric,
+        value=str(value),
+        message=message,
+        suggestion={metric: suggestion},
+    )
