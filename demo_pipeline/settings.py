@@ -53,9 +53,13 @@ class Settings(BaseSettings):
     now: datetime | None = None
     #: where ``run`` finds blueprints when none is named
     blueprints: Path = PROJECT_ROOT / "blueprints"
+    #: where plans are put to be applied, a folder a tenant; None: ``inbox`` in ``home``
+    inbox: Path | None = None
 
     #: seconds that a job waits for its tenant
     wait_seconds: float = Field(default=60, gt=0)
+    #: seconds until a Dagster run tries again whose tenant was busy or whose database was away
+    retry_seconds: float = Field(default=5, ge=0)
     #: seconds for one SQL statement of a job
     statement_timeout_seconds: float = Field(default=600, gt=0)
     #: seconds for a row or table lock
@@ -75,6 +79,10 @@ class Settings(BaseSettings):
     @property
     def dagster_home(self) -> Path:
         return self.dagster_home_override or self.home / "dagster"
+
+    @property
+    def inbox_folder(self) -> Path:
+        return self.inbox or self.home / "inbox"
 
     def instant(self) -> datetime:
         """``DEMO_NOW``, or the clock; aware, UTC, whole microseconds."""

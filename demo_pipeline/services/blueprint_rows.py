@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.arrow import Column, column, keep, to_mask
 from demo_pipeline.domain.calendar import instant_us
+from demo_pipeline.domain.feasibility import Caps, check_caps
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
@@ -23,6 +24,7 @@ from demo_pipeline.domain.rows import COUNTED, UUID
 from demo_pipeline.domain.slices import figures_of_rows, happened, without
 from demo_pipeline.domain.story import Batch, Story
 from demo_pipeline.services.subject import Subject
+from demo_pipeline.storage.ledger import JobRequest
 from demo_pipeline.storage.presence import generated_counts, present_ids, stage_outcomes
 from demo_pipeline.storage.tenants import MonthState
 
@@ -33,6 +35,8 @@ Presence = Mapping[tuple[str, str], int]
 
 _MONTHLY_TABLES = (*COUNTED, "contact_tags")
 _TEAM_TABLES = ("users", "pipeline_stages", "tags")
+#: Tables without any of whose rows a month is not whole.
+OWED: Final = (*_TEAM_TABLES, *COUNTED)
 _NO_IDS = pa.array([], UUID)
 _EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
@@ -78,6 +82,18 @@ class MissingRows:
             for one in figures
         )
 
+    def expected(self, subject: Subject, month: Month) -> Figures:
+        """What is expected of a month once the rows are loaded."""
+        if month not in self.loaded:
+            return subject.expected(month)
+        return self.loaded[month].figures + subject.state.changes.get(month, Figures())
+
+    def count_rows(self) -> int:
+        """How many rows of the tables in ``OWED`` are to be loaded, exactly: makes them all."""
+        if not self.work:
+            return 0
+        return sum(rows.num_rows for table, rows in self.batches() if table in OWED)
+
     def batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Table and rows, parents before children; goes with :func:`storage.load.encoded`."""
         for table, rows in self.story.team.batches().items():
@@ -92,6 +108,8 @@ class MissingRows:
             for batch in self._month(by_month[month]):
                 if batch.rows.num_rows:
                     yield batch.table, batch.rows
+                # Else it would be held while the next one is made.
+                del batch
 
     def _month(self, work: MonthWork) -> Iterator[Batch]:
         month, batches = work.month, self.story.month(work.month)
@@ -127,7 +145,8 @@ class MissingRows:
         )
         if not changed:
             return told
-        flags = [self.outcomes_now[stage["id"]] for stage in stages]
+        # A stage that people deleted is made again as it was.
+        flags = [self.outcomes_now.get(stage["id"], (stage["is_won"], stage["is_lost"])) for stage in stages]
         ids = column(self.story.team.stages, "id")
         return (
             keep(ids, np.array([is_won for is_won, _ in flags])),
@@ -159,6 +178,53 @@ def missing_rows(
         present_team=team,
         outcomes_now=stage_outcomes(conn, tenant.tenant_id),
     )
+
+
+def request_for(subject: Subject, first: Month, last: Month, as_of: datetime) -> JobRequest:
+    """The request for the blueprint's months, before its ordinal is known."""
+    tenant = subject.state.tenant
+    return JobRequest(
+        job_id=tenant.tenant_id,
+        tenant_id=tenant.tenant_id,
+        kind=KIND,
+        seed=tenant.seed,
+        plan={"from": str(first), "to": str(last)},
+        first_month=first,
+        last_month=last,
+        as_of=as_of,
+    )
+
+
+def is_made(conn: psycopg.Connection[Any], subject: Subject, last: Month, as_of: datetime) -> bool:
+    """Whether none of the blueprint's rows up to ``last`` is missing.
+
+    What people made or hid is theirs, and drift. ``conn`` is an administrator's.
+    """
+    counts = presence(conn, subject)
+    for month in subject.spec.start_month.until(last):
+        loaded = subject.state.months.get(month)
+        if loaded is None:
+            return False
+        is_late = not loaded.is_whole and loaded.loaded_as_of < as_of
+        if not is_complete(subject, month, counts, loaded.loaded_as_of if is_late else as_of):
+            return False
+        if is_late and has_more(subject, month, as_of):
+            return False
+    return True
+
+
+def check_months_beyond(subject: Subject, last: Month, caps: Caps) -> None:
+    """Months after the span are not in the blueprint's totals: the sum of those that are missing is bounded.
+
+    Raises ``CapExceededError``, before anything of them is made.
+    """
+    spec = subject.spec
+    beyond = [
+        spec.figures_of(month)
+        for month in (spec.end_month + 1).until(last)
+        if month not in subject.state.months
+    ]
+    check_caps(sum(beyond, Figures()), caps, minor_digits=spec.minor_digits)
 
 
 def presence(conn: psycopg.Connection[Any], subject: Subject) -> Presence:

@@ -11,11 +11,19 @@ from typing import Final
 import psycopg
 from psycopg import errors
 
-from demo_pipeline.domain.errors import DemoError, InterruptedJobError, JobFailedError
+from demo_pipeline.domain.errors import (
+    BusyError,
+    DatabaseError,
+    DemoError,
+    InterruptedJobError,
+    JobFailedError,
+)
 from demo_pipeline.storage.database import Database
 
 #: SQLSTATE classes of a connection that is gone: connection exception, operator intervention.
 _GONE: Final = ("08", "57")
+#: Those, and what other sessions hold or use up: transaction rollback, resources, locks.
+_PASSING: Final = (*_GONE, "40", "53", "55P03")
 
 
 def as_demo_error(error: BaseException, database: Database, *, has_begun: bool) -> DemoError:
@@ -52,6 +60,20 @@ def as_demo_error(error: BaseException, database: Database, *, has_begun: bool) 
             return JobFailedError(f"PostgreSQL ended the job; {end}: {reason}")
         case _:
             return JobFailedError(f"{type(error).__name__}: {reason}; {end}")
+
+
+def is_passing(error: DemoError) -> bool:
+    """Whether the same request may go well later with nothing changed: busy, or the database away."""
+    match error:
+        case BusyError() | DatabaseError():
+            return True
+        case JobFailedError():
+            cause = error.__cause__
+            if not isinstance(cause, psycopg.OperationalError) or isinstance(cause, errors.QueryCanceled):
+                return False
+            return cause.sqlstate is None or cause.sqlstate.startswith(_PASSING)
+        case _:
+            return False
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

@@ -39,6 +39,7 @@ def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str
         "DAGSTER_HOME": str(home),
         # Dagster starts processes of its own, and they must find the same state from any folder.
         "DEMO_HOME": str(settings.home.expanduser().resolve()),
+        **({} if settings.inbox is None else {"DEMO_INBOX": str(settings.inbox.expanduser().resolve())}),
         STORAGE_VARIABLE: database.dagster_url or dagster_storage_url(settings),
     }
 

@@ -3,59 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 from itertools import count
 from uuid import UUID
 
 from demo_pipeline.domain.identity import job_id
-from demo_pipeline.domain.months import Month
-from demo_pipeline.services.blueprint_rows import KIND
 from demo_pipeline.services.subject import Subject
 from demo_pipeline.storage.ledger import JobRequest
+from demo_pipeline.storage.tenants import JobState
+
+
+def ordinals(subject: Subject, request: JobRequest) -> Callable[[int], tuple[JobRequest, JobState | None]]:
+    """The ``ordinal``-th job (from 0) that asks what ``request`` asks, and what is known of it."""
+    tenant = subject.state.tenant
+    by_id = {job.job_id: job for job in subject.state.jobs}
+
+    def nth(ordinal: int) -> tuple[JobRequest, JobState | None]:
+        identity = job_id(
+            tenant_id=tenant.tenant_id,
+            incarnation=tenant.incarnation,
+            kind=request.kind,
+            plan=request.plan or {},
+            seed=request.seed or "",
+            ordinal=ordinal,
+        )
+        return replace(request, job_id=identity, ordinal=ordinal), by_id.get(identity)
+
+    return nth
 
 
 def choose_job(
-    subject: Subject, first: Month, last: Month, as_of: datetime, is_as_expected: Callable[[], bool]
+    subject: Subject, request: JobRequest, is_done: Callable[[JobState | None], bool]
 ) -> tuple[JobRequest, UUID | None]:
-    """The job to open; or, where the months show their figures, the id of the job that made them so.
+    """The job to open; or, where the request is done, the id of the job that did it.
 
-    A job that is pending, failed or was interrupted is taken up again; after a completed one comes the
-    next ordinal, but only if something is missing.
+    A job that is pending, failed or was interrupted is taken up again. After completed ones comes the next
+    ordinal, unless ``is_done`` says of the last of them that was not undone (None: there is none) that
+    nothing is left to do.
     """
-    tenant = subject.state.tenant
-    by_id = {job.job_id: job for job in subject.state.jobs}
-    plan = {"from": str(first), "to": str(last)}
-    done: UUID | None = None
+    nth = ordinals(subject, request)
+    last: JobState | None = None
     for ordinal in count():
-        request = JobRequest(
-            job_id=job_id(
-                tenant_id=tenant.tenant_id,
-                incarnation=tenant.incarnation,
-                kind=KIND,
-                plan=plan,
-                seed=tenant.seed,
-                ordinal=ordinal,
-            ),
-            tenant_id=tenant.tenant_id,
-            kind=KIND,
-            ordinal=ordinal,
-            seed=tenant.seed,
-            plan=plan,
-            first_month=first,
-            last_month=last,
-            as_of=as_of,
-        )
-        known = by_id.get(request.job_id)
+        candidate, known = nth(ordinal)
         if known is not None and known.status == "completed":
-            done = request.job_id
+            last = known if known.undone_by is None else last
             continue
-        if known is None and is_as_expected():
-            return request, done or _latest_done(subject)
-        return request, None
+        if known is None and is_done(last):
+            done = last or _latest_done(subject, request.kind)
+            if done is not None:
+                return candidate, done.job_id
+        return candidate, None
     raise AssertionError
 
 
-def _latest_done(subject: Subject) -> UUID | None:
-    """The completed job that made the tenant's months last, whatever range it was asked for."""
-    completed = [job for job in subject.state.jobs if job.kind == KIND and job.status == "completed"]
-    return completed[-1].job_id if completed else None
+def _latest_done(subject: Subject, kind: str) -> JobState | None:
+    """The completed job of a kind that came last, whatever it was asked for."""
+    completed = [job for job in subject.state.jobs if job.kind == kind and job.status == "completed"]
+    return completed[-1] if completed else None

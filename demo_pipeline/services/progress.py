@@ -28,11 +28,9 @@ class Progress:
     it costs the reports and never the job.
     """
 
-    def __init__(
-        self, database: Database, job_id: UUID, total_rows: int, on_progress: OnProgress | None
-    ) -> None:
+    def __init__(self, database: Database, job_id: UUID, on_progress: OnProgress | None) -> None:
         self._database, self._job_id = database, job_id
-        self._total, self._done = max(total_rows, 1), 0
+        self._total, self._done = 0, 0
         self._on_progress = on_progress
         self._stack = ExitStack()
         self._conn: psycopg.Connection[Any] | None = None
@@ -47,11 +45,15 @@ class Progress:
     ) -> None:
         self._stack.close()
 
+    def expect(self, rows: int) -> None:
+        """``rows`` more are to come."""
+        self._total += rows
+
     def add(self, rows: int, step: str) -> None:
         """``rows`` more are loaded."""
         self._done += rows
         # The last hundredths are for verification and commit.
-        self.tell(min(95, self._done * 95 // self._total), step)
+        self.tell(min(95, self._done * 95 // max(self._total, 1)), step)
 
     def tell(self, percent: int, step: str, *, is_due: bool = False) -> None:
         """Say where the job is; ``is_due``: also a moment after the last word, but not in short jobs."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
@@ -99,11 +99,20 @@ def digest(database: Database, settings: Settings, slug: str) -> str:
 
 
 def list_jobs(database: Database, settings: Settings, slug: str | None = None) -> list[Job]:
-    """Jobs of one tenant, or of all, the latest first."""
+    """Jobs of one tenant, of those of its name that were deleted too, or of all; the latest first.
+
+    Raises ``NotFoundError``, ``NotADemoTenantError``.
+    """
     with database.admin(readonly=True) as conn:
+        jobs = ledger.list_jobs(conn, slug)
         if slug is not None:
-            find_subject(conn, settings, slug, "job list")
-        return ledger.list_jobs(conn, slug)
+            try:
+                find_subject(conn, settings, slug, "job list")
+            except NotFoundError:
+                # History outlives its tenant.
+                if not jobs:
+                    raise
+        return jobs
 
 
 def show_job(database: Database, job_id: UUID) -> JobDetail:

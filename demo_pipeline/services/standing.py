@@ -45,7 +45,7 @@ def standing(database: Database, settings: Settings, slug: str) -> Standing:
             tenant=slug,
             currency=subject.spec.currency,
             minor_digits=subject.spec.minor_digits,
-            expected={month: subject.expected(month) for month in subject.state.months},
+            expected={month: subject.expected(month) for month in subject.known_months},
             figures=all_figures(conn, tenant_id, subject.spec.minor_digits),
             violations=tuple(integrity.violations(conn, tenant_id, now)),
             read_at=now,

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from demo_pipeline.domain.errors import NotADemoTenantError
+from demo_pipeline.domain.errors import NotADemoTenantError, NotFoundError
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
@@ -25,9 +25,15 @@ class Subject:
     state: TenantState
 
     def expected(self, month: Month) -> Figures:
-        """What the ledger says of a month: the blueprint's rows that were loaded."""
+        """What the ledger says of a month: the blueprint's rows that were loaded, and what jobs changed."""
         loaded = self.state.months.get(month)
-        return loaded.figures if loaded is not None else Figures()
+        blueprint = loaded.figures if loaded is not None else Figures()
+        return blueprint + self.state.changes.get(month, Figures())
+
+    @property
+    def known_months(self) -> set[Month]:
+        """Months of which the ledger says anything."""
+        return {*self.state.months, *self.state.changes}
 
 
 def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> Subject:
@@ -36,14 +42,18 @@ def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, w
     Raises ``NotFoundError``, or ``NotADemoTenantError`` once the attempt is written down.
     """
     try:
-        tenant = tenants.get_tenant(conn, slug)
+        tenant_id = tenants.demo_tenant_id(conn, slug)
     except NotADemoTenantError:
         record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=slug, wish=wish)
         if not conn.read_only and not _is_readonly(conn):
             ledger.audit(conn, Event.NON_DEMO_TENANT_BLOCKED.value, slug=slug, detail={"wish": wish})
         raise
-    spec = TenantSpec.from_json(tenant.plan)
-    return Subject(spec, tenants.tenant_state(conn, tenant.tenant_id, spec.minor_digits))
+    try:
+        state = tenants.tenant_state(conn, tenant_id)
+    except NotADemoTenantError:
+        # Deleted between the two statements.
+        raise NotFoundError(f"there is no tenant {slug!r}") from None
+    return Subject(TenantSpec.from_json(state.tenant.plan), state)
 
 
 def _is_readonly(conn: psycopg.Connection[Any]) -> bool:

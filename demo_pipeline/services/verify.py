@@ -58,7 +58,7 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
                 subject = find_subject(conn, settings, each, "verify")
                 tenant_id = subject.state.tenant.tenant_id
                 figures = all_figures(conn, tenant_id, subject.spec.minor_digits)
-                expected = {month: subject.expected(month) for month in {*subject.state.months, *figures}}
+                expected = {month: subject.expected(month) for month in {*subject.known_months, *figures}}
                 findings = [
                     Finding(
                         check=Check.KPIS,

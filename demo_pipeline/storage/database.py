@@ -25,6 +25,8 @@ ADMIN_VARIABLE = "DEMO_DATABASE_URL"
 LOADER_VARIABLE = "DEMO_LOADER_URL"
 DAGSTER_VARIABLE = "DEMO_DAGSTER_URL"
 LOADER_ROLE = "demo_loader"
+#: A session that is silent for longer amid a transaction has lost its job.
+_LEAST_IDLE_SECONDS = 60
 #: with a given server, before the loader's login exists
 MAKE_LOADER = (
     "CREATE ROLE demo_job LOGIN PASSWORD '...'; GRANT demo_loader TO demo_job; "
@@ -107,7 +109,10 @@ class Database:
                 # that does not look at the value takes the primary key.
                 "plan_cache_mode": "force_generic_plan",
                 "jit": "off",
-                "idle_in_transaction_session_timeout": _milliseconds(self.statement_timeout_seconds),
+                # Between two statements rows are made: that may take longer than any statement should.
+                "idle_in_transaction_session_timeout": _milliseconds(
+                    max(self.statement_timeout_seconds, _LEAST_IDLE_SECONDS)
+                ),
             }
             _apply(conn, settings)
             _notice_killed_client(conn)

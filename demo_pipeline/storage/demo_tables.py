@@ -83,6 +83,7 @@ TENANT_METADATA: Final = _table(
     *_optional(Uuid, "claim_job_id"),
     *_optional(TransactionId, "claim_xid"),
     *_optional(_INSTANT, "claim_at"),
+    *_optional(Uuid, "claim_blueprint_job_id"),
     PrimaryKeyConstraint("tenant_id", name="tenant_metadata_pkey"),
     UniqueConstraint("slug", "incarnation", name="tenant_metadata_slug_key"),
     CheckConstraint("slug ~ '^[a-z][a-z0-9-]{1,38}$'", name="tenant_metadata_slug_check"),
@@ -166,6 +167,31 @@ JOB_LEDGER: Final = _table(
         "job_ledger_one_running_key", "tenant_id", unique=True, postgresql_where=text("status = 'running'")
     ),
     Index("job_ledger_started_idx", "started_at"),
+)
+
+#: what completed jobs changed of what is expected of a month, beyond the blueprint; money in major units
+JOB_MONTHS: Final = _table(
+    "job_months",
+    _required("tenant_id", Uuid),
+    _required("job_id", Uuid),
+    _required("month", String(7)),
+    *(
+        _required(metric, Numeric(17, 2) if metric in VALUE_METRICS else BigInteger, "0")
+        for metric in METRICS
+    ),
+    PrimaryKeyConstraint("tenant_id", "job_id", "month", name="job_months_pkey"),
+    _reference("job_months_job_fkey", ["tenant_id", "job_id"], "demo.job_ledger"),
+    CheckConstraint(f"month ~ {_MONTH}", name="job_months_month_check"),
+)
+
+#: requests of the last minute
+REQUESTS: Final = _table(
+    "requests",
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    _required("tenant_id", Uuid),
+    _required("at", _INSTANT, "clock_timestamp()"),
+    PrimaryKeyConstraint("id", name="requests_pkey"),
+    Index("requests_at_idx", "at"),
 )
 
 JOB_PROGRESS: Final = _table(

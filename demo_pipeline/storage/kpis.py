@@ -67,6 +67,8 @@ group by f.tenant_id, f.month_start
 """
 
 _TENANT: Final[LiteralString] = "and r.tenant_id = %(tenant_id)s"
+_TAKEN: Final[LiteralString] = "and r.id in (select t.id from pg_temp.taken t)"
+_JOB: Final[LiteralString] = "and r.demo_job_id = %(job_id)s"
 _RANGE: Final[LiteralString] = "and r.created_at >= %(start)s and r.created_at < %(end)s"
 
 
@@ -90,6 +92,14 @@ def month_figures(
 def all_figures(conn: Connection[Any], tenant_id: UUID, minor_digits: int) -> dict[Month, Figures]:
     """Figures of every month that has rows, in order of time; values in minor units."""
     return _query(conn, _TENANT, {"tenant_id": tenant_id}, minor_digits)
+
+
+def taken_figures(
+    conn: Connection[Any], tenant_id: UUID, minor_digits: int, job_id: UUID | None = None
+) -> dict[Month, Figures]:
+    """Figures of the living rows that ``storage.hiding`` has collected; of one job, if given."""
+    scope: LiteralString = f"{_TENANT} {_TAKEN}" if job_id is None else f"{_TENANT} {_TAKEN} {_JOB}"
+    return _query(conn, scope, {"tenant_id": tenant_id, "job_id": job_id}, minor_digits)
 
 
 def _query(

@@ -13,10 +13,11 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from demo_pipeline.domain.errors import NotFoundError
+from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.storage.refusals import explained
 from demo_pipeline.storage.tenants import MonthState
@@ -138,13 +139,16 @@ def begin_job(conn: Connection[Any], request: JobRequest) -> Begun | None:
     return None if row is None else Begun(attempt=row[0], number=row[1])
 
 
-def claim_job(conn: Connection[Any], tenant_id: UUID, job_id: UUID) -> None:
+def claim_job(
+    conn: Connection[Any], tenant_id: UUID, job_id: UUID, blueprint_job_id: UUID | None = None
+) -> None:
     """First in the data transaction: from here it may write this tenant's rows under this job.
 
-    One claim a transaction. A job that is not running raises :class:`JobFailedError`.
+    And under the registered job of the blueprint, if one is given. One claim a transaction. A job that is
+    not running raises :class:`JobFailedError`.
     """
     with explained():
-        conn.execute("select demo.claim_job(%s, %s)", [tenant_id, job_id])
+        conn.execute("select demo.claim_job(%s, %s, %s)", [tenant_id, job_id, blueprint_job_id])
 
 
 def finish_job(
@@ -156,21 +160,41 @@ def finish_job(
     diff: Json | None = None,
     metrics: Json | None = None,
     months: Iterable[MonthState] = (),
+    changes: Mapping[Month, Figures] | None = None,
+    blueprint_metrics: Json | None = None,
     minor_digits: int,
 ) -> None:
     """Last in the data transaction: the job is completed if this commits, and the claim is over.
 
-    ``months`` replace what was recorded of the blueprint's rows in them.
+    ``months`` replace what was recorded of the blueprint's rows in them; ``changes`` are what this job
+    changes of what is expected; ``blueprint_metrics`` are those of the blueprint's job claimed beside it.
     """
+    changed = [
+        {"month": str(month)} | figures.to_json(minor_digits) for month, figures in (changes or {}).items()
+    ]
     with explained():
         conn.execute(
-            "select demo.finish_job(%s, %s, %s, %s, %s, %s)",
+            "select demo.finish_job(%s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 job_id,
                 *(None if item is None else Jsonb(item) for item in (before, after, diff, metrics)),
                 Jsonb([month.to_json(minor_digits) for month in months]),
+                Jsonb(changed),
+                None if blueprint_metrics is None else Jsonb(blueprint_metrics),
             ],
         )
+
+
+def mark_undone(conn: Connection[Any], job_id: UUID, other_id: UUID, *, is_undone: bool) -> None:
+    """Within the claim of an undo: its job took ``other_id`` back, or (not ``is_undone``) restored it."""
+    with explained():
+        conn.execute("select demo.mark_undone(%s, %s, %s)", [job_id, other_id, is_undone])
+
+
+def admit_request(conn: Connection[Any], tenant_id: UUID, per_tenant: int, total: int) -> bool:
+    """Count a request; False: in the last minute there were as many as allowed, and this one is not."""
+    row = conn.execute("select demo.admit_request(%s, %s, %s)", [tenant_id, per_tenant, total]).fetchone()
+    return row is not None and bool(row[0])
 
 
 def fail_job(
@@ -234,6 +258,38 @@ def get_job(conn: Connection[Any], job_id: UUID) -> Job:
     if job is None:
         raise NotFoundError(f"there is no job {job_id}; demo-pipeline job list shows those there are")
     return job
+
+
+def measured_rate(conn: Connection[Any]) -> float | None:
+    """Rows a second of the latest jobs that made more than a few; None: there were none.
+
+    For administrators.
+    """
+    row = conn.execute(
+        """
+        select percentile_cont(0.5) within group (order by made.row_count / made.seconds)::float8
+        from (
+            select l.seconds, (
+                select sum(c.value::numeric) from jsonb_each_text(l.metrics -> 'created') c) as row_count
+            from demo.job_ledger l
+            where l.status = 'completed' and l.seconds > 0 and l.metrics ? 'created'
+            order by l.completed_at desc limit 50
+        ) made where made.row_count >= 500
+        """
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def recorded_changes(
+    conn: Connection[Any], tenant_id: UUID, job_id: UUID, minor_digits: int
+) -> dict[Month, Figures]:
+    """What a completed job changed of what is expected, by month; for administrators."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "select * from demo.job_months where tenant_id = %s and job_id = %s order by month",
+            [tenant_id, job_id],
+        ).fetchall()
+    return {Month.parse(row["month"]): Figures.from_json(row, minor_digits) for row in rows}
 
 
 def list_attempts(conn: Connection[Any], job_id: UUID) -> list[Attempt]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import Empty, Full, Queue
-from threading import Event, Thread
+from mmap import mmap
+from queue import Empty, Queue
+from threading import Event, Semaphore, Thread
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -39,7 +40,11 @@ _TYPES: Final[dict[pa.DataType, LiteralString]] = {
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 #: Rows handed to the connection at once.
-_CHUNK_ROWS: Final = 8_192
+_CHUNK_ROWS: Final = 4_096
+#: A load holds no more than this and a piece: rows of some tables are four times as long as those of others.
+_LOAD_BYTES: Final = 8_000_000
+#: Loads after which the heap's free pages are given back: each time costs, and so do pages that are held.
+_LOADS_A_RELEASE: Final = 4
 
 
 @dataclass
@@ -47,38 +52,58 @@ class Load:
     """Encoded rows of some tables, loaded with one COPY and one INSERT a table."""
 
     #: table → pieces of the binary COPY format, header and trailer left out
-    pieces: dict[str, list[bytes]] = field(default_factory=dict[str, list[bytes]])
+    pieces: dict[str, list[memoryview]] = field(default_factory=dict[str, list[memoryview]])
     rows: dict[str, int] = field(default_factory=dict[str, int])
+    #: of all pieces
+    size_bytes: int = 0
 
     def __len__(self) -> int:
         return sum(self.rows.values())
 
+    def add(self, table: str, rows: pa.RecordBatch, pages: _Pages) -> None:
+        """Encode some rows of a table, and keep them in ``pages``."""
+        piece = pages.keep(_encode(rows))
+        self.pieces.setdefault(table, []).append(piece)
+        self.rows[table] = self.rows.get(table, 0) + rows.num_rows
+        self.size_bytes += piece.nbytes
+
+
+class _Pages:
+    """Memory of one load's pieces, gone with the last of them.
+
+    Not of the heap: there, what stays for a while leaves holes between what goes.
+    """
+
+    def __init__(self) -> None:
+        self._map = mmap(-1, 2 * _LOAD_BYTES)
+
+    def keep(self, data: bytes) -> memoryview:
+        """A copy of ``data``."""
+        if len(self._map) - self._map.tell() < len(data):
+            self._map = mmap(-1, max(2 * _LOAD_BYTES, len(data)))
+        start = self._map.tell()
+        self._map.write(data)
+        return memoryview(self._map)[start : start + len(data)]
+
 
 def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> Iterator[Load]:
-    """Group batches into loads of about ``load_rows`` rows."""
+    """Group batches into loads of about ``load_rows`` rows, of fewer where they are long."""
     # Arrow's own pool keeps what it once had; the system's gives it back.
     pa.set_memory_pool(pa.system_memory_pool())
-    load = Load()
+    pool = pa.default_memory_pool()
+    load, pages, load_count = Load(), _Pages(), 0
     for table, rows in batches:
         for start in range(0, rows.num_rows, _CHUNK_ROWS):
-            part = rows.slice(start, _CHUNK_ROWS)
-            load.pieces.setdefault(table, []).append(_encode(part))
-            load.rows[table] = load.rows.get(table, 0) + part.num_rows
-            if len(load) >= load_rows:
+            load.add(table, rows.slice(start, _CHUNK_ROWS), pages)
+            if len(load) >= load_rows or load.size_bytes >= _LOAD_BYTES:
                 yield load
-                load = Load()
+                load, pages, load_count = Load(), _Pages(), load_count + 1
+                if load_count % _LOADS_A_RELEASE == 0:
+                    pool.release_unused()
+        # Else it would be held while the next batch is made.
+        del rows
     if len(load):
         yield load
-
-
-def create_staging(conn: Connection) -> None:
-    """The session's temporary tables; gone with the transaction."""
-    for table, schema in SCHEMAS.items():
-        columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_TYPES[kind]))
-            for name, kind in zip(schema.names, schema.types, strict=True)
-        )
-        conn.execute(sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(_staging(table), columns))
 
 
 def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterator[tuple[str, int]]:
@@ -87,6 +112,7 @@ def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterato
         if table not in rows.pieces:
             continue
         with conn.cursor() as cursor:
+            cursor.execute(_create_staging(table))
             with cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(_staging(table))) as copy:
                 copy.write(_HEADER)
                 for piece in rows.pieces.pop(table):
@@ -117,27 +143,23 @@ def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterato
 @contextmanager
 def prefetched(items: Iterator[Load]) -> Generator[Iterator[Load], None, None]:
     """Make the next item in a thread while the present one is used; errors come out at their place."""
-    queue: Queue[Load | BaseException | None] = Queue(maxsize=1)
+    queue: Queue[Load | BaseException | None] = Queue()
+    # One item is made, or waits, at any time: what waits takes memory.
+    wanted = Semaphore(1)
     stopped = Event()
-
-    def put(item: Load | BaseException | None) -> bool:
-        while not stopped.is_set():
-            try:
-                queue.put(item, timeout=0.1)
-            except Full:
-                continue
-            return True
-        return False
 
     def produce() -> None:
         try:
-            for item in items:
-                if not put(item):
+            while True:
+                while not wanted.acquire(timeout=0.1):
+                    if stopped.is_set():
+                        return
+                queue.put(item := next(items, None))
+                if item is None:
                     return
+                del item
         except BaseException as error:  # noqa: BLE001 - raised again where the item would have been
-            put(error)
-        else:
-            put(None)
+            queue.put(error)
 
     def consume() -> Iterator[Load]:
         while True:
@@ -145,6 +167,7 @@ def prefetched(items: Iterator[Load]) -> Generator[Iterator[Load], None, None]:
                 item = queue.get(timeout=0.5)
             except Empty:
                 continue
+            wanted.release()
             if item is None:
                 return
             if isinstance(item, BaseException):
@@ -166,6 +189,16 @@ def _encode(rows: pa.RecordBatch) -> bytes:
     encoder.write_header()
     written = encoder.write_batch(rows) + encoder.finish()
     return written.removesuffix(_TRAILER)
+
+
+def _create_staging(table: str) -> sql.Composed:
+    """Makes a table of the session, where it is not there yet; gone with the transaction."""
+    schema = SCHEMAS[table]
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_TYPES[kind]))
+        for name, kind in zip(schema.names, schema.types, strict=True)
+    )
+    return sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} ({}) ON COMMIT DROP").format(_staging(table), columns)
 
 
 def _staging(table: str) -> sql.Composable:

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from demo_pipeline.domain.errors import BusyError, DatabaseError, DemoError, InputError
+from demo_pipeline.storage.revision import known_revisions
 
 _MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
 _BOOTSTRAP: Final = _MIGRATIONS / "sql" / "bootstrap.sql"
@@ -58,8 +59,10 @@ def downgrade(url: str, revision: str, *, discard: bool = False) -> None:
         script = _script()
         current = _driver(connection).execute("select version_num from demo.alembic_version").fetchone()
         _known_revision(script, revision)
+        if current is not None:
+            _target(known_revisions(), current[0], revision)
         if current is not None and not discard:
-            _refuse_to_lose_rows(_driver(connection), revision)
+            _refuse_to_lose_rows(_driver(connection), current[0], revision)
         connection.commit()
         _run(connection, "downgrade", revision)
 
@@ -141,24 +144,49 @@ def _run(connection: EngineConnection, direction: str, revision: str) -> None:
         raise DatabaseError(f"cannot {direction} to {revision}: {error}") from error
 
 
-def _refuse_to_lose_rows(conn: Connection[Any], revision: str) -> None:
-    """All that 0001 can lose; a later revision that a downgrade keeps adds its own question here."""
-    counts: dict[str, int] = {}
-    for name, statement in (
+#: what would be lost, and how it is counted, by the first revision that a downgrade leaves behind
+_LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
+    "0001": (
         ("tenants", b"select count(*) from crm.tenants"),
         ("demo tenants", b"select count(*) from demo.tenant_metadata"),
         ("jobs", b"select count(*) from demo.job_ledger"),
         ("audit entries", b"select count(*) from demo.audit_log"),
-    ):
-        row = conn.execute(statement).fetchone()
-        if row is not None and row[0]:
-            counts[name] = row[0]
-    if counts and revision in ("base", "-1"):
+    ),
+    "0002": (("recorded changes of patches", b"select count(*) from demo.job_months"),),
+}
+
+
+def _refuse_to_lose_rows(conn: Connection[Any], current: str, revision: str) -> None:
+    """Every revision from ``current`` down to ``revision``, which stays, is asked what it would lose."""
+    line = known_revisions()
+    target = _target(line, current, revision)
+    counts: dict[str, int] = {}
+    for left in line[target + 1 : line.index(current) + 1]:
+        for name, statement in _LOSSES[left]:
+            row = conn.execute(statement).fetchone()
+            if row is not None and row[0]:
+                counts[name] = row[0]
+    if counts:
         found = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise InputError(
             f"a downgrade to {revision} would drop {found}: keep them with demo-pipeline db backup FILE "
             "first, then discard them with --discard"
         )
+
+
+def _target(line: tuple[str, ...], current: str, revision: str) -> int:
+    """Place in the line of the revision that is meant, -1 for none at all."""
+    if revision == "base":
+        return -1
+    if revision.startswith("-"):
+        steps = revision[1:]
+        if not steps.isdecimal() or int(steps) > line.index(current) + 1:
+            raise InputError(
+                f"{revision} is not so many revisions back: the database has {line.index(current) + 1}, "
+                "the furthest is base"
+            )
+        return line.index(current) - int(steps)
+    return line.index(revision)
 
 
 def _explained(error: psycopg.Error | DBAPIError) -> DemoError:

@@ -272,4 +272,5 @@ ACTIVITIES: Final = _table(
     Index("activities_kpi_idx", "tenant_id", "created_at", postgresql_where=_LIVING),
     Index("activities_contact_idx", "tenant_id", "contact_id"),
     Index("activities_deal_idx", "tenant_id", "deal_id"),
+    Index("activities_company_idx", "tenant_id", "company_id"),
 )

@@ -132,6 +132,8 @@ class JobState:
     last_month: Month | None
     as_of: datetime | None
     undone_by: UUID | None
+    #: companies that it made, whatever became of them
+    companies_created: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +142,8 @@ class TenantState:
 
     tenant: Tenant
     months: dict[Month, MonthState]
+    #: what completed patches and undos changed of what is expected, summed up
+    changes: dict[Month, Figures]
     #: by number
     jobs: tuple[JobState, ...]
 
@@ -217,20 +221,25 @@ def demo_tenant_id(conn: Connection[Any], slug: str) -> UUID:
     raise NotFoundError(f"there is no tenant {slug!r}; demo-pipeline tenant list shows those there are")
 
 
-def tenant_state(conn: Connection[Any], tenant_id: UUID, minor_digits: int) -> TenantState:
+def tenant_state(conn: Connection[Any], tenant_id: UUID, minor_digits: int | None = None) -> TenantState:
     """Everything that a job must know of its tenant; :class:`NotADemoTenantError` if it is none.
 
-    ``minor_digits`` of the tenant's currency; figures come in minor units.
+    ``minor_digits`` of the tenant's currency (none: as its plan says); figures come in minor units.
     """
     with explained():
         row = conn.execute("select demo.tenant_state(%s)", [tenant_id]).fetchone()
     if row is None or row[0] is None:
         raise NotADemoTenantError(f"tenant {tenant_id} is not a demo tenant", {"tenant": str(tenant_id)})
     state: dict[str, Any] = row[0]
+    if minor_digits is None:
+        minor_digits = int(state["tenant"]["plan"]["minor_digits"])
     months = [MonthState.from_json(item, minor_digits) for item in state["months"]]
     return TenantState(
         tenant=_tenant(state["tenant"]),
         months={item.month: item for item in months},
+        changes={
+            Month.parse(item["month"]): Figures.from_json(item, minor_digits) for item in state["changes"]
+        },
         jobs=tuple(_job(item) for item in state["jobs"]),
     )
 
@@ -273,6 +282,26 @@ def is_held(conn: Connection[Any], tenant_id: UUID) -> bool:
         "select pg_try_advisory_xact_lock_shared(demo.tenant_lock_key(%s))", [tenant_id]
     ).fetchone()
     return row is not None and not row[0]
+
+
+def delete_tenant(
+    conn: Connection[Any], tenant_id: UUID, wait_seconds: float, requested_by: str | None
+) -> dict[str, int]:
+    """All rows of a demo tenant, by table, gone; its history stays. For administrators.
+
+    In a transaction of the caller. Waits for the tenant's job; raises :class:`BusyError` after
+    ``wait_seconds``, :class:`NotADemoTenantError`.
+    """
+    conn.execute("select set_config('lock_timeout', %s, true)", [f"{max(1, round(wait_seconds * 1000))}ms"])
+    try:
+        with explained():
+            row = conn.execute("select demo.delete_tenant(%s, %s)", [tenant_id, requested_by]).fetchone()
+    except BusyError:
+        raise BusyError(
+            f"a job held tenant {tenant_id} for longer than {wait_seconds:g} s; try again later",
+            {"tenant_id": str(tenant_id), "wait_seconds": wait_seconds},
+        ) from None
+    return dict(row[0]) if row else {}
 
 
 def list_tenants(conn: Connection[Any]) -> list[TenantSummary]:
@@ -330,6 +359,7 @@ def _job(row: Mapping[str, Any]) -> JobState:
         last_month=_month(row["range_end_month"]),
         as_of=_instant(row["as_of"]) if row["as_of"] else None,
         undone_by=UUID(row["undone_by"]) if row["undone_by"] else None,
+        companies_created=row["companies_created"],
     )
 
 

@@ -32,6 +32,15 @@ def test_the_folder_and_the_variables_are_made(tmp_path: Path) -> None:
     assert (folder / INSTANCE_FILE).read_bytes() == (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
 
 
+def test_an_inbox_of_ones_own_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's processes run elsewhere: a relative ``DEMO_INBOX`` reaches them as the folder it is."""
+    monkeypatch.chdir(tmp_path)
+    settings = settings_of(tmp_path / "home").model_copy(update={"inbox": Path("plans")})
+    assert prepare_instance(settings, DATABASE)["DEMO_INBOX"] == str(tmp_path / "plans")
+
+
 def test_our_file_is_refreshed(tmp_path: Path) -> None:
     """An older release's file gives way to this one's."""
     file = tmp_path / "dagster" / INSTANCE_FILE

@@ -48,20 +48,38 @@ def test_rows_replaced_by_hand_do_not_hide_missing_ones(
     assert digest(database, database_settings, "acme") == before
 
 
-def test_hidden_rows_are_drift_and_no_new_job(database: Database, database_settings: Settings) -> None:
-    """Rows that people hid stay hidden: told as drift, and not a job more for each time it is asked."""
-    first = made(database, database_settings)
+def test_new_rows_make_up_for_hidden_ones(database: Database, database_settings: Settings) -> None:
+    """Rows that people hid stay hidden; others take their place, once, and the figures are as expected."""
+    made(database, database_settings)
     execute(
         database,
         "UPDATE crm.activities SET deleted_at = greatest(now(), created_at) "
         "WHERE demo_source_month = '2025-02'",
     )
-    for _ in range(3):
+    assert {one.metric for one in verify(database, database_settings)[0].findings} == {"activities_created"}
+    report = materialise(database, database_settings, "acme")
+    assert (report.kind, report.is_passed) == ("heal", True)
+    assert verify(database, database_settings)[0].is_as_expected
+    assert materialise(database, database_settings, "acme").already_applied
+    assert len(list_jobs(database, database_settings, "acme")) == 2
+
+
+def test_what_new_rows_cannot_mend_is_drift_and_no_new_job(
+    database: Database, database_settings: Settings
+) -> None:
+    """A won deal that people lost: one more would be a deal too many. Told as drift, however often asked."""
+    first = made(database, database_settings)
+    execute(
+        database,
+        "UPDATE crm.deals SET stage_id = (SELECT id FROM crm.pipeline_stages WHERE is_lost LIMIT 1) "
+        "WHERE id = (SELECT d.id FROM crm.deals d JOIN crm.pipeline_stages s ON s.id = d.stage_id "
+        "WHERE s.is_won LIMIT 1)",
+    )
+    for _ in range(2):
         report = materialise(database, database_settings, "acme")
         assert report.already_applied
         assert report.job_id == first.job_id
-        assert sum(one.drift.activities_created for one in report.months) < 0
-    assert {one.metric for one in verify(database, database_settings)[0].findings} == {"activities_created"}
+        assert sum(one.drift.closed_won_count for one in report.months) == -1
     assert len(list_jobs(database, database_settings, "acme")) == 1
 
 
@@ -80,8 +98,8 @@ def test_a_stage_that_people_changed_does_not_stop_the_next_month(
 def test_a_row_moved_to_another_month_is_not_made_twice(
     database: Database, database_settings: Settings
 ) -> None:
-    """Healing a month finds its rows where people moved them."""
-    made(database, database_settings)
+    """A month finds its rows where people moved them; what it lacks then, another row makes up for."""
+    before = sum(made(database, database_settings).created.values())
     with database.admin() as conn:
         conn.execute(
             "UPDATE crm.activities SET demo_generated = false, created_at = created_at + interval '40 days', "
@@ -92,7 +110,11 @@ def test_a_row_moved_to_another_month_is_not_made_twice(
             "DELETE FROM crm.activities WHERE id = (SELECT id FROM crm.activities "
             "WHERE demo_source_month = '2025-01' AND demo_generated LIMIT 1)"
         )
-    assert materialise(database, database_settings, "acme").created == {"activities": 1}
+    report = materialise(database, database_settings, "acme")
+    assert report.created["activities"] == 1
+    assert not any(one.drift.activities_created for one in report.months if one.month == Month.of(2025, 1))
+    # The one that was deleted, and one for the one that was moved.
+    assert sum(row_counts(database).values()) - 1 == before + 1
 
 
 def test_a_tag_set_again_by_hand_stops_nothing(database: Database, database_settings: Settings) -> None:

@@ -1,0 +1,245 @@
+"""The plan inbox: a folder a tenant, the files that wait in it, and where they go once they were dealt with.
+
+``$DEMO_HOME/inbox/<slug>/plan.csv``. A file is complete when it has its name: whoever puts it there writes
+it under a name that begins with a dot, or ends in anything but ``.csv``, ``.json``, ``.yaml`` or ``.yml``,
+and renames it. Nothing is followed: what is a link, or no regular file, is none of ours, and no name leads
+out of the folder. What a plan says and what becomes of it is not known here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import Final, Literal
+
+from demo_pipeline.domain.declaration_rules import check_slug
+from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
+from demo_pipeline.domain.plan_numbers import shortened
+from demo_pipeline.services.plan_files import SUFFIXES
+from demo_pipeline.services.yaml_files import MOST_BYTES
+from demo_pipeline.settings import Settings
+
+End = Literal["done", "refused"]
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+#: a link is an error; a pipe must not make us wait
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, kw_only=True)
+class InboxFile:
+    """A file of the inbox as it was when it was read."""
+
+    tenant: str
+    name: str
+    #: a byte more than any plan may have, at most
+    content: bytes
+    device: int
+    inode: int
+    modified_ns: int
+    #: changes also when the file is put there again, content and time kept
+    changed_ns: int
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.content).hexdigest()
+
+    @property
+    def fingerprint(self) -> str:
+        """Other for every file that was ever put into an inbox, the same content at the same place too."""
+        parts = (self.tenant, self.name, self.sha256, self.inode, self.modified_ns, self.changed_ns)
+        return sha256("\0".join(map(str, parts)).encode(errors="surrogateescape")).hexdigest()[:40]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What lies in the inbox."""
+
+    #: those that were put there first, first
+    files: tuple[InboxFile, ...]
+    #: what a person should know of the rest, a sentence each
+    notes: tuple[str, ...]
+
+
+def is_plan_name(name: str) -> bool:
+    """Whether a file of that name is a complete plan by the rules of this module."""
+    is_one_name = name.isprintable() and not {"/", "\\"} & set(name)
+    return is_one_name and not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def waiting_files(settings: Settings, most: int) -> Waiting:
+    """At most so many of the plans that wait. A folder that cannot be used becomes a note."""
+    files: list[InboxFile] = []
+    notes: list[str] = []
+    try:
+        with os.scandir(settings.inbox_folder) as entries:
+            slugs = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+    except OSError:
+        return Waiting(files=(), notes=(f"there is no inbox; plans go to {settings.inbox_folder}/<tenant>/",))
+    for slug in slugs:
+        try:
+            with _folder(settings, slug) as folder, os.scandir(folder) as entries:
+                for name in sorted(entry.name for entry in entries if is_plan_name(entry.name)):
+                    try:
+                        files.append(_read(folder, slug, name))
+                    except NotFoundError:
+                        continue  # it has been dealt with since
+                    except InputError as error:
+                        notes.append(error.message)
+        except (InputError, NotFoundError, OSError) as error:
+            notes.append(str(error))
+    files.sort(key=lambda file: (file.changed_ns, file.tenant, file.name))
+    if len(files) > most:
+        notes.append(f"{len(files) - most} files more wait for their turn")
+    return Waiting(files=tuple(files[:most]), notes=tuple(notes))
+
+
+def read_inbox_file(settings: Settings, slug: str, name: str) -> InboxFile:
+    """The file of that name in a tenant's inbox.
+
+    Raises ``InputError`` for what is no name of a plan, no regular file or a link, and ``NotFoundError``.
+    """
+    if not is_plan_name(name):
+        message = (
+            f"inbox_file {shortened(name)} is not the name of a plan in an inbox; give a name alone, without "
+            f"a folder, that ends with {', '.join(SUFFIXES)} and does not begin with a dot"
+        )
+        problem = Problem(code="bad_inbox_file", field="inbox_file", value=shortened(name), message=message)
+        raise InputError(message, [problem])
+    try:
+        with _folder(settings, slug) as folder:
+            return _read(folder, slug, name)
+    except NotFoundError as error:
+        error.details["inbox_file"] = name
+        raise
+
+
+def settle(settings: Settings, file: InboxFile, end: End, reports: Mapping[str, str]) -> str | None:
+    """Move a file to ``done/`` or ``refused/`` beside it, with its reports (suffix → text) next to it there.
+
+    Nothing is overwritten: where the name is taken it gets a number. A file that is not there any more as it
+    was read stays where it is. The new place, ``done/plan.csv``; none: the file has gone, somebody else has
+    dealt with it. Raises ``OSError``.
+    """
+    with _folder(settings, file.tenant) as folder, _subfolder(folder, end) as target:
+        if not _lists(folder, file.name):
+            return None
+        name = _reserve(target, file.name, reports)
+        try:
+            if _is_as_read(folder, file):
+                os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=target)
+        except FileNotFoundError:
+            for suffix in reports:
+                os.unlink(name + suffix, dir_fd=target)
+            return None
+        return f"{end}/{name}"
+
+
+@contextmanager
+def _folder(settings: Settings, slug: str) -> Generator[int]:
+    """A tenant's folder, open. Raises ``InputError``, ``NotFoundError``."""
+    if problems := check_slug(slug):
+        raise InputError(f"{shortened(slug)} is no tenant's folder in the inbox", problems)
+    place = settings.inbox_folder / slug
+    with _descriptor(os.fspath(settings.inbox_folder), _FOLDER, None, f"{settings.inbox_folder}") as root:
+        _check_private(root, settings.inbox_folder)
+        with _descriptor(slug, _FOLDER | os.O_NOFOLLOW, root, f"{place}") as folder:
+            _check_private(folder, place)
+            yield folder
+
+
+@contextmanager
+def _descriptor(name: str, flags: int, within: int | None, place: str) -> Generator[int]:
+    try:
+        descriptor = os.open(name, flags, dir_fd=within)
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no {place}") from None
+    except OSError as error:
+        reason = "it is a link or no folder" if flags & os.O_DIRECTORY else "it is a link or cannot be read"
+        message = f"{place} is left alone: {reason} ({error.strerror})"
+        raise InputError(message, [Problem(code="unusable_inbox", message=message)]) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_private(folder: int, place: Path) -> None:
+    """Whoever may write into the inbox changes tenants: that must not be everybody."""
+    if os.fstat(folder).st_mode & stat.S_IWOTH:
+        message = f"everybody may write to {place}, so its plans are left alone; chmod o-w {place}"
+        raise InputError(message, [Problem(code="open_inbox", message=message)])
+
+
+def _read(folder: int, slug: str, name: str) -> InboxFile:
+    place = f"{shortened(name)} in the inbox of {slug}"
+    with _descriptor(name, _FILE, folder, place) as descriptor:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            message = f"{place} is left alone: it is no regular file"
+            raise InputError(message, [Problem(code="not_a_file", value=shortened(name), message=message)])
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(MOST_BYTES + 1)
+    return InboxFile(
+        tenant=slug,
+        name=name,
+        content=content,
+        device=status.st_dev,
+        inode=status.st_ino,
+        modified_ns=status.st_mtime_ns,
+        changed_ns=status.st_ctime_ns,
+    )
+
+
+@contextmanager
+def _subfolder(folder: int, name: str) -> Generator[int]:
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o750, dir_fd=folder)
+    descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _reserve(folder: int, name: str, reports: Mapping[str, str]) -> str:
+    """Write the reports under the first name that is free with all of them; the file comes last."""
+    for candidate in _candidates(name):
+        if any(_lists(folder, candidate + suffix) for suffix in ("", *reports)):
+            continue
+        try:
+            for suffix, text in reports.items():
+                descriptor = os.open(candidate + suffix, _NEW_FILE, 0o640, dir_fd=folder)
+                with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(text)
+        except FileExistsError:
+            continue  # another process had the same idea
+        return candidate
+    raise AssertionError
+
+
+def _candidates(name: str) -> Iterator[str]:
+    yield name
+    path = Path(name)
+    yield from (f"{path.stem}-{number}{path.suffix}" for number in count(2))
+
+
+def _lists(folder: int, name: str) -> bool:
+    """Whether something has that name, a broken link too."""
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_as_read(folder: int, file: InboxFile) -> bool:
+    now = os.stat(file.name, dir_fd=folder, follow_symlinks=False)
+    return (now.st_dev, now.st_ino, now.st_mtime_ns) == (file.device, file.inode, file.modified_ns)

@@ -1,0 +1,81 @@
+"""Apply a plan that lies in a tenant's inbox, and move it to where its end belongs, with a report beside it.
+
+A file stays where it is as long as trying again may help: the tenant is busy, the database is away, somebody
+interrupted the job. Whoever tries again then does no harm: a plan is one job, however often it is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo_pipeline.domain.errors import DemoError, InterruptedJobError
+from demo_pipeline.services.failures import is_passing
+from demo_pipeline.services.inbox import End, InboxFile, read_inbox_file, settle
+from demo_pipeline.services.inbox_reports import done_reports, refused_reports
+from demo_pipeline.services.job_run import Asker
+from demo_pipeline.services.patch import apply_patch
+from demo_pipeline.services.plan_files import SUFFIXES, PlanFile, parse_plan
+from demo_pipeline.services.reports import JobReport
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.database import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handled:
+    """A file whose plan is applied."""
+
+    report: JobReport
+    #: where the file is now, ``done/plan.csv``; none: it had gone, or could not be moved
+    place: str | None
+    #: why it could not be moved
+    hindrance: str | None = None
+
+
+def apply_inbox_file(
+    database: Database,
+    settings: Settings,
+    slug: str,
+    name: str,
+    *,
+    again: bool = False,
+    plan_type: str | None = None,
+    seed: str | None = None,
+    asker: Asker | None = None,
+) -> Handled:
+    """Read, apply and settle one file.
+
+    Raises as ``read_inbox_file``, ``parse_plan`` and ``apply_patch`` do; the file is in ``refused/`` then,
+    unless it was none, or the reason passes.
+    """
+    asker = asker or Asker()
+    file = read_inbox_file(settings, slug, name)
+    plan: PlanFile | None = None
+    try:
+        plan = parse_plan(
+            file.content, SUFFIXES[Path(name).suffix.lower()], source=name, plan_type=plan_type, seed=seed
+        )
+        report = apply_patch(database, settings, slug, plan, again=again, asker=asker)
+    except InterruptedJobError:
+        raise
+    except DemoError as error:
+        if not is_passing(error):
+            reports = refused_reports(file, plan, error, asker, settings.instant())
+            _, hindrance = _settle(settings, file, "refused", reports)
+            if hindrance:
+                error.message += f" ({hindrance})"
+        raise
+    reports = done_reports(file, plan, report, asker, settings.instant())
+    place, hindrance = _settle(settings, file, "done", reports)
+    return Handled(report=report, place=place, hindrance=hindrance)
+
+
+def _settle(
+    settings: Settings, file: InboxFile, end: End, reports: dict[str, str]
+) -> tuple[str | None, str | None]:
+    """The new place, and what was in the way: neither undoes what the job did."""
+    try:
+        return settle(settings, file, end, reports), None
+    except (OSError, DemoError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return None, f"{file.name} could not be moved to {end}/: {reason}; move it away"

@@ -1,0 +1,127 @@
+"""What became of a plan of the inbox, as the reports beside the file: JSON for programs, text for people.
+
+Belongs here: how the two look. Does not: what they say, nor where they are put.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from demo_pipeline.domain.errors import DemoError, InputError
+from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, money
+from demo_pipeline.services.inbox import InboxFile
+from demo_pipeline.services.job_run import Asker
+from demo_pipeline.services.plan_files import PlanFile
+from demo_pipeline.services.reports import JobReport, MonthResult
+
+JSON_SUFFIX: Final = ".report.json"
+TEXT_SUFFIX: Final = ".report.md"
+
+
+def done_reports(
+    file: InboxFile, plan: PlanFile, report: JobReport, asker: Asker, at: datetime
+) -> dict[str, str]:
+    """Suffix → text, of a plan whose job is completed."""
+    document = {
+        **_head(file, plan, asker, at),
+        "outcome": "already applied" if report.already_applied else "applied",
+        "job_id": str(report.job_id),
+        "status": report.status,
+        "already_applied": report.already_applied,
+        "created": dict(report.created),
+        "months": [_month(result, report.minor_digits) for result in report.months],
+        "passed": report.is_passed,
+        "seconds": round(report.seconds, 3),
+        "notes": list(report.notes),
+    }
+    return _both(document, _done_lines(document))
+
+
+def refused_reports(
+    file: InboxFile, plan: PlanFile | None, error: DemoError, asker: Asker, at: datetime
+) -> dict[str, str]:
+    """Suffix → text, of a file that is no plan, or of a plan of which nothing was done."""
+    document = {
+        **_head(file, plan, asker, at),
+        "outcome": "refused",
+        "error": {"code": error.code, "message": error.message, "details": error.details},
+    }
+    return _both(document, _refused_lines(document, error))
+
+
+def _head(file: InboxFile, plan: PlanFile | None, asker: Asker, at: datetime) -> dict[str, Any]:
+    return {
+        "file": file.name,
+        "tenant": file.tenant,
+        "sha256": file.sha256,
+        "at": at.isoformat(timespec="seconds"),
+        "requested_by": asker.requested_by,
+        "dagster_run_id": asker.dagster_run_id,
+        "plan": None if plan is None else plan.plan.to_json(),
+        "seed": None if plan is None else plan.plan.seed,
+    }
+
+
+def _month(result: MonthResult, minor_digits: int) -> dict[str, Any]:
+    """A month as ``patch apply --json`` tells it."""
+
+    def amount(metric: str, value: int) -> int | str:
+        return money(value, minor_digits) if metric in VALUE_METRICS else value
+
+    return {
+        "month": str(result.month),
+        "metrics": {
+            metric: {
+                "before": amount(metric, result.before[metric]),
+                "target": amount(metric, result.target[metric]),
+                "after": amount(metric, result.after[metric]),
+                "delta": amount(metric, result.delta[metric]),
+                "passed": result.after[metric] == result.target[metric],
+            }
+            for metric in METRICS
+        },
+    }
+
+
+def _both(document: Mapping[str, Any], lines: Iterator[str]) -> dict[str, str]:
+    return {
+        JSON_SUFFIX: json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n",
+        TEXT_SUFFIX: "\n".join(lines) + "\n",
+    }
+
+
+def _done_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# {document['file']}: {document['outcome']}"
+    yield ""
+    yield f"Tenant {document['tenant']}, job {document['job_id']}, {document['at']}."
+    made = ", ".join(f"{count:,} {table}" for table, count in document["created"].items() if count)
+    yield f"Made: {made or 'nothing'}."
+    yield from document["notes"]
+    for month in document["months"]:
+        yield ""
+        yield f"| {month['month']} | before | target | after | change |"
+        yield "|:--|--:|--:|--:|--:|"
+        for metric, told in month["metrics"].items():
+            cells = (told[name] for name in ("before", "target", "after", "delta"))
+            yield f"| {metric} | {' | '.join(map(str, cells))} |"
+
+
+def _refused_lines(document: Mapping[str, Any], error: DemoError) -> Iterator[str]:
+    yield f"# {document['file']}: refused, nothing was done"
+    yield ""
+    yield f"Tenant {document['tenant']}, {document['at']}."
+    yield ""
+    if isinstance(error, InputError) and error.problems:
+        yield from (f"- {problem}" for problem in error.problems)
+    else:
+        yield error.message
+    if isinstance(error, InputError) and error.suggestion is not None:
+        yield ""
+        yield "This would work:"
+        yield ""
+        yield "```json"
+        yield json.dumps(error.suggestion, ensure_ascii=False, indent=2, default=str)
+        yield "```"

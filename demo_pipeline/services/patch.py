@@ -1,0 +1,192 @@
+"""Apply a patch plan to a living tenant: exactly, once, all of it or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from typing import Final
+from uuid import UUID
+
+from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
+from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.patching import resolve_plan, shows_targets
+from demo_pipeline.domain.plan import PatchPlan, PlanType
+from demo_pipeline.services.blueprint_rows import check_months_beyond
+from demo_pipeline.services.events import Event, record
+from demo_pipeline.services.filling import job_beside, load_deltas, make_whole, simulate
+from demo_pipeline.services.job_choice import choose_job, ordinals
+from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
+from demo_pipeline.services.materialise import check_instant
+from demo_pipeline.services.patch_ground import Simulated, read_ground
+from demo_pipeline.services.plan_files import PlanFile
+from demo_pipeline.services.reports import JobReport, report_of
+from demo_pipeline.services.subject import Subject
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import ledger
+from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.ledger import JobRequest
+from demo_pipeline.storage.tenants import JobState
+
+#: of jobs that apply a plan
+KIND = "patch"
+#: Rows that new ones may refer to: as many as there are new ones, within these bounds.
+_FEWEST_KNOWN: Final = 500
+_MOST_KNOWN: Final = 10_000
+
+
+def apply_patch(
+    database: Database,
+    settings: Settings,
+    slug: str,
+    plan: PatchPlan | PlanFile,
+    *,
+    again: bool = False,
+    retried: UUID | None = None,
+    asker: Asker | None = None,
+) -> JobReport:
+    """Change a tenant's figures by a plan. ``again``: also where the same plan was applied before.
+
+    ``retried``: exactly that job, whatever others of the same plan there are.
+    Raises as ``run_job`` does; ``InputError`` for a plan that cannot be, with the nearest one that can, and
+    ``CapExceededError``, both before anything is written.
+    """
+    plan, currencies = plan_of(plan)
+    work = _Patch(plan, currencies, again=again, retried=retried)
+    return run_job(database, settings, slug, work, asker or Asker())
+
+
+def plan_of(plan: PatchPlan | PlanFile) -> tuple[PatchPlan, frozenset[str]]:
+    """A plan and the currencies that it was written in."""
+    return (plan.plan, plan.currencies) if isinstance(plan, PlanFile) else (plan, frozenset())
+
+
+@dataclass
+class _Patch:
+    """The work."""
+
+    plan: PatchPlan
+    currencies: frozenset[str]
+    again: bool
+    retried: UUID | None
+    kind: str = KIND
+
+    def choose(self, run: JobRun) -> Choice:
+        check_instant(run)
+        check_currency(run.subject, self.currencies)
+        last = last_month(run.subject, self.plan, run.as_of)
+        check_months_beyond(run.subject, last, Caps(**run.settings.caps.model_dump()))
+        wanted = patch_request(run.subject, self.plan, run.as_of)
+        request, done = self._choose(run, wanted)
+        if done is not None:
+            return Choice(request=request, done=done)
+        simulated = simulate(run, last)
+        self._check(run, simulated)
+        return Choice(request=request, beside=job_beside(run, simulated, last))
+
+    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:
+        missing, created_beside = make_whole(run, choice, last_month(run.subject, self.plan, run.as_of))
+        ground = read_ground(run.conn, run.subject, run.as_of)
+        resolved = resolve_plan(self.plan, ground, Caps(**run.settings.caps.model_dump()))
+        expected = {month: missing.expected(run.subject, month) for month in resolved.deltas}
+        recorded = (
+            {month: resolved.targets[month] - expected[month] for month in resolved.targets}
+            if self.plan.plan_type is PlanType.TARGETS
+            else resolved.deltas
+        )
+        seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
+        created = load_deltas(run, choice, number, seed, resolved.deltas)
+        return Outcome(
+            before=ground.before,
+            change=resolved.deltas,
+            results={
+                month: (expected[month] + recorded[month], resolved.targets[month])
+                for month in resolved.deltas
+            },
+            created=created,
+            loaded=missing.loaded.values(),
+            recorded=recorded,
+            created_beside=created_beside,
+        )
+
+    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
+        return told_report(run, job_id, already_applied=already_applied)
+
+    def _choose(self, run: JobRun, wanted: JobRequest) -> tuple[JobRequest, UUID | None]:
+        if self.retried is None:
+            return choose_job(run.subject, wanted, lambda last: self._is_done(last, run))
+        nth = ordinals(run.subject, wanted)
+        for ordinal in count():
+            request, known = nth(ordinal)
+            if known is None:
+                raise NotFoundError(f"{run.tenant.slug} has no job {self.retried} of this plan any more")
+            if known.job_id == self.retried:
+                return request, known.job_id if known.status == "completed" else None
+        raise AssertionError
+
+    def _check(self, run: JobRun, simulated: Simulated) -> None:
+        """Refuse what cannot be before anything is written."""
+        try:
+            resolve_plan(self.plan, simulated.ground, Caps(**run.settings.caps.model_dump()))
+        except InputError as error:
+            record(
+                run.settings,
+                Event.VALIDATION_FAILED,
+                tenant=run.tenant.slug,
+                code=error.code,
+                findings=[str(problem) for problem in error.problems][:50],
+                duration_seconds=round(run.seconds, 3),
+            )
+            raise
+
+    def _is_done(self, last: JobState | None, run: JobRun) -> bool:
+        """Whether the request is done, where ``last`` completed it last."""
+        if last is None or self.again:
+            return False
+        if self.plan.plan_type is PlanType.DELTAS:
+            return True
+        ground = simulate(run, last_month(run.subject, self.plan, run.as_of)).ground
+        return shows_targets(self.plan, ground)
+
+
+def told_report(run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
+    """The report of a completed job, as it was told when it was done."""
+    with run.database.admin(readonly=True) as conn:
+        job = ledger.get_job(conn, job_id)
+    return report_of(job, run.digits, already_applied=already_applied, seconds=run.seconds)
+
+
+def last_month(subject: Subject, plan: PatchPlan, as_of: datetime) -> Month:
+    """The last month that a plan can change: what lies beyond is refused, and made by nobody."""
+    return max(min(plan.last_month, Month.containing(as_of)), subject.spec.start_month + -1)
+
+
+def patch_request(subject: Subject, plan: PatchPlan, as_of: datetime) -> JobRequest:
+    """The request for a plan, before its ordinal is known."""
+    tenant = subject.state.tenant
+    document = plan.to_json()
+    return JobRequest(
+        job_id=tenant.tenant_id,
+        tenant_id=tenant.tenant_id,
+        kind=KIND,
+        mode=document["mode"],
+        plan_type=plan.plan_type.value,
+        plan=document,
+        tolerances=document["tolerances"],
+        seed=plan.seed if plan.seed is not None else tenant.seed,
+        first_month=plan.first_month,
+        last_month=plan.last_month,
+        as_of=as_of,
+    )
+
+
+def check_currency(subject: Subject, currencies: frozenset[str]) -> None:
+    """Amounts of another currency are refused (``InputError``): nothing is converted."""
+    own = subject.spec.currency
+    if other := sorted(currencies - {own}):
+        message = (
+            f"the plan has amounts in {', '.join(other)}, and {subject.spec.slug} has {own}; "
+            f"write them in {own}, or without a currency"
+        )
+        raise InputError(message, [Problem(code="other_currency", message=message, value=", ".join(other))])

@@ -1,0 +1,118 @@
+"""What a plan stands on, read from the database, in a job's transaction or for a preview.
+
+The preview makes what the blueprint still owes in memory, where the job loads it: both see the same ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import psycopg
+
+from demo_pipeline.domain.arrow import column, to_mask
+from demo_pipeline.domain.calendar import MINUTE_US, instant_us
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.patch_story import calendar_of
+from demo_pipeline.domain.patching import Ground
+from demo_pipeline.domain.streams import I64
+from demo_pipeline.domain.verification import after_change
+from demo_pipeline.services.blueprint_rows import OWED, missing_rows
+from demo_pipeline.services.subject import Subject
+from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.known_rows import first_contact_at, has_won_stage
+from demo_pipeline.storage.kpis import all_figures
+
+#: The first contact that a patch brings comes in one minute, what hangs on it in a later one.
+_LEAST_MINUTES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """A ground, and what the blueprint's rows that are still missing would change."""
+
+    ground: Ground
+    change: Mapping[Month, Figures]
+    #: none of the blueprint's rows is missing
+    is_whole: bool
+    #: what is expected of a month once they are there
+    expected: Callable[[Month], Figures]
+
+
+def read_ground(conn: psycopg.Connection[Any], subject: Subject, as_of: datetime) -> Ground:
+    """The ground as the tables have it now."""
+    tenant_id = subject.state.tenant.tenant_id
+    return _ground(
+        subject,
+        as_of,
+        before=all_figures(conn, tenant_id, subject.spec.minor_digits),
+        first_contact=first_contact_at(conn, tenant_id),
+        has_stage=has_won_stage(conn, tenant_id),
+    )
+
+
+def simulate_ground(
+    conn: psycopg.Connection[Any], subject: Subject, as_of: datetime, last: Month
+) -> Simulated:
+    """The ground as it will be once the blueprint's missing rows up to ``last`` are there."""
+    tenant_id = subject.state.tenant.tenant_id
+    missing = missing_rows(conn, subject, last, as_of)
+    first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
+    count = 0
+    if missing.work:
+        for table, rows in missing.batches():
+            count += rows.num_rows if table in OWED else 0
+            if table == "pipeline_stages":
+                has_stage = has_stage or bool(to_mask(column(rows, "is_won")).any())
+            if table == "contacts" and rows.num_rows:
+                made = cast("datetime", column(rows, "created_at")[0].as_py())
+                first = made if first is None else min(first, made)
+    before = after_change(all_figures(conn, tenant_id, subject.spec.minor_digits), missing.change)
+    ground = _ground(subject, as_of, before=before, first_contact=first, has_stage=has_stage)
+    return Simulated(
+        ground=ground,
+        change=missing.change,
+        is_whole=count == 0,
+        expected=lambda month: missing.expected(subject, month),
+    )
+
+
+def simulated_ground(database: Database, subject: Subject, as_of: datetime, last: Month) -> Simulated:
+    """:func:`simulate_ground` from one snapshot of its own."""
+    with database.admin(readonly=True) as conn, conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return simulate_ground(conn, subject, as_of, last)
+
+
+def _ground(
+    subject: Subject,
+    as_of: datetime,
+    *,
+    before: Mapping[Month, Figures],
+    first_contact: datetime | None,
+    has_stage: bool,
+) -> Ground:
+    calendar = calendar_of(subject.spec)
+
+    def minutes(month: Month) -> I64:
+        return calendar.month(month).until(instant_us(as_of)).minutes
+
+    def has_contact(month: Month) -> bool:
+        passed = minutes(month)
+        return (
+            first_contact is not None
+            and len(passed) > 0
+            and instant_us(first_contact) // MINUTE_US < int(passed[-1])
+        )
+
+    return Ground(
+        spec=subject.spec,
+        before=before,
+        running=Month.containing(as_of),
+        has_contact=has_contact,
+        has_worked=lambda month: len(minutes(month)) >= _LEAST_MINUTES,
+        has_won_stage=has_stage,
+    )

@@ -1,0 +1,65 @@
+"""Take up a job that failed: the same request, so the same job, with one more attempt."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.plan import PatchPlan
+from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
+from demo_pipeline.services.job_run import Asker
+from demo_pipeline.services.materialise import materialise
+from demo_pipeline.services.patch import KIND as PATCH
+from demo_pipeline.services.patch import apply_patch
+from demo_pipeline.services.reports import JobReport
+from demo_pipeline.services.undo import KIND as UNDO
+from demo_pipeline.services.undo import undo_job
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import ledger
+from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.ledger import Job
+
+
+def retry_job(
+    database: Database, settings: Settings, job_id: UUID, *, asker: Asker | None = None
+) -> JobReport:
+    """Do what a failed, interrupted or pending job was asked for; a completed one is told as it is.
+
+    Raises as ``run_job`` does, ``NotFoundError``, and ``InputError`` for a job of a deleted tenant.
+    """
+    with database.admin(readonly=True) as conn:
+        job = ledger.get_job(conn, job_id)
+    asker = asker or Asker()
+    match job.kind:
+        case "patch":
+            plan = PatchPlan.from_json(job.plan, seed=job.seed)
+            return apply_patch(database, settings, job.slug, plan, retried=job.id, asker=asker)
+        case "undo":
+            with_dependents = bool(job.plan.get("with_dependents"))
+            return undo_job(
+                database, settings, UUID(job.plan["job"]), with_dependents=with_dependents, asker=asker
+            )
+        case "materialise" | "heal":
+            return materialise(
+                database,
+                settings,
+                job.slug,
+                _month(job.range_start_month),
+                _month(job.range_end_month),
+                on_progress=asker.on_progress,
+                dagster_run_id=asker.dagster_run_id,
+                requested_by=asker.requested_by,
+            )
+        case _:
+            raise _refused(job)
+
+
+def _month(text: str | None) -> Month | None:
+    return Month.parse(text) if text else None
+
+
+def _refused(job: Job) -> InputError:
+    message = f"job {job.id} is a {job.kind}, which cannot be tried again"
+    known = f"{MATERIALISE}, {PATCH}, {UNDO}"
+    return InputError(message, [Problem(code="not_retried", message=f"{message}; {known} can")])

@@ -1,0 +1,151 @@
+"""A plan beyond the caps, as plans that each fit: a job each, and each of them all or nothing.
+
+Months go into a piece as long as they fit. A month that does not fit by itself is shared out evenly, every
+part of it feasible as the whole is: leads with their contacts, won deals with their deals and their value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from demo_pipeline.domain.apportion import apportion
+from demo_pipeline.domain.errors import CapExceededError
+from demo_pipeline.domain.feasibility import Caps, check_caps
+from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.patching import Resolved, resolve_plan
+from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType
+from demo_pipeline.services.blueprint_rows import check_months_beyond
+from demo_pipeline.services.patch import check_currency, last_month, plan_of
+from demo_pipeline.services.patch_ground import simulated_ground
+from demo_pipeline.services.plan_files import PlanFile
+from demo_pipeline.services.subject import find_subject
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.database import Database
+
+#: A plan so far beyond the caps is a mistake.
+_MOST_PIECES = 100
+_NO_CAP = 10**12
+
+
+def split_plan(
+    database: Database, settings: Settings, slug: str, plan: PatchPlan | PlanFile
+) -> tuple[PatchPlan, ...]:
+    """Pieces that fit the caps, in the order in which they are to be applied; the plan itself if it fits.
+
+    Raises ``InputError`` for a plan that cannot be, ``CapExceededError`` for one that needs too many pieces.
+    """
+    plan, currencies = plan_of(plan)
+    with database.admin(readonly=True) as conn:
+        subject = find_subject(conn, settings, slug, "plan split")
+    check_currency(subject, currencies)
+    caps = Caps(**settings.caps.model_dump())
+    as_of = settings.instant()
+    last = last_month(subject, plan, as_of)
+    check_months_beyond(subject, last, caps)
+    ground = simulated_ground(database, subject, as_of, last).ground
+    digits = subject.spec.minor_digits
+    try:
+        resolve_plan(plan, ground, caps)
+    except CapExceededError:
+        whole = resolve_plan(plan, ground, _boundless())
+    else:
+        return (plan,)
+    pieces: list[dict[Month, Figures]] = [{}]
+    for month, delta in whole.deltas.items():
+        for part in _parts(delta, caps, digits):
+            if month in pieces[-1] or not _fits([*pieces[-1].values(), part], caps, digits):
+                pieces.append({})
+            pieces[-1][month] = part
+    plans = _as_plans(plan, [piece for piece in pieces if piece], ground.before, whole, digits)
+    # Pieces may ask the same; a seed of its own makes each a job of its own, the same one the next time.
+    seed = plan.seed if plan.seed is not None else subject.spec.seed
+    return tuple(
+        replace(piece, seed=f"{seed} ({place} of {len(plans)})") for place, piece in enumerate(plans, 1)
+    )
+
+
+def _boundless() -> Caps:
+    # Sizes of absent values are drawn for every deal: no more than a plan may name are drawn.
+    return Caps(
+        leads=_NO_CAP,
+        other_contacts=_NO_CAP,
+        companies=_NO_CAP,
+        deals=2_000_000,
+        activities=_NO_CAP,
+        value=_NO_CAP,
+    )
+
+
+def _fits(figures: Sequence[Figures], caps: Caps, digits: int) -> bool:
+    try:
+        check_caps(sum(figures, Figures()), caps, minor_digits=digits)
+    except CapExceededError:
+        return False
+    return True
+
+
+def _parts(delta: Figures, caps: Caps, digits: int) -> list[Figures]:
+    """One month in as few parts as fit."""
+    for count in range(1, _MOST_PIECES + 1):
+        parts = _shared(delta, count)
+        if all(_fits([part], caps, digits) for part in parts):
+            return parts
+    check_caps(delta, caps, minor_digits=digits)
+    raise AssertionError
+
+
+def _shared(delta: Figures, count: int) -> list[Figures]:
+    even = [1] * count
+    leads = apportion(delta.leads_created, even)
+    others = apportion(delta.other_contacts, even)
+    companies = apportion(delta.companies_created, even)
+    won = apportion(delta.closed_won_count, even)
+    other_deals = apportion(delta.other_deals, even)
+    activities = apportion(delta.activities_created, even)
+    won_value = apportion(delta.closed_won_value, won, minimum=won) if any(won) else (0,) * count
+    open_value = apportion(delta.open_value, other_deals) if any(other_deals) else (0,) * count
+    return [
+        Figures(
+            leads_created=leads[i],
+            contacts_created=leads[i] + others[i],
+            companies_created=companies[i],
+            deals_created=won[i] + other_deals[i],
+            closed_won_count=won[i],
+            closed_won_value=won_value[i],
+            pipeline_added_value=won_value[i] + open_value[i],
+            activities_created=activities[i],
+        )
+        for i in range(count)
+    ]
+
+
+def _as_plans(
+    plan: PatchPlan,
+    pieces: Sequence[Mapping[Month, Figures]],
+    before: Mapping[Month, Figures],
+    whole: Resolved,
+    digits: int,
+) -> list[PatchPlan]:
+    reached = {month: before.get(month, Figures()) for month in whole.deltas}
+    plans: list[PatchPlan] = []
+    for piece in pieces:
+        requests: list[MonthRequest] = []
+        for month, part in sorted(piece.items()):
+            reached[month] += part
+            figures = reached[month] if plan.plan_type is PlanType.TARGETS else part
+            given: dict[str, int | Decimal] = {
+                metric: Decimal(money(figures[metric], digits))
+                if metric in VALUE_METRICS
+                else figures[metric]
+                for metric in METRICS
+            }
+            requests.append(MonthRequest.of(month, given))
+        plans.append(replace(plan, months=tuple(requests)))
+    if len(plans) > _MOST_PIECES:
+        raise CapExceededError(
+            f"the plan would be {len(plans)} jobs, and {_MOST_PIECES} are the most; ask for less at once"
+        )
+    return plans

@@ -1,0 +1,325 @@
+"""Take a patch back, and bring back what was taken: a job of its own, which hides rows and shows them.
+
+An undo hides the rows that its patch made and that are there; what people changed of them is told and taken
+as it stands. Rows of other jobs that hang on them stop it, unless they are to go, too; rows that people made
+always do. The undo of an undo shows exactly what that one hid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.services.job_choice import choose_job
+from demo_pipeline.services.job_run import Asker, Choice, FiguresByMonth, JobRun, Outcome, run_job
+from demo_pipeline.services.patch import KIND as PATCH
+from demo_pipeline.services.patch import told_report
+from demo_pipeline.services.reports import JobReport
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import hiding, ledger
+from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.hiding import Hanging
+from demo_pipeline.storage.kpis import taken_figures
+from demo_pipeline.storage.ledger import Job, JobRequest
+
+Connection = psycopg.Connection[Any]
+
+#: of jobs that take another one back
+KIND: Final = "undo"
+#: rows that are told one by one
+_MOST_TOLD: Final = 100
+
+
+def undo_job(
+    database: Database,
+    settings: Settings,
+    job_id: UUID,
+    *,
+    with_dependents: bool = False,
+    asker: Asker | None = None,
+) -> JobReport:
+    """Take back a completed patch, or bring back what an undo took.
+
+    Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows hang on its
+    rows, with the list; ``NotFoundError``.
+    """
+    with database.admin(readonly=True) as conn:
+        job = ledger.get_job(conn, job_id)
+        patch = _patch_of(conn, job)
+    if job.status != "completed":
+        raise _refusal("not_completed", f"job {job.id} is {job.status}: only a completed one can be undone")
+    work = _Undo(job, with_dependents) if patch is None else _Restore(job, patch)
+    return run_job(database, settings, job.slug, work, asker or Asker())
+
+
+@dataclass
+class _Undo:
+    """Hide what a patch made."""
+
+    job: Job
+    with_dependents: bool
+    kind: str = KIND
+
+    def choose(self, run: JobRun) -> Choice:
+        _check_incarnation(run, self.job)
+        request = _request(run, self.job, {"job": str(self.job.id), "with_dependents": self.with_dependents})
+        known = {job.job_id: job for job in run.subject.state.jobs}[self.job.id]
+        if known.undone_by is not None:
+            return Choice(request=request, done=known.undone_by)
+        with run.database.admin() as conn, conn.transaction(force_rollback=True):
+            self._collect(conn, run)
+        request, _ = choose_job(run.subject, request, lambda _: False)
+        return Choice(request=request)
+
+    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+        conn, tenant_id = run.conn, run.tenant.tenant_id
+        before = run.figures()
+        taken = self._collect(conn, run)
+        change = _negated(taken_figures(conn, tenant_id, run.digits))
+        others = {row.job_id for row in taken.dependents if row.job_id is not None}
+        of_others = {job: taken_figures(conn, tenant_id, run.digits, job) for job in others}
+        hidden_at = hiding.hide(conn, tenant_id)
+        ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
+        # What an undo took along has been taken off already.
+        gone = [_negated(_taken_along(undo, self.job.id, run.digits)) for undo in _undos(run, self.job)]
+        recorded = _negated(_sum(_recorded(run, self.job), *gone, *of_others.values()))
+        return Outcome(
+            before=before,
+            change=change,
+            results=_results(run, before, change, recorded),
+            created={},
+            recorded=recorded,
+            metrics={
+                "hidden_at": hidden_at.isoformat(),
+                "hidden": taken.counts,
+                "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
+                "changed_by_people": [_told(row) for row in taken.changed[:_MOST_TOLD]],
+                "dependents": [_told(row) for row in taken.dependents[:_MOST_TOLD]],
+            },
+            notes=_notes(taken),
+        )
+
+    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
+        return told_report(run, job_id, already_applied=already_applied)
+
+    def _collect(self, conn: Connection, run: JobRun) -> _Taken:
+        """Collect the rows; refuse where others hang on them."""
+        tenant_id = run.tenant.tenant_id
+        counts = hiding.collect_job(conn, tenant_id, self.job.id)
+        dependents = hiding.hanging(conn, tenant_id, collect=self.with_dependents)
+        self._refuse(dependents)
+        assert self.job.completed_at is not None  # of a completed job
+        hidden_at = [_hidden_at(undo) for undo in _undos(run, self.job)]
+        changed = hiding.changed_by_people(conn, tenant_id, self.job.id, self.job.completed_at, hidden_at)
+        return _Taken(counts=counts, dependents=dependents, changed=changed)
+
+    def _refuse(self, dependents: list[Hanging]) -> None:
+        by_people = [row for row in dependents if row.job_id is None]
+        if by_people:
+            raise _refusal(
+                "people_hang_on_it",
+                f"{len(by_people)} rows that people made hang on rows of job {self.job.id}; delete them in "
+                "the CRM first, or leave the job as it is",
+                by_people,
+            )
+        if dependents and not self.with_dependents:
+            raise _refusal(
+                "jobs_hang_on_it",
+                f"{len(dependents)} rows of other jobs hang on rows of job {self.job.id}; undo those jobs "
+                "first, or take these rows along with --with-dependents",
+                dependents,
+            )
+
+
+@dataclass
+class _Restore:
+    """Show what an undo hid."""
+
+    job: Job
+    patch: UUID
+    kind: str = KIND
+
+    def choose(self, run: JobRun) -> Choice:
+        _check_incarnation(run, self.job)
+        request = _request(run, self.job, {"job": str(self.job.id)})
+        known = {job.job_id: job for job in run.subject.state.jobs}[self.job.id]
+        if known.undone_by is not None:
+            return Choice(request=request, done=known.undone_by)
+        with run.database.admin() as conn, conn.transaction(force_rollback=True):
+            self._collect(conn, run)
+        request, _ = choose_job(run.subject, request, lambda _: False)
+        return Choice(request=request)
+
+    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+        conn, tenant_id = run.conn, run.tenant.tenant_id
+        before = run.figures()
+        counts = self._collect(conn, run)
+        hiding.show(conn, tenant_id, _hidden_at(self.job))
+        change = taken_figures(conn, tenant_id, run.digits)
+        ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
+        ledger.mark_undone(conn, choice.request.job_id, self.patch, is_undone=False)
+        recorded = _negated(_recorded(run, self.job))
+        return Outcome(
+            before=before,
+            change=change,
+            results=_results(run, before, change, recorded),
+            created={},
+            recorded=recorded,
+            metrics={"shown": counts},
+        )
+
+    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
+        return told_report(run, job_id, already_applied=already_applied)
+
+    def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
+        hidden_at = _hidden_at(self.job)
+        counts = hiding.collect_hidden(conn, run.tenant.tenant_id, hidden_at)
+        # What was hidden before was so when these rows were seen last.
+        if missing := hiding.hidden_parents(conn, run.tenant.tenant_id, hidden_at):
+            raise _refusal(
+                "parents_are_hidden",
+                f"rows of job {self.patch} hang on {len(missing)} rows that were hidden since; bring those "
+                "back first",
+                missing,
+            )
+        return counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Taken:
+    """What an undo is about to hide."""
+
+    #: of the patch itself, by table
+    counts: dict[str, int]
+    dependents: list[Hanging]
+    changed: list[Hanging]
+
+
+def _patch_of(conn: Connection, job: Job) -> UUID | None:
+    """The patch that an undo took back; None: the job is a patch itself."""
+    if job.kind == PATCH:
+        return None
+    other = UUID(job.plan["job"]) if job.kind == KIND else None
+    if other is not None and ledger.get_job(conn, other).kind == PATCH:
+        return other
+    if other is not None:
+        raise _refusal(
+            "is_a_restore", f"job {job.id} brought a patch back; to take that back again, undo the patch"
+        )
+    raise _refusal(
+        "not_a_patch", f"job {job.id} is a {job.kind}: only patches, and their undos, can be undone"
+    )
+
+
+def _request(run: JobRun, job: Job, plan: dict[str, Any]) -> JobRequest:
+    def month(text: str | None) -> Month | None:
+        return Month.parse(text) if text else None
+
+    tenant = run.tenant
+    return JobRequest(
+        job_id=tenant.tenant_id,
+        tenant_id=tenant.tenant_id,
+        kind=KIND,
+        plan=plan,
+        seed=tenant.seed,
+        first_month=month(job.range_start_month),
+        last_month=month(job.range_end_month),
+        as_of=run.as_of,
+    )
+
+
+def _check_incarnation(run: JobRun, job: Job) -> None:
+    if job.incarnation != run.tenant.incarnation:
+        raise _refusal("other_incarnation", f"job {job.id} was of a {job.slug} that has been deleted since")
+
+
+def _refusal(code: str, message: str, rows: Sequence[Hanging] = ()) -> InputError:
+    told = [
+        Problem(
+            code=code,
+            message=f"{row.entity} row" + (f" of job {row.job_id}" if row.job_id else " made by people"),
+            month=f"{row.created_at:%Y-%m}",
+            value=str(row.id),
+        )
+        for row in rows[:_MOST_TOLD]
+    ]
+    return InputError(message, [Problem(code=code, message=message), *told])
+
+
+def _told(row: Hanging) -> dict[str, str | None]:
+    return {"table": row.entity, "id": str(row.id), "job_id": str(row.job_id) if row.job_id else None}
+
+
+def _notes(taken: _Taken) -> tuple[str, ...]:
+    notes: list[str] = []
+    if taken.changed:
+        notes.append(f"{len(taken.changed)} of its rows had been changed or deleted by people")
+    if taken.dependents:
+        notes.append(f"{len(taken.dependents)} rows of other jobs that hung on them went along")
+    return tuple(notes)
+
+
+def _undos(run: JobRun, job: Job) -> list[Job]:
+    """The undos of a job's tenant that hold; any connection may ask, since none comes while it is held."""
+    with run.database.admin(readonly=True) as conn:
+        jobs = ledger.list_jobs(conn, job.slug)
+    return [
+        one
+        for one in jobs
+        if one.tenant_id == job.tenant_id
+        and one.kind == KIND
+        and one.status == "completed"
+        and one.undone_by is None
+        and "hidden_at" in one.metrics
+    ]
+
+
+def _hidden_at(undo: Job) -> datetime:
+    return datetime.fromisoformat(undo.metrics["hidden_at"])
+
+
+def _taken_along(undo: Job, job_id: UUID, minor_digits: int) -> FiguresByMonth:
+    """What an undo of another job took along of a job's rows."""
+    told: dict[str, Any] = undo.metrics.get("taken_along", {}).get(str(job_id), {})
+    return {Month.parse(month): Figures.from_json(one, minor_digits) for month, one in told.items()}
+
+
+def _json(figures: FiguresByMonth, minor_digits: int) -> dict[str, Any]:
+    return {str(month): one.to_json(minor_digits) for month, one in figures.items()}
+
+
+def _recorded(run: JobRun, job: Job) -> FiguresByMonth:
+    """What a job had recorded; it does not change any more, so any connection may ask."""
+    with run.database.admin(readonly=True) as conn:
+        return ledger.recorded_changes(conn, run.tenant.tenant_id, job.id, run.digits)
+
+
+def _results(
+    run: JobRun, before: FiguresByMonth, change: FiguresByMonth, recorded: FiguresByMonth
+) -> dict[Month, tuple[Figures, Figures]]:
+    """Expected and target of every month that is touched."""
+    nothing = Figures()
+    return {
+        month: (
+            run.subject.expected(month) + recorded.get(month, nothing),
+            before.get(month, nothing) + change.get(month, nothing),
+        )
+        for month in {*change, *recorded}
+    }
+
+
+def _sum(*parts: FiguresByMonth) -> FiguresByMonth:
+    months = {month for part in parts for month in part}
+    return {month: sum((part.get(month, Figures()) for part in parts), Figures()) for month in months}
+
+
+def _negated(figures: FiguresByMonth) -> FiguresByMonth:
+    return {month: Figures() - one for month, one in figures.items()}

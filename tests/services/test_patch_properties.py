@@ -1,0 +1,67 @@
+"""Random plans on random tenants that people live in: exact to the cent, or refused with one that works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.database import Database
+from tests.fixtures.ledger_steps import real_tenant
+from tests.fixtures.postgres import PostgresServer, new_database
+from tests.services.patch_lives import Life
+from tests.services.scenes import BLUEPRINT, made
+
+#: Of one life; each is applied, or refused and its suggestion applied.
+PLANS = 12
+_EVERY_EXAMPLE = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
+#: A life is one number: a smaller one is another life, not a simpler one.
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+
+
+@pytest.fixture(scope="module")
+def shared(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database for all lives of this module, with a real customer and another demo in it."""
+    with new_database(postgres_server) as database:
+        settings = Settings(home=tmp_path_factory.mktemp("bystanders")).model_copy(update={"now": None})
+        made(database, settings, BLUEPRINT, slug="bystander")
+        with database.admin() as conn:
+            real_tenant(conn)
+        yield database
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Settings:
+    """Settings for every life; the instant is its own."""
+    return Settings(home=tmp_path / "home").model_copy(update={"now": None, "database_url": None})
+
+
+def _live(shared: Database, base: Settings, number: int) -> None:
+    life = Life(shared, base, number)
+    try:
+        for _ in range(PLANS):
+            life.step()
+    except Exception:
+        note("\n".join(life.story))
+        raise
+
+
+@hypothesis_settings(max_examples=5, phases=_PHASES, suppress_health_check=_EVERY_EXAMPLE)
+@given(number=st.integers(0, 2**32))
+def test_every_plan_is_exact_or_refused(shared: Database, base: Settings, number: int) -> None:
+    """All eight figures of all months move by what was asked, and nothing else anywhere; sixty plans."""
+    _live(shared, base, number)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+@hypothesis_settings(max_examples=90, phases=_PHASES, suppress_health_check=_EVERY_EXAMPLE)
+@given(number=st.integers(0, 2**32))
+def test_a_thousand_plans_are_exact_or_refused(shared: Database, base: Settings, number: int) -> None:
+    """The same for a thousand plans on ninety tenants."""
+    _live(shared, base, number)
