@@ -15,6 +15,8 @@ from demo_pipeline.cli import (
     database_commands,
     job_commands,
     look_commands,
+    patch_commands,
+    plan_commands,
     run_command,
     serve_command,
     tenant_commands,
@@ -40,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings=CONTEXT,
-    epilog=example("run", "kpis larkmoor --from 2025-01", "serve"),
+    epilog=example("run", "kpis larkmoor --from 2025-01", "plan preview larkmoor plan.csv", "serve"),
 )
 
 
@@ -67,5 +69,7 @@ serve_command.add_to(app, MAIN_PANEL)
 data_commands.add_to(app, TENANT_PANEL)
 look_commands.add_to(app, TENANT_PANEL)
 app.add_typer(tenant_commands.app, name="tenant", rich_help_panel=PARTS_PANEL)
+app.add_typer(plan_commands.app, name="plan", rich_help_panel=PARTS_PANEL)
+app.add_typer(patch_commands.app, name="patch", rich_help_panel=PARTS_PANEL)
 app.add_typer(job_commands.app, name="job", rich_help_panel=PARTS_PANEL)
 app.add_typer(database_commands.app, name="db", rich_help_panel=PARTS_PANEL)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 CODE_LOCATION: Final = "demo_pipeline.definitions"
 JOB: Final = "materialise_tenants"
+#: the dynamic partitions, one a tenant
+PARTITIONS: Final = "tenant"
 #: the instance as the command line uses it: as the other, but leaves this process's output alone
 COMMAND_LINE_FILE: Final = "command-line.yaml"
 _RANGE_START: Final = "dagster/asset_partition_range_start"
@@ -109,7 +111,7 @@ def run_materialisation(
     ranges = {slug: _range(settings, database, slug, first, last) for slug in slugs}
     outcomes: list[RunOutcome] = []
     with _instance(settings, database) as (instance, job):
-        instance.add_dynamic_partitions("tenant", list(slugs))
+        instance.add_dynamic_partitions(PARTITIONS, list(slugs))
         for slug, (start, end) in ranges.items():
             tags = {
                 "demo/tenant": slug,
@@ -131,11 +133,33 @@ def _range(
     return month_range(subject, first, last, settings.instant())
 
 
+def remove_partition(settings: Settings, database: Database, slug: str) -> None:
+    """Take a tenant that is deleted out of Dagster's partitions, where there is an instance.
+
+    Its runs and events stay. Raises whatever Dagster and its database raise.
+    """
+    if not (settings.dagster_home / INSTANCE_FILE).exists():
+        return
+    with _quiet_instance(settings, database) as instance:
+        instance.delete_dynamic_partition(PARTITIONS, slug)
+
+
 @contextmanager
 def _instance(
     settings: Settings, database: Database
 ) -> Generator[tuple[dg.DagsterInstance, dg.JobDefinition]]:
     """The persistent instance and the job, without a word on the terminal."""
+    with _quiet_instance(settings, database) as instance:
+        # By name: this layer is a client of the code location, as the daemon and the web server are.
+        definitions: dg.Definitions = import_module(CODE_LOCATION).defs()
+        # Otherwise each event opens connections of its own: twice the time of a run.
+        instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
+        yield instance, definitions.resolve_job_def(JOB)
+
+
+@contextmanager
+def _quiet_instance(settings: Settings, database: Database) -> Generator[dg.DagsterInstance]:
+    """The persistent instance, without what Dagster warns of."""
     os.environ.update(prepare_instance(settings, database))
     _write_command_line_file(settings.dagster_home)
     with warnings.catch_warnings():
@@ -143,14 +167,10 @@ def _instance(
         warnings.simplefilter("ignore")
         import dagster as dg
 
-        # By name: this layer is a client of the code location, as the daemon and the web server are.
-        definitions: dg.Definitions = import_module(CODE_LOCATION).defs()
         with dg.DagsterInstance.from_config(
             str(settings.dagster_home.resolve()), COMMAND_LINE_FILE
         ) as instance:
-            # Otherwise each event opens connections of its own: twice the time of a run.
-            instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
-            yield instance, definitions.resolve_job_def(JOB)
+            yield instance
 
 
 def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, slug: str, tags: dict[str, str]) -> RunOutcome:

@@ -7,6 +7,7 @@ password.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import textwrap
@@ -163,12 +164,23 @@ def say_problems(error: InputError) -> None:
     say_coloured("error:", "31", f"{where}{what}, nothing was done")
     for problem in error.problems:
         file, message = _file_of(problem, files)
-        say(f"\n  {_place(problem, file)}")
+        # Of one file without lines, a spreadsheet, the name is said above.
+        say(f"\n  {_place(problem, file if where == '' or problem.line is not None else None)}")
         text = textwrap.wrap(" ".join(message.split()), 96, break_long_words=False, break_on_hyphens=False)
         say("\n".join(f"    {line}" for line in text))
-    if error.suggestion is not None:
+    if error.suggestion is not None and _is_plan(error.suggestion):
+        say("\nThe nearest plan that works, as JSON:\n")
+        say(json.dumps(error.suggestion, ensure_ascii=False, indent=2))
+    elif error.suggestion is not None:
         say("\nThis would work; put it where the lines above are:\n")
         say(textwrap.indent(as_yaml(error.suggestion), "  "))
+    if "remedy" in error.details:
+        say(f"\n{error.details['remedy']}")
+
+
+def _is_plan(suggestion: Any) -> bool:
+    """Whether it is a whole plan, where a blueprint's is a part of the file."""
+    return isinstance(suggestion, dict) and "plan_type" in suggestion
 
 
 def _file_of(problem: Problem, files: Sequence[str]) -> tuple[str | None, str]:

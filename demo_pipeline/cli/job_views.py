@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from demo_pipeline.cli.change_views import change_document, change_table, month_documents, months_of
 from demo_pipeline.cli.console import Column, Table, kpi_table, shown_metric
-from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, money
+from demo_pipeline.domain.metrics import METRICS
 
 if TYPE_CHECKING:
     from demo_pipeline.services.reading import JobDetail
-    from demo_pipeline.services.reports import JobReport, MonthResult
+    from demo_pipeline.services.reports import JobReport
     from demo_pipeline.storage.ledger import Attempt, Job
 
 _STATUS_COLOURS: Final = {"failed": "red", "running": "cyan", "pending": "dim"}
@@ -23,38 +24,8 @@ _TOLD: Final = ("companies", "contacts", "deals", "activities")
 
 def report_document(report: JobReport) -> dict[str, Any]:
     """What a job did, as ``generate --json`` and ``run --json`` tell it."""
-    months = [_month_document(result, report.minor_digits) for result in report.months]
-    return {
-        "job_id": str(report.job_id),
-        "tenant": report.tenant,
-        "status": report.status,
-        "already_applied": report.already_applied,
-        "created": dict(report.created),
-        "months": months,
-        "passed": all(metric["passed"] for month in months for metric in month["metrics"].values()),
-        "seconds": round(report.seconds, 3),
-    }
-
-
-def _month_document(result: MonthResult, minor_digits: int) -> dict[str, Any]:
-    """A month: ``target`` is what is expected, ``passed`` whether exactly that is there."""
-
-    def amount(metric: str, value: int) -> int | str:
-        return money(value, minor_digits) if metric in VALUE_METRICS else value
-
-    return {
-        "month": str(result.month),
-        "metrics": {
-            metric: {
-                "before": amount(metric, result.before[metric]),
-                "target": amount(metric, result.expected[metric]),
-                "after": amount(metric, result.after[metric]),
-                "delta": amount(metric, result.after[metric] - result.before[metric]),
-                "passed": result.after[metric] == result.expected[metric],
-            }
-            for metric in METRICS
-        },
-    }
+    document = change_document(report)
+    return {"job_id": document.pop("job_id"), "tenant": report.tenant, **document}
 
 
 def report_table(report: JobReport) -> Table:
@@ -67,7 +38,7 @@ def summary(report: JobReport) -> str:
     """What a job did, in half a sentence."""
     if report.already_applied:
         return "already as expected, nothing to do"
-    made = _made(report.created) or "nothing was missing"
+    made = made_rows(report.created) or "nothing was missing"
     return f"{made} in {report.seconds:.1f} s"
 
 
@@ -119,8 +90,10 @@ def job_document(job: Job) -> dict[str, Any]:
 def detail_document(detail: JobDetail) -> dict[str, Any]:
     """A job with its plan, figures and attempts."""
     job = detail.job
+    months, digits = months_of(job)
     return {
         **job_document(job),
+        "months": month_documents(job.kind, months, digits),
         "plan": job.plan,
         "tolerances": job.tolerances,
         "metrics": job.metrics,
@@ -150,7 +123,9 @@ def job_table(jobs: Sequence[Job]) -> Table:
         Column("job"),
         Column("tenant"),
         Column("kind"),
+        Column("plan type"),
         Column("status"),
+        Column("undone"),
         Column("months"),
         Column("started (UTC)"),
         Column("seconds", is_number=True),
@@ -160,7 +135,9 @@ def job_table(jobs: Sequence[Job]) -> Table:
             str(job.id),
             job.slug,
             job.kind,
+            job.plan_type or "",
             job.status,
+            "yes" if job.undone_by else "",
             _months(job),
             _short(job.started_at),
             "" if job.seconds is None else f"{job.seconds:.1f}",
@@ -174,7 +151,7 @@ def job_table(jobs: Sequence[Job]) -> Table:
 
 
 def detail_tables(detail: JobDetail) -> list[Table]:
-    """One job: its facts, then its attempts."""
+    """One job: its facts, how each figure moved, its attempts."""
     job = detail.job
     metrics: dict[str, Any] = job.metrics or {}
     is_running = job.status == "running"
@@ -185,8 +162,10 @@ def detail_tables(detail: JobDetail) -> list[Table]:
         ("months", _months(job)),
         ("status", f"running, {job.progress} %, {job.current_step}" if is_running else job.status),
         ("error", job.error_message or ""),
-        ("made", _made(metrics.get("created", {}))),
+        ("made", made_rows(metrics.get("created", {}))),
+        *_undo_facts(job),
         ("as of", _iso(job.as_of) or ""),
+        ("seed", job.seed or ""),
         ("undone by", str(job.undone_by or "")),
         ("Dagster run", job.dagster_run_id or ""),
         ("asked by", job.requested_by or ""),
@@ -197,17 +176,43 @@ def detail_tables(detail: JobDetail) -> list[Table]:
             Column("attempt", is_number=True),
             Column("status"),
             Column("started (UTC)"),
+            Column("ended (UTC)"),
+            Column("asked by"),
+            Column("Dagster run"),
             Column("why it ended"),
         ),
         [
-            [str(item.attempt), item.status, _short(item.started_at), item.error_message or ""]
+            [
+                str(item.attempt),
+                item.status,
+                _short(item.started_at),
+                _short(item.ended_at),
+                item.requested_by or "",
+                item.dagster_run_id or "",
+                item.error_message or "",
+            ]
             for item in detail.attempts
         ],
+        title="attempts",
     )
-    return [first, *([attempts] if attempts.rows else [])]
+    months, digits = months_of(job)
+    changes = change_table("figures", job.kind, months, digits)
+    return [first, *(table for table in (changes, attempts) if table.rows)]
 
 
-def _made(created: Mapping[str, int]) -> str:
+def _undo_facts(job: Job) -> list[tuple[str, str]]:
+    """What a job of kind undo took back or showed again."""
+    metrics: dict[str, Any] = job.metrics or {}
+    plan: dict[str, Any] = job.plan or {}
+    facts = [("takes back", str(plan["job"]))] if job.kind == "undo" and "job" in plan else []
+    facts += [(name, made_rows(metrics.get(name, {}))) for name in ("hidden", "shown")]
+    for name, title in (("changed_by_people", "changed by people"), ("dependents", "of other jobs, hidden")):
+        if found := metrics.get(name):
+            facts.append((title, f"{len(found):,} rows"))
+    return facts
+
+
+def made_rows(created: Mapping[str, int]) -> str:
     """Rows of the four tables that a person asks about, ``310 companies, ...``."""
     return ", ".join(f"{created[table]:,} {table}" for table in _TOLD if created.get(table))
 

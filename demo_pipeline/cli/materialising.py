@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from demo_pipeline.cli.progress_bar import watched
 from demo_pipeline.cli.session import Session, requester
@@ -61,11 +61,12 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
     """What a run that went well did to its tenant, from the ledger."""
     from demo_pipeline.services.month_range import month_range
     from demo_pipeline.services.reading import show_tenant
+    from demo_pipeline.services.reports import report_of
 
     detail = show_tenant(session.database, session.settings, outcome.tenant)
     for job in detail.jobs:
         if job.dagster_run_id == outcome.run_id:
-            return _of_job(job, detail.spec.minor_digits)
+            return report_of(job, detail.spec.minor_digits)
     # It was done before, by the job of these months.
     start, end = month_range(detail.subject, first, last, session.settings.instant())
     for job in detail.jobs:
@@ -73,35 +74,6 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
         if is_it and job.kind == "materialise" and job.status == "completed":
             return _already(session, detail, job)
     raise JobFailedError(f"the ledger has no job of run {outcome.run_id}", {"run_id": outcome.run_id})
-
-
-def _of_job(job: Job, minor_digits: int) -> JobReport:
-    """A completed job as its own report told it."""
-    from demo_pipeline.services.reports import JobReport, MonthResult
-
-    def figures(kpis: dict[str, Any] | None, month: str) -> Figures:
-        return Figures.from_json((kpis or {}).get(month, {}), minor_digits)
-
-    diff: dict[str, Any] = job.diff_report or {}
-    metrics: dict[str, Any] = job.metrics or {}
-    return JobReport(
-        job_id=job.id,
-        tenant=job.slug,
-        minor_digits=minor_digits,
-        already_applied=False,
-        created=metrics.get("created", {}),
-        months=tuple(
-            MonthResult(
-                month=Month.parse(month),
-                expected=Figures.from_json(change["expected"], minor_digits),
-                before=figures(job.before_kpis, month),
-                after=figures(job.after_kpis, month),
-            )
-            for month, change in sorted(diff.items())
-        ),
-        seconds=job.seconds or 0.0,
-        status=job.status,
-    )
 
 
 def _already(session: Session, detail: TenantDetail, job: Job) -> JobReport:
@@ -114,6 +86,7 @@ def _already(session: Session, detail: TenantDetail, job: Job) -> JobReport:
     return JobReport(
         job_id=job.id,
         tenant=job.slug,
+        kind=job.kind,
         minor_digits=detail.spec.minor_digits,
         already_applied=True,
         created={},
@@ -122,6 +95,7 @@ def _already(session: Session, detail: TenantDetail, job: Job) -> JobReport:
                 month=month,
                 expected=detail.subject.expected(month),
                 before=now.get(month, Figures()),
+                target=now.get(month, Figures()),
                 after=now.get(month, Figures()),
             )
             for month in start.until(end)

@@ -6,6 +6,7 @@ Imported by every command at every start: only what Typer needs to read a comman
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import typer
 
@@ -14,7 +15,7 @@ from demo_pipeline.domain.months import Month
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["--help", "-h"]}
 MAIN_PANEL: Final = "The whole line"
 TENANT_PANEL: Final = "One tenant"
-PARTS_PANEL: Final = "Tenants, jobs, database"
+PARTS_PANEL: Final = "Tenants, plans, jobs, database"
 
 
 def example(*lines: str) -> str:
@@ -48,6 +49,15 @@ def _slug(text: str) -> str:
     return text
 
 
+def _job_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!a} is no job id; demo-pipeline job list shows those there are"
+        ) from None
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 Slug = Annotated[
     str, typer.Argument(parser=_slug, metavar="SLUG", help="The tenant, as tenant list shows it.")
@@ -57,4 +67,18 @@ FromMonth = Annotated[
 ]
 ToMonth = Annotated[
     Month | None, typer.Option("--to", parser=_month, metavar="MONTH", help="Last month, as YYYY-MM.")
+]
+JobId = Annotated[UUID, typer.Argument(parser=_job_id, metavar="ID", help="The job, as job list shows it.")]
+PlanPath = Annotated[
+    str, typer.Argument(metavar="PLAN", help="A plan: .csv, .json or .yaml; - is standard input.")
+]
+# What may stand here is checked with the plan, so that all that is wrong is said together.
+PlanTypeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--plan-type", metavar="TYPE", help="What the figures are, whatever PLAN says: deltas or targets."
+    ),
+]
+SeedOption = Annotated[
+    str | None, typer.Option("--seed", metavar="S", help="The seed of the new rows, whatever PLAN says.")
 ]

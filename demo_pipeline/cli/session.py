@@ -77,7 +77,7 @@ def told_if_slow(message: str) -> Generator[None]:
 
 
 @contextmanager
-def about_files(paths: Iterable[Path]) -> Generator[None]:
+def about_files(paths: Iterable[Path | str]) -> Generator[None]:
     """Name the files in what is refused inside the block."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""``tenant``: making demo tenants from blueprints, and looking at them."""
+"""``tenant``: making demo tenants from blueprints, looking at them, deleting them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import typer
 from demo_pipeline.cli.console import Column, Table, say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.job_views import job_document, job_table
 from demo_pipeline.cli.parameters import Json, Slug, example, group
-from demo_pipeline.cli.session import about_files, open_session, requester
+from demo_pipeline.cli.session import Session, about_files, open_session, requester, told_if_slow
+from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.metrics import Figures
 
 if TYPE_CHECKING:
     from demo_pipeline.services.provision import Provisioned
     from demo_pipeline.services.reading import TenantDetail
     from demo_pipeline.storage.tenants import TenantSummary
 
-app = group("Make demo tenants from blueprints, and look at them.")
+app = group("Make demo tenants from blueprints, look at them, delete them.")
 
 
 @app.command(epilog=example("tenant provision blueprints/larkmoor.yaml"))
@@ -178,3 +180,62 @@ def _detail_table(detail: TenantDetail) -> Table:
         ("id", str(tenant.tenant_id)),
     ]
     return Table((Column("fact"), Column("value")), [list(fact) for fact in facts])
+
+
+@app.command(epilog=example("tenant delete larkmoor", "tenant delete larkmoor --yes"))
+def delete(
+    slug: Slug,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it; without, only say what would go.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete a demo tenant with all its rows; its history stays, and its name is free again.
+
+    People's rows in it go too, and nothing brings them back. Waits for a running job. Without --yes it says
+    what would be deleted and deletes nothing, exit code 2.
+    """
+    session = open_session()
+    if not yes:
+        raise _not_confirmed(session, slug)
+    from demo_pipeline.services.remove import delete_tenant
+
+    with told_if_slow(f"deleting {slug} ..."):
+        rows = delete_tenant(session.database, session.settings, slug, requested_by=requester())
+        _remove_partition(session, slug)
+    if json:
+        write_document({"tenant": slug, "deleted": rows})
+        return
+    write_table(
+        Table(
+            (Column("table"), Column("rows deleted", is_number=True)),
+            [[table, f"{count:,}"] for table, count in sorted(rows.items())],
+            title=f"{slug} is deleted; job list {slug} shows its history",
+        )
+    )
+
+
+def _not_confirmed(session: Session, slug: str) -> InputError:
+    """What would be deleted. Raises ``NotFoundError``, ``NotADemoTenantError``."""
+    from demo_pipeline.services import reading
+
+    total = sum(reading.kpis(session.database, session.settings, slug).months.values(), Figures())
+    rows = {table: total[f"{table}_created"] for table in ("companies", "contacts", "deals", "activities")}
+    shown = ", ".join(f"{count:,} {table}" for table, count in rows.items())
+    message = (
+        f"{slug} would lose {shown} and everything that hangs on them, for good; nothing was deleted; "
+        "to do it, add --yes"
+    )
+    error = InputError(message, [Problem(code="not_confirmed", field="--yes", message=message)])
+    error.details |= {"tenant": slug, "rows": rows}
+    return error
+
+
+def _remove_partition(session: Session, slug: str) -> None:
+    """From Dagster, too. The tenant is gone whatever becomes of it; the sensor would see to it as well."""
+    try:
+        from demo_pipeline.cli.dagster_runs import remove_partition
+
+        remove_partition(session.settings, session.database, slug)
+    except Exception as error:  # noqa: BLE001 - whatever keeps Dagster from it
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        warn(f"Dagster still shows {slug} as a partition ({reason}); its sensor takes it away")

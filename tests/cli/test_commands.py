@@ -32,7 +32,8 @@ def examples(command: Command) -> list[list[str]]:
 def test_the_commands_are_those_that_others_rely_on() -> None:
     """No command goes missing or gets another name."""
     wanted = (
-        "run,serve,generate,kpis,verify,digest,tenant provision,tenant list,tenant show,job list,job show,"
+        "run,serve,generate,kpis,verify,digest,tenant provision,tenant list,tenant show,tenant delete,"
+        "plan preview,plan write,patch apply,job list,job show,job undo,job retry,"
         "db upgrade,db downgrade,db url,db stop"
     )
     assert set(wanted.split(",")) <= set(map(name_of, COMMANDS))

@@ -1,0 +1,190 @@
+"""``plan``: looking at what a plan would do, and writing plans that go on as the months before."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from demo_pipeline.cli.console import say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.parameters import (
+    FromMonth,
+    Json,
+    PlanPath,
+    PlanTypeOption,
+    SeedOption,
+    Slug,
+    example,
+    group,
+)
+from demo_pipeline.cli.session import open_session
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.plan_files import PlanKind
+    from demo_pipeline.services.preview import Preview
+
+app = group("Look at what a plan would do, and write plans.")
+
+
+@app.command(
+    epilog=example(
+        "plan preview larkmoor plan.csv",
+        "plan preview larkmoor targets.yaml --json",
+    )
+)
+def preview(
+    slug: Slug,
+    plan: PlanPath,
+    *,
+    plan_type: PlanTypeOption = None,
+    seed: SeedOption = None,
+    json: Json = False,
+) -> None:
+    """Show what a plan would do, and write nothing.
+
+    The figures of its months as they are and as they would be, the rows to make, warnings, an estimate of
+    the time. A plan that cannot be: exit code 2 with every reason, and on stdout the nearest plan that can,
+    as JSON to save and apply. Beyond a cap: exit code 3.
+    """
+    from demo_pipeline.cli.patching import about_plan, read_plan_file
+
+    file = read_plan_file(plan, plan_type, seed)
+    session = open_session()
+    from demo_pipeline.services import preview as previews
+
+    with about_plan(plan):
+        seen = previews.preview(session.database, session.settings, slug, file)
+    if json:
+        from demo_pipeline.cli.plan_views import preview_document
+
+        write_document(preview_document(seen))
+    elif seen.feasible:
+        _write_preview(seen)
+    else:
+        _write_refusal(seen, plan)
+    if seen.exit_code:
+        raise typer.Exit(seen.exit_code)
+
+
+def _write_preview(seen: Preview) -> None:
+    from demo_pipeline.cli.plan_views import closing_lines, figure_table, row_table
+
+    write_table(figure_table(seen))
+    write_text("")
+    write_table(row_table(seen))
+    write_text("")
+    for line in closing_lines(seen):
+        write_text(line)
+    for warning in seen.warnings:
+        warn(warning)
+
+
+def _write_refusal(seen: Preview, plan: str) -> None:
+    """The reasons on stderr; the nearest plan on stdout, which holds nothing else then."""
+    from demo_pipeline.cli.console import plain
+    from demo_pipeline.cli.failures import say_problems
+    from demo_pipeline.cli.patching import SPLIT_IT, plan_name
+    from demo_pipeline.cli.plan_views import now_table
+    from demo_pipeline.domain.errors import CapExceededError, InputError
+
+    error = InputError("", seen.problems)
+    error.details["files"] = [plan_name(plan)]
+    say_problems(error)
+    say("")
+    say(plain(now_table(seen)))
+    say("")
+    if seen.suggestion is None:
+        is_capped = seen.exit_code == CapExceededError.exit_code
+        say(SPLIT_IT if is_capped else "there is no plan near it that would work")
+        return
+    say("the nearest plan that works is on stdout; save it as nearest.json, look at it, apply it")
+    write_document(seen.suggestion)
+
+
+class Shape(StrEnum):
+    """What a written plan may look like."""
+
+    COPY_LAST_MONTH = "copy-last-month"
+    GROW = "grow"
+    MATCH_AVERAGE = "match-average"
+    HOLIDAY_DIP = "holiday-dip"
+    Q4_SURGE = "q4-surge"
+
+
+def _percent(text: str) -> Decimal:
+    try:
+        return Decimal(text.removesuffix("%").strip())
+    except InvalidOperation:
+        raise typer.BadParameter(f"{text!a} is no number; write per cent, like 10 or 2.5") from None
+
+
+@app.command(
+    epilog=example(
+        "plan write larkmoor grow --percent 10 --months 3 -o plan.yaml",
+        "plan write larkmoor match-average --average 6 --from 2025-11",
+        "plan write larkmoor q4-surge --percent 40 -o surge.csv",
+    )
+)
+def write(
+    slug: Slug,
+    shape: Annotated[Shape, typer.Argument(metavar="SHAPE", help=f"One of {', '.join(Shape)}.")],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .csv, .json or .yaml; stdout without."),
+    ] = None,
+    percent: Annotated[
+        Decimal | None,
+        typer.Option(
+            "--percent",
+            parser=_percent,
+            metavar="P",
+            help="How much more each month (grow), in December (q4-surge), or less (holiday-dip).",
+        ),
+    ] = None,
+    months: Annotated[
+        int | None, typer.Option("--months", metavar="N", help="How many months; by the shape without.")
+    ] = None,
+    average: Annotated[
+        int | None, typer.Option("--average", metavar="N", help="Months to average over (match-average); 3.")
+    ] = None,
+    first: FromMonth = None,
+    json: Json = False,
+) -> None:
+    """Write a plan that goes on from the figures of the months before.
+
+    Its type is targets: what the months should show, all eight figures. It begins after the last month that
+    is over, of the blueprint's span or with rows. A plan only adds: where a month shows more than the shape
+    asks for, the plan has that. Printed as YAML without -o, as JSON with --json; nothing is applied.
+    """
+    session = open_session()
+    from demo_pipeline.services.plan_drafts import draft_plan
+
+    draft = draft_plan(
+        session.database,
+        session.settings,
+        slug,
+        shape.value,
+        percent=percent,
+        month_count=months,
+        average_count=average,
+        first=first,
+    )
+    for warning in draft.warnings:
+        warn(warning)
+    from demo_pipeline.domain.plan_writing import write_plan
+
+    if output is not None:
+        from demo_pipeline.services.plan_drafts import save_plan
+
+        kind: PlanKind = save_plan(draft.plan, output)
+        # A CSV says nothing of its type.
+        option = " --plan-type targets" if kind == "csv" else ""
+        say(f"wrote {output}; next: demo-pipeline plan preview {slug} {output}{option}")
+    if json:
+        write_text(write_plan(draft.plan, "json").rstrip())
+    elif output is None:
+        write_text(write_plan(draft.plan, "yaml").rstrip())
