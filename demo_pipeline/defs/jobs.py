@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from demo_pipeline.defs.asset_specs import ASSETS
-from demo_pipeline.defs.partitions import TENANT, TENANT_MONTHS
+from demo_pipeline.defs.partitions import TENANT
 from demo_pipeline.defs.resources import DemoTenants
 from demo_pipeline.defs.run_tags import KIND_TAG
 from demo_pipeline.defs.tenant_loads import error_json
@@ -19,7 +19,6 @@ from demo_pipeline.services.reading import list_tenants
 materialise_tenants = dg.define_asset_job(
     "materialise_tenants",
     selection=dg.AssetSelection.assets(*ASSETS),
-    partitions_def=TENANT_MONTHS,
     tags={KIND_TAG: "materialise"},
     description="Bring the selected months of the selected tenants to what their blueprints say. Any set of "
     "partitions will do: each tenant is one transaction, and a month that is right is left alone.",

@@ -86,6 +86,27 @@ def kpi_table(month: KpiMonth) -> dg.TableMetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in month.rows()], _SCHEMA)
 
 
+def change_markdown(job: KpiMonth, metrics: Sequence[str] = METRICS) -> str:
+    """What a job changed of the month; ``expected`` is what it was to reach, ``after`` what it reached.
+
+    The target is shown with all eight metrics only: beside a table's long names there is no room for it.
+    """
+    has_target = len(metrics) == len(METRICS)
+    names = ("before", "target", "after", "change") if has_target else ("before", "after", "change")
+    lines = [f"| {job.currency} | {' | '.join(names)} |", f"|:--{'|--:' * len(names)}|"]
+    for metric in metrics:
+        moved = job.after[metric] - job.before[metric]
+        change = job.show(metric, moved, signed=True)
+        cells = {
+            "before": job.show(metric, job.before[metric]),
+            "target": job.show(metric, job.expected[metric]),
+            "after": job.show(metric, job.after[metric]),
+            "change": f"**{change}**" if moved else change,
+        }
+        lines.append(f"| {_LABELS[metric]} | {' | '.join(cells[name] for name in names)} |")
+    return "\n".join(lines)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FoundKpi:
     """A figure that the gate found before the roll-back; values in minor units."""

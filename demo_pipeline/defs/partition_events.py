@@ -6,43 +6,64 @@ right after their commit, so that a tenant that failed beside them stays unmater
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import dagster as dg
 
 from demo_pipeline.defs import asset_specs as specs
-from demo_pipeline.defs.kpi_tables import FoundKpi, KpiMonth, found_markdown, kpi_markdown, kpi_table
+from demo_pipeline.defs.kpi_tables import (
+    FoundKpi,
+    KpiMonth,
+    change_markdown,
+    found_markdown,
+    kpi_markdown,
+    kpi_table,
+)
 from demo_pipeline.defs.partitions import partition_key
 from demo_pipeline.defs.tenant_loads import Loaded, Refused, error_json
-from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services.reading import KpiTable
 from demo_pipeline.services.standing import Standing
 
+#: month → the figures of a job that changed it: ``expected`` is what it was to reach
+Changes: TypeAlias = "Mapping[Month, KpiMonth]"
+#: table → KPIs that its rows make
+KPIS_OF_TABLE: Final[Mapping[str, Sequence[str]]] = {
+    "companies": ("companies_created",),
+    "contacts": ("contacts_created", "leads_created"),
+    "deals": ("deals_created", "closed_won_count", "closed_won_value", "pipeline_added_value"),
+    "activities": ("activities_created",),
+}
 _KPI_KEY = dg.AssetKey(specs.KPI_SNAPSHOT)
 _ACTIVITIES_KEY = dg.AssetKey("activities")
 
 
-def table_events(loaded: Loaded, now: KpiTable) -> Iterator[dg.AssetMaterialization]:
-    """The four tables of the committed months, with their rows as ``now`` has them."""
+def table_events(
+    loaded: Loaded, now: Mapping[Month, Figures], changes: Changes | None = None
+) -> Iterator[dg.AssetMaterialization]:
+    """The four tables of the committed months, with their rows as ``now`` has them.
+
+    ``changes``: what a job that was to change the figures has to show of each of its months.
+    """
     for month in loaded.request.months:
-        rows, before = now.months.get(month, Figures()), loaded.result(month).before
+        rows, added = now.get(month, Figures()), loaded.result(month).delta
         for table in specs.TABLES:
-            count = rows[f"{table}_created"]
             yield dg.AssetMaterialization(
                 table,
                 partition=partition_key(loaded.request.tenant, month),
                 metadata={
-                    "dagster/partition_row_count": count,
-                    "rows_added": count - before[f"{table}_created"],
+                    "dagster/partition_row_count": rows[f"{table}_created"],
+                    "rows_added": added[f"{table}_created"],
                     "job_id": str(loaded.report.job_id),
+                    **_change(changes, month, KPIS_OF_TABLE[table]),
                 },
             )
 
 
 def verdict_events(
-    loaded: Loaded, now: Standing
+    loaded: Loaded, now: Standing, changes: Changes | None = None
 ) -> Iterator[dg.AssetCheckEvaluation | dg.AssetMaterialization]:
     """The KPIs of the committed months as they stand ``now``, and the three verdicts on each."""
     for month in loaded.request.months:
@@ -62,6 +83,7 @@ def verdict_events(
             partition=key,
             metadata={
                 **table,
+                **_change(changes, month, METRICS),
                 "kpi_table": kpi_table(shown),
                 "read_at": dg.MetadataValue.timestamp(now.read_at),
                 "job_id": str(loaded.report.job_id),
@@ -120,6 +142,12 @@ def failure_of(refusals: list[Refused]) -> dg.Failure:
         # What failed for a reason fails again; a person reads the reason first.
         allow_retries=False,
     )
+
+
+def _change(changes: Changes | None, month: Month, metrics: Sequence[str]) -> dict[str, Any]:
+    if changes is None or month not in changes:
+        return {}
+    return {"change": dg.MetadataValue.md(change_markdown(changes[month], metrics))}
 
 
 def _kpi_month(loaded: Loaded, now: Standing, month: Month) -> KpiMonth:

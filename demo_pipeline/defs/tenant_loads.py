@@ -91,15 +91,15 @@ def load_each(
 
 
 def jobs_of_run(
-    database: Database, settings: Settings, requests: Iterable[LoadRequest], dagster_run_id: str
+    database: Database, settings: Settings, slugs: Iterable[str], dagster_run_id: str
 ) -> Mapping[str, UUID]:
     """The job of each tenant that this Dagster run has opened."""
     found: dict[str, UUID] = {}
-    for request in requests:
+    for slug in slugs:
         try:
-            jobs = reading.list_jobs(database, settings, request.tenant)
+            jobs = reading.list_jobs(database, settings, slug)
         except DemoError:
             continue  # no tenant of ours has no job
         if mine := [job.id for job in jobs if job.dagster_run_id == dagster_run_id]:
-            found[request.tenant] = mine[0]
+            found[slug] = mine[0]
     return found

@@ -60,17 +60,18 @@ def snapshot_before(
 def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadRequest]) -> Iterator[Any]:
     """One job and one transaction per tenant: generate, load, verify, commit."""
     loads, refusals = list[Loaded](), list[Refused]()
-    tags = TenantTags(context, demo, requests)
+    tags = TenantTags(context, demo, [request.tenant for request in requests])
     with interrupts_end_the_job():
         for result in load_each(requests, lambda request: _load(context, demo, request, tags)):
-            tags.add(result)
             if isinstance(result, Refused):
+                tags.add_open_job(result.request.tenant)
                 refusals.append(result)
                 yield from refusal_events(result, _kpis_now(demo, result.request))
             else:
+                tags.add(result.request.tenant, result.report.job_id)
                 loads.append(result)
                 now = reading.kpis(demo.database, demo.settings, result.request.tenant)
-                yield from table_events(result, now)
+                yield from table_events(result, now.months)
     if refusals:
         # No further op runs: those that are committed get their verdicts here.
         for loaded in loads:
@@ -129,7 +130,7 @@ def _load(
     context.log.info("%s: begins", request)
 
     def on_progress(percent: int, step: str) -> None:
-        tags.add_open_job(request)
+        tags.add_open_job(request.tenant)
         context.log.debug("%s: %s %%, %s", request, percent, step)
 
     report = materialise(

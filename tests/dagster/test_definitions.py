@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from typing import Any
 
 import dagster as dg
+import pytest
+from ruamel.yaml import YAML
 
 from demo_pipeline.definitions import defs
+from demo_pipeline.settings import PROJECT_ROOT
 
 TABLES = {"companies", "contacts", "deals", "activities"}
 #: key → (deps, group, owners, kinds)
@@ -73,18 +78,57 @@ def test_partitions_are_tenants_and_months() -> None:
     assert isinstance(dimensions["tenant"], dg.DynamicPartitionsDefinition)
 
 
-def test_jobs_and_sensors_say_what_they_do() -> None:
+def test_jobs_say_what_they_do() -> None:
     """Jobs carry their kind as a tag, by which runs are found, and a description."""
     repository = defs().get_repository_def()
     jobs = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
     assert {name: job.tags.get("demo/kind") for name, job in jobs.items()} == {
+        "apply_patch": "patch",
         "materialise_tenants": "materialise",
         "provision_tenants": "provision",
+        "show_job": "show",
     }
     assert all(job.description for job in jobs.values())
-    [sensor] = repository.sensor_defs
-    assert sensor.name == "sync_tenants"
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_sensors_and_schedules_are_what_they_were() -> None:
+    """What runs by itself from the start, and what somebody has to switch on; each says what it does."""
+    repository = defs().get_repository_def()
+    sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
+    assert {name: sensor.default_status for name, sensor in sensors.items()} == {
+        "plan_inbox": dg.DefaultSensorStatus.RUNNING,
+        "sync_tenants": dg.DefaultSensorStatus.RUNNING,
+    }
+    [schedule] = repository.schedule_defs
+    assert (schedule.name, schedule.job_name, schedule.cron_schedule) == (
+        "top_up_running_month",
+        "materialise_tenants",
+        "0 * * * *",
+    )
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert all(one.description for one in (*sensors.values(), schedule))
+
+
+def test_every_field_of_a_patch_is_explained() -> None:
+    """The launchpad shows a sentence for each field of the configuration, and for the job's op."""
+    [op] = defs().resolve_job_def("apply_patch").nodes_in_topological_order
+    schema: Any = op.definition.config_schema
+    fields: dict[str, Any] = schema.config_type.fields
+    assert set(fields) == {"tenant", "plan", "inbox_file", "plan_type", "seed", "again"}
+    assert {name for name, field in fields.items() if not field.description} == set()
+    assert op.definition.description
+
+
+def test_the_examples_of_the_documentation_are_valid() -> None:
+    """What the page on Dagster says to write into the launchpad is taken as it is."""
+    page = (PROJECT_ROOT / "docs" / "dagster.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 2
+    job = defs().resolve_job_def("apply_patch")
+    for example in examples:
+        dg.validate_run_config(job, YAML(typ="safe", pure=True).load(example))
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dg.validate_run_config(job, {"ops": {"patch": {"config": {"tenant": "acme", "plans": {}}}}})
 
 
 def test_importing_the_definitions_connects_to_nothing() -> None:
