@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from demo_pipeline.cli.console import say, warn
 from demo_pipeline.cli.progress_bar import watched
 from demo_pipeline.cli.session import Session, about_files, requester
-from demo_pipeline.domain.errors import CapExceededError, DemoError
+from demo_pipeline.domain.errors import CapExceededError, DemoError, InputError, Problem
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.plan import PatchPlan
@@ -56,6 +56,10 @@ def apply_plan(
     """
     from demo_pipeline.services.patch import apply_patch
 
+    if is_split and is_again:
+        # Broken off, it could not be told which pieces of which time are there.
+        message = "--again and --split do not go together; undo the pieces first, then split again"
+        raise InputError(message, [Problem(code="bad_option", field="--again", message=message)])
     pieces: tuple[PlanFile | PatchPlan, ...] = (plan,)
     if is_split:
         from demo_pipeline.services.split import split_plan

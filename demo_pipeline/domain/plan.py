@@ -10,7 +10,7 @@ read from what people write is in ``plan_reading``, how it is written in ``plan_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from typing import Any, Final
@@ -147,6 +147,25 @@ class PatchPlan:
             "tolerances": {"count": self.tolerances.count, "value": share_text(self.tolerances.value)},
             "months": [request.to_json() for request in self.months],
         }
+
+    @property
+    def plain(self) -> PatchPlan:
+        """The same plan without what asks for nothing: in DELTAS a count of 0 is as good as none."""
+        if self.plan_type is PlanType.TARGETS:
+            return self
+        months = [
+            MonthRequest.of(
+                request.month,
+                {
+                    metric: figure
+                    for metric, figure in request.given.items()
+                    if figure or metric in VALUE_METRICS
+                },
+            )
+            for request in self.months
+        ]
+        asking = tuple(request for request in months if request.given)
+        return replace(self, months=asking or tuple(months[:1]))
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], *, seed: str | None = None) -> PatchPlan:

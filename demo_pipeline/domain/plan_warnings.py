@@ -7,7 +7,7 @@ from typing import Final
 
 from demo_pipeline.domain.feasibility import Caps, cap_warnings
 from demo_pipeline.domain.industries import load_industry
-from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.metrics import METRICS, Figures, money
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import Ground, Resolved
 
@@ -47,9 +47,7 @@ def _growth(month: Month, after: Mapping[Month, Figures]) -> list[str]:
     grown = [
         f"{metric} {(now[metric] - before[metric]) * 100 // before[metric]} %"
         for metric in METRICS
-        if metric not in VALUE_METRICS
-        and before[metric]
-        and now[metric] * 100 > before[metric] * (100 + _MOST_GROWTH_PERCENT)
+        if before[metric] and now[metric] * 100 > before[metric] * (100 + _MOST_GROWTH_PERCENT)
     ]
     return [f"{month}: more than {month + -1} by {', '.join(grown)}"] if grown else []
 

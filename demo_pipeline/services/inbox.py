@@ -74,8 +74,8 @@ def is_plan_name(name: str) -> bool:
     return is_one_name and not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
-def waiting_files(settings: Settings, most: int) -> Waiting:
-    """At most so many of the plans that wait. A folder that cannot be used becomes a note."""
+def waiting_files(settings: Settings) -> Waiting:
+    """The plans that wait, the oldest first. A folder that cannot be used becomes a note."""
     files: list[InboxFile] = []
     notes: list[str] = []
     try:
@@ -96,9 +96,7 @@ def waiting_files(settings: Settings, most: int) -> Waiting:
         except (InputError, NotFoundError, OSError) as error:
             notes.append(str(error))
     files.sort(key=lambda file: (file.changed_ns, file.tenant, file.name))
-    if len(files) > most:
-        notes.append(f"{len(files) - most} files more wait for their turn")
-    return Waiting(files=tuple(files[:most]), notes=tuple(notes))
+    return Waiting(files=tuple(files), notes=tuple(notes))
 
 
 def read_inbox_file(settings: Settings, slug: str, name: str) -> InboxFile:

@@ -6,10 +6,12 @@ interrupted the job. Whoever tries again then does no harm: a plan is one job, h
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from demo_pipeline.domain.errors import DemoError, InterruptedJobError
+from demo_pipeline.domain.errors import DemoError, InputError, InterruptedJobError, Problem
 from demo_pipeline.services.failures import is_passing
 from demo_pipeline.services.inbox import End, InboxFile, read_inbox_file, settle
 from demo_pipeline.services.inbox_reports import done_reports, refused_reports
@@ -19,6 +21,10 @@ from demo_pipeline.services.plan_files import SUFFIXES, PlanFile, parse_plan
 from demo_pipeline.services.reports import JobReport
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
+
+_SAID_AT_ONCE: Final = 5
+#: the header of a column, beside its letter
+_PLACE: Final = re.compile(r" \(.*\)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +58,7 @@ def apply_inbox_file(
     file = read_inbox_file(settings, slug, name)
     plan: PlanFile | None = None
     try:
-        plan = parse_plan(
-            file.content, SUFFIXES[Path(name).suffix.lower()], source=name, plan_type=plan_type, seed=seed
-        )
+        plan = _parsed(file, plan_type, seed)
         report = apply_patch(database, settings, slug, plan, again=again, asker=asker)
     except InterruptedJobError:
         raise
@@ -68,6 +72,30 @@ def apply_inbox_file(
     reports = done_reports(file, plan, report, asker, settings.instant())
     place, hindrance = _settle(settings, file, "done", reports)
     return Handled(report=report, place=place, hindrance=hindrance)
+
+
+def _parsed(file: InboxFile, plan_type: str | None, seed: str | None) -> PlanFile:
+    """The plan of a file. What is wrong is told by its place and kind, without what the file says.
+
+    Who reads the report or the run need not be who may read the file.
+    """
+    kind = SUFFIXES[Path(file.name).suffix.lower()]
+    try:
+        return parse_plan(file.content, kind, source=file.name, plan_type=plan_type, seed=seed)
+    except InputError as error:
+        problems = [
+            Problem(
+                code=problem.code,
+                field=_PLACE.sub("", problem.field) if problem.field else None,
+                line=problem.line,
+                month=problem.month,
+                metric=problem.metric,
+                message=f"{problem.code.replace('_', ' ')}; demo-pipeline plan preview says more of it",
+            )
+            for problem in error.problems
+        ]
+        message = "; ".join(str(problem) for problem in problems[:_SAID_AT_ONCE]) or "no plan can be read"
+        raise InputError(f"{file.name}: {message}", problems) from None
 
 
 def _settle(

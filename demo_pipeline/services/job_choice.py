@@ -48,10 +48,12 @@ def choose_job(
         if known is not None and known.status == "completed":
             last = known if known.undone_by is None else last
             continue
-        if known is None and is_done(last):
-            done = last or _latest_done(subject, request.kind)
-            if done is not None:
-                return candidate, done.job_id
+        # Before one that failed is taken up: what was done on purpose once more is not this request.
+        if last is not None and is_done(last):
+            return candidate, last.job_id
+        if last is None and known is None and is_done(None):
+            done = _latest_done(subject, request.kind)
+            return candidate, done.job_id if done is not None else None
         return candidate, None
     raise AssertionError
 

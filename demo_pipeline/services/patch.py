@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from typing import Final
 from uuid import UUID
 
 from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
 from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.identity import job_id
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import resolve_plan, shows_targets
 from demo_pipeline.domain.plan import PatchPlan, PlanType
@@ -31,9 +32,6 @@ from demo_pipeline.storage.tenants import JobState
 
 #: of jobs that apply a plan
 KIND = "patch"
-#: Rows that new ones may refer to: as many as there are new ones, within these bounds.
-_FEWEST_KNOWN: Final = 500
-_MOST_KNOWN: Final = 10_000
 
 
 def apply_patch(
@@ -81,6 +79,8 @@ class _Patch:
         request, done = self._choose(run, wanted)
         if done is not None:
             return Choice(request=request, done=done)
+        if not self.again:
+            refuse_other_pieces(run.subject, self.plan, ())
         simulated = simulate(run, last)
         self._check(run, simulated)
         return Choice(request=request, beside=job_beside(run, simulated, last))
@@ -165,7 +165,7 @@ def last_month(subject: Subject, plan: PatchPlan, as_of: datetime) -> Month:
 def patch_request(subject: Subject, plan: PatchPlan, as_of: datetime) -> JobRequest:
     """The request for a plan, before its ordinal is known."""
     tenant = subject.state.tenant
-    document = plan.to_json()
+    document = plan.plain.to_json()
     return JobRequest(
         job_id=tenant.tenant_id,
         tenant_id=tenant.tenant_id,
@@ -179,6 +179,47 @@ def patch_request(subject: Subject, plan: PatchPlan, as_of: datetime) -> JobRequ
         last_month=plan.last_month,
         as_of=as_of,
     )
+
+
+def piece_seed(subject: Subject, plan: PatchPlan, place: int, count: int) -> str:
+    """The seed of one piece (from 1) of a plan that is split: it names the plan, and the pieces."""
+    seed = plan.seed if plan.seed is not None else subject.spec.seed
+    return f"{seed}{_mark(subject, plan)}{place} of {count})"
+
+
+def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str]) -> None:
+    """Refuse a plan of which other pieces are applied than those with ``seeds`` (``InputError``).
+
+    Where the caps changed meanwhile the same plan would be cut otherwise, and be there twice in part.
+    """
+    mark = _mark(subject, plan)
+    applied = [
+        job
+        for job in subject.state.jobs
+        if job.kind == KIND and job.status == "completed" and job.undone_by is None
+        if mark in (job.seed or "") and job.seed not in seeds
+    ]
+    if applied:
+        jobs = ", ".join(str(job.job_id) for job in applied)
+        message = (
+            f"{len(applied)} pieces of this plan are applied already, cut for other caps ({jobs}): go on "
+            "with those caps (DEMO_CAP_*) and --split, or undo them first"
+        )
+        raise InputError(message, [Problem(code="other_pieces", message=message)])
+
+
+def _mark(subject: Subject, plan: PatchPlan) -> str:
+    """What the seeds of all pieces of one plan have in common."""
+    tenant = subject.state.tenant
+    whole = job_id(
+        tenant_id=tenant.tenant_id,
+        incarnation=tenant.incarnation,
+        kind=KIND,
+        plan=plan.plain.to_json(),
+        seed=plan.seed if plan.seed is not None else tenant.seed,
+        ordinal=0,
+    )
+    return f" (plan {whole}, piece "
 
 
 def check_currency(subject: Subject, currencies: frozenset[str]) -> None:

@@ -12,7 +12,8 @@ from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.reports import JobReport
+from demo_pipeline.services.reports import JobReport, report_of
+from demo_pipeline.services.subject import find_subject
 from demo_pipeline.services.undo import KIND as UNDO
 from demo_pipeline.services.undo import undo_job
 from demo_pipeline.settings import Settings
@@ -30,6 +31,12 @@ def retry_job(
     """
     with database.admin(readonly=True) as conn:
         job = ledger.get_job(conn, job_id)
+        subject = find_subject(conn, settings, job.slug, "job retry")
+    if job.incarnation != subject.state.tenant.incarnation:
+        message = f"job {job.id} was of a {job.slug} that has been deleted since"
+        raise InputError(message, [Problem(code="other_incarnation", message=message)])
+    if job.status == "completed":
+        return report_of(job, subject.spec.minor_digits, already_applied=True)
     asker = asker or Asker()
     match job.kind:
         case "patch":

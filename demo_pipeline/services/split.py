@@ -18,7 +18,13 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import Resolved, resolve_plan
 from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.services.blueprint_rows import check_months_beyond
-from demo_pipeline.services.patch import check_currency, last_month, plan_of
+from demo_pipeline.services.patch import (
+    check_currency,
+    last_month,
+    piece_seed,
+    plan_of,
+    refuse_other_pieces,
+)
 from demo_pipeline.services.patch_ground import simulated_ground
 from demo_pipeline.services.plan_files import PlanFile
 from demo_pipeline.services.subject import find_subject
@@ -52,6 +58,7 @@ def split_plan(
     except CapExceededError:
         whole = resolve_plan(plan, ground, _boundless())
     else:
+        refuse_other_pieces(subject, plan, ())
         return (plan,)
     pieces: list[dict[Month, Figures]] = [{}]
     for month, delta in whole.deltas.items():
@@ -61,10 +68,9 @@ def split_plan(
             pieces[-1][month] = part
     plans = _as_plans(plan, [piece for piece in pieces if piece], ground.before, whole, digits)
     # Pieces may ask the same; a seed of its own makes each a job of its own, the same one the next time.
-    seed = plan.seed if plan.seed is not None else subject.spec.seed
-    return tuple(
-        replace(piece, seed=f"{seed} ({place} of {len(plans)})") for place, piece in enumerate(plans, 1)
-    )
+    seeds = [piece_seed(subject, plan, place, len(plans)) for place in range(1, len(plans) + 1)]
+    refuse_other_pieces(subject, plan, seeds)
+    return tuple(replace(piece, seed=seed) for piece, seed in zip(plans, seeds, strict=True))
 
 
 def _boundless() -> Caps:

@@ -16,10 +16,11 @@ from uuid import UUID
 import psycopg
 
 from demo_pipeline.domain.errors import InputError, Problem
-from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, FiguresByMonth, JobRun, Outcome, run_job
+from demo_pipeline.services.materialise import HEAL
 from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import told_report
 from demo_pipeline.services.reports import JobReport
@@ -27,7 +28,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage import hiding, ledger
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.hiding import Hanging
-from demo_pipeline.storage.kpis import taken_figures
+from demo_pipeline.storage.kpis import job_figures, taken_figures
 from demo_pipeline.storage.ledger import Job, JobRequest
 
 Connection = psycopg.Connection[Any]
@@ -86,11 +87,16 @@ class _Undo:
         change = _negated(taken_figures(conn, tenant_id, run.digits))
         others = {row.job_id for row in taken.dependents if row.job_id is not None}
         of_others = {job: taken_figures(conn, tenant_id, run.digits, job) for job in others}
+        own = taken_figures(conn, tenant_id, run.digits, self.job.id)
         hidden_at = hiding.hide(conn, tenant_id)
         ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
         # What an undo took along has been taken off already.
         gone = [_negated(_taken_along(undo, self.job.id, run.digits)) for undo in _undos(run, self.job)]
-        recorded = _negated(_sum(_recorded(run, self.job), *gone, *of_others.values()))
+        # Rows that make up for others are expected of nobody, and what they make up for of this job stays.
+        healing = _healing_jobs(run)
+        along = [figures for job, figures in of_others.items() if job not in healing]
+        healed = _negated(_healed(run, self.job, own))
+        recorded = _negated(_sum(_recorded(run, self.job), *gone, *along, healed))
         return Outcome(
             before=before,
             change=change,
@@ -319,6 +325,24 @@ def _results(
 def _sum(*parts: FiguresByMonth) -> FiguresByMonth:
     months = {month for part in parts for month in part}
     return {month: sum((part.get(month, Figures()) for part in parts), Figures()) for month in months}
+
+
+def _healing_jobs(run: JobRun, after: int = 0) -> list[UUID]:
+    """Jobs that made up for hidden rows, of those with a number beyond ``after``."""
+    return [job.job_id for job in run.subject.state.jobs if job.kind == HEAL and job.number > after]
+
+
+def _healed(run: JobRun, job: Job, own: FiguresByMonth) -> FiguresByMonth:
+    """What later rows make up for of a job: at most what it recorded and did not show any more."""
+    later = _healing_jobs(run, job.number)
+    if not later:
+        return {}
+    made = job_figures(run.conn, run.tenant.tenant_id, run.digits, later)
+    healed: dict[Month, Figures] = {}
+    for month, recorded in _recorded(run, job).items():
+        missing, there = recorded - own.get(month, Figures()), made.get(month, Figures())
+        healed[month] = Figures(**{metric: max(min(missing[metric], there[metric]), 0) for metric in METRICS})
+    return healed
 
 
 def _negated(figures: FiguresByMonth) -> FiguresByMonth:

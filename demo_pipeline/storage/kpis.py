@@ -7,6 +7,7 @@ What a figure should be does not belong here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -69,6 +70,7 @@ group by f.tenant_id, f.month_start
 _TENANT: Final[LiteralString] = "and r.tenant_id = %(tenant_id)s"
 _TAKEN: Final[LiteralString] = "and r.id in (select t.id from pg_temp.taken t)"
 _JOB: Final[LiteralString] = "and r.demo_job_id = %(job_id)s"
+_JOBS: Final[LiteralString] = "and r.demo_job_id = any(%(job_ids)s)"
 _RANGE: Final[LiteralString] = "and r.created_at >= %(start)s and r.created_at < %(end)s"
 
 
@@ -100,6 +102,14 @@ def taken_figures(
     """Figures of the living rows that ``storage.hiding`` has collected; of one job, if given."""
     scope: LiteralString = f"{_TENANT} {_TAKEN}" if job_id is None else f"{_TENANT} {_TAKEN} {_JOB}"
     return _query(conn, scope, {"tenant_id": tenant_id, "job_id": job_id}, minor_digits)
+
+
+def job_figures(
+    conn: Connection[Any], tenant_id: UUID, minor_digits: int, job_ids: Sequence[UUID]
+) -> dict[Month, Figures]:
+    """Figures of the living rows that some jobs made."""
+    scope: LiteralString = f"{_TENANT} {_JOBS}"
+    return _query(conn, scope, {"tenant_id": tenant_id, "job_ids": list(job_ids)}, minor_digits)
 
 
 def _query(

@@ -193,7 +193,8 @@ def mark_undone(conn: Connection[Any], job_id: UUID, other_id: UUID, *, is_undon
 
 def admit_request(conn: Connection[Any], tenant_id: UUID, per_tenant: int, total: int) -> bool:
     """Count a request; False: in the last minute there were as many as allowed, and this one is not."""
-    row = conn.execute("select demo.admit_request(%s, %s, %s)", [tenant_id, per_tenant, total]).fetchone()
+    with explained():
+        row = conn.execute("select demo.admit_request(%s, %s, %s)", [tenant_id, per_tenant, total]).fetchone()
     return row is not None and bool(row[0])
 
 

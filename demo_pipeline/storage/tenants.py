@@ -132,6 +132,7 @@ class JobState:
     last_month: Month | None
     as_of: datetime | None
     undone_by: UUID | None
+    seed: str | None
     #: companies that it made, whatever became of them
     companies_created: int
 
@@ -292,7 +293,11 @@ def delete_tenant(
     In a transaction of the caller. Waits for the tenant's job; raises :class:`BusyError` after
     ``wait_seconds``, :class:`NotADemoTenantError`.
     """
-    conn.execute("select set_config('lock_timeout', %s, true)", [f"{max(1, round(wait_seconds * 1000))}ms"])
+    # The wait may be longer than any statement should take.
+    conn.execute(
+        "select set_config('lock_timeout', %s, true), set_config('statement_timeout', '0', true)",
+        [f"{max(1, round(wait_seconds * 1000))}ms"],
+    )
     try:
         with explained():
             row = conn.execute("select demo.delete_tenant(%s, %s)", [tenant_id, requested_by]).fetchone()
@@ -359,6 +364,7 @@ def _job(row: Mapping[str, Any]) -> JobState:
         last_month=_month(row["range_end_month"]),
         as_of=_instant(row["as_of"]) if row["as_of"] else None,
         undone_by=UUID(row["undone_by"]) if row["undone_by"] else None,
+        seed=row["seed"],
         companies_created=row["companies_created"],
     )
 

@@ -206,7 +206,7 @@ begin
         raise exception 'job % is not an undo', p_job using errcode = 'DP005';
     end if;
     update demo.job_ledger l set undone_by = case when p_is_undone then p_job end
-    where l.id = p_other and l.tenant_id = v_tenant and l.status = 'completed'
+    where l.id = p_other and l.tenant_id = v_tenant and l.status = 'completed' and l.kind in ('patch', 'undo')
         and (l.undone_by is null) = p_is_undone;
     if not found then
         raise exception 'job % cannot be marked', p_other using errcode = 'DP005';
@@ -223,6 +223,11 @@ declare
     v_all bigint;
     v_own bigint;
 begin
+    if not exists (
+        select from demo.tenant_metadata m where m.tenant_id = p_tenant and m.deleted_at is null
+    ) then
+        raise exception 'tenant % is not a demo tenant', p_tenant using errcode = 'DP001';
+    end if;
     perform pg_advisory_xact_lock(hashtextextended('demo requests', 0));
     delete from demo.requests r where r.at < v_since;
     select count(*), count(*) filter (where r.tenant_id = p_tenant) into v_all, v_own
@@ -317,7 +322,7 @@ as $$
                 'job_id', l.id, 'kind', l.kind, 'mode', l.mode, 'plan_type', l.plan_type,
                 'status', l.status, 'ordinal', l.ordinal, 'number', l.number,
                 'range_start_month', l.range_start_month, 'range_end_month', l.range_end_month,
-                'as_of', l.as_of, 'undone_by', l.undone_by,
+                'as_of', l.as_of, 'undone_by', l.undone_by, 'seed', l.seed,
                 'companies_created', coalesce((l.metrics -> 'created' ->> 'companies')::bigint, 0))
                 order by l.number)
             from demo.job_ledger l where l.tenant_id = p_tenant), '[]'))
