@@ -33,7 +33,7 @@ def tenant(database: Database, database_settings: Settings) -> str:
 def capped(settings: Settings, contacts: int) -> Settings:
     """The same settings with a cap on contacts."""
     other = settings.model_copy()
-    other.__dict__["caps"] = Caps(other_contacts=contacts)
+    object.__setattr__(other, "caps", Caps(other_contacts=contacts))
     return other
 
 
