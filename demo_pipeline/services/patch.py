@@ -14,6 +14,7 @@ from demo_pipeline.domain.identity import job_id
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import resolve_plan, shows_targets
 from demo_pipeline.domain.plan import PatchPlan, PlanType
+from demo_pipeline.domain.plan_numbers import other_currencies
 from demo_pipeline.services.blueprint_rows import check_months_beyond
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.filling import job_beside, load_deltas, make_whole, simulate
@@ -225,7 +226,7 @@ def _mark(subject: Subject, plan: PatchPlan) -> str:
 def check_currency(subject: Subject, currencies: frozenset[str]) -> None:
     """Amounts of another currency are refused (``InputError``): nothing is converted."""
     own = subject.spec.currency
-    if other := sorted(currencies - {own}):
+    if other := sorted(other_currencies(currencies, own)):
         message = (
             f"the plan has amounts in {', '.join(other)}, and {subject.spec.slug} has {own}; "
             f"write them in {own}, or without a currency"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from demo_pipeline.domain.errors import InputError, JobFailedError
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.reading import kpis, list_jobs
+from demo_pipeline.services.patch import apply_patch, check_currency
+from demo_pipeline.services.reading import kpis, list_jobs, show_tenant
 from demo_pipeline.services.remove import delete_tenant
 from demo_pipeline.services.retry import retry_job
 from demo_pipeline.services.split import split_plan
@@ -133,3 +135,14 @@ def test_an_undo_leaves_what_was_made_up_for(
     undo_job(database, database_settings, patch.job_id)
     assert contacts(database, database_settings) == before + 2
     assert verify(database, database_settings)[0].is_as_expected
+
+
+def test_a_dollar_is_any_dollar(database: Database, database_settings: Settings, tenant: str) -> None:
+    """Amounts in the sign of the tenant's currency are its own; those of another currency are refused."""
+    subject = show_tenant(database, database_settings, tenant).subject
+    check_currency(subject, frozenset({"£"}))
+    check_currency(subject, frozenset({"GBP"}))
+    with pytest.raises(InputError, match="EUR"):
+        check_currency(subject, frozenset({"EUR"}))
+    dollars = replace(subject, spec=replace(subject.spec, currency="USD"))
+    check_currency(dollars, frozenset({"$"}))
