@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from demo_pipeline.domain.errors import BusyError, NotADemoTenantError, NotFoundError
+from demo_pipeline.domain.errors import BusyError, InputError, NotADemoTenantError, NotFoundError
 from demo_pipeline.services.patch import apply_patch
 from demo_pipeline.services.reading import digest, list_jobs, show_tenant
 from demo_pipeline.services.remove import delete_tenant
@@ -79,7 +79,7 @@ def test_its_name_begins_anew(database: Database, database_settings: Settings) -
     assert len(tenants) == 1
     assert tenants.isdisjoint({row["tenant_id"] for row in rows["contacts"].values()})
     assert verify(database, database_settings)[0].is_as_expected
-    with pytest.raises(NotFoundError):
+    with pytest.raises(InputError, match="deleted since"):
         retry_job(database, database_settings, first.job_id)
 
 
