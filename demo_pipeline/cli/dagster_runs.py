@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -150,11 +151,16 @@ def _instance(
 ) -> Generator[tuple[dg.DagsterInstance, dg.JobDefinition]]:
     """The persistent instance and the job, without a word on the terminal."""
     with _quiet_instance(settings, database) as instance:
-        # By name: this layer is a client of the code location, as the daemon and the web server are.
-        definitions: dg.Definitions = import_module(CODE_LOCATION).defs()
         # Otherwise each event opens connections of its own: twice the time of a run.
         instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
-        yield instance, definitions.resolve_job_def(JOB)
+        yield instance, _definitions().resolve_job_def(JOB)
+
+
+@cache
+def _definitions() -> dg.Definitions:
+    """The code location, by name: this layer is a client of it, as the daemon and the web server are."""
+    definitions: dg.Definitions = import_module(CODE_LOCATION).defs()
+    return definitions
 
 
 @contextmanager
