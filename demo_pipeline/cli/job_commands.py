@@ -9,7 +9,7 @@ import typer
 from demo_pipeline.cli.change_views import change_document, csv_lines
 from demo_pipeline.cli.console import say, write_document, write_table, write_text
 from demo_pipeline.cli.job_views import detail_document, detail_tables, job_document, job_table
-from demo_pipeline.cli.parameters import JobId, Json, example, group
+from demo_pipeline.cli.parameters import JobId, Json, example, group, slug_text
 from demo_pipeline.cli.patch_commands import write_change
 from demo_pipeline.cli.session import Session, open_session
 
@@ -24,7 +24,8 @@ _ID = "0f1c2f3e-5d1c-5b7a-9a51-3a6f5a2b7c11"
 @app.command("list", epilog=example("job list", "job list larkmoor"))
 def list_(
     slug: Annotated[
-        str | None, typer.Argument(metavar="SLUG", help="The tenant; all demo tenants without it.")
+        str | None,
+        typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant; all demo tenants without it."),
     ] = None,
     *,
     json: Json = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from demo_pipeline.cli.console import Column, Table, kpi_table, say, write_document, write_table, write_text
-from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example
+from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example, slug_text
 from demo_pipeline.cli.session import open_session
 from demo_pipeline.domain.metrics import METRICS
 
@@ -72,7 +72,8 @@ def _csv_lines(table: KpiTable) -> list[str]:
 
 def verify(
     slug: Annotated[
-        str | None, typer.Argument(metavar="SLUG", help="The tenant; all demo tenants without it.")
+        str | None,
+        typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant; all demo tenants without it."),
     ] = None,
     *,
     json: Json = False,

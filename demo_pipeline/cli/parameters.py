@@ -42,7 +42,7 @@ def _month(text: str) -> Month:
         raise typer.BadParameter(str(error)) from None
 
 
-def _slug(text: str) -> str:
+def slug_text(text: str) -> str:
     """As typed; what is no text at all would only be refused by the database, and not politely."""
     if not text.isprintable():
         raise typer.BadParameter(f"{text!a} is no slug; demo-pipeline tenant list shows those there are")
@@ -60,7 +60,7 @@ def _job_id(text: str) -> UUID:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 Slug = Annotated[
-    str, typer.Argument(parser=_slug, metavar="SLUG", help="The tenant, as tenant list shows it.")
+    str, typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant, as tenant list shows it.")
 ]
 FromMonth = Annotated[
     Month | None, typer.Option("--from", parser=_month, metavar="MONTH", help="First month, as YYYY-MM.")

@@ -14,6 +14,7 @@ from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
+from demo_pipeline.storage.database import beside
 from demo_pipeline.storage.tenants import TenantState
 
 
@@ -44,9 +45,8 @@ def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, w
     try:
         tenant_id = tenants.demo_tenant_id(conn, slug)
     except NotADemoTenantError:
-        record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=slug, wish=wish)
-        if not conn.read_only and not _is_readonly(conn):
-            ledger.audit(conn, Event.NON_DEMO_TENANT_BLOCKED.value, slug=slug, detail={"wish": wish})
+        is_audited = _audit(conn, slug, wish)
+        record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=slug, wish=wish, is_audited=is_audited)
         raise
     try:
         state = tenants.tenant_state(conn, tenant_id)
@@ -56,6 +56,14 @@ def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, w
     return Subject(TenantSpec.from_json(state.tenant.plan), state)
 
 
-def _is_readonly(conn: psycopg.Connection[Any]) -> bool:
-    row = conn.execute("SHOW default_transaction_read_only").fetchone()
-    return row is not None and row[0] == "on"
+def _audit(conn: psycopg.Connection[Any], slug: str, wish: str) -> bool:
+    """Whether the attempt could be written down; a server that takes no writes refuses it all the same.
+
+    On a connection of its own: ``conn`` may be read-only, or amid a transaction that ends with the refusal.
+    """
+    try:
+        with beside(conn) as other:
+            ledger.audit(other, Event.NON_DEMO_TENANT_BLOCKED.value, slug=slug, detail={"wish": wish})
+    except psycopg.Error:
+        return False
+    return True

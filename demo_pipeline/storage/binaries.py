@@ -131,15 +131,27 @@ def find_server(*, data_major: int | None = None) -> ServerBinaries:
 
 
 def find_tool(name: str, *, minimum_major: int = MINIMUM_MAJOR) -> Path:
-    """A client program (``pg_dump``, ``psql``) at least as new as ``minimum_major``.
+    """A client program (``pg_dump``, ``psql``) at least as new as ``minimum_major``, the nearest to it.
 
-    Raises ``DatabaseError`` where there is none.
+    The nearest, because what a newer pg_dump writes an older server may not take. Raises ``DatabaseError``
+    where there is none.
     """
-    for server in available_servers():
-        tool = server.bin_dir / name
-        if server.major >= minimum_major and tool.exists():
-            return tool
+    found: dict[int, Path] = {}
+    on_path = shutil.which(name)
+    places = [place for _, place in _places()]
+    if on_path is not None:
+        places.insert(0, Path(on_path).resolve().parent)
+    for place in dict.fromkeys(places):
+        version = probe_version(place / name) if (place / name).exists() else None
+        if version is not None:
+            found.setdefault(major_of(version), place / name)
+    fitting = [major for major in found if major >= minimum_major]
+    if fitting:
+        return found[min(fitting)]
+    there = ", ".join(map(str, sorted(found)))
+    place = f"there is {name} {there}" if there else "neither in .venv nor on the PATH"
     raise DatabaseError(
-        f"{name} of PostgreSQL {minimum_major} or newer is not here: "
-        "run 'make install' or install the client tools"
+        f"{name} of PostgreSQL {minimum_major} or newer is needed, as new as the server, and is not here "
+        f"({place}): run 'make install' or"
+        f" install the client tools (Debian: apt-get install postgresql-client-{minimum_major})"
     )

@@ -171,6 +171,18 @@ def dagster_storage_url(settings: Settings) -> str:
     return _for_dagster(ensure_running(settings.home).dagster_url, "")
 
 
+@contextmanager
+def beside(conn: psycopg.Connection[Any]) -> Generator[psycopg.Connection]:
+    """Another connection of the same login, closed at the end; autocommit, and it may write.
+
+    For what must stay written down where ``conn`` is read-only, or is rolled back. Raises ``psycopg.Error``.
+    """
+    options: dict[str, Any] = {**conn.info.get_parameters(), "password": conn.info.password or None}
+    with psycopg.connect(autocommit=True, **options) as other:
+        _apply(other, {"default_transaction_read_only": "off"})
+        yield other
+
+
 def _for_dagster(url: str, admin_url: str) -> str:
     """``postgresql://`` alone would be psycopg 3 to SQLAlchemy 2.1; dagster_postgres needs psycopg2."""
     if admin_url and _address(url) == _address(admin_url):

@@ -1,22 +1,21 @@
 """Brings a database to a revision of the schema, and says at which it is.
 
-Each revision runs in a transaction of its own with a short lock timeout; migrations of one database wait
-for each other. A downgrade that would lose rows is refused unless told to discard them. Backups, and
-starting a server, do not belong here.
+Each revision runs in a transaction of its own, and what waits for a table that is in use lets go soon and is
+tried again; an upgrade executes what its plan says, with all locks at once. Migrations of one database wait
+for each other. A downgrade that would lose rows is refused unless told to discard them. Backups, taking in a
+CRM that was there before, and starting a server do not belong here.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any, Final, cast
 
 import psycopg
 from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg import Connection, errors
@@ -26,13 +25,22 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from demo_pipeline.domain.errors import BusyError, DatabaseError, DemoError, InputError
-from demo_pipeline.storage.revision import known_revisions
+from demo_pipeline.storage.busy_tables import BusyTables, busy_with
+from demo_pipeline.storage.lock_watch import watched
+from demo_pipeline.storage.migration_plan import BOOTSTRAP, Step, UpgradePlan, configuration, plan_upgrade
+from demo_pipeline.storage.revision import current_revision, known_revisions
 
-_MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
-_BOOTSTRAP: Final = _MIGRATIONS / "sql" / "bootstrap.sql"
 _OLDEST_SERVER: Final = 150_000
 #: seconds that a migration waits for another one of the same database
 _WAIT_SECONDS: Final = 120
+#: seconds that a step outside of a transaction waits for others, who do not wait for it
+_CONCURRENT_WAIT_SECONDS: Final = 30
+#: how often a migration meets busy tables before it gives up, and the pause after the first time, which
+#: doubles; a try ends with the lock timeout in the revision's SQL, 5 s
+BUSY_TRIES: Final = 4
+BUSY_PAUSE_SECONDS: Final = 1.0
+#: in the comment on schema crm, where it was there before us
+ADOPTED_MARK: Final = "adopted by demo-pipeline"
 #: Roles belong to the server: migrations of two of its databases may meet there.
 _TRIES: Final = 5
 _SHARED_CATALOG_CLASHES: Final = (errors.InternalError_, errors.UniqueViolation, errors.DuplicateObject)
@@ -42,41 +50,156 @@ def upgrade(url: str, revision: str = "head") -> None:
     """Upgrade the database at ``url`` (libpq) to ``revision``; nothing happens when it is there already.
 
     Makes missing roles and grants them to the login, which must own the database or be a superuser.
-    Raises :class:`DatabaseError` with the remedy when the server or the login does not allow it.
+    Raises :class:`DatabaseError` with the remedy when the server or the login does not allow it, and
+    :class:`BusyError`, which names who is in the way, when a lock could not be had.
     """
     with _connected(url) as connection:
+        conn = _driver(connection)
+        _refuse_a_foreign_crm(conn)
+        conn.rollback()
         _bootstrap(connection)
-        _run(connection, "upgrade", revision)
+        current = conn.execute("select version_num from demo.alembic_version").fetchone()
+        _known_revision(_script(), revision)
+        steps = _upgrade_steps(None if current is None else current[0], revision)
+        conn.rollback()
+        conn.autocommit = True
+        with watched(url, conn.info.backend_pid) as watch:
+            tables = BusyTables(conn, watch)
+            for batch in steps:
+                statements = [step.sql for step in batch]
+                if batch[0].in_transaction:
+                    tables.alone(*statements, role="demo_owner")
+                else:
+                    tables.beside(*statements, role="demo_owner")
+        conn.autocommit = False
+
+
+def _upgrade_steps(current: str | None, revision: str) -> Iterator[tuple[Step, ...]]:
+    """What is executed, a transaction at a time; nothing where the database is there or further."""
+    line = known_revisions()
+    target = line[-1] if revision == "head" else revision
+    if current is not None and current not in line:
+        raise DatabaseError(
+            f"the database's schema {current} is newer than this program's {line[-1]}: "
+            "install the newer program"
+        )
+    if target == "base" or (current is not None and line.index(target) <= line.index(current)):
+        return
+    for found in plan_upgrade(current, target).revisions:
+        yield from found.batches()
+
+
+def plan(url: str) -> UpgradePlan:
+    """What :func:`upgrade` would execute at ``url``; the database is asked for its revision and no more."""
+    with _connected(url, is_alone=False) as connection:
+        conn = _driver(connection)
+        conn.execute("set default_transaction_read_only = on")
+        conn.commit()
+        current, head = current_revision(conn), known_revisions()[-1]
+        if current is None:
+            _refuse_a_foreign_crm(conn)
+        elif current not in known_revisions():
+            raise DatabaseError(
+                f"the database's schema {current} is newer than this program's {head}: "
+                "install the newer program"
+            )
+        return plan_upgrade(current, head)
 
 
 def downgrade(url: str, revision: str, *, discard: bool = False) -> None:
     """Downgrade to ``revision`` (``base``: to nothing).
 
-    Raises :class:`InputError` when rows would be lost, unless ``discard``. Roles are never dropped.
+    Raises :class:`InputError` when rows would be lost, unless ``discard``, and :class:`BusyError` as
+    :func:`upgrade` does. Roles are never dropped.
     """
-    with _connected(url) as connection:
-        _bootstrap(connection)
-        script = _script()
-        current = _driver(connection).execute("select version_num from demo.alembic_version").fetchone()
-        _known_revision(script, revision)
-        if current is not None:
-            _target(known_revisions(), current[0], revision)
-        if current is not None and not discard:
+    wanted = revision
+
+    def step(connection: EngineConnection) -> None:
+        nonlocal wanted
+        # So many revisions back from where it began, also when a try was broken off half-way.
+        wanted = _meant_revision(connection, wanted, discard=discard)
+        _run(connection, "downgrade", wanted)
+
+    _try_while_busy(url, step)
+
+
+def _meant_revision(connection: EngineConnection, revision: str, *, discard: bool) -> str:
+    """The revision that is meant, once it is sure that the database may go there."""
+    _bootstrap(connection)
+    script = _script()
+    current = _driver(connection).execute("select version_num from demo.alembic_version").fetchone()
+    _known_revision(script, revision)
+    if current is not None:
+        target = _target(known_revisions(), current[0], revision)
+        if target < 0:
+            _refuse_to_drop_an_adopted_crm(_driver(connection))
+        if not discard:
             _refuse_to_lose_rows(_driver(connection), current[0], revision)
-        connection.commit()
-        _run(connection, "downgrade", revision)
+        revision = "base" if target < 0 else known_revisions()[target]
+    connection.commit()
+    return revision
+
+
+def _try_while_busy(url: str, step: Callable[[EngineConnection], None]) -> None:
+    """Take ``step`` on a new connection, again after a pause when a lock could not be had.
+
+    What a revision began is rolled back by then, and its steps outside of a transaction begin by clearing
+    away what they left. In the pause those get on who waited behind us.
+    """
+    for number in range(1, BUSY_TRIES + 1):
+        with _connected(url) as connection:
+            with watched(url, _driver(connection).info.backend_pid) as watch:
+                busy = _is_busy(connection, step)
+            if busy is None:
+                return
+        if number == BUSY_TRIES:
+            raise busy_with(busy, watch.blockers, number)
+        time.sleep(BUSY_PAUSE_SECONDS * 2 ** (number - 1))
+
+
+def _is_busy(connection: EngineConnection, step: Callable[[EngineConnection], None]) -> str | None:
+    """What the server said when it could not give a lock; None: the step is done."""
+    try:
+        step(connection)
+    except (psycopg.Error, DBAPIError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if not isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected):
+            raise
+        return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return None
+
+
+def _refuse_a_foreign_crm(conn: Connection[Any]) -> None:
+    """A schema ``crm`` without ours is somebody's CRM, and is not for an upgrade to make."""
+    found = conn.execute(
+        """
+        select exists (select from pg_namespace where nspname = 'crm')
+            and not exists (
+                select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                where n.nspname = 'demo' and c.relname = 'jobs')
+        """
+    ).fetchone()
+    if found == (True,):
+        raise DatabaseError(
+            "the database has a schema crm of its own: 'demo-pipeline db adopt' says what it takes to put "
+            "demo tenants beside its rows"
+        )
+
+
+def _refuse_to_drop_an_adopted_crm(conn: Connection[Any]) -> None:
+    found = conn.execute(
+        "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = 'crm'"
+    ).fetchone()
+    if found is not None and ADOPTED_MARK in (found[0] or ""):
+        raise InputError(
+            "schema crm was there before the demo tenants, and a downgrade to base would drop its tables: "
+            f"the furthest is {known_revisions()[0]}"
+        )
 
 
 @cache
 def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
+    return ScriptDirectory.from_config(configuration())
 
 
 def _known_revision(script: ScriptDirectory, revision: str) -> None:
@@ -90,7 +213,8 @@ def _known_revision(script: ScriptDirectory, revision: str) -> None:
 
 
 @contextmanager
-def _connected(url: str) -> Generator[EngineConnection]:
+def _connected(url: str, *, is_alone: bool = True) -> Generator[EngineConnection]:
+    """A connection; ``is_alone``: once no other migration of the database runs."""
     # A creator, so that every libpq URL works, sockets and several hosts included.
     engine = create_engine(
         "postgresql+psycopg://",
@@ -103,12 +227,14 @@ def _connected(url: str) -> Generator[EngineConnection]:
             if raw.info.server_version < _OLDEST_SERVER:
                 version = raw.info.server_version // 10_000
                 raise DatabaseError(f"the server is PostgreSQL {version}; 15 or newer is needed")
-            raw.execute("select set_config('lock_timeout', %s, false)", [f"{_WAIT_SECONDS}s"])
-            raw.execute("select pg_advisory_lock(hashtextextended('demo-pipeline migrate', 0))")
+            if is_alone:
+                raw.execute("select set_config('lock_timeout', %s, false)", [f"{_WAIT_SECONDS}s"])
+                raw.execute("select pg_advisory_lock(hashtextextended('demo-pipeline migrate', 0))")
+                raw.execute("select set_config('lock_timeout', %s, false)", [f"{_CONCURRENT_WAIT_SECONDS}s"])
             connection.commit()
             yield connection
     except (psycopg.Error, DBAPIError) as error:
-        raise _explained(error) from error
+        raise explained(error) from error
 
 
 def _driver(connection: EngineConnection) -> Connection[Any]:
@@ -118,13 +244,13 @@ def _driver(connection: EngineConnection) -> Connection[Any]:
 
 
 def _bootstrap(connection: EngineConnection) -> None:
-    script = _BOOTSTRAP.read_bytes()
+    script = BOOTSTRAP.read_bytes()
     for left in reversed(range(_TRIES)):
         try:
             _driver(connection).execute(script)
-            connection.commit()
+            _driver(connection).commit()
         except _SHARED_CATALOG_CLASHES:
-            connection.rollback()
+            _driver(connection).rollback()
             if not left:
                 raise
             time.sleep(0.2)
@@ -133,7 +259,7 @@ def _bootstrap(connection: EngineConnection) -> None:
 
 
 def _run(connection: EngineConnection, direction: str, revision: str) -> None:
-    config = _config()
+    config = configuration()
     config.attributes["connection"] = connection
     run = command.upgrade if direction == "upgrade" else command.downgrade
     try:
@@ -145,7 +271,7 @@ def _run(connection: EngineConnection, direction: str, revision: str) -> None:
 
 
 #: what would be lost, and how it is counted, by the first revision that a downgrade leaves behind
-_LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
+LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
     "0001": (
         ("tenants", b"select count(*) from crm.tenants"),
         ("demo tenants", b"select count(*) from demo.tenant_metadata"),
@@ -153,6 +279,7 @@ _LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
         ("audit entries", b"select count(*) from demo.audit_log"),
     ),
     "0002": (("recorded changes of patches", b"select count(*) from demo.job_months"),),
+    "0003": (),
 }
 
 
@@ -162,7 +289,7 @@ def _refuse_to_lose_rows(conn: Connection[Any], current: str, revision: str) -> 
     target = _target(line, current, revision)
     counts: dict[str, int] = {}
     for left in line[target + 1 : line.index(current) + 1]:
-        for name, statement in _LOSSES[left]:
+        for name, statement in LOSSES[left]:
             row = conn.execute(statement).fetchone()
             if row is not None and row[0]:
                 counts[name] = row[0]
@@ -189,7 +316,8 @@ def _target(line: tuple[str, ...], current: str, revision: str) -> int:
     return line.index(revision)
 
 
-def _explained(error: psycopg.Error | DBAPIError) -> DemoError:
+def explained(error: psycopg.Error | DBAPIError) -> DemoError:
+    """What the server said, as an error that names the remedy."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     if isinstance(cause, errors.LockNotAvailable):

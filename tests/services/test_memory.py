@@ -14,7 +14,7 @@ from benchmarks.process import work
 from benchmarks.tenants import NO_CAPS, Sized
 from tests.fixtures.postgres import MakeDatabase
 
-#: What a peak may be above that of a third of the rows. Holding the rows would double it.
+#: What a peak may be above that of a third or a fifth of the rows. Holding the rows would double it.
 MOST_GROWTH = 1.10
 MOST_BYTES = 400_000_000
 
@@ -33,11 +33,11 @@ def test_g04_rows_stream_through_generation_and_encoding() -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.risk("G4", partial=True)
+@pytest.mark.risk("G4")
 def test_g04_memory_of_a_job_does_not_grow_with_its_rows(make_database: MakeDatabase, tmp_path: Path) -> None:
-    """A job of 1.2 million rows takes at most a tenth more memory than one of 400,000, without Dagster."""
+    """A job of 5 million rows takes at most a tenth more memory than one of a million, without Dagster."""
     peaks: list[int] = []
-    for rows in (400_000, 1_200_000):
+    for rows in (1_000_000, 5_000_000):
         database = make_database()
         assert database.loader_url is not None
         environment = {
@@ -52,5 +52,6 @@ def test_g04_memory_of_a_job_does_not_grow_with_its_rows(make_database: MakeData
         assert done["rows"] == pytest.approx(rows, rel=0.01)
         assert not done["has_dagster"]
         peaks.append(done["peak_bytes"])
+    print("peak bytes", peaks)
     assert peaks[1] < MOST_BYTES
     assert peaks[1] < peaks[0] * MOST_GROWTH

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 from uuid import uuid4
 
 import psycopg
@@ -15,78 +15,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from demo_pipeline.domain.errors import BusyError, DatabaseError, InputError
+from demo_pipeline.domain.errors import DatabaseError, InputError
 from demo_pipeline.storage import demo_tables, migrate, revision
 from demo_pipeline.storage.database import Database
 from tests.fixtures.ledger_steps import GENERATED, begun, insert_generated, provisioned, real_tenant
 from tests.fixtures.postgres import MakeDatabase, PostgresServer
+from tests.storage.catalogue import CATALOGUE, catalogue, whole
 
 Conn = Connection[Any]
 ROLES: Final = ("demo_owner", "demo_guard", "demo_loader", "crm_reader", "crm_views")
-
-#: What two databases must agree in, and how it is asked.
-CATALOGUE: Final[dict[str, LiteralString]] = {
-    "columns": """
-        select c.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-            a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid)
-        from pg_attribute a join pg_class c on c.oid = a.attrelid
-        left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-        where c.relnamespace = any (%s::regnamespace[]) and c.relkind = 'r'
-            and a.attnum > 0 and not a.attisdropped and c.relname <> 'alembic_version'
-    """,
-    "constraints": """
-        select c.conrelid::regclass::text, c.conname, c.contype, pg_get_constraintdef(c.oid), c.convalidated,
-            c.condeferrable
-        from pg_constraint c
-        where c.connamespace = any (%s::regnamespace[]) and c.conrelid <> 0 and c.contype not in ('n', 't')
-            and c.conrelid::regclass::text <> 'demo.alembic_version'
-    """,
-    "indexes": """
-        select tablename, indexname, indexdef from pg_indexes
-        where schemaname = any (select n::text from unnest(%s::regnamespace[]) n)
-            and tablename <> 'alembic_version'
-    """,
-}
-#: What a migrated database has besides tables.
-OBJECTS: Final[dict[str, LiteralString]] = {
-    "functions": """
-        select oid::regprocedure::text, pg_get_functiondef(oid), proowner::regrole::text, proacl::text
-        from pg_proc where pronamespace = any (%s::regnamespace[])
-    """,
-    "views": """
-        select oid::regclass::text, pg_get_viewdef(oid), relowner::regrole::text, relacl::text,
-            reloptions::text
-        from pg_class where relnamespace = any (%s::regnamespace[]) and relkind = 'v'
-    """,
-    "tables": """
-        select oid::regclass::text, relowner::regrole::text, relacl::text, relrowsecurity,
-            relforcerowsecurity
-        from pg_class where relnamespace = any (%s::regnamespace[]) and relkind = 'r'
-    """,
-    "policies": """
-        select schemaname, tablename, policyname, roles::text, cmd, qual, with_check from pg_policies
-        where schemaname = any (select n::text from unnest(%s::regnamespace[]) n)
-    """,
-    "triggers": """
-        select tgrelid::regclass::text, pg_get_triggerdef(t.oid) from pg_trigger t
-        join pg_class c on c.oid = t.tgrelid
-        where not tgisinternal and c.relnamespace = any (%s::regnamespace[])
-    """,
-}
-
-
-def catalogue(conn: Conn, queries: dict[str, LiteralString], schemas: list[str]) -> dict[str, list[Any]]:
-    """What the catalogue says, sorted."""
-    # Without a search path, so that names come qualified wherever they are asked from.
-    conn.execute("set search_path = pg_catalog")
-    return {
-        name: sorted(conn.execute(query, [schemas]).fetchall(), key=repr) for name, query in queries.items()
-    }
-
-
-def whole(conn: Conn) -> dict[str, list[Any]]:
-    """Everything that a migration makes."""
-    return catalogue(conn, CATALOGUE, ["crm", "demo"]) | catalogue(conn, OBJECTS, ["crm", "demo", "crm_app"])
 
 
 @pytest.fixture
@@ -169,17 +106,6 @@ def test_a_downgrade_that_would_lose_rows_is_refused(database: Database, admin_c
     assert admin_conn.execute("select count(*) from crm.contacts").fetchone() == (1,)
     migrate.downgrade(database.admin_url, "base", discard=True)
     assert revision.current_revision(admin_conn) is None
-
-
-@pytest.mark.risk("G10", partial=True)
-def test_a_migration_waits_for_nobody_long(database: Database, admin_conn: Conn) -> None:
-    """A lock that somebody holds ends the downgrade soon and leaves everything as it was."""
-    before = whole(admin_conn)
-    with database.admin() as other, other.transaction():
-        other.execute("select from crm.contacts")
-        with pytest.raises(BusyError, match="nothing was changed"):
-            migrate.downgrade(database.admin_url, "base")
-    assert whole(admin_conn) == before
 
 
 def test_unknown_and_newer_revisions(database: Database, admin_conn: Conn) -> None:

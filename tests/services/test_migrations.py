@@ -1,0 +1,138 @@
+"""Every migration down and up again on a database that is full: what the lower revision can hold stays.
+
+Over all revisions there are: a new one is tested without a change here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from psycopg import Connection
+
+from demo_pipeline.domain.errors import InputError
+from demo_pipeline.services.patch import apply_patch
+from demo_pipeline.services.undo import undo_job
+from demo_pipeline.services.verify import verify
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import migrate
+from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.revision import current_revision, known_revisions
+from tests.fixtures.ledger_steps import real_tenant
+from tests.services.patch_scenes import SMALL, plan
+from tests.services.scenes import made
+from tests.storage.catalogue import columns_of, rows_of, whole
+
+Conn = Connection[Any]
+REVISIONS: Final = known_revisions()
+#: revision and the one below it
+STEPS: Final = list(zip(REVISIONS, ["base", *REVISIONS[:-1]], strict=True))
+
+
+@pytest.fixture
+def full(database: Database, database_settings: Settings, admin_conn: Conn) -> Database:
+    """Two demo tenants, one with a patch and one with an undone patch and its rows, and two customers."""
+    change = plan({"2025-02": {"contacts_created": 5}, "2025-03": {"deals_created": 2}})
+    made(database, database_settings, SMALL)
+    apply_patch(database, database_settings, "acme", change)
+    made(database, database_settings, {**SMALL, "name": "Larkmoor South"}, "south")
+    undone = apply_patch(database, database_settings, "south", change)
+    undo_job(database, database_settings, undone.job_id)
+    real_tenant(admin_conn)
+    real_tenant(admin_conn, "other-customer")
+    return database
+
+
+def vanishing(conn: Conn, before: dict[str, list[str]], rows: dict[str, list[Any]]) -> dict[str, list[str]]:
+    """Tables with rows that are gone now, and columns whose values are."""
+    now = columns_of(conn)
+    lost: dict[str, list[str]] = {}
+    for table, names in before.items():
+        kept = now.get(table, [])
+        filled = [
+            name
+            for place, name in enumerate(names)
+            if name not in kept and any(row[place] is not None for row in rows[table])
+        ]
+        if filled:
+            lost[table] = filled
+    return lost
+
+
+@pytest.mark.risk("G10")
+@pytest.mark.parametrize(("upper", "lower"), STEPS)
+def test_g10_down_and_up_loses_nothing_that_fits(full: Database, upper: str, lower: str) -> None:
+    """From the head to below a revision and back: rows that fit are the same, the schema is the same.
+
+    What does not fit is refused first, and dropped only when told to.
+    """
+    with full.admin() as conn:
+        schema, rows, columns = whole(conn), rows_of(conn), columns_of(conn)
+        try:
+            migrate.downgrade(full.admin_url, lower)
+            refusal = ""
+        except InputError as error:
+            refusal = error.message
+            # Refused means: nothing was touched.
+            assert (whole(conn), rows_of(conn), columns_of(conn)) == (schema, rows, columns)
+            migrate.downgrade(full.admin_url, lower, discard=True)
+        assert current_revision(conn) == (None if lower == "base" else lower)
+        lost = vanishing(conn, columns, rows)
+        if lost:
+            assert "db backup FILE" in refusal, lost
+            assert "--discard" in refusal
+        fitting = {
+            table: [name for name in names if name in columns.get(table, [])]
+            for table, names in columns_of(conn).items()
+            if table in columns
+        }
+        expected = _narrowed(rows, columns, fitting)
+        assert rows_of(conn, fitting) == expected
+        if lower != "base":
+            assert len(expected["crm.contacts"]) > 20
+        migrate.upgrade(full.admin_url)
+        assert rows_of(conn, fitting) == expected
+        assert whole(conn) == schema
+
+
+def _narrowed(
+    rows: dict[str, list[Any]], columns: dict[str, list[str]], kept: dict[str, list[str]]
+) -> dict[str, list[Any]]:
+    """The rows as they look with fewer columns."""
+    return {
+        table: sorted(
+            (tuple(row[columns[table].index(name)] for name in names) for row in rows[table]), key=repr
+        )
+        for table, names in kept.items()
+    }
+
+
+@pytest.mark.risk("G10")
+def test_g10_a_downgrade_that_would_drop_data_refuses(full: Database) -> None:
+    """It names every kind of row that would go, the backup, and the word that lets it through."""
+    with full.admin() as conn:
+        before = rows_of(conn)
+        with pytest.raises(InputError, match=r"4 tenants.*db backup FILE.*--discard") as refused:
+            migrate.downgrade(full.admin_url, "base")
+        for named in ("2 demo tenants", "jobs", "audit entries", "recorded changes of patches"):
+            assert named in refused.value.message
+        assert rows_of(conn) == before
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_work_goes_on_after_down_and_up(full: Database, database_settings: Settings) -> None:
+    """Where nothing had to be dropped, tenants are as expected again and take a patch."""
+    for _, lower in reversed(STEPS):
+        try:
+            migrate.downgrade(full.admin_url, lower)
+        except InputError:
+            break
+        migrate.upgrade(full.admin_url)
+    assert [verdict.findings for verdict in verify(full, database_settings)] == [(), ()]
+    report = apply_patch(full, database_settings, "south", plan({"2025-01": {"contacts_created": 3}}))
+    assert report.is_passed
+
+
+def test_every_revision_says_what_it_would_lose() -> None:
+    """A downgrade asks each revision that it leaves, and each has an answer."""
+    assert set(migrate.LOSSES) == set(REVISIONS)

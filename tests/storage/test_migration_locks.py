@@ -1,0 +1,139 @@
+"""Migrations of tables that are in use: they wait a little, try again, and give up unharmed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from demo_pipeline.domain.errors import BusyError
+from demo_pipeline.storage import migrate, revision
+from demo_pipeline.storage.database import Database
+from tests.fixtures.cli import RunChanged
+from tests.fixtures.ledger_steps import real_tenant
+from tests.fixtures.postgres import MakeDatabase
+from tests.storage.catalogue import rows_of, whole
+
+Conn = Connection[Any]
+
+
+@contextmanager
+def held(database: Database, statement: str, *, seconds: float | None = None) -> Generator[int]:
+    """A client that has executed ``statement`` in a transaction and lets go later, or at the end."""
+    with psycopg.connect(database.admin_url, application_name="a report") as conn:
+        conn.execute(statement.encode())
+        timer = threading.Timer(seconds or 0, conn.rollback)
+        if seconds is not None:
+            timer.start()
+        try:
+            yield conn.info.backend_pid
+        finally:
+            timer.cancel()
+            if timer.is_alive():
+                timer.join()
+
+
+@pytest.fixture
+def at_first(make_database: MakeDatabase) -> Database:
+    """A database at the first revision, with a customer in it."""
+    database = make_database(is_migrated=False)
+    migrate.upgrade(database.admin_url, revision.known_revisions()[0])
+    with database.admin() as conn:
+        real_tenant(conn)
+    return database
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_an_upgrade_waits_for_a_busy_table_and_succeeds(at_first: Database) -> None:
+    """A client that reads for longer than the lock timeout costs a try, not the upgrade."""
+    started = time.monotonic()
+    with held(at_first, "select from crm.contacts", seconds=2.5):
+        migrate.upgrade(at_first.admin_url)
+    assert time.monotonic() - started > 2.5
+    with at_first.admin() as conn:
+        revision.require_current(conn)
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_a_table_that_stays_busy_ends_the_upgrade(at_first: Database, changed_command: RunChanged) -> None:
+    """Exit code 5 and who is in the way; schema, rows and revision are those from before."""
+    once = "from demo_pipeline.storage import busy_tables; busy_tables.LOCK_TRIES = 3"
+    environment = {"DEMO_DATABASE_URL": at_first.admin_url, "DEMO_LOADER_URL": ""}
+    with at_first.admin() as conn:
+        # The index that is made outside of a transaction is there already when the rest cannot be done.
+        before = {name: rows for name, rows in whole(conn).items() if name != "indexes"}, rows_of(conn)
+        with held(at_first, "select from crm.contacts") as pid:
+            done = changed_command(once, "db", "upgrade", "--json", environment=environment)
+        assert done.code == 5
+        assert done.error["code"] == "busy"
+        (blocker,) = done.error["details"]["blockers"]
+        assert (blocker["pid"], blocker["application"]) == (pid, "a report")
+        assert blocker["query_start"]
+        assert f"process {pid} ('a report'" in done.error["message"]
+        after = {name: rows for name, rows in whole(conn).items() if name != "indexes"}, rows_of(conn)
+        assert after == before
+        assert revision.current_revision(conn) == "0001"
+        # And what was left half-way does not stand in the way of the next upgrade.
+        migrate.upgrade(at_first.admin_url)
+        revision.require_current(conn)
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_a_downgrade_waits_for_nobody_long(
+    database: Database, admin_conn: Conn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that somebody holds ends the downgrade soon, at a whole revision, and never too far back."""
+    monkeypatch.setattr(migrate, "BUSY_TRIES", 2)
+    migrate.downgrade(database.admin_url, "0002")
+    at_second = whole(admin_conn)
+    migrate.upgrade(database.admin_url)
+    with (
+        held(database, "select from crm.contacts"),
+        pytest.raises(BusyError, match=r"'a report'.*nothing was changed by the step"),
+    ):
+        migrate.downgrade(database.admin_url, "-2")
+    # 0003 changes no table and was left; two back from there would be no schema at all.
+    assert revision.current_revision(admin_conn) == "0002"
+    assert whole(admin_conn) == at_second
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_an_index_that_was_broken_off_is_made_again(at_first: Database) -> None:
+    """An invalid index of a concurrent build that was cancelled is replaced by a whole one."""
+    with at_first.admin() as conn, held(at_first, "update crm.activities set subject = 'x'"):
+        conn.execute("set lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            conn.execute(
+                "create index concurrently activities_company_idx on crm.activities (tenant_id, company_id)"
+            )
+        state = "select indisvalid from pg_index where indexrelid = 'crm.activities_company_idx'::regclass"
+        assert conn.execute(state).fetchone() == (False,)
+    migrate.upgrade(at_first.admin_url)
+    with at_first.admin() as conn:
+        assert conn.execute(state).fetchone() == (True,)
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_a_client_between_two_tables_is_not_stopped(at_first: Database) -> None:
+    """Who has one table and comes to the next while an upgrade waits gets it before a deadlock is found."""
+    waiting = "select from pg_locks where not granted and relation = 'crm.companies'::regclass"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        at_first.admin() as conn,
+        psycopg.connect(at_first.admin_url, options="-c statement_timeout=700ms") as client,
+    ):
+        client.execute("update crm.companies set phone = '1'")
+        upgrade = pool.submit(migrate.upgrade, at_first.admin_url)
+        while not upgrade.done() and conn.execute(waiting).fetchone() is None:
+            time.sleep(0.02)
+        assert client.execute("select from crm.tenants").rowcount == 1
+        client.commit()
+        upgrade.result(timeout=60)
+        revision.require_current(conn)
