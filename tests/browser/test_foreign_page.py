@@ -1,0 +1,144 @@
+"""A page of another site in the same browser, and a server that is for looking only: neither changes a thing.
+
+Each try asks for a tenant to be added to the partitions, which is seen in the instance where it works.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.fixtures.browser import STEP_TIMEOUT_MS
+from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.dagster_web import StartWeb, WebServer
+
+CODE: Final = ("-m", "demo_pipeline.definitions")
+_MUTATION: Final = """
+mutation {
+  addDynamicPartition(
+    partitionKey: "%s"
+    partitionsDefName: "tenant"
+    repositorySelector: {
+      repositoryName: "__repository__", repositoryLocationName: "demo_pipeline.definitions"
+    }
+  ) { __typename }
+}
+"""
+#: kind of request → what a page does to send ``query`` to ``url``
+_TRIES: Final = {
+    "json": """([url, query]) => fetch(url, {method: "POST", credentials: "include",
+        headers: {"Content-Type": "application/json"}, body: JSON.stringify({query})})
+        .then(r => r.text()).catch(String)""",
+    "plain": """([url, query]) => fetch(url, {method: "POST", mode: "no-cors", credentials: "include",
+        headers: {"Content-Type": "text/plain"}, body: JSON.stringify({query})})
+        .then(String).catch(String)""",
+    "get": """([url, query]) => fetch(url + "?query=" + encodeURIComponent(query), {mode: "no-cors"})
+        .then(String).catch(String)""",
+    "image": """([url, query]) => new Promise(done => {
+        const image = new Image(); image.onload = image.onerror = () => done("asked");
+        image.src = url + "?query=" + encodeURIComponent(query)})""",
+    "form": """([url, query]) => new Promise(done => {
+        const frame = document.createElement("iframe"); frame.name = "answer"; document.body.append(frame);
+        const form = document.createElement("form"); const field = document.createElement("input");
+        form.method = "POST"; form.action = url; form.target = "answer"; field.name = "query";
+        field.value = query; form.append(field); document.body.append(form);
+        frame.onload = () => done("sent"); form.submit()})""",
+    "websocket": """([url, query]) => new Promise(done => {
+        const socket = new WebSocket(url.replace("http", "ws"), "graphql-ws");
+        socket.onopen = () => {
+            socket.send(JSON.stringify({type: "connection_init", payload: {}}));
+            socket.send(JSON.stringify({id: "1", type: "start", payload: {query}}));
+            setTimeout(() => done("open"), 2000)};
+        socket.onerror = () => done("refused")})""",
+}
+
+
+class _Empty(BaseHTTPRequestHandler):
+    """A site with nothing on it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>another site</title><body>")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        pass
+
+
+@contextmanager
+def another_site() -> Iterator[str]:
+    """The address of a page that is not ours, on this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Empty)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def serve(dagster_home: DagsterHome, start_web: StartWeb, *flags: str) -> WebServer:
+    """The server that ``serve`` starts."""
+    program = (sys.executable, "-m", "demo_pipeline.cli.guarded_webserver")
+    return start_web(
+        [*program, "-h", "127.0.0.1", "-p", "{port}", *flags, *CODE],
+        ready_path="/server_info",
+        environment=dagster_home.environment,
+    )
+
+
+@pytest.fixture
+def anywhere(browser: Browser) -> Iterator[BrowserContext]:
+    """A profile that goes wherever a name leads."""
+    context = browser.new_context()
+    context.set_default_timeout(STEP_TIMEOUT_MS)
+    yield context
+    context.close()
+
+
+def ask(page: Page, kind: str, url: str) -> str:
+    """Have a page ask for a tenant that is named like the try; what the page got to know."""
+    return str(page.evaluate(_TRIES[kind], [f"{url}/graphql", _MUTATION % kind]))
+
+
+def test_another_site_changes_nothing(
+    dagster_home: DagsterHome, start_web: StartWeb, anywhere: BrowserContext
+) -> None:
+    """Whatever a foreign page sends, by name tricks too, is refused; the own page is answered."""
+    web = serve(dagster_home, start_web)
+    page = anywhere.new_page()
+    with another_site() as site:
+        page.goto(site)
+        said = {kind: ask(page, kind, web.url) for kind in _TRIES}
+    assert said["websocket"] == "refused"
+    assert "addDynamicPartition" not in said["json"]
+    # A name that leads to this machine makes the foreign page's origin and host agree: DNS rebinding.
+    rebound = page.goto(web.url.replace("127.0.0.1", "evil.localhost"))
+    assert rebound is not None
+    assert rebound.status == 403
+    assert dagster_home.instance.get_dynamic_partitions("tenant") == []
+
+    page.goto(web.url)
+    assert "AddDynamicPartitionSuccess" in ask(page, "json", web.url)
+    assert dagster_home.instance.get_dynamic_partitions("tenant") == ["json"]
+
+
+def test_read_only_pages_change_nothing(
+    dagster_home: DagsterHome, start_web: StartWeb, anywhere: BrowserContext
+) -> None:
+    """With --read-only the own page may look, and is told that it may do nothing."""
+    web = serve(dagster_home, start_web, "--read-only")
+    page = anywhere.new_page()
+    page.goto(web.url)
+    assert "UnauthorizedError" in ask(page, "json", web.url)
+    assert dagster_home.instance.get_dynamic_partitions("tenant") == []
