@@ -17,6 +17,7 @@ from demo_pipeline.cli import (
     look_commands,
     patch_commands,
     plan_commands,
+    provenance_commands,
     run_command,
     serve_command,
     tenant_commands,
@@ -72,4 +73,5 @@ app.add_typer(tenant_commands.app, name="tenant", rich_help_panel=PARTS_PANEL)
 app.add_typer(plan_commands.app, name="plan", rich_help_panel=PARTS_PANEL)
 app.add_typer(patch_commands.app, name="patch", rich_help_panel=PARTS_PANEL)
 app.add_typer(job_commands.app, name="job", rich_help_panel=PARTS_PANEL)
+app.add_typer(provenance_commands.app, name="provenance", rich_help_panel=PARTS_PANEL)
 app.add_typer(database_commands.app, name="db", rich_help_panel=PARTS_PANEL)

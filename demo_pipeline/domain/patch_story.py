@@ -24,8 +24,8 @@ from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.people import People
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.provenance import blueprint_stream, job_stream
 from demo_pipeline.domain.story import MONTHS_AHEAD, Batch, month_batches
-from demo_pipeline.domain.streams import Stream
 from demo_pipeline.domain.team import Team
 from demo_pipeline.domain.texts import load_texts
 
@@ -56,8 +56,8 @@ class PatchStory:
         self._industry = load_industry(spec.industry)
         self._texts = load_texts(self._locale.language, spec.industry)
         self._calendar = calendar_of(spec)
-        self._tenant_stream = Stream((spec.seed, spec.slug))
-        self._stream = Stream((seed, spec.slug, "job", str(number)))
+        self._tenant_stream = blueprint_stream(spec)
+        self._stream = job_stream(spec, seed, number)
         self._as_of = as_of
         # From the other end than the blueprint's, whose months to come have companies, too.
         self._next_company = max(company_space(self._locale) - companies_before - company_count, 0)

@@ -30,7 +30,8 @@ from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.people import People
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.domain.streams import I64, Stream
+from demo_pipeline.domain.provenance import blueprint_stream
+from demo_pipeline.domain.streams import I64
 from demo_pipeline.domain.team import Team, assemble_team
 from demo_pipeline.domain.texts import load_texts
 
@@ -56,7 +57,7 @@ class Story:
         self._industry = load_industry(spec.industry)
         self._texts = load_texts(self._locale.language, spec.industry)
         self._calendar = Calendar(spec.timezone, self._locale.weekend, self._locale.holidays)
-        self._stream = Stream((spec.seed, spec.slug))
+        self._stream = blueprint_stream(spec)
         # A span that ended before the tenant was made is told as of its end: the same bytes whenever
         # it is provisioned.
         self._reference = min(provisioned_at, spec.end_month.end)

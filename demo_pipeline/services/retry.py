@@ -7,6 +7,8 @@ from uuid import UUID
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.plan import PatchPlan
+from demo_pipeline.services.backfill import KIND as BACKFILL
+from demo_pipeline.services.backfill import run_backfill
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.materialise import materialise
@@ -58,6 +60,8 @@ def retry_job(
                 dagster_run_id=asker.dagster_run_id,
                 requested_by=asker.requested_by,
             )
+        case "backfill":
+            return run_backfill(database, settings, job.slug, asker)
         case _:
             raise _refused(job)
 
@@ -68,5 +72,5 @@ def _month(text: str | None) -> Month | None:
 
 def _refused(job: Job) -> InputError:
     message = f"job {job.id} is a {job.kind}, which cannot be tried again"
-    known = f"{MATERIALISE}, {PATCH}, {UNDO}"
+    known = f"{MATERIALISE}, {PATCH}, {UNDO}, {BACKFILL}"
     return InputError(message, [Problem(code="not_retried", message=f"{message}; {known} can")])

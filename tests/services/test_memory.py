@@ -52,6 +52,5 @@ def test_g04_memory_of_a_job_does_not_grow_with_its_rows(make_database: MakeData
         assert done["rows"] == pytest.approx(rows, rel=0.01)
         assert not done["has_dagster"]
         peaks.append(done["peak_bytes"])
-    print("peak bytes", peaks)
     assert peaks[1] < MOST_BYTES
     assert peaks[1] < peaks[0] * MOST_GROWTH
