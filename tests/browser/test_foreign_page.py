@@ -6,7 +6,7 @@ Each try asks for a tenant to be added to the partitions, which is seen in the i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -74,7 +74,7 @@ class _Empty(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def another_site() -> Iterator[str]:
+def another_site() -> Generator[str]:
     """The address of a page that is not ours, on this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Empty)
     thread = Thread(target=server.serve_forever, daemon=True)
