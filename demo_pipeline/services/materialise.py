@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from demo_pipeline.services.month_range import month_range
 from demo_pipeline.services.patch_ground import read_ground
 from demo_pipeline.services.progress import OnProgress
 from demo_pipeline.services.reports import JobReport, MonthResult
-from demo_pipeline.services.subject import find_subject
+from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger
 from demo_pipeline.storage.database import Database
@@ -130,7 +131,7 @@ class _Materialise:
 
     def _months(self, run: JobRun) -> tuple[Month, Month]:
         first, last = month_range(run.subject, self.first, self.last, run.as_of)
-        check_instant(run)
+        check_instant(run.subject, run.as_of)
         return first, last
 
     def _healing(self, run: JobRun, first: Month, last: Month) -> Choice | None:
@@ -197,12 +198,13 @@ def _is_short(expected: Figures, there: Figures) -> bool:
     return any(expected[metric] > there[metric] for metric in METRICS)
 
 
-def check_instant(run: JobRun) -> None:
+def check_instant(subject: Subject, as_of: datetime) -> None:
     """A job takes no moment for *now* at which its tenant was not there (``InputError``)."""
-    provisioned_at = run.tenant.provisioned_at
-    if run.as_of < provisioned_at:
+    tenant = subject.state.tenant
+    provisioned_at = tenant.provisioned_at
+    if as_of < provisioned_at:
         message = (
-            f"now is {run.as_of:%Y-%m-%d %H:%M} UTC (DEMO_NOW), before {run.tenant.slug} was provisioned "
+            f"now is {as_of:%Y-%m-%d %H:%M} UTC (DEMO_NOW), before {tenant.slug} was provisioned "
             f"({provisioned_at:%Y-%m-%d %H:%M} UTC); unset DEMO_NOW or take a later instant"
         )
         raise InputError(message, [Problem(code="before_provisioning", field="DEMO_NOW", message=message)])

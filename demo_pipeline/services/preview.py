@@ -18,6 +18,7 @@ from demo_pipeline.domain.rows import COUNTED
 from demo_pipeline.services.blueprint_rows import check_months_beyond
 from demo_pipeline.services.filling import row_count
 from demo_pipeline.services.job_choice import choose_job
+from demo_pipeline.services.materialise import check_instant
 from demo_pipeline.services.patch import check_currency, last_month, patch_request, plan_of
 from demo_pipeline.services.patch_ground import Simulated, simulated_ground
 from demo_pipeline.services.plan_files import PlanFile
@@ -75,6 +76,7 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     before: dict[Month, Figures] = {}
     digits = subject.spec.minor_digits
     try:
+        check_instant(subject, as_of)
         check_months_beyond(subject, last, caps)
         simulated = simulated_ground(database, subject, as_of, last)
         ground = simulated.ground

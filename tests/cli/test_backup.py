@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.services.patch import apply_patch
@@ -18,7 +17,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
 from tests.fixtures.cli import PROGRAM, RunCommand, clean_environment
 from tests.fixtures.ledger_steps import real_tenant
-from tests.fixtures.postgres import PostgresServer, in_database
+from tests.fixtures.postgres import PostgresServer, drop_database, in_database
 from tests.services.patch_scenes import SMALL, plan
 from tests.services.scenes import made
 from tests.storage.catalogue import rows_of, whole
@@ -30,7 +29,7 @@ def new_name(database: Database, postgres_server: PostgresServer) -> Iterator[st
     name = f"{conninfo_to_dict(database.admin_url)['dbname']}_restored"
     yield name
     with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        drop_database(conn, name)
 
 
 def people_of(conn: psycopg.Connection[Any]) -> list[Any]:

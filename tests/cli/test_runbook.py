@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.storage import revision
 from demo_pipeline.storage.database import Database
 from tests.docs.test_docs import ROOT, typed_lines
 from tests.fixtures.cli import RunCommand
-from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.postgres import PostgresServer, drop_database
 
 
 def test_the_runbook_can_be_followed(
@@ -30,6 +29,6 @@ def test_the_runbook_can_be_followed(
             assert done.code == 0, (words, done.err)
     finally:
         with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
-            conn.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+            drop_database(conn, name)
     with database.admin() as conn:
         revision.require_current(conn)

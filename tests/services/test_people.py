@@ -11,11 +11,13 @@ import pytest
 from demo_pipeline.domain.errors import CapExceededError, InputError
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services.materialise import materialise
+from demo_pipeline.services.preview import preview
 from demo_pipeline.services.provision import provision
 from demo_pipeline.services.reading import digest, list_jobs
 from demo_pipeline.services.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
+from tests.services.patch_scenes import plan
 from tests.services.scenes import BLUEPRINT, made, make_tenant, row_counts
 from tests.stories import write_blueprint
 
@@ -146,6 +148,9 @@ def test_an_instant_before_the_tenant_is_refused(database: Database, database_se
     past = database_settings.model_copy(update={"now": database_settings.instant() - timedelta(days=400)})
     with pytest.raises(InputError, match="before acme was provisioned"):
         materialise(database, past, "acme")
+    found = preview(database, past, "acme", plan({"2025-01": {"contacts_created": 1}}))
+    assert (found.feasible, found.exit_code) == (False, 2)
+    assert [problem.code for problem in found.problems] == ["before_provisioning"]
 
 
 def test_provisioned_by_several_at_once(database: Database, database_settings: Settings) -> None:

@@ -19,7 +19,7 @@ from demo_pipeline.storage import busy_tables, migrate, revision
 from demo_pipeline.storage.adoption import adoption
 from demo_pipeline.storage.database import Database
 from tests.fixtures.cli import RunCommand
-from tests.fixtures.postgres import MakeDatabase, PostgresServer
+from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
 from tests.services.patch_scenes import SMALL, plan
 from tests.services.scenes import made
 from tests.storage.catalogue import CATALOGUE, OBJECTS, catalogue, whole
@@ -44,7 +44,7 @@ def foreign(make_database: MakeDatabase, postgres_server: PostgresServer) -> Ite
             conn.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(app)))
     yield database, app
     with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        drop_database(conn, name)
         conn.execute(sql.SQL("drop role {}").format(sql.Identifier(app)))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,7 +23,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connecting import plain_url
 from demo_pipeline.storage.database import Database, dagster_storage_url, open_database
 from tests.fixtures.machine import leave_out
-from tests.fixtures.postgres import MakeDatabase, PostgresServer, without_loader
+from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database, refusal, without_loader
 
 
 @pytest.fixture(autouse=True)
@@ -38,22 +38,6 @@ def _show(conn: psycopg.Connection, name: str) -> str:
     row = conn.execute("SELECT current_setting(%s)", [name]).fetchone()
     assert row is not None
     return str(row[0])
-
-
-def _refusal(database: Database, *, as_loader: bool = False) -> str:
-    """The one line of the error that connecting raises; never with the password."""
-    with (
-        pytest.raises(DatabaseError) as caught,
-        database.loader() if as_loader else database.admin() as conn,
-    ):
-        conn.execute("SELECT 1")
-    message = str(caught.value)
-    url = (database.loader_url if as_loader else database.admin_url) or ""
-    password = conninfo_to_dict(url).get("password") if url else None
-    assert "\n" not in message
-    assert caught.value.exit_code == 1
-    assert not password or str(password) not in message
-    return message
 
 
 def test_admin_session(database: Database) -> None:
@@ -108,7 +92,7 @@ def test_wrong_password(database: Database) -> None:
     wrong = database.admin_url.replace(":" + _password(database.admin_url) + "@", ":wr0ng-secret@")
     if not _is_asked_for_password(wrong):
         leave_out("a server that asks for passwords", "scram-sha-256 in its pg_hba.conf")
-    message = _refusal(replace(database, admin_url=wrong))
+    message = refusal(replace(database, admin_url=wrong))
     assert f"does not accept the password of user {user}" in message
     assert "DEMO_DATABASE_URL" in message
 
@@ -128,7 +112,7 @@ def _is_asked_for_password(wrong_url: str) -> bool:
 def test_unknown_database(database: Database) -> None:
     """Says which and how to make it."""
     url = database.admin_url.rpartition("/")[0] + "/no_such_db"
-    message = _refusal(replace(database, admin_url=url))
+    message = refusal(replace(database, admin_url=url))
     assert "no database no_such_db" in message
     assert 'CREATE DATABASE "no_such_db"' in message
 
@@ -139,7 +123,7 @@ def test_nobody_answers(database: Database) -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
         url = f"postgresql://u:s3cret@127.0.0.1:{port}/x"
-        message = _refusal(replace(database, admin_url=url, is_embedded=False))
+        message = refusal(replace(database, admin_url=url, is_embedded=False))
     assert f"no PostgreSQL answers at 127.0.0.1:{port}" in message
     assert "DEMO_DATABASE_URL" in message
 
@@ -170,13 +154,13 @@ def test_something_else_answers(database: Database) -> None:
     """A web server on the port: still one line."""
     with _something_else() as port:
         url = f"postgresql://u:s3cret@127.0.0.1:{port}/x"
-        assert f"127.0.0.1:{port}" in _refusal(replace(database, admin_url=url, is_embedded=False))
+        assert f"127.0.0.1:{port}" in refusal(replace(database, admin_url=url, is_embedded=False))
 
 
 def test_old_server(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server older than 15 is named and refused."""
     monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", property(lambda _: 140009))
-    assert "15 or newer is needed" in _refusal(database)
+    assert "15 or newer is needed" in refusal(database)
 
 
 def test_other_encoding(postgres_server: PostgresServer, database: Database) -> None:
@@ -194,60 +178,17 @@ def test_other_encoding(postgres_server: PostgresServer, database: Database) -> 
         )
         try:
             url = database.admin_url.rpartition("/")[0] + f"/{name}"
-            assert "UTF8 is needed" in _refusal(replace(database, admin_url=url))
+            assert "UTF8 is needed" in refusal(replace(database, admin_url=url))
         finally:
-            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop_database(conn, name)
 
 
 def test_jobs_need_a_login_of_their_own(database: Database) -> None:
     """Without one the refusal says how to make it."""
-    message = _refusal(without_loader(database), as_loader=True)
+    message = refusal(without_loader(database), as_loader=True)
     assert "CREATE ROLE demo_job LOGIN PASSWORD" in message
     assert "GRANT demo_loader TO demo_job" in message
     assert "DEMO_LOADER_URL" in message
-
-
-@pytest.mark.parametrize(
-    ("powers", "roles", "complaint"),
-    [
-        ("SUPERUSER", ["demo_loader"], "SUPERUSER"),
-        ("BYPASSRLS", ["demo_loader"], "BYPASSRLS"),
-        ("CREATEROLE", ["demo_loader"], "CREATEROLE"),
-        ("", ["demo_loader", "crm_reader"], "member of crm_reader"),
-        ("", ["demo_loader", "demo_owner"], "member of demo_owner"),
-        ("", [], "not a member of demo_loader"),
-    ],
-)
-def test_loader_that_may_more_is_refused(
-    postgres_server: PostgresServer,
-    database: Database,
-    powers: LiteralString,
-    roles: list[str],
-    complaint: str,
-) -> None:
-    """The database's guards hold for a loader only, so nobody else is one."""
-    login, password = f"{postgres_server.prefix}_{secrets.token_hex(4)}", secrets.token_hex(8)
-    name = sql.Identifier(login)
-    with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
-        if not conn.execute("SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper").fetchone():
-            # On the embedded server, which every run has, this is tried.
-            pytest.skip("only a superuser can make such a login")
-        conn.execute(
-            sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}").format(
-                name, sql.SQL(powers), sql.Literal(password)
-            )
-        )
-        try:
-            for role in roles:
-                conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), name))
-            assert database.loader_url is not None
-            address = database.loader_url.partition("@")[2]
-            url = f"postgresql://{login}:{password}@{address}"
-            message = _refusal(replace(database, loader_url=url), as_loader=True)
-            assert complaint in message
-            assert "DEMO_LOADER_URL" in message
-        finally:
-            conn.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from demo_pipeline.domain.errors import DatabaseError, InputError
 from demo_pipeline.storage import demo_tables, migrate, revision
 from demo_pipeline.storage.database import Database
 from tests.fixtures.ledger_steps import GENERATED, begun, insert_generated, provisioned, real_tenant
-from tests.fixtures.postgres import MakeDatabase, PostgresServer
+from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
 from tests.storage.catalogue import CATALOGUE, catalogue, whole
 
 Conn = Connection[Any]
@@ -47,7 +47,7 @@ def plain_login(postgres_server: PostgresServer, make_database: MakeDatabase) ->
             conn.execute(sql.SQL("alter database {} owner to {}").format(sql.Identifier(name), role))
             yield make_conninfo(database.admin_url, user=f"{name}_plain", password="plain")
         finally:
-            conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+            drop_database(conn, name)
             conn.execute(sql.SQL("drop role {}").format(role))
 
 
