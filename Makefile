@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-# What differs on another server; the embedded server's own tests do not.
+# What differs on another server.
 DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/dagster tests/attacks)
 
 .PHONY: help install demo dev test test-database test-long check bench risks lock docs clean
@@ -42,7 +42,7 @@ test: $(VENV)/.installed-dev ## Run the tests; what this machine lacks is left o
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
 test-database: $(VENV)/.installed-dev ## Run what needs a database, on that of DEMO_TEST_DATABASE_URL
-	$(PYTEST) -m "not long" --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
+	$(PYTEST) -m "not long" --only-database --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
 
 test-long: $(VENV)/.installed-dev ## Run the tests that take minutes
 	$(PYTEST) -m long $(PYTEST_ARGS)

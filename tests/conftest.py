@@ -40,6 +40,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes minutes; only 'make test-long' runs it")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the option that leaves out what would be the same on any server."""
+    parser.addoption("--only-database", action="store_true", help="run only what uses the database server")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what ``--only-database`` leaves out, by fixtures: it cannot be forgotten."""
+    if not config.getoption("--only-database"):
+        return
+    uses = [item for item in items if "postgres_server" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in uses])
+    items[:] = uses
+
+
 def pytest_report_header() -> str:
     """Interpreter and libraries whose version may change bytes."""
     return (

@@ -18,7 +18,9 @@ from demo_pipeline.cli import (
     patch_commands,
     plan_commands,
     provenance_commands,
+    repair_commands,
     run_command,
+    scan_command,
     serve_command,
     tenant_commands,
 )
@@ -69,6 +71,8 @@ run_command.add_to(app, MAIN_PANEL)
 serve_command.add_to(app, MAIN_PANEL)
 data_commands.add_to(app, TENANT_PANEL)
 look_commands.add_to(app, TENANT_PANEL)
+scan_command.add_to(app, TENANT_PANEL)
+repair_commands.add_to(app, TENANT_PANEL)
 app.add_typer(tenant_commands.app, name="tenant", rich_help_panel=PARTS_PANEL)
 app.add_typer(plan_commands.app, name="plan", rich_help_panel=PARTS_PANEL)
 app.add_typer(patch_commands.app, name="patch", rich_help_panel=PARTS_PANEL)

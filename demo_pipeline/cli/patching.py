@@ -65,7 +65,7 @@ def apply_plan(
         from demo_pipeline.services.split import split_plan
 
         pieces = split_plan(session.database, session.settings, slug, plan)
-    with watched(session, [slug]), _shown_on_asset_pages(session) as reports:
+    with watched(session, [slug]), shown_on_asset_pages(session) as reports:
         for number, piece in enumerate(pieces, start=1):
             if len(pieces) > 1:
                 say(f"piece {number} of {len(pieces)} ...")
@@ -93,7 +93,7 @@ def _say_of_pieces(error: DemoError, done: Sequence[JobReport], count: int) -> N
 
 def run_watched(session: Session, slug: str, job: Callable[[], JobReport]) -> JobReport:
     """Do one job of a tenant: watched, and shown on Dagster's pages."""
-    with watched(session, [slug]), _shown_on_asset_pages(session) as reports:
+    with watched(session, [slug]), shown_on_asset_pages(session) as reports:
         reports.append(job())
     return reports[0]
 
@@ -106,7 +106,7 @@ def asker() -> Asker:
 
 
 @contextmanager
-def _shown_on_asset_pages(session: Session) -> Generator[list[JobReport]]:
+def shown_on_asset_pages(session: Session) -> Generator[list[JobReport]]:
     """Have Dagster show the jobs that were put into the list, also where a later one failed.
 
     Never fails a command, what it tells of is committed; and nobody waits for it.

@@ -23,7 +23,8 @@ from demo_pipeline.domain.locales import COUNTRIES, CURRENCIES, KNOWN_COUNTRY_CO
 from demo_pipeline.domain.months import Month
 
 #: Words that would tell a tenant what it is: none may begin with one of these.
-TELL_TALE: Final = re.compile(r"(?<![^\W_])(?:demo|test|fake|lorem|sample|generated|dummy)", re.IGNORECASE)
+TELL_TALE_STEMS: Final = ("demo", "test", "fake", "lorem", "sample", "generated", "dummy")
+TELL_TALE: Final = re.compile(rf"(?<![^\W_])(?:{'|'.join(TELL_TALE_STEMS)})", re.IGNORECASE)
 
 #: Where people have their private mail. An operator owns none of them.
 PUBLIC_MAIL_PROVIDERS: Final = frozenset(

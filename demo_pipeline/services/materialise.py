@@ -139,7 +139,7 @@ class _Materialise:
         with run.database.admin(readonly=True) as conn:
             there = all_figures(conn, run.tenant.tenant_id, run.digits)
         known = [month for month in run.subject.known_months if first <= month <= last]
-        if not any(_is_short(run.subject.expected(month), there.get(month, Figures())) for month in known):
+        if not any(is_short(run.subject.expected(month), there.get(month, Figures())) for month in known):
             return None
         simulated = simulate(run, last)
         if not _shortfalls(simulated.ground, simulated.expected, first, last):
@@ -194,7 +194,8 @@ def _shortfalls(
     return short
 
 
-def _is_short(expected: Figures, there: Figures) -> bool:
+def is_short(expected: Figures, there: Figures) -> bool:
+    """Whether any figure falls short of what is expected."""
     return any(expected[metric] > there[metric] for metric in METRICS)
 
 

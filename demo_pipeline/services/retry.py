@@ -10,10 +10,12 @@ from demo_pipeline.domain.plan import PatchPlan
 from demo_pipeline.services.backfill import KIND as BACKFILL
 from demo_pipeline.services.backfill import run_backfill
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
+from demo_pipeline.services.hidden_rows import REPAIRS
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import apply_patch
+from demo_pipeline.services.repair import run_repair
 from demo_pipeline.services.reports import JobReport, report_of
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.services.undo import KIND as UNDO
@@ -62,6 +64,8 @@ def retry_job(
             )
         case "backfill":
             return run_backfill(database, settings, job.slug, asker)
+        case "repair" | "dedupe" | "cleanup":
+            return run_repair(database, settings, job.slug, job.kind, job.plan, asker)
         case _:
             raise _refused(job)
 
@@ -72,5 +76,5 @@ def _month(text: str | None) -> Month | None:
 
 def _refused(job: Job) -> InputError:
     message = f"job {job.id} is a {job.kind}, which cannot be tried again"
-    known = f"{MATERIALISE}, {PATCH}, {UNDO}, {BACKFILL}"
+    known = ", ".join((MATERIALISE, PATCH, UNDO, BACKFILL, *REPAIRS))
     return InputError(message, [Problem(code="not_retried", message=f"{message}; {known} can")])

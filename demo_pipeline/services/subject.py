@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -54,6 +55,11 @@ def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, w
         # Deleted between the two statements.
         raise NotFoundError(f"there is no tenant {slug!r}") from None
     return Subject(TenantSpec.from_json(state.tenant.plan), state)
+
+
+def latest_instant(subject: Subject, as_of: datetime) -> datetime:
+    """*Now*, but not before the last job's: its rows are not of the future for a clock that was set back."""
+    return max([as_of, *(job.as_of for job in subject.state.jobs if job.as_of is not None)])
 
 
 def _audit(conn: psycopg.Connection[Any], slug: str, wish: str) -> bool:

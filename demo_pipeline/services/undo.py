@@ -1,29 +1,35 @@
-"""Take a patch back, and bring back what was taken: a job of its own, which hides rows and shows them.
+"""Take a patch back, and bring back what was hidden: a job of its own, which hides rows and shows them.
 
 An undo hides the rows that its patch made and that are there; what people changed of them is told and taken
 as it stands. Rows of other jobs that hang on them stop it, unless they are to go, too; rows that people made
-always do. The undo of an undo shows exactly what that one hid.
+always do. The undo of an undo, or of a repair, shows exactly what that one hid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 
-from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.services.hidden_rows import (
+    MOST_TOLD,
+    REPAIRS,
+    changed_results,
+    hidden_at,
+    negated,
+    refusal,
+    told,
+)
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, FiguresByMonth, JobRun, Outcome, run_job
 from demo_pipeline.services.materialise import HEAL
 from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import told_report
-from demo_pipeline.services.reports import JobReport
+from demo_pipeline.services.reports import JobReport, report_of
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import hiding, ledger
 from demo_pipeline.storage.database import Database
@@ -35,8 +41,6 @@ Connection = psycopg.Connection[Any]
 
 #: of jobs that take another one back
 KIND: Final = "undo"
-#: rows that are told one by one
-_MOST_TOLD: Final = 100
 
 
 def undo_job(
@@ -47,17 +51,17 @@ def undo_job(
     with_dependents: bool = False,
     asker: Asker | None = None,
 ) -> JobReport:
-    """Take back a completed patch, or bring back what an undo took.
+    """Take back a completed patch, or bring back what an undo or a repair hid.
 
     Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows hang on its
     rows, with the list; ``NotFoundError``.
     """
     with database.admin(readonly=True) as conn:
         job = ledger.get_job(conn, job_id)
-        patch = _patch_of(conn, job)
+        hidden = _hidden_job(conn, job)
     if job.status != "completed":
-        raise _refusal("not_completed", f"job {job.id} is {job.status}: only a completed one can be undone")
-    work = _Undo(job, with_dependents) if patch is None else _Restore(job, patch)
+        raise refusal("not_completed", f"job {job.id} is {job.status}: only a completed one can be undone")
+    work = _Undo(job, with_dependents) if job.kind == PATCH else _Restore(job, hidden)
     return run_job(database, settings, job.slug, work, asker or Asker())
 
 
@@ -84,31 +88,32 @@ class _Undo:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         taken = self._collect(conn, run)
-        change = _negated(taken_figures(conn, tenant_id, run.digits))
+        change = negated(taken_figures(conn, tenant_id, run.digits))
         others = {row.job_id for row in taken.dependents if row.job_id is not None}
         of_others = {job: taken_figures(conn, tenant_id, run.digits, job) for job in others}
         own = taken_figures(conn, tenant_id, run.digits, self.job.id)
-        hidden_at = hiding.hide(conn, tenant_id)
+        instant = hiding.hide(conn, tenant_id)
         ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
         # What an undo took along has been taken off already.
-        gone = [_negated(_taken_along(undo, self.job.id, run.digits)) for undo in _undos(run, self.job)]
+        gone = _sum(*[_taken_along(undo, self.job.id, run.digits) for undo in _undos(run, self.job)])
         # Rows that make up for others are expected of nobody, and what they make up for of this job stays.
         healing = _healing_jobs(run)
         along = [figures for job, figures in of_others.items() if job not in healing]
-        healed = _negated(_healed(run, self.job, own))
-        recorded = _negated(_sum(_recorded(run, self.job), *gone, *along, healed))
+        healing_along = _sum(*[figures for job, figures in of_others.items() if job in healing])
+        healed = _healed(run, self.job, before, _sum(own, gone), healing_along)
+        recorded = negated(_sum(_recorded(run, self.job), *along, negated(_sum(gone, healed))))
         return Outcome(
             before=before,
             change=change,
-            results=_results(run, before, change, recorded),
+            results=changed_results(run, before, change, recorded),
             created={},
             recorded=recorded,
             metrics={
-                "hidden_at": hidden_at.isoformat(),
+                "hidden_at": instant.isoformat(),
                 "hidden": taken.counts,
                 "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
-                "changed_by_people": [_told(row) for row in taken.changed[:_MOST_TOLD]],
-                "dependents": [_told(row) for row in taken.dependents[:_MOST_TOLD]],
+                "changed_by_people": [told(row) for row in taken.changed[:MOST_TOLD]],
+                "dependents": [told(row) for row in taken.dependents[:MOST_TOLD]],
             },
             notes=_notes(taken),
         )
@@ -121,36 +126,43 @@ class _Undo:
         tenant_id = run.tenant.tenant_id
         counts = hiding.collect_job(conn, tenant_id, self.job.id)
         dependents = hiding.hanging(conn, tenant_id, collect=self.with_dependents)
-        self._refuse(dependents)
+        self._refuse(run, dependents)
         assert self.job.completed_at is not None  # of a completed job
-        hidden_at = [_hidden_at(undo) for undo in _undos(run, self.job)]
-        changed = hiding.changed_by_people(conn, tenant_id, self.job.id, self.job.completed_at, hidden_at)
+        instants = [hidden_at(job) for job in _hiding_jobs(run, self.job)]
+        changed = hiding.changed_by_people(conn, tenant_id, self.job.id, self.job.completed_at, instants)
         return _Taken(counts=counts, dependents=dependents, changed=changed)
 
-    def _refuse(self, dependents: list[Hanging]) -> None:
+    def _refuse(self, run: JobRun, dependents: list[Hanging]) -> None:
         by_people = [row for row in dependents if row.job_id is None]
         if by_people:
-            raise _refusal(
+            raise refusal(
                 "people_hang_on_it",
                 f"{len(by_people)} rows that people made hang on rows of job {self.job.id}; delete them in "
                 "the CRM first, or leave the job as it is",
                 by_people,
             )
         if dependents and not self.with_dependents:
-            raise _refusal(
+            patches = {job.job_id for job in run.subject.state.jobs if job.kind == PATCH}
+            remedy = (
+                "undo those jobs first, or take these rows along with --with-dependents"
+                if all(row.job_id in patches for row in dependents)
+                else "take these rows along with --with-dependents (not all of those jobs are patches, and "
+                "others cannot be undone)"
+            )
+            raise refusal(
                 "jobs_hang_on_it",
-                f"{len(dependents)} rows of other jobs hang on rows of job {self.job.id}; undo those jobs "
-                "first, or take these rows along with --with-dependents",
+                f"{len(dependents)} rows of other jobs hang on rows of job {self.job.id}; {remedy}",
                 dependents,
             )
 
 
 @dataclass
 class _Restore:
-    """Show what an undo hid."""
+    """Show what an undo or a repair hid."""
 
     job: Job
-    patch: UUID
+    #: the patch that the undo took back; None: the job was a repair
+    patch: UUID | None
     kind: str = KIND
 
     def choose(self, run: JobRun) -> Choice:
@@ -168,35 +180,50 @@ class _Restore:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         counts = self._collect(conn, run)
-        hiding.show(conn, tenant_id, _hidden_at(self.job))
+        hiding.show(conn, tenant_id, hidden_at(self.job))
         change = taken_figures(conn, tenant_id, run.digits)
         ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
-        ledger.mark_undone(conn, choice.request.job_id, self.patch, is_undone=False)
-        recorded = _negated(_recorded(run, self.job))
+        if self.patch is not None:
+            ledger.mark_undone(conn, choice.request.job_id, self.patch, is_undone=False)
+        recorded = negated(_recorded(run, self.job))
         return Outcome(
             before=before,
             change=change,
-            results=_results(run, before, change, recorded),
+            results=changed_results(run, before, change, recorded),
             created={},
             recorded=recorded,
             metrics={"shown": counts},
+            notes=() if self.patch else (f"what {self.job.kind} had hidden is there again: verify tells it",),
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
         return told_report(run, job_id, already_applied=already_applied)
 
     def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
-        hidden_at = _hidden_at(self.job)
-        counts = hiding.collect_hidden(conn, run.tenant.tenant_id, hidden_at)
+        instant = hidden_at(self.job)
+        counts = hiding.collect_hidden(conn, run.tenant.tenant_id, instant)
         # What was hidden before was so when these rows were seen last.
-        if missing := hiding.hidden_parents(conn, run.tenant.tenant_id, hidden_at):
-            raise _refusal(
+        if missing := hiding.hidden_parents(conn, run.tenant.tenant_id, instant):
+            raise refusal(
                 "parents_are_hidden",
-                f"rows of job {self.patch} hang on {len(missing)} rows that were hidden since; bring those "
-                "back first",
+                f"rows that job {self.job.id} hid hang on {len(missing)} rows that were hidden since; bring "
+                "those back first",
                 missing,
             )
+        if self.patch is None:
+            self._refuse_undone(conn, run)
         return counts
+
+    def _refuse_undone(self, conn: Connection, run: JobRun) -> None:
+        """Rows of a patch that was taken back since stay hidden with it."""
+        jobs = hiding.collected_jobs(conn, run.tenant.tenant_id)
+        undone = [job.job_id for job in run.subject.state.jobs if job.undone_by and job.job_id in jobs]
+        if undone:
+            raise refusal(
+                "undone_since",
+                f"job {self.job.id} hid rows of job {undone[0]}, which was undone since; bring that one back "
+                "first, by undoing its undo",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,19 +236,18 @@ class _Taken:
     changed: list[Hanging]
 
 
-def _patch_of(conn: Connection, job: Job) -> UUID | None:
-    """The patch that an undo took back; None: the job is a patch itself."""
-    if job.kind == PATCH:
+def _hidden_job(conn: Connection, job: Job) -> UUID | None:
+    """The patch that an undo took back; None: the job is a patch, or a repair."""
+    if job.kind == PATCH or job.kind in REPAIRS:
         return None
-    other = UUID(job.plan["job"]) if job.kind == KIND else None
-    if other is not None and ledger.get_job(conn, other).kind == PATCH:
-        return other
+    other = ledger.get_job(conn, UUID(job.plan["job"])) if job.kind == KIND else None
+    if other is not None and other.kind == PATCH:
+        return other.id
     if other is not None:
-        raise _refusal(
-            "is_a_restore", f"job {job.id} brought a patch back; to take that back again, undo the patch"
-        )
-    raise _refusal(
-        "not_a_patch", f"job {job.id} is a {job.kind}: only patches, and their undos, can be undone"
+        again = f"{other.kind} again" if other.kind in REPAIRS else "undo the patch"
+        raise refusal("is_a_restore", f"job {job.id} brought rows back; to take them back again, {again}")
+    raise refusal(
+        "not_a_patch", f"job {job.id} is a {job.kind}: only patches, repairs and undos can be undone"
     )
 
 
@@ -244,24 +270,7 @@ def _request(run: JobRun, job: Job, plan: dict[str, Any]) -> JobRequest:
 
 def _check_incarnation(run: JobRun, job: Job) -> None:
     if job.incarnation != run.tenant.incarnation:
-        raise _refusal("other_incarnation", f"job {job.id} was of a {job.slug} that has been deleted since")
-
-
-def _refusal(code: str, message: str, rows: Sequence[Hanging] = ()) -> InputError:
-    told = [
-        Problem(
-            code=code,
-            message=f"{row.entity} row" + (f" of job {row.job_id}" if row.job_id else " made by people"),
-            month=f"{row.created_at:%Y-%m}",
-            value=str(row.id),
-        )
-        for row in rows[:_MOST_TOLD]
-    ]
-    return InputError(message, [Problem(code=code, message=message), *told])
-
-
-def _told(row: Hanging) -> dict[str, str | None]:
-    return {"table": row.entity, "id": str(row.id), "job_id": str(row.job_id) if row.job_id else None}
+        raise refusal("other_incarnation", f"job {job.id} was of a {job.slug} that has been deleted since")
 
 
 def _notes(taken: _Taken) -> tuple[str, ...]:
@@ -274,22 +283,23 @@ def _notes(taken: _Taken) -> tuple[str, ...]:
 
 
 def _undos(run: JobRun, job: Job) -> list[Job]:
-    """The undos of a job's tenant that hold; any connection may ask, since none comes while it is held."""
+    """The undos of a job's tenant that hold."""
+    return [one for one in _hiding_jobs(run, job) if one.kind == KIND]
+
+
+def _hiding_jobs(run: JobRun, job: Job) -> list[Job]:
+    """Jobs whose hidden rows are hidden yet; any connection may ask, since none comes while it is held."""
     with run.database.admin(readonly=True) as conn:
         jobs = ledger.list_jobs(conn, job.slug)
     return [
         one
         for one in jobs
         if one.tenant_id == job.tenant_id
-        and one.kind == KIND
+        and one.kind in (KIND, *REPAIRS)
         and one.status == "completed"
         and one.undone_by is None
         and "hidden_at" in one.metrics
     ]
-
-
-def _hidden_at(undo: Job) -> datetime:
-    return datetime.fromisoformat(undo.metrics["hidden_at"])
 
 
 def _taken_along(undo: Job, job_id: UUID, minor_digits: int) -> FiguresByMonth:
@@ -308,20 +318,6 @@ def _recorded(run: JobRun, job: Job) -> FiguresByMonth:
         return ledger.recorded_changes(conn, run.tenant.tenant_id, job.id, run.digits)
 
 
-def _results(
-    run: JobRun, before: FiguresByMonth, change: FiguresByMonth, recorded: FiguresByMonth
-) -> dict[Month, tuple[Figures, Figures]]:
-    """Expected and target of every month that is touched."""
-    nothing = Figures()
-    return {
-        month: (
-            run.subject.expected(month) + recorded.get(month, nothing),
-            before.get(month, nothing) + change.get(month, nothing),
-        )
-        for month in {*change, *recorded}
-    }
-
-
 def _sum(*parts: FiguresByMonth) -> FiguresByMonth:
     months = {month for part in parts for month in part}
     return {month: sum((part.get(month, Figures()) for part in parts), Figures()) for month in months}
@@ -332,18 +328,29 @@ def _healing_jobs(run: JobRun, after: int = 0) -> list[UUID]:
     return [job.job_id for job in run.subject.state.jobs if job.kind == HEAL and job.number > after]
 
 
-def _healed(run: JobRun, job: Job, own: FiguresByMonth) -> FiguresByMonth:
-    """What later rows make up for of a job: at most what it recorded and did not show any more."""
+def _healed(
+    run: JobRun, job: Job, before: FiguresByMonth, kept: FiguresByMonth, along: FiguresByMonth
+) -> FiguresByMonth:
+    """What later rows make up for of a job: of what people took of it, and once its own rows are hidden.
+
+    ``kept``: what of its rows people left, ``along``: later rows that go with them. Which row stands in for
+    which nobody can tell: what falls short now, or goes along, is taken to be this job's, so that no rows
+    are owed for a job that is not there any more.
+    """
     later = _healing_jobs(run, job.number)
     if not later:
         return {}
-    made = job_figures(run.conn, run.tenant.tenant_id, run.digits, later)
+    there, nothing = job_figures(run.conn, run.tenant.tenant_id, run.digits, later), Figures()
     healed: dict[Month, Figures] = {}
-    for month, recorded in _recorded(run, job).items():
-        missing, there = recorded - own.get(month, Figures()), made.get(month, Figures())
-        healed[month] = Figures(**{metric: max(min(missing[metric], there[metric]), 0) for metric in METRICS})
+    for result in report_of(job, run.digits).months:
+        month = result.month
+        lost = result.delta - kept.get(month, nothing)
+        short = run.subject.expected(month) - before.get(month, nothing)
+        gone, most = along.get(month, nothing), there.get(month, nothing)
+        healed[month] = Figures(
+            **{
+                metric: max(min(lost[metric] - max(short[metric], 0) - gone[metric], most[metric]), 0)
+                for metric in METRICS
+            }
+        )
     return healed
-
-
-def _negated(figures: FiguresByMonth) -> FiguresByMonth:
-    return {month: Figures() - one for month, one in figures.items()}

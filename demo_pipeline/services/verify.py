@@ -1,17 +1,28 @@
-"""Every check on what is in the database: figures as expected, life cycles sound, the ledger honest."""
+"""Every check on what is in the database: figures, rows, the ledger.
+
+It says what is wrong; what to do about rows is ``repair``'s.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+import psycopg
 
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.verification import mismatches
-from demo_pipeline.services.subject import Subject, find_subject
+from demo_pipeline.services.subject import Subject, find_subject, latest_instant
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import integrity, tenants
+from demo_pipeline.storage import findings as findings_of_rows
+from demo_pipeline.storage import integrity, ledger, misplaced, tenants
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
+
+Connection = psycopg.Connection[Any]
 
 
 class Check(StrEnum):
@@ -19,6 +30,10 @@ class Check(StrEnum):
 
     KPIS = "kpis_are_as_expected"
     LIFECYCLES = "lifecycles_are_sound"
+    REFERENCES = "references_lead_somewhere"
+    COPIES = "no_row_is_there_twice"
+    PLACES = "rows_are_in_their_own_tenant"
+    ROWS_OF_JOBS = "rows_and_jobs_belong_together"
     JOBS = "jobs_have_ended_well"
 
 
@@ -68,18 +83,51 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
                     )
                     for mismatch in mismatches(expected, figures)
                 ]
-                findings += [
-                    Finding(
-                        check=Check.LIFECYCLES,
-                        message=f"{item.count} {item.table}: not true that {item.rule}",
-                    )
-                    for item in integrity.violations(conn, tenant_id, settings.instant())
-                ]
+                findings += _row_findings(conn, subject, settings.instant(), is_drifted=bool(findings))
                 findings += _job_findings(subject, is_held=tenants.is_held(conn, tenant_id))
             verdicts.append(
                 Verdict(tenant=each, findings=tuple(findings), pending=_pending(subject, settings))
             )
     return tuple(verdicts)
+
+
+def _row_findings(
+    conn: Connection, subject: Subject, now: datetime, *, is_drifted: bool
+) -> Iterator[Finding]:
+    """Rows that ought not to be there as they are."""
+    tenant_id = subject.state.tenant.tenant_id
+    for broken in integrity.violations(conn, tenant_id, latest_instant(subject, now)):
+        message = f"{broken.count} {broken.table}: not true that {broken.rule}"
+        yield Finding(check=Check.LIFECYCLES, message=message)
+    for orphan in findings_of_rows.orphans(conn, tenant_id):
+        nowhere = f"{orphan.reference} leads to {orphan.parent} that do not exist"
+        message = f"{len(orphan.ids)} {orphan.table}: {nowhere}"
+        yield Finding(check=Check.REFERENCES, message=message)
+    for table, ids in findings_of_rows.copies(conn, tenant_id).items():
+        yield Finding(check=Check.COPIES, message=f"{len(ids)} {table}: copies of others")
+    for stray in misplaced.find(conn, tenant_id):
+        message = f"{len(stray.ids)} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"
+        yield Finding(check=Check.PLACES, message=message)
+    yield from _ledger_findings(conn, subject, is_drifted=is_drifted)
+
+
+def _ledger_findings(conn: Connection, subject: Subject, *, is_drifted: bool) -> Iterator[Finding]:
+    """Rows whose job did not end well, and jobs that ended well and left no row."""
+    rows = findings_of_rows.jobs_of_rows(conn, subject.state.tenant.tenant_id)
+    jobs = {job.job_id: job for job in subject.state.jobs}
+    for job_id, tables in rows.items():
+        job = jobs.get(job_id)
+        counts = ", ".join(f"{count} {table}" for table, count in tables.items() if count)
+        if counts and (job is None or job.status != "completed"):
+            state = "is no job of this tenant" if job is None else f"is {job.status}"
+            yield Finding(check=Check.ROWS_OF_JOBS, message=f"{counts}: of job {job_id}, which {state}")
+    if not is_drifted:
+        # Other rows make up for those that are gone.
+        return
+    for job_id, count in ledger.rows_created(conn, subject.state.tenant.tenant_id).items():
+        if count and job_id not in rows:
+            message = f"job {job_id} ({jobs[job_id].kind}) made {count} rows and none is there"
+            yield Finding(check=Check.ROWS_OF_JOBS, message=message)
 
 
 def _job_findings(subject: Subject, *, is_held: bool) -> list[Finding]:

@@ -9,7 +9,7 @@ The name of a table or column in this module's SQL comes from its constants, nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString
@@ -58,6 +58,37 @@ def collect_job(conn: Connection, tenant_id: UUID, job_id: UUID) -> dict[str, in
         ).rowcount
         for table in _TABLES
     }
+
+
+def collect_rows(conn: Connection, rows: Iterable[tuple[str, Sequence[UUID]]]) -> None:
+    """Collect rows by table and id; a row may be named twice."""
+    _make(conn)
+    for table, ids in rows:
+        conn.execute(
+            "INSERT INTO pg_temp.taken SELECT %s, unnest(%s::uuid[]) ON CONFLICT DO NOTHING",
+            [table, list(ids)],
+        )
+
+
+def collected(conn: Connection) -> dict[str, int]:
+    """Table → collected rows."""
+    counts = dict(conn.execute("SELECT entity, count(*) FROM pg_temp.taken GROUP BY entity").fetchall())
+    return {table: counts[table] for table in (*_TABLES, "contact_tags") if table in counts}
+
+
+def collected_jobs(conn: Connection, tenant_id: UUID) -> set[UUID]:
+    """Whose rows were collected."""
+    found: set[UUID] = set()
+    for table in _TABLES:
+        rows = conn.execute(
+            sql.SQL(
+                "SELECT DISTINCT r.demo_job_id FROM crm.{} r JOIN pg_temp.taken t ON t.id = r.id"
+                " WHERE r.tenant_id = %s AND t.entity = {} AND r.demo_job_id IS NOT NULL"
+            ).format(sql.Identifier(table), sql.Literal(table)),
+            [tenant_id],
+        )
+        found |= {job_id for (job_id,) in rows}
+    return found
 
 
 def collect_hidden(conn: Connection, tenant_id: UUID, hidden_at: datetime) -> dict[str, int]:
@@ -167,7 +198,8 @@ def hide(conn: Connection, tenant_id: UUID) -> datetime:
         )
     conn.execute(
         "UPDATE crm.contact_tags SET deleted_at = %s WHERE tenant_id = %s AND deleted_at IS NULL"
-        " AND contact_id IN (SELECT t.id FROM pg_temp.taken t WHERE t.entity = 'contacts')",
+        " AND (contact_id IN (SELECT t.id FROM pg_temp.taken t WHERE t.entity = 'contacts')"
+        " OR id IN (SELECT t.id FROM pg_temp.taken t WHERE t.entity = 'contact_tags'))",
         [hidden_at, tenant_id],
     )
     return hidden_at

@@ -1,7 +1,7 @@
 """Life cycles that a CHECK cannot see: what lies between rows, and what lies in the future.
 
-Each check counts the generated rows of one tenant that break a rule; rows made by people are theirs.
-Used before the commit of every job and by ``verify``.
+Each check finds the generated rows of one tenant that break a rule; rows made by people are theirs.
+Used before the commit of every job, by ``verify`` and by repairs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ class Violation:
 
     #: the rule, as a sentence that is true of sound data
     rule: str
-    table: str
-    count: int
-    #: id of one of the rows
-    example: UUID
+    table: LiteralString
+    ids: tuple[UUID, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.ids)
 
 
 #: rule, table, condition on ``r`` that a broken row meets (joins included)
@@ -94,7 +96,7 @@ def violations(
     *,
     job_id: UUID | None = None,
 ) -> tuple[Violation, ...]:
-    """Every rule that rows of the tenant (of one job, if given) break, with one row as an example.
+    """Every rule that rows of the tenant (of one job, if given) break, with the rows.
 
     Within a transaction.
     """
@@ -112,7 +114,7 @@ def violations(
                 # People may have moved an older contact since; what the job itself wrote must fit.
                 of_job += "AND p.demo_job_id = %(job)s "
         query: LiteralString = (
-            "SELECT count(*), (array_agg(r.id))[1] FROM crm."  # noqa: S608 - constants of this module
+            "SELECT array_agg(r.id) FROM crm."  # noqa: S608 - constants of this module
             + table
             + " r "
             + join
@@ -124,5 +126,5 @@ def violations(
         )
         row = conn.execute(query, {"tenant": tenant_id, "now": now, "job": job_id}).fetchone()
         if row and row[0]:
-            found.append(Violation(rule, table, row[0], row[1]))
+            found.append(Violation(rule, table, tuple(row[0])))
     return tuple(found)

@@ -198,6 +198,19 @@ def admit_request(conn: Connection[Any], tenant_id: UUID, per_tenant: int, total
     return row is not None and bool(row[0])
 
 
+def rows_created(conn: Connection[Any], tenant_id: UUID) -> dict[UUID, int]:
+    """Completed job → rows with provenance that it made; for administrators."""
+    return dict(
+        conn.execute(
+            "select l.id, (select sum((l.metrics -> 'created' ->> t)::bigint)"
+            " from unnest(array['companies', 'contacts', 'deals', 'activities']) t)"
+            " from demo.job_ledger l where l.tenant_id = %s and l.status = 'completed'"
+            " and l.metrics ? 'created'",
+            [tenant_id],
+        ).fetchall()
+    )
+
+
 def fail_job(
     conn: Connection[Any], tenant_id: UUID, job_id: UUID, attempt: int, error_code: str, error_message: str
 ) -> bool:

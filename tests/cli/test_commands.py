@@ -32,7 +32,7 @@ def examples(command: Command) -> list[list[str]]:
 def test_the_commands_are_those_that_others_rely_on() -> None:
     """No command goes missing or gets another name."""
     wanted = (
-        "run,serve,generate,kpis,verify,digest,tenant provision,tenant list,tenant show,tenant delete,"
+        "run,serve,generate,kpis,verify,digest,scan,tenant provision,tenant list,tenant show,tenant delete,"
         "plan preview,plan write,patch apply,job list,job show,job undo,job retry,"
         "db upgrade,db downgrade,db url,db stop"
     )
@@ -85,7 +85,7 @@ def test_commands_that_read_import_nothing_heavy() -> None:
     """What a reading command needs is imported within a fraction of its second."""
     code = (
         "import sys; import demo_pipeline.cli.commands, demo_pipeline.services.database, "
-        "demo_pipeline.services.reading, demo_pipeline.services.verify; "
+        "demo_pipeline.services.reading, demo_pipeline.services.scan, demo_pipeline.services.verify; "
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

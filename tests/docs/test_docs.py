@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from textwrap import dedent
 from typing import Final
 
 import pytest
@@ -15,7 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DOCUMENTS: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Programs of others that a document may tell a person to type.
 FOREIGN: Final = frozenset({"apt-get", "cd", "cp", "curl", "export", "git", "psql", "sudo", "docker"})
-CONSOLE: Final = re.compile(r"```(?:console|bash|sh|shell)\n(.*?)```", re.DOTALL)
+CONSOLE: Final = re.compile(r"```(?:console|bash|sh|shell)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 ASSIGNMENT: Final = re.compile(r"^[A-Z][A-Z0-9_]*=")
 
@@ -40,7 +41,7 @@ def typed_lines(text: str) -> list[list[str]]:
     """The words of every command line in the fenced blocks of a document, environment left out."""
     lines: list[list[str]] = []
     for block in CONSOLE.findall(text):
-        joined = str(block).replace("\\\n", " ")
+        joined = dedent(str(block)).replace("\\\n", " ")
         prompted = [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
         for line in prompted or joined.splitlines():
             words = shlex.split(line, comments=True)

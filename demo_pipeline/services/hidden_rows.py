@@ -1,0 +1,65 @@
+"""What jobs share that hide rows: undo and repairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.services.job_run import FiguresByMonth, JobRun
+from demo_pipeline.storage.hiding import Hanging
+from demo_pipeline.storage.ledger import Job
+
+REPAIR: Final = "repair"
+DEDUPE: Final = "dedupe"
+CLEANUP: Final = "cleanup"
+#: kinds of jobs that hide rows which ought not to be there, and change nothing of what is expected
+REPAIRS: Final = (REPAIR, DEDUPE, CLEANUP)
+#: rows that are told one by one
+MOST_TOLD: Final = 100
+
+
+def refusal(code: str, message: str, rows: Sequence[Hanging] = ()) -> InputError:
+    """That cannot be done, and the rows that stand in the way."""
+    named = [
+        Problem(
+            code=code,
+            message=f"{row.entity} row" + (f" of job {row.job_id}" if row.job_id else " made by people"),
+            month=f"{row.created_at:%Y-%m}",
+            value=str(row.id),
+        )
+        for row in rows[:MOST_TOLD]
+    ]
+    return InputError(message, [Problem(code=code, message=message), *named])
+
+
+def told(row: Hanging) -> dict[str, str | None]:
+    """JSON-ready."""
+    return {"table": row.entity, "id": str(row.id), "job_id": str(row.job_id) if row.job_id else None}
+
+
+def hidden_at(job: Job) -> datetime:
+    """The instant that the rows bear which a completed job hid."""
+    return datetime.fromisoformat(job.metrics["hidden_at"])
+
+
+def changed_results(
+    run: JobRun, before: FiguresByMonth, change: FiguresByMonth, recorded: FiguresByMonth
+) -> dict[Month, tuple[Figures, Figures]]:
+    """Expected and target of every month that is touched."""
+    nothing = Figures()
+    return {
+        month: (
+            run.subject.expected(month) + recorded.get(month, nothing),
+            before.get(month, nothing) + change.get(month, nothing),
+        )
+        for month in {*change, *recorded}
+    }
+
+
+def negated(figures: FiguresByMonth) -> FiguresByMonth:
+    """What is to be added to take figures off."""
+    return {month: Figures() - one for month, one in figures.items()}

@@ -1,0 +1,289 @@
+"""Put a tenant right again: hide rows that ought not to be there, as a job that can be taken back.
+
+Three kinds of one work: ``repair`` takes orphans, broken life cycles, rows of no job and copies; ``dedupe``
+only copies; ``cleanup`` the rows of one job that did not end. What hangs on such a row goes along; rows that
+people made stop it. What is missing is not made here: that is what materialising does.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.services.failures import as_demo_error
+from demo_pipeline.services.hidden_rows import CLEANUP, DEDUPE, REPAIR, changed_results, negated, refusal
+from demo_pipeline.services.job_choice import choose_job
+from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
+from demo_pipeline.services.materialise import is_short
+from demo_pipeline.services.patch import told_report
+from demo_pipeline.services.reports import JobReport
+from demo_pipeline.services.subject import Subject, find_subject, latest_instant
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import findings, hiding, integrity, ledger, misplaced
+from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.hiding import Hanging
+from demo_pipeline.storage.kpis import all_figures, taken_figures
+from demo_pipeline.storage.ledger import JobRequest
+from demo_pipeline.storage.misplaced import Misplaced
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Living rows of one table with the same thing wrong."""
+
+    table: str
+    #: what is wrong, after "rows that"
+    reason: str
+    ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a repair would do."""
+
+    tenant: str
+    kind: str
+    groups: tuple[Group, ...]
+    #: table → rows of other jobs that hang on them and go along
+    along: Mapping[str, int]
+    #: rows of the tenant's jobs in other tenants, to be deleted there
+    elsewhere: tuple[Misplaced, ...] = ()
+    #: months that fall short of what is expected then: materialising makes up for it
+    short: tuple[Month, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.groups and not self.elsewhere
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repaired:
+    """What was planned and what became of it."""
+
+    plan: Plan
+    #: None: nothing was to be hidden, or it was only looked
+    report: JobReport | None = None
+    #: rows deleted in other tenants
+    deleted_elsewhere: int = 0
+
+
+def repair(
+    database: Database, settings: Settings, slug: str, asker: Asker | None = None, *, is_dry: bool = False
+) -> Repaired:
+    """Look for all that is wrong with a tenant's rows and, unless ``is_dry``, hide it.
+
+    The tenant's own rows in one transaction; rows of its jobs that lie in other tenants are deleted there,
+    in another one, with their contents in the audit log. Raises as ``run_job`` does; ``InputError`` where
+    people's rows hang on what is to go.
+    """
+    work = _Hide(REPAIR)
+    plan = _plan(database, settings, slug, work)
+    with database.admin(readonly=True) as conn:
+        subject = find_subject(conn, settings, slug, REPAIR)
+        elsewhere = tuple(misplaced.find(conn, subject.state.tenant.tenant_id))
+    plan = replace(plan, elsewhere=elsewhere)
+    if is_dry or plan.is_empty:
+        return Repaired(plan=plan)
+    asker = asker or Asker()
+    deleted = _delete_elsewhere(database, subject, asker) if elsewhere else 0
+    report = run_job(database, settings, slug, work, asker) if plan.groups else None
+    return Repaired(plan=plan, report=report, deleted_elsewhere=deleted)
+
+
+def dedupe(
+    database: Database, settings: Settings, slug: str, asker: Asker | None = None, *, is_dry: bool = False
+) -> Repaired:
+    """Hide rows that are copies of others. Raises as ``repair`` does."""
+    return _do(database, settings, slug, _Hide(DEDUPE), asker, is_dry=is_dry)
+
+
+def cleanup(
+    database: Database, settings: Settings, job_id: UUID, asker: Asker | None = None, *, is_dry: bool = False
+) -> Repaired:
+    """Hide the rows of a job that was not completed. Raises as ``repair`` does, and ``NotFoundError``."""
+    with database.admin(readonly=True) as conn:
+        job = ledger.get_job(conn, job_id)
+        find_subject(conn, settings, job.slug, CLEANUP)
+    if job.status == "completed":
+        raise refusal("completed", f"job {job_id} is completed: demo-pipeline job undo takes a patch back")
+    return _do(database, settings, job.slug, _Hide(CLEANUP, job_id), asker, is_dry=is_dry)
+
+
+def run_repair(
+    database: Database, settings: Settings, slug: str, kind: str, plan: Any, asker: Asker
+) -> JobReport:
+    """The job itself, needed or not, as it was asked for once."""
+    work = _Hide(kind, UUID(plan["job"]) if "job" in plan else None)
+    return run_job(database, settings, slug, work, asker)
+
+
+def _do(
+    database: Database, settings: Settings, slug: str, work: _Hide, asker: Asker | None, *, is_dry: bool
+) -> Repaired:
+    plan = _plan(database, settings, slug, work)
+    if is_dry or plan.is_empty:
+        return Repaired(plan=plan)
+    return Repaired(plan=plan, report=run_job(database, settings, slug, work, asker or Asker()))
+
+
+def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Plan:
+    """What the work would hide by now. Raises ``InputError`` where people's rows hang on it."""
+    try:
+        with database.admin() as conn:
+            subject = find_subject(conn, settings, slug, work.kind)
+            with conn.transaction(force_rollback=True):
+                found = work.collect(conn, subject, settings.instant())
+                short = _short_months(conn, subject)
+    except psycopg.Error as error:
+        raise as_demo_error(error, database, has_begun=False) from error
+    return Plan(tenant=slug, kind=work.kind, groups=found.groups, along=found.along, short=short)
+
+
+def _short_months(conn: Connection, subject: Subject) -> tuple[Month, ...]:
+    """Months with less than what is expected once the collected rows are hidden."""
+    tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
+    figures, taken = all_figures(conn, tenant_id, digits), taken_figures(conn, tenant_id, digits)
+    nothing = Figures()
+    return tuple(
+        month
+        for month in sorted(subject.known_months)
+        if is_short(subject.expected(month), figures.get(month, nothing) - taken.get(month, nothing))
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Collected:
+    """What lies in the collection."""
+
+    groups: tuple[Group, ...]
+    along: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass
+class _Hide:
+    """The work: collect, then hide."""
+
+    kind: str
+    #: of a cleanup
+    job_id: UUID | None = None
+
+    def choose(self, run: JobRun) -> Choice:
+        with run.database.admin() as conn, conn.transaction(force_rollback=True):
+            self.collect(conn, run.subject, run.as_of)
+        tenant = run.tenant
+        wanted = JobRequest(
+            job_id=tenant.tenant_id,
+            tenant_id=tenant.tenant_id,
+            kind=self.kind,
+            plan={"job": str(self.job_id)} if self.job_id else {},
+            seed=tenant.seed,
+            as_of=run.as_of,
+        )
+        # What was put right once may be wrong again: then it is the next job.
+        return Choice(request=choose_job(run.subject, wanted, lambda _: False)[0])
+
+    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+        conn, tenant_id = run.conn, run.tenant.tenant_id
+        before = run.figures()
+        found = self.collect(conn, run.subject, run.as_of)
+        change = negated(taken_figures(conn, tenant_id, run.digits))
+        hidden_at = hiding.hide(conn, tenant_id)
+        return Outcome(
+            before=before,
+            change=change,
+            # What ought not to be there was expected of nobody.
+            results=changed_results(run, before, change, {}),
+            metrics={
+                "hidden_at": hidden_at.isoformat(),
+                "hidden": hiding.collected(conn),
+                "reasons": [
+                    {"table": group.table, "reason": group.reason, "rows": len(group.ids)}
+                    for group in found.groups
+                ],
+                "along": found.along,
+            },
+        )
+
+    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
+        return told_report(run, job_id, already_applied=already_applied)
+
+    def collect(self, conn: Connection, subject: Subject, as_of: datetime) -> _Collected:
+        """Put the rows that are to go into the collection, with all that hangs on them."""
+        tenant_id = subject.state.tenant.tenant_id
+        groups = tuple(self._groups(conn, subject, as_of))
+        hiding.collect_rows(conn, [(group.table, group.ids) for group in groups])
+        hanging = hiding.hanging(conn, tenant_id, collect=True)
+        _refuse_people(hanging)
+        along: dict[str, int] = defaultdict(int)
+        for row in hanging:
+            along[row.entity] += 1
+        return _Collected(groups=groups, along=dict(along))
+
+    def _groups(self, conn: Connection, subject: Subject, as_of: datetime) -> Iterable[Group]:
+        tenant_id = subject.state.tenant.tenant_id
+        if self.job_id is not None:
+            for table, ids in findings.living_rows_of(conn, tenant_id, [self.job_id]).items():
+                yield Group(table=table, reason=f"are of job {self.job_id}, which was not completed", ids=ids)
+            return
+        if self.kind == REPAIR:
+            yield from _misfits(conn, subject, as_of)
+        for table, ids in findings.copies(conn, tenant_id).items():
+            yield Group(table=table, reason="are copies of others", ids=ids)
+
+
+def _misfits(conn: Connection, subject: Subject, as_of: datetime) -> Iterable[Group]:
+    """All but copies."""
+    tenant_id = subject.state.tenant.tenant_id
+    for one in findings.orphans(conn, tenant_id):
+        reason = f"refer by {one.reference} to {one.parent} that do not exist"
+        yield Group(table=one.table, reason=reason, ids=one.ids)
+    for broken in integrity.violations(conn, tenant_id, latest_instant(subject, as_of)):
+        yield Group(table=broken.table, reason=f"break the rule: {broken.rule}", ids=broken.ids)
+    if jobless := _jobs_not_completed(conn, subject):
+        for table, ids in findings.living_rows_of(conn, tenant_id, list(jobless)).items():
+            yield Group(table=table, reason="are of no completed job", ids=ids)
+
+
+def _jobs_not_completed(conn: Connection, subject: Subject) -> dict[UUID, dict[Any, int]]:
+    """Jobs that rows of the tenant name and that did not end well, or are none of the tenant's."""
+    completed = {job.job_id for job in subject.state.jobs if job.status == "completed"}
+    rows = findings.jobs_of_rows(conn, subject.state.tenant.tenant_id)
+    return {job_id: tables for job_id, tables in rows.items() if job_id not in completed}
+
+
+def _refuse_people(hanging: Iterable[Hanging]) -> None:
+    by_people = [row for row in hanging if row.job_id is None]
+    if by_people:
+        raise refusal(
+            "people_hang_on_it",
+            f"{len(by_people)} rows that people made hang on rows that are to go; delete them in the CRM "
+            "first, or leave everything as it is",
+            by_people,
+        )
+
+
+def _delete_elsewhere(database: Database, subject: Subject, asker: Asker) -> int:
+    """Delete the rows of the tenant's jobs that lie in other tenants; what they were is written down."""
+    tenant = subject.state.tenant
+    try:
+        with database.admin() as conn, conn.transaction():
+            return misplaced.delete(conn, tenant.tenant_id, tenant.slug, asker.requested_by)
+    except psycopg.errors.ForeignKeyViolation as error:
+        message = (
+            "rows of the other tenant hang on rows of this one's jobs there; have them moved or deleted by "
+            f"whoever looks after that tenant, then repair again ({error.diag.message_detail})"
+        )
+        raise InputError(message, [Problem(code="others_hang_on_it", message=message)]) from error
+    except psycopg.Error as error:
+        raise as_demo_error(error, database, has_begun=False) from error
