@@ -307,6 +307,47 @@ def test_whoever_owned_or_read_the_tables_goes_on(
             server.execute(sql.SQL("drop role {}").format(reader))
 
 
+@pytest.mark.risk("G10", partial=True)
+def test_policies_of_the_crm_go_on_to_choose(
+    foreign: tuple[Database, str],
+    database_settings: Settings,
+) -> None:
+    """The application sees of contacts what its own policy says, demos included; of other tables all."""
+    database, app = foreign
+    role = sql.Identifier(app)
+    with database.admin() as conn:
+        make_crm(conn, app, 300)
+        ((tenant, seen),) = conn.execute(
+            "select tenant_id, count(*) from crm.contacts group by 1 order by 1 limit 1"
+        ).fetchall()
+        conn.execute("alter table crm.contacts enable row level security")
+        conn.execute(
+            sql.SQL(
+                "create policy own on crm.contacts to {}"
+                " using (tenant_id = current_setting('own.tenant')::uuid)"
+            ).format(role)
+        )
+        adopt(database)
+        made(database, database_settings, SMALL)
+        assert all(not verdict.findings for verdict in verify(database, database_settings))
+        ((demo,),) = conn.execute("select id from crm.tenants where slug = 'acme'").fetchall()
+        conn.execute(sql.SQL("set role {}").format(role))
+        for served, count in ((tenant, seen), (demo, None)):
+            conn.execute("select set_config('own.tenant', %s, false)", [str(served)])
+            ((found, tenants),) = conn.execute(
+                "select count(*), count(distinct tenant_id) from crm.contacts"
+            ).fetchall()
+            assert tenants == 1
+            assert count in (None, found)
+        assert conn.execute("select count(distinct tenant_id) from crm.companies").fetchall()[0][0] > 1
+        conn.execute("reset role")
+        policies = conn.execute(
+            "select polrelid::regclass::text from pg_policy where polname = 'adopted_access'"
+        ).fetchall()
+        assert "crm.contacts" not in {table for (table,) in policies}
+        assert len(policies) == 8
+
+
 def test_a_table_that_stays_busy_ends_the_adoption(
     foreign: tuple[Database, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
