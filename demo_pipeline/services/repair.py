@@ -91,7 +91,8 @@ def repair(
     plan = _plan(database, settings, slug, work)
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, REPAIR)
-        elsewhere = tuple(misplaced.find(conn, subject.state.tenant.tenant_id))
+        owner_id = subject.state.tenant.tenant_id
+        elsewhere = tuple(stray for stray in misplaced.find(conn) if stray.owner_id == owner_id)
     plan = replace(plan, elsewhere=elsewhere)
     if is_dry or plan.is_empty:
         return Repaired(plan=plan)

@@ -5,7 +5,7 @@ It says what is wrong; what to do about rows is ``repair``'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +21,7 @@ from demo_pipeline.storage import findings as findings_of_rows
 from demo_pipeline.storage import integrity, ledger, misplaced, tenants
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
+from demo_pipeline.storage.misplaced import Misplaced
 
 Connection = psycopg.Connection[Any]
 
@@ -65,30 +66,35 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
     """Check one tenant, or all. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     with database.admin(readonly=True) as conn:
         slugs = [slug] if slug is not None else [one.slug for one in tenants.list_tenants(conn)]
-        verdicts: list[Verdict] = []
-        for each in slugs:
-            with conn.transaction():
-                # One snapshot, so that figures and ledger belong together.
-                conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                subject = find_subject(conn, settings, each, "verify")
-                tenant_id = subject.state.tenant.tenant_id
-                figures = all_figures(conn, tenant_id, subject.spec.minor_digits)
-                expected = {month: subject.expected(month) for month in {*subject.known_months, *figures}}
-                findings = [
-                    Finding(
-                        check=Check.KPIS,
-                        message=mismatch.describe(subject.spec.minor_digits),
-                        month=str(mismatch.month),
-                        metric=mismatch.metric,
-                    )
-                    for mismatch in mismatches(expected, figures)
-                ]
-                findings += _row_findings(conn, subject, settings.instant(), is_drifted=bool(findings))
-                findings += _job_findings(subject, is_held=tenants.is_held(conn, tenant_id))
-            verdicts.append(
-                Verdict(tenant=each, findings=tuple(findings), pending=_pending(subject, settings))
+        # Once for all, since it reads the tables of all tenants.
+        strays = misplaced.find(conn) if slugs else ()
+        return tuple(_verdict(conn, settings, each, strays) for each in slugs)
+
+
+def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[Misplaced]) -> Verdict:
+    with conn.transaction():
+        # One snapshot, so that figures and ledger belong together.
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        subject = find_subject(conn, settings, slug, "verify")
+        tenant_id = subject.state.tenant.tenant_id
+        figures = all_figures(conn, tenant_id, subject.spec.minor_digits)
+        expected = {month: subject.expected(month) for month in {*subject.known_months, *figures}}
+        findings = [
+            Finding(
+                check=Check.KPIS,
+                message=mismatch.describe(subject.spec.minor_digits),
+                month=str(mismatch.month),
+                metric=mismatch.metric,
             )
-    return tuple(verdicts)
+            for mismatch in mismatches(expected, figures)
+        ]
+        findings += _row_findings(conn, subject, settings.instant(), is_drifted=bool(findings))
+        findings += _job_findings(subject, is_held=tenants.is_held(conn, tenant_id))
+    for stray in strays:
+        if stray.owner_id == tenant_id:
+            message = f"{len(stray.ids)} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"
+            findings.append(Finding(check=Check.PLACES, message=message))
+    return Verdict(tenant=slug, findings=tuple(findings), pending=_pending(subject, settings))
 
 
 def _row_findings(
@@ -105,9 +111,6 @@ def _row_findings(
         yield Finding(check=Check.REFERENCES, message=message)
     for table, ids in findings_of_rows.copies(conn, tenant_id).items():
         yield Finding(check=Check.COPIES, message=f"{len(ids)} {table}: copies of others")
-    for stray in misplaced.find(conn, tenant_id):
-        message = f"{len(stray.ids)} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"
-        yield Finding(check=Check.PLACES, message=message)
     yield from _ledger_findings(conn, subject, is_drifted=is_drifted)
 
 
