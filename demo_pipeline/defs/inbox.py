@@ -5,14 +5,15 @@ in it passes the same gates as any plan. Which files wait is known by ``services
 """
 
 import time
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Final
 
 import dagster as dg
 
 from demo_pipeline.defs.patch_job import JOB, apply_patch_job
 from demo_pipeline.defs.resources import DemoTenants
-from demo_pipeline.defs.run_tags import INBOX_TAG, REQUESTER_TAG, TENANT_TAG
+from demo_pipeline.defs.run_tags import INBOX_TAG, REQUESTER_TAG, STUCK_TAG, TENANT_TAG
 from demo_pipeline.services.inbox import InboxFile, waiting_files
 
 INTERVAL_SECONDS: Final = 30
@@ -20,6 +21,8 @@ INTERVAL_SECONDS: Final = 30
 _MOST_FILES: Final = 20
 #: runs of one file that are looked at
 _MOST_RUNS: Final = 20
+#: files that a note names
+_SAID_AT_ONCE: Final = 5
 #: A file whose runs fail for a passing reason is tried again, each time after twice the wait.
 _LONGEST_WAIT_SECONDS: Final = 3600
 
@@ -33,37 +36,65 @@ _LONGEST_WAIT_SECONDS: Final = 3600
     "is taken once it has such a name: write it under another (`plan.csv.part`) and rename it.",
 )
 def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.SensorResult:
-    """Ask for a run of each file that waits and has none."""
+    """Ask for a run of each file that waits and has none; say once what needs a person."""
     waiting = waiting_files(demo.settings)
     now = time.time()
-    # Files that are to wait for another try must not keep others from theirs.
-    wanted = (next_run(context.instance, file, now) for file in waiting.files)
-    requests = list(islice(filter(None, wanted), _MOST_FILES))
-    if not requests:
-        return dg.SensorResult(skip_reason="; ".join(waiting.notes) or "no plan waits for a run")
-    for note in waiting.notes:
-        context.log.info("%s", note)
-    return dg.SensorResult(run_requests=requests)
+    requests: list[dg.RunRequest] = []
+    stuck: list[InboxFile] = []
+    for file in waiting.files:
+        runs = runs_of(context.instance, file)
+        if any(STUCK_TAG in record.dagster_run.tags for record in runs):
+            stuck.append(file)
+        # Files that are to wait for another try must not keep others from theirs.
+        elif len(requests) < _MOST_FILES and (request := next_run(context.instance, file, runs, now)):
+            requests.append(request)
+    notes = "; ".join([*_stuck_notes(stuck), *waiting.notes])
+    # The log gets them when they change, not with every tick.
+    seen = sha256(notes.encode(errors="backslashreplace")).hexdigest() if notes else ""
+    if notes and seen != context.cursor:
+        context.log.warning("%s", notes)
+    skip_reason = None if requests else notes or "no plan waits for a run"
+    return dg.SensorResult(run_requests=requests, skip_reason=skip_reason, cursor=seen)
 
 
-def next_run(instance: dg.DagsterInstance, file: InboxFile, now: float) -> dg.RunRequest | None:
-    """The next run of a file; None while one is under way, and for a while after one that failed.
+def runs_of(instance: dg.DagsterInstance, file: InboxFile) -> Sequence[dg.RunRecord]:
+    """The runs that were launched for a file, the latest first; not all of very many."""
+    return instance.get_run_records(dg.RunsFilter(tags={INBOX_TAG: file.fingerprint}), limit=_MOST_RUNS)
+
+
+def next_run(
+    instance: dg.DagsterInstance, file: InboxFile, runs: Sequence[dg.RunRecord], now: float
+) -> dg.RunRequest | None:
+    """The next run of a file that had ``runs``; None while one is under way, and for a while after one.
 
     ``now``: seconds since 1970.
 
     Dagster remembers run keys for ever: a file that is put there again has another fingerprint, and a file
     that stayed gets a key for each try.
     """
-    key = file.fingerprint
-    runs = instance.get_run_records(dg.RunsFilter(tags={INBOX_TAG: key}), limit=_MOST_RUNS)
     if any(not record.dagster_run.is_finished for record in runs):
         return None
     wait = min(INTERVAL_SECONDS * 2 ** len(runs), _LONGEST_WAIT_SECONDS)
     if any((record.end_time or 0) > now - wait for record in runs):
         return None
+    key = file.fingerprint
+    tries = len(runs)
+    if tries == _MOST_RUNS:
+        tries = instance.get_runs_count(dg.RunsFilter(tags={INBOX_TAG: key}))
     return dg.RunRequest(
-        run_key=f"{key}-{len(runs)}",
+        run_key=f"{key}-{tries}",
         job_name=JOB,
         run_config={"ops": {"patch": {"config": {"tenant": file.tenant, "inbox_file": file.name}}}},
         tags={TENANT_TAG: file.tenant, INBOX_TAG: key, REQUESTER_TAG: f"inbox file {file.name}"},
     )
+
+
+def _stuck_notes(stuck: Sequence[InboxFile]) -> Iterator[str]:
+    """What is to be done about files that were dealt with and could not be moved."""
+    if stuck:
+        names = ", ".join(f"{file.tenant}/{file.name}" for file in stuck[:_SAID_AT_ONCE])
+        more = f" and {len(stuck) - _SAID_AT_ONCE} more" if len(stuck) > _SAID_AT_ONCE else ""
+        yield (
+            f"{len(stuck)} files were dealt with and could not be moved, and are not looked at again: "
+            f"{names}{more}; their runs say why; move them away"
+        )

@@ -15,7 +15,7 @@ from demo_pipeline.defs.partition_events import refusal_events
 from demo_pipeline.defs.patch_events import is_shown, report_markdown, shown_events
 from demo_pipeline.defs.problem_tables import refusal_failure
 from demo_pipeline.defs.resources import DemoTenants
-from demo_pipeline.defs.run_tags import INBOX_TAG, KIND_TAG, REQUESTER_TAG, TenantTags
+from demo_pipeline.defs.run_tags import INBOX_TAG, KIND_TAG, REQUESTER_TAG, STUCK_TAG, TenantTags
 from demo_pipeline.defs.tenant_loads import LoadRequest, Refused
 from demo_pipeline.domain.errors import (
     DemoError,
@@ -28,7 +28,8 @@ from demo_pipeline.domain.errors import (
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services import reading
 from demo_pipeline.services.failures import is_passing
-from demo_pipeline.services.inbox_patch import Handled, apply_inbox_file
+from demo_pipeline.services.inbox import End
+from demo_pipeline.services.inbox_patch import HINDRANCE, Handled, apply_inbox_file
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.patch import KIND, apply_patch
 from demo_pipeline.services.plan_files import plan_from_document
@@ -145,6 +146,8 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
             raise dg.RetryRequested(max_retries=_MOST_RETRIES, seconds_to_wait=seconds) from None
         if isinstance(error, VerificationError):
             yield from _verdicts(config.tenant, demo, error)
+        if HINDRANCE in error.details:
+            _mark_stuck(context, "refused")
         raise refusal_failure(error, config.tenant) from None
     report = handled.report
     tags.add(config.tenant, report.job_id)
@@ -156,6 +159,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
     if not is_shown(context.instance, report):
         yield from shown_events(context.instance, report, now)
     if handled.hindrance:
+        _mark_stuck(context, "done")
         raise dg.Failure(
             f"job {report.job_id} is completed, but {handled.hindrance}",
             metadata={"job_id": str(report.job_id)},
@@ -218,6 +222,11 @@ def _apply(
     plan = plan_from_document(document, plan_type=config.plan_type, seed=config.seed)
     report = apply_patch(demo.database, demo.settings, config.tenant, plan, again=config.again, asker=asker)
     return Handled(report=report, place=None)
+
+
+def _mark_stuck(context: dg.OpExecutionContext, end: End) -> None:
+    """The run's file has been dealt with, and stays where it is: no other run is to deal with it again."""
+    context.instance.add_run_tags(context.run_id, {STUCK_TAG: end})
 
 
 def _has_gone(context: dg.OpExecutionContext, error: DemoError) -> bool:

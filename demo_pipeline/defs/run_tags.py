@@ -18,6 +18,8 @@ JOB_TAG: Final = "demo/job_id"
 REQUESTER_TAG: Final = "demo/requested_by"
 #: fingerprint of the inbox file that a run was launched for
 INBOX_TAG: Final = "demo/inbox_key"
+#: ``done`` or ``refused``: where the file of a run belongs, which could not be moved there
+STUCK_TAG: Final = "demo/inbox_stuck"
 #: the tenant of a run with more than one
 SEVERAL: Final = "several"
 

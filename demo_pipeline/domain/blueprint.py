@@ -41,7 +41,8 @@ CurveName = Annotated[Curve, PlainValidator(one_of("curve", CURVES)), WithJsonSc
 class Declared(BaseModel):
     """A mapping of a blueprint."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built when something is declared: jobs only compute with declarations, and need not wait for it.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

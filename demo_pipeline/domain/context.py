@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -118,13 +119,18 @@ class MonthContext:
         Where that hour lies before ``after_us`` or beyond the limit, the instant stays as it is.
         """
         slots = np.searchsorted(self.timeline, instants_us // MINUTE_US)
-        starts = np.flatnonzero(np.diff(self.timeline, prepend=-2) > 1)
+        starts = self._day_starts
         day = np.searchsorted(starts, slots, side="right") - 1
         # The first and the last day may be cut by the end of a month.
         lengths = np.diff(starts, append=len(self.timeline))
         minute = np.minimum(pick(draws, hours), lengths[day] - 1)
         usual = self.timeline[starts[day] + minute] * MINUTE_US + instants_us % MINUTE_US
         return np.where((usual > after_us) & (usual <= self.limit_us), usual, instants_us)
+
+    @cached_property
+    def _day_starts(self) -> I64:
+        """Where in the timeline each working day begins."""
+        return np.flatnonzero(np.diff(self.timeline, prepend=-2) > 1)
 
     def minutes_left(self, start_us: I64) -> I64:
         """Whole working minutes between ``start_us`` and the limit, at least 0."""

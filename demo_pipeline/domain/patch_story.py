@@ -59,6 +59,8 @@ class PatchStory:
         self._tenant_stream = blueprint_stream(spec)
         self._stream = job_stream(spec, seed, number)
         self._as_of = as_of
+        running = Month.containing(as_of)
+        self._timeline = self._calendar.minutes(spec.start_month, running + MONTHS_AHEAD)
         # From the other end than the blueprint's, whose months to come have companies, too.
         self._next_company = max(company_space(self._locale) - companies_before - company_count, 0)
 
@@ -66,7 +68,6 @@ class PatchStory:
         """Rows that add exactly ``figures`` to a month, parents before children."""
         book = known_book(self._locale, known)
         book.next_company_number = self._next_company
-        running = Month.containing(self._as_of)
         context = MonthContext(
             spec=self._spec,
             locale=self._locale,
@@ -75,7 +76,7 @@ class PatchStory:
             calendar=self._calendar,
             month=month,
             work=self._calendar.month(month).until(instant_us(self._as_of)),
-            timeline=self._calendar.minutes(self._spec.start_month, running + MONTHS_AHEAD),
+            timeline=self._timeline,
             limit_us=instant_us(self._as_of) - 1,
             reference_us=instant_us(self._as_of),
             team=known_team(self._blueprint, known),

@@ -29,9 +29,12 @@ _FEWEST_KNOWN: Final = 500
 _MOST_KNOWN: Final = 10_000
 
 
-def simulate(run: JobRun, last: Month) -> Simulated:
-    """What the tenant will be with the blueprint whole up to ``last``, from one snapshot, in memory."""
-    return simulated_ground(run.database, run.subject, run.as_of, last)
+def simulate(run: JobRun, last: Month, months: tuple[Month, Month]) -> Simulated:
+    """What the tenant will be with the blueprint whole up to ``last``, from one snapshot, in memory.
+
+    With the figures of ``months``, first and last.
+    """
+    return simulated_ground(run.database, run.subject, run.as_of, last, months)
 
 
 def job_beside(run: JobRun, simulated: Simulated, last: Month) -> JobRequest | None:

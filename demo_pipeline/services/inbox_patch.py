@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from demo_pipeline.domain.errors import DemoError, InputError, InterruptedJobError, Problem
+from demo_pipeline.domain.metrics import METRICS
+from demo_pipeline.domain.plan_tree import MONTH_KEYS, PLAN_KEYS, TOLERANCE_KEYS
 from demo_pipeline.services.failures import is_passing
 from demo_pipeline.services.inbox import End, InboxFile, read_inbox_file, settle
 from demo_pipeline.services.inbox_reports import done_reports, refused_reports
@@ -22,9 +24,17 @@ from demo_pipeline.services.reports import JobReport
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
 
+#: in the details of an error: why the file of a plan that was refused for good could not be moved
+HINDRANCE: Final = "hindrance"
 _SAID_AT_ONCE: Final = 5
-#: the header of a column, beside its letter
-_PLACE: Final = re.compile(r" \(.*\)$")
+#: the place of a cell, without the header of its column
+_CELL: Final = re.compile(r"row \d+(?:, column [A-Z]+)?(?= \(|$)")
+#: one step of a path, and the place in a list after it
+_STEP: Final = re.compile(r"([^.\[\]]+)((?:\[\d{1,4}\])*)")
+#: steps of a path that every plan may have, as ``_told_place`` compares them
+_STEPS: Final = frozenset(
+    name.replace("_", "") for name in (*PLAN_KEYS, *MONTH_KEYS, *TOLERANCE_KEYS, *METRICS)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +78,7 @@ def apply_inbox_file(
             _, hindrance = _settle(settings, file, "refused", reports)
             if hindrance:
                 error.message += f" ({hindrance})"
+                error.details[HINDRANCE] = hindrance
         raise
     reports = done_reports(file, plan, report, asker, settings.instant())
     place, hindrance = _settle(settings, file, "done", reports)
@@ -86,7 +97,7 @@ def _parsed(file: InboxFile, plan_type: str | None, seed: str | None) -> PlanFil
         problems = [
             Problem(
                 code=problem.code,
-                field=_PLACE.sub("", problem.field) if problem.field else None,
+                field=_told_place(problem.field) if problem.field else None,
                 line=problem.line,
                 month=problem.month,
                 metric=problem.metric,
@@ -96,6 +107,18 @@ def _parsed(file: InboxFile, plan_type: str | None, seed: str | None) -> PlanFil
         ]
         message = "; ".join(str(problem) for problem in problems[:_SAID_AT_ONCE]) or "no plan can be read"
         raise InputError(f"{file.name}: {message}", problems) from None
+
+
+def _told_place(place: str) -> str:
+    """A place in a file, without what the file says: a name that is none of a plan's becomes ``?``."""
+    if cell := _CELL.match(place):
+        return cell[0]
+
+    def step(found: re.Match[str]) -> str:
+        is_known = found[1].replace("_", "").casefold() in _STEPS
+        return f"{found[1] if is_known else '?'}{found[2]}"
+
+    return _STEP.sub(step, place)
 
 
 def _settle(

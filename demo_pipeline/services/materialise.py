@@ -141,7 +141,7 @@ class _Materialise:
         known = [month for month in run.subject.known_months if first <= month <= last]
         if not any(is_short(run.subject.expected(month), there.get(month, Figures())) for month in known):
             return None
-        simulated = simulate(run, last)
+        simulated = simulate(run, last, (first, last))
         if not _shortfalls(simulated.ground, simulated.expected, first, last):
             return None
         wanted = replace(request_for(run.subject, first, last, run.as_of), kind=HEAL)

@@ -82,7 +82,7 @@ class _Patch:
             return Choice(request=request, done=done)
         if not self.again:
             refuse_other_pieces(run.subject, self.plan, ())
-        simulated = simulate(run, last)
+        simulated = simulate(run, last, self._months)
         self._check(run, simulated)
         return Choice(request=request, beside=job_beside(run, simulated, last))
 
@@ -141,13 +141,17 @@ class _Patch:
             )
             raise
 
+    @property
+    def _months(self) -> tuple[Month, Month]:
+        return self.plan.first_month, self.plan.last_month
+
     def _is_done(self, last: JobState | None, run: JobRun) -> bool:
         """Whether the request is done, where ``last`` completed it last."""
         if last is None or self.again:
             return False
         if self.plan.plan_type is PlanType.DELTAS:
             return True
-        ground = simulate(run, last_month(run.subject, self.plan, run.as_of)).ground
+        ground = simulate(run, last_month(run.subject, self.plan, run.as_of), self._months).ground
         return shows_targets(self.plan, ground)
 
 

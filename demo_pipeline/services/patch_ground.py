@@ -24,7 +24,7 @@ from demo_pipeline.services.blueprint_rows import OWED, missing_rows
 from demo_pipeline.services.subject import Subject
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.known_rows import first_contact_at, has_won_stage
-from demo_pipeline.storage.kpis import all_figures
+from demo_pipeline.storage.kpis import all_figures, month_figures
 
 #: The first contact that a patch brings comes in one minute, what hangs on it in a later one.
 _LEAST_MINUTES = 2
@@ -55,10 +55,18 @@ def read_ground(conn: psycopg.Connection[Any], subject: Subject, as_of: datetime
 
 
 def simulate_ground(
-    conn: psycopg.Connection[Any], subject: Subject, as_of: datetime, last: Month
+    conn: psycopg.Connection[Any],
+    subject: Subject,
+    as_of: datetime,
+    last: Month,
+    months: tuple[Month, Month] | None = None,
 ) -> Simulated:
-    """The ground as it will be once the blueprint's missing rows up to ``last`` are there."""
-    tenant_id = subject.state.tenant.tenant_id
+    """The ground as it will be once the blueprint's missing rows up to ``last`` are there.
+
+    ``months``: the first and the last one whose figures are wanted, which is quicker; the ground has no
+    others then. None: all that have rows.
+    """
+    tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
     missing = missing_rows(conn, subject, last, as_of)
     first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
     count = 0
@@ -70,7 +78,12 @@ def simulate_ground(
             if table == "contacts" and rows.num_rows:
                 made = cast("datetime", column(rows, "created_at")[0].as_py())
                 first = made if first is None else min(first, made)
-    before = after_change(all_figures(conn, tenant_id, subject.spec.minor_digits), missing.change)
+    if months is None:
+        before = after_change(all_figures(conn, tenant_id, digits), missing.change)
+    else:
+        there = month_figures(conn, tenant_id, *months, digits)
+        change = {month: one for month, one in missing.change.items() if month in there}
+        before = after_change(there, change)
     ground = _ground(subject, as_of, before=before, first_contact=first, has_stage=has_stage)
     return Simulated(
         ground=ground,
@@ -80,11 +93,17 @@ def simulate_ground(
     )
 
 
-def simulated_ground(database: Database, subject: Subject, as_of: datetime, last: Month) -> Simulated:
+def simulated_ground(
+    database: Database,
+    subject: Subject,
+    as_of: datetime,
+    last: Month,
+    months: tuple[Month, Month] | None = None,
+) -> Simulated:
     """:func:`simulate_ground` from one snapshot of its own."""
     with database.admin(readonly=True) as conn, conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        return simulate_ground(conn, subject, as_of, last)
+        return simulate_ground(conn, subject, as_of, last, months)
 
 
 def _ground(

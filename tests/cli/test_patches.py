@@ -259,6 +259,22 @@ def test_a_split_that_stops_says_how_far_it_came(
     assert [applied(job).already_applied for job in done.document["jobs"]] == [True, True, False, False]
 
 
+def test_a_split_is_not_asked_for_again(quick_command: RunCommand, kranz: str, tmp_path: Path) -> None:
+    """--again with --split: wrong input that names both and the remedy, also where the plan would fit."""
+    plan = written(tmp_path, CAPPED)
+    jobs = quick_command("job", "list", kranz, "--json").document
+    for environment in ({}, {"DEMO_CAP_LEADS": "50"}):
+        refused = quick_command(
+            "patch", "apply", kranz, plan, "--again", "--split", "--json", environment=environment
+        )
+        assert (refused.code, refused.error["code"]) == (2, "invalid_input")
+        assert "--again and --split do not go together" in refused.error["message"]
+        assert "undo the pieces first" in refused.error["message"]
+        [problem] = refused.error["details"]["errors"]
+        assert (problem["code"], problem["field"]) == ("bad_option", "--again")
+    assert quick_command("job", "list", kranz, "--json").document == jobs
+
+
 def test_what_is_given_beside_the_plan_counts(
     database_env: dict[str, str], quick_command: RunCommand, kranz: str, plan: Path
 ) -> None:

@@ -13,19 +13,27 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from demo_pipeline.defs.inbox import next_run, plan_inbox
+from demo_pipeline.defs.inbox import next_run, plan_inbox, runs_of
 from demo_pipeline.defs.resources import DemoTenants
 from demo_pipeline.domain.errors import BusyError, InputError, NotFoundError
 from demo_pipeline.services.inbox import read_inbox_file, settle, waiting_files
 from demo_pipeline.services.inbox_patch import apply_inbox_file
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.storage.tenants import hold_tenant
+from tests.dagster.inbox_scenes import (
+    IMPOSSIBLE,
+    PLAN,
+    companies,
+    files,
+    folder_of,
+    launch,
+    put,
+    report_of,
+    tick,
+    waiting,
+)
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.ledger_steps import real_tenant
-
-PLAN = "month,contacts_created,companies_created\n2025-02,3,1\n"
-#: more leads than contacts
-IMPOSSIBLE = "month,contacts_created,leads_created\n2025-02,3,4\n"
 
 
 @pytest.fixture
@@ -34,59 +42,6 @@ def inbox(dagster_home: DagsterHome) -> Path:
     dagster_home.provision("acme")
     dagster_home.materialise("acme")
     return folder_of(dagster_home, "acme")
-
-
-def folder_of(home: DagsterHome, slug: str) -> Path:
-    """A tenant's inbox."""
-    folder = home.settings.inbox_folder / slug
-    folder.mkdir(parents=True)
-    return folder
-
-
-def put(folder: Path, name: str, text: str = PLAN) -> Path:
-    """A file as it should be put there: whole, by renaming."""
-    draft = folder / f"{name}.part"
-    draft.write_text(text, encoding="utf-8")
-    return draft.rename(folder / name)
-
-
-def tick(home: DagsterHome) -> list[dg.RunRequest]:
-    """What the sensor asks for now."""
-    context = dg.build_sensor_context(instance=home.instance)
-    result = plan_inbox(context, demo=DemoTenants())
-    assert isinstance(result, dg.SensorResult)
-    return list(result.run_requests or [])
-
-
-def launch(home: DagsterHome, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-    """A run as the daemon makes it of a request."""
-    assert request.job_name == "apply_patch"
-    return home.launch("apply_patch", request.run_config, request.tags)
-
-
-def waiting(home: DagsterHome) -> list[str]:
-    """Names of the plans that wait."""
-    return [f"{file.tenant}/{file.name}" for file in waiting_files(home.settings).files]
-
-
-def files(folder: Path) -> set[str]:
-    """What is below a folder."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-
-
-def report_of(folder: Path, name: str) -> dict[str, Any]:
-    """The JSON report of a file that was settled."""
-    found: dict[str, Any] = json.loads((folder / f"{name}.report.json").read_text(encoding="utf-8"))
-    return found
-
-
-def companies(home: DagsterHome) -> int:
-    """Companies of acme in February."""
-    [(count,)] = home.query(
-        "select companies_created from demo.kpi_monthly k join crm.tenants t on t.id = k.tenant_id"
-        " where slug = 'acme' and month = '2025-02'"
-    )
-    return int(count)
 
 
 # -- what a run makes of a file --------------------------------------------------------------------------
@@ -225,7 +180,7 @@ def test_a_file_that_stayed_is_tried_again_after_a_while(
     assert files(inbox) == {"plan.csv"}
     assert tick(dagster_home) == []
     [file] = waiting_files(dagster_home.settings).files
-    second = next_run(dagster_home.instance, file, time.time() + 120)
+    second = next_run(dagster_home.instance, file, runs_of(dagster_home.instance, file), time.time() + 120)
     assert second is not None
     assert second.run_key != first.run_key
     assert launch(dagster_home, second).success

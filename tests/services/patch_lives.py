@@ -218,17 +218,25 @@ class Life:
         if dice.chance(50):
             self.now = min(self.now + timedelta(days=dice.below(25), hours=dice.below(24)), _LATEST)
         if dice.chance(30):
-            materialise(self.database, self.settings, self.slug)
-            self.story.append(f"materialise at {self.now}")
+            self.heal()
         if dice.chance(60):
-            done = self.people.act(self.now, dice.between(1, 5))
-            self.is_turned = self.is_turned or "turn_stage" in done or "delete" in done
-            self.story.append(f"people: {', '.join(done)}")
+            self.let_people_act()
         wanted = self.random_plan()
         if dice.chance(30):
             self.refuse(self.spoiled(wanted))
         else:
             self.apply(wanted)
+
+    def let_people_act(self) -> None:
+        """People do a few things of their own."""
+        done = self.people.act(self.now, self.dice.between(1, 5))
+        self.is_turned = self.is_turned or "turn_stage" in done or "delete" in done
+        self.story.append(f"people: {', '.join(done)}")
+
+    def heal(self) -> None:
+        """All months are brought to what is expected of them."""
+        self.story.append(f"materialise at {self.now}")
+        materialise(self.database, self.settings, self.slug)
 
     def refuse(self, wanted: PatchPlan) -> None:
         """Nothing changes, and what is suggested works. A plan that can be by chance is applied."""
@@ -255,7 +263,7 @@ class Life:
             tenant_rows(self.database, self.slug),
             fingerprint_of_others(self.database, self.slug),
         )
-        drift = self._drift(before)
+        drift = self.drift(before)
         seen = preview(self.database, self.settings, self.slug, wanted)
         assert seen.feasible, seen.problems
         report = apply_patch(self.database, self.settings, self.slug, wanted, again=True)
@@ -270,9 +278,9 @@ class Life:
         assert own == {month: delta for month, delta in seen.deltas.items() if delta}
         complaints = unsound(self.spec, after, report.job_id, self.now)
         assert not complaints, complaints
-        self._check_verify(after)
+        self.check_verify(after)
         if not self.is_turned:
-            now = self._drift(after)
+            now = self.drift(after)
             if wanted.plan_type is PlanType.TARGETS:
                 drift = {
                     month: figures for month, figures in drift.items()
@@ -284,16 +292,18 @@ class Life:
 
     def _check_materialised(self, last: Month, rows: Rows) -> None:
         """Where people took nothing away, there is nothing left to make; what they took would be healed."""
-        drift = self._drift(rows)
+        drift = self.drift(rows)
         if any(figures[metric] < 0 for figures in drift.values() for metric in METRICS):
             return
         first = digest(self.database, self.settings, self.slug)
         again = materialise(self.database, self.settings, self.slug, self.spec.start_month, last)
-        # The job that provisioning left may be pending still; then it is this one, and makes nothing.
-        assert not any(again.created.values()), again.created
-        assert digest(self.database, self.settings, self.slug) == first
+        # The job that provisioning left may be pending still; then it is this one, and makes nothing but a
+        # stage that people deleted.
+        made = {table for table, count in again.created.items() if count}
+        assert made <= {"pipeline_stages"}, again.created
+        assert made or digest(self.database, self.settings, self.slug) == first
 
-    def _drift(self, rows: Rows) -> dict[Month, Figures]:
+    def drift(self, rows: Rows) -> dict[Month, Figures]:
         return lessened(
             figures_of(rows, self.spec.minor_digits),
             expected_by_ledger(self.database, self.settings, self.slug),
@@ -357,7 +367,7 @@ class Life:
             assert result.delta == own.get(result.month, nothing)
         assert added(base, own) == whole
 
-    def _check_verify(self, rows: Rows) -> None:
+    def check_verify(self, rows: Rows) -> None:
         """The KPI check of ``verify`` finds what this computation finds, to the metric."""
         expected = expected_by_ledger(self.database, self.settings, self.slug)
         found = figures_of(rows, self.spec.minor_digits)

@@ -47,6 +47,14 @@ class People:
                 done.append(step.__name__.removeprefix("_"))
         return done
 
+    def hide_of(self, job: UUID, count: int) -> None:
+        """So many random rows of one job, or all that it still has, are hidden."""
+        with self._database.admin() as conn:
+            for _ in range(count):
+                table = self._dice.one_of(("companies", "contacts", "deals", "activities"))
+                row = self._any(conn, table, f"deleted_at IS NULL AND demo_job_id = '{job}'")
+                self._update(conn, table, row, "deleted_at = greatest(clock_timestamp(), created_at)")
+
     def _instant(self, now: datetime) -> datetime:
         """Some instant, often an awkward one: before the span, the last minute of a month, a night."""
         months = list((self._first + -2).until(Month.containing(now)))

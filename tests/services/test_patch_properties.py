@@ -1,4 +1,7 @@
-"""Random plans on random tenants that people live in: exact to the cent, or refused with one that works."""
+"""Random plans on random tenants that people live in: exact to the cent, or refused with one that works.
+
+Amid plans that are taken back and brought back, and what people took being made up for.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
 from tests.fixtures.ledger_steps import real_tenant
 from tests.fixtures.postgres import PostgresServer, new_database
-from tests.services.patch_lives import Life
+from tests.services.long_lives import LongLife
 from tests.services.scenes import BLUEPRINT, made
 
-#: Of one life; each is applied, or refused and its suggestion applied.
-PLANS = 12
+#: Of one life; a plan is applied, or refused and its suggestion applied, or taken back, or all is healed.
+STEPS = 12
 _EVERY_EXAMPLE = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
 #: A life is one number: a smaller one is another life, not a simpler one.
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -42,9 +45,9 @@ def base(tmp_path: Path) -> Settings:
 
 
 def _live(shared: Database, base: Settings, number: int) -> None:
-    life = Life(shared, base, number)
+    life = LongLife(shared, base, number)
     try:
-        for _ in range(PLANS):
+        for _ in range(STEPS):
             life.step()
     except Exception:
         note("\n".join(life.story))
@@ -54,7 +57,7 @@ def _live(shared: Database, base: Settings, number: int) -> None:
 @hypothesis_settings(max_examples=3, phases=_PHASES, suppress_health_check=_EVERY_EXAMPLE)
 @given(number=st.integers(0, 2**32))
 def test_every_plan_is_exact_or_refused(shared: Database, base: Settings, number: int) -> None:
-    """All eight figures of all months move by what was asked, and nothing else anywhere; 36 plans."""
+    """All eight figures of all months move by what was asked, and nothing else anywhere; 36 steps."""
     _live(shared, base, number)
 
 
@@ -63,5 +66,5 @@ def test_every_plan_is_exact_or_refused(shared: Database, base: Settings, number
 @hypothesis_settings(max_examples=90, phases=_PHASES, suppress_health_check=_EVERY_EXAMPLE)
 @given(number=st.integers(0, 2**32))
 def test_a_thousand_plans_are_exact_or_refused(shared: Database, base: Settings, number: int) -> None:
-    """The same for a thousand plans on ninety tenants."""
+    """The same for a thousand steps on ninety tenants."""
     _live(shared, base, number)
