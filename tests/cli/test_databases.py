@@ -10,6 +10,7 @@ import pytest
 from demo_pipeline.storage import database as databases
 from demo_pipeline.storage.database import Database
 from tests.fixtures.cli import RunCommand, clean_environment, run_program
+from tests.fixtures.embedded_server import forget
 from tests.fixtures.postgres import MakeDatabase
 
 PASSWORD = "s3cret-Word"
@@ -99,7 +100,8 @@ def test_the_embedded_server_starts_and_stops(tmp_path: Path) -> None:
         url = one_line(run_program("db", "url", environment=environment).out)
         with psycopg.connect(url) as conn:
             assert conn.execute("SELECT count(*) FROM crm.tenants").fetchone() == (0,)
+        for was_running in (True, False):
+            stopped = run_program("db", "stop", "--json", environment=environment)
+            assert stopped.document == {"was_running": was_running}
     finally:
-        stopped = run_program("db", "stop", "--json", environment=environment)
-    assert stopped.document == {"was_running": True}
-    assert run_program("db", "stop", "--json", environment=environment).document == {"was_running": False}
+        forget(home)

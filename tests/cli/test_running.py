@@ -185,7 +185,7 @@ def test_two_at_once(
     assert command("tenant", "provision", blueprint).code == 0
     both = [start_command("generate", "kranz", "--json") for _ in range(2)]
     done = [finish(process) for process in both]
-    assert [item.code for item in done] == [0, 0], [item.err for item in done]
+    assert [item.code for item in done] == [0, 0], [item.out + item.err for item in done]
     (first,), (second,) = map(jobs_of, done)
     assert sorted([first.already_applied, second.already_applied]) == [False, True]
     assert first.job_id == second.job_id

@@ -47,17 +47,29 @@ FILES = {
 }
 
 
+#: Where reports say that the mistake is.
+PLACES = {
+    "cell.csv": "row 2, column B",
+    "place.csv": "row 1, column C",
+    "metric.json": "months[0].metrics.?",
+    "index.json": "months[0].?[?]?[?]",
+    "value.yaml": "months[0].metrics.contacts_created",
+}
+
+
+@pytest.mark.parametrize("names", [tuple(PLACES), pytest.param(tuple(FILES), marks=pytest.mark.long)])
 def test_nothing_that_a_file_says_is_told(
     dagster_home: DagsterHome,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
+    names: tuple[str, ...],
 ) -> None:
     """No report, event, log line, tag, tick or ledger has the text that is wrong; each file its reports."""
     dagster_home.provision("acme")
     inbox = folder_of(dagster_home, "acme")
-    for name, text in FILES.items():
-        put(inbox, name, text)
+    for name in names:
+        put(inbox, name, FILES[name])
     told: list[str] = []
     while requests := tick(dagster_home):
         told += [str(request) for request in requests]
@@ -68,7 +80,7 @@ def test_nothing_that_a_file_says_is_told(
             told += [dg.serialize_value(entry) for entry in logs]
             told.append(str(dagster_home.instance.get_run_by_id(result.run_id)))
     assert sorted(path.name for path in (inbox / "refused").glob("*.json")) == sorted(
-        [f"{name}.report.json" for name in FILES] + [name for name in FILES if name.endswith(".json")]
+        [f"{name}.report.json" for name in names] + [name for name in names if name.endswith(".json")]
     )
     context = dg.build_sensor_context(instance=dagster_home.instance)
     told.append(str(plan_inbox(context, demo=DemoTenants())))
@@ -87,12 +99,6 @@ def test_nothing_that_a_file_says_is_told(
     assert not leaks, leaks[0]
     places = {
         name: report_of(inbox / "refused", name)["error"]["details"]["errors"][0].get("field")
-        for name in ("cell.csv", "place.csv", "metric.json", "index.json", "value.yaml")
+        for name in PLACES
     }
-    assert places == {
-        "cell.csv": "row 2, column B",
-        "place.csv": "row 1, column C",
-        "metric.json": "months[0].metrics.?",
-        "index.json": "months[0].?[?]?[?]",
-        "value.yaml": "months[0].metrics.contacts_created",
-    }
+    assert places == PLACES

@@ -65,7 +65,7 @@ def large(country: str, industry: str) -> dict[str, Any]:
 
 
 @pytest.mark.risk("G7", partial=True)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(blueprint=feasible_blueprints())
 def test_no_text_of_a_random_blueprint_tells(blueprint: dict[str, Any]) -> None:
     """Every text of every row of any feasible blueprint is free of tell-tale words."""

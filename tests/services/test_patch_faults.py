@@ -86,7 +86,7 @@ def _kill_at_random(
 
 
 @pytest.mark.risk("P1")
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(3))
 def test_p01_killed_at_a_random_moment(
     database: Database,
     settings: Settings,

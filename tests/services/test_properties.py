@@ -69,7 +69,7 @@ def _refused(shared: Database, as_of: Settings, blueprint: dict[str, Any]) -> No
 
 
 @pytest.mark.risk("G2", partial=True)
-@hypothesis_settings(max_examples=25, suppress_health_check=_EVERY_EXAMPLE)
+@hypothesis_settings(max_examples=12, suppress_health_check=_EVERY_EXAMPLE)
 @given(blueprint=feasible_blueprints())
 def test_g02_feasible_is_exact_and_sound(
     shared: Database, as_of: Settings, blueprint: dict[str, Any]
@@ -78,7 +78,7 @@ def test_g02_feasible_is_exact_and_sound(
     _exact(shared, as_of, blueprint)
 
 
-@hypothesis_settings(max_examples=20, suppress_health_check=_EVERY_EXAMPLE)
+@hypothesis_settings(max_examples=10, suppress_health_check=_EVERY_EXAMPLE)
 @given(blueprint=infeasible_blueprints())
 def test_infeasible_is_refused_with_a_plan_that_works(
     shared: Database, as_of: Settings, blueprint: dict[str, Any]

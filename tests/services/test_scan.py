@@ -117,7 +117,7 @@ def test_g07_a_bundled_blueprint_scans_clean(
 
 
 @pytest.mark.risk("G7", partial=True)
-@hypothesis_settings(max_examples=8, suppress_health_check=_EVERY_EXAMPLE)
+@hypothesis_settings(max_examples=4, suppress_health_check=_EVERY_EXAMPLE)
 @given(blueprint=feasible_blueprints())
 def test_a_random_blueprint_scans_clean(
     shared: Database, settings: Settings, blueprint: dict[str, Any]

@@ -98,8 +98,8 @@ def test_a_downgrade_waits_for_nobody_long(
         held(database, "select from crm.contacts"),
         pytest.raises(BusyError, match=r"'a report'.*nothing was changed by the step"),
     ):
-        migrate.downgrade(database.admin_url, "-2")
-    # 0003 changes no table and was left; two back from there would be no schema at all.
+        migrate.downgrade(database.admin_url, "-3")
+    # 0004 and 0003 change no table and were left; three back from there would be no schema at all.
     assert revision.current_revision(admin_conn) == "0002"
     assert whole(admin_conn) == at_second
 
