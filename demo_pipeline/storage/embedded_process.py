@@ -40,7 +40,8 @@ SETTINGS = {
     # TCP alone: a socket's path would have to be short, and every client can do TCP.
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    "max_connections": "100",
+    # Twenty jobs at once, each with its progress, and Dagster with its pools.
+    "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
