@@ -95,6 +95,6 @@ def _stuck_notes(stuck: Sequence[InboxFile]) -> Iterator[str]:
         names = ", ".join(f"{file.tenant}/{file.name}" for file in stuck[:_SAID_AT_ONCE])
         more = f" and {len(stuck) - _SAID_AT_ONCE} more" if len(stuck) > _SAID_AT_ONCE else ""
         yield (
-            f"{len(stuck)} files were dealt with and could not be moved, and are not looked at again: "
-            f"{names}{more}; their runs say why; move them away"
+            f"dealt with, could not be moved, not looked at again: {names}{more}; "
+            "move what is named away: the runs say what hinders them"
         )

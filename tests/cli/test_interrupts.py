@@ -56,7 +56,7 @@ start_month: 2025-01
 end_month: 2025-03
 seed: "1337"
 totals: {leads_created: 3000, contacts_created: 4800, companies_created: 900, deals_created: 1500,
-  closed_won_count: 500, closed_won_value: 250000, pipeline_added_value: 610000, activities_created: 12000}
+  closed_won_count: 500, closed_won_value: 250000, pipeline_added_value: 610000, activities_created: 25000}
 """
 
 
@@ -116,7 +116,7 @@ def test_an_interrupt_while_loading(
     assert attempts == [("failed", "interrupted")]
     again = command("generate", "kranz", "--json")
     assert again.code == 0, again.err
-    assert again.document["jobs"][0]["created"]["activities"] == 12_000
+    assert again.document["jobs"][0]["created"]["activities"] == 25_000
 
 
 def _wait_until(conn: psycopg.Connection, process: subprocess.Popen[str], query: str) -> None:

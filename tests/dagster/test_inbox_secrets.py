@@ -57,7 +57,13 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("names", [tuple(PLACES), pytest.param(tuple(FILES), marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(tuple(PLACES), id="one-of-a-kind"),
+        pytest.param(tuple(FILES), marks=pytest.mark.long, id="all"),
+    ],
+)
 def test_nothing_that_a_file_says_is_told(
     dagster_home: DagsterHome,
     tmp_path: Path,

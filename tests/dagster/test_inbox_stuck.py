@@ -73,10 +73,10 @@ def test_files_that_cannot_be_moved_are_applied_once(
         said.append(str(result.skip_reason.skip_message))
         cursor = result.cursor
     assert said[0] == said[1] == said[2]
-    assert said[0].startswith(f"{COUNT + 1} files were dealt with and could not be moved")
+    assert said[0].startswith("dealt with, could not be moved")
     assert "acme/plan-0.json" in said[0]
-    assert "2 more" in said[0]
-    assert "move them away" in said[0]
+    assert f"and {COUNT + 1 - 5} more" in said[0]
+    assert "move what is named away" in said[0]
     assert capfd.readouterr().err.count(said[0]) == 1
 
     # A new plan beside them has its turn at once; put away by hand they are forgotten.

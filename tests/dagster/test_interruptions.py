@@ -83,7 +83,7 @@ def completes(home: DagsterHome) -> list[tuple[object, ...]]:
     return home.query("select status, error_code from demo.job_attempts order by attempt")
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_rolled_back_and_says_so(
     dagster_home: DagsterHome, number: signal.Signals
 ) -> None:

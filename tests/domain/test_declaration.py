@@ -35,7 +35,7 @@ def codes(checked: Checked) -> set[tuple[str, str | None]]:
     return {(problem.code, problem.field) for problem in checked.problems}
 
 
-@settings(max_examples=200)
+@settings(max_examples=500)
 @given(feasible_blueprints())
 def test_feasible_blueprints_are_accepted(tree: dict[str, Any]) -> None:
     """No rule refuses what can be."""
@@ -45,7 +45,7 @@ def test_feasible_blueprints_are_accepted(tree: dict[str, Any]) -> None:
     assert check_blueprint(checked.blueprint, "kranz", CURRENT).problems == ()
 
 
-@settings(max_examples=200)
+@settings(max_examples=500)
 @given(infeasible_blueprints())
 def test_infeasible_blueprints_get_a_suggestion_that_is_feasible(tree: dict[str, Any]) -> None:
     """What is suggested can be pasted into the blueprint, is accepted, and changes declared keys only."""

@@ -76,7 +76,7 @@ def assert_possible(spec: TenantSpec) -> None:
     assert infeasible(spec.figures, minor_digits=spec.minor_digits, months=list(spec.months)) == ()
 
 
-@settings(max_examples=200)
+@settings(max_examples=500)
 @given(feasible_blueprints())
 def test_months_sum_to_what_was_declared_and_are_possible(tree: dict[str, Any]) -> None:
     """To the unit and to the minor unit, for totals and for months; what was left out follows the deals."""

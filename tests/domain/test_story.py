@@ -43,7 +43,7 @@ MONTHLY: dict[str, Any] = {
 
 
 @pytest.mark.risk("P6")
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(blueprint=feasible_blueprints())
 def test_p06_every_random_story_is_exact_and_possible(blueprint: dict[str, Any]) -> None:
     """Any feasible blueprint gives rows whose figures are the plan's, and no life is impossible."""

@@ -301,6 +301,11 @@ class Life:
         # stage that people deleted.
         made = {table for table, count in again.created.items() if count}
         assert made <= {"pipeline_stages"}, again.created
+        now = tenant_rows(self.database, self.slug)
+        assert {table: rows[table] for table in TABLES if table not in made} == {
+            table: now[table] for table in TABLES if table not in made
+        }
+        assert all(now[table][key] == row for table in made for key, row in rows[table].items())
         assert made or digest(self.database, self.settings, self.slug) == first
 
     def drift(self, rows: Rows) -> dict[Month, Figures]:

@@ -19,17 +19,10 @@ from demo_pipeline.services.verify import verify
 from demo_pipeline.settings import Caps, Settings
 from demo_pipeline.storage.database import Database
 from tests.services.patch_scenes import SMALL, assert_as_expected, execute, plan
-from tests.services.scenes import made, make_tenant
+from tests.services.scenes import make_tenant
 
 FEBRUARY = Month.parse("2025-02")
 CONTACTS = plan({"2025-02": {"contacts_created": 9}})
-
-
-@pytest.fixture
-def tenant(database: Database, database_settings: Settings) -> str:
-    """A tenant of three months whose rows are all there."""
-    made(database, database_settings, SMALL)
-    return "acme"
 
 
 def capped(settings: Settings, contacts: int) -> Settings:

@@ -159,7 +159,7 @@ _LARGE: Final[dict[str, tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", _LARGE)
-@pytest.mark.parametrize("kind", [pytest.param("yaml", marks=pytest.mark.long), None])
+@pytest.mark.parametrize("kind", ["yaml", None])
 def test_the_largest_file_is_answered_in_time_and_memory(name: str, kind: PlanKind | None) -> None:
     """As much of one thing as a file may hold, which is where a reader that looks twice at it would hang."""
     head, body = _LARGE[name]

@@ -32,13 +32,6 @@ DEALS = plan({"2025-03": {"deals_created": 12, "closed_won_count": 5, "activitie
 JANUARY, FEBRUARY, MARCH = (Month.parse(month) for month in ("2025-01", "2025-02", "2025-03"))
 
 
-@pytest.fixture
-def tenant(database: Database, database_settings: Settings) -> str:
-    """A tenant of three months whose rows are all there."""
-    made(database, database_settings, SMALL)
-    return "acme"
-
-
 @pytest.mark.risk("P10", partial=True)
 def test_p10_undone_and_restored_byte_for_byte(
     database: Database, database_settings: Settings, tenant: str

@@ -10,12 +10,12 @@ from demo_pipeline.domain.errors import InputError
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.patch import apply_patch
 from demo_pipeline.services.reading import digest, list_jobs
+from demo_pipeline.services.reports import JobReport
 from demo_pipeline.services.undo import undo_job
 from demo_pipeline.services.verify import Check, verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
 from tests.services.patch_scenes import (
-    SMALL,
     assert_as_expected,
     execute,
     expected_by_ledger,
@@ -25,17 +25,9 @@ from tests.services.patch_scenes import (
     scalar,
     tenant_rows,
 )
-from tests.services.scenes import made
 
 CONTACTS = plan({"2025-02": {"leads_created": 10, "contacts_created": 15, "companies_created": 4}})
 DEALS = plan({"2025-02": {"deals_created": 12, "closed_won_count": 5, "activities_created": 40}})
-
-
-@pytest.fixture
-def tenant(database: Database, database_settings: Settings) -> str:
-    """A tenant of three months whose rows are all there."""
-    made(database, database_settings, SMALL)
-    return "acme"
 
 
 def blueprint_job(database: Database, settings: Settings) -> UUID:
@@ -76,13 +68,18 @@ def living(database: Database, table: str, job: UUID) -> int:
     )
 
 
+def healed_beside_a_patch(database: Database, settings: Settings) -> tuple[JobReport, UUID]:
+    """Twelve hidden activities are made up for, some of them with people of a patch; patch and healing."""
+    patch = apply_patch(database, settings, "acme", CONTACTS)
+    hide(database, "activities", blueprint_job(database, settings), 12)
+    return patch, heal(database, settings)
+
+
 def test_rows_that_stand_in_for_others_stop_an_undo(
     database: Database, database_settings: Settings, tenant: str
 ) -> None:
     """They hang on the patch's rows: refused with the list; with dependents they go, and are owed again."""
-    patch = apply_patch(database, database_settings, tenant, CONTACTS)
-    hide(database, "activities", blueprint_job(database, database_settings), 12)
-    healing = heal(database, database_settings)
+    patch, healing = healed_beside_a_patch(database, database_settings)
     before = digest(database, database_settings, tenant)
     with pytest.raises(InputError, match="--with-dependents") as caught:
         undo_job(database, database_settings, patch.job_id)
@@ -166,9 +163,7 @@ def test_what_was_healed_comes_back_beside_its_stand_ins(
     database: Database, database_settings: Settings, tenant: str
 ) -> None:
     """Brought back after its dependents were made up for anew: all comes back, and the surplus is told."""
-    patch = apply_patch(database, database_settings, tenant, CONTACTS)
-    hide(database, "activities", blueprint_job(database, database_settings), 12)
-    healing = heal(database, database_settings)
+    patch, healing = healed_beside_a_patch(database, database_settings)
     undone = undo_job(database, database_settings, patch.job_id, with_dependents=True)
     went = 12 - living(database, "activities", healing)
     heal(database, database_settings)

@@ -13,15 +13,7 @@ from demo_pipeline.services.undo import undo_job
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
 from tests.services.dice import Dice
-from tests.services.patch_scenes import SMALL, assert_as_expected, figures_of, lessened, plan, tenant_rows
-from tests.services.scenes import made
-
-
-@pytest.fixture
-def tenant(database: Database, database_settings: Settings) -> str:
-    """A tenant of three months whose rows are all there."""
-    made(database, database_settings, SMALL)
-    return "acme"
+from tests.services.patch_scenes import assert_as_expected, figures_of, lessened, plan, tenant_rows
 
 
 def random_plan(dice: Dice) -> PatchPlan:
