@@ -61,6 +61,8 @@ def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.Rec
     for start, stop in blocks(count, _BLOCK_ROWS):
         draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
         yield _block(context, draws, leads[start:stop], on_deal)
+    if context.is_patch:
+        context.book.deals.text_count = on_deal
 
 
 def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.RecordBatch:

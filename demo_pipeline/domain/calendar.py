@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -103,6 +103,19 @@ class WorkMonth:
         return self.minutes[slot] * MINUTE_US + scale(fractions, MINUTE_US)
 
 
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """All working minutes of a span of months."""
+
+    #: ascending, shape (k,)
+    minutes: I64
+
+    @cached_property
+    def day_starts(self) -> I64:
+        """Places at which each working day begins."""
+        return np.concatenate([[0], 1 + np.flatnonzero(np.diff(self.minutes) > 1)])
+
+
 @dataclass(frozen=True)
 class Calendar:
     """The working time of one tenant."""
@@ -115,9 +128,9 @@ class Calendar:
     def month(self, month: Month) -> WorkMonth:
         return _work_month(self, month)
 
-    def minutes(self, first: Month, last: Month) -> I64:
-        """All working minutes of a span of months, ascending."""
-        return np.concatenate([self.month(month).minutes for month in first.until(last)])
+    def timeline(self, first: Month, last: Month) -> Timeline:
+        """The working minutes from the month ``first`` to ``last``."""
+        return Timeline(np.concatenate([self.month(month).minutes for month in first.until(last)]))
 
     def last_working_day_before(self, month: Month) -> datetime:
         """07:00 local on the last working day that ends before the month: when a tenant signs up."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.arrow import constant
 from demo_pipeline.domain.book import Book
-from demo_pipeline.domain.calendar import MINUTE_US, Calendar, WorkMonth
+from demo_pipeline.domain.calendar import MINUTE_US, Calendar, Timeline, WorkMonth
 from demo_pipeline.domain.ids import Uuids, row_ids
 from demo_pipeline.domain.industries import Industry
 from demo_pipeline.domain.locales import Locale
@@ -73,8 +72,8 @@ class MonthContext:
     calendar: Calendar
     month: Month
     work: WorkMonth
-    #: all working minutes from the first month of the tenant to some months beyond the limit
-    timeline: I64
+    #: from the month, or an earlier one, to some months beyond the limit
+    timeline: Timeline
     #: no fact lies later (us)
     limit_us: int
     #: "now" as the story has it (us): what is open then is open
@@ -108,8 +107,9 @@ class MonthContext:
 
         The second comes from the draw. It may lie beyond the limit: the caller compares.
         """
-        slots = np.searchsorted(self.timeline, start_us // MINUTE_US) + minutes
-        chosen = self.timeline[np.minimum(slots, len(self.timeline) - 1)] * MINUTE_US
+        timeline = self.timeline.minutes
+        slots = np.searchsorted(timeline, start_us // MINUTE_US) + minutes
+        chosen = timeline[np.minimum(slots, len(timeline) - 1)] * MINUTE_US
         seconds = (draws >> np.uint64(40)).astype(np.int64) * MINUTE_US >> 24
         return np.where(minutes > 0, np.maximum(chosen + seconds, start_us), start_us)
 
@@ -118,19 +118,14 @@ class MonthContext:
 
         Where that hour lies before ``after_us`` or beyond the limit, the instant stays as it is.
         """
-        slots = np.searchsorted(self.timeline, instants_us // MINUTE_US)
-        starts = self._day_starts
+        timeline, starts = self.timeline.minutes, self.timeline.day_starts
+        slots = np.searchsorted(timeline, instants_us // MINUTE_US)
         day = np.searchsorted(starts, slots, side="right") - 1
         # The first and the last day may be cut by the end of a month.
-        lengths = np.diff(starts, append=len(self.timeline))
+        lengths = np.diff(starts, append=len(timeline))
         minute = np.minimum(pick(draws, hours), lengths[day] - 1)
-        usual = self.timeline[starts[day] + minute] * MINUTE_US + instants_us % MINUTE_US
+        usual = timeline[starts[day] + minute] * MINUTE_US + instants_us % MINUTE_US
         return np.where((usual > after_us) & (usual <= self.limit_us), usual, instants_us)
-
-    @cached_property
-    def _day_starts(self) -> I64:
-        """Where in the timeline each working day begins."""
-        return np.flatnonzero(np.diff(self.timeline, prepend=-2) > 1)
 
     def minutes_left(self, start_us: I64) -> I64:
         """Whole working minutes between ``start_us`` and the limit, at least 0."""
@@ -138,8 +133,9 @@ class MonthContext:
 
     def minutes_between(self, start_us: I64, end_us: int) -> I64:
         """Whole working minutes from ``start_us`` to ``end_us``, at least 0."""
-        end = int(np.searchsorted(self.timeline, end_us // MINUTE_US, side="right")) - 1
-        return np.maximum(end - np.searchsorted(self.timeline, start_us // MINUTE_US), 0)
+        timeline = self.timeline.minutes
+        end = int(np.searchsorted(timeline, end_us // MINUTE_US, side="right")) - 1
+        return np.maximum(end - np.searchsorted(timeline, start_us // MINUTE_US), 0)
 
     def source_month(self, count: int) -> pa.StringArray:
         return constant(str(self.month), count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -27,16 +27,14 @@ _NEVER: Final = np.iinfo(np.int64).max
 _READONLY: Final = "readonly"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownUser:
+class KnownUser(NamedTuple):
     """Somebody of the tenant's team."""
 
     id: UUID
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class KnownStage:
+class KnownStage(NamedTuple):
     """A stage of its pipeline, as it is now."""
 
     id: UUID
@@ -45,8 +43,7 @@ class KnownStage:
     is_lost: bool
 
 
-@dataclass(frozen=True, slots=True)
-class KnownCompany:
+class KnownCompany(NamedTuple):
     """A company, with what its contacts take from it."""
 
     id: UUID
@@ -60,8 +57,7 @@ class KnownCompany:
     is_gone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class KnownContact:
+class KnownContact(NamedTuple):
     """A contact that deals and activities may be with."""
 
     id: UUID
@@ -73,8 +69,7 @@ class KnownContact:
     last_name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class KnownDeal:
+class KnownDeal(NamedTuple):
     """A deal that activities may be about."""
 
     id: UUID

@@ -43,15 +43,17 @@ class PatchStory:
         number: int,
         seed: str,
         as_of: datetime,
+        first: Month,
+        known: KnownRows,
         companies_before: int,
         company_count: int,
     ) -> None:
         """``blueprint`` is the team that it was made with, ``number`` the job's number within the tenant.
 
-        ``companies_before`` is how many companies earlier patches made, ``company_count`` how many come now.
+        ``first`` is the first month to come, ``known`` what the tenant has, ``companies_before`` how many
+        companies earlier patches made, ``company_count`` how many come now.
         """
         self._spec = spec
-        self._blueprint = blueprint
         self._locale = load_locale(spec.country)
         self._industry = load_industry(spec.industry)
         self._texts = load_texts(self._locale.language, spec.industry)
@@ -60,14 +62,18 @@ class PatchStory:
         self._stream = job_stream(spec, seed, number)
         self._as_of = as_of
         running = Month.containing(as_of)
-        self._timeline = self._calendar.minutes(spec.start_month, running + MONTHS_AHEAD)
+        self._timeline = self._calendar.timeline(first, running + MONTHS_AHEAD)
+        self._team = known_team(blueprint, known)
+        self._book = known_book(self._locale, known)
         # From the other end than the blueprint's, whose months to come have companies, too.
-        self._next_company = max(company_space(self._locale) - companies_before - company_count, 0)
+        first_company = max(company_space(self._locale) - companies_before - company_count, 0)
+        self._book.next_company_number = first_company
+        self._people = People(self._locale, self._book)
+        self._addresses = set(known.addresses)
 
-    def month(self, month: Month, figures: Figures, known: KnownRows) -> Iterator[Batch]:
-        """Rows that add exactly ``figures`` to a month, parents before children."""
-        book = known_book(self._locale, known)
-        book.next_company_number = self._next_company
+    def month(self, month: Month, figures: Figures) -> Iterator[Batch]:
+        """Rows that add exactly ``figures`` to a month, parents before children. Months come in order."""
+        self._book.forget()
         context = MonthContext(
             spec=self._spec,
             locale=self._locale,
@@ -79,17 +85,15 @@ class PatchStory:
             timeline=self._timeline,
             limit_us=instant_us(self._as_of) - 1,
             reference_us=instant_us(self._as_of),
-            team=known_team(self._blueprint, known),
-            book=book,
-            people=People(self._locale, book),
+            team=self._team,
+            book=self._book,
+            people=self._people,
             tenant_stream=self._tenant_stream,
             stream=self._stream.child(str(month)),
             is_patch=True,
         )
-        taken = set(known.addresses)
         for batch in month_batches(context, figures):
-            yield _with_own_addresses(batch, taken) if batch.table == "contacts" else batch
-        self._next_company = book.next_company_number
+            yield _with_own_addresses(batch, self._addresses) if batch.table == "contacts" else batch
 
 
 def calendar_of(spec: TenantSpec) -> Calendar:

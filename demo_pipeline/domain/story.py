@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.activities import activity_batches
 from demo_pipeline.domain.book import Book
-from demo_pipeline.domain.calendar import Calendar, instant_us
+from demo_pipeline.domain.calendar import Calendar, Timeline, instant_us
 from demo_pipeline.domain.companies import company_batches, compose_companies
 from demo_pipeline.domain.contacts import address_keys, compose_contacts, contact_batches
 from demo_pipeline.domain.context import MonthContext
@@ -31,7 +31,6 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.people import People
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.provenance import blueprint_stream
-from demo_pipeline.domain.streams import I64
 from demo_pipeline.domain.team import Team, assemble_team
 from demo_pipeline.domain.texts import load_texts
 
@@ -64,7 +63,7 @@ class Story:
         self._next = spec.start_month
         self._book = Book()
         self._people = People(self._locale, self._book)
-        self._timelines: dict[Month, I64] = {}
+        self._timelines: dict[Month, Timeline] = {}
         self._team = assemble_team(
             spec, self._locale, self._industry, self._stream, instant_us(self.signed_up_at)
         )
@@ -120,10 +119,10 @@ class Story:
             stream=self._stream.child(str(month)),
         )
 
-    def _timeline(self, last: Month) -> I64:
+    def _timeline(self, last: Month) -> Timeline:
         """All working minutes up to ``last``; the same for most months."""
         if last not in self._timelines:
-            self._timelines = {last: self._calendar.minutes(self.spec.start_month, last)}
+            self._timelines = {last: self._calendar.timeline(self.spec.start_month, last)}
         return self._timelines[last]
 
 

@@ -11,6 +11,7 @@ Philox: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
@@ -46,13 +47,24 @@ class Stream:
         """``count`` draws in [0, bound), bound ≤ 2**63."""
         return scale(self.raw(column, count), bound)
 
-    def _digest(self, column: str) -> bytes:
+    @cached_property
+    def _hashed(self) -> blake2b:
+        """Of all parts."""
         hashed = blake2b(digest_size=16)
-        for part in (*self.parts, column):
-            encoded = part.encode()
-            # Length-prefixed, so that ("a", "bc") and ("ab", "c") are different keys.
-            hashed.update(len(encoded).to_bytes(4, "big") + encoded)
+        for part in self.parts:
+            hashed.update(_prefixed(part))
+        return hashed
+
+    def _digest(self, column: str) -> bytes:
+        hashed = self._hashed.copy()
+        hashed.update(_prefixed(column))
         return hashed.digest()
+
+
+def _prefixed(part: str) -> bytes:
+    """With its length before it, so that ("a", "bc") and ("ab", "c") are different keys."""
+    encoded = part.encode()
+    return len(encoded).to_bytes(4, "big") + encoded
 
 
 def scale(draws: U64, bound: int | U64 | I64) -> I64:

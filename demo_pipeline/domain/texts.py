@@ -50,6 +50,8 @@ PERSON_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 #: Arrow's string columns, plain or dictionary, and indices into them. The stubs know less than Arrow.
 Strings: TypeAlias = Any
 Places: TypeAlias = Any
+#: Up to so many rows are rendered one by one.
+FEW_ROWS: Final = 1_000
 _UNCHECKED: Final = pc.TakeOptions(boundscheck=False)
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
@@ -76,9 +78,19 @@ class Template:
             for place, slot in enumerate(self.slots)
         )
 
-    def __str__(self) -> str:
+    @cached_property
+    def distinct(self) -> tuple[str, ...]:
+        """Each slot once."""
+        return tuple(dict.fromkeys(self.slots))
+
+    @cached_property
+    def text(self) -> str:
+        """As it was parsed, for ``str.format_map``."""
         gaps = [f"{{{slot}}}" for slot in self.slots]
         return "".join(piece for pair in zip(self.literals, [*gaps, ""], strict=True) for piece in pair)
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Forms:
@@ -264,6 +276,8 @@ def render(
     text null). A choice is the cheapest, because literals are glued
     to its forms once a process. ``KeyError`` names a slot that a drawn template needs and nobody gave.
     """
+    if len(which) <= FEW_ROWS:
+        return _render_rows(templates, which.tolist(), slots)
     order = np.argsort(which.astype(np.uint16), kind="stable")
     counts = np.bincount(which, minlength=len(templates))
     stops = np.cumsum(counts)
@@ -271,8 +285,6 @@ def render(
         (templates[place], slice(int(stops[place] - counts[place]), int(stops[place])))
         for place in np.flatnonzero(counts).tolist()
     ]
-    if not drawn:
-        return pa.array([], pa.string())
     choices = {
         slot: (choice.forms, _take(choice.places, pa.array(order)))
         for slot, choice in slots.items()
@@ -281,7 +293,7 @@ def render(
     # Any other slot is looked up once, for the rows of all templates that have it, in their order.
     rows_of: dict[str, list[NDArray[np.int64]]] = {}
     for template, rows in drawn:
-        for slot in set(template.slots).difference(choices):
+        for slot in set(template.distinct).difference(choices):
             rows_of.setdefault(slot, []).append(order[rows])
     filled = {slot: _looked_up(slots[slot], np.concatenate(rows)) for slot, rows in rows_of.items()}
     used = dict.fromkeys(filled, 0)
@@ -297,7 +309,7 @@ def render(
                 pieces += [_scalar(before)] if before else []
                 pieces.append(filled[slot].slice(used[slot], count))
                 pieces += [_scalar(after)] if after else []
-        for slot in set(template.slots).difference(choices):
+        for slot in set(template.distinct).difference(choices):
             used[slot] += count
         if not template.slots:
             pieces = [pa.array([str(template)] * count, pa.string())]
@@ -307,11 +319,33 @@ def render(
     return _take(pa.concat_arrays(parts), pa.array(inverse))
 
 
+def _render_rows(
+    templates: Sequence[Template], which: Sequence[int], slots: Mapping[str, Strings | Choice]
+) -> Strings:
+    """The same row by row: for few rows it is quicker than a few calls for each template."""
+    rows_of: dict[str, list[int]] = {}
+    for row, place in enumerate(which):
+        for slot in templates[place].distinct:
+            rows_of.setdefault(slot, []).append(row)
+    filled = {
+        slot: iter(_looked_up(slots[slot], np.array(rows, np.int64)).to_pylist())
+        for slot, rows in rows_of.items()
+    }
+    texts: list[str | None] = []
+    for place in which:
+        template = templates[place]
+        row = {slot: next(filled[slot]) for slot in template.distinct}
+        texts.append(None if None in row.values() else template.text.format_map(row))
+    return pa.array(texts, pa.string())
+
+
 def _looked_up(values: Strings, rows: NDArray[np.int64]) -> Strings:
     """The values of these rows."""
     if callable(values):
         return values(rows)
     places = pa.array(rows)
+    if isinstance(values, Choice):
+        return _take(values.forms.values, _take(values.places, places))
     if pa.types.is_dictionary(values.type):
         return _take(values.dictionary, _take(values.indices, places))
     return _take(values, places)

@@ -6,7 +6,7 @@ decided by who calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import pyarrow as pa
@@ -19,42 +19,45 @@ from demo_pipeline.domain.story import Story
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.blueprint_rows import MissingRows, missing_rows, request_for
 from demo_pipeline.services.job_choice import choose_job
-from demo_pipeline.services.job_run import AnotherTryError, Choice, JobRun
+from demo_pipeline.services.job_run import Choice, JobRun
 from demo_pipeline.services.patch_ground import Simulated, simulated_ground
 from demo_pipeline.storage.known_rows import known_rows
 from demo_pipeline.storage.ledger import JobRequest
+from demo_pipeline.storage.load import Load
 
-#: Rows that new ones may refer to: as many as there are new ones, within these bounds.
-_FEWEST_KNOWN: Final = 500
+#: Rows that new ones of a month may refer to: half as many as there are new ones, at least so many, and no
+#: more for all months together than the most, where that leaves the least for each.
+_FEWEST_KNOWN: Final = 200
 _MOST_KNOWN: Final = 10_000
 
 
-def simulate(run: JobRun, last: Month, months: tuple[Month, Month]) -> Simulated:
+def simulate(run: JobRun, last: Month, months: Collection[Month]) -> Simulated:
     """What the tenant will be with the blueprint whole up to ``last``, from one snapshot, in memory.
 
-    With the figures of ``months``, first and last.
+    With the figures of ``months``.
     """
     return simulated_ground(run.database, run.subject, run.as_of, last, months)
 
 
-def job_beside(run: JobRun, simulated: Simulated, last: Month) -> JobRequest | None:
-    """The blueprint's job that is to be claimed too; None: none of its rows is missing."""
-    if simulated.is_whole:
-        return None
-    blueprint = request_for(run.subject, run.subject.spec.start_month, last, run.as_of)
-    return choose_job(run.subject, blueprint, lambda _: False)[0]
+def filling_choice(run: JobRun, request: JobRequest, simulated: Simulated, last: Month) -> Choice:
+    """The job ``request``, beside the blueprint's where rows of that are missing."""
+    beside = None
+    if not simulated.is_whole:
+        blueprint = request_for(run.subject, run.subject.spec.start_month, last, run.as_of)
+        beside = choose_job(run.subject, blueprint, lambda _: False)[0]
+    return Choice(request=request, beside=beside, missing=simulated.missing)
 
 
 def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[MissingRows, dict[str, int] | None]:
     """Load what the blueprint owes up to ``last``, as its own job; verified by itself.
 
-    With the rows by table, None where no such job was claimed.
+    With the rows by table, None where nothing was owed when the job was chosen: what people took away since
+    then is as if they took it away afterwards.
     """
-    missing = missing_rows(run.conn, run.subject, last, run.as_of)
     if choice.beside is None:
-        if missing.count_rows():
-            raise AnotherTryError("rows of the blueprint went missing")
-        return missing, None
+        assert choice.missing is not None  # filling_choice made it
+        return choice.missing, None
+    missing = missing_rows(run.conn, run.subject, last, run.as_of)
     before = run.figures()
     run.expect_rows(missing.row_count)
     created = run.load(missing.batches(), choice.beside.job_id)
@@ -62,28 +65,52 @@ def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[MissingRows, d
     return missing, created
 
 
-def load_deltas(
-    run: JobRun, choice: Choice, number: int, seed: str, deltas: Mapping[Month, Figures]
-) -> dict[str, int]:
-    """Rows of the job that add exactly ``deltas``; feasible ones. Table → rows."""
-    run.expect_rows(sum(row_count(delta) for delta in deltas.values()))
-    earlier = [job.companies_created for job in run.subject.state.jobs if job.kind != MATERIALISE]
+def delta_rows(
+    run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figures]
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Table and rows that add exactly ``deltas``; feasible ones.
+
+    Reads at once what they may refer to; what is left to do needs no connection.
+    """
+    deltas = {month: delta for month, delta in sorted(deltas.items()) if delta}
+    if not deltas:
+        return iter(())
+    others = [job for job in run.subject.state.jobs if job.kind != MATERIALISE]
+    most = max(_MOST_KNOWN // len(deltas), _FEWEST_KNOWN)
     story = PatchStory(
         run.subject.spec,
         Story(run.subject.spec, run.tenant.provisioned_at).team,
         number=number,
         seed=seed,
         as_of=run.as_of,
-        companies_before=sum(earlier),
+        first=min(deltas),
+        known=known_rows(
+            run.conn,
+            run.tenant.tenant_id,
+            [
+                (min(month.end, run.as_of), min(max(row_count(delta) // 2, _FEWEST_KNOWN), most))
+                for month, delta in deltas.items()
+            ],
+            [job.job_id for job in others],
+        ),
+        companies_before=sum(job.companies_created for job in others),
         company_count=sum(delta.companies_created for delta in deltas.values()),
     )
-    created: dict[str, int] = dict.fromkeys(COUNTED, 0)
-    for month, delta in sorted(deltas.items()):
-        if delta:
-            made = run.load(_rows(run, choice, story, month, delta), choice.request.job_id)
-            for table in COUNTED:
-                created[table] += made.get(table, 0)
-    return created
+    return (
+        (batch.table, batch.rows)
+        for month, delta in deltas.items()
+        for batch in story.month(month, delta)
+        if batch.rows.num_rows
+    )
+
+
+def load_deltas(
+    run: JobRun, choice: Choice, deltas: Mapping[Month, Figures], rows: Iterable[Load]
+) -> dict[str, int]:
+    """Load what is being made of :func:`delta_rows`. Table → rows."""
+    run.expect_rows(sum(map(row_count, deltas.values())))
+    made = run.load_made(rows, choice.request.job_id)
+    return {table: made.get(table, 0) for table in COUNTED}
 
 
 def row_count(figures: Figures) -> int:
@@ -94,20 +121,3 @@ def row_count(figures: Figures) -> int:
         + figures.deals_created
         + figures.activities_created
     )
-
-
-def _rows(
-    run: JobRun, choice: Choice, story: PatchStory, month: Month, delta: Figures
-) -> Iterator[tuple[str, pa.RecordBatch]]:
-    blueprint = {job.job_id for job in run.subject.state.jobs if job.kind == MATERIALISE}
-    if choice.beside is not None:
-        # It was made for this job, after the tenant was read.
-        blueprint.add(choice.beside.job_id)
-    known = known_rows(
-        run.conn,
-        run.tenant.tenant_id,
-        min(month.end, run.as_of),
-        min(max(row_count(delta), _FEWEST_KNOWN), _MOST_KNOWN),
-        sorted(blueprint),
-    )
-    return ((batch.table, batch.rows) for batch in story.month(month, delta, known) if batch.rows.num_rows)

@@ -7,7 +7,8 @@ What a kind of job does within its transaction is a ``Work``; it lives in a modu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
@@ -30,17 +31,18 @@ from demo_pipeline.domain.errors import (
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.verification import Mismatch, after_change, mismatches
+from demo_pipeline.services.blueprint_rows import MissingRows
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.failures import as_demo_error
 from demo_pipeline.services.progress import OnProgress, Progress
 from demo_pipeline.services.reports import JobReport, MonthResult
-from demo_pipeline.services.subject import Subject, find_subject
+from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import integrity, ledger
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
 from demo_pipeline.storage.ledger import Begun, JobRequest
-from demo_pipeline.storage.load import encoded, load, prefetched
+from demo_pipeline.storage.load import Load, encoded, load, prefetched
 from demo_pipeline.storage.tenants import MonthState, hold_tenant
 
 #: Tries of the data transaction when PostgreSQL asks for another (serialization, deadlock).
@@ -69,6 +71,8 @@ class Choice:
     done: UUID | None = None
     #: the blueprint's job whose rows this one makes on its way
     beside: JobRequest | None = None
+    #: what the blueprint owed when this was chosen, for a work that wants to know
+    missing: MissingRows | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +95,6 @@ class Outcome:
     #: kept with the job
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
-
-
-class AnotherTryError(Exception):
-    """What was found in the transaction is not what the job was opened for: choose and begin again."""
 
 
 class Work(Protocol):
@@ -125,8 +125,7 @@ def run_job(database: Database, settings: Settings, slug: str, work: Work, asker
     as_of = settings.instant()
     try:
         with database.loader() as conn:
-            subject = find_subject(conn, settings, slug, work.kind)
-            tenant_id = subject.state.tenant.tenant_id
+            tenant_id = find_tenant_id(conn, settings, slug, work.kind)
             if not ledger.admit_request(conn, tenant_id, settings.rate_per_tenant, settings.rate_total):
                 raise BusyError(
                     f"more than {settings.rate_per_tenant} requests a minute for {slug}, or "
@@ -135,7 +134,7 @@ def run_job(database: Database, settings: Settings, slug: str, work: Work, asker
                     {"tenant": slug},
                 )
             with hold_tenant(conn, tenant_id, settings.wait_seconds):
-                # Again, now that nobody else changes it.
+                # Only now, when nobody else changes it.
                 subject = find_subject(conn, settings, slug, work.kind)
                 return JobRun(database, settings, conn, subject, as_of, asker).run(work)
     except psycopg.Error as error:
@@ -179,15 +178,6 @@ class JobRun:
 
     def run(self, work: Work) -> JobReport:
         """The whole job."""
-        for attempt in range(1, _TRIES + 1):
-            try:
-                return self._run(work)
-            except AnotherTryError as error:
-                if attempt == _TRIES:
-                    raise JobFailedError(f"{self.tenant.slug} changed under the job: {error}") from error
-        raise AssertionError
-
-    def _run(self, work: Work) -> JobReport:
         choice = work.choose(self)
         if choice.done is not None:
             self._record_done(choice.done)
@@ -209,10 +199,6 @@ class JobRun:
                 return work.standing(self, request.job_id, already_applied=True)
             self._record(Event.JOB_STARTED, request, attempt=begun.attempt)
             report = self._attempts(work, choice, begun)
-        except AnotherTryError as error:
-            if begun is not None:
-                self._end(request, begun, JobFailedError(str(error)))
-            raise
         except BaseException as error:
             failure = as_demo_error(error, self.database, has_begun=begun is not None)
             if begun is None:
@@ -303,16 +289,24 @@ class JobRun:
         if self._progress is not None:
             self._progress.expect(count)
 
+    def making(self, batches: Iterable[tuple[str, pa.RecordBatch]]) -> AbstractContextManager[Iterator[Load]]:
+        """Begin to make rows, beside whatever is done meanwhile; for :meth:`load_made`."""
+        return prefetched(encoded(batches, self.settings.batch_rows))
+
     def load(self, batches: Iterable[tuple[str, pa.RecordBatch]], job_id: UUID) -> dict[str, int]:
         """Put rows of the claimed tenant in, under a claimed job. Table → rows."""
+        with self.making(batches) as loads:
+            return self.load_made(loads, job_id)
+
+    def load_made(self, loads: Iterable[Load], job_id: UUID) -> dict[str, int]:
+        """:meth:`load` of rows that are being made."""
         created = dict[str, int]()
-        with prefetched(encoded(batches, self.settings.batch_rows)) as loads:
-            for rows in loads:
-                self.check_deadline()
-                for table, count in load(self.conn, self.tenant.tenant_id, job_id, rows):
-                    created[table] = created.get(table, 0) + count
-                    if self._progress is not None:
-                        self._progress.add(count, f"loading {table}")
+        for rows in loads:
+            self.check_deadline()
+            for table, count in load(self.conn, self.tenant.tenant_id, job_id, rows):
+                created[table] = created.get(table, 0) + count
+                if self._progress is not None:
+                    self._progress.add(count, f"loading {table}")
         self.check_deadline()
         return created
 

@@ -21,7 +21,7 @@ from demo_pipeline.services.blueprint_rows import (
     missing_rows,
     request_for,
 )
-from demo_pipeline.services.filling import job_beside, load_deltas, make_whole, simulate
+from demo_pipeline.services.filling import delta_rows, filling_choice, load_deltas, make_whole, simulate
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.month_range import month_range
@@ -141,12 +141,13 @@ class _Materialise:
         known = [month for month in run.subject.known_months if first <= month <= last]
         if not any(is_short(run.subject.expected(month), there.get(month, Figures())) for month in known):
             return None
-        simulated = simulate(run, last, (first, last))
-        if not _shortfalls(simulated.ground, simulated.expected, first, last):
+        simulated = simulate(run, last, tuple(first.until(last)))
+        owed = simulated.missing.expected
+        if not _shortfalls(simulated.ground, lambda month: owed(run.subject, month), first, last):
             return None
         wanted = replace(request_for(run.subject, first, last, run.as_of), kind=HEAL)
         request, _ = choose_job(run.subject, wanted, lambda _: False)
-        return Choice(request=request, beside=job_beside(run, simulated, last))
+        return filling_choice(run, request, simulated, last)
 
     def _is_made(self, run: JobRun, last: Month) -> bool:
         with run.database.admin(readonly=True) as conn:
@@ -162,7 +163,8 @@ def _heal(run: JobRun, choice: Choice, number: int, first: Month, last: Month) -
         return missing.expected(run.subject, month)
 
     deltas = _shortfalls(ground, expected, first, last)
-    created = load_deltas(run, choice, number, run.tenant.seed, deltas)
+    with run.making(delta_rows(run, number, run.tenant.seed, deltas)) as rows:
+        created = load_deltas(run, choice, deltas, rows)
     nothing = Figures()
     return Outcome(
         before=ground.before,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 from uuid import UUID
@@ -11,13 +11,14 @@ from uuid import UUID
 from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.identity import job_id
+from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import resolve_plan, shows_targets
 from demo_pipeline.domain.plan import PatchPlan, PlanType
 from demo_pipeline.domain.plan_numbers import other_currencies
 from demo_pipeline.services.blueprint_rows import check_months_beyond
 from demo_pipeline.services.events import Event, record
-from demo_pipeline.services.filling import job_beside, load_deltas, make_whole, simulate
+from demo_pipeline.services.filling import delta_rows, filling_choice, load_deltas, make_whole, simulate
 from demo_pipeline.services.job_choice import choose_job, ordinals
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.materialise import check_instant
@@ -70,6 +71,8 @@ class _Patch:
     again: bool
     retried: UUID | None
     kind: str = KIND
+    #: what it was to change when it was chosen
+    _foreseen: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
 
     def choose(self, run: JobRun) -> Choice:
         check_instant(run.subject, run.as_of)
@@ -82,22 +85,29 @@ class _Patch:
             return Choice(request=request, done=done)
         if not self.again:
             refuse_other_pieces(run.subject, self.plan, ())
-        simulated = simulate(run, last, self._months)
-        self._check(run, simulated)
-        return Choice(request=request, beside=job_beside(run, simulated, last))
+        simulated = simulate(run, last, self._compared)
+        self._foreseen = self._check(run, simulated)
+        return filling_choice(run, request, simulated, last)
 
     def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:
         missing, created_beside = make_whole(run, choice, last_month(run.subject, self.plan, run.as_of))
-        ground = read_ground(run.conn, run.subject, run.as_of)
-        resolved = resolve_plan(self.plan, ground, Caps(**run.settings.caps.model_dump()))
+        seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
+        # What the plan came to a moment ago is nearly always what it comes to: its rows are made meanwhile.
+        with run.making(delta_rows(run, number, seed, self._foreseen)) as rows:
+            ground = read_ground(run.conn, run.subject, run.as_of)
+            resolved = resolve_plan(self.plan, ground, Caps(**run.settings.caps.model_dump()))
+            created = None
+            if resolved.deltas == self._foreseen:
+                created = load_deltas(run, choice, resolved.deltas, rows)
+        if created is None:
+            with run.making(delta_rows(run, number, seed, resolved.deltas)) as rows:
+                created = load_deltas(run, choice, resolved.deltas, rows)
         expected = {month: missing.expected(run.subject, month) for month in resolved.deltas}
         recorded = (
             {month: resolved.targets[month] - expected[month] for month in resolved.targets}
             if self.plan.plan_type is PlanType.TARGETS
             else resolved.deltas
         )
-        seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
-        created = load_deltas(run, choice, number, seed, resolved.deltas)
         return Outcome(
             before=ground.before,
             change=resolved.deltas,
@@ -126,10 +136,10 @@ class _Patch:
                 return request, known.job_id if known.status == "completed" else None
         raise AssertionError
 
-    def _check(self, run: JobRun, simulated: Simulated) -> None:
-        """Refuse what cannot be before anything is written."""
+    def _check(self, run: JobRun, simulated: Simulated) -> Mapping[Month, Figures]:
+        """The deltas as they are to be; refuses what cannot be before anything is written."""
         try:
-            resolve_plan(self.plan, simulated.ground, Caps(**run.settings.caps.model_dump()))
+            return resolve_plan(self.plan, simulated.ground, Caps(**run.settings.caps.model_dump())).deltas
         except InputError as error:
             record(
                 run.settings,
@@ -142,8 +152,11 @@ class _Patch:
             raise
 
     @property
-    def _months(self) -> tuple[Month, Month]:
-        return self.plan.first_month, self.plan.last_month
+    def _compared(self) -> tuple[Month, ...]:
+        """Months whose figures say what the plan comes to: deltas are what they are."""
+        if self.plan.plan_type is PlanType.DELTAS:
+            return ()
+        return tuple(request.month for request in self.plan.months)
 
     def _is_done(self, last: JobState | None, run: JobRun) -> bool:
         """Whether the request is done, where ``last`` completed it last."""
@@ -151,7 +164,7 @@ class _Patch:
             return False
         if self.plan.plan_type is PlanType.DELTAS:
             return True
-        ground = simulate(run, last_month(run.subject, self.plan, run.as_of), self._months).ground
+        ground = simulate(run, last_month(run.subject, self.plan, run.as_of), self._compared).ground
         return shows_targets(self.plan, ground)
 
 

@@ -5,7 +5,7 @@ The preview makes what the blueprint still owes in memory, where the job loads i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -20,7 +20,7 @@ from demo_pipeline.domain.patch_story import calendar_of
 from demo_pipeline.domain.patching import Ground
 from demo_pipeline.domain.streams import I64
 from demo_pipeline.domain.verification import after_change
-from demo_pipeline.services.blueprint_rows import OWED, missing_rows
+from demo_pipeline.services.blueprint_rows import OWED, MissingRows, missing_rows
 from demo_pipeline.services.subject import Subject
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.known_rows import first_contact_at, has_won_stage
@@ -35,11 +35,10 @@ class Simulated:
     """A ground, and what the blueprint's rows that are still missing would change."""
 
     ground: Ground
-    change: Mapping[Month, Figures]
-    #: none of the blueprint's rows is missing
+    #: what the blueprint owes, its pass done
+    missing: MissingRows
+    #: none of its rows is missing
     is_whole: bool
-    #: what is expected of a month once they are there
-    expected: Callable[[Month], Figures]
 
 
 def read_ground(conn: psycopg.Connection[Any], subject: Subject, as_of: datetime) -> Ground:
@@ -59,12 +58,12 @@ def simulate_ground(
     subject: Subject,
     as_of: datetime,
     last: Month,
-    months: tuple[Month, Month] | None = None,
+    months: Collection[Month] | None = None,
 ) -> Simulated:
     """The ground as it will be once the blueprint's missing rows up to ``last`` are there.
 
-    ``months``: the first and the last one whose figures are wanted, which is quicker; the ground has no
-    others then. None: all that have rows.
+    ``months``: those whose figures are wanted, which is quicker; the ground may have no others then. None:
+    all that have rows.
     """
     tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
     missing = missing_rows(conn, subject, last, as_of)
@@ -80,17 +79,14 @@ def simulate_ground(
                 first = made if first is None else min(first, made)
     if months is None:
         before = after_change(all_figures(conn, tenant_id, digits), missing.change)
-    else:
-        there = month_figures(conn, tenant_id, *months, digits)
+    elif months:
+        there = month_figures(conn, tenant_id, min(months), max(months), digits)
         change = {month: one for month, one in missing.change.items() if month in there}
         before = after_change(there, change)
+    else:
+        before = dict[Month, Figures]()
     ground = _ground(subject, as_of, before=before, first_contact=first, has_stage=has_stage)
-    return Simulated(
-        ground=ground,
-        change=missing.change,
-        is_whole=count == 0,
-        expected=lambda month: missing.expected(subject, month),
-    )
+    return Simulated(ground=ground, missing=missing, is_whole=count == 0)
 
 
 def simulated_ground(
@@ -98,7 +94,7 @@ def simulated_ground(
     subject: Subject,
     as_of: datetime,
     last: Month,
-    months: tuple[Month, Month] | None = None,
+    months: Collection[Month] | None = None,
 ) -> Simulated:
     """:func:`simulate_ground` from one snapshot of its own."""
     with database.admin(readonly=True) as conn, conn.transaction():

@@ -94,7 +94,7 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
             suggestion=error.suggestion,
             exit_code=CapExceededError.exit_code if isinstance(error, CapExceededError) else error.exit_code,
         )
-    owed = sum(row_count(figures) for figures in simulated.change.values())
+    owed = sum(row_count(figures) for figures in simulated.missing.change.values())
     count = sum(row_count(delta) for delta in resolved.deltas.values()) + owed
     return Preview(
         tenant=slug,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from demo_pipeline.services.failures import as_demo_error
-from demo_pipeline.services.subject import find_subject
+from demo_pipeline.services.subject import find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import tenants
 from demo_pipeline.storage.database import Database
@@ -23,7 +23,7 @@ def delete_tenant(
     try:
         with database.admin() as conn:
             # Not in the transaction: what is refused is audited all the same.
-            tenant_id = find_subject(conn, settings, slug, _KIND).state.tenant.tenant_id
+            tenant_id = find_tenant_id(conn, settings, slug, _KIND)
             with conn.transaction():
                 return tenants.delete_tenant(conn, tenant_id, settings.wait_seconds, requested_by)
     except psycopg.Error as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -38,17 +39,22 @@ class Subject:
         return {*self.state.months, *self.state.changes}
 
 
-def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> Subject:
-    """The demo tenant ``slug``; ``wish`` says what somebody wanted of it, for the audit.
+def find_tenant_id(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> UUID:
+    """The id of the demo tenant ``slug``; ``wish`` says what somebody wanted of it, for the audit.
 
     Raises ``NotFoundError``, or ``NotADemoTenantError`` once the attempt is written down.
     """
     try:
-        tenant_id = tenants.demo_tenant_id(conn, slug)
+        return tenants.demo_tenant_id(conn, slug)
     except NotADemoTenantError:
         is_audited = _audit(conn, slug, wish)
         record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=slug, wish=wish, is_audited=is_audited)
         raise
+
+
+def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> Subject:
+    """The demo tenant ``slug`` as it is now. Raises as :func:`find_tenant_id` does."""
+    tenant_id = find_tenant_id(conn, settings, slug, wish)
     try:
         state = tenants.tenant_state(conn, tenant_id)
     except NotADemoTenantError:

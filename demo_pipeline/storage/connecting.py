@@ -6,6 +6,7 @@ password. Does not belong here: which URL (``database``).
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from typing import Any
@@ -14,6 +15,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.domain.errors import DatabaseError
+
+# Of a connection that an interrupt found amid a statement it tells that it could not roll back; it is closed
+# instead, and who interrupted has nothing to do about it.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 CONNECT_SECONDS = 10
 RECOVERY_SECONDS = 20

@@ -6,6 +6,7 @@ Used before the commit of every job, by ``verify`` and by repairs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -28,65 +29,76 @@ class Violation:
         return len(self.ids)
 
 
-#: rule, table, condition on ``r`` that a broken row meets (joins included)
-_RULES: Final[tuple[tuple[str, LiteralString, LiteralString, LiteralString], ...]] = (
-    (
-        "contacts come after their company",
-        "contacts",
-        "JOIN crm.companies p ON p.tenant_id = r.tenant_id AND p.id = r.company_id",
-        "r.created_at < p.created_at",
-    ),
-    (
-        "deals come after their contact and have its company",
-        "deals",
-        "JOIN crm.contacts p ON p.tenant_id = r.tenant_id AND p.id = r.contact_id",
-        "r.created_at < p.created_at OR r.company_id IS DISTINCT FROM p.company_id",
-    ),
-    (
-        "deals are closed if and only if their stage is won or lost",
-        "deals",
-        "JOIN crm.pipeline_stages p ON p.tenant_id = r.tenant_id AND p.id = r.stage_id",
-        "(p.is_won OR p.is_lost) <> (r.closed_at IS NOT NULL)",
-    ),
-    (
-        "activities come after their contact and have its company",
-        "activities",
-        "JOIN crm.contacts p ON p.tenant_id = r.tenant_id AND p.id = r.contact_id",
-        "r.created_at < p.created_at OR r.company_id IS DISTINCT FROM p.company_id",
-    ),
-    (
-        "activities come after their deal and have its contact",
-        "activities",
-        "JOIN crm.deals p ON p.tenant_id = r.tenant_id AND p.id = r.deal_id",
-        "r.created_at < p.created_at OR r.contact_id IS DISTINCT FROM p.contact_id",
-    ),
-    ("companies are not of the future", "companies", "", "greatest(r.created_at, r.updated_at) > %(now)s"),
-    ("contacts are not of the future", "contacts", "", "greatest(r.created_at, r.updated_at) > %(now)s"),
-    (
-        "deals are not of the future",
-        "deals",
-        "",
-        "greatest(r.created_at, r.updated_at, r.closed_at) > %(now)s",
-    ),
-    (
-        "activities are not of the future",
-        "activities",
-        "",
-        "greatest(r.created_at, r.updated_at, r.completed_at) > %(now)s",
-    ),
-    (
-        "companies come after the tenant",
+@dataclass(frozen=True)
+class _Table:
+    """What is asked of the rows ``r`` of one table, all in one pass."""
+
+    name: LiteralString
+    #: rows that are joined: name in the rules → table, and the column of ``r`` that refers to it
+    parents: Mapping[LiteralString, tuple[LiteralString, LiteralString]]
+    #: rule → condition that a broken row meets
+    rules: Mapping[str, LiteralString]
+
+
+_TABLES: Final = (
+    _Table(
         "companies",
-        "JOIN crm.tenants p ON p.id = r.tenant_id",
-        "r.created_at < p.created_at",
+        {},
+        {
+            "companies are not of the future": "greatest(r.created_at, r.updated_at) > %(now)s",
+            "companies come after the tenant": "r.created_at < tenant.created_at",
+        },
     ),
-    (
-        "contacts come after the tenant",
+    _Table(
         "contacts",
-        "JOIN crm.tenants p ON p.id = r.tenant_id",
-        "r.created_at < p.created_at",
+        {"company": ("companies", "company_id")},
+        {
+            "contacts come after their company": "r.created_at < company.created_at",
+            "contacts are not of the future": "greatest(r.created_at, r.updated_at) > %(now)s",
+            "contacts come after the tenant": "r.created_at < tenant.created_at",
+        },
+    ),
+    _Table(
+        "deals",
+        {
+            "contact": ("contacts", "contact_id"),
+            "stage": ("pipeline_stages", "stage_id"),
+        },
+        {
+            "deals come after their contact and have its company": (
+                "r.created_at < contact.created_at"
+                " OR contact.id IS NOT NULL AND r.company_id IS DISTINCT FROM contact.company_id"
+            ),
+            "deals are closed if and only if their stage is won or lost": (
+                # People may have changed what a stage means: drift, and no fault of a job.
+                "%(job)s::uuid IS NULL AND (stage.is_won OR stage.is_lost) <> (r.closed_at IS NOT NULL)"
+            ),
+            "deals are not of the future": "greatest(r.created_at, r.updated_at, r.closed_at) > %(now)s",
+        },
+    ),
+    _Table(
+        "activities",
+        {
+            "contact": ("contacts", "contact_id"),
+            "deal": ("deals", "deal_id"),
+        },
+        {
+            "activities come after their contact and have its company": (
+                "r.created_at < contact.created_at"
+                " OR contact.id IS NOT NULL AND r.company_id IS DISTINCT FROM contact.company_id"
+            ),
+            "activities come after their deal and have its contact": (
+                "r.created_at < deal.created_at"
+                " OR deal.id IS NOT NULL AND r.contact_id IS DISTINCT FROM deal.contact_id"
+            ),
+            "activities are not of the future": (
+                "greatest(r.created_at, r.updated_at, r.completed_at) > %(now)s"
+            ),
+        },
     ),
 )
+#: People may have moved an older one since; what a job itself wrote must fit.
+_OF_JOB: Final = ("contact", "deal")
 
 
 def violations(
@@ -103,28 +115,30 @@ def violations(
     # Fresh rows are unknown to the statistics: a nested loop would be chosen, and run for minutes.
     conn.execute("SELECT set_config('enable_nestloop', 'off', true)")
     found: list[Violation] = []
-    for rule, table, join, condition in _RULES:
-        of_job: LiteralString = ""
-        if job_id is not None and "crm.pipeline_stages p" in join:
-            # People may have changed what a stage means: drift, and no fault of the job.
-            continue
-        if job_id is not None:
-            of_job = "AND r.demo_job_id = %(job)s "
-            if "crm.contacts p" in join or "crm.deals p" in join:
-                # People may have moved an older contact since; what the job itself wrote must fit.
-                of_job += "AND p.demo_job_id = %(job)s "
-        query: LiteralString = (
-            "SELECT array_agg(r.id) FROM crm."  # noqa: S608 - constants of this module
-            + table
-            + " r "
-            + join
-            + " WHERE r.tenant_id = %(tenant)s AND r.demo_generated AND r.deleted_at IS NULL "
-            + of_job
-            + " AND ("
-            + condition
-            + ")"
-        )
-        row = conn.execute(query, {"tenant": tenant_id, "now": now, "job": job_id}).fetchone()
-        if row and row[0]:
-            found.append(Violation(rule, table, tuple(row[0])))
+    for table in _TABLES:
+        row = conn.execute(
+            _query(table, of_job=job_id is not None),
+            {"tenant": tenant_id, "now": now, "job": job_id},
+        ).fetchone()
+        assert row is not None  # an aggregate
+        found += [
+            Violation(rule, table.name, tuple(ids)) for rule, ids in zip(table.rules, row, strict=True) if ids
+        ]
     return tuple(found)
+
+
+def _query(table: _Table, *, of_job: bool) -> LiteralString:
+    """One row: for each rule the ids of the rows that break it, null where there are none."""
+    own: LiteralString = "{0}.demo_generated AND {0}.demo_job_id = %(job)s"
+    query: LiteralString = "SELECT " + ", ".join(
+        f"array_agg(r.id) FILTER (WHERE {condition})" for condition in table.rules.values()
+    )
+    query += f" FROM crm.{table.name} r JOIN crm.tenants tenant ON tenant.id = r.tenant_id"
+    for alias, (parent, column) in table.parents.items():
+        query += (
+            f" LEFT JOIN crm.{parent} {alias} ON {alias}.tenant_id = r.tenant_id AND {alias}.id = r.{column}"
+        )
+        if of_job and alias in _OF_JOB:
+            query += " AND " + own.format(alias)
+    query += " WHERE r.tenant_id = %(tenant)s AND r.demo_generated AND r.deleted_at IS NULL"
+    return query + " AND " + own.format("r") if of_job else query

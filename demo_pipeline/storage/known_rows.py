@@ -1,13 +1,13 @@
 """Rows of a tenant that the rows of a patch may refer to: living ones, the latest first, bounded.
 
-Within the transaction that loads, so that the rows of an earlier month of the same patch are among them.
+Within the transaction that loads, so that what the blueprint owed is among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -44,46 +44,79 @@ def has_won_stage(conn: Connection, tenant_id: UUID) -> bool:
 
 
 def known_rows(
-    conn: Connection, tenant_id: UUID, before: datetime, most: int, blueprint_jobs: Sequence[UUID]
+    conn: Connection, tenant_id: UUID, windows: Sequence[tuple[datetime, int]], patch_jobs: Sequence[UUID]
 ) -> KnownRows:
-    """What there was by ``before``: at most ``most`` contacts, companies and deals, the latest ones.
+    """What there was by some instants: by each at most so many contacts, companies and deals, the latest.
 
-    The oldest contact is always among them, so that whatever can be has somebody to hang on.
-    ``blueprint_jobs``: whose rows are no patch's.
+    Whoever a deal is with is there, and the oldest contact, so that whatever can be has somebody to hang on.
+    ``patch_jobs``: whose rows are patches'.
     """
-    scope = {"tenant": tenant_id, "before": before, "most": most, "blueprint": list(blueprint_jobs)}
+    scope = {
+        "tenant": tenant_id,
+        "before": [before for before, _ in windows],
+        "most": [most for _, most in windows],
+        "patches": list(patch_jobs),
+    }
+
+    # To a tenant without rows, as fresh ones look to the statistics, any index seems as good as the key.
+    conn.execute("SELECT set_config('enable_nestloop', 'off', true)")
 
     def rows(make: Any, query: LiteralString) -> list[Any]:
         with conn.cursor(row_factory=args_row(make)) as cursor:
             return cursor.execute(query, scope).fetchall()
 
+    found: list[_Deal] = rows(
+        _Deal,
+        """
+        SELECT DISTINCT ON (created_at, id) latest.*
+        FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
+        CROSS JOIN LATERAL (
+            SELECT id, created_at, contact_id, closed_at, title FROM crm.deals
+            WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND contact_id IS NOT NULL
+                AND created_at < wanted.before
+            ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest
+        """,
+    )
+    scope["deals"] = [deal.id for deal in found]
+    scope["partners"] = list({deal.contact_id for deal in found})
     contacts: list[KnownContact] = rows(
         KnownContact,
         """
-        SELECT * FROM (
+        SELECT DISTINCT ON (created_at, id) *
+        FROM (
+            (SELECT latest.*
+             FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
+             CROSS JOIN LATERAL (
+                SELECT id, created_at, owner_id, company_id, status, first_name, last_name FROM crm.contacts
+                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < wanted.before
+                ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest)
+            UNION ALL
             (SELECT id, created_at, owner_id, company_id, status, first_name, last_name FROM crm.contacts
-             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < %(before)s
-             ORDER BY created_at DESC, id DESC LIMIT %(most)s)
-            UNION
+             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY created_at, id LIMIT 1)
+            UNION ALL
             (SELECT id, created_at, owner_id, company_id, status, first_name, last_name FROM crm.contacts
-             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < %(before)s
-             ORDER BY created_at, id LIMIT 1)
-        ) latest ORDER BY created_at, id
+             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL
+                AND id IN (SELECT unnest(%(partners)s::uuid[])))
+        ) known ORDER BY created_at, id
         """,
     )
-    scope["contacts"] = [contact.id for contact in contacts]
-    scope["companies"] = list({contact.company_id for contact in contacts if contact.company_id})
+    scope["houses"] = list({contact.company_id for contact in contacts if contact.company_id})
     companies: list[KnownCompany] = rows(
         KnownCompany,
         """
-        SELECT * FROM (
-            (SELECT id, created_at, owner_id, name, domain, city, size, false AS is_gone FROM crm.companies
-             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < %(before)s
-             ORDER BY created_at DESC, id DESC LIMIT %(most)s)
-            UNION
+        SELECT DISTINCT ON (is_gone, created_at, id) *
+        FROM (
+            (SELECT latest.*
+             FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
+             CROSS JOIN LATERAL (
+                SELECT id, created_at, owner_id, name, domain, city, size, false AS is_gone FROM crm.companies
+                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < wanted.before
+                ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest)
+            UNION ALL
             (SELECT id, created_at, owner_id, name, domain, city, size, deleted_at IS NOT NULL
-             FROM crm.companies WHERE tenant_id = %(tenant)s AND id = ANY(%(companies)s::uuid[]))
-        ) latest ORDER BY is_gone, created_at, id
+             FROM crm.companies
+             WHERE tenant_id = %(tenant)s AND id IN (SELECT unnest(%(houses)s::uuid[])))
+        ) known ORDER BY is_gone, created_at, id
         """,
     )
     return KnownRows(
@@ -104,34 +137,60 @@ def known_rows(
         ),
         companies=companies,
         contacts=contacts,
-        deals=rows(
-            KnownDeal,
-            """
-            SELECT d.id, d.since, d.contact_id, d.closed_at, d.title, (
-                SELECT count(*) FROM crm.activities a
-                WHERE a.tenant_id = %(tenant)s AND a.deal_id = d.id AND a.demo_generated
-                    AND a.demo_job_id <> ALL(%(blueprint)s::uuid[]))
-            FROM (
-                SELECT r.id, greatest(r.created_at, c.created_at) AS since, r.contact_id, r.closed_at, r.title
-                FROM crm.deals r
-                JOIN crm.contacts c ON c.tenant_id = r.tenant_id AND c.id = r.contact_id
-                WHERE r.tenant_id = %(tenant)s AND r.deleted_at IS NULL AND r.created_at < %(before)s
-                    AND r.contact_id = ANY(%(contacts)s::uuid[])
-                ORDER BY since DESC, r.id DESC LIMIT %(most)s
-            ) d ORDER BY d.since, d.id
-            """,
+        deals=_with_partners(
+            found,
+            {contact.id: contact.created_at for contact in contacts},
+            dict(
+                rows(
+                    _pair,
+                    "SELECT deal_id, count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
+                    " AND demo_generated AND demo_job_id = ANY(%(patches)s::uuid[])"
+                    " AND deal_id IN (SELECT unnest(%(deals)s::uuid[])) GROUP BY 1",
+                )
+            ),
         ),
         addresses=frozenset(
             rows(
-                str,
-                """
-                SELECT email FROM crm.contacts WHERE tenant_id = %(tenant)s AND demo_generated
-                    AND demo_job_id <> ALL(%(blueprint)s::uuid[]) AND email IS NOT NULL
-                """,
+                _itself,
+                "SELECT email FROM crm.contacts WHERE tenant_id = %(tenant)s AND demo_generated"
+                " AND demo_job_id = ANY(%(patches)s::uuid[]) AND email IS NOT NULL",
             )
         ),
     )
 
 
-def _itself(value: UUID) -> UUID:
+class _Deal(NamedTuple):
+    """A deal as its table has it."""
+
+    id: UUID
+    created_at: datetime
+    contact_id: UUID
+    closed_at: datetime | None
+    title: str | None
+
+
+def _with_partners(
+    deals: Sequence[_Deal], contacts: Mapping[UUID, datetime], text_counts: Mapping[UUID, int]
+) -> list[KnownDeal]:
+    """The deals whose contact is there, by when both were there."""
+    known = [
+        KnownDeal(
+            id=deal.id,
+            since=max(deal.created_at, contacts[deal.contact_id]),
+            contact_id=deal.contact_id,
+            closed_at=deal.closed_at,
+            title=deal.title,
+            text_count=text_counts.get(deal.id, 0),
+        )
+        for deal in deals
+        if deal.contact_id in contacts
+    ]
+    return sorted(known, key=lambda deal: (deal.since, deal.id))
+
+
+def _pair(key: UUID, value: int) -> tuple[UUID, int]:
+    return key, value
+
+
+def _itself(value: Any) -> Any:
     return value

@@ -108,11 +108,11 @@ def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> It
 
 def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterator[tuple[str, int]]:
     """Put one load into ``crm``, parents first: each table, once it is in, and how many rows it took."""
-    for table, schema in SCHEMAS.items():
-        if table not in rows.pieces:
-            continue
+    tables = [table for table in SCHEMAS if table in rows.pieces]
+    conn.execute(sql.SQL("; ").join(map(_make_staging, tables)))
+    for table in tables:
+        schema = SCHEMAS[table]
         with conn.cursor() as cursor:
-            cursor.execute(_create_staging(table))
             with cursor.copy(sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(_staging(table))) as copy:
                 copy.write(_HEADER)
                 for piece in rows.pieces.pop(table):
@@ -136,7 +136,6 @@ def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterato
                 {"tenant": tenant_id, "job": job_id},
             )
             taken = cursor.rowcount
-            cursor.execute(sql.SQL("TRUNCATE {}").format(_staging(table)))
         yield table, taken
 
 
@@ -191,14 +190,16 @@ def _encode(rows: pa.RecordBatch) -> bytes:
     return written.removesuffix(_TRAILER)
 
 
-def _create_staging(table: str) -> sql.Composed:
-    """Makes a table of the session, where it is not there yet; gone with the transaction."""
+def _make_staging(table: str) -> sql.Composed:
+    """Makes an empty table of the session, gone with the transaction."""
     schema = SCHEMAS[table]
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_TYPES[kind]))
         for name, kind in zip(schema.names, schema.types, strict=True)
     )
-    return sql.SQL("CREATE TEMP TABLE IF NOT EXISTS {} ({}) ON COMMIT DROP").format(_staging(table), columns)
+    return sql.SQL(
+        "CREATE TEMP TABLE IF NOT EXISTS {name} ({columns}) ON COMMIT DROP; TRUNCATE {name}"
+    ).format(name=_staging(table), columns=columns)
 
 
 def _staging(table: str) -> sql.Composable:

@@ -281,6 +281,7 @@ LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
     "0002": (("recorded changes of patches", b"select count(*) from demo.job_months"),),
     "0003": (),
     "0004": (),
+    "0005": (),
 }
 
 

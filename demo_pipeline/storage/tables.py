@@ -113,6 +113,13 @@ def _generated(name: str, *life: str) -> list[SchemaItem]:
             name=f"{name}_provenance_check",
         ),
         CheckConstraint(f"NOT demo_generated OR ({order})", name=f"{name}_time_check"),
+        Index(
+            f"{name}_job_idx",
+            "tenant_id",
+            "demo_job_id",
+            "demo_source_month",
+            postgresql_where=text("demo_generated"),
+        ),
     ]
 
 

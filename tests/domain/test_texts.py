@@ -29,6 +29,8 @@ PEOPLE = {
 }
 DICTIONARY: Any = pa.DictionaryArray
 compute: Any = pc
+#: rendering row by row, and template by template
+either_way = pytest.mark.parametrize("few_rows", [texts_module.FEW_ROWS, -1], ids=["rows", "columns"])
 BOTH = [(language, industry) for language in LANGUAGES for industry in INDUSTRIES]
 
 
@@ -243,8 +245,10 @@ def test_english_mass_nouns_stand_without_an_article(industry: str, topic: str, 
     assert topics["topic"][place].as_py() == topic
 
 
-def test_fresh_columns_leave_nothing_behind() -> None:
+@either_way
+def test_fresh_columns_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
     """Rendering again with new columns keeps nothing more: only what was made of frozen lists stays."""
+    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
     texts = load_texts("en", "saas")
     everything = texts.descriptions["call"]
     which = np.arange(len(everything) * 4) % len(everything)
@@ -263,8 +267,10 @@ def test_fresh_columns_leave_nothing_behind() -> None:
     assert kept == [kept[0]] * 20
 
 
-def test_the_renderer_has_no_cache_of_its_own() -> None:
+@either_way
+def test_the_renderer_has_no_cache_of_its_own(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
     """No mutable mapping of the module grows while texts are rendered."""
+    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
 
     def sizes() -> dict[str, int]:
         module: Any = vars(texts_module)
@@ -276,8 +282,32 @@ def test_the_renderer_has_no_cache_of_its_own() -> None:
     assert sizes() == before
 
 
-def test_rendering_keeps_the_order_of_rows() -> None:
+@pytest.mark.parametrize(("language", "industry"), BOTH)
+def test_few_rows_and_many_are_rendered_alike(
+    monkeypatch: pytest.MonkeyPatch, language: str, industry: str
+) -> None:
+    """Row by row and template by template, every template comes to the same text."""
+    texts = load_texts(language, industry)
+    groups = (
+        texts.deal_titles,
+        *texts.subjects.values(),
+        *texts.descriptions.values(),
+        *texts.planned.values(),
+    )
+
+    def everything() -> list[Any]:
+        return [fill(texts, group, steps=True, every=97).to_pylist() for group in groups]
+
+    monkeypatch.setattr(texts_module, "FEW_ROWS", 10**9)
+    by_rows = everything()
+    monkeypatch.setattr(texts_module, "FEW_ROWS", -1)
+    assert everything() == by_rows
+
+
+@either_way
+def test_rendering_keeps_the_order_of_rows(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
     """Row i is template which[i] with the slots of row i, whether columns are plain or dictionaries."""
+    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
     templates = (Template.parse("{a} and {b}"), Template.parse("only {b}."), Template.parse("never {c}"))
     which = np.array([1, 0, 1, 0, 0])
     plain = {"a": pa.array(list("vwxyz")), "b": pa.array(["1", "2", "3", "4", "5"])}
@@ -290,19 +320,27 @@ def test_rendering_keeps_the_order_of_rows() -> None:
         for name, values in plain.items()
     }
     assert render(templates, which, chosen).to_pylist() == expected
-    assert render(templates, np.array([], np.int64), plain).to_pylist() == []
 
 
-def test_rendering_says_which_slot_is_missing() -> None:
+def test_nothing_is_rendered_to_nothing() -> None:
+    """No rows, no texts."""
+    assert render((Template.parse("{a}"),), np.array([], np.int64), {}).to_pylist() == []
+
+
+@either_way
+def test_rendering_says_which_slot_is_missing(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
     """A drawn template that needs a slot that nobody gave is an error, one that is not drawn is none."""
+    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
     templates = (Template.parse("{a}!"), Template.parse("{b}!"))
     assert render(templates, np.array([0]), {"a": pa.array(["x"])}).to_pylist() == ["x!"]
     with pytest.raises(KeyError, match="b"):
         render(templates, np.array([1]), {"a": pa.array(["x"])})
 
 
-def test_a_null_stays_where_it_is() -> None:
+@either_way
+def test_a_null_stays_where_it_is(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
     """A null in a slot makes the text of that row null, and of no other row."""
+    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
     coded: Any = DICTIONARY.from_arrays(pa.array([0, None], pa.int32()), pa.array(["x"]))
     assert render((Template.parse("{a}!"),), np.array([0, 0]), {"a": coded}).to_pylist() == ["x!", None]
 

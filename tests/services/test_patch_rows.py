@@ -1,0 +1,117 @@
+"""The rows of one plan over several months: whom they are with, what they say, and what changes meanwhile."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.services import filling
+from demo_pipeline.services.materialise import materialise
+from demo_pipeline.services.patch import apply_patch
+from demo_pipeline.services.reading import show_tenant
+from demo_pipeline.services.verify import verify
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage import ledger
+from demo_pipeline.storage.database import Database
+from tests.services.patch_scenes import assert_as_expected, execute, figures_of, plan, tenant_rows, unsound
+
+BUSY = plan(
+    {
+        month: {"contacts_created": 3, "deals_created": 2, "activities_created": 150}
+        for month in ("2025-01", "2025-02", "2025-03")
+    }
+)
+
+
+def before_it_begins(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Something happens once a job was chosen and before it begins."""
+    begin = ledger.begin_job
+
+    def begin_later(*asked: Any) -> Any:
+        happens()
+        return begin(*asked)
+
+    monkeypatch.setattr(ledger, "begin_job", begin_later)
+
+
+def test_no_words_twice_within_a_deal(database: Database, database_settings: Settings, tenant: str) -> None:
+    """Whatever months of a plan, and whatever patches, its activities fall into."""
+    for _ in range(2):
+        apply_patch(database, database_settings, tenant, BUSY, again=True)
+    said: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in tenant_rows(database, tenant)["activities"].values():
+        if row["deal_id"] is not None:
+            said[row["deal_id"]].append(row)
+    busiest = max(said.values(), key=len)
+    assert len({row["demo_source_month"] for row in busiest}) > 1
+    assert len({row["demo_job_id"] for row in busiest}) > 1
+    for rows in said.values():
+        for column in ("subject", "description"):
+            assert max(Counter(row[column] for row in rows).values()) == 1
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_few_that_are_known_are_enough(
+    database: Database, database_settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Rows may refer to few: exact, sound, and to what the deals among them are with."""
+    for bound in ("_FEWEST_KNOWN", "_MOST_KNOWN"):
+        monkeypatch.setattr(filling, bound, most)
+    report = apply_patch(database, database_settings, tenant, BUSY)
+    assert report.is_passed
+    rows = tenant_rows(database, tenant)
+    spec = show_tenant(database, database_settings, tenant).spec
+    assert unsound(spec, rows, report.job_id, database_settings.instant()) == []
+    known = {row["contact_id"] for row in rows["deals"].values() if row["demo_job_id"] != report.job_id}
+    used = {row["contact_id"] for row in rows["activities"].values() if row["demo_job_id"] == report.job_id}
+    assert used & known
+    assert_as_expected(database, database_settings)
+
+
+def test_targets_that_people_move_towards(
+    database: Database, database_settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A contact that somebody adds while the job begins counts: the target is met, with one row less."""
+    before_it_begins(
+        monkeypatch,
+        lambda: execute(
+            database,
+            "INSERT INTO crm.contacts (tenant_id, created_at) SELECT id, '2025-02-10Z' FROM crm.tenants",
+        ),
+    )
+    report = apply_patch(
+        database, database_settings, tenant, plan({"2025-02": {"contacts_created": 10}}, targets=True)
+    )
+    [month] = report.months
+    assert (month.before.contacts_created, month.after.contacts_created) == (5, 10)
+    assert report.created["contacts"] == 5
+    assert verify(database, database_settings)[0].is_as_expected
+
+
+def test_rows_that_people_take_away_meanwhile(
+    database: Database, database_settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An activity that is gone for good when the job begins is drift, as if it went later: healed."""
+    before_it_begins(
+        monkeypatch,
+        lambda: execute(
+            database, "DELETE FROM crm.activities WHERE id = (SELECT id FROM crm.activities LIMIT 1)"
+        ),
+    )
+    whole = figures_of(tenant_rows(database, tenant), 2)
+    report = apply_patch(database, database_settings, tenant, BUSY)
+    assert report.is_passed
+    assert [result.delta.activities_created for result in report.months] == [150] * 3
+    monkeypatch.undo()
+    assert not verify(database, database_settings)[0].is_as_expected
+    assert materialise(database, database_settings, tenant).created["activities"] == 1
+    assert_as_expected(database, database_settings)
+    after = figures_of(tenant_rows(database, tenant), 2)
+    assert [after[month] - whole.get(month, Figures()) for month in sorted(after)] == [
+        result.delta for result in report.months
+    ]
