@@ -32,6 +32,11 @@ class Sizes:
     generated_rows: int = 1_000_000
     generated_runs: int = 5
     small_rows: int = 50_000
+    #: how many times as large as the small one a large patch is
+    large_patch_times: int = 67
+    large_patch_runs: int = 3
+    #: about as many as the smallest bundled tenants have
+    smallest_rows: int = 10_000
     kpi_runs: int = 30
     patch_runs: int = 15
     memory_rows: tuple[int, int] = (1_000_000, 5_000_000)
@@ -45,6 +50,9 @@ QUICK: Final = Sizes(
     generated_rows=200_000,
     generated_runs=2,
     small_rows=5_000,
+    smallest_rows=2_000,
+    large_patch_times=4,
+    large_patch_runs=1,
     kpi_runs=10,
     patch_runs=5,
     memory_rows=(100_000, 500_000),
@@ -126,8 +134,10 @@ def whole_job(arena: Arena, sizes: Sizes) -> Iterator[Result]:
 def _kpis(arena: Arena, sizes: Sizes) -> Iterator[Result]:
     place = arena.place("bench_job")
     small = Sized(slug="quay-house", rows=sizes.small_rows)
-    arena.provision(place, small)
-    _job(place, small)
+    smallest = Sized(slug="mill-house", rows=sizes.smallest_rows)
+    for tenant in (small, smallest):
+        arena.provision(place, tenant)
+        _job(place, tenant)
     with psycopg.connect(place.superuser_url, autocommit=True) as conn:
         conn.execute("VACUUM (ANALYZE)")
     found = work("kpis", {"slug": small.slug, "repeats": sizes.kpi_runs}, place.environment)
@@ -144,13 +154,16 @@ def _kpis(arena: Arena, sizes: Sizes) -> Iterator[Result]:
         unit="ms",
         samples=tuple(seconds * 1000 for seconds in found["service"]),
     )
-    yield from _patches(arena, place, small, sizes)
+    for tenant in (smallest, small):
+        yield from _patches(place, tenant, sizes)
+    yield from _patch_commands(arena, place, small, sizes)
+    yield from _large_patches(place, small, sizes)
     arena.drop("bench_job")
 
 
-def _patches(arena: Arena, place: Place, small: Sized, sizes: Sizes) -> Iterator[Result]:
-    found = work("patch", {"slug": small.slug, "repeats": sizes.patch_runs}, place.environment)
-    what = f"patch of 3 months × 500 rows, tenant of {_count(sizes.small_rows)} rows"
+def _patches(place: Place, tenant: Sized, sizes: Sizes) -> Iterator[Result]:
+    found = work("patch", {"slug": tenant.slug, "repeats": sizes.patch_runs}, place.environment)
+    what = f"patch of 3 months × 500 rows, tenant of {_count(tenant.rows)} rows"
     yield Result(
         what=f"{what} among {_count(sizes.job_rows)}, in the service",
         unit="ms",
@@ -159,6 +172,9 @@ def _patches(arena: Arena, place: Place, small: Sized, sizes: Sizes) -> Iterator
         is_more_better=False,
         note=f"{found['rows']} rows each, connecting included; the first call of a process is not counted",
     )
+
+
+def _patch_commands(arena: Arena, place: Place, small: Sized, sizes: Sizes) -> Iterator[Result]:
     plan = arena.folder / "plan.csv"
     months = (LAST_MONTH + -2).until(LAST_MONTH)
     lines = [",".join(("month", *PATCHED))]
@@ -183,6 +199,30 @@ def _patches(arena: Arena, place: Place, small: Sized, sizes: Sizes) -> Iterator
         samples=tuple(samples),
         goal=2.5,
         is_more_better=False,
+    )
+
+
+def _large_patches(place: Place, small: Sized, sizes: Sizes) -> Iterator[Result]:
+    found = work(
+        "large_patch",
+        {
+            "slug": small.slug,
+            "url": place.superuser_url,
+            "times": sizes.large_patch_times,
+            "repeats": sizes.large_patch_runs,
+        },
+        place.environment,
+    )
+    rates = {
+        f"patch of {_count(1_500 * sizes.large_patch_times)} rows, in the service": found["service"],
+        "superuser COPY of the same rows into the same tables": found["copy"],
+    }
+    for what, samples in rates.items():
+        yield Result(what=what, unit="rows/s", samples=tuple(samples))
+    yield Result(
+        what="patch : superuser COPY",
+        unit="ratio",
+        samples=tuple(one / other for one, other in zip(found["service"], found["copy"], strict=True)),
     )
 
 

@@ -18,15 +18,14 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from benchmarks.patching import large_patch, patch
 from benchmarks.process import peak_bytes, timed
-from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, PATCHED, PROVISIONED_AT, Sized
+from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, PROVISIONED_AT, Sized
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.plan import MonthRequest, PatchPlan
 from demo_pipeline.domain.rows import SCHEMAS
 from demo_pipeline.domain.story import Story
 from demo_pipeline.services import reading
 from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.patch import apply_patch
 from demo_pipeline.services.provision import provision as provision_tenant
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.settings import load_settings
@@ -155,25 +154,6 @@ def kpis(*, slug: str, repeats: int) -> dict[str, Any]:
     return {"query": query, "service": service}
 
 
-def patch(*, slug: str, repeats: int) -> dict[str, Any]:
-    """A patch of three months, 500 rows each, again and again; the first one is not counted."""
-    settings = load_settings()
-    database = open_database(settings)
-    plan = PatchPlan(
-        months=tuple(MonthRequest.of(month, PATCHED) for month in (LAST_MONTH + -2).until(LAST_MONTH))
-    )
-    seconds: list[float] = []
-    rows: set[int] = set()
-    for _ in range(repeats + 1):
-        with timed() as clock:
-            report = apply_patch(database, settings, slug, plan, again=True)
-        seconds.append(clock.wall)
-        rows.add(sum(report.created.values()))
-        if not report.is_passed:
-            raise RuntimeError(f"{slug}: a KPI is off")
-    return {"seconds": seconds[1:], "rows": rows.pop()}
-
-
 def _must_be_plan(found: dict[Month, Any], slug: str, expected: Callable[[Month], Any]) -> None:
     for month, figures in found.items():
         if figures != expected(month):
@@ -190,7 +170,8 @@ def naive(*, url: str, rows: int) -> dict[str, Any]:
 
 
 TASKS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
-    task.__name__: task for task in (generate, stream, provision, job, dump, raw_copy, kpis, naive, patch)
+    task.__name__: task
+    for task in (generate, stream, provision, job, dump, raw_copy, kpis, naive, patch, large_patch)
 }
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ class PatchStory:
         self._stream = job_stream(spec, seed, number)
         self._as_of = as_of
         running = Month.containing(as_of)
-        self._timeline = self._calendar.timeline(first, running + MONTHS_AHEAD)
+        # From a month earlier: the first local day of a UTC month begins in the one before.
+        self._timeline = self._calendar.timeline(first + -1, running + MONTHS_AHEAD)
         self._team = known_team(blueprint, known)
         self._book = known_book(self._locale, known)
         # From the other end than the blueprint's, whose months to come have companies, too.

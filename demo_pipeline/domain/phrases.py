@@ -22,7 +22,7 @@ from demo_pipeline.domain.industries import ACTIVITY_TYPES
 from demo_pipeline.domain.streams import I64, U64, pick, scale
 from demo_pipeline.domain.texts import MEETING, Template, Texts, person_slots, render
 
-#: Activities of one deal in one month, at most; what is more goes to the contact alone.
+#: Activities of one deal in one month, of patches in all, at most; what is more goes to the contact alone.
 MOST_A_MONTH: Final = 64
 
 

@@ -79,7 +79,7 @@ class Template:
         )
 
     @cached_property
-    def distinct(self) -> tuple[str, ...]:
+    def distinct_slots(self) -> tuple[str, ...]:
         """Each slot once."""
         return tuple(dict.fromkeys(self.slots))
 
@@ -293,7 +293,7 @@ def render(
     # Any other slot is looked up once, for the rows of all templates that have it, in their order.
     rows_of: dict[str, list[NDArray[np.int64]]] = {}
     for template, rows in drawn:
-        for slot in set(template.distinct).difference(choices):
+        for slot in set(template.slots).difference(choices):
             rows_of.setdefault(slot, []).append(order[rows])
     filled = {slot: _looked_up(slots[slot], np.concatenate(rows)) for slot, rows in rows_of.items()}
     used = dict.fromkeys(filled, 0)
@@ -309,7 +309,7 @@ def render(
                 pieces += [_scalar(before)] if before else []
                 pieces.append(filled[slot].slice(used[slot], count))
                 pieces += [_scalar(after)] if after else []
-        for slot in set(template.distinct).difference(choices):
+        for slot in set(template.slots).difference(choices):
             used[slot] += count
         if not template.slots:
             pieces = [pa.array([str(template)] * count, pa.string())]
@@ -325,7 +325,7 @@ def _render_rows(
     """The same row by row: for few rows it is quicker than a few calls for each template."""
     rows_of: dict[str, list[int]] = {}
     for row, place in enumerate(which):
-        for slot in templates[place].distinct:
+        for slot in templates[place].distinct_slots:
             rows_of.setdefault(slot, []).append(row)
     filled = {
         slot: iter(_looked_up(slots[slot], np.array(rows, np.int64)).to_pylist())
@@ -334,7 +334,7 @@ def _render_rows(
     texts: list[str | None] = []
     for place in which:
         template = templates[place]
-        row = {slot: next(filled[slot]) for slot in template.distinct}
+        row = {slot: next(filled[slot]) for slot in template.distinct_slots}
         texts.append(None if None in row.values() else template.text.format_map(row))
     return pa.array(texts, pa.string())
 

@@ -26,6 +26,14 @@ class Mismatch:
         )
         return f"{self.month} {self.metric}: {actual} instead of {expected}"
 
+    def to_json(self, minor_digits: int) -> dict[str, int | str]:
+        """JSON-ready; money as a string in major units."""
+        expected, actual = (
+            Figures(**{self.metric: figure}).to_json(minor_digits)[self.metric]
+            for figure in (self.expected, self.actual)
+        )
+        return {"month": str(self.month), "metric": self.metric, "expected": expected, "actual": actual}
+
 
 def mismatches(expected: Mapping[Month, Figures], actual: Mapping[Month, Figures]) -> tuple[Mismatch, ...]:
     """Every metric of every month of either mapping that differs; an absent month is all zeros."""

@@ -82,12 +82,6 @@ class MissingRows:
             for one in figures
         )
 
-    def expected(self, subject: Subject, month: Month) -> Figures:
-        """What is expected of a month once the rows are loaded."""
-        if month not in self.loaded:
-            return subject.expected(month)
-        return self.loaded[month].figures + subject.state.changes.get(month, Figures())
-
     def count_rows(self) -> int:
         """How many rows of the tables in ``OWED`` are to be loaded, exactly: makes them all."""
         if not self.work:

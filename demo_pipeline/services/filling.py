@@ -17,18 +17,19 @@ from demo_pipeline.domain.patch_story import PatchStory
 from demo_pipeline.domain.rows import COUNTED
 from demo_pipeline.domain.story import Story
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
-from demo_pipeline.services.blueprint_rows import MissingRows, missing_rows, request_for
+from demo_pipeline.services.blueprint_rows import missing_rows, request_for
 from demo_pipeline.services.job_choice import choose_job
-from demo_pipeline.services.job_run import Choice, JobRun
+from demo_pipeline.services.job_run import AnotherTryError, Choice, JobRun
 from demo_pipeline.services.patch_ground import Simulated, simulated_ground
+from demo_pipeline.services.subject import Loaded
 from demo_pipeline.storage.known_rows import known_rows
 from demo_pipeline.storage.ledger import JobRequest
 from demo_pipeline.storage.load import Load
 
-#: Rows that new ones of a month may refer to: half as many as there are new ones, at least so many, and no
-#: more for all months together than the most, where that leaves the least for each.
+#: Rows that new ones of a month may refer to: half as many as there are new ones, at least so many, and at
+#: most so many (for many months, and for one).
 _FEWEST_KNOWN: Final = 200
-_MOST_KNOWN: Final = 10_000
+_MOST_KNOWN: Final = (1_000, 10_000)
 
 
 def simulate(run: JobRun, last: Month, months: Collection[Month]) -> Simulated:
@@ -39,30 +40,29 @@ def simulate(run: JobRun, last: Month, months: Collection[Month]) -> Simulated:
     return simulated_ground(run.database, run.subject, run.as_of, last, months)
 
 
-def filling_choice(run: JobRun, request: JobRequest, simulated: Simulated, last: Month) -> Choice:
-    """The job ``request``, beside the blueprint's where rows of that are missing."""
-    beside = None
-    if not simulated.is_whole:
-        blueprint = request_for(run.subject, run.subject.spec.start_month, last, run.as_of)
-        beside = choose_job(run.subject, blueprint, lambda _: False)[0]
-    return Choice(request=request, beside=beside, missing=simulated.missing)
+def job_beside(run: JobRun, simulated: Simulated, last: Month) -> JobRequest | None:
+    """The blueprint's job that is to be claimed too; None: none of its rows is missing."""
+    if simulated.is_whole:
+        return None
+    blueprint = request_for(run.subject, run.subject.spec.start_month, last, run.as_of)
+    return choose_job(run.subject, blueprint, lambda _: False)[0]
 
 
-def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[MissingRows, dict[str, int] | None]:
+def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[Loaded, dict[str, int] | None]:
     """Load what the blueprint owes up to ``last``, as its own job; verified by itself.
 
-    With the rows by table, None where nothing was owed when the job was chosen: what people took away since
-    then is as if they took it away afterwards.
+    With the months that are loaded then, and the rows by table, None where no such job was claimed.
     """
-    if choice.beside is None:
-        assert choice.missing is not None  # filling_choice made it
-        return choice.missing, None
     missing = missing_rows(run.conn, run.subject, last, run.as_of)
+    if choice.beside is None:
+        if missing.count_rows():
+            raise AnotherTryError("rows of the blueprint went missing")
+        return missing.loaded, None
     before = run.figures()
     run.expect_rows(missing.row_count)
     created = run.load(missing.batches(), choice.beside.job_id)
     run.verify(choice.beside, before, missing.change, run.figures())
-    return missing, created
+    return missing.loaded, created
 
 
 def delta_rows(
@@ -76,7 +76,7 @@ def delta_rows(
     if not deltas:
         return iter(())
     others = [job for job in run.subject.state.jobs if job.kind != MATERIALISE]
-    most = max(_MOST_KNOWN // len(deltas), _FEWEST_KNOWN)
+    most = max(_MOST_KNOWN[1] // len(deltas), _MOST_KNOWN[0])
     story = PatchStory(
         run.subject.spec,
         Story(run.subject.spec, run.tenant.provisioned_at).team,

@@ -30,8 +30,7 @@ from demo_pipeline.domain.errors import (
 )
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.verification import Mismatch, after_change, mismatches
-from demo_pipeline.services.blueprint_rows import MissingRows
+from demo_pipeline.domain.verification import after_change, mismatches
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.failures import as_demo_error
 from demo_pipeline.services.progress import OnProgress, Progress
@@ -71,8 +70,6 @@ class Choice:
     done: UUID | None = None
     #: the blueprint's job whose rows this one makes on its way
     beside: JobRequest | None = None
-    #: what the blueprint owed when this was chosen, for a work that wants to know
-    missing: MissingRows | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +92,10 @@ class Outcome:
     #: kept with the job
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
+
+
+class AnotherTryError(Exception):
+    """What was found in the transaction is not what the job was opened for: choose and begin again."""
 
 
 class Work(Protocol):
@@ -178,6 +179,15 @@ class JobRun:
 
     def run(self, work: Work) -> JobReport:
         """The whole job."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._run(work)
+            except AnotherTryError as error:
+                if attempt == _TRIES:
+                    raise JobFailedError(f"{self.tenant.slug} changed under the job: {error}") from error
+        raise AssertionError
+
+    def _run(self, work: Work) -> JobReport:
         choice = work.choose(self)
         if choice.done is not None:
             self._record_done(choice.done)
@@ -199,6 +209,10 @@ class JobRun:
                 return work.standing(self, request.job_id, already_applied=True)
             self._record(Event.JOB_STARTED, request, attempt=begun.attempt)
             report = self._attempts(work, choice, begun)
+        except AnotherTryError as error:
+            if begun is not None:
+                self._end(request, begun, JobFailedError(str(error)))
+            raise
         except BaseException as error:
             failure = as_demo_error(error, self.database, has_begun=begun is not None)
             if begun is None:
@@ -332,7 +346,7 @@ class JobRun:
         raise VerificationError(
             f"{len(lines)} checks failed before the commit, everything was rolled back: "
             + "; ".join(lines[:10]),
-            {"findings": lines, "mismatches": [_mismatch_json(item, self.digits) for item in wrong]},
+            {"findings": lines, "mismatches": [item.to_json(self.digits) for item in wrong]},
         )
 
     def _json(self, figures: FiguresByMonth) -> dict[str, Any]:
@@ -378,12 +392,3 @@ class JobRun:
             duration_seconds=round(self.seconds, 3),
             **fields,
         )
-
-
-def _mismatch_json(item: Mismatch, minor_digits: int) -> dict[str, Any]:
-    """JSON-ready; money as a string in major units."""
-    expected, actual = (
-        Figures(**{item.metric: value}).to_json(minor_digits)[item.metric]
-        for value in (item.expected, item.actual)
-    )
-    return {"month": str(item.month), "metric": item.metric, "expected": expected, "actual": actual}

@@ -21,7 +21,7 @@ from demo_pipeline.services.blueprint_rows import (
     missing_rows,
     request_for,
 )
-from demo_pipeline.services.filling import delta_rows, filling_choice, load_deltas, make_whole, simulate
+from demo_pipeline.services.filling import delta_rows, job_beside, load_deltas, make_whole, simulate
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.month_range import month_range
@@ -93,7 +93,7 @@ class _Materialise:
             loaded=missing.loaded.values(),
             results={
                 month: (
-                    missing.expected(run.subject, month),
+                    run.subject.expected(month, missing.loaded),
                     before.get(month, nothing) + missing.change.get(month, nothing),
                 )
                 for month in {*first.until(last), *missing.loaded}
@@ -142,12 +142,12 @@ class _Materialise:
         if not any(is_short(run.subject.expected(month), there.get(month, Figures())) for month in known):
             return None
         simulated = simulate(run, last, tuple(first.until(last)))
-        owed = simulated.missing.expected
-        if not _shortfalls(simulated.ground, lambda month: owed(run.subject, month), first, last):
+        loaded = simulated.missing.loaded
+        if not _shortfalls(simulated.ground, lambda month: run.subject.expected(month, loaded), first, last):
             return None
         wanted = replace(request_for(run.subject, first, last, run.as_of), kind=HEAL)
         request, _ = choose_job(run.subject, wanted, lambda _: False)
-        return filling_choice(run, request, simulated, last)
+        return Choice(request=request, beside=job_beside(run, simulated, last))
 
     def _is_made(self, run: JobRun, last: Month) -> bool:
         with run.database.admin(readonly=True) as conn:
@@ -156,11 +156,11 @@ class _Materialise:
 
 def _heal(run: JobRun, choice: Choice, number: int, first: Month, last: Month) -> Outcome:
     """Make the blueprint whole, then make up for what still falls short."""
-    missing, created_beside = make_whole(run, choice, last)
+    loaded, created_beside = make_whole(run, choice, last)
     ground = read_ground(run.conn, run.subject, run.as_of)
 
     def expected(month: Month) -> Figures:
-        return missing.expected(run.subject, month)
+        return run.subject.expected(month, loaded)
 
     deltas = _shortfalls(ground, expected, first, last)
     with run.making(delta_rows(run, number, run.tenant.seed, deltas)) as rows:
@@ -171,10 +171,10 @@ def _heal(run: JobRun, choice: Choice, number: int, first: Month, last: Month) -
         change=deltas,
         created=created,
         created_beside=created_beside,
-        loaded=missing.loaded.values(),
+        loaded=loaded.values(),
         results={
             month: (expected(month), ground.before.get(month, nothing) + deltas.get(month, nothing))
-            for month in {*first.until(last), *missing.loaded}
+            for month in {*first.until(last), *loaded}
         },
     )
 

@@ -18,14 +18,14 @@ from demo_pipeline.domain.plan import PatchPlan, PlanType
 from demo_pipeline.domain.plan_numbers import other_currencies
 from demo_pipeline.services.blueprint_rows import check_months_beyond
 from demo_pipeline.services.events import Event, record
-from demo_pipeline.services.filling import delta_rows, filling_choice, load_deltas, make_whole, simulate
+from demo_pipeline.services.filling import delta_rows, job_beside, load_deltas, make_whole, simulate
 from demo_pipeline.services.job_choice import choose_job, ordinals
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.materialise import check_instant
 from demo_pipeline.services.patch_ground import Simulated, read_ground
 from demo_pipeline.services.plan_files import PlanFile
 from demo_pipeline.services.reports import JobReport, report_of
-from demo_pipeline.services.subject import Subject
+from demo_pipeline.services.subject import Loaded, Subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger
 from demo_pipeline.storage.database import Database
@@ -71,8 +71,9 @@ class _Patch:
     again: bool
     retried: UUID | None
     kind: str = KIND
-    #: what it was to change when it was chosen
-    _foreseen: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
+    #: what it was to change when it was chosen, and what was loaded of the blueprint
+    _foreseen: Mapping[Month, Figures] = field(init=False)
+    _loaded: Loaded = field(init=False)
 
     def choose(self, run: JobRun) -> Choice:
         check_instant(run.subject, run.as_of)
@@ -85,12 +86,12 @@ class _Patch:
             return Choice(request=request, done=done)
         if not self.again:
             refuse_other_pieces(run.subject, self.plan, ())
-        simulated = simulate(run, last, self._compared)
-        self._foreseen = self._check(run, simulated)
-        return filling_choice(run, request, simulated, last)
+        simulated = simulate(run, last, self._compared_months)
+        self._foreseen, self._loaded = self._check(run, simulated), simulated.missing.loaded
+        return Choice(request=request, beside=job_beside(run, simulated, last))
 
     def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:
-        missing, created_beside = make_whole(run, choice, last_month(run.subject, self.plan, run.as_of))
+        loaded, created_beside = self._make_whole(run, choice)
         seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
         # What the plan came to a moment ago is nearly always what it comes to: its rows are made meanwhile.
         with run.making(delta_rows(run, number, seed, self._foreseen)) as rows:
@@ -102,7 +103,7 @@ class _Patch:
         if created is None:
             with run.making(delta_rows(run, number, seed, resolved.deltas)) as rows:
                 created = load_deltas(run, choice, resolved.deltas, rows)
-        expected = {month: missing.expected(run.subject, month) for month in resolved.deltas}
+        expected = {month: run.subject.expected(month, loaded) for month in resolved.deltas}
         recorded = (
             {month: resolved.targets[month] - expected[month] for month in resolved.targets}
             if self.plan.plan_type is PlanType.TARGETS
@@ -116,7 +117,7 @@ class _Patch:
                 for month in resolved.deltas
             },
             created=created,
-            loaded=missing.loaded.values(),
+            loaded=loaded.values(),
             recorded=recorded,
             created_beside=created_beside,
         )
@@ -136,6 +137,16 @@ class _Patch:
                 return request, known.job_id if known.status == "completed" else None
         raise AssertionError
 
+    def _make_whole(self, run: JobRun, choice: Choice) -> tuple[Loaded, dict[str, int] | None]:
+        """:func:`make_whole`. Where nothing was owed when the job was chosen, deltas need not look again.
+
+        A row that people took away since then is drift, before such a patch as after it. Targets would take
+        in what the blueprint brings back later.
+        """
+        if choice.beside is None and self.plan.plan_type is PlanType.DELTAS:
+            return self._loaded, None
+        return make_whole(run, choice, last_month(run.subject, self.plan, run.as_of))
+
     def _check(self, run: JobRun, simulated: Simulated) -> Mapping[Month, Figures]:
         """The deltas as they are to be; refuses what cannot be before anything is written."""
         try:
@@ -152,7 +163,7 @@ class _Patch:
             raise
 
     @property
-    def _compared(self) -> tuple[Month, ...]:
+    def _compared_months(self) -> tuple[Month, ...]:
         """Months whose figures say what the plan comes to: deltas are what they are."""
         if self.plan.plan_type is PlanType.DELTAS:
             return ()
@@ -164,7 +175,7 @@ class _Patch:
             return False
         if self.plan.plan_type is PlanType.DELTAS:
             return True
-        ground = simulate(run, last_month(run.subject, self.plan, run.as_of), self._compared).ground
+        ground = simulate(run, last_month(run.subject, self.plan, run.as_of), self._compared_months).ground
         return shows_targets(self.plan, ground)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import psycopg
@@ -17,7 +18,11 @@ from demo_pipeline.services.events import Event, record
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
 from demo_pipeline.storage.database import beside
-from demo_pipeline.storage.tenants import TenantState
+from demo_pipeline.storage.tenants import MonthState, TenantState
+
+#: months with the blueprint's rows that are loaded of them
+Loaded: TypeAlias = Mapping[Month, MonthState]
+_NOTHING_MORE: Final[Loaded] = {}
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,13 @@ class Subject:
     spec: TenantSpec
     state: TenantState
 
-    def expected(self, month: Month) -> Figures:
-        """What the ledger says of a month: the blueprint's rows that were loaded, and what jobs changed."""
-        loaded = self.state.months.get(month)
-        blueprint = loaded.figures if loaded is not None else Figures()
+    def expected(self, month: Month, loaded: Loaded = _NOTHING_MORE) -> Figures:
+        """What is due of a month: the blueprint's rows that were loaded, and what jobs changed.
+
+        As the ledger says, but for the months that are ``loaded`` meanwhile.
+        """
+        state = loaded.get(month) or self.state.months.get(month)
+        blueprint = state.figures if state is not None else Figures()
         return blueprint + self.state.changes.get(month, Figures())
 
     @property

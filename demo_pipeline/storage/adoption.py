@@ -310,7 +310,7 @@ def _revision_tasks(current: str) -> Iterator[Task]:
                 )
             else:
                 yield _task(
-                    " ".join(statements[0].split()),
+                    " ".join(statements[-1].split()),
                     lambda worker, statements=statements: worker.beside(*statements, role="demo_owner"),
                     scans=True,
                 )

@@ -16,15 +16,20 @@ from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.domain.errors import DatabaseError
 
-# Of a connection that an interrupt found amid a statement it tells that it could not roll back; it is closed
-# instead, and who interrupted has nothing to do about it.
-logging.getLogger("psycopg").addHandler(logging.NullHandler())
-
 CONNECT_SECONDS = 10
 RECOVERY_SECONDS = 20
 EXAMPLE = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 _RECOVERING = re.compile(r"the database system is (?:starting up|in recovery mode|not yet accepting)")
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://", re.IGNORECASE)
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Not that a connection which an interrupt found amid a statement could not roll back: it is closed."""
+    return not str(record.msg).startswith("error ignored in rollback")
+
+
+for _name in ("psycopg", "psycopg.transaction"):
+    logging.getLogger(_name).addFilter(_is_worth_telling)
 
 
 def plain_url(url: str, variable: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import args_row
+from psycopg.rows import args_row, scalar_row
 
 from demo_pipeline.domain.known import (
     KnownCompany,
@@ -58,11 +58,16 @@ def known_rows(
         "patches": list(patch_jobs),
     }
 
-    # To a tenant without rows, as fresh ones look to the statistics, any index seems as good as the key.
+    # For the rest of the transaction. A tenant that is new to the statistics seems to have no rows: a join
+    # would take, row by row, any index that begins with the tenant, and read all of it each time.
     conn.execute("SELECT set_config('enable_nestloop', 'off', true)")
 
     def rows(make: Any, query: LiteralString) -> list[Any]:
         with conn.cursor(row_factory=args_row(make)) as cursor:
+            return cursor.execute(query, scope).fetchall()
+
+    def values(query: LiteralString) -> list[Any]:
+        with conn.cursor(row_factory=scalar_row) as cursor:
             return cursor.execute(query, scope).fetchall()
 
     found: list[_Deal] = rows(
@@ -130,8 +135,7 @@ def known_rows(
             "SELECT id, probability, is_won, is_lost FROM crm.pipeline_stages"
             " WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY position, id",
         ),
-        tags=rows(
-            _itself,
+        tags=values(
             "SELECT id FROM crm.tags WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
             " ORDER BY created_at, id",
         ),
@@ -141,17 +145,16 @@ def known_rows(
             found,
             {contact.id: contact.created_at for contact in contacts},
             dict(
-                rows(
-                    _pair,
+                conn.execute(
                     "SELECT deal_id, count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
                     " AND demo_generated AND demo_job_id = ANY(%(patches)s::uuid[])"
                     " AND deal_id IN (SELECT unnest(%(deals)s::uuid[])) GROUP BY 1",
-                )
+                    scope,
+                ).fetchall()
             ),
         ),
         addresses=frozenset(
-            rows(
-                _itself,
+            values(
                 "SELECT email FROM crm.contacts WHERE tenant_id = %(tenant)s AND demo_generated"
                 " AND demo_job_id = ANY(%(patches)s::uuid[]) AND email IS NOT NULL",
             )
@@ -186,11 +189,3 @@ def _with_partners(
         if deal.contact_id in contacts
     ]
     return sorted(known, key=lambda deal: (deal.since, deal.id))
-
-
-def _pair(key: UUID, value: int) -> tuple[UUID, int]:
-    return key, value
-
-
-def _itself(value: Any) -> Any:
-    return value

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,8 @@ class Step:
     sql: str
     #: False: each statement stands alone, as CREATE INDEX CONCURRENTLY must
     in_transaction: bool = True
+    #: steps outside of a transaction with the same number are done again together
+    block: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +45,9 @@ class RevisionPlan:
     steps: tuple[Step, ...]
 
     def batches(self) -> Iterator[tuple[Step, ...]]:
-        """Steps of one transaction together, those outside of any alone."""
-        inside: list[Step] = []
-        for step in self.steps:
-            if step.in_transaction:
-                inside.append(step)
-                continue
-            if inside:
-                yield tuple(inside)
-                inside = []
-            yield (step,)
-        if inside:
-            yield tuple(inside)
+        """Steps of one transaction together, and those outside of any that are done again together."""
+        for _, steps in groupby(self.steps, lambda step: (step.in_transaction, step.block)):
+            yield tuple(steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +78,7 @@ class UpgradePlan:
 
 def _transaction(batch: tuple[Step, ...]) -> str:
     if not batch[0].in_transaction:
-        return f"{_OUTSIDE}\n{batch[0].sql}"
+        return "\n".join([_OUTSIDE, *(step.sql for step in batch)])
     return "\n\n".join(["BEGIN;", *(step.sql.strip() for step in batch), "COMMIT;"])
 
 
@@ -113,6 +107,8 @@ class _Recorder:
     """Stands for Alembic's output, for SQLAlchemy's connection, for the driver's connection and cursor."""
 
     _is_inside: bool = False
+    #: how many transactions have ended
+    _block: int = 0
     _plans: list[tuple[str, list[Step]]] = field(default_factory=list[tuple[str, list[Step]]])
 
     # -- as output
@@ -121,11 +117,17 @@ class _Recorder:
         statement = text.strip()
         if statement in {"BEGIN;", "COMMIT;"}:
             self._is_inside = statement == "BEGIN;"
+            self._block += not self._is_inside
         elif statement.startswith("-- Running upgrade"):
             self._plans.append((" ".join(statement.split()[3:]), []))
         elif statement and self._plans:
             # Before the first revision's title only the version table is made, which the bootstrap does.
-            self._plans[-1][1].append(Step(sql=statement, in_transaction=self._is_inside))
+            self._plans[-1][1].append(self._step(statement))
+
+    def _step(self, statement: str) -> Step:
+        if self._is_inside:
+            return Step(sql=statement)
+        return Step(sql=statement, in_transaction=False, block=self._block)
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -25,15 +25,15 @@ LARGE: Final = "month,contacts_created,activities_created\n2025-02,4000,60000\n"
 LOSE_ROWS: Final = """
 import demo_pipeline.services.job_run as job_run
 
-whole = job_run.JobRun.load
+whole = job_run.JobRun.making
 
-def load(self, batches, job_id):
+def making(self, batches):
     kept = (
         (name, rows.slice(0, rows.num_rows - 1) if name == "activities" else rows) for name, rows in batches
     )
-    return whole(self, kept, job_id)
+    return whole(self, kept)
 
-job_run.JobRun.load = load
+job_run.JobRun.making = making
 """
 #: Whether somebody is writing rows, whoever it is.
 WRITES: Final = """

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from demo_pipeline.domain import book
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.services import filling
 from demo_pipeline.services.materialise import materialise
@@ -60,15 +61,15 @@ def test_few_that_are_known_are_enough(
     database: Database, database_settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """Rows may refer to few: exact, sound, and to what the deals among them are with."""
-    for bound in ("_FEWEST_KNOWN", "_MOST_KNOWN"):
-        monkeypatch.setattr(filling, bound, most)
+    monkeypatch.setattr(filling, "_FEWEST_KNOWN", most)
+    monkeypatch.setattr(filling, "_MOST_KNOWN", (most, most))
     report = apply_patch(database, database_settings, tenant, BUSY)
     assert report.is_passed
     rows = tenant_rows(database, tenant)
     spec = show_tenant(database, database_settings, tenant).spec
     assert unsound(spec, rows, report.job_id, database_settings.instant()) == []
-    known = {row["contact_id"] for row in rows["deals"].values() if row["demo_job_id"] != report.job_id}
-    used = {row["contact_id"] for row in rows["activities"].values() if row["demo_job_id"] == report.job_id}
+    known = {key for key, row in rows["deals"].items() if row["demo_job_id"] != report.job_id}
+    used = {row["deal_id"] for row in rows["activities"].values() if row["demo_job_id"] == report.job_id}
     assert used & known
     assert_as_expected(database, database_settings)
 
@@ -91,6 +92,82 @@ def test_targets_that_people_move_towards(
     assert (month.before.contacts_created, month.after.contacts_created) == (5, 10)
     assert report.created["contacts"] == 5
     assert verify(database, database_settings)[0].is_as_expected
+
+
+def test_what_is_forgotten_on_the_way(
+    database: Database, database_settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only the latest contacts and deals are kept from month to month, rows are exact and sound."""
+    monkeypatch.setattr(book, "MOST_CONTACTS", 3)
+    monkeypatch.setattr(book, "MOST_DEALS", 2)
+    report = apply_patch(database, database_settings, tenant, BUSY)
+    assert report.is_passed
+    spec = show_tenant(database, database_settings, tenant).spec
+    now = database_settings.instant()
+    assert unsound(spec, tenant_rows(database, tenant), report.job_id, now) == []
+    assert_as_expected(database, database_settings)
+
+
+def take_away(database: Database, table: str) -> int:
+    """A row of the blueprint that nothing hangs on goes for good; how many there were."""
+    return execute(
+        database,
+        f"DELETE FROM crm.{table} WHERE id IN (SELECT id FROM crm.{table} r"
+        " WHERE demo_source_month = '2025-02' AND NOT EXISTS (SELECT FROM crm.activities a"
+        " WHERE r.id IN (a.contact_id, a.deal_id)) AND NOT EXISTS (SELECT FROM crm.deals d"
+        " WHERE d.contact_id = r.id)"
+        " AND NOT EXISTS (SELECT FROM crm.contact_tags t WHERE t.contact_id = r.id)"
+        " ORDER BY id LIMIT 1)",
+    )
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"activities_created": 20},
+        # Not in the plan, and nothing of it may be taken in.
+        {"contacts_created": 9},
+    ],
+)
+def test_targets_do_not_take_in_what_is_owed(
+    database: Database,
+    database_settings: Settings,
+    tenant: str,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: dict[str, int | str],
+) -> None:
+    """Rows of the blueprint that go for good while the job begins come back first: no surplus afterwards."""
+    taken: list[int] = []
+    before_it_begins(
+        monkeypatch,
+        lambda: taken or taken.append(take_away(database, "activities") + take_away(database, "contacts")),
+    )
+    report = apply_patch(database, database_settings, tenant, plan({"2025-02": asked}, targets=True))
+    assert taken[0] > 0
+    assert report.is_passed
+    monkeypatch.undo()
+    assert_as_expected(database, database_settings)
+    assert materialise(database, database_settings, tenant).already_applied
+    [month] = report.months
+    assert {metric: month.after[metric] for metric in asked} == asked
+
+
+def test_healing_does_not_take_in_what_is_owed(
+    database: Database, database_settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same where months are brought back to what is expected of them."""
+    execute(
+        database,
+        "UPDATE crm.activities SET deleted_at = clock_timestamp() WHERE id IN"
+        " (SELECT id FROM crm.activities ORDER BY id LIMIT 3)",
+    )
+    taken: list[int] = []
+    before_it_begins(monkeypatch, lambda: taken or taken.append(take_away(database, "activities")))
+    assert materialise(database, database_settings, tenant).is_passed
+    assert taken == [1]
+    monkeypatch.undo()
+    assert_as_expected(database, database_settings)
+    assert materialise(database, database_settings, tenant).already_applied
 
 
 def test_rows_that_people_take_away_meanwhile(

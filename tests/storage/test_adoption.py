@@ -18,6 +18,8 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage import busy_tables, migrate, revision
 from demo_pipeline.storage.adoption import adoption
 from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.migration_plan import plan_upgrade
+from demo_pipeline.storage.revision import known_revisions
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
 from tests.services.patch_scenes import SMALL, plan
@@ -198,12 +200,15 @@ def test_a_broken_off_adoption_goes_on(foreign: tuple[Database, str]) -> None:
         before = hashes(conn, columns)
         with adoption(database) as (todo, _):
             count = len(todo.tasks)
+        first, *_, last = known_revisions()
+        longest = max(len(list(plan.batches())) for plan in plan_upgrade(first, last).revisions)
         left, stops, at_once = count, 0, 3
         while left:
             with adoption(database) as (todo, run):
                 # A few at once, so that all places come up in some seconds; a revision needs all of its own.
                 at_once = at_once + 1 if len(todo.tasks) == left else 3
                 left = len(todo.tasks)
+                assert at_once <= longest
                 run(at_once)
             stops += 1
         assert stops >= count // 3

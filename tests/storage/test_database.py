@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -289,3 +290,20 @@ def test_server_that_recovers_is_waited_for(database: Database, monkeypatch: pyt
     with database.admin() as conn:
         assert conn.execute("SELECT 1").fetchone() == (1,)
     assert len(tries) == 3
+
+
+def test_an_interrupt_amid_a_statement_is_no_news(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That the connection could not roll back is told to nobody; other words of the driver are."""
+
+    def interrupted() -> None:
+        with database.admin() as conn, conn.transaction():
+            conn.pgconn.send_query(b"select pg_sleep(0.1)")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert caplog.messages == []
+    logging.getLogger("psycopg").warning("something else")
+    assert caplog.messages == ["something else"]

@@ -7,14 +7,14 @@ import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 from psycopg import Connection
 
 from demo_pipeline.domain.errors import BusyError
-from demo_pipeline.storage import migrate, revision
+from demo_pipeline.storage import busy_tables, migrate, revision
 from demo_pipeline.storage.database import Database
 from tests.fixtures.cli import RunChanged
 from tests.fixtures.ledger_steps import real_tenant
@@ -86,22 +86,30 @@ def test_a_table_that_stays_busy_ends_the_upgrade(at_first: Database, changed_co
 
 
 @pytest.mark.risk("G10", partial=True)
+@pytest.mark.parametrize(("table", "steps", "stays"), [("contacts", "-1", "0005"), ("users", "-4", "0002")])
 def test_a_downgrade_waits_for_nobody_long(
-    database: Database, admin_conn: Conn, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    admin_conn: Conn,
+    monkeypatch: pytest.MonkeyPatch,
+    table: LiteralString,
+    steps: str,
+    stays: str,
 ) -> None:
-    """A lock that somebody holds ends the downgrade soon, at a whole revision, and never too far back."""
+    """A lock that somebody holds ends the downgrade soon, at a whole revision, and never too far back.
+
+    Revisions that do not touch that table are left; one more step back there would be another schema.
+    """
     monkeypatch.setattr(migrate, "BUSY_TRIES", 2)
-    migrate.downgrade(database.admin_url, "0002")
-    at_second = whole(admin_conn)
+    migrate.downgrade(database.admin_url, stays)
+    before = whole(admin_conn)
     migrate.upgrade(database.admin_url)
     with (
-        held(database, "select from crm.users"),
+        held(database, "select from crm." + table),
         pytest.raises(BusyError, match=r"'a report'.*nothing was changed by the step"),
     ):
-        migrate.downgrade(database.admin_url, "-4")
-    # The later ones do not touch that table and were left; four back from there would be no schema at all.
-    assert revision.current_revision(admin_conn) == "0002"
-    assert whole(admin_conn) == at_second
+        migrate.downgrade(database.admin_url, steps)
+    assert revision.current_revision(admin_conn) == stays
+    assert whole(admin_conn) == before
 
 
 @pytest.mark.risk("G10", partial=True)
@@ -141,4 +149,25 @@ def test_a_client_between_two_tables_is_not_stopped(at_first: Database) -> None:
         assert client.execute("select from crm.tenants").rowcount == 1
         client.commit()
         upgrade.result(timeout=60)
+        revision.require_current(conn)
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_an_index_whose_build_gives_up_is_begun_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer stays longer than a build waits: what it left is dropped, and a whole index is made."""
+    migrate.downgrade(database.admin_url, "0004")
+    monkeypatch.setattr(busy_tables, "_PATIENT_MILLISECONDS", 300)
+    with ThreadPoolExecutor(1) as pool, database.admin() as conn:
+        with held(database, "update crm.activities set subject = 'x'"):
+            upgrade = pool.submit(migrate.upgrade, database.admin_url)
+            broken = "select from pg_index where indexrelid = to_regclass('crm.activities_job_idx')"
+            while not upgrade.done() and conn.execute(broken + " and not indisvalid").fetchone() is None:
+                time.sleep(0.02)
+            # At least one try has given up by then.
+            time.sleep(1)
+        upgrade.result(timeout=60)
+        assert conn.execute("select from pg_index where not indisvalid").fetchall() == []
+        assert conn.execute(broken).fetchone() is not None
         revision.require_current(conn)

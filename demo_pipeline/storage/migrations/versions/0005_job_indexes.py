@@ -17,31 +17,13 @@ depends_on = None
 _SQL = Path(__file__).resolve().parent.parent / "sql"
 
 
-#: What a build that was broken off leaves is no index, and is in the way of one.
-_DROP_BROKEN = """
-do $$
-declare
-    v_index text;
-begin
-    for v_index in
-        select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid
-        where not i.indisvalid and c.relnamespace = 'crm'::regnamespace and c.relname in
-            ('companies_job_idx', 'contacts_job_idx', 'deals_job_idx', 'activities_job_idx')
-    loop
-        execute format('drop index crm.%I', v_index);
-    end loop;
-end
-$$
-"""
-
-
 def upgrade() -> None:
-    # Rows of real tenants are in none of them. Those that are whole stay when it was broken off.
-    with op.get_context().autocommit_block():
-        op.execute(_DROP_BROKEN)
-        for table in ("companies", "contacts", "deals", "activities"):
+    # Rows of real tenants are in none of them. Each drops what an earlier try left of it.
+    for table in ("companies", "contacts", "deals", "activities"):
+        with op.get_context().autocommit_block():
+            op.execute(f"drop index concurrently if exists crm.{table}_job_idx")
             op.execute(
-                f"create index concurrently if not exists {table}_job_idx on crm.{table}"
+                f"create index concurrently {table}_job_idx on crm.{table}"
                 " (tenant_id, demo_job_id, demo_source_month) where demo_generated"
             )
 
