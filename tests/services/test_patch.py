@@ -280,7 +280,7 @@ def test_p05_months_on_the_way_have_caps_too(database: Database, database_settin
     assert fingerprint_of_all(database) == before
 
 
-@pytest.mark.risk("P5", partial=True)
+@pytest.mark.risk("P5")
 def test_p05_beyond_a_cap_and_in_pieces(database: Database, database_settings: Settings) -> None:
     """A plan beyond a cap is refused with the cap; its pieces, each atomic, come to the same to the cent."""
     made(database, database_settings)
