@@ -40,6 +40,10 @@ class _Table:
     rules: Mapping[str, LiteralString]
 
 
+_BREAKS_WITH_CONTACT: Final = (
+    "r.created_at < contact.created_at"
+    " OR contact.id IS NOT NULL AND r.company_id IS DISTINCT FROM contact.company_id"
+)
 _TABLES: Final = (
     _Table(
         "companies",
@@ -60,15 +64,9 @@ _TABLES: Final = (
     ),
     _Table(
         "deals",
+        {"contact": ("contacts", "contact_id"), "stage": ("pipeline_stages", "stage_id")},
         {
-            "contact": ("contacts", "contact_id"),
-            "stage": ("pipeline_stages", "stage_id"),
-        },
-        {
-            "deals come after their contact and have its company": (
-                "r.created_at < contact.created_at"
-                " OR contact.id IS NOT NULL AND r.company_id IS DISTINCT FROM contact.company_id"
-            ),
+            "deals come after their contact and have its company": _BREAKS_WITH_CONTACT,
             "deals are closed if and only if their stage is won or lost": (
                 # People may have changed what a stage means: drift, and no fault of a job.
                 "%(job)s::uuid IS NULL AND (stage.is_won OR stage.is_lost) <> (r.closed_at IS NOT NULL)"
@@ -78,15 +76,9 @@ _TABLES: Final = (
     ),
     _Table(
         "activities",
+        {"contact": ("contacts", "contact_id"), "deal": ("deals", "deal_id")},
         {
-            "contact": ("contacts", "contact_id"),
-            "deal": ("deals", "deal_id"),
-        },
-        {
-            "activities come after their contact and have its company": (
-                "r.created_at < contact.created_at"
-                " OR contact.id IS NOT NULL AND r.company_id IS DISTINCT FROM contact.company_id"
-            ),
+            "activities come after their contact and have its company": _BREAKS_WITH_CONTACT,
             "activities come after their deal and have its contact": (
                 "r.created_at < deal.created_at"
                 " OR deal.id IS NOT NULL AND r.contact_id IS DISTINCT FROM deal.contact_id"

@@ -162,12 +162,18 @@ def test_an_index_whose_build_gives_up_is_begun_again(
     with ThreadPoolExecutor(1) as pool, database.admin() as conn:
         with held(database, "update crm.activities set subject = 'x'"):
             upgrade = pool.submit(migrate.upgrade, database.admin_url)
-            broken = "select from pg_index where indexrelid = to_regclass('crm.activities_job_idx')"
-            while not upgrade.done() and conn.execute(broken + " and not indisvalid").fetchone() is None:
+            index = "select from pg_index where indexrelid = to_regclass('crm.activities_job_idx')"
+            # It lies there while the next try waits to drop it: the first one has given up.
+            again = (
+                "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+                " and query like 'drop index concurrently if exists crm.activities_job_idx%'"
+            )
+            while not upgrade.done() and not (
+                conn.execute(index).fetchall() and conn.execute(again).fetchall()
+            ):
                 time.sleep(0.02)
-            # At least one try has given up by then.
-            time.sleep(1)
+            assert not upgrade.done()
         upgrade.result(timeout=60)
         assert conn.execute("select from pg_index where not indisvalid").fetchall() == []
-        assert conn.execute(broken).fetchone() is not None
+        assert conn.execute(index).fetchall() != []
         revision.require_current(conn)
