@@ -29,14 +29,14 @@ _OF_JOB: Final[Mapping[str, LiteralString]] = {
 def patch(*, slug: str, repeats: int) -> dict[str, Any]:
     """A patch of three months, 500 rows each, again and again; the first one is not counted."""
     settings = load_settings()
-    database = open_database(settings)
     seconds: list[float] = []
     rows: set[int] = set()
-    for _ in range(repeats + 1):
-        with timed() as clock:
-            report = apply_patch(database, settings, slug, _plan(1), again=True)
-        seconds.append(clock.wall)
-        rows.add(_checked(report))
+    with open_database(settings).keeping() as database:
+        for _ in range(repeats + 1):
+            with timed() as clock:
+                report = apply_patch(database, settings, slug, _plan(1), again=True)
+            seconds.append(clock.wall)
+            rows.add(_checked(report))
     return {"seconds": seconds[1:], "rows": rows.pop()}
 
 

@@ -170,7 +170,7 @@ def _patches(place: Place, tenant: Sized, sizes: Sizes) -> Iterator[Result]:
         samples=tuple(seconds * 1000 for seconds in found["seconds"]),
         goal=250,
         is_more_better=False,
-        note=f"{found['rows']} rows each, connecting included; the first call of a process is not counted",
+        note=f"{found['rows']} rows each; not the first call of a process, whose connections are kept",
     )
 
 

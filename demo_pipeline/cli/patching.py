@@ -65,14 +65,16 @@ def apply_plan(
         from demo_pipeline.services.split import split_plan
 
         pieces = split_plan(session.database, session.settings, slug, plan)
-    with watched(session, [slug]), shown_on_asset_pages(session) as reports:
+    with (
+        watched(session, [slug]),
+        shown_on_asset_pages(session) as reports,
+        session.database.keeping() as database,
+    ):
         for number, piece in enumerate(pieces, start=1):
             if len(pieces) > 1:
                 say(f"piece {number} of {len(pieces)} ...")
             try:
-                report = apply_patch(
-                    session.database, session.settings, slug, piece, again=is_again, asker=asker()
-                )
+                report = apply_patch(database, session.settings, slug, piece, again=is_again, asker=asker())
             except DemoError as error:
                 _say_of_pieces(error, reports, len(pieces))
                 if isinstance(error, CapExceededError) and not is_split:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import dagster as dg
 from pydantic import PrivateAttr
 
@@ -15,6 +17,7 @@ class DemoTenants(dg.ConfigurableResource[None]):
 
     _settings: Settings | None = PrivateAttr(default=None)
     _database: Database | None = PrivateAttr(default=None)
+    _connections: ExitStack = PrivateAttr(default_factory=ExitStack)
 
     @property
     def settings(self) -> Settings:
@@ -25,10 +28,19 @@ class DemoTenants(dg.ConfigurableResource[None]):
 
     @property
     def database(self) -> Database:
-        """There, reachable and migrated; made so once a run. Raises ``DatabaseError``."""
+        """There, reachable and migrated; made so once a run, and its connections kept until the run's end.
+
+        Raises ``DatabaseError``.
+        """
         if self._database is None:
-            self._database = ready_database(self.settings)
+            self._database = self._connections.enter_context(ready_database(self.settings).keeping())
         return self._database
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the connections."""
+        del context
+        self._database = None
+        self._connections.close()
 
 
 @dg.definitions

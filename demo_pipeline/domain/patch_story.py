@@ -7,7 +7,7 @@ that they never are those of the blueprint or of another job, undone ones includ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final, cast
 
@@ -25,7 +25,7 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.people import People
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.provenance import blueprint_stream, job_stream
-from demo_pipeline.domain.story import MONTHS_AHEAD, Batch, month_batches
+from demo_pipeline.domain.story import MONTHS_AHEAD, Batch, child_batches, parent_batches
 from demo_pipeline.domain.team import Team
 from demo_pipeline.domain.texts import load_texts
 
@@ -33,7 +33,7 @@ _LETTERS: Final = "abcdefghijklmnoprstvw"
 
 
 class PatchStory:
-    """Generation of one job's rows on one tenant, month after month."""
+    """Generation of one job's rows on one tenant."""
 
     def __init__(
         self,
@@ -72,10 +72,20 @@ class PatchStory:
         self._people = People(self._locale, self._book)
         self._addresses = set(known.addresses)
 
-    def month(self, month: Month, figures: Figures) -> Iterator[Batch]:
-        """Rows that add exactly ``figures`` to a month, parents before children. Months come in order."""
-        self._book.forget()
-        context = MonthContext(
+    def batches(self, deltas: Mapping[Month, Figures]) -> Iterator[Batch]:
+        """Rows that add exactly ``deltas``, parents before children. To be called once; the months ascend.
+
+        The activities of all months come last: the server can take the others while they are made.
+        """
+        months = [(self._context(month), figures) for month, figures in deltas.items()]
+        for context, figures in months:
+            for batch in parent_batches(context, figures):
+                yield _with_own_addresses(batch, self._addresses) if batch.table == "contacts" else batch
+        for context, figures in months:
+            yield from child_batches(context, figures)
+
+    def _context(self, month: Month) -> MonthContext:
+        return MonthContext(
             spec=self._spec,
             locale=self._locale,
             industry=self._industry,
@@ -93,8 +103,6 @@ class PatchStory:
             stream=self._stream.child(str(month)),
             is_patch=True,
         )
-        for batch in month_batches(context, figures):
-            yield _with_own_addresses(batch, self._addresses) if batch.table == "contacts" else batch
 
 
 def calendar_of(spec: TenantSpec) -> Calendar:

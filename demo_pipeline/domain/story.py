@@ -128,12 +128,22 @@ class Story:
 
 def month_batches(context: MonthContext, figures: Figures, *, is_made: bool = True) -> Iterator[Batch]:
     """Rows that add exactly ``figures`` to a month; without ``is_made`` only the book gets them."""
+    yield from parent_batches(context, figures, is_made=is_made)
+    if is_made:
+        yield from child_batches(context, figures)
+
+
+def parent_batches(context: MonthContext, figures: Figures, *, is_made: bool = True) -> Iterator[Batch]:
+    """All but the activities; from now on they are in the book."""
     # A step each: of what a table's month took only the book is held while the next one is made.
     yield from _companies(context, figures, is_made=is_made)
     yield from _contacts(context, figures, is_made=is_made)
     yield from _deals(context, figures, is_made=is_made)
-    if is_made:
-        yield from _as_batches("activities", context, activity_batches(context, figures))
+
+
+def child_batches(context: MonthContext, figures: Figures) -> Iterator[Batch]:
+    """The activities, on whoever was there by then; nothing refers to them."""
+    return _as_batches("activities", context, activity_batches(context, figures))
 
 
 def _companies(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:

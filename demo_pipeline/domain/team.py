@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,10 +131,11 @@ def _users(spec: TenantSpec, locale: Locale, stream: Stream, created_us: int) ->
         roles[-1] = "readonly"
     domain = f"{_label(spec.name)}.{spec.mail_domain or 'example'}"
     emails: list[str] = []
+    namesakes = Counter[str]()
     for given, family in zip(first, last, strict=True):
         local = f"{ascii_label(given)}.{ascii_label(family)}"
-        number = 1 + sum(address.split("@")[0].rstrip("0123456789") == local for address in emails)
-        emails.append(f"{local}{number if number > 1 else ''}@{domain}")
+        namesakes[local] += 1
+        emails.append(f"{local}{namesakes[local] if namesakes[local] > 1 else ''}@{domain}")
     batch = pa.RecordBatch.from_arrays(
         [
             uuid_array(ids),

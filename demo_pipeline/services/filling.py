@@ -26,9 +26,10 @@ from demo_pipeline.storage.known_rows import known_rows
 from demo_pipeline.storage.ledger import JobRequest
 from demo_pipeline.storage.load import Load
 
-#: Rows that new ones of a month may refer to: half as many as there are new ones, at least so many, and at
-#: most so many (for many months, and for one).
-_FEWEST_KNOWN: Final = 200
+#: Rows of a table that new ones of a month may refer to, as a part of how many new ones there are; at least
+#: so many, and at most so many (for many months, and for one).
+_KNOWN_PART: Final = 5
+_FEWEST_KNOWN: Final = 100
 _MOST_KNOWN: Final = (1_000, 10_000)
 
 
@@ -88,7 +89,7 @@ def delta_rows(
             run.conn,
             run.tenant.tenant_id,
             [
-                (min(month.end, run.as_of), min(max(row_count(delta) // 2, _FEWEST_KNOWN), most))
+                (min(month.end, run.as_of), min(max(row_count(delta) // _KNOWN_PART, _FEWEST_KNOWN), most))
                 for month, delta in deltas.items()
             ],
             [job.job_id for job in others],
@@ -96,12 +97,7 @@ def delta_rows(
         companies_before=sum(job.companies_created for job in others),
         company_count=sum(delta.companies_created for delta in deltas.values()),
     )
-    return (
-        (batch.table, batch.rows)
-        for month, delta in deltas.items()
-        for batch in story.month(month, delta)
-        if batch.rows.num_rows
-    )
+    return ((batch.table, batch.rows) for batch in story.batches(deltas) if batch.rows.num_rows)
 
 
 def load_deltas(

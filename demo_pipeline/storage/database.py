@@ -7,9 +7,9 @@ here: SQL of any use case, schema (``services.database`` sees to that).
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -20,6 +20,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.binaries import MINIMUM_MAJOR
 from demo_pipeline.storage.connecting import connect, plain_url
 from demo_pipeline.storage.embedded import ensure_running
+from demo_pipeline.storage.kept import KeptConnections
 
 ADMIN_VARIABLE = "DEMO_DATABASE_URL"
 LOADER_VARIABLE = "DEMO_LOADER_URL"
@@ -58,29 +59,40 @@ class Database:
     statement_timeout_seconds: float = 600
     #: for a row or table lock
     lock_timeout_seconds: float = 10
+    #: between two uses (:meth:`keeping`); None: each use has a connection of its own
+    kept: KeptConnections | None = field(default=None, repr=False, compare=False)
+
+    @contextmanager
+    def keeping(self) -> Generator[Database]:
+        """The same database, whose connections are used again until the end, and closed then.
+
+        For several uses in a row. A connection that ended with an error is not used again.
+        """
+        kept = KeptConnections()
+        try:
+            yield replace(self, kept=kept)
+        finally:
+            kept.close()
 
     @contextmanager
     def admin(self, *, readonly: bool = False) -> Generator[psycopg.Connection]:
-        """A connection of the administrator, closed at the end; autocommit, UTC.
+        """A connection of the administrator, given back at the end; autocommit, UTC.
 
         ``readonly``: every transaction is read-only. Raises ``DatabaseError``.
         """
-        conn = connect(
-            self.admin_url,
-            variable=ADMIN_VARIABLE,
-            application_name="demo-pipeline admin",
-            is_embedded=self.is_embedded,
-        )
-        with conn:
+        settings = self._session_settings()
+        settings["default_transaction_read_only"] = "on" if readonly else "off"
+
+        def prepare(conn: psycopg.Connection) -> None:
             _check_server(conn)
-            settings = self._session_settings()
-            settings["default_transaction_read_only"] = "on" if readonly else "off"
             _apply(conn, settings)
+
+        with self._connected(self.admin_url, ADMIN_VARIABLE, "demo-pipeline admin", prepare) as conn:
             yield conn
 
     @contextmanager
     def loader(self) -> Generator[psycopg.Connection]:
-        """A connection of the login that jobs use, closed at the end; autocommit, UTC.
+        """A connection of the login that jobs use, given back at the end; autocommit, UTC.
 
         Raises ``DatabaseError``, also for a login that may do more than a loader may.
         """
@@ -89,34 +101,69 @@ class Database:
                 f"{LOADER_VARIABLE} is not set, and jobs do not run as the administrator: after "
                 f"'demo-pipeline db upgrade' make a login for them: {MAKE_LOADER}"
             )
-        conn = connect(
-            self.loader_url,
-            variable=LOADER_VARIABLE,
-            application_name="demo-pipeline loader",
-            is_embedded=self.is_embedded,
-        )
-        with conn:
+        settings = self._session_settings() | {
+            "default_transaction_read_only": "off",
+            # Cached plans of foreign-key checks would go on scanning a table that was tiny once.
+            "enable_seqscan": "off",
+            # Once the tables are analysed, a tenant that is new to the statistics looks as if it had no
+            # rows, and foreign-key checks would take any index that begins with the tenant: every
+            # check would read all of the tenant's rows (60,000 rows took 359 s instead of 7). A plan
+            # that does not look at the value takes the primary key.
+            "plan_cache_mode": "force_generic_plan",
+            "jit": "off",
+            # Between two statements rows are made: that may take longer than any statement should.
+            "idle_in_transaction_session_timeout": _milliseconds(
+                max(self.statement_timeout_seconds, _LEAST_IDLE_SECONDS)
+            ),
+        }
+
+        def prepare(conn: psycopg.Connection) -> None:
             _check_server(conn)
             _check_loader(conn)
-            settings = self._session_settings()
-            settings |= {
-                "default_transaction_read_only": "off",
-                # Cached plans of foreign-key checks would go on scanning a table that was tiny once.
-                "enable_seqscan": "off",
-                # Once the tables are analysed, a tenant that is new to the statistics looks as if it had no
-                # rows, and foreign-key checks would take any index that begins with the tenant: every
-                # check would read all of the tenant's rows (60,000 rows took 359 s instead of 7). A plan
-                # that does not look at the value takes the primary key.
-                "plan_cache_mode": "force_generic_plan",
-                "jit": "off",
-                # Between two statements rows are made: that may take longer than any statement should.
-                "idle_in_transaction_session_timeout": _milliseconds(
-                    max(self.statement_timeout_seconds, _LEAST_IDLE_SECONDS)
-                ),
-            }
             _apply(conn, settings)
             _notice_killed_client(conn)
+
+        with self._connected(self.loader_url, LOADER_VARIABLE, "demo-pipeline loader", prepare) as conn:
             yield conn
+
+    @contextmanager
+    def _connected(
+        self, url: str, variable: str, application_name: str, prepare: Callable[[psycopg.Connection], None]
+    ) -> Generator[psycopg.Connection]:
+        """A kept connection that still answers, or a new one; ``prepare`` is done to either."""
+        with ExitStack() as stack:
+            conn = self._kept_connection(variable, prepare)
+            if conn is None:
+                conn = stack.enter_context(
+                    connect(
+                        url,
+                        variable=variable,
+                        application_name=application_name,
+                        is_embedded=self.is_embedded,
+                    )
+                )
+                prepare(conn)
+            else:
+                stack.enter_context(conn)
+            yield conn
+            if self.kept is not None:
+                # Not closed, as it is after an error, once that is rolled back.
+                stack.pop_all()
+                self.kept.give_back(variable, conn)
+
+    def _kept_connection(
+        self, login: str, prepare: Callable[[psycopg.Connection], None]
+    ) -> psycopg.Connection | None:
+        while self.kept is not None and (conn := self.kept.take(login)) is not None:
+            with suppress(psycopg.Error), ExitStack() as stack:
+                stack.callback(conn.close)
+                # What a use may have set for its session, before it is set again.
+                conn.execute("RESET ROLE; RESET ALL")
+                prepare(conn)
+                stack.pop_all()
+                return conn
+            # Cut while it was idle, by a server that was restarted, say.
+        return None
 
     def _session_settings(self) -> dict[str, str]:
         return {

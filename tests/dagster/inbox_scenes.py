@@ -34,8 +34,8 @@ def put(folder: Path, name: str, text: str = PLAN) -> Path:
 
 def tick(home: DagsterHome) -> list[dg.RunRequest]:
     """What the sensor asks for now."""
-    context = dg.build_sensor_context(instance=home.instance)
-    result = plan_inbox(context, demo=DemoTenants())
+    with dg.build_sensor_context(instance=home.instance, resources={"demo": DemoTenants()}) as context:
+        result = plan_inbox(context)
     assert isinstance(result, dg.SensorResult)
     return list(result.run_requests or [])
 

@@ -335,7 +335,10 @@ def test_a_done_folder_that_is_a_link_is_not_followed(
 
 def test_without_an_inbox_the_sensor_says_where_it_would_be(dagster_home: DagsterHome) -> None:
     """Nothing is made and nothing fails where nobody uses an inbox."""
-    result = plan_inbox(dg.build_sensor_context(instance=dagster_home.instance), demo=DemoTenants())
+    with dg.build_sensor_context(
+        instance=dagster_home.instance, resources={"demo": DemoTenants()}
+    ) as context:
+        result = plan_inbox(context)
     assert isinstance(result, dg.SensorResult)
     assert result.skip_reason is not None
     assert str(dagster_home.settings.inbox_folder) in str(result.skip_reason.skip_message)

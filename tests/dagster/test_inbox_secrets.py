@@ -88,8 +88,10 @@ def test_nothing_that_a_file_says_is_told(
     assert sorted(path.name for path in (inbox / "refused").glob("*.json")) == sorted(
         [f"{name}.report.json" for name in names] + [name for name in names if name.endswith(".json")]
     )
-    context = dg.build_sensor_context(instance=dagster_home.instance)
-    told.append(str(plan_inbox(context, demo=DemoTenants())))
+    with dg.build_sensor_context(
+        instance=dagster_home.instance, resources={"demo": DemoTenants()}
+    ) as context:
+        told.append(str(plan_inbox(context)))
     told += [
         path.read_text(encoding="utf-8")
         for path in tmp_path.rglob("*")

@@ -65,8 +65,10 @@ def test_files_that_cannot_be_moved_are_applied_once(
     for _ in range(3):
         with monkeypatch.context() as clock:
             clock.setattr(time, "time", lambda: later)
-            context = dg.build_sensor_context(instance=dagster_home.instance, cursor=cursor)
-            result = plan_inbox(context, demo=DemoTenants())
+            with dg.build_sensor_context(
+                instance=dagster_home.instance, cursor=cursor, resources={"demo": DemoTenants()}
+            ) as context:
+                result = plan_inbox(context)
         assert isinstance(result, dg.SensorResult)
         assert not result.run_requests
         assert result.skip_reason is not None

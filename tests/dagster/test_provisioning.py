@@ -12,6 +12,8 @@ from demo_pipeline.definitions import defs
 from demo_pipeline.defs.resources import DemoTenants
 from demo_pipeline.defs.sensors import sync_tenants
 from tests.fixtures.dagster_instance import BLUEPRINT, QUIET, DagsterHome
+from tests.fixtures.embedded_server import wait_until
+from tests.fixtures.sessions import sessions
 
 
 @pytest.fixture
@@ -80,8 +82,12 @@ def test_the_sensor_keeps_partitions_in_step_with_the_database(dagster_home: Dag
     dagster_home.provision("acme")
     dagster_home.instance.delete_dynamic_partition("tenant", "acme")
     dagster_home.instance.add_dynamic_partitions("tenant", ["gone"])
-    context = dg.build_sensor_context(instance=dagster_home.instance)
-    result = sync_tenants(context, demo=DemoTenants())
+    with dg.build_sensor_context(
+        instance=dagster_home.instance, resources={"demo": DemoTenants()}
+    ) as context:
+        result = sync_tenants(context)
+    # A tick leaves no connection behind.
+    wait_until(lambda: not sessions(dagster_home.database))
     assert isinstance(result, dg.SensorResult)
     assert not result.run_requests
     changes = {
