@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -26,12 +27,18 @@ _OF_JOB: Final[Mapping[str, LiteralString]] = {
 }
 
 
-def patch(*, slug: str, repeats: int) -> dict[str, Any]:
-    """A patch of three months, 500 rows each, again and again; the first one is not counted."""
+def patch(*, slug: str, repeats: int, is_keeping: bool) -> dict[str, Any]:
+    """A patch of three months, 500 rows each, again and again; the first one is not counted.
+
+    ``is_keeping``: they use the same connections.
+    """
     settings = load_settings()
     seconds: list[float] = []
     rows: set[int] = set()
-    with open_database(settings).keeping() as database:
+    with ExitStack() as stack:
+        database = open_database(settings)
+        if is_keeping:
+            database = stack.enter_context(database.keeping())
         for _ in range(repeats + 1):
             with timed() as clock:
                 report = apply_patch(database, settings, slug, _plan(1), again=True)

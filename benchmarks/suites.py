@@ -162,16 +162,22 @@ def _kpis(arena: Arena, sizes: Sizes) -> Iterator[Result]:
 
 
 def _patches(place: Place, tenant: Sized, sizes: Sizes) -> Iterator[Result]:
-    found = work("patch", {"slug": tenant.slug, "repeats": sizes.patch_runs}, place.environment)
     what = f"patch of 3 months × 500 rows, tenant of {_count(tenant.rows)} rows"
-    yield Result(
-        what=f"{what} among {_count(sizes.job_rows)}, in the service",
-        unit="ms",
-        samples=tuple(seconds * 1000 for seconds in found["seconds"]),
-        goal=250,
-        is_more_better=False,
-        note=f"{found['rows']} rows each; not the first call of a process, whose connections are kept",
-    )
+    for is_keeping in (True, False):
+        found = work(
+            "patch",
+            {"slug": tenant.slug, "repeats": sizes.patch_runs, "is_keeping": is_keeping},
+            place.environment,
+        )
+        connections = "one after the other" if is_keeping else "each with connections of its own"
+        yield Result(
+            what=f"{what} among {_count(sizes.job_rows)}, in the service, {connections}",
+            unit="ms",
+            samples=tuple(seconds * 1000 for seconds in found["seconds"]),
+            goal=250,
+            is_more_better=False,
+            note=f"{found['rows']} rows each; the first call of a process is not counted",
+        )
 
 
 def _patch_commands(arena: Arena, place: Place, small: Sized, sizes: Sizes) -> Iterator[Result]:

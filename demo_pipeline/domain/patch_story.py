@@ -33,7 +33,7 @@ _LETTERS: Final = "abcdefghijklmnoprstvw"
 
 
 class PatchStory:
-    """Generation of one job's rows on one tenant."""
+    """Generation of one job's rows on one tenant; the book holds whoever they refer to."""
 
     def __init__(
         self,
@@ -72,17 +72,16 @@ class PatchStory:
         self._people = People(self._locale, self._book)
         self._addresses = set(known.addresses)
 
-    def batches(self, deltas: Mapping[Month, Figures]) -> Iterator[Batch]:
-        """Rows that add exactly ``deltas``, parents before children. To be called once; the months ascend.
-
-        The activities of all months come last: the server can take the others while they are made.
-        """
-        months = [(self._context(month), figures) for month, figures in deltas.items()]
-        for context, figures in months:
-            for batch in parent_batches(context, figures):
+    def parents(self, deltas: Mapping[Month, Figures]) -> Iterator[Batch]:
+        """The rows of ``deltas`` but for the activities, parents before children. The months ascend."""
+        for month, figures in deltas.items():
+            for batch in parent_batches(self._context(month), figures):
                 yield _with_own_addresses(batch, self._addresses) if batch.table == "contacts" else batch
-        for context, figures in months:
-            yield from child_batches(context, figures)
+
+    def children(self, deltas: Mapping[Month, Figures]) -> Iterator[Batch]:
+        """The activities of ``deltas``, once all its other rows are made."""
+        for month, figures in deltas.items():
+            yield from child_batches(self._context(month), figures)
 
     def _context(self, month: Month) -> MonthContext:
         return MonthContext(

@@ -6,10 +6,9 @@ decided by who calls.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
-
-import pyarrow as pa
 
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
@@ -24,11 +23,11 @@ from demo_pipeline.services.patch_ground import Simulated, simulated_ground
 from demo_pipeline.services.subject import Loaded
 from demo_pipeline.storage.known_rows import known_rows
 from demo_pipeline.storage.ledger import JobRequest
-from demo_pipeline.storage.load import Load
+from demo_pipeline.storage.load import Batches, Load
 
-#: Rows of a table that new ones of a month may refer to, as a part of how many new ones there are; at least
-#: so many, and at most so many (for many months, and for one).
-_KNOWN_PART: Final = 5
+#: Rows of a table, the latest by a month's beginning and by its end, that its new ones may refer to: one for
+#: so many new ones, at least so many, and at most so many (for many months, and for one).
+_NEW_PER_KNOWN: Final = 4
 _FEWEST_KNOWN: Final = 100
 _MOST_KNOWN: Final = (1_000, 10_000)
 
@@ -66,18 +65,22 @@ def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[Loaded, dict[s
     return missing.loaded, created
 
 
-def delta_rows(
-    run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figures]
-) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Table and rows that add exactly ``deltas``; feasible ones.
+def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figures]) -> Sequence[Batches]:
+    """Table and rows that add exactly ``deltas``, feasible ones: first all parents, then all activities.
 
     Reads at once what they may refer to; what is left to do needs no connection.
     """
     deltas = {month: delta for month, delta in sorted(deltas.items()) if delta}
     if not deltas:
-        return iter(())
+        return ()
     others = [job for job in run.subject.state.jobs if job.kind != MATERIALISE]
     most = max(_MOST_KNOWN[1] // len(deltas), _MOST_KNOWN[0])
+    windows = dict[datetime, int]()
+    for month, delta in deltas.items():
+        count = min(max(row_count(delta) // _NEW_PER_KNOWN, _FEWEST_KNOWN), most)
+        # By its end alone there may be nobody to hang the first days' activities on.
+        for before in (month.start, min(month.end, run.as_of)):
+            windows[before] = max(windows.get(before, 0), count)
     story = PatchStory(
         run.subject.spec,
         Story(run.subject.spec, run.tenant.provisioned_at).team,
@@ -88,16 +91,16 @@ def delta_rows(
         known=known_rows(
             run.conn,
             run.tenant.tenant_id,
-            [
-                (min(month.end, run.as_of), min(max(row_count(delta) // _KNOWN_PART, _FEWEST_KNOWN), most))
-                for month, delta in deltas.items()
-            ],
+            list(windows.items()),
             [job.job_id for job in others],
         ),
         companies_before=sum(job.companies_created for job in others),
         company_count=sum(delta.companies_created for delta in deltas.values()),
     )
-    return ((batch.table, batch.rows) for batch in story.batches(deltas) if batch.rows.num_rows)
+    return tuple(
+        ((batch.table, batch.rows) for batch in batches if batch.rows.num_rows)
+        for batches in (story.parents(deltas), story.children(deltas))
+    )
 
 
 def load_deltas(

@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
+from itertools import chain
 from time import monotonic
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 import psycopg
-import pyarrow as pa
 from psycopg import IsolationLevel, errors
 from psycopg.pq import TransactionStatus
 
@@ -41,7 +41,7 @@ from demo_pipeline.storage import integrity, ledger
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
 from demo_pipeline.storage.ledger import Begun, JobRequest
-from demo_pipeline.storage.load import Load, encoded, load, prefetched
+from demo_pipeline.storage.load import Batches, Load, encoded, load, prefetched
 from demo_pipeline.storage.tenants import MonthState, hold_tenant
 
 #: Tries of the data transaction when PostgreSQL asks for another (serialization, deadlock).
@@ -303,11 +303,15 @@ class JobRun:
         if self._progress is not None:
             self._progress.expect(count)
 
-    def making(self, batches: Iterable[tuple[str, pa.RecordBatch]]) -> AbstractContextManager[Iterator[Load]]:
-        """Begin to make rows, beside whatever is done meanwhile; for :meth:`load_made`."""
-        return prefetched(encoded(batches, self.settings.batch_rows))
+    def making(self, *stages: Batches) -> AbstractContextManager[Iterator[Load]]:
+        """Begin to make rows, beside whatever is done meanwhile; for :meth:`load_made`.
 
-    def load(self, batches: Iterable[tuple[str, pa.RecordBatch]], job_id: UUID) -> dict[str, int]:
+        A stage is loaded while the next one is made.
+        """
+        loads = (encoded(batches, self.settings.batch_rows) for batches in stages)
+        return prefetched(chain.from_iterable(loads))
+
+    def load(self, batches: Batches, job_id: UUID) -> dict[str, int]:
         """Put rows of the claimed tenant in, under a claimed job. Table → rows."""
         with self.making(batches) as loads:
             return self.load_made(loads, job_id)

@@ -163,7 +163,7 @@ def _heal(run: JobRun, choice: Choice, number: int, first: Month, last: Month) -
         return run.subject.expected(month, loaded)
 
     deltas = _shortfalls(ground, expected, first, last)
-    with run.making(delta_rows(run, number, run.tenant.seed, deltas)) as rows:
+    with run.making(*delta_rows(run, number, run.tenant.seed, deltas)) as rows:
         created = load_deltas(run, choice, deltas, rows)
     nothing = Figures()
     return Outcome(

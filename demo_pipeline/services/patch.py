@@ -94,14 +94,14 @@ class _Patch:
         loaded, created_beside = self._make_whole(run, choice)
         seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
         # What the plan came to a moment ago is nearly always what it comes to: its rows are made meanwhile.
-        with run.making(delta_rows(run, number, seed, self._foreseen)) as rows:
+        with run.making(*delta_rows(run, number, seed, self._foreseen)) as rows:
             ground = read_ground(run.conn, run.subject, run.as_of)
             resolved = resolve_plan(self.plan, ground, Caps(**run.settings.caps.model_dump()))
             created = None
             if resolved.deltas == self._foreseen:
                 created = load_deltas(run, choice, resolved.deltas, rows)
         if created is None:
-            with run.making(delta_rows(run, number, seed, resolved.deltas)) as rows:
+            with run.making(*delta_rows(run, number, seed, resolved.deltas)) as rows:
                 created = load_deltas(run, choice, resolved.deltas, rows)
         expected = {month: run.subject.expected(month, loaded) for month in resolved.deltas}
         recorded = (

@@ -43,7 +43,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
 
     def expect(self, rows: int) -> None:
         """``rows`` more are to come."""
@@ -69,3 +69,5 @@ class Progress:
             ledger.report_progress(self._conn, self._job_id, percent, step)
         except (psycopg.Error, DatabaseError):
             self._is_lost = True
+            if self._conn is not None:
+                self._conn.close()

@@ -132,7 +132,7 @@ class Database:
     ) -> Generator[psycopg.Connection]:
         """A kept connection that still answers, or a new one; ``prepare`` is done to either."""
         with ExitStack() as stack:
-            conn = self._kept_connection(variable, prepare)
+            conn = self._kept_connection(url, prepare)
             if conn is None:
                 conn = stack.enter_context(
                     connect(
@@ -147,17 +147,18 @@ class Database:
                 stack.enter_context(conn)
             yield conn
             if self.kept is not None:
+                self.kept.give_back(url, conn)
                 # Not closed, as it is after an error, once that is rolled back.
                 stack.pop_all()
-                self.kept.give_back(variable, conn)
 
     def _kept_connection(
-        self, login: str, prepare: Callable[[psycopg.Connection], None]
+        self, url: str, prepare: Callable[[psycopg.Connection], None]
     ) -> psycopg.Connection | None:
-        while self.kept is not None and (conn := self.kept.take(login)) is not None:
+        while self.kept is not None and (conn := self.kept.take(url)) is not None:
             with suppress(psycopg.Error), ExitStack() as stack:
                 stack.callback(conn.close)
                 # What a use may have set for its session, before it is set again.
+                conn.isolation_level = None
                 conn.execute("RESET ROLE; RESET ALL")
                 prepare(conn)
                 stack.pop_all()

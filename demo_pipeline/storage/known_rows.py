@@ -146,10 +146,10 @@ def known_rows(
             {contact.id: contact.created_at for contact in contacts},
             dict(
                 conn.execute(
-                    # Not "= ANY(patches)", nor "demo_generated": found by its deal, not by its job.
+                    # With "demo_generated" the index by job would be taken: all rows of all patches.
                     "SELECT deal_id, count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
-                    " AND deal_id = ANY(%(deals)s::uuid[])"
-                    " AND NOT demo_job_id <> ALL(%(patches)s::uuid[]) GROUP BY 1",
+                    " AND deal_id = ANY(%(deals)s::uuid[]) AND demo_job_id = ANY(%(patches)s::uuid[])"
+                    " GROUP BY 1",
                     scope,
                 ).fetchall()
             ),

@@ -26,6 +26,8 @@ from psycopg import sql
 from demo_pipeline.domain.rows import COUNTED, SCHEMAS
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+#: table and rows
+Batches = Iterable[tuple[str, pa.RecordBatch]]
 
 _TYPES: Final[dict[pa.DataType, LiteralString]] = {
     pa.binary(16): "uuid",
@@ -39,8 +41,6 @@ _TYPES: Final[dict[pa.DataType, LiteralString]] = {
 #: What opens and closes a stream of the binary COPY format.
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
-#: Most rows are its, and they take longest to make.
-_LAST_TABLE: Final = "activities"
 #: Rows handed to the connection at once.
 _CHUNK_ROWS: Final = 4_096
 #: A load holds no more than this and a piece: rows of some tables are four times as long as those of others.
@@ -88,19 +88,13 @@ class _Pages:
         return memoryview(self._map)[start : start + len(data)]
 
 
-def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> Iterator[Load]:
-    """Group batches into loads of about ``load_rows`` rows, of fewer where they are long.
-
-    The first one ends before the first activities: the server begins with their parents meanwhile.
-    """
+def encoded(batches: Batches, load_rows: int) -> Iterator[Load]:
+    """Group batches into loads of about ``load_rows`` rows, of fewer where they are long."""
     # Arrow's own pool keeps what it once had; the system's gives it back.
     pa.set_memory_pool(pa.system_memory_pool())
     pool = pa.default_memory_pool()
     load, pages, load_count = Load(), _Pages(), 0
     for table, rows in batches:
-        if load_count == 0 and len(load) and table == _LAST_TABLE and table not in load.rows:
-            yield load
-            load, pages, load_count = Load(), _Pages(), 1
         for start in range(0, rows.num_rows, _CHUNK_ROWS):
             load.add(table, rows.slice(start, _CHUNK_ROWS), pages)
             if len(load) >= load_rows or load.size_bytes >= _LOAD_BYTES:
@@ -199,14 +193,14 @@ def _encode(rows: pa.RecordBatch) -> bytes:
 
 
 def _make_staging(table: str) -> sql.Composed:
-    """Makes an empty table of the session, which stays for its next job; its rows go with the transaction."""
+    """Makes an empty table of the session, gone with the transaction."""
     schema = SCHEMAS[table]
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_TYPES[kind]))
         for name, kind in zip(schema.names, schema.types, strict=True)
     )
     return sql.SQL(
-        "CREATE TEMP TABLE IF NOT EXISTS {name} ({columns}) ON COMMIT DELETE ROWS; TRUNCATE {name}"
+        "CREATE TEMP TABLE IF NOT EXISTS {name} ({columns}) ON COMMIT DROP; TRUNCATE {name}"
     ).format(name=_staging(table), columns=columns)
 
 

@@ -8,7 +8,7 @@ belong in ``ledger``.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -268,13 +268,15 @@ def hold_tenant(conn: Connection[Any], tenant_id: UUID, wait_seconds: float) -> 
     try:
         yield
     finally:
-        # A session that is gone holds nothing any more.
-        with suppress(OperationalError):
+        try:
             if not conn.closed:
                 if conn.info.transaction_status != TransactionStatus.IDLE:
                     conn.rollback()
                 with conn.transaction():
                     conn.execute("select pg_advisory_unlock(demo.tenant_lock_key(%s))", [tenant_id])
+        except OperationalError:
+            # A session that is gone holds nothing any more.
+            conn.close()
 
 
 def is_held(conn: Connection[Any], tenant_id: UUID) -> bool:

@@ -214,8 +214,13 @@ def test_an_infeasible_plan_comes_with_the_nearest_one(
     assert applied(quick_command("patch", "apply", kranz, nearest, "--json").document).passed
 
 
-def test_beyond_a_cap_a_plan_can_be_split(quick_command: RunCommand, kranz: str, tmp_path: Path) -> None:
-    """Exit 3 as a whole; one job a piece with --split, the same ones when it is asked for again."""
+def test_beyond_a_cap_a_plan_can_be_split(
+    quick_command: RunCommand, kranz: str, tmp_path: Path, admin_conn: psycopg.Connection
+) -> None:
+    """Exit 3 as a whole; one job a piece with --split, the same ones when it is asked for again.
+
+    The pieces go through one connection.
+    """
     plan = written(tmp_path, CAPPED)
     environment = {"DEMO_CAP_LEADS": "50"}
     shown = quick_command("plan", "preview", kranz, plan, "--json", environment=environment)
@@ -234,6 +239,11 @@ def test_beyond_a_cap_a_plan_can_be_split(quick_command: RunCommand, kranz: str,
     jobs = [applied(job) for job in done.document["jobs"]]
     assert [job.created["contacts"] for job in jobs] == [45, 45, 30, 30]
     assert len({job.job_id for job in jobs}) == 4
+    sessions = admin_conn.execute(
+        "SELECT count(DISTINCT a.backend_pid) FROM demo.job_attempts a JOIN demo.jobs j ON j.id = a.job_id"
+        " WHERE j.kind = 'patch'"
+    ).fetchall()
+    assert sessions == [(1,)]
     assert "piece 4 of 4" in done.err
     after = figures(quick_command, kranz)
     assert after["2025-01"]["leads_created"] - before["2025-01"]["leads_created"] == 90

@@ -9,7 +9,9 @@ from demo_pipeline.defs.partitions import months_by_tenant, partition_key
 from demo_pipeline.domain.errors import InputError, NotADemoTenantError, VerificationError
 from demo_pipeline.domain.months import Month
 from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import real_tenant
+from tests.fixtures.sessions import sessions
 
 ASSETS = ("companies", "contacts", "deals", "activities", "kpi_snapshot")
 MONTHS = ("2025-01", "2025-02", "2025-03")
@@ -127,6 +129,15 @@ def test_a_tenant_that_fails_does_not_take_the_others_down(dagster_home: Dagster
     assert run.tags["demo/tenant"] == "several"
     assert {slug: run.tags[f"demo/tenant/{slug}"] for slug in jobs} == jobs
     assert set(jobs) == {"acme", "bravo", "corto"}
+    sessions_of = dict(
+        dagster_home.query(
+            "select m.slug, a.backend_pid from demo.job_attempts a join demo.jobs j on j.id = a.job_id"
+            " join demo.tenant_metadata m on m.tenant_id = j.tenant_id"
+        )
+    )
+    # The one that failed was not used again, and after the run there is none.
+    assert sessions_of["acme"] == sessions_of["bravo"] != sessions_of["corto"]
+    wait_until(lambda: not sessions(dagster_home.database))
 
 
 def test_a_real_tenant_beside_a_demo_is_refused_and_audited(dagster_home: DagsterHome) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import psycopg
 import pytest
 
 from demo_pipeline.domain.errors import BusyError
@@ -201,6 +202,24 @@ def test_a_tenant_that_is_held(database: Database, database_settings: Settings) 
         assert time.monotonic() - begun < 5
     assert len(list_jobs(database, database_settings)) == jobs
     assert not apply_patch(database, hasty, "acme", SOME).already_applied
+
+
+def test_a_tenant_that_cannot_be_let_go_is_free_all_the_same(
+    database: Database, database_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the connection would be used again: it is closed, and its lock is gone with it."""
+    made(database, database_settings)
+    tenant = scalar(database, "SELECT id FROM crm.tenants")
+
+    def cancelled() -> None:
+        raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    with database.keeping() as kept:
+        with kept.loader() as conn, hold_tenant(conn, tenant, 1):
+            monkeypatch.setattr(conn, "transaction", cancelled)
+        assert conn.closed
+        with database.loader() as other, hold_tenant(other, tenant, 5):
+            pass
 
 
 def test_requests_beyond_the_rate(database: Database, database_settings: Settings) -> None:

@@ -56,6 +56,21 @@ def test_no_words_twice_within_a_deal(database: Database, database_settings: Set
             assert max(Counter(row[column] for row in rows).values()) == 1
 
 
+def test_a_busy_month_has_deals_to_speak_of_from_its_first_days_on(
+    database: Database, database_settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the latest deals that are known by a month's end are all of its last days."""
+    monkeypatch.setattr(filling, "_FEWEST_KNOWN", 3)
+    monkeypatch.setattr(filling, "_NEW_PER_KNOWN", 1_000)
+    report = apply_patch(database, database_settings, tenant, plan({"2025-03": {"activities_created": 200}}))
+    days = {
+        row["created_at"].day
+        for row in tenant_rows(database, tenant)["activities"].values()
+        if row["demo_job_id"] == report.job_id and row["deal_id"] is not None
+    }
+    assert {min((day - 1) // 10, 2) for day in days} == {0, 1, 2}
+
+
 @pytest.mark.parametrize("most", [1, 3])
 def test_few_that_are_known_are_enough(
     database: Database, database_settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch, most: int

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -42,7 +44,7 @@ def test_each_use_has_its_own_unless_they_are_kept(database: Database) -> None:
 
 
 def test_a_kept_session_is_as_a_new_one(keeping: Database) -> None:
-    """Whatever the use before has set: settings, a role, the isolation level, read-only."""
+    """Whatever the use before has set: settings, read-only, a role, the isolation level."""
     names = (
         "application_name", "default_transaction_read_only", "lock_timeout", "search_path", "TimeZone",
         "work_mem", "role",
@@ -110,6 +112,32 @@ def test_one_that_was_cut_is_replaced(keeping: Database, database: Database) -> 
     with database.admin() as conn:
         conn.execute("SELECT pg_terminate_backend(pid, 10000) FROM unnest(%s::int[]) pid", [pids])
     assert _used(keeping) not in pids
+
+
+def test_one_that_was_closed_is_replaced(keeping: Database) -> None:
+    """Whoever closed it."""
+    with keeping.admin() as conn:
+        pass
+    conn.close()
+    assert _used(keeping) > 0
+
+
+def test_a_use_that_outlives_the_block_is_closed(database: Database) -> None:
+    """Nobody would close it later."""
+    with ExitStack() as stack:
+        with database.keeping() as kept:
+            conn = stack.enter_context(kept.admin())
+        assert not conn.closed
+    assert conn.closed
+
+
+def test_another_url_is_another_connection(keeping: Database, database: Database) -> None:
+    """A copy of a database that names another login does not get this one's."""
+    with keeping.admin() as conn:
+        pid = _pid(conn)
+    assert database.loader_url is not None
+    with replace(keeping, admin_url=database.loader_url).admin() as conn:
+        assert _pid(conn) != pid
 
 
 def test_none_is_left_at_the_end(database: Database) -> None:
