@@ -115,6 +115,11 @@ class Timeline:
         """Places at which each working day begins."""
         return np.concatenate([[0], 1 + np.flatnonzero(np.diff(self.minutes) > 1)])
 
+    @cached_property
+    def day_lengths(self) -> I64:
+        """Minutes of each working day; the first and the last may be cut by the end of a month."""
+        return np.diff(self.day_starts, append=len(self.minutes))
+
 
 @dataclass(frozen=True)
 class Calendar:
@@ -130,7 +135,7 @@ class Calendar:
 
     def timeline(self, first: Month, last: Month) -> Timeline:
         """The working minutes from the month ``first`` to ``last``."""
-        return Timeline(np.concatenate([self.month(month).minutes for month in first.until(last)]))
+        return _timeline(self, first, last)
 
     def last_working_day_before(self, month: Month) -> datetime:
         """07:00 local on the last working day that ends before the month: when a tenant signs up."""
@@ -163,6 +168,11 @@ def _work_month(calendar: Calendar, month: Month) -> WorkMonth:
     all_minutes, all_weights = np.concatenate(minutes), np.concatenate(weights)
     inside = (all_minutes >= first) & (all_minutes < last)
     return WorkMonth.of(month, all_minutes[inside], all_weights[inside])
+
+
+@lru_cache(maxsize=4)
+def _timeline(calendar: Calendar, first: Month, last: Month) -> Timeline:
+    return Timeline(np.concatenate([calendar.month(month).minutes for month in first.until(last)]))
 
 
 def _minute(instant: datetime) -> int:

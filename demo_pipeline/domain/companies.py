@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import gcd
 from typing import Final
 
@@ -14,7 +15,7 @@ from demo_pipeline.domain.book import Companies, Small, part
 from demo_pipeline.domain.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
-from demo_pipeline.domain.streams import I64, U64, pick, scale
+from demo_pipeline.domain.streams import I64, U64, Stream, pick, scale
 
 _TABLE: Final = "companies"
 
@@ -158,10 +159,17 @@ def _name_parts(context: MonthContext, number: Small) -> tuple[I64, I64]:
     names = context.locale.companies
     width = len(names.descriptors)
     space = len(names.stems) * width
-    first, second = context.tenant_stream.child(_TABLE).below("permutation", 2, space).tolist()
-    step = first | 1
+    step, first = _permutation(context.tenant_stream, space, width)
+    place = (number.astype(np.int64) * step + first) % space
+    return place // width, place % width
+
+
+@lru_cache(maxsize=64)
+def _permutation(tenant_stream: Stream, space: int, width: int) -> tuple[int, int]:
+    """Step and first place of a tenant's permutation of ``space`` pairs, ``width`` descriptors a stem."""
+    drawn, first = tenant_stream.child(_TABLE).below("permutation", 2, space).tolist()
+    step = drawn | 1
     # Neither the next descriptor nor nearly the same one: who reads the list must not see the order.
     while gcd(step, space) != 1 or not width // 5 < step % width < width * 4 // 5:
         step += 2
-    place = (number.astype(np.int64) * (step % space) + second) % space
-    return place // width, place % width
+    return step % space, first

@@ -121,9 +121,7 @@ class MonthContext:
         timeline, starts = self.timeline.minutes, self.timeline.day_starts
         slots = np.searchsorted(timeline, instants_us // MINUTE_US)
         day = np.searchsorted(starts, slots, side="right") - 1
-        # The first and the last day may be cut by the end of a month.
-        lengths = np.diff(starts, append=len(timeline))
-        minute = np.minimum(pick(draws, hours), lengths[day] - 1)
+        minute = np.minimum(pick(draws, hours), self.timeline.day_lengths[day] - 1)
         usual = timeline[starts[day] + minute] * MINUTE_US + instants_us % MINUTE_US
         return np.where((usual > after_us) & (usual <= self.limit_us), usual, instants_us)
 

@@ -1,23 +1,21 @@
 """What a tenant has already, as rows of its database: what the rows of a patch may refer to.
 
-Here the rows become the book and the team that generation works with, whoever made them: names are texts,
-owners that have left are replaced, what cannot be told is left open. Reading them is ``storage.known_rows``.
+Instants are whole microseconds since 1970 UTC (``_us``). Here the rows become the book and the team that
+generation works with, whoever made them: names are texts, owners that have left are replaced, what cannot be
+told is left open. Reading them is ``storage.known_rows``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Final, NamedTuple
-from uuid import UUID
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.arrow import strings
 from demo_pipeline.domain.book import OTHER, STATUSES, Book, Companies, Contacts, Deals
-from demo_pipeline.domain.calendar import instant_us
 from demo_pipeline.domain.ids import Uuids
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.streams import I64
@@ -26,18 +24,21 @@ from demo_pipeline.domain.team import Pipeline, Team, seller_weights
 _NEVER: Final = np.iinfo(np.int64).max
 _READONLY: Final = "readonly"
 
+#: The 16 bytes of a UUID: with objects half of a patch's own time would go into their hashes.
+Id: TypeAlias = bytes
+
 
 class KnownUser(NamedTuple):
     """Somebody of the tenant's team."""
 
-    id: UUID
+    id: Id
     role: str
 
 
 class KnownStage(NamedTuple):
     """A stage of its pipeline, as it is now."""
 
-    id: UUID
+    id: Id
     probability: int
     is_won: bool
     is_lost: bool
@@ -46,9 +47,9 @@ class KnownStage(NamedTuple):
 class KnownCompany(NamedTuple):
     """A company, with what its contacts take from it."""
 
-    id: UUID
-    created_at: datetime
-    owner_id: UUID | None
+    id: Id
+    created_us: int
+    owner_id: Id | None
     name: str
     domain: str | None
     city: str | None
@@ -60,10 +61,10 @@ class KnownCompany(NamedTuple):
 class KnownContact(NamedTuple):
     """A contact that deals and activities may be with."""
 
-    id: UUID
-    created_at: datetime
-    owner_id: UUID | None
-    company_id: UUID | None
+    id: Id
+    created_us: int
+    owner_id: Id | None
+    company_id: Id | None
     status: str | None
     first_name: str | None
     last_name: str | None
@@ -72,12 +73,12 @@ class KnownContact(NamedTuple):
 class KnownDeal(NamedTuple):
     """A deal that activities may be about."""
 
-    id: UUID
+    id: Id
     #: when it and its contact were both there: people give a deal to a contact that is younger
-    since: datetime
-    contact_id: UUID
+    since_us: int
+    contact_id: Id
     #: when it was won or lost; None: it is open
-    closed_at: datetime | None
+    closed_us: int | None
     title: str | None
     #: activities that patches have given it
     text_count: int
@@ -89,7 +90,7 @@ class KnownRows:
 
     users: Sequence[KnownUser]
     stages: Sequence[KnownStage]
-    tags: Sequence[UUID]
+    tags: Sequence[Id]
     companies: Sequence[KnownCompany]
     contacts: Sequence[KnownContact]
     deals: Sequence[KnownDeal]
@@ -116,7 +117,7 @@ def known_team(blueprint: Team, known: KnownRows) -> Team:
             probability=np.array([stage.probability for stage in stages], np.int64),
             is_won=np.array([stage.is_won for stage in stages], bool),
             is_lost=np.array([stage.is_lost for stage in stages], bool),
-            weight=np.array([weights.get(stage.id.bytes, 1) for stage in stages], np.int64),
+            weight=np.array([weights.get(stage.id, 1) for stage in stages], np.int64),
         ),
         tag_ids=_ids(known.tags),
         seller_weights=np.cumsum(sells),
@@ -137,9 +138,7 @@ def known_book(locale: Locale, known: KnownRows) -> Book:
         companies=Companies(
             ids=_ids([one.id for one in companies]),
             # Beyond all time nobody comes to it any more.
-            created_us=np.where(
-                [one.is_gone for one in companies], _NEVER, _instants([one.created_at for one in companies])
-            ),
+            created_us=np.array([_NEVER if one.is_gone else one.created_us for one in companies], np.int64),
             owner=_owners([one.owner_id for one in companies], users),
             number=-1 - np.arange(len(companies)),
             legal_form=np.zeros(len(companies), np.int64),
@@ -150,7 +149,7 @@ def known_book(locale: Locale, known: KnownRows) -> Book:
         ),
         contacts=Contacts(
             ids=_ids([one.id for one in contacts]),
-            created_us=_instants([one.created_at for one in contacts]),
+            created_us=np.array([one.created_us for one in contacts], np.int64),
             owner=_owners([one.owner_id for one in contacts], users),
             company=np.array(
                 [company_places.get(one.company_id, -1) if one.company_id else -1 for one in contacts], int
@@ -162,10 +161,10 @@ def known_book(locale: Locale, known: KnownRows) -> Book:
         ),
         deals=Deals(
             ids=_ids([one.id for one in deals]),
-            created_us=_instants([one.since for one in deals]),
+            created_us=np.array([one.since_us for one in deals], np.int64),
             contact=np.array([contact_places[one.contact_id] for one in deals], int),
             ended_us=np.array(
-                [instant_us(one.closed_at) if one.closed_at else _NEVER for one in deals], np.int64
+                [_NEVER if one.closed_us is None else one.closed_us for one in deals], np.int64
             ),
             title=strings([one.title or "" for one in deals]),
             text_count=np.array([one.text_count for one in deals], int),
@@ -177,19 +176,15 @@ def known_book(locale: Locale, known: KnownRows) -> Book:
     )
 
 
-def _ids(ids: Sequence[UUID]) -> Uuids:
-    return np.frombuffer(b"".join(one.bytes for one in ids), np.uint8).reshape(len(ids), 16)
+def _ids(ids: Sequence[Id]) -> Uuids:
+    return np.frombuffer(b"".join(ids), np.uint8).reshape(len(ids), 16)
 
 
-def _places(ids: Sequence[UUID]) -> dict[UUID, int]:
+def _places(ids: Sequence[Id]) -> dict[Id, int]:
     return {one: place for place, one in enumerate(ids)}
 
 
-def _instants(instants: Sequence[datetime]) -> I64:
-    return np.array([instant_us(one) for one in instants], np.int64)
-
-
-def _owners(owners: Sequence[UUID | None], users: dict[UUID, int]) -> I64:
+def _owners(owners: Sequence[Id | None], users: dict[Id, int]) -> I64:
     """Places among the users; somebody of the team takes over what nobody looks after, -1: there is none."""
     count = len(users)
     return np.array(

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from threading import local
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ I64 = NDArray[np.int64]
 
 _LOW32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
+#: Draws of one step of Philox' counter.
+_DRAWS_A_STEP: Final = 4
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,7 @@ class Stream:
         """
         if count == 0:
             return np.empty(0, np.uint64)
-        generator = np.random.Philox(key=np.frombuffer(self._digest(column), np.uint64))
-        return generator.advance(start // 4).random_raw(count)
+        return _philox.raw(self._digest(column), start // _DRAWS_A_STEP, count)
 
     def below(self, column: str, count: int, bound: int) -> I64:
         """``count`` draws in [0, bound), bound ≤ 2**63."""
@@ -61,6 +64,26 @@ class Stream:
         return hashed.digest()
 
 
+class _Philox(local):
+    """The bit generator, one a thread: a new one for each column would take longer than its draws."""
+
+    def __init__(self) -> None:
+        self._generator = np.random.Philox(key=0)
+        self._key, self._counter = np.zeros(2, np.uint64), np.zeros(4, np.uint64)
+        self._state = self._generator.state
+        self._state["state"] = {"key": self._key, "counter": self._counter}
+
+    def raw(self, key: bytes, step: int, count: int) -> U64:
+        """``count`` draws under a key of 16 bytes, from a step of the counter on."""
+        self._key[:] = np.frombuffer(key, np.uint64)
+        self._counter[0] = step
+        self._generator.state = self._state
+        return self._generator.random_raw(count)
+
+
+_philox: Final = _Philox()
+
+
 def _prefixed(part: str) -> bytes:
     """With its length before it, so that ("a", "bc") and ("ab", "c") are different keys."""
     encoded = part.encode()
@@ -72,9 +95,12 @@ def scale(draws: U64, bound: int | U64 | I64) -> I64:
 
     The bias is below bound / 2**64.
     """
+    draw_low, draw_high = draws & _LOW32, draws >> _32
+    if isinstance(bound, int) and bound < 2**32:
+        small = np.uint64(bound)
+        return ((draw_high * small + ((draw_low * small) >> _32)) >> _32).astype(np.int64)
     factor = np.asarray(bound).astype(np.uint64)
     low, high = factor & _LOW32, factor >> _32
-    draw_low, draw_high = draws & _LOW32, draws >> _32
     middle = draw_low * high + ((draw_low * low) >> _32)
     cross = draw_high * low + (middle & _LOW32)
     return (draw_high * high + (middle >> _32) + (cross >> _32)).astype(np.int64)

@@ -1,11 +1,13 @@
 """Rows of a tenant that the rows of a patch may refer to: living ones, the latest first, bounded.
 
-Within the transaction that loads, so that what the blueprint owed is among them.
+Within the transaction that loads, so that what the blueprint owed is among them. Ids come as bytes and
+instants as whole microseconds: objects of them would take half of a patch's own time. Seconds since 1970 are
+numeric in PostgreSQL, so that nothing is rounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
@@ -51,7 +53,7 @@ def known_rows(
     Whoever a deal is with is there, and the oldest contact, so that whatever can be has somebody to hang on.
     ``patch_jobs``: whose rows are patches'.
     """
-    scope = {
+    scope: dict[str, Any] = {
         "tenant": tenant_id,
         "before": [before for before, _ in windows],
         "most": [most for _, most in windows],
@@ -64,16 +66,18 @@ def known_rows(
 
     def rows(make: Any, query: LiteralString) -> list[Any]:
         with conn.cursor(row_factory=args_row(make)) as cursor:
-            return cursor.execute(query, scope).fetchall()
+            return cursor.execute(query, scope, binary=True).fetchall()
 
     def values(query: LiteralString) -> list[Any]:
         with conn.cursor(row_factory=scalar_row) as cursor:
-            return cursor.execute(query, scope).fetchall()
+            return cursor.execute(query, scope, binary=True).fetchall()
 
     found: list[_Deal] = rows(
         _Deal,
         """
-        SELECT DISTINCT ON (created_at, id) latest.*
+        SELECT DISTINCT ON (created_at, id)
+            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(contact_id),
+            (extract(epoch FROM closed_at) * 1000000)::bigint, title
         FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
         CROSS JOIN LATERAL (
             SELECT id, created_at, contact_id, closed_at, title FROM crm.deals
@@ -82,12 +86,14 @@ def known_rows(
             ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest
         """,
     )
-    scope["deals"] = [deal.id for deal in found]
-    scope["partners"] = list({deal.contact_id for deal in found})
+    scope["deals"] = _array(deal.id for deal in found)
+    scope["partners"] = _array({deal.contact_id for deal in found})
     contacts: list[KnownContact] = rows(
         KnownContact,
         """
-        SELECT DISTINCT ON (created_at, id) *
+        SELECT DISTINCT ON (created_at, id)
+            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(owner_id),
+            uuid_send(company_id), status, first_name, last_name
         FROM (
             (SELECT latest.*
              FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
@@ -105,11 +111,13 @@ def known_rows(
         ) known ORDER BY created_at, id
         """,
     )
-    scope["houses"] = list({contact.company_id for contact in contacts if contact.company_id})
+    scope["houses"] = _array({contact.company_id for contact in contacts if contact.company_id})
     companies: list[KnownCompany] = rows(
         KnownCompany,
         """
-        SELECT DISTINCT ON (is_gone, created_at, id) *
+        SELECT DISTINCT ON (is_gone, created_at, id)
+            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(owner_id),
+            name, domain, city, size, is_gone
         FROM (
             (SELECT latest.*
              FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
@@ -127,30 +135,31 @@ def known_rows(
     return KnownRows(
         users=rows(
             KnownUser,
-            "SELECT id, role FROM crm.users WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
+            "SELECT uuid_send(id), role FROM crm.users WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
             " ORDER BY created_at, id",
         ),
         stages=rows(
             KnownStage,
-            "SELECT id, probability, is_won, is_lost FROM crm.pipeline_stages"
+            "SELECT uuid_send(id), probability, is_won, is_lost FROM crm.pipeline_stages"
             " WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY position, id",
         ),
         tags=values(
-            "SELECT id FROM crm.tags WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
+            "SELECT uuid_send(id) FROM crm.tags WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
             " ORDER BY created_at, id",
         ),
         companies=companies,
         contacts=contacts,
         deals=_with_partners(
             found,
-            {contact.id: contact.created_at for contact in contacts},
+            {contact.id: contact.created_us for contact in contacts},
             dict(
                 conn.execute(
                     # With "demo_generated" the index by job would be taken: all rows of all patches.
-                    "SELECT deal_id, count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
+                    "SELECT uuid_send(deal_id), count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
                     " AND deal_id = ANY(%(deals)s::uuid[]) AND demo_job_id = ANY(%(patches)s::uuid[])"
-                    " GROUP BY 1",
+                    " GROUP BY deal_id",
                     scope,
+                    binary=True,
                 ).fetchall()
             ),
         ),
@@ -166,27 +175,32 @@ def known_rows(
 class _Deal(NamedTuple):
     """A deal as its table has it."""
 
-    id: UUID
-    created_at: datetime
-    contact_id: UUID
-    closed_at: datetime | None
+    id: bytes
+    created_us: int
+    contact_id: bytes
+    closed_us: int | None
     title: str | None
 
 
+def _array(ids: Iterable[bytes]) -> str:
+    """As PostgreSQL writes an array of uuids."""
+    return f"{{{','.join(map(bytes.hex, ids))}}}"
+
+
 def _with_partners(
-    deals: Sequence[_Deal], contacts: Mapping[UUID, datetime], text_counts: Mapping[UUID, int]
+    deals: Sequence[_Deal], contacts: Mapping[bytes, int], text_counts: Mapping[bytes, int]
 ) -> list[KnownDeal]:
     """The deals whose contact is there, by when both were there."""
     known = [
         KnownDeal(
             id=deal.id,
-            since=max(deal.created_at, contacts[deal.contact_id]),
+            since_us=max(deal.created_us, contacts[deal.contact_id]),
             contact_id=deal.contact_id,
-            closed_at=deal.closed_at,
+            closed_us=deal.closed_us,
             title=deal.title,
             text_count=text_counts.get(deal.id, 0),
         )
         for deal in deals
         if deal.contact_id in contacts
     ]
-    return sorted(known, key=lambda deal: (deal.since, deal.id))
+    return sorted(known, key=lambda deal: (deal.since_us, deal.id))
