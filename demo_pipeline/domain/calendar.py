@@ -134,7 +134,7 @@ class Calendar:
         return _work_month(self, month)
 
     def timeline(self, first: Month, last: Month) -> Timeline:
-        """The working minutes from the month ``first`` to ``last``."""
+        """The working minutes from the month ``first`` to ``last``: the same for most months of a job."""
         return _timeline(self, first, last)
 
     def last_working_day_before(self, month: Month) -> datetime:
@@ -170,7 +170,7 @@ def _work_month(calendar: Calendar, month: Month) -> WorkMonth:
     return WorkMonth.of(month, all_minutes[inside], all_weights[inside])
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _timeline(calendar: Calendar, first: Month, last: Month) -> Timeline:
     return Timeline(np.concatenate([calendar.month(month).minutes for month in first.until(last)]))
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.activities import activity_batches
 from demo_pipeline.domain.book import Book
-from demo_pipeline.domain.calendar import Calendar, Timeline, instant_us
+from demo_pipeline.domain.calendar import Calendar, instant_us
 from demo_pipeline.domain.companies import company_batches, compose_companies
 from demo_pipeline.domain.contacts import address_keys, compose_contacts, contact_batches
 from demo_pipeline.domain.context import MonthContext
@@ -63,7 +63,6 @@ class Story:
         self._next = spec.start_month
         self._book = Book()
         self._people = People(self._locale, self._book)
-        self._timelines: dict[Month, Timeline] = {}
         self._team = assemble_team(
             spec, self._locale, self._industry, self._stream, instant_us(self.signed_up_at)
         )
@@ -109,7 +108,7 @@ class Story:
             calendar=self._calendar,
             month=month,
             work=self._calendar.month(month),
-            timeline=self._timeline(Month.containing(limit) + MONTHS_AHEAD),
+            timeline=self._calendar.timeline(self.spec.start_month, Month.containing(limit) + MONTHS_AHEAD),
             limit_us=instant_us(limit) - 1,
             reference_us=instant_us(self._reference),
             team=self._team,
@@ -118,12 +117,6 @@ class Story:
             tenant_stream=self._stream,
             stream=self._stream.child(str(month)),
         )
-
-    def _timeline(self, last: Month) -> Timeline:
-        """All working minutes up to ``last``; the same for most months."""
-        if last not in self._timelines:
-            self._timelines = {last: self._calendar.timeline(self.spec.start_month, last)}
-        return self._timelines[last]
 
 
 def month_batches(context: MonthContext, figures: Figures, *, is_made: bool = True) -> Iterator[Batch]:

@@ -23,13 +23,15 @@ from demo_pipeline.services.patch_ground import Simulated, simulated_ground
 from demo_pipeline.services.subject import Loaded
 from demo_pipeline.storage.known_rows import known_rows
 from demo_pipeline.storage.ledger import JobRequest
-from demo_pipeline.storage.load import Batches, Load
+from demo_pipeline.storage.load import Batches, Load, stage
 
 #: Rows of a table, the latest by a month's beginning and by its end, that its new ones may refer to: one for
 #: so many new ones, at least so many, and at most so many (for many months, and for one).
 _NEW_PER_KNOWN: Final = 4
 _FEWEST_KNOWN: Final = 100
 _MOST_KNOWN: Final = (1_000, 10_000)
+#: tables that deltas bring rows of
+_STAGED: Final = (*COUNTED, "contact_tags")
 
 
 def simulate(run: JobRun, last: Month, months: Collection[Month]) -> Simulated:
@@ -108,6 +110,8 @@ def load_deltas(
 ) -> dict[str, int]:
     """Load what is being made of :func:`delta_rows`. Table → rows."""
     run.expect_rows(sum(map(row_count, deltas.values())))
+    # While they are made.
+    stage(run.conn, _STAGED)
     made = run.load_made(rows, choice.request.job_id)
     return {table: made.get(table, 0) for table in COUNTED}
 

@@ -6,6 +6,7 @@ batches that are handed to it. Everything else is as it is delivered.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -213,6 +214,8 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
                 with pytest.MonkeyPatch.context() as inner:
                     if table == how.table:
                         inner.setattr(loading, "sql", broken)
+                        # Past its cache, which must not keep what is broken either.
+                        inner.setattr(loading, "_insert", inspect.unwrap(getattr(loading, "_insert")))  # noqa: B009
                     yield from real_load(conn, tenant, job, part)
 
         patch.setattr(job_run, "load", load)

@@ -34,11 +34,16 @@ def test_a_column_does_not_depend_on_what_was_drawn_before(asked: list[tuple[str
 
 def test_threads_draw_at_once() -> None:
     """No thread's draws are another's, however they take turns."""
+
+    def drawn_by_thread(column: str) -> list[int]:
+        return Stream(("seed",)).raw(column, 2_000).tolist()
+
     columns = [f"column {place}" for place in range(8)]
     with ThreadPoolExecutor(4) as threads:
         for _ in range(50):
-            drawn = list(threads.map(lambda column: Stream(("seed",)).raw(column, 2_000).tolist(), columns))
-            assert drawn == [_fresh(("seed", column), 0, 2_000) for column in columns]
+            assert list(threads.map(drawn_by_thread, columns)) == [
+                _fresh(("seed", column), 0, 2_000) for column in columns
+            ]
 
 
 @given(st.lists(_WORDS, min_size=1, max_size=5), _BOUNDS)

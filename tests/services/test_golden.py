@@ -32,3 +32,13 @@ def test_g05_golden_digest(database: Database, database_settings: Settings, path
     slug = provision(database, now, path).slug
     materialise(database, now, slug)
     assert digest(database, now, slug) == GOLDEN[slug]
+
+
+def test_many_small_loads_are_one_large_one(database: Database, database_settings: Settings) -> None:
+    """Staging tables are used again within a transaction, and nothing of the load before is left in them."""
+    small = database_settings.model_copy(update={"now": datetime(2026, 11, 1, tzinfo=UTC), "batch_rows": 500})
+    slug = provision(database, small, BLUEPRINTS[0]).slug
+    created = materialise(database, small, slug).created
+    assert min(created.values()) > 0
+    assert max(created.values()) > 2 * small.batch_rows
+    assert digest(database, small, slug) == GOLDEN[slug]
