@@ -215,7 +215,7 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
                     if table == how.table:
                         inner.setattr(loading, "sql", broken)
                         # Past its cache, which must not keep what is broken either.
-                        inner.setattr(loading, "_insert", inspect.unwrap(getattr(loading, "_insert")))  # noqa: B009
+                        inner.setattr(loading, "_insert", inspect.unwrap(vars(loading)["_insert"]))
                     yield from real_load(conn, tenant, job, part)
 
         patch.setattr(job_run, "load", load)
