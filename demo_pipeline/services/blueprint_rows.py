@@ -33,7 +33,8 @@ KIND: Final = "materialise"
 #: (table, month) → rows
 Presence = Mapping[tuple[str, str], int]
 
-_MONTHLY_TABLES = (*COUNTED, "contact_tags")
+#: tables that a month brings rows of
+MONTHLY_TABLES: Final = (*COUNTED, "contact_tags")
 _TEAM_TABLES = ("users", "pipeline_stages", "tags")
 #: Tables without any of whose rows a month is not whole.
 OWED: Final = (*_TEAM_TABLES, *COUNTED)
@@ -265,7 +266,7 @@ def _work(conn: psycopg.Connection[Any], subject: Subject, month: Month, as_of: 
         return MonthWork(month, as_of, is_new=True, is_whole=True, present={})
     present = {
         table: present_ids(conn, subject.state.tenant.tenant_id, table, month.start, month.end)
-        for table in _MONTHLY_TABLES
+        for table in MONTHLY_TABLES
     }
     # What was loaded stays loaded: an earlier DEMO_NOW takes nothing back.
     until = as_of if loaded is None else max(as_of, loaded.loaded_as_of)

@@ -16,7 +16,7 @@ from demo_pipeline.domain.patch_story import PatchStory
 from demo_pipeline.domain.rows import COUNTED
 from demo_pipeline.domain.story import Story
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
-from demo_pipeline.services.blueprint_rows import missing_rows, request_for
+from demo_pipeline.services.blueprint_rows import MONTHLY_TABLES, missing_rows, request_for
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import AnotherTryError, Choice, JobRun
 from demo_pipeline.services.patch_ground import Simulated, simulated_ground
@@ -30,8 +30,6 @@ from demo_pipeline.storage.load import Batches, Load, stage
 _NEW_PER_KNOWN: Final = 4
 _FEWEST_KNOWN: Final = 100
 _MOST_KNOWN: Final = (1_000, 10_000)
-#: tables that deltas bring rows of
-_STAGED: Final = (*COUNTED, "contact_tags")
 
 
 def simulate(run: JobRun, last: Month, months: Collection[Month]) -> Simulated:
@@ -111,7 +109,7 @@ def load_deltas(
     """Load what is being made of :func:`delta_rows`. Table → rows."""
     run.expect_rows(sum(map(row_count, deltas.values())))
     # While they are made.
-    stage(run.conn, _STAGED)
+    stage(run.conn, MONTHLY_TABLES)
     made = run.load_made(rows, choice.request.job_id)
     return {table: made.get(table, 0) for table in COUNTED}
 

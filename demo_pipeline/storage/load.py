@@ -126,9 +126,9 @@ def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterato
 
 
 def stage(conn: Connection, tables: Iterable[str]) -> None:
-    """Empty staging tables of the session for these tables, gone with the transaction.
+    """Make the session's staging tables of these tables, or empty them; they are gone with the transaction.
 
-    :func:`load` does it where it is needed; before, it takes no time of whoever waits for rows to be made.
+    :func:`load` does so itself; done earlier, while rows are being made, it costs nobody any time.
     """
     found = conn.execute(
         "SELECT relname, pg_relation_size(oid) > 0 FROM pg_class"
