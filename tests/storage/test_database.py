@@ -48,6 +48,7 @@ def test_admin_session(database: Database) -> None:
         assert _show(conn, "TimeZone") == "UTC"
         assert _show(conn, "statement_timeout") == "7s"
         assert _show(conn, "lock_timeout") == "500ms"
+        assert _show(conn, "jit") == "off"
         assert _show(conn, "application_name") == "demo-pipeline admin"
         assert _show(conn, "client_encoding") == "UTF8"
         conn.execute("CREATE TABLE public.written (id int)")

@@ -14,7 +14,7 @@ from tests.fixtures.embedded_server import forget, new_folder
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that every account can pass through, below /tmp."""
+    """A folder that every account can pass through."""
     with new_folder() as path:
         yield path
 
