@@ -22,10 +22,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.streams import Stream
+
+if TYPE_CHECKING:
+    from demo_pipeline.domain.streams import Stream
 
 Curve = Literal["linear", "exponential", "logistic", "step"]
 CURVES: Final[tuple[str, ...]] = get_args(Curve)

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.domain.locales import read_list
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: All industries that a blueprint may name.
 INDUSTRIES: Final = ("trading", "igaming", "saas", "ecommerce", "realestate", "finserv")
@@ -100,6 +101,8 @@ class Industry:
     @cached_property
     def activity_cumulative(self) -> NDArray[np.int64]:
         """Running sums of :attr:`activity_weights`, for ``pick``."""
+        import numpy as np
+
         return np.cumsum(np.array(self.activity_weights, np.int64))
 
 
@@ -134,6 +137,8 @@ def load_industry(key: str) -> Industry:
 
 def _knots(steps: list[int]) -> NDArray[np.int64]:
     """The files keep the first knot and the differences, which are shorter."""
+    import numpy as np
+
     knots = np.cumsum(np.array(steps, np.int64))
     knots.flags.writeable = False
     return knots

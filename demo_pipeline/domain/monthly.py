@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.domain.apportion import apportion
 from demo_pipeline.domain.blueprint import MonthEntry, Totals
@@ -30,8 +30,9 @@ from demo_pipeline.domain.industries import Industry
 from demo_pipeline.domain.locales import units_per_usd
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.streams import Stream
-from demo_pipeline.domain.values import natural_values
+
+if TYPE_CHECKING:
+    from demo_pipeline.domain.streams import Stream
 
 _CONTEXT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
 
@@ -52,6 +53,8 @@ class DealSizes:
         """The value of ``count`` deals of a kind (``won``, ``open``) and month, at least 1 each."""
         if count == 0:
             return 0
+        from demo_pipeline.domain.values import natural_values
+
         stream = self.stream.child("deal_value", kind, str(month))
         usd_cents = natural_values(
             stream.raw("size", count),

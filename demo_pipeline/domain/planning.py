@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.blueprint import Blueprint, GrowthChoice, Totals
 from demo_pipeline.domain.declaration import check_blueprint
@@ -24,7 +24,9 @@ from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.monthly import DealSizes, continued, figures_from_months, figures_from_totals
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.scalars import TELL_TALE
-from demo_pipeline.domain.streams import Stream
+
+if TYPE_CHECKING:
+    from demo_pipeline.domain.streams import Stream
 
 DEFAULT_CAPS: Final = Caps()
 _PPM: Final = 1_000_000
@@ -208,6 +210,8 @@ def _resolve(
 
 def plan_stream(seed: str, slug: str) -> Stream:
     """The stream of a tenant's plan, apart from those of its rows."""
+    from demo_pipeline.domain.streams import Stream
+
     return Stream((seed, slug, "plan"))
 
 
