@@ -217,10 +217,13 @@ def piece_seed(subject: Subject, plan: PatchPlan, place: int, count: int) -> str
 
 
 def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str]) -> None:
-    """Refuse a plan of which other pieces are applied than those with ``seeds`` (``InputError``).
+    """Refuse deltas of which other pieces are applied than those with ``seeds`` (``InputError``).
 
-    Where the caps changed meanwhile the same plan would be cut otherwise, and be there twice in part.
+    Where the caps changed meanwhile the same plan would be cut otherwise, and be there twice in part. What is
+    left to the targets never is.
     """
+    if plan.plan_type is PlanType.TARGETS:
+        return
     mark = _mark(subject, plan)
     applied = [
         job
@@ -231,8 +234,8 @@ def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str])
     if applied:
         jobs = ", ".join(str(job.job_id) for job in applied)
         message = (
-            f"{len(applied)} pieces of this plan are applied already, cut for other caps ({jobs}): go on "
-            "with those caps (DEMO_CAP_*) and --split, or undo them first"
+            f"{len(applied)} pieces of this plan are applied already ({jobs}): go on with --split, under "
+            "the caps (DEMO_CAP_*) that they were cut for, or undo them first"
         )
         raise InputError(message, [Problem(code="other_pieces", message=message)])
 

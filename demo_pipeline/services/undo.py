@@ -210,14 +210,17 @@ class _Restore:
                 "those back first",
                 missing,
             )
-        if self.patch is None:
-            self._refuse_undone(conn, run)
+        self._refuse_undone(conn, run)
         return counts
 
     def _refuse_undone(self, conn: Connection, run: JobRun) -> None:
-        """Rows of a patch that was taken back since stay hidden with it."""
+        """Rows of a patch that another job took back since stay hidden with it."""
         jobs = hiding.collected_jobs(conn, run.tenant.tenant_id)
-        undone = [job.job_id for job in run.subject.state.jobs if job.undone_by and job.job_id in jobs]
+        undone = [
+            job.job_id
+            for job in run.subject.state.jobs
+            if job.undone_by not in {None, self.job.id} and job.job_id in jobs
+        ]
         if undone:
             raise refusal(
                 "undone_since",

@@ -190,18 +190,25 @@ class LongLife(Life):
             assert _without_instants(self._rows()) == _without_instants(gone)
 
     def restore(self, undo: UUID) -> None:
-        """What an undo hid comes back, or is refused where what it hangs on has gone since."""
+        """What an undo hid comes back; refused where that, or what it hangs on, was taken back since."""
         self.story.append(f"restore {undo}")
         whole = fingerprint_of_all(self.database)
-        refusal: InputError | None = None
+        rows, hidden = self._rows(), self._undone[undo].hidden
+        whose = {
+            row["demo_job_id"] for table in GENERATED for key, row in rows[table].items() if key in hidden
+        }
+        undone_since = whose & {one.patch for other, one in self._undone.items() if other != undo}
+        code = ""
         try:
             self._restore(undo)
         except InputError as error:
-            refusal = error
-        if refusal is not None:
-            assert refusal.problems[0].code == "parents_are_hidden"
+            code = error.problems[0].code
+        if code:
+            assert code == "parents_are_hidden" or (code == "undone_since" and undone_since)
             assert fingerprint_of_all(self.database) == whole
             self.story.append("refused")
+        else:
+            assert not undone_since
 
     def _undo(self, patch: UUID, before: Rows, own: set[UUID], hanging: Mapping[UUID, UUID | None]) -> UUID:
         others = fingerprint_of_others(self.database, self.slug)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -72,6 +73,35 @@ def test_p02_pieces_for_other_caps_are_refused(
     undo_job(database, database_settings, report.job_id)
     apply_patch(database, database_settings, tenant, CONTACTS)
     assert contacts(database, database_settings) == before + 9
+
+
+@pytest.mark.risk("P5", partial=True)
+def test_p05_targets_in_pieces_go_on_from_where_they_are(
+    database: Database, database_settings: Settings, tenant: str
+) -> None:
+    """Broken off, taken back in part, asked again, under other caps: what is left is made, never more."""
+    narrow = capped(database_settings, 5)
+    first = contacts(database, database_settings)
+    wanted = plan({"2025-02": {"contacts_created": first + 12}}, targets=True)
+
+    def go_on(settings: Settings, at_most: int = 9) -> list[UUID]:
+        pieces = split_plan(database, settings, tenant, wanted)
+        return [apply_patch(database, settings, tenant, piece).job_id for piece in pieces[:at_most]]
+
+    assert len(split_plan(database, narrow, tenant, wanted)) == 3
+    jobs = go_on(narrow, at_most=1)
+    assert contacts(database, database_settings) == first + 4
+    jobs += go_on(narrow)
+    assert contacts(database, database_settings) == first + 12
+    undo_job(database, database_settings, jobs[-1])
+    assert first + 4 < contacts(database, database_settings) < first + 12
+    go_on(capped(database_settings, 3))
+    assert contacts(database, database_settings) == first + 12
+    for _ in range(2):
+        assert go_on(narrow)
+        apply_patch(database, database_settings, tenant, wanted)
+        assert contacts(database, database_settings) == first + 12
+    assert_as_expected(database, database_settings)
 
 
 @pytest.mark.risk("P2")

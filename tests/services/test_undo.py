@@ -148,6 +148,29 @@ def test_a_job_some_of_whose_rows_went_along(
 
 
 @pytest.mark.risk("P10", partial=True)
+def test_p10_no_restore_of_a_job_that_was_undone_since(
+    database: Database, database_settings: Settings, tenant: str
+) -> None:
+    """What an undo took along stays hidden once its own job is undone; that one is brought back first."""
+    contacts = apply_patch(database, database_settings, tenant, CONTACTS)
+    deals = apply_patch(database, database_settings, tenant, DEALS)
+    both = digest(database, database_settings, tenant)
+    taken = undo_job(database, database_settings, contacts.job_id, with_dependents=True)
+    assert any("went along" in note for note in taken.notes)
+    undone = undo_job(database, database_settings, deals.job_id)
+    neither = digest(database, database_settings, tenant)
+    with pytest.raises(InputError, match="undone since; bring that one back first") as caught:
+        undo_job(database, database_settings, taken.job_id)
+    assert str(deals.job_id) in caught.value.message
+    assert digest(database, database_settings, tenant) == neither
+    assert_as_expected(database, database_settings)
+    undo_job(database, database_settings, undone.job_id)
+    undo_job(database, database_settings, taken.job_id)
+    assert digest(database, database_settings, tenant) == both
+    assert_as_expected(database, database_settings)
+
+
+@pytest.mark.risk("P10", partial=True)
 @pytest.mark.parametrize("with_dependents", [False, True])
 def test_p10_rows_of_people_always_stop_it(
     database: Database, database_settings: Settings, tenant: str, *, with_dependents: bool
