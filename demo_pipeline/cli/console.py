@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
+from demo_pipeline.domain.errors import OutputLostError
 from demo_pipeline.domain.metrics import METRICS, Figures, money
 
 MASK: Final = "***"
@@ -149,17 +150,22 @@ def _password(url: str) -> str:
 
 
 def _write(stream: TextIO | None, text: str) -> None:
-    """Write and flush; a reader that went away has read enough."""
+    """Write and flush; a reader that went away has read enough. Raises ``OutputLostError``."""
     if stream is None:
         return
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python flushes again at its end and would complain there.
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())
         os.close(nothing)
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            raise OutputLostError(
+                f"standard output cannot be written ({error.strerror}), so what came out is lost; a job that "
+                "was completed stays: demo-pipeline job list shows it"
+            ) from None
     except UnicodeEncodeError:
         encoding = stream.encoding or "ascii"
         stream.write(text.encode(encoding, "replace").decode(encoding))

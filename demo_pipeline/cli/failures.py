@@ -19,7 +19,13 @@ from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from demo_pipeline.cli.console import masked, say, say_coloured, write_document
 from demo_pipeline.cli.suggestion import as_yaml
-from demo_pipeline.domain.errors import DemoError, InputError, InterruptedJobError, Problem
+from demo_pipeline.domain.errors import (
+    DemoError,
+    InputError,
+    InterruptedJobError,
+    OutputLostError,
+    Problem,
+)
 
 INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"
@@ -42,7 +48,7 @@ class UsageMistake(Protocol):
 
 def report(error: BaseException, arguments: Sequence[str], *, was_interrupted: bool) -> int:
     """Say what went wrong, once, and return the exit code. ``arguments``: of the command line."""
-    is_json = wants_json(arguments)
+    is_json = wants_json(arguments) and not isinstance(error, OutputLostError)
     if isinstance(error, DemoError) and not (was_interrupted and error.exit_code == 1):
         _report_ours(error, is_json=is_json)
         return error.exit_code
@@ -116,7 +122,10 @@ def _report_fault(error: BaseException, arguments: Sequence[str], *, is_json: bo
 
 def _write_error(code: str, message: str, details: dict[str, Any]) -> None:
     document = {"error": {"code": code, "message": message, "details": details}}
-    write_document(cast("dict[str, Any]", _masked_tree(document)))
+    try:
+        write_document(cast("dict[str, Any]", _masked_tree(document)))
+    except OutputLostError:
+        say_coloured("error:", "31", message)
 
 
 def _masked_tree(value: Any) -> Any:

@@ -124,6 +124,14 @@ class BusyError(DemoError):
     exit_code = 5
 
 
+class OutputLostError(DemoError):
+    """What was done could not be told: standard output cannot be written. Commits stand."""
+
+    code = "output_lost"
+    #: ``EX_IOERR`` of sysexits.h: 1 would say that nothing was committed
+    exit_code = 74
+
+
 class InterruptedJobError(DemoError):
     """A person stopped the job; it is rolled back."""
 

@@ -17,6 +17,7 @@ from tests.fixtures.cli import (
     StartCommand,
     clean_environment,
     finish,
+    run_program,
     table_counts,
 )
 
@@ -153,6 +154,41 @@ def test_a_reader_may_stop_reading(
     assert "Errno" not in said
     assert "Traceback" not in said
     assert "Exception" not in said
+
+
+@pytest.mark.risk("P2", partial=True)
+@pytest.mark.parametrize("form", [["--json"], []], ids=str)
+def test_an_answer_that_cannot_be_written(
+    dagster_database_env: dict[str, str], kranz: str, tmp_path: Path, form: list[str]
+) -> None:
+    """A full disk behind stdout: one line on stderr, a code that is not "rolled back", and the job once."""
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"seed": "full", "months": [{"month": "2025-02", "metrics": {"contacts_created": 2}}]}')
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
+            return subprocess.run(
+                [str(PROGRAM), *arguments, *form],
+                env=clean_environment(dagster_database_env),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+
+    done = ask("patch", "apply", kranz, str(plan))
+    assert done.returncode == 74
+    [said] = [line for line in done.stderr.splitlines() if "error" in line]
+    assert "No space left on device" in said
+    assert "job list" in said
+    assert "Traceback" not in done.stderr
+    again = run_program(
+        "patch", "apply", kranz, plan, "--json", environment=clean_environment(dagster_database_env)
+    )
+    assert again.document["already_applied"] is True
+    refused = ask("kpis", "nobody")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: there is no tenant 'nobody'")
 
 
 def test_a_fault_of_ours_is_one_line_and_a_log(changed_command: RunChanged, tmp_path: Path) -> None:
