@@ -57,16 +57,19 @@ def apply(
     for number, report in enumerate(reports):
         if number:
             write_text("")
-        write_change(report)
+        write_change(report, can_be_repeated=not split)
 
 
-def write_change(report: JobReport) -> None:
-    """What a job did, for people: a sentence, the figures, what a person should know."""
+def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
+    """What a job did, for people: a sentence, the figures, what a person should know.
+
+    ``can_be_repeated``: the command that asked for it has ``--again``.
+    """
     if report.already_applied:
         is_patch = report.kind == "patch"
         write_text(
             f"{report.tenant}: already {'applied' if is_patch else 'done'} by job {report.job_id}; nothing "
-            f"was changed now{' (--again applies it once more)' if is_patch else ''}"
+            f"was changed now{' (--again applies it once more)' if can_be_repeated else ''}"
         )
         title = "what it changed then"
     else:

@@ -25,6 +25,7 @@ from typing import Any, Final
 from demo_pipeline.domain.errors import CapExceededError, Problem
 from demo_pipeline.domain.metrics import VALUE_METRICS, Figures, money
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.wording import are, counted
 
 #: code → the metrics that the rule compares; the first is the one that is named
 RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -69,10 +70,12 @@ def infeasible(
     minor_digits: int,
     months: Sequence[Month] | None = None,
     contacts_before: int = 0,
+    there: Sequence[Figures] = (),
 ) -> tuple[Problem, ...]:
     """Every rule that figures break, month by month; empty: they are feasible.
 
-    ``months`` names them (none: totals). ``contacts_before`` are the contacts that exist already.
+    ``months`` names them (none: totals). ``contacts_before`` are the contacts that exist already. ``there``:
+    the figures are what is to come to these, and problems name the sums, as they were asked for.
     """
     better = nearest_feasible(figures, contacts_before=contacts_before)
     problems: list[Problem] = []
@@ -81,8 +84,9 @@ def infeasible(
         contacts += max(one.contacts_created, one.leads_created)
         for code, message in _broken(one, has_contact=contacts > 0, minor_digits=minor_digits).items():
             metric = RULES[code][0]
+            base = there[index] if there else Figures()
             remedy = {
-                name: figure_json(better[index], name, minor_digits)
+                name: figure_json(base + better[index], name, minor_digits)
                 for name in RULES[code]
                 if better[index][name] != one[name]
             }
@@ -91,10 +95,10 @@ def infeasible(
             problems.append(
                 Problem(
                     code=code,
-                    message=f"{message}; nearest: {advice}",
+                    message=f"{'beyond what is there, ' if there else ''}{message}; nearest: {advice}",
                     month=str(months[index]) if months is not None else None,
                     metric=metric,
-                    value=str(figure_json(one, metric, minor_digits)),
+                    value=str(figure_json(base + one, metric, minor_digits)),
                     suggestion=remedy or None,
                 )
             )
@@ -163,18 +167,20 @@ def _broken(one: Figures, *, has_contact: bool, minor_digits: int) -> dict[str, 
     broken: dict[str, str] = {}
     if one.leads_created > one.contacts_created:
         broken["leads_exceed_contacts"] = (
-            f"{one.leads_created} leads are more than {one.contacts_created} contacts, and leads are contacts"
+            f"{counted(one.leads_created, 'lead')} {are(one.leads_created)} more than "
+            f"{counted(one.contacts_created, 'contact')}, and leads are contacts"
         )
     if one.closed_won_count > one.deals_created:
         broken["won_exceed_deals"] = (
-            f"{one.closed_won_count} won deals are more than {one.deals_created} deals"
+            f"{counted(one.closed_won_count, 'won deal')} {are(one.closed_won_count)} more than "
+            f"{counted(one.deals_created, 'deal')}"
         )
     if one.closed_won_value > 0 and one.closed_won_count == 0:
         broken["won_value_without_won_deals"] = f"a won value of {won_value} needs a won deal"
     if one.closed_won_value < one.closed_won_count:
         broken["won_value_too_small"] = (
             f"a won value of {won_value} is less than {money(1, minor_digits)} "
-            f"for each of {one.closed_won_count} won deals"
+            f"for each of {counted(one.closed_won_count, 'won deal')}"
         )
     if one.pipeline_added_value < one.closed_won_value:
         broken["pipeline_below_won_value"] = (
@@ -186,10 +192,12 @@ def _broken(one: Figures, *, has_contact: bool, minor_digits: int) -> dict[str, 
             "and there is no open deal to carry the rest"
         )
     if not has_contact and one.deals_created > 0:
-        broken["deals_without_contact"] = f"{one.deals_created} deals, and no contact exists by then"
+        broken["deals_without_contact"] = (
+            f"{counted(one.deals_created, 'deal')}, and no contact exists by then"
+        )
     if not has_contact and one.activities_created > 0:
         broken["activities_without_contact"] = (
-            f"{one.activities_created} activities, and no contact exists by then"
+            f"{counted(one.activities_created, 'activity', 'activities')}, and no contact exists by then"
         )
     return broken
 

@@ -70,14 +70,17 @@ def resolve_plan(plan: PatchPlan, ground: Ground, caps: Caps) -> Resolved:
     Raises ``InputError`` with all problems and the nearest plan, or ``CapExceededError``.
     """
     problems: list[Problem] = []
+    digits = ground.spec.minor_digits
+    is_total = plan.plan_type is PlanType.TARGETS
     asked = {request.month: _asked(request, plan.plan_type, ground, problems) for request in plan.months}
     wanted = {month: entry.figures for month, entry in asked.items()}
-    nearest = _nearest(wanted, ground, problems)
+    # What targets are counted from; deltas are counted from nothing.
+    there = {month: ground.before.get(month, _NOTHING) for month in wanted} if is_total else {}
+    nearest = _nearest(wanted, ground, there, problems)
     if problems:
-        suggestion = _suggestion(plan, asked, nearest, ground)
+        suggestion = _suggestion(plan, asked, nearest, there, digits)
         raise InputError("; ".join(map(str, problems)), problems, suggestion=suggestion)
     # Before the first draw: a number beyond a cap must not cost memory.
-    digits = ground.spec.minor_digits
     check_caps(sum(wanted.values(), _NOTHING), caps, minor_digits=digits)
     sizes = _sizes(ground.spec)
     deltas = {month: with_values(entry.declared, month, sizes) for month, entry in asked.items()}
@@ -152,9 +155,12 @@ def _entry(month: Month, deltas: Mapping[str, int | None], digits: int) -> Month
 
 
 def _nearest(
-    wanted: Mapping[Month, Figures], ground: Ground, problems: list[Problem]
+    wanted: Mapping[Month, Figures], ground: Ground, there: Mapping[Month, Figures], problems: list[Problem]
 ) -> dict[Month, Figures]:
-    """The nearest deltas that work; what is wrong with the wanted ones goes to ``problems``."""
+    """The nearest deltas that work; what is wrong with the wanted ones goes to ``problems``.
+
+    Which tell figures as they were asked for: on top of ``there``.
+    """
     nearest: dict[Month, Figures] = {}
     for month, figures in wanted.items():
         better = figures
@@ -172,9 +178,9 @@ def _nearest(
             continue
         if figures.closed_won_count and not ground.has_won_stage:
             message = "the tenant has no stage for won deals any more; mark one of its stages as won"
-            problems.append(
-                _problem("no_won_stage", month, "closed_won_count", figures.closed_won_count, message, 0)
-            )
+            base = there.get(month, _NOTHING).closed_won_count
+            asked = base + figures.closed_won_count
+            problems.append(_problem("no_won_stage", month, "closed_won_count", asked, message, base))
             better = replace(
                 figures,
                 closed_won_count=0,
@@ -187,23 +193,32 @@ def _nearest(
     alone = [month for month in nearest if not ground.has_contact(month)]
     for months, contacts in ((alone, 0), ([month for month in nearest if month not in alone], 1)):
         figures = [nearest[month] for month in months]
-        problems += infeasible(figures, minor_digits=digits, months=months, contacts_before=contacts)
+        problems += infeasible(
+            figures,
+            minor_digits=digits,
+            months=months,
+            contacts_before=contacts,
+            there=[there[month] for month in months] if there else (),
+        )
         nearest |= dict(zip(months, nearest_feasible(figures, contacts_before=contacts), strict=True))
     return nearest
 
 
 def _suggestion(
-    plan: PatchPlan, asked: Mapping[Month, _Asked], nearest: Mapping[Month, Figures], ground: Ground
+    plan: PatchPlan,
+    asked: Mapping[Month, _Asked],
+    nearest: Mapping[Month, Figures],
+    there: Mapping[Month, Figures],
+    digits: int,
 ) -> dict[str, Any] | None:
     """The nearest plan as a document that can be applied as it is; None: no month is left."""
-    digits = ground.spec.minor_digits
     months: list[MonthRequest] = []
     for request in plan.months:
         better = nearest.get(request.month)
         if better is None:
             continue
         wanted = asked[request.month].figures
-        base = ground.before.get(request.month, _NOTHING) if plan.plan_type is PlanType.TARGETS else _NOTHING
+        base = there.get(request.month, _NOTHING)
         given: dict[str, int | Decimal] = {}
         for metric in METRICS:
             is_absent = request[metric] is None

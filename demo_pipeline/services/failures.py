@@ -7,6 +7,7 @@ Does not: writing the end of the job down, or showing it.
 from __future__ import annotations
 
 from typing import Final
+from uuid import UUID
 
 import psycopg
 from psycopg import errors
@@ -60,6 +61,14 @@ def as_demo_error(error: BaseException, database: Database, *, has_begun: bool) 
             return JobFailedError(f"PostgreSQL ended the job; {end}: {reason}")
         case _:
             return JobFailedError(f"{type(error).__name__}: {reason}; {end}")
+
+
+def of_job(error: DemoError, job_id: UUID) -> DemoError:
+    """``error`` with the job that it ended, and how that is tried again."""
+    error.details["job_id"] = str(job_id)
+    if isinstance(error, JobFailedError | InterruptedJobError):
+        error.message += f"; demo-pipeline job retry {job_id} tries it again"
+    return error
 
 
 def is_passing(error: DemoError) -> bool:

@@ -32,7 +32,7 @@ from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.verification import after_change, mismatches
 from demo_pipeline.services.events import Event, record
-from demo_pipeline.services.failures import as_demo_error
+from demo_pipeline.services.failures import as_demo_error, of_job
 from demo_pipeline.services.progress import OnProgress, Progress
 from demo_pipeline.services.reports import JobReport, MonthResult
 from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
@@ -134,7 +134,7 @@ def run_job(database: Database, settings: Settings, slug: str, work: Work, asker
                     "DEMO_RATE_TOTAL",
                     {"tenant": slug},
                 )
-            with hold_tenant(conn, tenant_id, settings.wait_seconds):
+            with hold_tenant(conn, tenant_id, settings.wait_seconds, slug):
                 # Only now, when nobody else changes it.
                 subject = find_subject(conn, settings, slug, work.kind)
                 return JobRun(database, settings, conn, subject, as_of, asker).run(work)
@@ -222,7 +222,7 @@ class JobRun:
                 if ending is Ending.UNKNOWN:
                     failure = replace(failure, message=f"{failure.message} ({_UNKNOWN})")
                 self._record(Event.JOB_FAILED, request, code=failure.code, message=failure.message)
-                raise failure from error
+                raise of_job(failure, request.job_id) from error
             self._record(Event.JOB_COMPLETED, request)
             if isinstance(failure, InterruptedJobError):
                 message = f"interrupted after the commit: job {request.job_id} is completed"

@@ -16,6 +16,7 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import resolve_plan, shows_targets
 from demo_pipeline.domain.plan import PatchPlan, PlanType
 from demo_pipeline.domain.plan_numbers import other_currencies
+from demo_pipeline.domain.wording import are, counted
 from demo_pipeline.services.blueprint_rows import check_months_beyond
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.filling import delta_rows, job_beside, load_deltas, make_whole, simulate
@@ -234,8 +235,8 @@ def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str])
     if applied:
         jobs = ", ".join(str(job.job_id) for job in applied)
         message = (
-            f"{len(applied)} pieces of this plan are applied already ({jobs}): go on with --split, under "
-            "the caps (DEMO_CAP_*) that they were cut for, or undo them first"
+            f"{counted(len(applied), 'piece')} of this plan {are(len(applied))} applied already ({jobs}): "
+            "go on with --split, under the caps (DEMO_CAP_*) that it was cut for, or undo them first"
         )
         raise InputError(message, [Problem(code="other_pieces", message=message)])
 

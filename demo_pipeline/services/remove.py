@@ -25,6 +25,6 @@ def delete_tenant(
             # Not in the transaction: what is refused is audited all the same.
             tenant_id = find_tenant_id(conn, settings, slug, _KIND)
             with conn.transaction():
-                return tenants.delete_tenant(conn, tenant_id, settings.wait_seconds, requested_by)
+                return tenants.delete_tenant(conn, tenant_id, settings.wait_seconds, requested_by, slug)
     except psycopg.Error as error:
         raise as_demo_error(error, database, has_begun=True) from error

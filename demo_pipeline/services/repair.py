@@ -19,6 +19,7 @@ import psycopg
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.wording import counted
 from demo_pipeline.services.failures import as_demo_error
 from demo_pipeline.services.hidden_rows import CLEANUP, DEDUPE, REPAIR, changed_results, negated, refusal
 from demo_pipeline.services.job_choice import choose_job
@@ -268,8 +269,8 @@ def _refuse_people(hanging: Iterable[Hanging]) -> None:
     if by_people:
         raise refusal(
             "people_hang_on_it",
-            f"{len(by_people)} rows that people made hang on rows that are to go; delete them in the CRM "
-            "first, or leave everything as it is",
+            f"{counted(len(by_people), 'row that people made hangs', 'rows that people made hang')} on rows "
+            "that are to go; delete them in the CRM first, or leave everything as it is",
             by_people,
         )
 

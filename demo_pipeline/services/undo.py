@@ -7,7 +7,8 @@ always do. The undo of an undo, or of a repair, shows exactly what that one hid.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import psycopg
 
 from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.wording import counted
 from demo_pipeline.services.hidden_rows import (
     MOST_TOLD,
     REPAIRS,
@@ -81,7 +83,9 @@ class _Undo:
             return Choice(request=request, done=known.undone_by)
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
-        request, _ = choose_job(run.subject, request, lambda _: False)
+            # Dependents may lie in other months than the job's own.
+            months = taken_figures(conn, run.tenant.tenant_id, run.digits)
+        request, _ = choose_job(run.subject, _covering(request, months), lambda _: False)
         return Choice(request=request)
 
     def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
@@ -137,8 +141,8 @@ class _Undo:
         if by_people:
             raise refusal(
                 "people_hang_on_it",
-                f"{len(by_people)} rows that people made hang on rows of job {self.job.id}; delete them in "
-                "the CRM first, or leave the job as it is",
+                f"{counted(len(by_people), 'row that people made hangs', 'rows that people made hang')} on "
+                f"rows of job {self.job.id}; delete them in the CRM first, or leave the job as it is",
                 by_people,
             )
         if dependents and not self.with_dependents:
@@ -151,7 +155,8 @@ class _Undo:
             )
             raise refusal(
                 "jobs_hang_on_it",
-                f"{len(dependents)} rows of other jobs hang on rows of job {self.job.id}; {remedy}",
+                f"{counted(len(dependents), 'row of another job hangs', 'rows of other jobs hang')} on "
+                f"rows of job {self.job.id}; {remedy}",
                 dependents,
             )
 
@@ -271,6 +276,12 @@ def _request(run: JobRun, job: Job, plan: dict[str, Any]) -> JobRequest:
     )
 
 
+def _covering(request: JobRequest, months: Collection[Month]) -> JobRequest:
+    first = [month for month in (request.first_month, *months) if month is not None]
+    last = [month for month in (request.last_month, *months) if month is not None]
+    return replace(request, first_month=min(first, default=None), last_month=max(last, default=None))
+
+
 def _check_incarnation(run: JobRun, job: Job) -> None:
     if job.incarnation != run.tenant.incarnation:
         raise refusal("other_incarnation", f"job {job.id} was of a {job.slug} that has been deleted since")
@@ -281,7 +292,8 @@ def _notes(taken: _Taken) -> tuple[str, ...]:
     if taken.changed:
         notes.append(f"{len(taken.changed)} of its rows had been changed or deleted by people")
     if taken.dependents:
-        notes.append(f"{len(taken.dependents)} rows of other jobs that hung on them went along")
+        hung = counted(len(taken.dependents), "row of another job", "rows of other jobs")
+        notes.append(f"{hung} that hung on them went along")
     return tuple(notes)
 
 

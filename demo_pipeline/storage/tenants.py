@@ -246,7 +246,9 @@ def tenant_state(conn: Connection[Any], tenant_id: UUID, minor_digits: int | Non
 
 
 @contextmanager
-def hold_tenant(conn: Connection[Any], tenant_id: UUID, wait_seconds: float) -> Generator[None]:
+def hold_tenant(
+    conn: Connection[Any], tenant_id: UUID, wait_seconds: float, slug: str | None = None
+) -> Generator[None]:
     """Hold the tenant's scheduling lock on this session, waiting at most ``wait_seconds``.
 
     It orders the queue and tells who is alive; it grants nothing. ``conn`` must be in no transaction;
@@ -261,10 +263,7 @@ def hold_tenant(conn: Connection[Any], tenant_id: UUID, wait_seconds: float) -> 
             )
             conn.execute("select pg_advisory_lock(demo.tenant_lock_key(%s))", [tenant_id])
     except errors.LockNotAvailable:
-        raise BusyError(
-            f"another job held tenant {tenant_id} for longer than {wait_seconds:g} s; try again later",
-            {"tenant_id": str(tenant_id), "wait_seconds": wait_seconds},
-        ) from None
+        raise _busy(tenant_id, slug, wait_seconds) from None
     try:
         yield
     finally:
@@ -279,6 +278,14 @@ def hold_tenant(conn: Connection[Any], tenant_id: UUID, wait_seconds: float) -> 
             conn.close()
 
 
+def _busy(tenant_id: UUID, slug: str | None, wait_seconds: float) -> BusyError:
+    return BusyError(
+        f"another job held tenant {slug or tenant_id} for longer than {wait_seconds:g} s; try again later, "
+        "or wait longer (DEMO_WAIT_SECONDS)",
+        {"tenant_id": str(tenant_id), "tenant": slug, "wait_seconds": wait_seconds},
+    )
+
+
 def is_held(conn: Connection[Any], tenant_id: UUID) -> bool:
     """Whether another session holds the tenant now; within a transaction, whose end gives the lock back."""
     row = conn.execute(
@@ -288,7 +295,11 @@ def is_held(conn: Connection[Any], tenant_id: UUID) -> bool:
 
 
 def delete_tenant(
-    conn: Connection[Any], tenant_id: UUID, wait_seconds: float, requested_by: str | None
+    conn: Connection[Any],
+    tenant_id: UUID,
+    wait_seconds: float,
+    requested_by: str | None,
+    slug: str | None = None,
 ) -> dict[str, int]:
     """All rows of a demo tenant, by table, gone; its history stays. For administrators.
 
@@ -304,10 +315,7 @@ def delete_tenant(
         with explained():
             row = conn.execute("select demo.delete_tenant(%s, %s)", [tenant_id, requested_by]).fetchone()
     except BusyError:
-        raise BusyError(
-            f"a job held tenant {tenant_id} for longer than {wait_seconds:g} s; try again later",
-            {"tenant_id": str(tenant_id), "wait_seconds": wait_seconds},
-        ) from None
+        raise _busy(tenant_id, slug, wait_seconds) from None
     return dict(row[0]) if row else {}
 
 

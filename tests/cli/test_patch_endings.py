@@ -178,6 +178,7 @@ def test_a_tenant_that_is_held_is_busy(
             done = quick_command(*arguments, "--json", environment=short)
             assert (done.code, done.error["code"]) == (5, "busy"), done.out
             assert 0.3 <= time.monotonic() - started < 20
+            assert f"held tenant {kranz} for longer than 0.3 s" in done.error["message"]
         assert quick_command("plan", "preview", kranz, plan, environment=short).code == 0
     assert table_counts(admin_conn) == before
     assert quick_command("patch", "apply", kranz, plan, "--again").code == 0
@@ -236,6 +237,8 @@ def test_an_interrupt_while_patching(
     assert done.error["code"] == "interrupted"
     assert crm_counts(admin_conn) == before
     job = quick_command("job", "list", kranz, "--json").document["jobs"][0]
+    assert done.error["details"]["job_id"] == job["job_id"]
+    assert f"demo-pipeline job retry {job['job_id']}" in done.error["message"]
     assert (job["status"], job["error_code"]) == ("failed", "interrupted")
     retried = quick_command("job", "retry", job["job_id"], "--json")
     assert retried.code == 0, retried.out

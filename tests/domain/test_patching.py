@@ -217,6 +217,23 @@ def test_a_target_below_what_is_there(spec: TenantSpec) -> None:
     }
 
 
+def test_targets_are_refused_in_their_own_figures(spec: TenantSpec) -> None:
+    """What each problem names and suggests is on top of what is there, and works as it is."""
+    asked = {START: {"leads_created": 22, "contacts_created": 10, "closed_won_count": 3}}
+    plan = plan_of(asked, targets=True)
+    with pytest.raises(InputError) as caught:
+        resolve_plan(plan, ground_of(spec), Caps())
+    told = {problem.code: problem for problem in caught.value.problems}
+    leads = told["leads_exceed_contacts"]
+    assert (leads.value, leads.suggestion) == ("22", {"contacts_created": 25})
+    assert "beyond what is there, 17 leads are more than 2 contacts" in leads.message
+    won = told["won_exceed_deals"]
+    assert (won.value, won.suggestion) == ("3", {"deals_created": 7})
+    assert "1 won deal is more than 0 deals" in won.message
+    mended = {START: asked[START] | leads.suggestion | won.suggestion}
+    resolve_plan(plan_of(mended, targets=True), ground_of(spec), Caps())
+
+
 def test_all_problems_at_once(spec: TenantSpec) -> None:
     """Months and figures that are wrong are told together, and only what is left is suggested."""
     asked = {

@@ -64,9 +64,9 @@ def test_p02_pieces_for_other_caps_are_refused(
     pieces = split_plan(database, narrow, tenant, CONTACTS)
     assert len(pieces) == 2
     report = apply_patch(database, narrow, tenant, pieces[0])
-    with pytest.raises(InputError, match="pieces of this plan are applied already"):
+    with pytest.raises(InputError, match="piece of this plan is applied already"):
         apply_patch(database, database_settings, tenant, CONTACTS)
-    with pytest.raises(InputError, match="pieces of this plan are applied already"):
+    with pytest.raises(InputError, match="piece of this plan is applied already"):
         split_plan(database, capped(database_settings, 3), tenant, CONTACTS)
     assert split_plan(database, narrow, tenant, CONTACTS) == pieces
     assert apply_patch(database, narrow, tenant, pieces[0]).already_applied

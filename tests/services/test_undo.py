@@ -127,6 +127,23 @@ def test_p10_rows_of_later_jobs_stop_it(database: Database, database_settings: S
     assert_as_expected(database, database_settings)
 
 
+def test_the_months_of_an_undo_are_all_that_it_changes(
+    database: Database, database_settings: Settings, tenant: str
+) -> None:
+    """Dependents may lie in other months than the patch: the undo's range has them, its own undo's, too."""
+    contacts = apply_patch(
+        database, database_settings, tenant, plan({"2025-01": {"contacts_created": 300}}, seed="all of them")
+    )
+    apply_patch(database, database_settings, tenant, plan({"2025-03": {"activities_created": 60}}))
+    undone = undo_job(database, database_settings, contacts.job_id, with_dependents=True)
+    assert {str(month.month) for month in undone.months if month.delta} == {"2025-01", "2025-03"}
+    restored = undo_job(database, database_settings, undone.job_id)
+    for job_id in (undone.job_id, restored.job_id):
+        job = show_job(database, job_id).job
+        assert (job.range_start_month, job.range_end_month) == ("2025-01", "2025-03")
+    assert_as_expected(database, database_settings)
+
+
 def test_a_job_some_of_whose_rows_went_along(
     database: Database, database_settings: Settings, tenant: str
 ) -> None:
