@@ -121,6 +121,7 @@ class _Patch:
             loaded=loaded.values(),
             recorded=recorded,
             created_beside=created_beside,
+            notes=_notes(created_beside),
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
@@ -178,6 +179,14 @@ class _Patch:
             return True
         ground = simulate(run, last_month(run.subject, self.plan, run.as_of), self._compared_months).ground
         return shows_targets(self.plan, ground)
+
+
+def _notes(created_beside: Mapping[str, int] | None) -> tuple[str, ...]:
+    """What came along without being asked for."""
+    due = sum((created_beside or {}).values())
+    return (
+        (f"{counted(due, 'row')} that the blueprint owed came first, in a job of their own",) if due else ()
+    )
 
 
 def told_report(run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:

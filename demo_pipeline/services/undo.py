@@ -117,6 +117,7 @@ class _Undo:
                 "hidden": taken.counts,
                 "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
                 "changed_by_people": [told(row) for row in taken.changed[:MOST_TOLD]],
+                "deleted_for_good": taken.purged,
                 "dependents": [told(row) for row in taken.dependents[:MOST_TOLD]],
             },
             notes=_notes(taken),
@@ -134,7 +135,8 @@ class _Undo:
         assert self.job.completed_at is not None  # of a completed job
         instants = [hidden_at(job) for job in _hiding_jobs(run, self.job)]
         changed = hiding.changed_by_people(conn, tenant_id, self.job.id, self.job.completed_at, instants)
-        return _Taken(counts=counts, dependents=dependents, changed=changed)
+        purged = hiding.count_purged(conn, tenant_id, self.job.id, self.job.metrics.get("created", {}))
+        return _Taken(counts=counts, dependents=dependents, changed=changed, purged=purged)
 
     def _refuse(self, run: JobRun, dependents: list[Hanging]) -> None:
         by_people = [row for row in dependents if row.job_id is None]
@@ -242,6 +244,8 @@ class _Taken:
     counts: dict[str, int]
     dependents: list[Hanging]
     changed: list[Hanging]
+    #: rows of the patch that people deleted for good
+    purged: int
 
 
 def _hidden_job(conn: Connection, job: Job) -> UUID | None:
@@ -291,6 +295,8 @@ def _notes(taken: _Taken) -> tuple[str, ...]:
     notes: list[str] = []
     if taken.changed:
         notes.append(f"{len(taken.changed)} of its rows had been changed or deleted by people")
+    if taken.purged:
+        notes.append(f"{taken.purged} of its rows had been deleted for good")
     if taken.dependents:
         hung = counted(len(taken.dependents), "row of another job", "rows of other jobs")
         notes.append(f"{hung} that hung on them went along")

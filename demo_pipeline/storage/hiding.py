@@ -9,7 +9,7 @@ The name of a table or column in this module's SQL comes from its constants, nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString
@@ -58,6 +58,20 @@ def collect_job(conn: Connection, tenant_id: UUID, job_id: UUID) -> dict[str, in
         ).rowcount
         for table in _TABLES
     }
+
+
+def count_purged(conn: Connection, tenant_id: UUID, job_id: UUID, made: Mapping[str, int]) -> int:
+    """How many of the rows that a job ``made``, by table, are there no more, not even as deleted ones."""
+    purged = 0
+    for table in _TABLES:
+        row = conn.execute(
+            sql.SQL("SELECT count(*) FROM crm.{} WHERE tenant_id = %s AND demo_job_id = %s").format(
+                sql.Identifier(table)
+            ),
+            [tenant_id, job_id],
+        ).fetchone()
+        purged += max(made.get(table, 0) - (row[0] if row else 0), 0)
+    return purged
 
 
 def collect_rows(conn: Connection, rows: Iterable[tuple[str, Sequence[UUID]]]) -> None:

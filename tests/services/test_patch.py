@@ -262,6 +262,7 @@ def test_months_after_the_span_go_on_first(database: Database, database_settings
     shown = kpis(database, database_settings, "acme").months[JULY]
     assert shown == spec.figures_of(JULY) + Figures(companies_created=2)
     assert report.months[0].before == spec.figures_of(JULY)
+    assert any("rows that the blueprint owed came first" in note for note in report.notes)
     assert verify(database, database_settings)[0].is_as_expected
 
 

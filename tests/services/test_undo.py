@@ -246,14 +246,18 @@ def test_what_people_changed_is_told_and_taken(
         "UPDATE crm.contacts SET deleted_at = now() WHERE " + of_patch.format("ORDER BY id DESC"),
         patch.job_id,
     )
-    execute(
+    purged = execute(
         database,
         "DELETE FROM crm.companies c WHERE demo_job_id = %s AND NOT EXISTS"
         " (SELECT FROM crm.contacts k WHERE k.company_id = c.id)",
         patch.job_id,
     )
+    assert purged > 0
     undone = undo_job(database, database_settings, patch.job_id)
-    assert "4 of its rows had been changed or deleted by people" in undone.notes
+    assert undone.notes == (
+        "4 of its rows had been changed or deleted by people",
+        f"{purged} of its rows had been deleted for good",
+    )
     assert figures_of(tenant_rows(database, tenant), 2) == first
     assert_as_expected(database, database_settings)
     # What people hid stays theirs: the restore brings back what the undo took, and nothing else.
