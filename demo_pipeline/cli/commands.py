@@ -63,7 +63,7 @@ def demo_pipeline(
 
     Results go to stdout, messages and progress to stderr. With --json a command prints one JSON document.
     Exit codes: 0 done, 1 failed and rolled back, 2 wrong input, 3 refused, 4 verification failed,
-    5 busy, 130 interrupted.
+    5 busy, 74 done but stdout could not be written, 130 interrupted.
     """
 
 

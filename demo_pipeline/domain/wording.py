@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """``"1 deal"``, ``"2 deals"``; ``many`` where that is not ``one`` and an *s*."""
-    return f"{count} {one if count == 1 else many or f'{one}s'}"
+    """``"1 deal"``, ``"2,000 deals"``; ``many`` where that is not ``one`` and an *s*."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def are(count: int) -> str:

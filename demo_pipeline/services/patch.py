@@ -183,7 +183,8 @@ class _Patch:
 
 def _notes(created_beside: Mapping[str, int] | None) -> tuple[str, ...]:
     """What came along without being asked for."""
-    due = sum((created_beside or {}).values())
+    # As a preview counts them: what a tag is on counts, the tag does not.
+    due = sum(rows for table, rows in (created_beside or {}).items() if table != "contact_tags")
     return (
         (f"{counted(due, 'row')} that the blueprint owed came first, in a job of their own",) if due else ()
     )

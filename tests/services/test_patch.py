@@ -258,11 +258,13 @@ def test_months_after_the_span_go_on_first(database: Database, database_settings
     """A patch of a month after the span: the blueprint's own months up to there come first."""
     made(database, database_settings)
     spec = show_tenant(database, database_settings, "acme").spec
-    report = apply_patch(database, database_settings, "acme", plan({"2025-07": {"companies_created": 2}}))
+    wanted = plan({"2025-07": {"companies_created": 2}})
+    owed = preview(database, database_settings, "acme", wanted).rows_before
+    report = apply_patch(database, database_settings, "acme", wanted)
     shown = kpis(database, database_settings, "acme").months[JULY]
     assert shown == spec.figures_of(JULY) + Figures(companies_created=2)
     assert report.months[0].before == spec.figures_of(JULY)
-    assert any("rows that the blueprint owed came first" in note for note in report.notes)
+    assert report.notes == (f"{owed} rows that the blueprint owed came first, in a job of their own",)
     assert verify(database, database_settings)[0].is_as_expected
 
 
