@@ -8,7 +8,7 @@ always do. The undo of an undo, or of a repair, shows exactly what that one hid.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -77,15 +77,15 @@ class _Undo:
 
     def choose(self, run: JobRun) -> Choice:
         _check_incarnation(run, self.job)
-        request = _request(run, self.job, {"job": str(self.job.id), "with_dependents": self.with_dependents})
+        plan = {"job": str(self.job.id), "with_dependents": self.with_dependents}
         known = {job.job_id: job for job in run.subject.state.jobs}[self.job.id]
         if known.undone_by is not None:
-            return Choice(request=request, done=known.undone_by)
+            return Choice(request=_request(run, self.job, plan), done=known.undone_by)
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
             # Dependents may lie in other months than the job's own.
             months = taken_figures(conn, run.tenant.tenant_id, run.digits)
-        request, _ = choose_job(run.subject, _covering(request, months), lambda _: False)
+        request, _ = choose_job(run.subject, _request(run, self.job, plan, months), lambda _: False)
         return Choice(request=request)
 
     def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
@@ -263,10 +263,9 @@ def _hidden_job(conn: Connection, job: Job) -> UUID | None:
     )
 
 
-def _request(run: JobRun, job: Job, plan: dict[str, Any]) -> JobRequest:
-    def month(text: str | None) -> Month | None:
-        return Month.parse(text) if text else None
-
+def _request(run: JobRun, job: Job, plan: dict[str, Any], months: Collection[Month] = ()) -> JobRequest:
+    """The request about a job; it covers the job's own months and ``months``."""
+    own = [Month.parse(text) for text in (job.range_start_month, job.range_end_month) if text]
     tenant = run.tenant
     return JobRequest(
         job_id=tenant.tenant_id,
@@ -274,16 +273,10 @@ def _request(run: JobRun, job: Job, plan: dict[str, Any]) -> JobRequest:
         kind=KIND,
         plan=plan,
         seed=tenant.seed,
-        first_month=month(job.range_start_month),
-        last_month=month(job.range_end_month),
+        first_month=min((*own, *months), default=None),
+        last_month=max((*own, *months), default=None),
         as_of=run.as_of,
     )
-
-
-def _covering(request: JobRequest, months: Collection[Month]) -> JobRequest:
-    first = [month for month in (request.first_month, *months) if month is not None]
-    last = [month for month in (request.last_month, *months) if month is not None]
-    return replace(request, first_month=min(first, default=None), last_month=max(last, default=None))
 
 
 def _check_incarnation(run: JobRun, job: Job) -> None:

@@ -88,7 +88,7 @@ atexit.register(lambda: print([name for name in {HEAVY!r} if name in sys.modules
 
 def test_commands_that_read_import_nothing_heavy(kranz: str, changed_command: RunChanged) -> None:
     """What a reading command needs is imported within a fraction of its second; nothing else is."""
-    of_one = (f"{words} {kranz}" for words in ("tenant show", "kpis", "digest", "verify"))
+    of_one = (f"{words} {kranz}" for words in ("tenant show", "kpis", "digest", "verify", "scan"))
     for line in ("tenant list", "job list", *of_one):
         done = changed_command(TELL_IMPORTS, *line.split())
         assert done.code == 0, done.err
