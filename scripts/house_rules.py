@@ -22,7 +22,8 @@ from packaging.version import Version
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCK_FILES: Final = ("requirements.lock", "requirements-dev.lock")
-MOST_LINES: Final = 400
+#: More than one reason to change, most likely.
+MOST_LINES: Final = 600
 #: Module names that say nothing about what is inside.
 EMPTY_NAMES: Final = frozenset({"utils", "util", "helpers", "common", "misc"})
 #: Folders of one person's machine. The pattern does not match itself.
@@ -99,7 +100,7 @@ def no_machine_paths() -> Iterator[str]:
 
 
 def modules_are_small_and_named() -> Iterator[str]:
-    """A module has at most 400 lines and a name; a package file imports nothing."""
+    """A module has at most ``MOST_LINES`` lines and a name; a package file imports nothing."""
     for path in files():
         if path.suffix != ".py":
             continue

@@ -32,7 +32,7 @@ from demo_pipeline.domain.errors import (
 )
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services.instance import INSTANCE_FILE, prepare_instance
-from demo_pipeline.services.month_range import month_range
+from demo_pipeline.services.month_range import MonthRange, month_range
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
@@ -102,8 +102,8 @@ def run_materialisation(
 ) -> list[RunOutcome]:
     """Materialise a range of months of each tenant, one Dagster run a tenant, one after the other.
 
-    ``first`` and ``last`` default to each tenant's own span. What a range of partitions is allows one tenant
-    a run; a tenant that fails does not keep the others from theirs. Call it in the main thread: interrupts
+    ``first`` and ``last`` default to all months of each tenant. A range of partitions allows one tenant a
+    run; a tenant that fails does not keep the others from theirs. Call it in the main thread: interrupts
     arrive there. Sets ``DAGSTER_HOME`` and what else Dagster needs in ``os.environ``.
 
     Raises ``NotFoundError``, ``NotADemoTenantError`` and ``InputError`` before anything is run, and
@@ -113,11 +113,11 @@ def run_materialisation(
     outcomes: list[RunOutcome] = []
     with _instance(settings, database) as (instance, job):
         instance.add_dynamic_partitions(PARTITIONS, list(slugs))
-        for slug, (start, end) in ranges.items():
+        for slug, asked in ranges.items():
             tags = {
                 "demo/tenant": slug,
-                _RANGE_START: f"{start}|{slug}",
-                _RANGE_END: f"{end}|{slug}",
+                _RANGE_START: f"{asked.first}|{slug}",
+                _RANGE_END: f"{asked.last}|{slug}",
             }
             if requested_by is not None:
                 tags["demo/requested_by"] = requested_by
@@ -127,7 +127,7 @@ def run_materialisation(
 
 def _range(
     settings: Settings, database: Database, slug: str, first: Month | None, last: Month | None
-) -> tuple[Month, Month]:
+) -> MonthRange:
     """As the loader, who may write down that somebody asked for a tenant that is real."""
     with database.loader() as conn:
         subject = find_subject(conn, settings, slug, "materialise")

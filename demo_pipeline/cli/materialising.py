@@ -68,9 +68,9 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
         if job.dagster_run_id == outcome.run_id:
             return report_of(job, detail.spec.minor_digits)
     # It was done before, by the job of these months.
-    start, end = month_range(detail.subject, first, last, session.settings.instant())
+    asked = month_range(detail.subject, first, last, session.settings.instant())
     for job in detail.jobs:
-        is_it = (job.range_start_month, job.range_end_month) == (str(start), str(end))
+        is_it = (job.range_start_month, job.range_end_month) == (str(asked.first), str(asked.last))
         if is_it and job.kind == "materialise" and job.status == "completed":
             return _already(session, detail, job)
     raise JobFailedError(f"the ledger has no job of run {outcome.run_id}", {"run_id": outcome.run_id})

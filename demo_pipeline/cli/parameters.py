@@ -35,7 +35,8 @@ def group(help_text: str) -> typer.Typer:
     )
 
 
-def _month(text: str) -> Month:
+def month_text(text: str) -> Month:
+    """A month as typed."""
     try:
         return Month.parse(text)
     except ValueError as error:
@@ -63,10 +64,10 @@ Slug = Annotated[
     str, typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant, as tenant list shows it.")
 ]
 FromMonth = Annotated[
-    Month | None, typer.Option("--from", parser=_month, metavar="MONTH", help="First month, as YYYY-MM.")
+    Month | None, typer.Option("--from", parser=month_text, metavar="MONTH", help="First month, as YYYY-MM.")
 ]
 ToMonth = Annotated[
-    Month | None, typer.Option("--to", parser=_month, metavar="MONTH", help="Last month, as YYYY-MM.")
+    Month | None, typer.Option("--to", parser=month_text, metavar="MONTH", help="Last month, as YYYY-MM.")
 ]
 JobId = Annotated[UUID, typer.Argument(parser=_job_id, metavar="ID", help="The job, as job list shows it.")]
 PlanPath = Annotated[

@@ -28,6 +28,8 @@ def preview_document(preview: Preview) -> dict[str, Any]:
         "feasible": preview.feasible,
         "errors": [_problem_document(problem) for problem in preview.problems],
         "warnings": list(preview.warnings),
+        "now": _figures_document(preview.now, digits),
+        "blueprint": _figures_document(preview.blueprint, digits),
         "before": _figures_document(preview.before, digits),
         "deltas": _figures_document(preview.deltas, digits),
         "targets": _figures_document(preview.targets, digits),
@@ -54,20 +56,22 @@ def _figures_document(months: Mapping[Month, Figures], minor_digits: int) -> dic
 
 
 def figure_table(preview: Preview) -> Table:
-    """Every figure of the plan's months: as it is, what is added, as it will be, and by how much more."""
+    """Every figure of the plan's months: now, what the blueprint adds first, what the plan adds, after."""
     columns = (
         Column("month"),
         Column("metric"),
-        Column("now", is_number=True),
-        Column("delta", is_number=True),
-        Column("target", is_number=True),
-        Column("change", is_number=True),
+        Column("in the database", is_number=True),
+        Column("blueprint first", is_number=True),
+        Column("plan", is_number=True),
+        Column("after", is_number=True),
+        Column("change by the plan", is_number=True),
     )
     digits = preview.minor_digits
     rows: list[list[str]] = []
     colours: dict[int, str] = {}
     for month, target in preview.targets.items():
         before, delta = preview.before[month], preview.deltas[month]
+        now, first = preview.now[month], preview.blueprint.get(month, Figures())
         for metric in METRICS:
             if not delta[metric]:
                 colours[len(rows)] = "dim"
@@ -75,20 +79,21 @@ def figure_table(preview: Preview) -> Table:
                 [
                     str(month),
                     metric,
-                    shown_metric(metric, before[metric], digits),
+                    shown_metric(metric, now[metric], digits),
+                    signed(metric, first[metric], digits) if first[metric] else "",
                     signed(metric, delta[metric], digits),
                     shown_metric(metric, target[metric], digits),
                     _per_cent(before[metric], delta[metric]),
                 ]
             )
-    title = f"{preview.tenant}, values in {preview.currency}: as it is, and as the plan would have it"
+    title = f"{preview.tenant}, values in {preview.currency}"
     return Table(columns, rows, title=title, colours=colours)
 
 
 def now_table(preview: Preview) -> Table:
-    """The figures of the plan's months as they are, where nothing else can be said of them."""
-    title = f"{preview.tenant}, values in {preview.currency}: as it is"
-    return kpi_table(title, preview.before, preview.minor_digits)
+    """The figures of the plan's months that are in the database, for a plan that cannot be applied."""
+    title = f"{preview.tenant}, values in {preview.currency}: in the database now"
+    return kpi_table(title, preview.now, preview.minor_digits)
 
 
 def row_table(preview: Preview) -> Table:
@@ -116,9 +121,10 @@ def closing_lines(preview: Preview) -> list[str]:
     """What else a person should know, a line each."""
     lines: list[str] = []
     if preview.rows_before:
+        months = ", ".join(f"{month} {one.row_count:,}" for month, one in preview.blueprint.items())
         lines.append(
-            f"before it, {preview.rows_before:,} rows that the blueprint still owes would be made; "
-            "the figures above have them already"
+            f"first, {preview.rows_before:,} missing rows of the blueprint would be made, in a job of their "
+            f"own: {months}"
         )
     if preview.already_applied is not None:
         lines.append(

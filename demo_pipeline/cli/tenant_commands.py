@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo_pipeline.cli.console import Column, Table, say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.console import (
+    Column,
+    Table,
+    kpi_table,
+    say,
+    warn,
+    write_document,
+    write_table,
+    write_text,
+)
 from demo_pipeline.cli.job_views import job_document, job_table
-from demo_pipeline.cli.parameters import Json, Slug, example, group
-from demo_pipeline.cli.session import Session, about_files, open_session, requester, told_if_slow
+from demo_pipeline.cli.parameters import Json, Slug, example, group, month_text
+from demo_pipeline.cli.patching import asker
+from demo_pipeline.cli.session import (
+    Session,
+    about_files,
+    open_session,
+    open_settings,
+    requester,
+    told_if_slow,
+)
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.wording import counted
 
 if TYPE_CHECKING:
+    from demo_pipeline.domain.planning import TenantSpec
+    from demo_pipeline.services.extend import Extension
     from demo_pipeline.services.provision import Provisioned
     from demo_pipeline.services.reading import TenantDetail
     from demo_pipeline.storage.tenants import TenantSummary
@@ -60,6 +82,110 @@ def provisioned_document(made: Provisioned) -> dict[str, Any]:
         "first_month": str(made.first_month),
         "last_month": str(made.last_month),
         "warnings": list(made.warnings),
+    }
+
+
+@app.command(epilog=example("tenant preview blueprints/larkmoor.yaml"))
+def preview(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A blueprint; the name of the file is the tenant's slug.")
+    ],
+    *,
+    json: Json = False,
+) -> None:
+    """Show the months of a blueprint with all figures, before anything is provisioned.
+
+    Needs no database and writes nothing. Totals are spread over the months as provisioning now would spread
+    them.
+    """
+    settings = open_settings()
+    from demo_pipeline.services.blueprint_files import preview_blueprint
+
+    with about_files([file]):
+        spec, warnings = preview_blueprint(file, settings)
+    for warning in warnings:
+        warn(warning)
+    figures = dict(zip(spec.months, spec.figures, strict=True))
+    if json:
+        write_document(_preview_document(spec, warnings))
+        return
+    write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", figures, spec.minor_digits))
+    write_text("")
+    write_text(_end_text(spec.closed_month))
+
+
+def _preview_document(spec: TenantSpec, warnings: Sequence[str]) -> dict[str, Any]:
+    return {
+        "tenant": spec.slug,
+        "currency": spec.currency,
+        "is_living": spec.closed_month is None,
+        "first_month": str(spec.start_month),
+        "last_month": str(spec.end_month),
+        "months": [
+            {"month": str(month), **one.to_json(spec.minor_digits)}
+            for month, one in zip(spec.months, spec.figures, strict=True)
+        ],
+        "warnings": list(warnings),
+    }
+
+
+def _end_text(end: Month | None) -> str:
+    """Whether a tenant is closed or living, and until when."""
+    return "living: goes on month by month, up to the running one" if end is None else f"closed after {end}"
+
+
+@app.command(epilog=example("tenant extend larkmoor --to 2026-01"))
+def extend(
+    slug: Slug,
+    *,
+    to: Annotated[
+        Month,
+        typer.Option("--to", parser=month_text, metavar="MONTH", help="New last month, as YYYY-MM."),
+    ],
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only show the months that would be added; write nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Let the blueprint of a closed tenant ask for more months, along its curve.
+
+    Makes no rows: generate does. At most 24 months at once, and none that has not begun. What plans have
+    added to these months stays, and the blueprint's figures come on top of it. job undo takes an extension
+    back and soft-deletes the rows that were made for it.
+    """
+    session = open_session()
+    from demo_pipeline.services.extend import extend_tenant, preview_extension
+
+    seen = preview_extension(session.database, session.settings, slug, to)
+    job_id: str | None = None
+    if not preview:
+        report = extend_tenant(session.database, session.settings, slug, to, asker=asker())
+        job_id = str(report.job_id)
+    if json:
+        write_document(_extension_document(seen, to, job_id))
+        return
+    if not seen.figures:
+        write_text(f"the blueprint of {slug} asks for the months until {to} already")
+        return
+    title = f"{slug}, values in {seen.currency}: what the blueprint {'would ask' if preview else 'asks'} for"
+    write_table(kpi_table(title, seen.figures, seen.minor_digits))
+    if seen.now:
+        write_text("")
+        write_table(kpi_table("it comes on top of what is in the database", seen.now, seen.minor_digits))
+    if not preview:
+        say(f"next: demo-pipeline generate {slug}")
+
+
+def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[str, Any]:
+    return {
+        "tenant": seen.tenant,
+        "job_id": job_id,
+        "last_month": str(to),
+        "already_applied": not seen.figures,
+        "months": [
+            {"month": str(month), **one.to_json(seen.minor_digits)} for month, one in seen.figures.items()
+        ],
+        "now": {str(month): one.to_json(seen.minor_digits) for month, one in seen.now.items()},
     }
 
 
@@ -146,19 +272,26 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
         "incarnation": tenant.incarnation,
         "seed": tenant.seed,
         "lists_version": tenant.lists_version,
+        "versions": list(_versions(detail)),
         "provisioned_at": tenant.provisioned_at.isoformat(),
         "excluded_from_analytics": tenant.is_excluded_from_analytics,
         "first_month": str(spec.start_month),
         "last_month": str(spec.end_month),
+        "is_living": detail.subject.end_month is None,
+        "end_month": str(detail.subject.end_month) if detail.subject.end_month is not None else None,
+        "extensions": [
+            {"job_id": str(job_id), "to": str(last)} for job_id, last in detail.subject.extensions
+        ],
         "totals": spec.total.to_json(digits),
         "months": [
             {
                 "month": str(state.month),
                 "is_whole": state.is_whole,
                 "loaded_as_of": state.loaded_as_of.isoformat(),
+                "versions": list(state.versions),
                 "expected": detail.subject.expected(state.month).to_json(digits),
             }
-            for _, state in sorted(detail.subject.state.months.items())
+            for _, state in sorted(detail.subject.loaded_months.items())
         ],
         "blueprint": tenant.blueprint,
         "jobs": [job_document(job) for job in detail.jobs],
@@ -167,7 +300,7 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
 
 def _detail_table(detail: TenantDetail) -> Table:
     tenant, spec = detail.subject.state.tenant, detail.spec
-    loaded = sorted(detail.subject.state.months)
+    loaded = sorted(detail.subject.loaded_months)
     facts = [
         ("tenant", tenant.slug),
         ("name", tenant.name),
@@ -175,11 +308,24 @@ def _detail_table(detail: TenantDetail) -> Table:
         ("industry", tenant.industry),
         ("seed", tenant.seed),
         ("span", f"{spec.start_month} to {spec.end_month}"),
+        ("end", _end_text(detail.subject.end_month)),
         ("loaded", f"{len(loaded)} months, {loaded[0]} to {loaded[-1]}" if loaded else "nothing yet"),
+        ("versions", "; ".join(_version_text(one, count) for one, count in _versions(detail).items())),
         ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("id", str(tenant.tenant_id)),
     ]
     return Table((Column("fact"), Column("value")), [list(fact) for fact in facts])
+
+
+def _versions(detail: TenantDetail) -> dict[str, int]:
+    """Version of lists and generator → loaded months that it made rows of."""
+    made = [version for state in detail.subject.loaded_months.values() for version in state.versions]
+    return {version: made.count(version) for version in sorted(set(made))}
+
+
+def _version_text(version: str, count: int) -> str:
+    lists, _, generator = version.partition("/")
+    return f"lists {lists}, generator {generator} ({counted(count, 'month')})"
 
 
 @app.command(epilog=example("tenant delete larkmoor", "tenant delete larkmoor --yes"))

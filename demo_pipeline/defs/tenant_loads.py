@@ -14,6 +14,7 @@ from uuid import UUID
 from demo_pipeline.domain.errors import DemoError, InterruptedJobError
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services import reading
+from demo_pipeline.services.month_range import impossible_months
 from demo_pipeline.services.reports import JobReport, MonthResult
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
@@ -88,6 +89,18 @@ def load_each(
             yield Refused(request=request, error=error)
         else:
             yield Loaded(request=request, report=report)
+
+
+def split_months(
+    database: Database, settings: Settings, request: LoadRequest
+) -> tuple[tuple[Month, ...], Mapping[Month, str]]:
+    """The months of a request that its tenant can have, and why it cannot have the others."""
+    try:
+        reasons = impossible_months(database, settings, request.tenant, request.months)
+    except DemoError:
+        # Loading it reports why, and audits the attempt.
+        return request.months, {}
+    return tuple(month for month in request.months if month not in reasons), reasons
 
 
 def jobs_of_run(

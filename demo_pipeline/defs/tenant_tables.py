@@ -16,7 +16,7 @@ from demo_pipeline.defs.partition_events import failure_of, refusal_events, tabl
 from demo_pipeline.defs.partitions import TENANT_MONTHS, months_by_tenant
 from demo_pipeline.defs.resources import DemoTenants
 from demo_pipeline.defs.run_tags import KIND_TAG, REQUESTER_TAG, TenantTags
-from demo_pipeline.defs.tenant_loads import Loaded, LoadRequest, Refused, load_each
+from demo_pipeline.defs.tenant_loads import Loaded, LoadRequest, Refused, load_each, split_months
 from demo_pipeline.domain.errors import DemoError
 from demo_pipeline.services import reading
 from demo_pipeline.services.materialise import materialise
@@ -30,15 +30,25 @@ _CHECKS: Final = tuple(specs.check_specs())
 
 
 @dg.op
-def validate(context: dg.OpExecutionContext) -> list[LoadRequest]:
-    """Group the run's partitions by tenant: each tenant is one job, whatever runs Dagster makes."""
+def validate(context: dg.OpExecutionContext, demo: DemoTenants) -> list[LoadRequest]:
+    """Group the run's partitions by tenant: each tenant is one job, whatever runs Dagster makes.
+
+    A month that can have no rows of its tenant is left out, with the reason in the log.
+    """
     context.instance.add_run_tags(context.run_id, {KIND_TAG: KIND})
     requests = [
         LoadRequest(tenant=tenant, months=months)
         for tenant, months in months_by_tenant(context.partition_keys).items()
     ]
-    context.log.info("asked for: %s", "; ".join(map(str, requests)))
-    return requests
+    possible: list[LoadRequest] = []
+    for request in requests:
+        months, left_out = split_months(demo.database, demo.settings, request)
+        for month, reason in left_out.items():
+            context.log.info("%s, %s: left out, since it is %s", request.tenant, month, reason)
+        if months:
+            possible.append(LoadRequest(tenant=request.tenant, months=months))
+    context.log.info("asked for: %s", "; ".join(map(str, possible)) or "nothing")
+    return possible
 
 
 @dg.op
@@ -139,6 +149,7 @@ def _load(
         request.tenant,
         request.first,
         request.last,
+        with_gaps=True,
         on_progress=on_progress,
         dagster_run_id=context.run_id,
         requested_by=context.run_tags.get(REQUESTER_TAG, "dagster"),

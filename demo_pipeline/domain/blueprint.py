@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, cast
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from demo_pipeline.domain.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
+from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.scalars import (
     Amount,
     Count,
@@ -25,6 +26,7 @@ from demo_pipeline.domain.scalars import (
     Seed,
     Share,
     SlaHours,
+    SpanLength,
     TeamSize,
     TenantName,
     TimezoneName,
@@ -144,9 +146,18 @@ class Blueprint(Declared):
         description="ISO 3166-1 alpha-2; without lists of its own: as US, with a warning"
     )
     industry: IndustryKey
-    start_month: YearMonth = Field(description="first month of data, from 2020-01, none in the future")
+    start_month: YearMonth | None = Field(
+        default=None, description="first month of data, from 2020-01, none in the future; or last_months"
+    )
     end_month: YearMonth | None = Field(
-        default=None, description="last month; left out: the month of provisioning; at most 24 in the span"
+        default=None,
+        description="the last month that the blueprint asks anything for, at most 24 in the span; "
+        "left out: the tenant goes on month by month",
+    )
+    last_months: SpanLength | None = Field(
+        default=None,
+        description="instead of start_month and end_month, with totals: the span is this many months and "
+        "ends with the month of provisioning; the tenant goes on month by month",
     )
     seed: Seed | None = Field(default=None, description="any text; left out: made once and stored")
     timezone: TimezoneName | None = Field(default=None, description="IANA name; left out: the country's")
@@ -161,11 +172,23 @@ class Blueprint(Declared):
         default=None, description="exact figures month by month; a month not listed is 0"
     )
 
+    def span(self, current: Month) -> tuple[Month, Month]:
+        """First and last month of the declared span; ``current`` is the month of provisioning, UTC."""
+        end = self.end_month or current
+        if self.last_months is not None:
+            return end + (1 - self.last_months), end
+        if self.start_month is None:
+            raise ValueError("neither start_month nor last_months is declared")
+        return self.start_month, end
+
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema that editors use, as it is published in ``blueprints/schema.json``."""
     schema = _with_plain_defaults(Blueprint.model_json_schema())
-    schema["oneOf"] = [{"required": ["totals"]}, {"required": ["months"]}]
+    schema["allOf"] = [
+        {"oneOf": [{"required": ["totals"]}, {"required": ["months"]}]},
+        {"oneOf": [{"required": ["start_month"]}, {"required": ["last_months", "totals"]}]},
+    ]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -23,7 +23,13 @@ from demo_pipeline.domain.blueprint import (
     Realism,
     Totals,
 )
-from demo_pipeline.domain.declaration_rules import Readable, check_between, check_slug, minor_digits_of
+from demo_pipeline.domain.declaration_rules import (
+    SECTIONS,
+    Readable,
+    check_between,
+    check_slug,
+    minor_digits_of,
+)
 from demo_pipeline.domain.errors import Problem
 from demo_pipeline.domain.locales import load_locale, resolve_country
 from demo_pipeline.domain.months import Month
@@ -74,6 +80,17 @@ def check_blueprint(blueprint: Blueprint, slug: str, current: Month) -> Checked:
     return Checked(blueprint=None if problems else blueprint, problems=problems, suggestion=suggestion)
 
 
+def complete_declaration(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored blueprint with every key of today: a key that is younger than it has its default.
+
+    What cannot be read any more is returned as it is stored.
+    """
+    try:
+        return Blueprint.model_validate(stored).model_dump(mode="json")
+    except ValidationError:
+        return dict(stored)
+
+
 def _problem(detail: ErrorDetails) -> Problem:
     """One of pydantic's errors in our words."""
     path = tuple(detail["loc"])
@@ -121,10 +138,11 @@ def _readable_blueprint(blueprint: Blueprint) -> Readable:
     return Readable(
         start=blueprint.start_month,
         end=blueprint.end_month,
+        last_months=blueprint.last_months,
         minor_digits=minor_digits_of(currency),
         totals=blueprint.totals,
         months=tuple(enumerate(blueprint.months or ())),
-        sections=frozenset(name for name in ("totals", "months", "growth") if getattr(blueprint, name)),
+        sections=frozenset(name for name in SECTIONS if getattr(blueprint, name) is not None),
     )
 
 
@@ -150,7 +168,7 @@ def _readable_tree(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> 
         minor_digits=minor_digits_of(currency) if currency is not None else None,
         totals=_section(Totals, tree.get("totals"), unreadable, "totals"),
         months=tuple((place, entry) for place, entry in read if entry is not None),
-        sections=frozenset(name for name in ("totals", "months", "growth") if tree.get(name) is not None),
+        sections=frozenset(name for name in SECTIONS if tree.get(name) is not None),
         unreadable=frozenset(unreadable),
     )
 

@@ -17,16 +17,18 @@ from demo_pipeline.domain.errors import Problem
 from demo_pipeline.domain.feasibility import RULES, figure_json, infeasible, nearest_feasible
 from demo_pipeline.domain.locales import CURRENCIES
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, minor_units
-from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.months import FIRST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.scalars import quoted
 
-FIRST_MONTH: Final = Month.of(2020, 1)
-MOST_MONTHS: Final = 24
 #: ``crm.deals.value`` has two decimals; a currency with three is planned in hundredths.
 MOST_DECIMALS: Final = 2
 
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,38}")
 _CONTACT_METRICS: Final = frozenset({"month", "contacts_created", "leads_created"})
+
+
+#: keys whose presence matters to other keys
+SECTIONS: Final = ("start_month", "end_month", "last_months", "totals", "months", "growth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +39,21 @@ class Readable:
     end: Month | None
     minor_digits: int | None
     totals: Totals | None
+    #: months of a span that ends with the current one
+    last_months: int | None = None
     #: place in the list, entry
     months: tuple[tuple[int, MonthEntry], ...]
-    #: which of totals, months and growth are declared, readable or not
+    #: which of SECTIONS are declared, readable or not
     sections: frozenset[str]
     #: dotted paths that could not be read
     unreadable: frozenset[str] = field(default_factory=frozenset[str])
+
+
+_NOT_WITH_LAST_MONTHS: Final = {
+    "start_month": "the span ends with the month of provisioning; leave one of them out",
+    "end_month": "the span ends with the month of provisioning; leave one of them out",
+    "months": "exact months need a start_month; give totals, or leave last_months out",
+}
 
 
 def check_between(read: Readable, current: Month) -> tuple[list[Problem], dict[str, Any] | None]:
@@ -158,6 +169,17 @@ def _section_problems(sections: frozenset[str]) -> list[Problem]:
 def _span_problems(read: Readable, current: Month) -> list[Problem]:
     start, end = read.start, read.end
     problems: list[Problem] = []
+    if "last_months" in read.sections:
+        return [
+            Problem(
+                code="last_months_with_span", field=key, message=f"does not go with last_months; {remedy}"
+            )
+            for key, remedy in _NOT_WITH_LAST_MONTHS.items()
+            if key in read.sections
+        ]
+    if "start_month" not in read.sections:
+        message = "is missing; give the first month, or last_months"
+        problems.append(Problem(code="missing", field="start_month", message=message))
 
     def add(code: str, where: str, month: Month, message: str, suggestion: Month) -> None:
         problems.append(

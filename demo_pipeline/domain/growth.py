@@ -20,7 +20,7 @@ Assumption (no public source found): a business is within 3 % of its curve in a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -40,6 +40,8 @@ DEFAULT_MONTHLY_RATE: Final = Decimal("0.05")
 VARIANCE_PPM: Final = 30_000
 MONTHS_PER_STEP: Final = 3
 NO_SEASON: Final = (100,) * 12
+#: the most that a living tenant grows by in a month after its span: its curve must not run away
+MOST_LIVING_RATE: Final = Decimal("0.02")
 
 _PPM: Final = 1_000_000
 _LEAST_LINEAR: Final = Decimal("0.01")
@@ -60,6 +62,10 @@ class Growth:
     monthly_rate: Decimal = DEFAULT_MONTHLY_RATE
     #: January to December, percent of an ordinary month
     season_percent: tuple[int, ...] = NO_SEASON
+
+    def slowed(self) -> Growth:
+        """The growth of a living tenant after its span: at most ``MOST_LIVING_RATE`` a month."""
+        return replace(self, monthly_rate=min(self.monthly_rate, MOST_LIVING_RATE))
 
     def to_json(self) -> dict[str, Any]:
         """Canonical and JSON-ready."""

@@ -58,6 +58,11 @@ class Figures:
         return self.deals_created - self.closed_won_count
 
     @property
+    def row_count(self) -> int:
+        """Rows of the four counted tables."""
+        return self.contacts_created + self.companies_created + self.deals_created + self.activities_created
+
+    @property
     def open_value(self) -> int:
         """Pipeline value that is not won, minor units."""
         return self.pipeline_added_value - self.closed_won_value

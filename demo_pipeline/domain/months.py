@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
+
+#: the most months of one span, plan or extension
+MOST_MONTHS: Final = 24
 
 _PATTERN = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
@@ -65,3 +69,7 @@ class Month:
     def until(self, last: Month) -> Iterator[Month]:
         """This month up to and including ``last``."""
         return (Month(ordinal) for ordinal in range(self.ordinal, last.ordinal + 1))
+
+
+#: the first month that a tenant can have
+FIRST_MONTH: Final = Month.of(2020, 1)

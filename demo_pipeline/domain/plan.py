@@ -16,10 +16,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from demo_pipeline.domain.metrics import COUNT_METRICS, METRICS, VALUE_METRICS
-from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.months import FIRST_MONTH, MOST_MONTHS, Month
 
-MOST_MONTHS: Final = 24
-FIRST_MONTH: Final = Month.of(2020, 1)
 #: Beyond it a calendar of 24 months more would leave what the database can hold.
 LAST_MONTH: Final = Month.of(2099, 12)
 MOST_COUNT: Final = 10**9

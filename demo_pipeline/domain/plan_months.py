@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.plan import FIRST_MONTH, LAST_MONTH
+from demo_pipeline.domain.months import FIRST_MONTH, Month
+from demo_pipeline.domain.plan import LAST_MONTH
 from demo_pipeline.domain.plan_numbers import shown
 from demo_pipeline.domain.scalars import wrong
 

@@ -19,12 +19,11 @@ from pydantic_core import PydanticCustomError
 
 from demo_pipeline.domain.errors import Problem
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS
-from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.months import MOST_MONTHS, Month
 from demo_pipeline.domain.plan import (
     ADDITIVE,
     MOST_COUNT,
     MOST_DECIMALS,
-    MOST_MONTHS,
     MOST_VALUE,
     SHARE_DECIMALS,
     MonthRequest,

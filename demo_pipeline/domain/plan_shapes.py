@@ -34,11 +34,9 @@ from typing import Final
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.feasibility import nearest_feasible
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
-from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.months import FIRST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.plan import (
-    FIRST_MONTH,
     LAST_MONTH,
-    MOST_MONTHS,
     SHARE_DECIMALS,
     MonthRequest,
     PatchPlan,

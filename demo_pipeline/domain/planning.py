@@ -68,6 +68,8 @@ class TenantSpec:
     lists_version: str
     #: how months after the span go on; none: as the last month
     growth: Growth | None
+    #: the blueprint asks for nothing after it, but for extensions; none: a living tenant, which goes on
+    closed_month: Month | None
 
     @property
     def end_month(self) -> Month:
@@ -95,7 +97,8 @@ class TenantSpec:
         if self.growth is None:
             return last
         stream = plan_stream(self.seed, self.slug)
-        return continued(last, self.growth, self.start_month, len(self.figures), index, stream)
+        growth = self.growth if self.closed_month is not None else self.growth.slowed()
+        return continued(last, growth, self.start_month, len(self.figures), index, stream)
 
     def to_json(self) -> dict[str, Any]:
         """Everything, JSON-ready and canonical: equal specs give equal documents."""
@@ -118,6 +121,7 @@ class TenantSpec:
             "figures": [one.to_json(self.minor_digits) for one in self.figures],
             "lists_version": self.lists_version,
             "growth": self.growth.to_json() if self.growth is not None else None,
+            "closed_month": str(self.closed_month) if self.closed_month is not None else None,
         }
 
     @classmethod
@@ -130,6 +134,7 @@ class TenantSpec:
             "start_month": Month.parse(values["start_month"]),
             "figures": tuple(Figures.from_json(one, digits) for one in values["figures"]),
             "growth": Growth.from_json(values["growth"]) if values["growth"] is not None else None,
+            "closed_month": Month.parse(values["closed_month"]) if values["closed_month"] else None,
         }
         return cls(**parsed)
 
@@ -178,7 +183,7 @@ def _resolve(
         whale_ppm=whale_ppm,
         stream=plan_stream(seed, slug),
     )
-    start, end = blueprint.start_month, blueprint.end_month or current
+    start, end = blueprint.span(current)
     growth: Growth | None = None
     if totals is not None:
         growth = _growth(blueprint.growth, industry)
@@ -204,6 +209,7 @@ def _resolve(
         figures=figures,
         lists_version=LISTS_VERSION,
         growth=growth,
+        closed_month=blueprint.end_month,
     )
     check_caps(spec.total, caps, minor_digits=digits)
     return spec, (*_warnings(blueprint, slug), *cap_warnings(spec.total, caps, minor_digits=digits))

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from demo_pipeline.domain.industries import INDUSTRIES
 from demo_pipeline.domain.locales import COUNTRIES, CURRENCIES, KNOWN_COUNTRY_CODES
-from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.months import MOST_MONTHS, Month
 
 #: Words that would tell a tenant what it is: none may begin with one of these.
 TELL_TALE_STEMS: Final = ("demo", "test", "fake", "lorem", "sample", "generated", "dummy")
@@ -354,6 +354,9 @@ SlaHours = Annotated[
     _SHOWN,
 ]
 TeamSize = Annotated[int, *_scalar(whole_number(2, 50), type="integer", minimum=2, maximum=50)]
+SpanLength = Annotated[
+    int, *_scalar(whole_number(1, MOST_MONTHS), type="integer", minimum=1, maximum=MOST_MONTHS)
+]
 Flag = Annotated[bool, *_scalar(parse_flag, type="boolean")]
 YearMonth = Annotated[
     Month,

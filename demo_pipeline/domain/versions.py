@@ -12,3 +12,8 @@ from typing import Final
 LISTS_VERSION: Final = "2026.11"
 #: Version of the code that makes rows.
 GENERATOR_VERSION: Final = "2026.11"
+
+
+def present_version() -> str:
+    """What a month records of who made it: version of the lists, a slash, version of the generator."""
+    return f"{LISTS_VERSION}/{GENERATOR_VERSION}"

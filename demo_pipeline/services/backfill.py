@@ -153,7 +153,8 @@ def _origins(subject: Subject, jobs: list[Job], table: str) -> Iterator[tuple[St
         yield blueprint_stream(spec), month, spec.figures_of(month)[metric], makers
     numbers = {job.job_id: job.number for job in subject.state.jobs}
     for job in jobs:
-        if job.kind == MATERIALISE:
+        # The rows of a materialising job draw from a stream of its own where another version made some.
+        if job.kind == MATERIALISE and not subject.other_versions:
             continue
         stream = job_stream(spec, job.seed or "", numbers[job.id])
         for result in report_of(job, spec.minor_digits).months:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 from demo_pipeline.domain.blueprint import Blueprint
@@ -19,6 +20,7 @@ from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import DEFAULT_CAPS, TenantSpec, resolve
 from demo_pipeline.services.yaml_files import YamlFile, read_yaml, sorted_by_line
+from demo_pipeline.settings import Settings
 
 SUFFIXES: Final = (".yaml", ".yml")
 
@@ -73,6 +75,22 @@ def read_tenant_spec(
         ]
         lined = sorted_by_line(_with_lines(problems, file.source))
         raise CapExceededError(f"{path.name}: " + "; ".join(map(str, lined)), lined) from None
+
+
+def preview_blueprint(path: Path, settings: Settings) -> tuple[TenantSpec, tuple[str, ...]]:
+    """The tenant that a file would make now, and the warnings. Needs no database; raises as above."""
+    is_seeded = True
+
+    def seed_source() -> str:
+        nonlocal is_seeded
+        is_seeded = False
+        return token_hex(8)
+
+    caps = Caps(**settings.caps.model_dump())
+    spec, warnings = read_tenant_spec(path, settings.instant(), seed_source, caps)
+    if not is_seeded:
+        warnings = (*warnings, "without a seed the months differ a little each time; add seed to fix them")
+    return spec, warnings
 
 
 def blueprint_paths(folder: Path) -> tuple[Path, ...]:

@@ -5,8 +5,8 @@ Belongs here: the decision, and the stream of rows to load. Does not: transactio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,14 +16,18 @@ import pyarrow as pa
 
 from demo_pipeline.domain.arrow import Column, column, keep, to_mask
 from demo_pipeline.domain.calendar import instant_us
-from demo_pipeline.domain.feasibility import Caps, check_caps
+from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible
+from demo_pipeline.domain.healing import shortfall
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.rows import COUNTED, UUID
 from demo_pipeline.domain.slices import figures_of_rows, happened, without
 from demo_pipeline.domain.story import Batch, Story
+from demo_pipeline.domain.versions import present_version
 from demo_pipeline.services.subject import Subject
+from demo_pipeline.storage.known_rows import first_contact_at, has_won_stage
+from demo_pipeline.storage.kpis import all_figures
 from demo_pipeline.storage.ledger import JobRequest
 from demo_pipeline.storage.presence import generated_counts, present_ids, stage_outcomes
 from demo_pipeline.storage.tenants import MonthState
@@ -66,31 +70,34 @@ class MissingRows:
     as_of: datetime
     last: Month
     work: tuple[MonthWork, ...]
-    present_team: Mapping[str, Column]
+    #: table → ids of the team that are there already; None: no row is made one by one
+    present_team: Mapping[str, Column] | None
     #: stage id → (is won, is lost), as people may have changed them
     outcomes_now: Mapping[bytes, tuple[bool, bool]]
     #: month → what the loaded rows add to its KPIs
     change: dict[Month, Figures] = field(default_factory=dict[Month, Figures])
     #: month → the blueprint's rows that are in the database after the job
     loaded: dict[Month, MonthState] = field(default_factory=dict[Month, MonthState])
+    #: month → figures of rows that another version cannot complete row by row; no ``work`` then
+    additions: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
 
     @property
     def row_count(self) -> int:
-        """Rows of the four counted tables that the work may make at most."""
-        figures = [self.spec.figures_of(work.month) for work in self.work]
-        return sum(
-            one.contacts_created + one.companies_created + one.deals_created + one.activities_created
-            for one in figures
-        )
+        """Rows of the four counted tables that are to be made at most."""
+        figures = [*(self.spec.figures_of(work.month) for work in self.work), *self.additions.values()]
+        return sum(one.row_count for one in figures)
 
     def count_rows(self) -> int:
         """How many rows of the tables in ``OWED`` are to be loaded, exactly: makes them all."""
+        added = sum(one.row_count for one in self.additions.values())
         if not self.work:
-            return 0
-        return sum(rows.num_rows for table, rows in self.batches() if table in OWED)
+            return added
+        return added + sum(rows.num_rows for table, rows in self.batches() if table in OWED)
 
     def batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """Table and rows, parents before children; goes with :func:`storage.load.encoded`."""
+        """Table and rows but for ``additions``, parents before children; goes with ``storage.load``."""
+        if self.present_team is None:
+            return
         for table, rows in self.story.team.batches().items():
             kept = without(Batch(table, self.spec.start_month, rows), self.present_team[table])
             if kept.rows.num_rows:
@@ -128,7 +135,13 @@ class MissingRows:
         self.loaded[month] = self._state(work, whole)
 
     def _state(self, work: MonthWork, figures: Figures) -> MonthState:
-        return MonthState(month=work.month, loaded_as_of=work.as_of, is_whole=work.is_whole, figures=figures)
+        return MonthState(
+            month=work.month,
+            loaded_as_of=work.as_of,
+            is_whole=work.is_whole,
+            figures=figures,
+            versions=(present_version(),),
+        )
 
     def _outcomes_now(self, told: tuple[Column, Column]) -> tuple[Column, Column]:
         """Ids of the stages that are won and lost by now; ``told`` itself where nobody changed one."""
@@ -154,15 +167,19 @@ def missing_rows(
 ) -> MissingRows:
     """What the blueprint still owes, up to ``last``. Within the job's transaction, after its claim.
 
-    A month of which all that has happened was loaded, and is still there, is left alone.
+    A month of which all that has happened was loaded, and is still there, is left alone. So is every month
+    after the end of a closed tenant. Once another version of lists or generator made a month, none is made
+    row by row: what is missing are ``additions``, figures for rows that refer to what is in the database.
     """
     spec, tenant = subject.spec, subject.state.tenant
+    last = subject.last_asked(last)
     counts = presence(conn, subject)
-    work = tuple(
-        _work(conn, subject, month, as_of)
-        for month in spec.start_month.until(last)
-        if not is_complete(subject, month, counts, as_of)
-    )
+    incomplete = [
+        month for month in spec.start_month.until(last) if not is_complete(subject, month, counts, as_of)
+    ]
+    if subject.other_versions:
+        return _by_present_version(conn, subject, incomplete, counts, last, as_of)
+    work = tuple(_work(conn, subject, month, as_of) for month in incomplete)
     team = {table: present_ids(conn, tenant.tenant_id, table, *_EVER) for table in _TEAM_TABLES}
     return MissingRows(
         spec=spec,
@@ -173,6 +190,99 @@ def missing_rows(
         present_team=team,
         outcomes_now=stage_outcomes(conn, tenant.tenant_id),
     )
+
+
+def _by_present_version(
+    conn: psycopg.Connection[Any],
+    subject: Subject,
+    incomplete: Sequence[Month],
+    counts: Presence,
+    last: Month,
+    as_of: datetime,
+) -> MissingRows:
+    """What is missing of a tenant that has months of another version: figures, not rows.
+
+    The rows that make them up refer to what is in the database, as those of a patch do.
+    """
+    spec, tenant_id, digits = subject.spec, subject.state.tenant.tenant_id, subject.spec.minor_digits
+    there = all_figures(conn, tenant_id, digits) if incomplete else {}
+    first_contact, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
+    additions: dict[Month, Figures] = {}
+    loaded: dict[Month, MonthState] = {}
+    for month in incomplete:
+        state = subject.state.months.get(month)
+        before = state.figures if state is not None else Figures()
+        until = as_of if state is None else max(as_of, state.loaded_as_of)
+        has_contact = any(one.contacts_created for one in additions.values()) or (
+            first_contact is not None and first_contact < min(month.end, until)
+        )
+        due = _due(subject, month, before, until)
+        lacking = due - before
+        if state is not None and not has_all_rows(state, counts):
+            changes = subject.state.changes.get(month, Figures())
+            lacking += shortfall(
+                before + changes,
+                there.get(month, Figures()),
+                has_contact=has_contact,
+                has_won_stage=has_stage,
+            )
+        added = shortfall(lacking, Figures(), has_contact=has_contact, has_won_stage=has_stage)
+        if added:
+            additions[month] = added
+        made_by = state.versions if state is not None else ()
+        loaded[month] = MonthState(
+            month=month,
+            loaded_as_of=until,
+            is_whole=month.end <= until,
+            figures=due,
+            versions=_versions(made_by, is_added=bool(added) or not made_by),
+        )
+    return MissingRows(
+        spec=spec,
+        story=Story(spec, subject.state.tenant.provisioned_at),
+        as_of=as_of,
+        last=last,
+        work=(),
+        present_team=None,
+        outcomes_now={},
+        change=dict(additions),
+        loaded=loaded,
+        additions=additions,
+    )
+
+
+def _versions(made_by: tuple[str, ...], *, is_added: bool) -> tuple[str, ...]:
+    present = present_version()
+    return (*made_by, present) if is_added and present not in made_by else made_by
+
+
+def _due(subject: Subject, month: Month, before: Figures, until: datetime) -> Figures:
+    """The blueprint's figures of a month by an instant, where another version made rows of the tenant.
+
+    Of a running month the present version's part, but no metric less than ``before``, what was loaded; and
+    never so much that the rest of the month could not be made exactly.
+    """
+    whole = subject.spec.figures_of(month)
+    if month.end <= until:
+        return whole
+    part = _part(subject, month, until)
+    step = shortfall(part, before, has_contact=True, has_won_stage=True)
+    rest = whole - before - step
+    if nearest_feasible([rest], contacts_before=1) != (rest,):
+        # Won deals and values wait for the end of the month.
+        step = replace(step, deals_created=0, closed_won_count=0, closed_won_value=0, pipeline_added_value=0)
+    return before + step
+
+
+def _part(subject: Subject, month: Month, until: datetime) -> Figures:
+    """The figures of the rows that the present version has for a month by an instant."""
+    story = Story(subject.spec, subject.state.tenant.provisioned_at)
+    story.pass_over(month + -1)
+    outcomes = _outcomes(story)
+    part = Figures()
+    for batch in happened(story.month(month), instant_us(until)):
+        part += figures_of_rows(batch, outcomes, subject.spec.minor_digits)
+    return part
 
 
 def request_for(subject: Subject, first: Month, last: Month, as_of: datetime) -> JobRequest:
@@ -196,7 +306,7 @@ def is_made(conn: psycopg.Connection[Any], subject: Subject, last: Month, as_of:
     What people made or hid is theirs, and drift. ``conn`` is an administrator's.
     """
     counts = presence(conn, subject)
-    for month in subject.spec.start_month.until(last):
+    for month in subject.spec.start_month.until(subject.last_asked(last)):
         loaded = subject.state.months.get(month)
         if loaded is None:
             return False
@@ -209,17 +319,14 @@ def is_made(conn: psycopg.Connection[Any], subject: Subject, last: Month, as_of:
 
 
 def check_months_beyond(subject: Subject, last: Month, caps: Caps) -> None:
-    """Months after the span are not in the blueprint's totals: the sum of those that are missing is bounded.
+    """Months after the span are not in the blueprint's totals: each that is missing is bounded by itself.
 
     Raises ``CapExceededError``, before anything of them is made.
     """
     spec = subject.spec
-    beyond = [
-        spec.figures_of(month)
-        for month in (spec.end_month + 1).until(last)
-        if month not in subject.state.months
-    ]
-    check_caps(sum(beyond, Figures()), caps, minor_digits=spec.minor_digits)
+    for month in (spec.end_month + 1).until(subject.last_asked(last)):
+        if month not in subject.state.months:
+            check_caps(spec.figures_of(month), caps, minor_digits=spec.minor_digits)
 
 
 def presence(conn: psycopg.Connection[Any], subject: Subject) -> Presence:
@@ -238,19 +345,25 @@ def is_complete(subject: Subject, month: Month, counts: Presence, as_of: datetim
         return False
     if not loaded.is_whole and loaded.loaded_as_of < as_of:
         return False
-    return all(counts.get((table, str(month)), 0) == loaded.figures[f"{table}_created"] for table in COUNTED)
+    return has_all_rows(loaded, counts)
+
+
+def has_all_rows(loaded: MonthState, counts: Presence) -> bool:
+    """Whether as many rows of a month are there as were loaded.
+
+    More are there where rows of another version were hidden and made up for.
+    """
+    return all(
+        counts.get((table, str(loaded.month)), 0) >= loaded.figures[f"{table}_created"] for table in COUNTED
+    )
 
 
 def has_more(subject: Subject, month: Month, as_of: datetime) -> bool:
     """Whether rows of the running month have happened since it was loaded last."""
-    loaded = subject.state.months[month]
-    story = Story(subject.spec, subject.state.tenant.provisioned_at)
-    story.pass_over(month + -1)
-    won, lost = _outcomes(story)
-    now = Figures()
-    for batch in happened(story.month(month), instant_us(as_of)):
-        now += figures_of_rows(batch, (won, lost), subject.spec.minor_digits)
-    return now != loaded.figures
+    loaded = subject.state.months[month].figures
+    if subject.other_versions:
+        return _due(subject, month, loaded, as_of) != loaded
+    return _part(subject, month, as_of) != loaded
 
 
 def _outcomes(story: Story) -> tuple[Column, Column]:

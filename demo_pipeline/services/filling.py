@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
@@ -16,7 +17,7 @@ from demo_pipeline.domain.patch_story import PatchStory
 from demo_pipeline.domain.rows import COUNTED
 from demo_pipeline.domain.story import Story
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
-from demo_pipeline.services.blueprint_rows import MONTHLY_TABLES, missing_rows, request_for
+from demo_pipeline.services.blueprint_rows import MONTHLY_TABLES, MissingRows, missing_rows, request_for
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import AnotherTryError, Choice, JobRun
 from demo_pipeline.services.patch_ground import Simulated, simulated_ground
@@ -44,6 +45,7 @@ def job_beside(run: JobRun, simulated: Simulated, last: Month) -> JobRequest | N
     """The blueprint's job that is to be claimed too; None: none of its rows is missing."""
     if simulated.is_whole:
         return None
+    last = run.subject.last_asked(last)
     blueprint = request_for(run.subject, run.subject.spec.start_month, last, run.as_of)
     return choose_job(run.subject, blueprint, lambda _: False)[0]
 
@@ -54,15 +56,26 @@ def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[Loaded, dict[s
     With the months that are loaded then, and the rows by table, None where no such job was claimed.
     """
     missing = missing_rows(run.conn, run.subject, last, run.as_of)
-    if choice.beside is None:
+    if choice.beside is None or choice.beside_number is None:
         if missing.count_rows():
             raise AnotherTryError("rows of the blueprint went missing")
         return missing.loaded, None
     before = run.figures()
-    run.expect_rows(missing.row_count)
-    created = run.load(missing.batches(), choice.beside.job_id)
+    created = load_missing(run, missing, choice.beside.job_id, choice.beside_number)
     run.verify(choice.beside, before, missing.change, run.figures())
     return missing.loaded, created
+
+
+def load_missing(run: JobRun, missing: MissingRows, job_id: UUID, number: int) -> dict[str, int]:
+    """Load the blueprint's missing rows under a claimed job; ``number`` is the job's. Table → rows."""
+    run.expect_rows(missing.row_count)
+    created = run.load(missing.batches(), job_id)
+    if missing.additions:
+        with run.making(*delta_rows(run, number, run.tenant.seed, missing.additions)) as rows:
+            stage(run.conn, MONTHLY_TABLES)
+            for table, count in run.load_made(rows, job_id).items():
+                created[table] = created.get(table, 0) + count
+    return created
 
 
 def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figures]) -> Sequence[Batches]:
@@ -73,11 +86,13 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
     deltas = {month: delta for month, delta in sorted(deltas.items()) if delta}
     if not deltas:
         return ()
-    others = [job for job in run.subject.state.jobs if job.kind != MATERIALISE]
+    # Rows of materialising jobs draw from the blueprint's streams, unless another version made some of them.
+    is_mixed = bool(run.subject.other_versions)
+    others = [job for job in run.subject.state.jobs if is_mixed or job.kind != MATERIALISE]
     most = max(_MOST_KNOWN[1] // len(deltas), _MOST_KNOWN[0])
     windows = dict[datetime, int]()
     for month, delta in deltas.items():
-        count = min(max(row_count(delta) // _NEW_PER_KNOWN, _FEWEST_KNOWN), most)
+        count = min(max(delta.row_count // _NEW_PER_KNOWN, _FEWEST_KNOWN), most)
         # By its end alone there may be nobody to hang the first days' activities on.
         for before in (month.start, min(month.end, run.as_of)):
             windows[before] = max(windows.get(before, 0), count)
@@ -107,18 +122,8 @@ def load_deltas(
     run: JobRun, choice: Choice, deltas: Mapping[Month, Figures], rows: Iterable[Load]
 ) -> dict[str, int]:
     """Load what is being made of :func:`delta_rows`. Table → rows."""
-    run.expect_rows(sum(map(row_count, deltas.values())))
+    run.expect_rows(sum(delta.row_count for delta in deltas.values()))
     # While they are made.
     stage(run.conn, MONTHLY_TABLES)
     made = run.load_made(rows, choice.request.job_id)
     return {table: made.get(table, 0) for table in COUNTED}
-
-
-def row_count(figures: Figures) -> int:
-    """Rows of the four counted tables."""
-    return (
-        figures.contacts_created
-        + figures.companies_created
-        + figures.deals_created
-        + figures.activities_created
-    )

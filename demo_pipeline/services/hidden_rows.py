@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services.job_run import FiguresByMonth, JobRun
+from demo_pipeline.services.subject import Subject
 from demo_pipeline.storage.hiding import Hanging
 from demo_pipeline.storage.ledger import Job
 
@@ -46,14 +49,28 @@ def hidden_at(job: Job) -> datetime:
     return datetime.fromisoformat(job.metrics["hidden_at"])
 
 
+def with_undone(subject: Subject, undone_by: Mapping[UUID, UUID | None]) -> Subject:
+    """The tenant as it is once jobs are undone, or (None) are not undone any more."""
+    jobs = tuple(
+        replace(job, undone_by=undone_by[job.job_id]) if job.job_id in undone_by else job
+        for job in subject.state.jobs
+    )
+    return replace(subject, state=replace(subject.state, jobs=jobs))
+
+
 def changed_results(
-    run: JobRun, before: FiguresByMonth, change: FiguresByMonth, recorded: FiguresByMonth
+    run: JobRun,
+    before: FiguresByMonth,
+    change: FiguresByMonth,
+    recorded: FiguresByMonth,
+    subject: Subject | None = None,
 ) -> dict[Month, tuple[Figures, Figures]]:
-    """Expected and target of every month that is touched."""
+    """Expected and target of every month that is touched; ``subject``: the tenant once the job is done."""
     nothing = Figures()
+    subject = subject or run.subject
     return {
         month: (
-            run.subject.expected(month) + recorded.get(month, nothing),
+            subject.expected(month) + recorded.get(month, nothing),
             before.get(month, nothing) + change.get(month, nothing),
         )
         for month in {*change, *recorded}

@@ -70,6 +70,8 @@ class Choice:
     done: UUID | None = None
     #: the blueprint's job whose rows this one makes on its way
     beside: JobRequest | None = None
+    #: its number within the tenant, once it is registered
+    beside_number: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +204,8 @@ class JobRun:
         try:
             with self.conn.transaction():
                 if choice.beside is not None:
-                    ledger.register_job(self.conn, choice.beside)
+                    number = ledger.register_job(self.conn, choice.beside)
+                    choice = replace(choice, beside_number=number)
                 begun = ledger.begin_job(self.conn, request)
             if begun is None:
                 self._record_done(request.job_id)

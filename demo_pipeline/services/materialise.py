@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -21,10 +21,17 @@ from demo_pipeline.services.blueprint_rows import (
     missing_rows,
     request_for,
 )
-from demo_pipeline.services.filling import delta_rows, job_beside, load_deltas, make_whole, simulate
+from demo_pipeline.services.filling import (
+    delta_rows,
+    job_beside,
+    load_deltas,
+    load_missing,
+    make_whole,
+    simulate,
+)
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
-from demo_pipeline.services.month_range import month_range
+from demo_pipeline.services.month_range import MonthRange, month_range
 from demo_pipeline.services.patch_ground import read_ground
 from demo_pipeline.services.progress import OnProgress
 from demo_pipeline.services.reports import JobReport, MonthResult
@@ -45,18 +52,21 @@ def materialise(
     first: Month | None = None,
     last: Month | None = None,
     *,
+    with_gaps: bool = False,
     on_progress: OnProgress | None = None,
     dagster_run_id: str | None = None,
     requested_by: str | None = None,
 ) -> JobReport:
-    """Make the months from ``first`` to ``last`` (default: the span) what the blueprint says by now.
+    """Make the months from ``first`` to ``last`` (default: all of the tenant) what is expected by now.
 
-    Missing rows of all months before are made first, in the same transaction. Where figures fall short of
+    ``with_gaps``: months between them that the tenant does not have are left out instead of refused. Missing
+    rows of all months before are made first, in the same transaction. Where figures fall short of
     what is expected though none of the blueprint's rows is missing, new rows make up for it. Raises as
     ``run_job`` does, ``InputError`` also for a month outside.
     """
     asker = Asker(requested_by=requested_by, dagster_run_id=dagster_run_id, on_progress=on_progress)
-    return run_job(database, settings, slug, _Materialise(first, last), asker)
+    work = _Materialise(first, last, with_gaps=with_gaps)
+    return run_job(database, settings, slug, work, asker)
 
 
 @dataclass
@@ -65,26 +75,26 @@ class _Materialise:
 
     first: Month | None
     last: Month | None
+    with_gaps: bool
     kind: str = KIND
 
     def choose(self, run: JobRun) -> Choice:
-        first, last = self._months(run)
+        asked = self._months(run)
+        last = asked.last
         check_months_beyond(run.subject, last, Caps(**run.settings.caps.model_dump()))
-        if (healing := self._healing(run, first, last)) is not None:
+        if (healing := self._healing(run, asked)) is not None:
             return healing
-        request, done = choose_job(
-            run.subject, request_for(run.subject, first, last, run.as_of), lambda _: self._is_made(run, last)
-        )
+        wanted = request_for(run.subject, asked.first, last, run.as_of)
+        request, done = choose_job(run.subject, wanted, lambda _: self._is_made(run, last))
         return Choice(request=request, done=done)
 
     def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:
-        first, last = self._months(run)
+        asked = self._months(run)
         if choice.request.kind == HEAL:
-            return _heal(run, choice, number, first, last)
+            return _heal(run, choice, number, asked)
         before = run.figures()
-        missing = missing_rows(run.conn, run.subject, last, run.as_of)
-        run.expect_rows(missing.row_count)
-        created = run.load(missing.batches(), choice.request.job_id)
+        missing = missing_rows(run.conn, run.subject, asked.last, run.as_of)
+        created = load_missing(run, missing, choice.request.job_id, number)
         nothing = Figures()
         return Outcome(
             before=before,
@@ -96,13 +106,13 @@ class _Materialise:
                     run.subject.expected(month, missing.loaded),
                     before.get(month, nothing) + missing.change.get(month, nothing),
                 )
-                for month in {*first.until(last), *missing.loaded}
+                for month in {*asked.months, *missing.loaded}
             },
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
         """From what the ledger and the tables say now."""
-        first, last = self._months(run)
+        asked = self._months(run)
         with run.database.admin(readonly=True) as conn:
             job = ledger.get_job(conn, job_id)
             subject = find_subject(conn, run.settings, run.tenant.slug, KIND)
@@ -125,44 +135,44 @@ class _Materialise:
             minor_digits=run.digits,
             already_applied=already_applied,
             created={} if already_applied else metrics.get("created", {}),
-            months=tuple(result(month) for month in first.until(last)),
+            months=tuple(result(month) for month in asked.months),
             seconds=run.seconds,
         )
 
-    def _months(self, run: JobRun) -> tuple[Month, Month]:
-        first, last = month_range(run.subject, self.first, self.last, run.as_of)
+    def _months(self, run: JobRun) -> MonthRange:
+        asked = month_range(run.subject, self.first, self.last, run.as_of, with_gaps=self.with_gaps)
         check_instant(run.subject, run.as_of)
-        return first, last
+        return asked
 
-    def _healing(self, run: JobRun, first: Month, last: Month) -> Choice | None:
+    def _healing(self, run: JobRun, asked: MonthRange) -> Choice | None:
         """The job that makes up for what people hid or changed; None: nothing falls short."""
         with run.database.admin(readonly=True) as conn:
             there = all_figures(conn, run.tenant.tenant_id, run.digits)
-        known = [month for month in run.subject.known_months if first <= month <= last]
+        known = run.subject.known_months.intersection(asked.months)
         if not any(is_short(run.subject.expected(month), there.get(month, Figures())) for month in known):
             return None
-        simulated = simulate(run, last, tuple(first.until(last)))
+        simulated = simulate(run, asked.last, asked.months)
         loaded = simulated.missing.loaded
-        if not _shortfalls(simulated.ground, lambda month: run.subject.expected(month, loaded), first, last):
+        if not _shortfalls(simulated.ground, lambda month: run.subject.expected(month, loaded), asked.months):
             return None
-        wanted = replace(request_for(run.subject, first, last, run.as_of), kind=HEAL)
+        wanted = replace(request_for(run.subject, asked.first, asked.last, run.as_of), kind=HEAL)
         request, _ = choose_job(run.subject, wanted, lambda _: False)
-        return Choice(request=request, beside=job_beside(run, simulated, last))
+        return Choice(request=request, beside=job_beside(run, simulated, asked.last))
 
     def _is_made(self, run: JobRun, last: Month) -> bool:
         with run.database.admin(readonly=True) as conn:
             return is_made(conn, run.subject, last, run.as_of)
 
 
-def _heal(run: JobRun, choice: Choice, number: int, first: Month, last: Month) -> Outcome:
+def _heal(run: JobRun, choice: Choice, number: int, asked: MonthRange) -> Outcome:
     """Make the blueprint whole, then make up for what still falls short."""
-    loaded, created_beside = make_whole(run, choice, last)
+    loaded, created_beside = make_whole(run, choice, asked.last)
     ground = read_ground(run.conn, run.subject, run.as_of)
 
     def expected(month: Month) -> Figures:
         return run.subject.expected(month, loaded)
 
-    deltas = _shortfalls(ground, expected, first, last)
+    deltas = _shortfalls(ground, expected, asked.months)
     with run.making(*delta_rows(run, number, run.tenant.seed, deltas)) as rows:
         created = load_deltas(run, choice, deltas, rows)
     nothing = Figures()
@@ -174,17 +184,17 @@ def _heal(run: JobRun, choice: Choice, number: int, first: Month, last: Month) -
         loaded=loaded.values(),
         results={
             month: (expected(month), ground.before.get(month, nothing) + deltas.get(month, nothing))
-            for month in {*first.until(last), *loaded}
+            for month in {*asked.months, *loaded}
         },
     )
 
 
 def _shortfalls(
-    ground: Ground, expected: Callable[[Month], Figures], first: Month, last: Month
+    ground: Ground, expected: Callable[[Month], Figures], months: Sequence[Month]
 ) -> dict[Month, Figures]:
     """What new rows can make up for, by month; months where they can do nothing are left out."""
     short: dict[Month, Figures] = {}
-    for month in first.until(last):
+    for month in months:
         lacking = shortfall(
             expected(month),
             ground.before.get(month, Figures()),

@@ -68,7 +68,7 @@ def simulate_ground(
     tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
     missing = missing_rows(conn, subject, last, as_of)
     first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
-    count = 0
+    count = sum(added.row_count for added in missing.additions.values())
     if missing.work:
         for table, rows in missing.batches():
             count += rows.num_rows if table in OWED else 0

@@ -84,7 +84,7 @@ def draft_plan(
     _check_options(shape, percent=percent, average_count=average_count)
     as_of = settings.instant()
     running = Month.containing(as_of)
-    last = min(running + -1, max([subject.spec.end_month, *figures]))
+    last = min(running + -1, max([subject.last_asked(running), *figures]))
     if last < subject.spec.start_month:
         message = f"no month of {slug} is over yet, so there is nothing to go on from; write the plan by hand"
         raise InputError(message, [Problem(code="nothing_known", message=message)])
@@ -211,7 +211,7 @@ def _whole(subject: Subject, figures: Mapping[Month, Figures], last: Month) -> d
 
 def _owed(subject: Subject, month: Month) -> Figures:
     """The blueprint's figures of a month that is over, as far as they were never loaded."""
-    if month < subject.spec.start_month:
+    if not subject.is_asked(month):
         return _NOTHING
     loaded = subject.state.months.get(month)
     return subject.spec.figures_of(month) - (loaded.figures if loaded is not None else _NOTHING)

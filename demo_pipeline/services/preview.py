@@ -16,7 +16,6 @@ from demo_pipeline.domain.plan import PatchPlan, PlanType
 from demo_pipeline.domain.plan_warnings import plan_warnings
 from demo_pipeline.domain.rows import COUNTED
 from demo_pipeline.services.blueprint_rows import check_months_beyond
-from demo_pipeline.services.filling import row_count
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.materialise import check_instant
 from demo_pipeline.services.patch import check_currency, last_month, patch_request, plan_of
@@ -42,14 +41,17 @@ class Preview:
     minor_digits: int
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
-    #: of the plan's months; empty where the months on the way are beyond a cap
+    #: what the plan's change comes to: ``now`` and the blueprint's missing rows, of the plan's months; empty
+    #: where the months on the way are beyond a cap
     before: Mapping[Month, Figures]
+    #: what is in the database, of the plan's months
+    now: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
+    #: what the blueprint's missing rows add first, of every month in which rows are missing
+    blueprint: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
     deltas: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
     targets: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
     #: month → table → rows that the plan makes
     rows: Mapping[Month, Mapping[str, int]] = field(default_factory=dict[Month, Mapping[str, int]])
-    #: rows that the blueprint still owes, which the patch would make first
-    rows_before: int = 0
     #: the nearest plan that works, as a document
     suggestion: Any = None
     #: for all of these rows, from what jobs took before
@@ -63,6 +65,11 @@ class Preview:
     def feasible(self) -> bool:
         return not self.problems
 
+    @property
+    def rows_before(self) -> int:
+        """Rows that the blueprint lacks, which the patch makes first."""
+        return sum(figures.row_count for figures in self.blueprint.values())
+
 
 def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan | PlanFile) -> Preview:
     """Look at a plan. Raises ``NotFoundError``, ``NotADemoTenantError``; what is wrong with it is told."""
@@ -74,6 +81,8 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
         rate = ledger.measured_rate(conn)
     last = last_month(subject, plan, as_of)
     before: dict[Month, Figures] = {}
+    now: dict[Month, Figures] = {}
+    blueprint: dict[Month, Figures] = {}
     digits = subject.spec.minor_digits
     try:
         check_instant(subject, as_of)
@@ -81,6 +90,8 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
         simulated = simulated_ground(database, subject, as_of, last)
         ground = simulated.ground
         before = {request.month: ground.before.get(request.month, Figures()) for request in plan.months}
+        blueprint = {month: one for month, one in sorted(simulated.missing.change.items()) if one}
+        now = {month: figures - blueprint.get(month, Figures()) for month, figures in before.items()}
         check_currency(subject, currencies)
         resolved = resolve_plan(plan, ground, caps)
     except InputError as error:
@@ -91,25 +102,37 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
             problems=error.problems,
             warnings=(),
             before=before,
+            now=now,
+            blueprint=blueprint,
             suggestion=error.suggestion,
             exit_code=CapExceededError.exit_code if isinstance(error, CapExceededError) else error.exit_code,
         )
-    owed = sum(row_count(figures) for figures in simulated.missing.change.values())
-    count = sum(row_count(delta) for delta in resolved.deltas.values()) + owed
+    planned = sum(delta.row_count for delta in resolved.deltas.values())
+    first = sum(figures.row_count for figures in blueprint.values())
     return Preview(
         tenant=slug,
         currency=subject.spec.currency,
         minor_digits=digits,
         problems=(),
-        warnings=plan_warnings(resolved, ground, caps),
+        warnings=(
+            *plan_warnings(resolved, ground, caps),
+            *(_blueprint_warnings(blueprint) if first > planned else ()),
+        ),
         before=before,
+        now=now,
+        blueprint=blueprint,
         deltas=resolved.deltas,
         targets=resolved.targets,
         rows=_rows(resolved),
-        rows_before=owed,
-        estimated_seconds=round(_SECONDS + count / (rate or _ROWS_A_SECOND), 1),
+        estimated_seconds=round(_SECONDS + (planned + first) / (rate or _ROWS_A_SECOND), 1),
         already_applied=_applied(subject, plan, simulated, settings),
     )
+
+
+def _blueprint_warnings(blueprint: Mapping[Month, Figures]) -> tuple[str, ...]:
+    """For a blueprint that lacks more rows than the plan asks for."""
+    months = ", ".join(f"{month} {figures.row_count:,}" for month, figures in blueprint.items())
+    return (f"the blueprint's missing rows are made first and outnumber the plan's own: {months}",)
 
 
 def _rows(resolved: Resolved) -> dict[Month, dict[str, int]]:

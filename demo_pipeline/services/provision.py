@@ -13,6 +13,7 @@ from uuid import UUID
 import psycopg
 
 from demo_pipeline.domain.calendar import Calendar
+from demo_pipeline.domain.declaration import complete_declaration
 from demo_pipeline.domain.errors import InputError, NotADemoTenantError, Problem
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.identity import job_id
@@ -51,7 +52,8 @@ def provision_all(
     problems: list[Problem] = []
     for path in paths:
         try:
-            _read(path, now, settings)
+            with database.loader() as conn:
+                _read(path, _instant_of(conn, path, now), settings)
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -73,8 +75,8 @@ def provision(
     ``CapExceededError``, ``NotADemoTenantError`` where a real tenant has the slug.
     """
     now = settings.instant()
-    spec, declared, warnings = _read(path, now, settings)
     with database.loader() as conn:
+        spec, declared, warnings = _read(path, _instant_of(conn, path, now), settings)
         found = tenants.find_tenant(conn, spec.slug)
         if found.exists and found.tenant_id is None:
             record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=spec.slug, wish="provision")
@@ -130,6 +132,13 @@ def _make(
         ledger.register_job(conn, _first_job(identity, incarnation, spec, requested_by))
 
 
+def _instant_of(conn: psycopg.Connection[Any], path: Path, now: datetime) -> datetime:
+    """The instant by which a file is read: that of its tenant, so that its span is still the same."""
+    if tenants.find_tenant(conn, path.stem).tenant_id is None:
+        return now
+    return tenants.get_tenant(conn, path.stem).provisioned_at
+
+
 def _read(
     path: Path, now: datetime, settings: Settings
 ) -> tuple[TenantSpec, dict[str, Any], tuple[str, ...]]:
@@ -140,11 +149,10 @@ def _read(
 
 def _present(tenant: tenants.Tenant, declared: dict[str, Any], warnings: tuple[str, ...]) -> Provisioned:
     """The tenant that is there, if the file says what it was made from."""
-    if declared != tenant.blueprint:
+    stored = complete_declaration(tenant.blueprint)
+    if declared != stored:
         changed = ", ".join(
-            key
-            for key in sorted({*declared, *tenant.blueprint})
-            if declared.get(key) != tenant.blueprint.get(key)
+            key for key in sorted({*declared, *stored}) if declared.get(key) != stored.get(key)
         )
         message = (
             f"tenant {tenant.slug!r} was made from another blueprint ({changed} differ); "

@@ -78,7 +78,8 @@ def kpis(
         subject = find_subject(conn, settings, slug, "kpis")
         spec = subject.spec
         figures = all_figures(conn, subject.state.tenant.tenant_id, spec.minor_digits)
-    months = sorted({*spec.months, *figures})
+    end = spec.end_month if subject.end_month is None else subject.end_month
+    months = sorted({*spec.start_month.until(end), *subject.known_months, *figures})
     return KpiTable(
         tenant=slug,
         currency=spec.currency,

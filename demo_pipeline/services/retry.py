@@ -10,6 +10,7 @@ from demo_pipeline.domain.plan import PatchPlan
 from demo_pipeline.services.backfill import KIND as BACKFILL
 from demo_pipeline.services.backfill import run_backfill
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
+from demo_pipeline.services.extend import extend_tenant
 from demo_pipeline.services.hidden_rows import REPAIRS
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.materialise import materialise
@@ -17,7 +18,7 @@ from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import apply_patch
 from demo_pipeline.services.repair import run_repair
 from demo_pipeline.services.reports import JobReport, report_of
-from demo_pipeline.services.subject import find_subject
+from demo_pipeline.services.subject import EXTEND, find_subject
 from demo_pipeline.services.undo import KIND as UNDO
 from demo_pipeline.services.undo import undo_job
 from demo_pipeline.settings import Settings
@@ -58,10 +59,14 @@ def retry_job(
                 job.slug,
                 _month(job.range_start_month),
                 _month(job.range_end_month),
+                with_gaps=True,
                 on_progress=asker.on_progress,
                 dagster_run_id=asker.dagster_run_id,
                 requested_by=asker.requested_by,
             )
+        case "extend":
+            assert job.range_end_month is not None  # an extension has a range
+            return extend_tenant(database, settings, job.slug, Month.parse(job.range_end_month), asker=asker)
         case "backfill":
             return run_backfill(database, settings, job.slug, asker)
         case "repair" | "dedupe" | "cleanup":
@@ -76,5 +81,5 @@ def _month(text: str | None) -> Month | None:
 
 def _refused(job: Job) -> InputError:
     message = f"job {job.id} is a {job.kind}, which cannot be tried again"
-    known = ", ".join((MATERIALISE, PATCH, UNDO, BACKFILL, *REPAIRS))
+    known = ", ".join((MATERIALISE, PATCH, EXTEND, UNDO, BACKFILL, *REPAIRS))
     return InputError(message, [Problem(code="not_retried", message=f"{message}; {known} can")])

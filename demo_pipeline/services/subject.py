@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from demo_pipeline.domain.errors import NotADemoTenantError, NotFoundError
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.versions import present_version
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
@@ -22,6 +24,8 @@ from demo_pipeline.storage.tenants import MonthState, TenantState
 
 #: months with the blueprint's rows that are loaded of them
 Loaded: TypeAlias = Mapping[Month, MonthState]
+#: of jobs that let a closed tenant's blueprint ask for more months
+EXTEND: Final = "extend"
 _NOTHING_MORE: Final[Loaded] = {}
 
 
@@ -32,19 +36,65 @@ class Subject:
     spec: TenantSpec
     state: TenantState
 
+    @cached_property
+    def end_month(self) -> Month | None:
+        """The last month that the blueprint asks anything for, extensions included; None: a living tenant."""
+        closed = self.spec.closed_month
+        return None if closed is None else max([closed, *(last for _, last in self.extensions)])
+
+    @property
+    def extensions(self) -> tuple[tuple[UUID, Month], ...]:
+        """Extensions that were not undone, the oldest first: job and last month."""
+        return tuple(
+            (job.job_id, job.last_month)
+            for job in self.state.jobs
+            if job.kind == EXTEND and job.status == "completed" and job.undone_by is None
+            if job.last_month is not None
+        )
+
+    def last_asked(self, last: Month) -> Month:
+        """The last month up to ``last`` that the blueprint asks anything for; may be before the span."""
+        return last if self.end_month is None else min(last, self.end_month)
+
+    def is_asked(self, month: Month) -> bool:
+        """Whether the blueprint asks anything for a month that has begun."""
+        return self.spec.start_month <= month == self.last_asked(month)
+
+    def has_month(self, month: Month) -> bool:
+        """Whether a month belongs to the tenant: by its blueprint, or by a job that recorded a change."""
+        return self.is_asked(month) or month in self.state.changes
+
+    def asked_months(self, running: Month) -> Iterator[Month]:
+        """The months up to the running one that the blueprint asks anything for, in order."""
+        return self.spec.start_month.until(self.last_asked(running))
+
+    @cached_property
+    def loaded_months(self) -> dict[Month, MonthState]:
+        """Months with loaded rows of the blueprint, without those of an extension that was undone."""
+        return {month: state for month, state in self.state.months.items() if self.is_asked(month)}
+
     def expected(self, month: Month, loaded: Loaded = _NOTHING_MORE) -> Figures:
         """What is due of a month: the blueprint's rows that were loaded, and what jobs changed.
 
         As the ledger says, but for the months that are ``loaded`` meanwhile.
         """
-        state = loaded.get(month) or self.state.months.get(month)
+        state = loaded.get(month) or self.loaded_months.get(month)
         blueprint = state.figures if state is not None else Figures()
         return blueprint + self.state.changes.get(month, Figures())
 
     @property
     def known_months(self) -> set[Month]:
         """Months of which the ledger says anything."""
-        return {*self.state.months, *self.state.changes}
+        return {*self.loaded_months, *self.state.changes}
+
+    @property
+    def other_versions(self) -> tuple[str, ...]:
+        """Versions of lists and generator, but the present one, that made loaded months, sorted.
+
+        Rows that they made are never made again: see ``blueprint_rows``.
+        """
+        made = {version for state in self.state.months.values() for version in state.versions}
+        return tuple(sorted(made - {present_version()}))
 
 
 def find_tenant_id(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> UUID:

@@ -29,6 +29,8 @@ class TopUp:
 def top_ups(database: Database, settings: Settings, within: timedelta | None = None) -> list[TopUp]:
     """The tenants in whose working time some has passed since they were loaded last, by slug.
 
+    Of a closed tenant time counts until its last month is over.
+
     ``within``: only where some of it passed within so long. A tenant's rows come in its working time alone:
     at night and on holidays there is nothing to load that was not there before.
     """
@@ -37,27 +39,32 @@ def top_ups(database: Database, settings: Settings, within: timedelta | None = N
         subjects = [find_subject(conn, settings, tenant.slug, "show") for tenant in list_tenants(conn)]
     after = None if within is None else now - within
     return [
-        TopUp(tenant=subject.spec.slug, first=_last_loaded(subject), last=Month.containing(now))
+        TopUp(
+            tenant=subject.spec.slug,
+            first=_last_loaded(subject),
+            last=subject.last_asked(Month.containing(now)),
+        )
         for subject in subjects
         if _has_worked(subject, now, after)
     ]
 
 
 def _last_loaded(subject: Subject) -> Month:
-    return max(subject.state.months, default=subject.spec.start_month)
+    return max(subject.loaded_months, default=subject.spec.start_month)
 
 
 def _has_worked(subject: Subject, now: datetime, after: datetime | None) -> bool:
     """Whether working time has passed since the last month was loaded, and after ``after``."""
     last = _last_loaded(subject)
-    loaded = subject.state.months.get(last)
+    loaded = subject.loaded_months.get(last)
     since = last.start if loaded is None else loaded.loaded_as_of
     if after is not None:
         since = max(since, after)
+    now = min(now, subject.last_asked(Month.containing(now)).end)
     if since >= now:
         return False
     calendar, first_minute = calendar_of(subject.spec), instant_us(since) // MINUTE_US
     return any(
         bool((calendar.month(month).until(instant_us(now)).minutes >= first_minute).any())
-        for month in Month.containing(since).until(Month.containing(now))
+        for month in Month.containing(since).until(subject.last_asked(Month.containing(now)))
     )

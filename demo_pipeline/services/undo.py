@@ -17,6 +17,7 @@ import psycopg
 from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.wording import counted
+from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.hidden_rows import (
     MOST_TOLD,
     REPAIRS,
@@ -25,6 +26,7 @@ from demo_pipeline.services.hidden_rows import (
     negated,
     refusal,
     told,
+    with_undone,
 )
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, FiguresByMonth, JobRun, Outcome, run_job
@@ -32,6 +34,7 @@ from demo_pipeline.services.materialise import HEAL
 from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import told_report
 from demo_pipeline.services.reports import JobReport, report_of
+from demo_pipeline.services.subject import EXTEND
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import hiding, ledger
 from demo_pipeline.storage.database import Database
@@ -53,7 +56,7 @@ def undo_job(
     with_dependents: bool = False,
     asker: Asker | None = None,
 ) -> JobReport:
-    """Take back a completed patch, or bring back what an undo or a repair hid.
+    """Take back a completed patch or extension, or bring back what an undo or a repair hid.
 
     Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows hang on its
     rows, with the list; ``NotFoundError``.
@@ -63,7 +66,8 @@ def undo_job(
         hidden = _hidden_job(conn, job)
     if job.status != "completed":
         raise refusal("not_completed", f"job {job.id} is {job.status}: only a completed one can be undone")
-    work = _Undo(job, with_dependents) if job.kind == PATCH else _Restore(job, hidden)
+    undos = {PATCH: _Undo, EXTEND: _UndoExtension}
+    work = undos[job.kind](job, with_dependents) if job.kind in undos else _Restore(job, hidden)
     return run_job(database, settings, job.slug, work, asker or Asker())
 
 
@@ -164,12 +168,78 @@ class _Undo:
 
 
 @dataclass
+class _UndoExtension(_Undo):
+    """Let the blueprint end where it ended before an extension, and hide its rows of the added months."""
+
+    def choose(self, run: JobRun) -> Choice:
+        later = [job_id for job_id, last in run.subject.extensions if last > self._added()[-1]]
+        if later:
+            raise refusal(
+                "extended_since",
+                f"{run.tenant.slug} was extended further since, by job {later[0]}; undo that one first",
+            )
+        return super().choose(run)
+
+    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+        conn, tenant_id = run.conn, run.tenant.tenant_id
+        before = run.figures()
+        taken = self._collect(conn, run)
+        change = negated(taken_figures(conn, tenant_id, run.digits))
+        # Jobs of the blueprint recorded nothing; what else goes along is expected no more.
+        blueprint = self._blueprint_jobs(run)
+        others = {row.job_id for row in taken.dependents if row.job_id is not None} - set(blueprint)
+        of_others = {job: taken_figures(conn, tenant_id, run.digits, job) for job in others}
+        recorded = negated(_sum(*of_others.values()))
+        instant = hiding.hide(conn, tenant_id)
+        ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
+        return Outcome(
+            before=before,
+            change=change,
+            results=changed_results(
+                run,
+                before,
+                change,
+                recorded,
+                with_undone(run.subject, {self.job.id: choice.request.job_id}),
+            ),
+            created={},
+            recorded=recorded,
+            metrics={
+                "hidden_at": instant.isoformat(),
+                "hidden": taken.counts,
+                "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
+                "dependents": [told(row) for row in taken.dependents[:MOST_TOLD]],
+            },
+            notes=_notes(taken),
+        )
+
+    def _collect(self, conn: Connection, run: JobRun) -> _Taken:
+        tenant_id = run.tenant.tenant_id
+        counts = hiding.collect_months(conn, tenant_id, self._added(), self._blueprint_jobs(run))
+        dependents = hiding.hanging(conn, tenant_id, collect=self.with_dependents)
+        self._refuse(run, dependents)
+        return _Taken(counts=counts, dependents=dependents, changed=[], purged=0)
+
+    def _added(self) -> list[Month]:
+        """The months that the extension added; not empty."""
+        first, last = self.job.range_start_month, self.job.range_end_month
+        assert first is not None  # an extension has a range
+        assert last is not None
+        return list(Month.parse(first).until(Month.parse(last)))
+
+    @staticmethod
+    def _blueprint_jobs(run: JobRun) -> list[UUID]:
+        """Jobs that made the blueprint's rows, or made up for them."""
+        return [job.job_id for job in run.subject.state.jobs if job.kind in {MATERIALISE, HEAL}]
+
+
+@dataclass
 class _Restore:
     """Show what an undo or a repair hid."""
 
     job: Job
-    #: the patch that the undo took back; None: the job was a repair
-    patch: UUID | None
+    #: the patch or extension that the undo took back; None: the job was a repair
+    undone: UUID | None
     kind: str = KIND
 
     def choose(self, run: JobRun) -> Choice:
@@ -178,6 +248,7 @@ class _Restore:
         known = {job.job_id: job for job in run.subject.state.jobs}[self.job.id]
         if known.undone_by is not None:
             return Choice(request=request, done=known.undone_by)
+        self._refuse_extended(run)
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
         request, _ = choose_job(run.subject, request, lambda _: False)
@@ -190,17 +261,21 @@ class _Restore:
         hiding.show(conn, tenant_id, hidden_at(self.job))
         change = taken_figures(conn, tenant_id, run.digits)
         ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
-        if self.patch is not None:
-            ledger.mark_undone(conn, choice.request.job_id, self.patch, is_undone=False)
+        subject = run.subject
+        if self.undone is not None:
+            ledger.mark_undone(conn, choice.request.job_id, self.undone, is_undone=False)
+            subject = with_undone(subject, {self.undone: None})
         recorded = negated(_recorded(run, self.job))
         return Outcome(
             before=before,
             change=change,
-            results=changed_results(run, before, change, recorded),
+            results=changed_results(run, before, change, recorded, subject),
             created={},
             recorded=recorded,
             metrics={"shown": counts},
-            notes=() if self.patch else (f"what {self.job.kind} had hidden is there again: verify tells it",),
+            notes=()
+            if self.undone
+            else (f"what {self.job.kind} had hidden is there again: verify tells it",),
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
@@ -219,6 +294,18 @@ class _Restore:
             )
         self._refuse_undone(conn, run)
         return counts
+
+    def _refuse_extended(self, run: JobRun) -> None:
+        """Rows of an extension do not come back where another one has asked for its months since."""
+        undone = next((job for job in run.subject.state.jobs if job.job_id == self.undone), None)
+        if undone is None or undone.kind != EXTEND or undone.first_month is None:
+            return
+        again = [job_id for job_id, last in run.subject.extensions if last >= undone.first_month]
+        if again:
+            raise refusal(
+                "extended_since",
+                f"{run.tenant.slug} was extended again since, by job {again[0]}; undo that one first",
+            )
 
     def _refuse_undone(self, conn: Connection, run: JobRun) -> None:
         """Rows of a patch that another job took back since stay hidden with it."""
@@ -249,17 +336,18 @@ class _Taken:
 
 
 def _hidden_job(conn: Connection, job: Job) -> UUID | None:
-    """The patch that an undo took back; None: the job is a patch, or a repair."""
-    if job.kind == PATCH or job.kind in REPAIRS:
+    """The patch or extension that an undo took back; None: the job is one of these, or a repair."""
+    if job.kind in {PATCH, EXTEND, *REPAIRS}:
         return None
     other = ledger.get_job(conn, UUID(job.plan["job"])) if job.kind == KIND else None
-    if other is not None and other.kind == PATCH:
+    if other is not None and other.kind in {PATCH, EXTEND}:
         return other.id
     if other is not None:
-        again = f"{other.kind} again" if other.kind in REPAIRS else "undo the patch"
+        again = f"{other.kind} again" if other.kind in REPAIRS else "undo what it brought back"
         raise refusal("is_a_restore", f"job {job.id} brought rows back; to take them back again, {again}")
     raise refusal(
-        "not_a_patch", f"job {job.id} is a {job.kind}: only patches, repairs and undos can be undone"
+        "not_a_patch",
+        f"job {job.id} is a {job.kind}: only patches, extensions, repairs and undos can be undone",
     )
 
 

@@ -54,7 +54,7 @@ class Verdict:
 
     tenant: str
     findings: tuple[Finding, ...]
-    #: months of the span that have begun and of which nothing is loaded yet: not wrong, not done
+    #: months that the blueprint asks for and of which nothing is loaded yet: not wrong, not done
     pending: tuple[Month, ...]
 
     @property
@@ -147,6 +147,4 @@ def _job_findings(subject: Subject, *, is_held: bool) -> list[Finding]:
 
 def _pending(subject: Subject, settings: Settings) -> tuple[Month, ...]:
     running = Month.containing(settings.instant())
-    return tuple(
-        month for month in subject.spec.months if month <= running and month not in subject.state.months
-    )
+    return tuple(month for month in subject.asked_months(running) if month not in subject.state.months)

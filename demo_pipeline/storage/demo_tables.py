@@ -27,7 +27,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import UserDefinedType
 
@@ -110,6 +110,7 @@ TENANT_MONTHS: Final = _table(
         _required(metric, Numeric(17, 2) if metric in VALUE_METRICS else BigInteger, "0")
         for metric in METRICS
     ),
+    _required("versions", ARRAY(Text), "'{}'"),
     PrimaryKeyConstraint("tenant_id", "month", name="tenant_months_pkey"),
     _reference("tenant_months_tenant_fkey", ["tenant_id"], "demo.tenant_metadata"),
     CheckConstraint(f"month ~ {_MONTH}", name="tenant_months_month_check"),

@@ -19,6 +19,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from demo_pipeline.domain.months import Month
+
 Connection = psycopg.Connection[Any]
 
 #: child, its reference, parent: in the order in which one pass finds all that hangs on a row
@@ -55,6 +57,23 @@ def collect_job(conn: Connection, tenant_id: UUID, job_id: UUID) -> dict[str, in
                 " AND demo_job_id = %s AND deleted_at IS NULL"
             ).format(sql.Literal(table), sql.Identifier(table)),
             [tenant_id, job_id],
+        ).rowcount
+        for table in _TABLES
+    }
+
+
+def collect_months(
+    conn: Connection, tenant_id: UUID, months: Sequence[Month], jobs: Sequence[UUID]
+) -> dict[str, int]:
+    """Collect the living rows that some jobs made for some months. Table → rows."""
+    _make(conn)
+    return {
+        table: conn.execute(
+            sql.SQL(
+                "INSERT INTO pg_temp.taken SELECT {}, id FROM crm.{} WHERE tenant_id = %s AND demo_generated"
+                " AND demo_job_id = ANY(%s) AND demo_source_month = ANY(%s) AND deleted_at IS NULL"
+            ).format(sql.Literal(table), sql.Identifier(table)),
+            [tenant_id, list(jobs), [str(month) for month in months]],
         ).rowcount
         for table in _TABLES
     }

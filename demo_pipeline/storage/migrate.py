@@ -282,6 +282,23 @@ LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
     "0003": (),
     "0004": (),
     "0005": (),
+    "0008": (
+        (
+            "living tenants",
+            b"""select count(*) from demo.tenant_metadata
+            where deleted_at is null and plan ->> 'closed_month' is null""",
+        ),
+        (
+            "extensions",
+            b"""select count(*) from demo.job_ledger
+            where kind = 'extend' and status = 'completed' and undone_by is null""",
+        ),
+        (
+            "months made by later versions",
+            b"""select count(*) from demo.tenant_months h join demo.tenant_metadata m using (tenant_id)
+            where h.versions <> array[m.lists_version || '/2026.11']""",
+        ),
+    ),
 }
 
 

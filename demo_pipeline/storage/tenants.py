@@ -97,6 +97,8 @@ class MonthState:
     #: nothing of the month's blueprint is left to load
     is_whole: bool
     figures: Figures
+    #: who made the rows, as ``versions.present_version``; the earlier one first
+    versions: tuple[str, ...]
 
     def to_json(self, minor_digits: int) -> dict[str, Any]:
         """The row as ``demo.finish_job`` takes it; money in major units."""
@@ -104,6 +106,7 @@ class MonthState:
             "month": str(self.month),
             "loaded_as_of": self.loaded_as_of.isoformat(),
             "is_whole": self.is_whole,
+            "versions": list(self.versions),
             **self.figures.to_json(minor_digits),
         }
 
@@ -113,6 +116,7 @@ class MonthState:
             month=Month.parse(row["month"]),
             loaded_as_of=_instant(row["loaded_as_of"]),
             is_whole=row["is_whole"],
+            versions=tuple(row["versions"]),
             figures=Figures.from_json({name: row[name] for name in METRICS}, minor_digits),
         )
 
@@ -326,8 +330,12 @@ def list_tenants(conn: Connection[Any]) -> list[TenantSummary]:
             """
             select m.tenant_id, m.slug, t.name, t.country, t.currency, t.industry, m.incarnation,
                 m.provisioned_at,
-                (select count(*) from demo.tenant_months h where h.tenant_id = m.tenant_id)
-                    as loaded_month_count,
+                (select count(*) from demo.tenant_months h where h.tenant_id = m.tenant_id
+                 -- without those of an extension that was undone
+                 and h.month <= coalesce(greatest(m.plan ->> 'closed_month', (
+                    select max(x.range_end_month) from demo.job_ledger x where x.tenant_id = m.tenant_id
+                    and x.kind = 'extend' and x.status = 'completed' and x.undone_by is null)), '9999-12')
+                ) as loaded_month_count,
                 (select l.status from demo.job_ledger l where l.tenant_id = m.tenant_id
                  order by coalesce(l.started_at, l.created_at) desc, l.number desc limit 1)
                     as last_job_status

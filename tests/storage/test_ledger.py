@@ -57,7 +57,9 @@ def test_a_job_from_registration_to_the_end(loader_conn: Conn, admin_conn: Conn,
     job = ledger.get_job(admin_conn, request.job_id)
     assert (job.progress, job.current_step) == (100, "loading")
     figures = Figures(deals_created=2, closed_won_count=1, closed_won_value=1999, pipeline_added_value=2000)
-    loaded = MonthState(month=JANUARY, loaded_as_of=NOW, is_whole=True, figures=figures)
+    loaded = MonthState(
+        month=JANUARY, loaded_as_of=NOW, is_whole=True, figures=figures, versions=("2026.11/2026.11",)
+    )
     with loader_conn.transaction():
         ledger.claim_job(loader_conn, demo, request.job_id)
         ledger.finish_job(
@@ -226,7 +228,9 @@ def test_progress_never_waits_for_the_data(database: Database, loader_conn: Conn
 def test_impossible_months_are_not_recorded(loader_conn: Conn, demo: UUID, figures: Figures) -> None:
     """The database refuses figures that no rows can have."""
     job_id = begun(loader_conn, demo)
-    month = MonthState(month=JANUARY, loaded_as_of=NOW, is_whole=True, figures=figures)
+    month = MonthState(
+        month=JANUARY, loaded_as_of=NOW, is_whole=True, figures=figures, versions=("2026.11/2026.11",)
+    )
     end = partial(ledger.finish_job, loader_conn, job_id, months=[month], minor_digits=2)
     with pytest.raises(errors.CheckViolation):
         under_claim(loader_conn, demo, job_id, end)
@@ -239,7 +243,9 @@ def test_money_and_instants_survive_the_way_through_json(loader_conn: Conn, demo
         deals_created=1, closed_won_value=99_999_999_999_999_901, pipeline_added_value=99_999_999_999_999_999
     )
     at = datetime(2025, 1, 31, 23, 59, 59, 999_990, tzinfo=UTC)
-    month = MonthState(month=JANUARY, loaded_as_of=at, is_whole=False, figures=figures)
+    month = MonthState(
+        month=JANUARY, loaded_as_of=at, is_whole=False, figures=figures, versions=("2026.11/2026.11",)
+    )
     job_id = begun(loader_conn, demo)
     with loader_conn.transaction():
         ledger.claim_job(loader_conn, demo, job_id)

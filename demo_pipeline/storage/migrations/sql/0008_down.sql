@@ -1,0 +1,123 @@
+-- squawk-ignore-file ban-drop-column
+--   back to 0007: which versions made a month is lost; a closed tenant goes on, as all did then
+--
+-- The functions as they were before.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '300s';
+
+grant create on schema demo to demo_guard;
+set local role demo_guard;
+
+-- Last in the data transaction: the claim ends here. p_months: [{"month", "loaded_as_of", "is_whole", and
+-- the eight metrics}], the state of the blueprint's rows that replaces what was recorded. p_changes:
+-- [{"month", and metrics}], what this job changes of what is expected. p_blueprint_metrics: of the
+-- blueprint's job that was claimed beside this one.
+create or replace function demo.finish_job(
+    p_job uuid, p_before jsonb, p_after jsonb, p_diff jsonb, p_metrics jsonb, p_months jsonb,
+    p_changes jsonb, p_blueprint_metrics jsonb
+) returns void
+    language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_tenant uuid;
+    v_beside uuid;
+    v_attempt integer;
+    v_job demo.job_ledger;
+begin
+    select m.tenant_id, m.claim_blueprint_job_id into v_tenant, v_beside
+    from demo.current_claim() c join demo.tenant_metadata m on m.tenant_id = c.tenant_id
+    where c.job_id = p_job;
+    if not found then
+        raise exception 'job % is not claimed by this transaction', p_job using errcode = 'DP005';
+    end if;
+    update demo.job_ledger l
+    set status = 'completed', before_kpis = p_before, after_kpis = p_after, diff_report = p_diff,
+        metrics = p_metrics, completed_at = clock_timestamp(),
+        seconds = extract(epoch from clock_timestamp() - l.started_at)
+    where l.id = p_job and l.status = 'running'
+    returning l.* into v_job;
+    if not found then
+        raise exception 'job % is not running', p_job using errcode = 'DP005';
+    end if;
+    update demo.job_attempts a set status = 'completed', ended_at = clock_timestamp()
+    where a.job_id = p_job and a.status = 'running';
+    if v_beside is not null then
+        update demo.job_ledger l
+        set status = 'completed', metrics = p_blueprint_metrics, as_of = v_job.as_of,
+            error_code = null, error_message = null, requested_by = v_job.requested_by,
+            dagster_run_id = v_job.dagster_run_id, started_at = v_job.started_at,
+            completed_at = clock_timestamp(), seconds = extract(epoch from clock_timestamp() - v_job.started_at)
+        where l.id = v_beside;
+        select coalesce(max(a.attempt), 0) + 1 into v_attempt
+        from demo.job_attempts a where a.job_id = v_beside;
+        insert into demo.job_attempts (
+            job_id, attempt, status, started_at, ended_at, backend_pid, requested_by, dagster_run_id)
+        values (v_beside, v_attempt, 'completed', v_job.started_at, clock_timestamp(), pg_backend_pid(),
+                v_job.requested_by, v_job.dagster_run_id);
+    end if;
+    insert into demo.tenant_months as t (
+        tenant_id, month, loaded_as_of, is_whole, leads_created, contacts_created, companies_created,
+        deals_created, closed_won_count, closed_won_value, pipeline_added_value, activities_created)
+    select v_tenant, r.month, r.loaded_as_of, r.is_whole,
+        coalesce(r.leads_created, 0), coalesce(r.contacts_created, 0), coalesce(r.companies_created, 0),
+        coalesce(r.deals_created, 0), coalesce(r.closed_won_count, 0), coalesce(r.closed_won_value, 0),
+        coalesce(r.pipeline_added_value, 0), coalesce(r.activities_created, 0)
+    from jsonb_to_recordset(coalesce(p_months, '[]')) as r (
+        month text, loaded_as_of timestamptz, is_whole boolean, leads_created bigint,
+        contacts_created bigint, companies_created bigint, deals_created bigint, closed_won_count bigint,
+        closed_won_value numeric, pipeline_added_value numeric, activities_created bigint)
+    on conflict (tenant_id, month) do update set
+        loaded_as_of = excluded.loaded_as_of, is_whole = excluded.is_whole,
+        leads_created = excluded.leads_created, contacts_created = excluded.contacts_created,
+        companies_created = excluded.companies_created, deals_created = excluded.deals_created,
+        closed_won_count = excluded.closed_won_count, closed_won_value = excluded.closed_won_value,
+        pipeline_added_value = excluded.pipeline_added_value,
+        activities_created = excluded.activities_created;
+    insert into demo.job_months (
+        tenant_id, job_id, month, leads_created, contacts_created, companies_created, deals_created,
+        closed_won_count, closed_won_value, pipeline_added_value, activities_created)
+    select v_tenant, p_job, r.month,
+        coalesce(r.leads_created, 0), coalesce(r.contacts_created, 0), coalesce(r.companies_created, 0),
+        coalesce(r.deals_created, 0), coalesce(r.closed_won_count, 0), coalesce(r.closed_won_value, 0),
+        coalesce(r.pipeline_added_value, 0), coalesce(r.activities_created, 0)
+    from jsonb_to_recordset(coalesce(p_changes, '[]')) as r (
+        month text, leads_created bigint, contacts_created bigint, companies_created bigint,
+        deals_created bigint, closed_won_count bigint, closed_won_value numeric,
+        pipeline_added_value numeric, activities_created bigint);
+    -- Transaction and time stay: one claim per transaction, also after its end.
+    update demo.tenant_metadata m set claim_job_id = null, claim_blueprint_job_id = null
+    where m.tenant_id = v_tenant;
+end
+$$;
+
+-- Within the claim of an undo: its job took back another one (is_undone), or brought it back. What only hid
+-- rows can be taken back as well.
+create or replace function demo.mark_undone(p_job uuid, p_other uuid, p_is_undone boolean) returns void
+    language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_tenant uuid;
+begin
+    select c.tenant_id into v_tenant from demo.current_claim() c where c.job_id = p_job;
+    if not found then
+        raise exception 'job % is not claimed by this transaction', p_job using errcode = 'DP005';
+    end if;
+    if not exists (select from demo.job_ledger l where l.id = p_job and l.kind = 'undo') then
+        raise exception 'job % is not an undo', p_job using errcode = 'DP005';
+    end if;
+    update demo.job_ledger l set undone_by = case when p_is_undone then p_job end
+    where l.id = p_other and l.tenant_id = v_tenant and l.status = 'completed'
+        and l.kind in ('patch', 'undo', 'repair', 'dedupe', 'cleanup')
+        and (l.undone_by is null) = p_is_undone;
+    if not found then
+        raise exception 'job % cannot be marked', p_other using errcode = 'DP005';
+    end if;
+end
+$$;
+
+set local role demo_owner;
+revoke create on schema demo from demo_guard;
+
+update demo.tenant_metadata m set plan = m.plan - 'closed_month' where m.plan ? 'closed_month';
+alter table demo.tenant_months drop column versions;
