@@ -81,14 +81,23 @@ def check_blueprint(blueprint: Blueprint, slug: str, current: Month) -> Checked:
 
 
 def complete_declaration(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored blueprint with every key of today: a key that is younger than it has its default.
+    """A stored blueprint (JSON) with every key of today: a key that is younger than it has its default."""
+    return _complete(Blueprint, stored)
 
-    What cannot be read any more is returned as it is stored.
-    """
-    try:
-        return Blueprint.model_validate(stored).model_dump(mode="json")
-    except ValidationError:
-        return dict(stored)
+
+def _complete(model: type[BaseModel], stored: Mapping[str, Any]) -> dict[str, Any]:
+    complete = model.model_construct().model_dump(mode="json") | dict(stored)
+    sections = _SECTIONS if model is Blueprint else {}
+    for key, section in sections.items():
+        match complete.get(key):
+            case dict() as value:
+                complete[key] = _complete(section, cast("dict[str, Any]", value))
+            case list() as entries:
+                rows = cast("list[dict[str, Any]]", entries)
+                complete[key] = [_complete(section, entry) for entry in rows]
+            case _:
+                pass
+    return complete
 
 
 def _problem(detail: ErrorDetails) -> Problem:

@@ -184,7 +184,10 @@ def test_the_schema_knows_all_keys_and_no_other() -> None:
     """Every mapping of the schema is closed, and its top level has the blueprint's keys."""
     schema = json_schema()
     assert list(schema["properties"]) == list(Blueprint.model_fields)
-    assert schema["required"] == ["name", "country", "industry", "start_month"]
+    assert schema["required"] == ["name", "country", "industry"]
+    assert {"oneOf": [{"required": ["start_month"]}, {"required": ["last_months", "totals"]}]} in schema[
+        "allOf"
+    ]
     assert all(part["additionalProperties"] is False for part in (schema, *schema["$defs"].values()))
 
 

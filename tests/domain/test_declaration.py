@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from demo_pipeline.domain.declaration import Checked, check_blueprint, check_tree
+from demo_pipeline.domain.declaration import (
+    Checked,
+    check_blueprint,
+    check_tree,
+    complete_declaration,
+)
 from demo_pipeline.domain.declaration_rules import check_slug, minor_digits_of
 from demo_pipeline.domain.feasibility import RULES
 from demo_pipeline.domain.months import Month
@@ -234,3 +239,35 @@ def test_any_tree_is_answered_with_problems(tree: dict[str, Any]) -> None:
     checked = check_tree(tree, "kranz", CURRENT)
     assert checked.blueprint is None
     assert {"name", "country", "industry", "start_month"} <= {p.field for p in checked.problems}
+
+
+TOTALS: dict[str, Any] = {"contacts_created": 12, "activities_created": 30}
+
+
+def test_the_last_months_replace_the_span() -> None:
+    """``last_months`` goes with totals, and with no month of a span and no exact months."""
+    assert check(start_month=None, end_month=None, last_months=6, totals=TOTALS).problems == ()
+    both = check(last_months=6, totals=TOTALS)
+    assert codes(both) == {("last_months_with_span", "start_month"), ("last_months_with_span", "end_month")}
+    exact = check(start_month=None, end_month=None, last_months=6, months=[{"month": "2025-01"}])
+    assert codes(exact) == {("last_months_with_span", "months")}
+    neither = check(start_month=None, totals=TOTALS)
+    assert codes(neither) == {("missing", "start_month")}
+    assert "last_months" in neither.problems[0].message
+
+
+@pytest.mark.parametrize("count", ["0", "25", "twelve", "1.5"])
+def test_the_last_months_are_one_to_24(count: str) -> None:
+    """Another number is refused with the bounds."""
+    checked = check(start_month=None, end_month=None, last_months=count, totals=TOTALS)
+    assert [problem.field for problem in checked.problems] == ["last_months"]
+
+
+def test_a_key_that_is_younger_than_a_stored_blueprint_has_its_default() -> None:
+    """A blueprint that was stored before a key existed equals today's file without that key."""
+    blueprint = check(totals=TOTALS).blueprint
+    assert blueprint is not None
+    today = blueprint.model_dump(mode="json")
+    older = {key: value for key, value in today.items() if key != "last_months"}
+    older["realism"] = {key: value for key, value in today["realism"].items() if key != "whale_ratio"}
+    assert complete_declaration(older) == today

@@ -234,7 +234,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_bundled_blueprints_are_right() -> None:
-    """Three stories of more than 3,000 rows, one of about 50,000, with seed and an end in the past."""
+    """Four stories of more than 3,000 rows, one of about 50,000, with seeds; one is of a living tenant."""
+    living: set[str] = set()
     sizes: dict[tuple[str, str], int] = {}
     for path in blueprint_paths(BLUEPRINTS):
         spec, warnings = read_tenant_spec(path, NOW, lambda: "made")
@@ -242,9 +243,12 @@ def test_the_bundled_blueprints_are_right() -> None:
         assert spec.seed != "made"
         assert len(spec.figures) == 12
         total = spec.total
+        if spec.closed_month is None:
+            living.add(spec.slug)
         sizes[spec.country, spec.industry] = (
             total.contacts_created + total.companies_created + total.deals_created + total.activities_created
         )
-    assert set(sizes) == {("US", "saas"), ("DE", "ecommerce"), ("GB", "trading")}
+    assert set(sizes) == {("US", "saas"), ("DE", "ecommerce"), ("GB", "trading"), ("GB", "igaming")}
+    assert living == {"tidewick"}
     assert min(sizes.values()) > 3000
     assert 45_000 < sizes["DE", "ecommerce"] < 55_000

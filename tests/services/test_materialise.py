@@ -22,6 +22,7 @@ from demo_pipeline.domain.errors import (
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.services.extend import extend_tenant
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.reading import digest, kpis, list_jobs, show_job
 from demo_pipeline.services.verify import verify
@@ -123,8 +124,9 @@ def test_running_month_is_topped_up_to_the_month_made_at_once(
 
 
 def test_months_after_the_span_continue_it(database: Database, database_settings: Settings) -> None:
-    """A month beyond the blueprint's end follows the curve, and is verified like the others."""
+    """A month that an extension adds follows the curve, and is verified like the others."""
     made(database, database_settings)
+    extend_tenant(database, database_settings, "acme", JUNE + 2)
     report = materialise(database, database_settings, "acme", JUNE + 1, JUNE + 2)
     assert [str(one.month) for one in report.months] == ["2025-07", "2025-08"]
     assert all(one.after == one.expected and one.after for one in report.months)

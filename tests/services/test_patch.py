@@ -11,6 +11,7 @@ from demo_pipeline.domain.errors import CapExceededError, InputError, NotADemoTe
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.plan import PatchPlan
+from demo_pipeline.services.extend import extend_tenant
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.patch import apply_patch
@@ -255,8 +256,9 @@ def test_months_before_the_span_and_in_the_future(database: Database, database_s
 
 
 def test_months_after_the_span_go_on_first(database: Database, database_settings: Settings) -> None:
-    """A patch of a month after the span: the blueprint's own months up to there come first."""
+    """A patch of a month that an extension added: the blueprint's own months up to there come first."""
     made(database, database_settings)
+    extend_tenant(database, database_settings, "acme", JULY)
     spec = show_tenant(database, database_settings, "acme").spec
     wanted = plan({"2025-07": {"companies_created": 2}})
     owed = preview(database, database_settings, "acme", wanted).rows_before
@@ -270,16 +272,19 @@ def test_months_after_the_span_go_on_first(database: Database, database_settings
 
 @pytest.mark.risk("P5", partial=True)
 def test_p05_months_on_the_way_have_caps_too(database: Database, database_settings: Settings) -> None:
-    """A curve that explodes after the span: a plan, its preview and its split are refused before any work."""
-    steep = BLUEPRINT | {"growth": {"curve": "exponential", "monthly_rate": "3.0"}}
-    made(database, database_settings, steep)
+    """A living tenant's month beyond a cap: a plan, its preview and its split are refused before any work."""
+    living = {key: value for key, value in BLUEPRINT.items() if key != "end_month"}
+    june = database_settings.model_copy(update={"now": datetime(2025, 6, 15, tzinfo=UTC)})
+    made(database, june, living)
     before = fingerprint_of_all(database)
-    wanted = plan({str(JULY + 8): {"contacts_created": 1}})
-    with pytest.raises(CapExceededError, match=r"500,?000"):
-        apply_patch(database, database_settings, "acme", wanted)
-    assert preview(database, database_settings, "acme", wanted).exit_code == 3
+    strict = database_settings.model_copy(update={"now": datetime(2025, 9, 1, tzinfo=UTC)})
+    strict.__dict__["caps"] = strict.caps.model_copy(update={"activities": 100})
+    wanted = plan({str(JULY + 1): {"contacts_created": 1}})
+    with pytest.raises(CapExceededError, match="100"):
+        apply_patch(database, strict, "acme", wanted)
+    assert preview(database, strict, "acme", wanted).exit_code == 3
     with pytest.raises(CapExceededError):
-        split_plan(database, database_settings, "acme", wanted)
+        split_plan(database, strict, "acme", wanted)
     assert fingerprint_of_all(database) == before
 
 
