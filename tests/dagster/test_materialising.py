@@ -8,6 +8,8 @@ import pytest
 from demo_pipeline.defs.partitions import months_by_tenant, partition_key
 from demo_pipeline.domain.errors import InputError, NotADemoTenantError, VerificationError
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.plan import MonthRequest, PatchPlan
+from demo_pipeline.services.patch import apply_patch
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import real_tenant
@@ -166,6 +168,35 @@ def test_a_run_that_cannot_be_is_refused_before_it_begins(dagster_home: DagsterH
     with pytest.raises(NotADemoTenantError):
         dagster_home.materialise("customer")
     assert dagster_home.instance.get_runs() == []
+
+
+def test_months_that_a_tenant_cannot_have_are_left_out(dagster_home: DagsterHome) -> None:
+    """Before the first month, after the end of a closed tenant, in the future: no row, no red partition."""
+    dagster_home.provision("acme")
+    result = dagster_home.run_partitions("2024-11|acme", "2025-06|acme")
+    assert result.success
+    assert dagster_home.materialised("contacts") == keys("acme")
+    assert dagster_home.materialised("kpi_snapshot") == keys("acme")
+    log = "\n".join(entry.user_message for entry in dagster_home.instance.all_logs(result.run_id))
+    assert "acme, 2024-12: left out, since it is before the tenant's first month, 2025-01" in log
+    assert "acme, 2025-04: left out, since it is after the tenant's end, 2025-03" in log
+    # None of them at all is no failure either.
+    none = dagster_home.run_partitions("2025-05|acme", "2025-06|acme")
+    assert none.success
+    assert dagster_home.materialised("contacts") == keys("acme")
+
+
+def test_a_month_that_a_plan_filled_after_the_end_is_the_tenant_s(dagster_home: DagsterHome) -> None:
+    """It is materialised with the months of the span, and the gap between them stays empty."""
+    dagster_home.provision("acme")
+    plan = PatchPlan(months=(MonthRequest.of(Month.parse("2025-06"), {"contacts_created": 4}),))
+    apply_patch(dagster_home.database, dagster_home.settings, "acme", plan)
+    outcome = dagster_home.materialise("acme")
+    assert outcome.success, outcome.errors
+    assert dagster_home.materialised("contacts") == keys("acme", *MONTHS, "2025-06")
+    assert dagster_home.query("select count(*) from crm.contacts where demo_source_month > '2025-03'") == [
+        (4,)
+    ]
 
 
 def test_the_snapshot_shows_what_is_committed_not_what_the_job_meant(dagster_home: DagsterHome) -> None:

@@ -62,7 +62,7 @@ def test_a_lock_file_that_lags_behind_is_found(project: Path, locked: str) -> No
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("demo_pipeline/long.py", "x = 1\n" * 401),
+        ("demo_pipeline/long.py", "x = 1\n" * (house_rules.MOST_LINES + 1)),
         ("demo_pipeline/utils.py", ""),
         ("demo_pipeline/__init__.py", "from demo_pipeline.months import Month\n"),
     ],
