@@ -37,7 +37,16 @@ def plan_warnings(resolved: Resolved, ground: Ground, caps: Caps) -> tuple[str, 
                 f"the won value of {won}"
             )
         warnings += _win_rate(month, target, ground)
-    return (*warnings, *cap_warnings(resolved.total, caps, minor_digits=digits))
+    return (
+        *warnings,
+        *cap_warnings(
+            resolved.total,
+            caps,
+            currency=ground.spec.currency,
+            minor_digits=digits,
+            declared_value=resolved.declared_value,
+        ),
+    )
 
 
 def _growth(month: Month, after: Mapping[Month, Figures]) -> list[str]:

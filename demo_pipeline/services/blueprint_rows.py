@@ -219,7 +219,7 @@ def check_months_beyond(subject: Subject, last: Month, caps: Caps) -> None:
         for month in (spec.end_month + 1).until(last)
         if month not in subject.state.months
     ]
-    check_caps(sum(beyond, Figures()), caps, minor_digits=spec.minor_digits)
+    check_caps(sum(beyond, Figures()), caps, currency=spec.currency, minor_digits=spec.minor_digits)
 
 
 def presence(conn: psycopg.Connection[Any], subject: Subject) -> Presence:

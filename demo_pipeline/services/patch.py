@@ -221,10 +221,15 @@ def patch_request(subject: Subject, plan: PatchPlan, as_of: datetime) -> JobRequ
     )
 
 
-def piece_seed(subject: Subject, plan: PatchPlan, place: int, count: int) -> str:
-    """The seed of one piece (from 1) of a plan that is split: it names the plan, and the pieces."""
+def piece_seed(subject: Subject, plan: PatchPlan, place: int, count: int, *, values_follow: bool) -> str:
+    """The seed of one piece (from 1) of a plan that is split: it names the plan, and the pieces.
+
+    ``values_follow``: some values follow the deals of each piece. Pieces with the values of the whole plan,
+    which earlier versions made, are other pieces.
+    """
     seed = plan.seed if plan.seed is not None else subject.spec.seed
-    return f"{seed}{_mark(subject, plan)}{place} of {count})"
+    follow = ", values follow" if values_follow else ""
+    return f"{seed}{_mark(subject, plan)}{place} of {count}{follow})"
 
 
 def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str]) -> None:

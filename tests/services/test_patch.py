@@ -311,6 +311,24 @@ def test_p05_beyond_a_cap_and_in_pieces(database: Database, database_settings: S
     assert verify(database, database_settings)[0].is_as_expected
 
 
+def test_values_follow_the_deals_of_each_piece(database: Database, database_settings: Settings) -> None:
+    """Yen homes beyond the cap on deals: no piece is refused for values that nobody declared."""
+    made(database, database_settings, YEN | {"industry": "realestate"})
+    before = kpis(database, database_settings, "acme").months
+    tight = database_settings.model_copy()
+    object.__setattr__(tight, "caps", database_settings.caps.model_copy(update={"deals": 30, "value": 1}))
+    wanted = plan({"2025-03": {"contacts_created": 2, "deals_created": 70, "closed_won_count": 11}})
+    pieces = split_plan(database, tight, "acme", wanted)
+    assert len(pieces) == 3
+    assert [apply_patch(database, tight, "acme", piece).is_passed for piece in pieces] == [True] * 3
+    gained = kpis(database, database_settings, "acme").months[MARCH] - before[MARCH]
+    assert (gained.deals_created, gained.closed_won_count) == (70, 11)
+    assert gained.closed_won_value > 11
+    again = split_plan(database, tight, "acme", wanted)
+    assert all(apply_patch(database, tight, "acme", piece).already_applied for piece in again)
+    assert verify(database, database_settings)[0].is_as_expected
+
+
 @pytest.mark.risk("P3", partial=True)
 def test_p03_a_real_tenant_is_refused(database: Database, database_settings: Settings) -> None:
     """A real customer is patched by no plan: refused, audited, and every row as it was."""
