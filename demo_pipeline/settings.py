@@ -28,7 +28,7 @@ class Caps(BaseSettings):
     companies: int = 5_000
     deals: int = 20_000
     activities: int = 500_000
-    #: pipeline value in major units of the tenant's currency
+    #: declared value in US dollars; taken in the tenant's currency at the frozen rate of the lists
     value: int = 100_000_000
 
 

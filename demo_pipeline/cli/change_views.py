@@ -113,11 +113,11 @@ def signed(metric: str, value: int, minor_digits: int) -> str:
 
 
 def months_of(job: Job) -> tuple[tuple[MonthResult, ...], int]:
-    """The months of a job as it told them when it was done, and the decimals of their amounts."""
-    from demo_pipeline.services.reports import report_of
+    """The months of a job by itself, as it told them when it was done, and the decimals of their amounts."""
+    from demo_pipeline.services import reports
 
     digits = _minor_digits(job)
-    return report_of(job, digits).months, digits
+    return reports.months_of(job, digits), digits
 
 
 def csv_lines(job: Job) -> list[str]:

@@ -20,9 +20,9 @@ def add_to(app: typer.Typer, panel: str) -> None:
 def generate(slug: Slug, first: FromMonth = None, last: ToMonth = None, *, json: Json = False) -> None:
     """Make the months of a tenant what its blueprint says, through Dagster.
 
-    The whole span without --from and --to. What is missing of the months before is made as well. A month
-    that is as expected already is left alone. All or nothing: rows are committed only once every figure is
-    exact.
+    Without --from and --to the whole span and later months that were made before. What is missing of the
+    months before is made as well, and the rows of all jobs of the request are counted. A month that is as
+    expected already is left alone. All or nothing: rows are committed only once every figure is exact.
     """
     session = open_session()
     from demo_pipeline.cli.materialising import materialise_tenants

@@ -163,6 +163,10 @@ def detail_tables(detail: JobDetail) -> list[Table]:
         ("status", f"running, {job.progress} %, {job.current_step}" if is_running else job.status),
         ("error", job.error_message or ""),
         ("made", made_rows(metrics.get("created", {}))),
+        *(
+            ("made first", f"{made_rows(part['created']) or 'tags and links'}, by job {part['job_id']}")
+            for part in metrics.get("request", {}).get("jobs", ())
+        ),
         *_undo_facts(job),
         ("as of", _iso(job.as_of) or ""),
         ("seed", job.seed or ""),

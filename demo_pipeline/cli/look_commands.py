@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo_pipeline.cli.console import Column, Table, kpi_table, say, write_document, write_table, write_text
+from demo_pipeline.cli.console import (
+    Column,
+    Table,
+    kpi_table,
+    say,
+    warn,
+    write_document,
+    write_table,
+    write_text,
+)
 from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example, slug_text
 from demo_pipeline.cli.session import open_session
 from demo_pipeline.domain.metrics import METRICS
@@ -36,7 +45,8 @@ def kpis(
 ) -> None:
     """Show the eight KPIs of every month.
 
-    Every month of the blueprint's span, zeros included, and any other month that has rows.
+    Every month of the blueprint's span, zeros included, and any other month that has rows. With both --from
+    and --to exactly these months.
     """
     if csv and json:
         raise typer.BadParameter("--csv and --json exclude each other; choose one")
@@ -44,6 +54,10 @@ def kpis(
     from demo_pipeline.services import reading
 
     table = reading.kpis(session.database, session.settings, slug, first, last)
+    if not table.months:
+        bound = f"from {first} on" if first is not None else f"up to {last}"
+        other = "--to" if first is not None else "--from"
+        warn(f"{slug} has no month {bound}, of its span or with rows; {other} as well shows them as zeros")
     if json:
         write_document(kpi_document(table))
     elif csv:

@@ -61,12 +61,12 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
     """What a run that went well did to its tenant, from the ledger."""
     from demo_pipeline.services.month_range import month_range
     from demo_pipeline.services.reading import show_tenant
-    from demo_pipeline.services.reports import report_of
+    from demo_pipeline.services.reports import report_of, request_job
 
     detail = show_tenant(session.database, session.settings, outcome.tenant)
-    for job in detail.jobs:
-        if job.dagster_run_id == outcome.run_id:
-            return report_of(job, detail.spec.minor_digits)
+    own = request_job([job for job in detail.jobs if job.dagster_run_id == outcome.run_id])
+    if own is not None:
+        return report_of(own, detail.spec.minor_digits)
     # It was done before, by the job of these months.
     asked = month_range(detail.subject, first, last, session.settings.instant())
     for job in detail.jobs:

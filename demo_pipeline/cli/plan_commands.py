@@ -47,7 +47,7 @@ def preview(
 
     The figures of its months as they are and as they would be, the rows to make, warnings, an estimate of
     the time. A plan that cannot be: exit code 2 with every reason, and on stdout the nearest plan that can,
-    as JSON to save and apply. Beyond a cap: exit code 3.
+    as JSON to save and apply, within the caps. Beyond a cap and possible otherwise: exit code 3.
     """
     from demo_pipeline.cli.patching import about_plan, read_plan_file
 
@@ -146,7 +146,12 @@ def write(
         ),
     ] = None,
     months: Annotated[
-        int | None, typer.Option("--months", metavar="N", help="How many months; by the shape without.")
+        int | None,
+        typer.Option(
+            "--months",
+            metavar="N",
+            help="How many months; without it 1, or up to the end of the next season (dip, surge).",
+        ),
     ] = None,
     average: Annotated[
         int | None, typer.Option("--average", metavar="N", help="Months to average over (match-average); 3.")
@@ -156,9 +161,10 @@ def write(
 ) -> None:
     """Write a plan that goes on from the figures of the months before.
 
-    Its type is targets: what the months should show, all eight figures. It begins after the last month that
-    is over, of the blueprint's span or with rows. A plan only adds: where a month shows more than the shape
-    asks for, the plan has that. Printed as YAML without -o, as JSON with --json; nothing is applied.
+    Its type is targets: what the months should show. It begins with --from, or after the last month that is
+    over, of the blueprint's span or with rows. A plan only adds: where a month shows more than the shape asks
+    for, the plan has that, and its values follow the deals; so do values beyond the cap on declared value.
+    Printed as YAML without -o, as JSON with --json; nothing is applied.
     """
     session = open_session()
     from demo_pipeline.services.plan_drafts import draft_plan

@@ -48,7 +48,7 @@ def table_events(
     ``changes``: what a job that was to change the figures has to show of each of its months.
     """
     for month in loaded.request.months:
-        rows, added = now.get(month, Figures()), loaded.result(month).delta
+        rows, added = now.get(month, Figures()), loaded.result(month).made
         for table in specs.TABLES:
             yield dg.AssetMaterialization(
                 table,
@@ -56,7 +56,7 @@ def table_events(
                 metadata={
                     "dagster/partition_row_count": rows[f"{table}_created"],
                     "rows_added": added[f"{table}_created"],
-                    "job_id": str(loaded.report.job_id),
+                    **_jobs(loaded),
                     **_change(changes, month, KPIS_OF_TABLE[table]),
                 },
             )
@@ -86,7 +86,7 @@ def verdict_events(
                 **_change(changes, month, METRICS),
                 "kpi_table": kpi_table(shown),
                 "read_at": dg.MetadataValue.timestamp(now.read_at),
-                "job_id": str(loaded.report.job_id),
+                **_jobs(loaded),
             },
         )
         drift = bool(shown.drift)
@@ -144,6 +144,12 @@ def failure_of(refusals: list[Refused]) -> dg.Failure:
     )
 
 
+def _jobs(loaded: Loaded) -> dict[str, str]:
+    """The request's own job, and the one that made the blueprint's missing rows first."""
+    own, first = loaded.report.job_id, loaded.report.first_job_id
+    return {"job_id": str(own), **({} if first is None else {"blueprint_job_id": str(first)})}
+
+
 def _change(changes: Changes | None, month: Month, metrics: Sequence[str]) -> dict[str, Any]:
     if changes is None or month not in changes:
         return {}
@@ -156,7 +162,7 @@ def _kpi_month(loaded: Loaded, now: Standing, month: Month) -> KpiMonth:
         currency=now.currency,
         minor_digits=now.minor_digits,
         expected=now.expected.get(month, nothing),
-        before=loaded.result(month).before,
+        before=loaded.result(month).before_request,
         after=now.figures.get(month, nothing),
     )
 

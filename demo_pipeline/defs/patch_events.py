@@ -65,19 +65,21 @@ def report_markdown(report: JobReport, currency: str) -> str:
 
 
 def _made_beside(instance: dg.DagsterInstance, report: JobReport, now: Standing) -> Iterator[MonthResult]:
-    """Months up to the job's last that the ledger has and no page shows.
+    """Months that the request's first job changed, and months up to its last that no page shows.
 
-    What was there before them is what is there beyond what jobs have made.
+    Where the report does not say what was there before, it is what is there beyond what jobs have made.
     """
     if not report.months:
         return
     own = {result.month for result in report.months}
     shown = instance.get_materialized_partitions(_KPI_KEY)
     for month, expected in now.expected.items():
-        if month > max(own) or month in own or partition_key(report.tenant, month) in shown:
+        is_known = month > max(own) or partition_key(report.tenant, month) in shown
+        if month in own or (is_known and month not in report.other_months):
             continue
         after = now.figures.get(month, Figures())
-        yield MonthResult(month=month, expected=expected, before=after - expected, target=after, after=after)
+        before = report.other_months.get(month, after - expected)
+        yield MonthResult(month=month, expected=expected, before=before, target=after, after=after)
 
 
 def _change(result: MonthResult, now: Standing) -> KpiMonth:

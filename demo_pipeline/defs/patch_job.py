@@ -52,14 +52,16 @@ class InlinePlan(dg.PermissiveConfig):
     )
     tolerances: dict[str, Any] | None = Field(
         default=None,
-        description="How far from its target a figure may end: `count` in units, `value` as a share. "
+        description="How far a figure may be from its target for a plan of targets that was applied before "
+        "to count as still reached: `count` in units, `value` as a share. What is made is exact. "
         "Zero without.",
     )
     months: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
         description="1 to 24 months, each once: `{month: 2025-01, metrics: {contacts_created: 40, ...}}`. "
         "Metrics: leads_created, contacts_created, companies_created, deals_created, closed_won_count, "
-        "closed_won_value, pipeline_added_value, activities_created. What is absent stays as it is.",
+        "closed_won_value, pipeline_added_value, activities_created. An absent count stays as it is, an "
+        "absent value follows the deals that are made.",
     )
 
 
@@ -150,7 +152,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
             _mark_stuck(context, "refused")
         raise refusal_failure(error, config.tenant) from None
     report = handled.report
-    tags.add(config.tenant, report.job_id)
+    tags.add_report(report)
     for note in report.notes:
         context.log.warning("%s", note)
     if report.already_applied:
@@ -171,6 +173,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
             "job_id": str(report.job_id),
             "already_applied": report.already_applied,
             "created": dg.MetadataValue.json(dict(report.created)),
+            "jobs": dg.MetadataValue.json([part.to_json() for part in report.jobs]),
             "months": dg.MetadataValue.md(report_markdown(report, now.currency)),
             **({"file": handled.place} if handled.place else {}),
         },

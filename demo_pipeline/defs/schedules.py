@@ -29,8 +29,9 @@ _NAME: Final = "top_up_running_month"
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description="Brings every tenant up to now: what has happened of the running month, and all months since "
-    "the one that was loaded last; a closed tenant until its last month is over. Hourly in each tenant's own working time, and once at midnight UTC for "
-    "all that are behind. One run a tenant; a tenant that is as expected is left alone.",
+    "the one that was loaded last; a closed tenant until its last month is over. Hourly in each tenant's own "
+    "working time, and once at midnight UTC for all that are behind. One run a tenant; a tenant that is as "
+    "expected is left alone.",
 )
 def top_up_running_month(
     context: dg.ScheduleEvaluationContext, demo: DemoTenants

@@ -15,7 +15,7 @@ from demo_pipeline.defs.partitions import TENANT
 from demo_pipeline.defs.patch_events import is_shown, shown_events
 from demo_pipeline.defs.problem_tables import refusal_failure
 from demo_pipeline.defs.resources import DemoTenants
-from demo_pipeline.defs.run_tags import JOB_TAG, KIND_TAG, REQUESTER_TAG, TENANT_TAG
+from demo_pipeline.defs.run_tags import JOB_TAG, KIND_TAG, REQUESTER_TAG, TENANT_TAG, first_job_tags
 from demo_pipeline.domain.errors import DemoError, InputError, Problem
 from demo_pipeline.services import reading
 from demo_pipeline.services.reports import report_of
@@ -38,9 +38,11 @@ def show(context: dg.OpExecutionContext, config: ShowConfig, demo: DemoTenants) 
         job, now = _read(demo, config.job_id)
     except DemoError as error:
         raise refusal_failure(error, None) from None
+    report = report_of(job, now.minor_digits)
     context.instance.add_run_tags(
         context.run_id,
         {
+            **first_job_tags(report),
             KIND_TAG: job.kind,
             TENANT_TAG: job.slug,
             JOB_TAG: str(job.id),
@@ -48,7 +50,6 @@ def show(context: dg.OpExecutionContext, config: ShowConfig, demo: DemoTenants) 
         },
     )
     context.instance.add_dynamic_partitions(TENANT, [job.slug])
-    report = report_of(job, now.minor_digits)
     if is_shown(context.instance, report):
         context.log.info("job %s is shown already", job.id)
     else:

@@ -15,7 +15,7 @@ from demo_pipeline.domain.errors import DemoError, InterruptedJobError
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services import reading
 from demo_pipeline.services.month_range import impossible_months
-from demo_pipeline.services.reports import JobReport, MonthResult
+from demo_pipeline.services.reports import JobReport, MonthResult, request_job
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
 
@@ -113,6 +113,6 @@ def jobs_of_run(
             jobs = reading.list_jobs(database, settings, slug)
         except DemoError:
             continue  # no tenant of ours has no job
-        if mine := [job.id for job in jobs if job.dagster_run_id == dagster_run_id]:
-            found[slug] = mine[0]
+        if own := request_job([job for job in jobs if job.dagster_run_id == dagster_run_id]):
+            found[slug] = own.id
     return found

@@ -78,7 +78,7 @@ def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadR
                 refusals.append(result)
                 yield from refusal_events(result, _kpis_now(demo, result.request))
             else:
-                tags.add(result.request.tenant, result.report.job_id)
+                tags.add_report(result.report)
                 loads.append(result)
                 now = reading.kpis(demo.database, demo.settings, result.request.tenant)
                 yield from table_events(result, now.months)

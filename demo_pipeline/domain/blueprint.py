@@ -59,7 +59,10 @@ class Declared(BaseModel):
 
 
 class Totals(Declared):
-    """Figures of the whole span. An absent count is 0, an absent value follows the deals."""
+    """Figures of the whole span. An absent count is 0, an absent value follows the deals.
+
+    Absent activities follow the contacts, by the industry.
+    """
 
     leads_created: Count = Field(default=0, description="contacts whose status is lead")
     contacts_created: Count = Field(default=0, description="contacts, leads included")

@@ -31,6 +31,8 @@ from demo_pipeline.domain.declaration_rules import (
     minor_digits_of,
 )
 from demo_pipeline.domain.errors import Problem
+from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.industries import INDUSTRIES, load_industry
 from demo_pipeline.domain.locales import load_locale, resolve_country
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.scalars import nearest, parse_country, parse_currency, parse_month, quoted
@@ -42,6 +44,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "realism": Realism,
     "months": MonthEntry,
 }
+_DEFAULT_CAPS: Final = Caps()
 T = TypeVar("T")
 
 
@@ -56,8 +59,11 @@ class Checked:
     suggestion: dict[str, Any] | None = None
 
 
-def check_tree(tree: Mapping[str, Any], slug: str, current: Month) -> Checked:
-    """Read a declared tree (text as written, or proper types); ``current`` is the month of now, UTC."""
+def check_tree(tree: Mapping[str, Any], slug: str, current: Month, caps: Caps = _DEFAULT_CAPS) -> Checked:
+    """Read a declared tree (text as written, or proper types); ``current`` is the month of now, UTC.
+
+    A suggestion is within ``caps``.
+    """
     problems = list(check_slug(slug))
     blueprint: Blueprint | None = None
     try:
@@ -68,14 +74,14 @@ def check_tree(tree: Mapping[str, Any], slug: str, current: Month) -> Checked:
         readable = _readable_tree(tree, details)
     else:
         readable = _readable_blueprint(blueprint)
-    between, suggestion = check_between(readable, current)
+    between, suggestion = check_between(readable, current, caps)
     problems += between
     return Checked(blueprint=None if problems else blueprint, problems=tuple(problems), suggestion=suggestion)
 
 
-def check_blueprint(blueprint: Blueprint, slug: str, current: Month) -> Checked:
+def check_blueprint(blueprint: Blueprint, slug: str, current: Month, caps: Caps = _DEFAULT_CAPS) -> Checked:
     """The rules between the fields of a blueprint that was read, and its slug."""
-    between, suggestion = check_between(_readable_blueprint(blueprint), current)
+    between, suggestion = check_between(_readable_blueprint(blueprint), current, caps)
     problems = (*check_slug(slug), *between)
     return Checked(blueprint=None if problems else blueprint, problems=problems, suggestion=suggestion)
 
@@ -89,14 +95,11 @@ def _complete(model: type[BaseModel], stored: Mapping[str, Any]) -> dict[str, An
     complete = model.model_construct().model_dump(mode="json") | dict(stored)
     sections = _SECTIONS if model is Blueprint else {}
     for key, section in sections.items():
-        match complete.get(key):
-            case dict() as value:
-                complete[key] = _complete(section, cast("dict[str, Any]", value))
-            case list() as entries:
-                rows = cast("list[dict[str, Any]]", entries)
-                complete[key] = [_complete(section, entry) for entry in rows]
-            case _:
-                pass
+        value: Any = complete.get(key)
+        if isinstance(value, dict):
+            complete[key] = _complete(section, cast("dict[str, Any]", value))
+        elif isinstance(value, list):
+            complete[key] = [_complete(section, entry) for entry in cast("list[dict[str, Any]]", value)]
     return complete
 
 
@@ -149,6 +152,8 @@ def _readable_blueprint(blueprint: Blueprint) -> Readable:
         end=blueprint.end_month,
         last_months=blueprint.last_months,
         minor_digits=minor_digits_of(currency),
+        currency=currency,
+        activities_percent=load_industry(blueprint.industry).activities_per_contact_percent,
         totals=blueprint.totals,
         months=tuple(enumerate(blueprint.months or ())),
         sections=frozenset(name for name in SECTIONS if getattr(blueprint, name) is not None),
@@ -165,6 +170,7 @@ def _readable_tree(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> 
     country, currency = _try(parse_country, tree.get("country")), _try(parse_currency, tree.get("currency"))
     if currency is None and tree.get("currency") is None and country is not None:
         currency = load_locale(resolve_country(country)).currency
+    industry = tree.get("industry")
     months = cast("object", tree.get("months"))
     entries = cast("list[object]", months) if isinstance(months, list) else []
     read = (
@@ -175,6 +181,10 @@ def _readable_tree(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> 
         start=_try(parse_month, tree.get("start_month")),
         end=_try(parse_month, tree.get("end_month")),
         minor_digits=minor_digits_of(currency) if currency is not None else None,
+        currency=currency,
+        activities_percent=(
+            load_industry(industry).activities_per_contact_percent if industry in INDUSTRIES else None
+        ),
         totals=_section(Totals, tree.get("totals"), unreadable, "totals"),
         months=tuple((place, entry) for place, entry in read if entry is not None),
         sections=frozenset(name for name in SECTIONS if tree.get(name) is not None),

@@ -13,8 +13,16 @@ from decimal import Decimal
 from typing import Any, Final
 
 from demo_pipeline.domain.blueprint import MonthEntry, Totals
+from demo_pipeline.domain.caps import within_caps
 from demo_pipeline.domain.errors import Problem
-from demo_pipeline.domain.feasibility import RULES, figure_json, infeasible, nearest_feasible
+from demo_pipeline.domain.feasibility import (
+    RULES,
+    Caps,
+    cap_problems,
+    figure_json,
+    infeasible,
+    nearest_feasible,
+)
 from demo_pipeline.domain.locales import CURRENCIES
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, minor_units
 from demo_pipeline.domain.months import FIRST_MONTH, MOST_MONTHS, Month
@@ -38,6 +46,10 @@ class Readable:
     start: Month | None
     end: Month | None
     minor_digits: int | None
+    #: none where ``minor_digits`` is none
+    currency: str | None
+    #: of a readable industry: activities for 100 contacts, where totals do not say
+    activities_percent: int | None
     totals: Totals | None
     #: months of a span that ends with the current one
     last_months: int | None = None
@@ -56,8 +68,11 @@ _NOT_WITH_LAST_MONTHS: Final = {
 }
 
 
-def check_between(read: Readable, current: Month) -> tuple[list[Problem], dict[str, Any] | None]:
-    """Every broken rule, and the part of a blueprint that mends infeasible figures (JSON-ready)."""
+def check_between(read: Readable, current: Month, caps: Caps) -> tuple[list[Problem], dict[str, Any] | None]:
+    """Every broken rule, and the part of a blueprint that mends infeasible figures (JSON-ready).
+
+    The part is within ``caps``; caps that the mended figures would exceed are problems too.
+    """
     problems = [*_section_problems(read.sections), *_span_problems(read, current)]
     problems += _month_problems(read, current)
     # Without a readable currency the figures are judged in hundredths, and their decimals are not.
@@ -66,16 +81,23 @@ def check_between(read: Readable, current: Month) -> tuple[list[Problem], dict[s
         problems += _decimal_problems(read, minor_digits)
     wrong_figures: list[Problem] = []
     suggestion: dict[str, Any] | None = None
+    section, declared = "", list[Totals | MonthEntry]()
     if read.totals is not None and "months" not in read.sections:
+        section, declared = "totals", [read.totals]
         wrong_figures = _totals_problems(read, read.totals, minor_digits)
-        if wrong_figures:
-            suggestion = {"totals": _mended([read.totals], minor_digits)[0]}
     elif read.months and "totals" not in read.sections:
         in_order = sorted(read.months, key=lambda pair: pair[1].month)
+        section, declared = "months", [entry for _, entry in in_order]
         wrong_figures = _months_problems(read, in_order, minor_digits)
-        if wrong_figures:
-            suggestion = {"months": _mended([entry for _, entry in in_order], minor_digits)}
     problems += wrong_figures
+    if wrong_figures and read.currency is not None:
+        beyond, mended = _mended(declared, read, caps, read.currency, minor_digits)
+        problems += [
+            replace(problem, field=f"totals.{problem.metric}" if section == "totals" else "months")
+            for problem in beyond
+        ]
+        if mended is not None:
+            suggestion = {section: mended[0] if section == "totals" else mended}
     # A fragment that holds other mistakes would not help who pastes it.
     is_whole = not read.unreadable and not any(
         p.code in {"month_twice", "month_outside_span"} for p in problems
@@ -135,6 +157,14 @@ def stand_in(declared: Totals | MonthEntry, minor_digits: int) -> Figures:
         pipeline_added_value=minor(pipeline) if pipeline is not None else least_won,
         activities_created=declared.activities_created or 0,
     )
+
+
+def declared_value(declared: Totals | MonthEntry, minor_digits: int) -> int:
+    """The value that a person gave, in minor units; what follows the deals is not counted."""
+    figures = stand_in(declared, minor_digits)
+    if declared.pipeline_added_value is not None:
+        return max(figures.pipeline_added_value, figures.closed_won_value)
+    return figures.closed_won_value if declared.closed_won_value is not None else 0
 
 
 def _section_problems(sections: frozenset[str]) -> list[Problem]:
@@ -309,11 +339,41 @@ def _months_problems(
     ]
 
 
-def _mended(declared: Sequence[Totals | MonthEntry], minor_digits: int) -> list[dict[str, Any]]:
-    """The nearest figures that work, with the keys that were declared and those that change."""
+def _mended(
+    declared: Sequence[Totals | MonthEntry],
+    read: Readable,
+    caps: Caps,
+    currency: str,
+    minor_digits: int,
+) -> tuple[tuple[Problem, ...], list[dict[str, Any]] | None]:
+    """Caps that the nearest figures exceed, and these figures within the caps; None: there are none.
+
+    With the keys that were declared and those that change.
+    """
     given = [stand_in(one, minor_digits) for one in declared]
+    has_value = [one.closed_won_value is not None or one.pipeline_added_value is not None for one in declared]
+
+    def beyond(figures: Sequence[Figures]) -> tuple[Problem, ...]:
+        return cap_problems(
+            sum(figures, Figures()),
+            caps,
+            currency=currency,
+            minor_digits=minor_digits,
+            declared_value=sum(
+                one.pipeline_added_value for one, has in zip(figures, has_value, strict=True) if has
+            ),
+        )
+
+    nearest = nearest_feasible(given)
+    lowered = nearest_feasible(
+        within_caps(nearest, caps, currency=currency, minor_digits=minor_digits, has_value=has_value)
+    )
+    if beyond(lowered):
+        return beyond(nearest), None
+    # In totals, activities that are left out follow the contacts, and are capped as well.
+    percent = read.activities_percent if read.totals is not None else None
     mended: list[dict[str, Any]] = []
-    for one, before, after in zip(declared, given, nearest_feasible(given), strict=True):
+    for one, before, after in zip(declared, given, lowered, strict=True):
         month = {"month": str(one.month)} if isinstance(one, MonthEntry) else {}
         figures = {
             metric: figure_json(after, metric, minor_digits)
@@ -321,5 +381,8 @@ def _mended(declared: Sequence[Totals | MonthEntry], minor_digits: int) -> list[
             if (metric in one.model_fields_set and getattr(one, metric) is not None)
             or (metric not in VALUE_METRICS and after[metric] != before[metric])
         }
+        follow = after.contacts_created * (percent or 0) // 100
+        if one.activities_created is None and follow > caps.activities:
+            figures["activities_created"] = caps.activities
         mended.append({**month, **figures})
-    return mended
+    return beyond(nearest), mended

@@ -2,7 +2,9 @@
 
 A person counts as a lead and as a contact, a won deal as won and as a deal: the part never exceeds the
 whole. Sizes, cycles and ratios of an industry shape the data and are no rule here. Nothing is read from
-files; figures arrive complete, values in minor units.
+files; figures arrive complete, values in minor units. The cap on value is in US dollars and taken in the
+tenant's currency at the frozen rate of the lists; it counts what a person declared, and never values that
+follow the deals.
 
 The nearest plan raises the whole until it contains the part and leaves what was asked for otherwise:
 
@@ -12,17 +14,20 @@ The nearest plan raises the whole until it contains the part and leaves what was
 4. the first deal or activity gets a contact: the next later month with contacts gives one up, so that the
    total stays; without such a month one is added.
 
-It is feasible itself, its own nearest plan, and within the caps wherever the figures are.
+It is feasible itself, its own nearest plan, and within the caps wherever the figures are. Where they are not,
+``caps.within_caps`` lowers it to the caps, so that it can be used as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import ROUND_FLOOR, Context, Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from demo_pipeline.domain.errors import CapExceededError, Problem
+from demo_pipeline.domain.locales import units_per_usd
 from demo_pipeline.domain.metrics import VALUE_METRICS, Figures, money
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.wording import are, counted
@@ -48,6 +53,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 #: from this share of a cap on there is a warning
 _NEAR_CAP_PERCENT: Final = 80
+_CONTEXT: Final = Context(prec=50, rounding=ROUND_FLOOR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +66,7 @@ class Caps:
     companies: int = 5_000
     deals: int = 20_000
     activities: int = 500_000
-    #: pipeline value in major units of the tenant's currency
+    #: declared value, US dollars
     value: int = 100_000_000
 
 
@@ -124,35 +130,56 @@ def nearest_feasible(figures: Sequence[Figures], *, contacts_before: int = 0) ->
     return tuple(mended)
 
 
-def check_caps(total: Figures, caps: Caps, *, minor_digits: int) -> None:
+def check_caps(
+    total: Figures, caps: Caps, *, currency: str, minor_digits: int, declared_value: int = 0
+) -> None:
     """Refuse figures beyond a cap (:class:`CapExceededError`, all caps at once).
 
-    A part that exceeds its whole counts as the whole: 30,000 won deals are 30,000 deals.
+    A part that exceeds its whole counts as the whole: 30,000 won deals are 30,000 deals. ``declared_value``
+    is the value that a person gave, in minor units.
     """
-    problems = [
-        Problem(
-            code="cap_exceeded",
-            metric=metric,
-            value=shown,
-            message=f"{shown} {what} are beyond the cap of {_cap(most, metric, minor_digits)}",
-            suggestion={"cap": _cap(most, metric, minor_digits)},
-        )
-        for what, metric, asked, most in _against_caps(total, caps, minor_digits)
-        if asked > most
-        for shown in (_shown(asked, metric, minor_digits),)
-    ]
-    if problems:
+    if problems := cap_problems(
+        total, caps, currency=currency, minor_digits=minor_digits, declared_value=declared_value
+    ):
         raise CapExceededError("; ".join(problem.message for problem in problems), problems)
 
 
-def cap_warnings(total: Figures, caps: Caps, *, minor_digits: int) -> tuple[str, ...]:
+def cap_problems(
+    total: Figures, caps: Caps, *, currency: str, minor_digits: int, declared_value: int = 0
+) -> tuple[Problem, ...]:
+    """A problem for each cap that figures exceed, as :func:`check_caps` counts them."""
+    return tuple(
+        Problem(
+            code="cap_exceeded",
+            metric=limit.metric,
+            value=str(limit.asked_json),
+            message=f"{limit.asked_text} are beyond the cap of {limit.most_text} ({limit.setting})",
+            suggestion={"cap": limit.most_json},
+        )
+        for limit in _limits(total, caps, currency, minor_digits, declared_value)
+        if limit.asked > limit.most
+    )
+
+
+def cap_warnings(
+    total: Figures, caps: Caps, *, currency: str, minor_digits: int, declared_value: int = 0
+) -> tuple[str, ...]:
     """A sentence for each figure that is near its cap (80 % and more), not beyond it."""
     return tuple(
-        f"{_shown(asked, metric, minor_digits)} {what}: "
-        f"near the cap of {_cap(most, metric, minor_digits)}, this will take a while"
-        for what, metric, asked, most in _against_caps(total, caps, minor_digits)
-        if asked <= most and asked * 100 >= most * _NEAR_CAP_PERCENT and asked > 0
+        f"{limit.asked_text}: near the cap of {limit.most_text} ({limit.setting}), this will take a while"
+        if limit.metric not in VALUE_METRICS
+        else f"{limit.asked_text}: near the cap of {limit.most_text} ({limit.setting})"
+        for limit in _limits(total, caps, currency, minor_digits, declared_value)
+        if limit.asked <= limit.most
+        and limit.asked * 100 >= limit.most * _NEAR_CAP_PERCENT
+        and limit.asked > 0
     )
+
+
+def value_cap(caps: Caps, currency: str, minor_digits: int) -> int:
+    """The cap on declared value in minor units of a currency. ``KeyError`` for an unknown currency."""
+    amount = _CONTEXT.multiply(Decimal(caps.value), units_per_usd(currency))
+    return int(amount.scaleb(minor_digits, _CONTEXT).to_integral_value(ROUND_FLOOR))
 
 
 def figure_json(figures: Figures, metric: str, minor_digits: int) -> int | str:
@@ -215,27 +242,80 @@ def _nearest_month(one: Figures) -> Figures:
     )
 
 
-def _against_caps(total: Figures, caps: Caps, minor_digits: int) -> tuple[tuple[str, str, int, int], ...]:
-    """What, metric, asked and most, values in minor units."""
-    value = max(total.pipeline_added_value, total.closed_won_value, total.closed_won_count)
-    return (
-        ("leads", "leads_created", total.leads_created, caps.leads),
+@dataclass(frozen=True, kw_only=True)
+class _Limit:
+    """One cap and what is asked of it, values in minor units."""
+
+    what: str
+    metric: str
+    #: the environment variable, with what it says where that is another unit
+    setting: str
+    asked: int
+    most: int
+    currency: str
+    minor_digits: int
+
+    @property
+    def asked_text(self) -> str:
+        return f"{self._text(self.asked)} {self.what}"
+
+    @property
+    def most_text(self) -> str:
+        return self._text(self.most)
+
+    @property
+    def asked_json(self) -> int | str:
+        return self._json(self.asked)
+
+    @property
+    def most_json(self) -> int | str:
+        return self._json(self.most)
+
+    def _text(self, number: int) -> str:
+        shown = str(self._json(number))
+        return f"{shown} {self.currency}" if self.metric in VALUE_METRICS else shown
+
+    def _json(self, number: int) -> int | str:
+        return money(number, self.minor_digits) if self.metric in VALUE_METRICS else number
+
+
+def _limits(
+    total: Figures, caps: Caps, currency: str, minor_digits: int, declared_value: int
+) -> tuple[_Limit, ...]:
+    """Every cap with what is asked of it."""
+    other_contacts = total.contacts_created - total.leads_created
+    deals = max(total.deals_created, total.closed_won_count)
+    most_value = value_cap(caps, currency, minor_digits)
+    in_dollars = f"DEMO_CAP_VALUE, {caps.value} US dollars"
+    rows: tuple[tuple[str, str, str, int, int], ...] = (
+        ("leads", "leads_created", "DEMO_CAP_LEADS", total.leads_created, caps.leads),
         (
             "contacts that are not leads",
             "contacts_created",
-            total.contacts_created - total.leads_created,
+            "DEMO_CAP_OTHER_CONTACTS",
+            other_contacts,
             caps.other_contacts,
         ),
-        ("companies", "companies_created", total.companies_created, caps.companies),
-        ("deals", "deals_created", max(total.deals_created, total.closed_won_count), caps.deals),
-        ("activities", "activities_created", total.activities_created, caps.activities),
-        ("of pipeline value", "pipeline_added_value", value, caps.value * 10**minor_digits),
+        ("companies", "companies_created", "DEMO_CAP_COMPANIES", total.companies_created, caps.companies),
+        ("deals", "deals_created", "DEMO_CAP_DEALS", deals, caps.deals),
+        (
+            "activities",
+            "activities_created",
+            "DEMO_CAP_ACTIVITIES",
+            total.activities_created,
+            caps.activities,
+        ),
+        ("of pipeline value", "pipeline_added_value", in_dollars, declared_value, most_value),
     )
-
-
-def _shown(asked: int, metric: str, minor_digits: int) -> str:
-    return money(asked, minor_digits) if metric in VALUE_METRICS else str(asked)
-
-
-def _cap(most: int, metric: str, minor_digits: int) -> Any:
-    return money(most, minor_digits) if metric in VALUE_METRICS else most
+    return tuple(
+        _Limit(
+            what=what,
+            metric=metric,
+            setting=setting,
+            asked=asked,
+            most=most,
+            currency=currency,
+            minor_digits=minor_digits,
+        )
+        for what, metric, setting, asked, most in rows
+    )

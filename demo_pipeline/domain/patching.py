@@ -14,20 +14,28 @@ breaks a rule is refused whole, with every problem and the nearest plan, which i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from demo_pipeline.domain.blueprint import MonthEntry
-from demo_pipeline.domain.declaration_rules import stand_in
+from demo_pipeline.domain.caps import check_storable, within_caps
+from demo_pipeline.domain.declaration_rules import declared_value, stand_in
 from demo_pipeline.domain.errors import InputError, Problem
-from demo_pipeline.domain.feasibility import Caps, check_caps, figure_json, infeasible, nearest_feasible
+from demo_pipeline.domain.feasibility import (
+    Caps,
+    cap_problems,
+    check_caps,
+    figure_json,
+    infeasible,
+    nearest_feasible,
+)
 from demo_pipeline.domain.industries import load_industry
 from demo_pipeline.domain.metrics import COUNT_METRICS, METRICS, VALUE_METRICS, Figures, minor_units, money
 from demo_pipeline.domain.monthly import DealSizes, with_values
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType
+from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType, is_in_bounds
 from demo_pipeline.domain.planning import TenantSpec, plan_stream
 
 _NOTHING: Final = Figures()
@@ -58,6 +66,10 @@ class Resolved:
     deltas: Mapping[Month, Figures]
     #: what every month of the plan is to show: before + delta
     targets: Mapping[Month, Figures]
+    #: minor units that the plan itself asks for; the rest of the values follows the deals
+    declared_value: int = 0
+    #: month → values that the plan gives; others follow the deals
+    given_values: Mapping[Month, frozenset[str]] = field(default_factory=dict[Month, frozenset[str]])
 
     @property
     def total(self) -> Figures:
@@ -78,16 +90,28 @@ def resolve_plan(plan: PatchPlan, ground: Ground, caps: Caps) -> Resolved:
     there = {month: ground.before.get(month, _NOTHING) for month in wanted} if is_total else {}
     nearest = _nearest(wanted, ground, there, problems)
     if problems:
-        suggestion = _suggestion(plan, asked, nearest, there, digits)
+        lowered = _lowered(nearest, asked, ground, caps, problems)
+        suggestion = _suggestion(plan, asked, lowered, there, digits)
         raise InputError("; ".join(map(str, problems)), problems, suggestion=suggestion)
     # Before the first draw: a number beyond a cap must not cost memory.
-    check_caps(sum(wanted.values(), _NOTHING), caps, minor_digits=digits)
+    currency = ground.spec.currency
+    given = {month: declared_value(entry.declared, digits) for month, entry in asked.items()}
+    check_caps(
+        sum(wanted.values(), _NOTHING),
+        caps,
+        currency=currency,
+        minor_digits=digits,
+        declared_value=sum(given.values()),
+    )
     sizes = _sizes(ground.spec)
     deltas = {month: with_values(entry.declared, month, sizes) for month, entry in asked.items()}
-    check_caps(sum(deltas.values(), _NOTHING), caps, minor_digits=digits)
+    targets = {month: ground.before.get(month, _NOTHING) + delta for month, delta in deltas.items()}
+    check_storable(targets, given, currency=currency, minor_digits=digits)
     return Resolved(
         deltas=deltas,
-        targets={month: ground.before.get(month, _NOTHING) + delta for month, delta in deltas.items()},
+        targets=targets,
+        declared_value=sum(given.values()),
+        given_values={month: entry.given_values for month, entry in asked.items()},
     )
 
 
@@ -112,6 +136,11 @@ class _Asked:
 
     declared: MonthEntry
     figures: Figures
+
+    @property
+    def given_values(self) -> frozenset[str]:
+        """The values that are given; an absent one follows the deals."""
+        return frozenset(name for name in VALUE_METRICS if getattr(self.declared, name) is not None)
 
 
 def _asked(request: MonthRequest, plan_type: PlanType, ground: Ground, problems: list[Problem]) -> _Asked:
@@ -188,20 +217,65 @@ def _nearest(
                 pipeline_added_value=figures.open_value if figures.other_deals else 0,
             )
         nearest[month] = better
-    digits = ground.spec.minor_digits
-    # Until somebody is there, months are judged together: one of them may bring the first contact.
-    alone = [month for month in nearest if not ground.has_contact(month)]
-    for months, contacts in ((alone, 0), ([month for month in nearest if month not in alone], 1)):
+    for months, contacts in _judged_together(nearest, ground):
         figures = [nearest[month] for month in months]
         problems += infeasible(
             figures,
-            minor_digits=digits,
+            minor_digits=ground.spec.minor_digits,
             months=months,
             contacts_before=contacts,
             there=[there[month] for month in months] if there else (),
         )
         nearest |= dict(zip(months, nearest_feasible(figures, contacts_before=contacts), strict=True))
     return nearest
+
+
+def _judged_together(months: Iterable[Month], ground: Ground) -> tuple[tuple[list[Month], int], ...]:
+    """Months whose contacts are counted together, with the contacts before them.
+
+    Until somebody is there, one of the months may bring the first contact.
+    """
+    alone = [month for month in months if not ground.has_contact(month)]
+    return (alone, 0), ([month for month in months if month not in alone], 1)
+
+
+def _lowered(
+    nearest: Mapping[Month, Figures],
+    asked: Mapping[Month, _Asked],
+    ground: Ground,
+    caps: Caps,
+    problems: list[Problem],
+) -> dict[Month, Figures]:
+    """The nearest deltas within the caps, none where there are none; caps that they exceed are problems."""
+    currency, digits = ground.spec.currency, ground.spec.minor_digits
+
+    def beyond(figures: Mapping[Month, Figures]) -> tuple[Problem, ...]:
+        values = (one.pipeline_added_value for month, one in figures.items() if asked[month].given_values)
+        return cap_problems(
+            sum(figures.values(), _NOTHING),
+            caps,
+            currency=currency,
+            minor_digits=digits,
+            declared_value=sum(values),
+        )
+
+    exceeded = beyond(nearest)
+    if not exceeded:
+        return dict(nearest)
+    problems += exceeded
+    months = list(nearest)
+    figures = within_caps(
+        list(nearest.values()),
+        caps,
+        currency=currency,
+        minor_digits=digits,
+        has_value=[bool(asked[month].given_values) for month in months],
+    )
+    lowered = dict(zip(months, figures, strict=True))
+    for group, contacts in _judged_together(lowered, ground):
+        better = nearest_feasible([lowered[month] for month in group], contacts_before=contacts)
+        lowered |= dict(zip(group, better, strict=True))
+    return {} if beyond(lowered) else lowered
 
 
 def _suggestion(
@@ -225,7 +299,10 @@ def _suggestion(
             if is_absent and (metric in VALUE_METRICS or better[metric] == wanted[metric]):
                 continue
             amount = base[metric] + better[metric]
-            given[metric] = Decimal(money(amount, digits)) if metric in VALUE_METRICS else amount
+            figure = Decimal(money(amount, digits)) if metric in VALUE_METRICS else amount
+            # A value that no plan can name is left to the deals.
+            if is_in_bounds(metric, figure):
+                given[metric] = figure
         months.append(MonthRequest.of(request.month, given))
     if not months:
         return None

@@ -15,14 +15,15 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from demo_pipeline.domain.caps import MOST_MONTH_VALUE
 from demo_pipeline.domain.metrics import COUNT_METRICS, METRICS, VALUE_METRICS
 from demo_pipeline.domain.months import FIRST_MONTH, MOST_MONTHS, Month
 
 #: Beyond it a calendar of 24 months more would leave what the database can hold.
 LAST_MONTH: Final = Month.of(2099, 12)
 MOST_COUNT: Final = 10**9
-#: what ``numeric(15,2)`` holds
-MOST_VALUE: Final = Decimal("9999999999999.99")
+#: a target is a sum over the deals of a month
+MOST_VALUE: Final = MOST_MONTH_VALUE
 MOST_DECIMALS: Final = 2
 #: decimals of a tolerance
 SHARE_DECIMALS: Final = 6
@@ -53,7 +54,10 @@ class PlanType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerances:
-    """How far from its target a figure may end."""
+    """How far a figure may be from its target for a TARGETS plan that was applied to count as still there.
+
+    What a job makes is exact, whatever they are.
+    """
 
     #: units
     count: int = 0

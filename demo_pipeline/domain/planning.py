@@ -13,8 +13,9 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localconte
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.blueprint import Blueprint, GrowthChoice, Totals
+from demo_pipeline.domain.caps import check_storable
 from demo_pipeline.domain.declaration import check_blueprint
-from demo_pipeline.domain.declaration_rules import minor_digits_of, stand_in
+from demo_pipeline.domain.declaration_rules import declared_value, minor_digits_of, stand_in
 from demo_pipeline.domain.errors import InputError
 from demo_pipeline.domain.feasibility import Caps, cap_warnings, check_caps
 from demo_pipeline.domain.growth import NO_SEASON, Growth
@@ -160,7 +161,7 @@ def _resolve(
     blueprint: Blueprint, slug: str, now: datetime, seed_source: Callable[[], str], caps: Caps
 ) -> tuple[TenantSpec, tuple[str, ...]]:
     current = Month.containing(now)
-    checked = check_blueprint(blueprint, slug, current)
+    checked = check_blueprint(blueprint, slug, current, caps)
     if checked.problems:
         raise InputError(
             "; ".join(map(str, checked.problems)), checked.problems, suggestion=checked.suggestion
@@ -172,7 +173,9 @@ def _resolve(
     totals = _with_activities(blueprint.totals, industry)
     entries = (totals,) if totals is not None else blueprint.months or ()
     # Before the first draw: a number beyond a cap must not cost memory.
-    check_caps(sum((stand_in(entry, digits) for entry in entries), Figures()), caps, minor_digits=digits)
+    declared = sum(declared_value(entry, digits) for entry in entries)
+    asked = sum((stand_in(entry, digits) for entry in entries), Figures())
+    check_caps(asked, caps, currency=currency, minor_digits=digits, declared_value=declared)
 
     seed = blueprint.seed if blueprint.seed is not None else seed_source()
     whale_ppm = _ppm(blueprint.realism.whale_ratio)
@@ -211,8 +214,12 @@ def _resolve(
         growth=growth,
         closed_month=blueprint.end_month,
     )
-    check_caps(spec.total, caps, minor_digits=digits)
-    return spec, (*_warnings(blueprint, slug), *cap_warnings(spec.total, caps, minor_digits=digits))
+    given = {entry.month: declared_value(entry, digits) for entry in blueprint.months or ()}
+    check_storable(
+        dict(zip(spec.months, figures, strict=True)), given, currency=currency, minor_digits=digits
+    )
+    near = cap_warnings(spec.total, caps, currency=currency, minor_digits=digits, declared_value=declared)
+    return spec, (*_warnings(blueprint, slug), *near)
 
 
 def plan_stream(seed: str, slug: str) -> Stream:

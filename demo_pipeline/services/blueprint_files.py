@@ -36,14 +36,14 @@ class BlueprintFile:
     source: YamlFile
 
 
-def read_blueprint(path: Path, now: datetime) -> BlueprintFile:
+def read_blueprint(path: Path, now: datetime, caps: Caps = DEFAULT_CAPS) -> BlueprintFile:
     """Read and check one file; ``now`` (aware) bounds its span.
 
     Raises ``InputError`` with every problem at once, each with field, value, remedy and, where it has one,
-    line; ``suggestion`` is the part of a blueprint that would mend infeasible figures.
+    line; ``suggestion`` is the part of a blueprint that would mend infeasible figures, within ``caps``.
     """
     source = read_yaml(path)
-    checked = check_tree(source.tree, path.stem, Month.containing(now))
+    checked = check_tree(source.tree, path.stem, Month.containing(now), caps)
     problems = [*source.problems, *_with_lines(checked.problems, source)]
     if path.suffix not in SUFFIXES:
         problems.append(
@@ -65,7 +65,7 @@ def read_tenant_spec(
 
     Raises ``InputError``, or ``CapExceededError`` with the lines of what is beyond a cap.
     """
-    file = read_blueprint(path, now)
+    file = read_blueprint(path, now, caps)
     try:
         return resolve(file.blueprint, file.slug, now, seed_source, caps)
     except CapExceededError as error:

@@ -18,7 +18,7 @@ from demo_pipeline.domain.arrow import Column, column, keep, to_mask
 from demo_pipeline.domain.calendar import instant_us
 from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible
 from demo_pipeline.domain.healing import shortfall
-from demo_pipeline.domain.metrics import Figures
+from demo_pipeline.domain.metrics import VALUE_METRICS, Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.rows import COUNTED, UUID
@@ -323,10 +323,26 @@ def check_months_beyond(subject: Subject, last: Month, caps: Caps) -> None:
 
     Raises ``CapExceededError``, before anything of them is made.
     """
-    spec = subject.spec
-    for month in (spec.end_month + 1).until(subject.last_asked(last)):
+    for month in (subject.spec.end_month + 1).until(subject.last_asked(last)):
         if month not in subject.state.months:
-            check_caps(spec.figures_of(month), caps, minor_digits=spec.minor_digits)
+            check_added(subject, subject.spec.figures_of(month), caps)
+
+
+def check_added(subject: Subject, figures: Figures, caps: Caps) -> None:
+    """Refuse figures of months after the span that are beyond a cap (``CapExceededError``).
+
+    Values count where the blueprint declares any: those that follow the deals are never refused.
+    """
+    blueprint: Mapping[str, Any] = subject.state.tenant.blueprint
+    sections: list[Mapping[str, Any]] = [blueprint.get("totals") or {}, *(blueprint.get("months") or ())]
+    is_declared = any(section.get(metric) is not None for section in sections for metric in VALUE_METRICS)
+    check_caps(
+        figures,
+        caps,
+        currency=subject.spec.currency,
+        minor_digits=subject.spec.minor_digits,
+        declared_value=figures.pipeline_added_value if is_declared else 0,
+    )
 
 
 def presence(conn: psycopg.Connection[Any], subject: Subject) -> Presence:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from demo_pipeline.domain.errors import InputError, Problem
-from demo_pipeline.domain.feasibility import Caps, check_caps
+from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import MOST_MONTHS, Month
+from demo_pipeline.services.blueprint_rows import check_added
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.materialise import check_instant
@@ -130,7 +131,7 @@ def _check(subject: Subject, last: Month, running: Month, caps: Caps) -> dict[Mo
             f"so extend to {end + MOST_MONTHS} first",
         )
     figures = {month: subject.spec.figures_of(month) for month in _added(subject, last)}
-    check_caps(sum(figures.values(), Figures()), caps, minor_digits=subject.spec.minor_digits)
+    check_added(subject, sum(figures.values(), Figures()), caps)
     return figures
 
 

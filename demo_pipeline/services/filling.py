@@ -19,7 +19,7 @@ from demo_pipeline.domain.story import Story
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.blueprint_rows import MONTHLY_TABLES, MissingRows, missing_rows, request_for
 from demo_pipeline.services.job_choice import choose_job
-from demo_pipeline.services.job_run import AnotherTryError, Choice, JobRun
+from demo_pipeline.services.job_run import AnotherTryError, Choice, JobRun, MadeFirst
 from demo_pipeline.services.patch_ground import Simulated, simulated_ground
 from demo_pipeline.services.subject import Loaded
 from demo_pipeline.storage.known_rows import known_rows
@@ -50,10 +50,10 @@ def job_beside(run: JobRun, simulated: Simulated, last: Month) -> JobRequest | N
     return choose_job(run.subject, blueprint, lambda _: False)[0]
 
 
-def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[Loaded, dict[str, int] | None]:
+def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[Loaded, MadeFirst | None]:
     """Load what the blueprint owes up to ``last``, as its own job; verified by itself.
 
-    With the months that are loaded then, and the rows by table, None where no such job was claimed.
+    With the months that are loaded then, and what was made, None where no such job was claimed.
     """
     missing = missing_rows(run.conn, run.subject, last, run.as_of)
     if choice.beside is None or choice.beside_number is None:
@@ -63,7 +63,7 @@ def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[Loaded, dict[s
     before = run.figures()
     created = load_missing(run, missing, choice.beside.job_id, choice.beside_number)
     run.verify(choice.beside, before, missing.change, run.figures())
-    return missing.loaded, created
+    return missing.loaded, MadeFirst(created=created, before=before, change=missing.change)
 
 
 def load_missing(run: JobRun, missing: MissingRows, job_id: UUID, number: int) -> dict[str, int]:
@@ -126,4 +126,5 @@ def load_deltas(
     # While they are made.
     stage(run.conn, MONTHLY_TABLES)
     made = run.load_made(rows, choice.request.job_id)
-    return {table: made.get(table, 0) for table in COUNTED}
+    # New contacts may bring links to tags.
+    return {table: made.get(table, 0) for table in MONTHLY_TABLES if table in COUNTED or table in made}

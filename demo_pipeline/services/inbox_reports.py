@@ -32,6 +32,7 @@ def done_reports(
         "status": report.status,
         "already_applied": report.already_applied,
         "created": dict(report.created),
+        "jobs": [part.to_json() for part in report.jobs],
         "months": [_month(result, report.minor_digits) for result in report.months],
         "passed": report.is_passed,
         "seconds": round(report.seconds, 3),

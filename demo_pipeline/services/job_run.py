@@ -34,7 +34,7 @@ from demo_pipeline.domain.verification import after_change, mismatches
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.failures import as_demo_error, of_job
 from demo_pipeline.services.progress import OnProgress, Progress
-from demo_pipeline.services.reports import JobReport, MonthResult
+from demo_pipeline.services.reports import FirstJob, JobPart, JobReport, MonthResult, whole_report
 from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import integrity, ledger
@@ -75,6 +75,17 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MadeFirst:
+    """What the blueprint's job did that was claimed beside."""
+
+    #: table → rows
+    created: Mapping[str, int]
+    #: figures before it
+    before: FiguresByMonth
+    change: FiguresByMonth
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a work did in its transaction."""
 
@@ -90,7 +101,8 @@ class Outcome:
     loaded: Iterable[MonthState] = ()
     #: what it changes of what is expected
     recorded: FiguresByMonth = field(default_factory=dict[Month, Figures])
-    created_beside: Mapping[str, int] | None = None
+    #: None: no job of the blueprint was claimed beside
+    made_first: MadeFirst | None = None
     #: kept with the job
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     notes: tuple[str, ...] = ()
@@ -267,25 +279,31 @@ class JobRun:
                 for month, (expected, target) in sorted(outcome.results.items())
             )
             seconds = round(self.seconds, 3)
+            first = _first_job(beside, outcome.made_first)
             ledger.finish_job(
                 self.conn,
                 request.job_id,
                 before=self._json(outcome.before),
                 after=self._json(after),
                 diff={str(result.month): result.to_json(self.digits) for result in results},
-                metrics={"created": dict(outcome.created), "seconds": seconds, **outcome.metrics},
+                metrics={
+                    "created": dict(outcome.created),
+                    "seconds": seconds,
+                    **outcome.metrics,
+                    **({} if first is None else first.to_json(self.digits)),
+                },
                 months=outcome.loaded,
                 changes=outcome.recorded,
                 blueprint_metrics=(
                     None
-                    if outcome.created_beside is None
-                    else {"created": dict(outcome.created_beside), "seconds": seconds}
+                    if outcome.made_first is None
+                    else {"created": dict(outcome.made_first.created), "seconds": seconds}
                 ),
                 minor_digits=self.digits,
             )
         if self._asker.on_progress is not None:
             self._asker.on_progress(100, "committed")
-        return JobReport(
+        report = JobReport(
             job_id=request.job_id,
             tenant=self.tenant.slug,
             kind=request.kind,
@@ -296,6 +314,7 @@ class JobRun:
             seconds=self.seconds,
             notes=outcome.notes,
         )
+        return whole_report(report, first)
 
     def figures(self) -> dict[Month, Figures]:
         """The tenant's figures now, within the transaction."""
@@ -399,3 +418,13 @@ class JobRun:
             duration_seconds=round(self.seconds, 3),
             **fields,
         )
+
+
+def _first_job(request: JobRequest | None, made: MadeFirst | None) -> FirstJob | None:
+    """The blueprint's job that came first, for the report and the ledger."""
+    if request is None or made is None:
+        return None
+    return FirstJob(
+        part=JobPart(job_id=request.job_id, kind=request.kind, created=made.created),
+        before={month: made.before.get(month, Figures()) for month, one in made.change.items() if one},
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from demo_pipeline.domain.errors import InputError, Problem
@@ -34,15 +33,12 @@ from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_j
 from demo_pipeline.services.month_range import MonthRange, month_range
 from demo_pipeline.services.patch_ground import read_ground
 from demo_pipeline.services.progress import OnProgress
-from demo_pipeline.services.reports import JobReport, MonthResult
+from demo_pipeline.services.reports import HEAL, JobReport, MonthResult, report_of
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
-
-#: of jobs that make up for rows that people hid or changed
-HEAL: Final = "heal"
 
 
 def materialise(
@@ -117,27 +113,20 @@ class _Materialise:
             job = ledger.get_job(conn, job_id)
             subject = find_subject(conn, run.settings, run.tenant.slug, KIND)
             figures = all_figures(conn, run.tenant.tenant_id, run.digits)
-        diff: dict[str, dict[str, dict[str, int | str]]] = job.diff_report or {}
-        metrics: dict[str, dict[str, int]] = job.metrics or {}
+        report = report_of(job, run.digits, already_applied=already_applied, seconds=run.seconds)
+        done = {} if already_applied else {one.month: one.before_request for one in report.months}
 
         def result(month: Month) -> MonthResult:
             now = figures.get(month, Figures())
-            told = {} if already_applied else diff.get(str(month), {})
-            before = Figures.from_json(told["before"], run.digits) if "before" in told else now
             return MonthResult(
-                month=month, expected=subject.expected(month), before=before, target=now, after=now
+                month=month,
+                expected=subject.expected(month),
+                before=done.get(month, now),
+                target=now,
+                after=now,
             )
 
-        return JobReport(
-            job_id=job_id,
-            tenant=run.tenant.slug,
-            kind=job.kind,
-            minor_digits=run.digits,
-            already_applied=already_applied,
-            created={} if already_applied else metrics.get("created", {}),
-            months=tuple(result(month) for month in asked.months),
-            seconds=run.seconds,
-        )
+        return replace(report, months=tuple(result(month) for month in asked.months))
 
     def _months(self, run: JobRun) -> MonthRange:
         asked = month_range(run.subject, self.first, self.last, run.as_of, with_gaps=self.with_gaps)
@@ -166,7 +155,7 @@ class _Materialise:
 
 def _heal(run: JobRun, choice: Choice, number: int, asked: MonthRange) -> Outcome:
     """Make the blueprint whole, then make up for what still falls short."""
-    loaded, created_beside = make_whole(run, choice, asked.last)
+    loaded, made_first = make_whole(run, choice, asked.last)
     ground = read_ground(run.conn, run.subject, run.as_of)
 
     def expected(month: Month) -> Figures:
@@ -180,7 +169,7 @@ def _heal(run: JobRun, choice: Choice, number: int, asked: MonthRange) -> Outcom
         before=ground.before,
         change=deltas,
         created=created,
-        created_beside=created_beside,
+        made_first=made_first,
         loaded=loaded.values(),
         results={
             month: (expected(month), ground.before.get(month, nothing) + deltas.get(month, nothing))

@@ -21,7 +21,7 @@ from demo_pipeline.services.blueprint_rows import check_months_beyond
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.filling import delta_rows, job_beside, load_deltas, make_whole, simulate
 from demo_pipeline.services.job_choice import choose_job, ordinals
-from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
+from demo_pipeline.services.job_run import Asker, Choice, JobRun, MadeFirst, Outcome, run_job
 from demo_pipeline.services.materialise import check_instant
 from demo_pipeline.services.patch_ground import Simulated, read_ground
 from demo_pipeline.services.plan_files import PlanFile
@@ -92,7 +92,7 @@ class _Patch:
         return Choice(request=request, beside=job_beside(run, simulated, last))
 
     def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:
-        loaded, created_beside = self._make_whole(run, choice)
+        loaded, made_first = self._make_whole(run, choice)
         seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
         # What the plan came to a moment ago is nearly always what it comes to: its rows are made meanwhile.
         with run.making(*delta_rows(run, number, seed, self._foreseen)) as rows:
@@ -120,8 +120,8 @@ class _Patch:
             created=created,
             loaded=loaded.values(),
             recorded=recorded,
-            created_beside=created_beside,
-            notes=_notes(created_beside),
+            made_first=made_first,
+            notes=_notes(made_first),
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
@@ -139,7 +139,7 @@ class _Patch:
                 return request, known.job_id if known.status == "completed" else None
         raise AssertionError
 
-    def _make_whole(self, run: JobRun, choice: Choice) -> tuple[Loaded, dict[str, int] | None]:
+    def _make_whole(self, run: JobRun, choice: Choice) -> tuple[Loaded, MadeFirst | None]:
         """:func:`make_whole`. Where nothing was owed when the job was chosen, deltas need not look again.
 
         A row that people took away since then is drift, before such a patch as after it. Targets would take
@@ -181,10 +181,11 @@ class _Patch:
         return shows_targets(self.plan, ground)
 
 
-def _notes(created_beside: Mapping[str, int] | None) -> tuple[str, ...]:
+def _notes(made_first: MadeFirst | None) -> tuple[str, ...]:
     """What came along without being asked for."""
+    created: Mapping[str, int] = made_first.created if made_first is not None else dict[str, int]()
     # As a preview counts them: what a tag is on counts, the tag does not.
-    due = sum(rows for table, rows in (created_beside or {}).items() if table != "contact_tags")
+    due = sum(rows for table, rows in created.items() if table != "contact_tags")
     return (
         (f"{counted(due, 'row')} that the blueprint owed came first, in a job of their own",) if due else ()
     )
@@ -221,10 +222,15 @@ def patch_request(subject: Subject, plan: PatchPlan, as_of: datetime) -> JobRequ
     )
 
 
-def piece_seed(subject: Subject, plan: PatchPlan, place: int, count: int) -> str:
-    """The seed of one piece (from 1) of a plan that is split: it names the plan, and the pieces."""
+def piece_seed(subject: Subject, plan: PatchPlan, place: int, count: int, *, values_follow: bool) -> str:
+    """The seed of one piece (from 1) of a plan that is split: it names the plan, and the pieces.
+
+    ``values_follow``: some values follow the deals of each piece. Pieces with the values of the whole plan,
+    which earlier versions made, are other pieces.
+    """
     seed = plan.seed if plan.seed is not None else subject.spec.seed
-    return f"{seed}{_mark(subject, plan)}{place} of {count})"
+    follow = ", values follow" if values_follow else ""
+    return f"{seed}{_mark(subject, plan)}{place} of {count}{follow})"
 
 
 def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str]) -> None:

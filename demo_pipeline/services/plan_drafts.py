@@ -1,9 +1,9 @@
 """Plans drafted from a tenant's own figures, and put into files.
 
 The shapes themselves are the domain's (``plan_shapes``); here is what they go on from: the months that are
-over, of the span or with rows, and what the blueprint still owes of them, since a patch makes that first.
+over, of the span or with rows, and the blueprint's missing rows of them, since a patch makes these first.
 Where a month shows more without the plan than the shape asks for, the draft keeps what is there, so that it
-can be applied. Read-only.
+can be applied. Values beyond the cap on declared value are left to the deals. Read-only.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from demo_pipeline.domain.errors import InputError, Problem
-from demo_pipeline.domain.feasibility import nearest_feasible
+from demo_pipeline.domain.feasibility import Caps, nearest_feasible, value_cap
 from demo_pipeline.domain.metrics import COUNT_METRICS, METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.plan import MonthRequest, PatchPlan
@@ -89,7 +90,7 @@ def draft_plan(
         message = f"no month of {slug} is over yet, so there is nothing to go on from; write the plan by hand"
         raise InputError(message, [Problem(code="nothing_known", message=message)])
     wish = _Wish(
-        known=_whole(subject, figures, last),
+        known=_whole(database, subject, as_of, last, figures),
         minor_digits=subject.spec.minor_digits,
         percent=percent,
         month_count=month_count,
@@ -98,6 +99,7 @@ def draft_plan(
     )
     plan = SHAPES[shape](wish)
     warnings: list[str] = []
+    there: Mapping[Month, Figures] = {}
     if plan.first_month <= running:
         there = simulated_ground(database, subject, as_of, min(plan.last_month, running)).ground.before
         plan, kept = _kept_above(plan, there, running, subject.spec.minor_digits)
@@ -106,6 +108,12 @@ def draft_plan(
                 f"a plan only adds, and {', '.join(kept)} show more without it than the shape asks for, in "
                 "some figures or all; the plan keeps these, and values follow the deals there"
             )
+    plan, is_left = _values_left_to_deals(plan, there, subject, settings)
+    if is_left:
+        warnings.append(
+            "its values are beyond the cap on declared value (DEMO_CAP_VALUE); the plan leaves them out, and "
+            "they follow the deals"
+        )
     if plan.last_month > running:
         coming = max(plan.first_month, running + 1)
         warnings.append(f"{coming} has not begun: the plan can be applied once all of its months have")
@@ -203,18 +211,38 @@ def _check_options(shape: str, *, percent: Decimal | None, average_count: int | 
 # -- figures ---------------------------------------------------------------------------------------------
 
 
-def _whole(subject: Subject, figures: Mapping[Month, Figures], last: Month) -> dict[Month, Figures]:
-    """Every month up to ``last``, with what the blueprint still owes of it."""
+def _whole(
+    database: Database, subject: Subject, as_of: datetime, last: Month, figures: Mapping[Month, Figures]
+) -> dict[Month, Figures]:
+    """Every month up to ``last``, with the blueprint's missing rows."""
+    before = simulated_ground(database, subject, as_of, last).ground.before
     start = min([subject.spec.start_month, *figures])
-    return {month: figures.get(month, _NOTHING) + _owed(subject, month) for month in start.until(last)}
+    return {month: before.get(month, _NOTHING) for month in start.until(last)}
 
 
-def _owed(subject: Subject, month: Month) -> Figures:
-    """The blueprint's figures of a month that is over, as far as they were never loaded."""
-    if not subject.is_asked(month):
-        return _NOTHING
-    loaded = subject.state.months.get(month)
-    return subject.spec.figures_of(month) - (loaded.figures if loaded is not None else _NOTHING)
+def _values_left_to_deals(
+    plan: PatchPlan, there: Mapping[Month, Figures], subject: Subject, settings: Settings
+) -> tuple[PatchPlan, bool]:
+    """The plan without values where these would be beyond the cap on declared value; whether they were."""
+    spec = subject.spec
+    asked = 0
+    for request in plan.months:
+        target = Figures.from_json(request.to_json()["metrics"], spec.minor_digits)
+        before = there.get(request.month, _NOTHING)
+        asked += max(
+            (target[metric] - before[metric] for metric in VALUE_METRICS if request[metric] is not None),
+            default=0,
+        )
+    if asked <= value_cap(Caps(**settings.caps.model_dump()), spec.currency, spec.minor_digits):
+        return plan, False
+    months = (
+        MonthRequest.of(
+            request.month,
+            {metric: figure for metric, figure in request.given.items() if metric not in VALUE_METRICS},
+        )
+        for request in plan.months
+    )
+    return replace(plan, months=tuple(months)), True
 
 
 def _kept_above(
@@ -246,7 +274,10 @@ def _raised(request: MonthRequest, now: Figures, minor_digits: int) -> MonthRequ
         activities_created=max(asked.activities_created, now.activities_created),
     )
     delta = target - now
-    is_above = all(delta[metric] >= 0 for metric in METRICS)
+    is_above = all(delta[metric] >= 0 for metric in METRICS) and (won, target.deals_created) == (
+        asked.closed_won_count,
+        asked.deals_created,
+    )
     keeps_values = is_above and nearest_feasible([delta], contacts_before=1) == (delta,)
     given = {
         metric: request[metric] if metric in VALUE_METRICS else target[metric]

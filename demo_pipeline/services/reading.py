@@ -70,7 +70,10 @@ def kpis(
     first: Month | None = None,
     last: Month | None = None,
 ) -> KpiTable:
-    """Every month of the span, zeros included, and any other month that has rows, within the bounds."""
+    """Exactly the months from ``first`` to ``last`` where both are given, zeros included.
+
+    Otherwise every month of the span and any other month that has rows, within the one bound.
+    """
     if first is not None and last is not None and last < first:
         message = f"the range ends ({last}) before it begins ({first})"
         raise InputError(message, [Problem(code="empty_range", message=message)])
@@ -79,7 +82,11 @@ def kpis(
         spec = subject.spec
         figures = all_figures(conn, subject.state.tenant.tenant_id, spec.minor_digits)
     end = spec.end_month if subject.end_month is None else subject.end_month
-    months = sorted({*spec.start_month.until(end), *subject.known_months, *figures})
+    months = (
+        first.until(last)
+        if first is not None and last is not None
+        else sorted({*spec.start_month.until(end), *subject.known_months, *figures})
+    )
     return KpiTable(
         tenant=slug,
         currency=spec.currency,

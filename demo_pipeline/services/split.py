@@ -7,7 +7,7 @@ part of it feasible as the whole is: leads with their contacts, won deals with t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from demo_pipeline.domain.apportion import apportion
@@ -60,15 +60,20 @@ def split_plan(
     else:
         refuse_other_pieces(subject, plan, ())
         return (plan,)
+    limits = _Limits(caps, subject.spec.currency, digits, whole.given_values)
     pieces: list[dict[Month, Figures]] = [{}]
     for month, delta in whole.deltas.items():
-        for part in _parts(delta, caps, digits):
-            if month in pieces[-1] or not _fits([*pieces[-1].values(), part], caps, digits):
+        for part in _parts(month, delta, limits):
+            if month in pieces[-1] or not limits.fit([*pieces[-1].items(), (month, part)]):
                 pieces.append({})
             pieces[-1][month] = part
     plans = _as_plans(plan, [piece for piece in pieces if piece], ground.before, whole, digits)
     # Pieces may ask the same; a seed of its own makes each a job of its own, the same one the next time.
-    seeds = [piece_seed(subject, plan, place, len(plans)) for place in range(1, len(plans) + 1)]
+    values_follow = any(len(given) < len(VALUE_METRICS) for given in whole.given_values.values())
+    seeds = [
+        piece_seed(subject, plan, place, len(plans), values_follow=values_follow)
+        for place in range(1, len(plans) + 1)
+    ]
     refuse_other_pieces(subject, plan, seeds)
     return tuple(replace(piece, seed=seed) for piece, seed in zip(plans, seeds, strict=True))
 
@@ -85,21 +90,43 @@ def _boundless() -> Caps:
     )
 
 
-def _fits(figures: Sequence[Figures], caps: Caps, digits: int) -> bool:
-    try:
-        check_caps(sum(figures, Figures()), caps, minor_digits=digits)
-    except CapExceededError:
-        return False
-    return True
+@dataclass(frozen=True)
+class _Limits:
+    """The caps of one piece of a plan."""
+
+    caps: Caps
+    currency: str
+    minor_digits: int
+    #: month → values that the plan gives; others follow the deals of each piece
+    given_values: Mapping[Month, frozenset[str]]
+
+    def check(self, figures: Sequence[tuple[Month, Figures]]) -> None:
+        """Raises ``CapExceededError``."""
+        check_caps(
+            sum((one for _, one in figures), Figures()),
+            self.caps,
+            currency=self.currency,
+            minor_digits=self.minor_digits,
+            declared_value=sum(
+                max((one[metric] for metric in self.given_values[month]), default=0) for month, one in figures
+            ),
+        )
+
+    def fit(self, figures: Sequence[tuple[Month, Figures]]) -> bool:
+        try:
+            self.check(figures)
+        except CapExceededError:
+            return False
+        return True
 
 
-def _parts(delta: Figures, caps: Caps, digits: int) -> list[Figures]:
+def _parts(month: Month, delta: Figures, limits: _Limits) -> list[Figures]:
     """One month in as few parts as fit."""
     for count in range(1, _MOST_PIECES + 1):
         parts = _shared(delta, count)
-        if all(_fits([part], caps, digits) for part in parts):
+        if all(limits.fit([(month, part)]) for part in parts):
             return parts
-    check_caps(delta, caps, minor_digits=digits)
+    limits.check([(month, delta)])
     raise AssertionError
 
 
@@ -147,6 +174,8 @@ def _as_plans(
                 if metric in VALUE_METRICS
                 else figures[metric]
                 for metric in METRICS
+                # As in the plan: values follow the deals of each piece where it gives none.
+                if metric not in VALUE_METRICS or metric in whole.given_values[month]
             }
             requests.append(MonthRequest.of(month, given))
         plans.append(replace(plan, months=tuple(requests)))

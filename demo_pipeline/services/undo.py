@@ -30,10 +30,9 @@ from demo_pipeline.services.hidden_rows import (
 )
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, FiguresByMonth, JobRun, Outcome, run_job
-from demo_pipeline.services.materialise import HEAL
 from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import told_report
-from demo_pipeline.services.reports import JobReport, report_of
+from demo_pipeline.services.reports import HEAL, JobReport, report_of
 from demo_pipeline.services.subject import EXTEND
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import hiding, ledger

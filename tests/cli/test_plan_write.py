@@ -40,7 +40,10 @@ def test_every_shape_has_a_name() -> None:
 def test_a_written_plan_can_be_applied(
     quick_command: RunCommand, kranz: str, tmp_path: Path, shape: str, admin_conn: psycopg.Connection
 ) -> None:
-    """It begins after the last month with all eight figures, writes nothing, and the job reaches it."""
+    """It begins after the last month with all eight figures, writes nothing, and the job reaches it.
+
+    Its preview has nothing to warn of.
+    """
     before = table_counts(admin_conn)
     shown = quick_command("plan", "write", kranz, shape, *OPTIONS[shape], "--json")
     assert shown.code == 0, shown.err
@@ -51,6 +54,8 @@ def test_a_written_plan_can_be_applied(
     path.write_text(quick_command("plan", "write", kranz, shape, *OPTIONS[shape]).out, encoding="utf-8")
     assert read_plan(path).plan.to_json() == shown.document
     assert table_counts(admin_conn) == before
+    seen = quick_command("plan", "preview", kranz, path, "--json")
+    assert (seen.code, seen.document["warnings"]) == (0, [])
     done = quick_command("patch", "apply", kranz, path, "--json")
     assert done.code == 0, done.out
     for month in done.document["months"]:

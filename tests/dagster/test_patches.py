@@ -121,17 +121,21 @@ def test_a_patch_materialises_the_months_that_it_touched(dagster_home: DagsterHo
 
 
 def test_a_run_carries_its_tenant_and_job(dagster_home: DagsterHome) -> None:
-    """The run is found by kind, tenant and job, and the job by its run and who asked."""
+    """The run is found by kind, tenant and each of its jobs, and the job by its run and who asked."""
     dagster_home.provision("acme")
     result = dagster_home.launch("apply_patch", config())
     [(job_id, run_id, requester)] = dagster_home.query(
         "select id::text, dagster_run_id, requested_by from demo.jobs where kind = 'patch'"
     )
     assert (run_id, requester) == (result.run_id, "dagster")
+    [(first_id,)] = dagster_home.query(
+        "select id::text from demo.jobs where kind = 'materialise' and status = 'completed'"
+    )
     assert dagster_home.run_tags(result.run_id) == {
         "demo/kind": "patch",
         "demo/tenant": "acme",
         "demo/job_id": job_id,
+        "demo/blueprint_job_id": first_id,
     }
 
 

@@ -84,7 +84,8 @@ def test_the_nearest_figures_stay_within_caps(figures: list[Figures]) -> None:
             max(one.pipeline_added_value, one.closed_won_value, one.closed_won_count) for one in figures
         ),
     )
-    check_caps(sum(nearest_feasible(figures), Figures()), caps, minor_digits=0)
+    total = sum(nearest_feasible(figures), Figures())
+    check_caps(total, caps, currency="USD", minor_digits=0, declared_value=total.pipeline_added_value)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_all_caps_are_named_at_once_with_cap_and_value() -> None:
         activities_created=500_001,
     )
     with pytest.raises(CapExceededError) as caught:
-        check_caps(total, Caps(), minor_digits=2)
+        check_caps(total, Caps(), currency="USD", minor_digits=2, declared_value=total.pipeline_added_value)
     assert caught.value.exit_code == 3
     assert len(caught.value.problems) == 6
     for asked, cap in (
@@ -188,7 +189,7 @@ def test_what_is_at_the_caps_passes_with_a_warning() -> None:
         pipeline_added_value=1000,
         activities_created=7,
     )
-    check_caps(total, caps, minor_digits=2)
-    warnings = cap_warnings(total, caps, minor_digits=2)
+    check_caps(total, caps, currency="USD", minor_digits=2, declared_value=1000)
+    warnings = cap_warnings(total, caps, currency="USD", minor_digits=2, declared_value=1000)
     assert len(warnings) == 5
     assert not any("activities" in warning for warning in warnings)

@@ -328,3 +328,12 @@ def test_whether_targets_are_shown(
     """Every figure that is given, within its tolerance; what is not given does not matter."""
     plan = replace(plan_of({START: figure}, targets=True), tolerances=tolerances)
     assert shows_targets(plan, ground_of(spec)) is is_shown
+
+
+def test_tolerances_never_change_what_is_made(spec: TenantSpec) -> None:
+    """They decide whether targets that were reached count as still there; what is made is exact."""
+    exact = plan_of({START: {"contacts_created": 30, "deals_created": 9}}, targets=True)
+    loose = replace(exact, tolerances=Tolerances(count=25, value=Decimal(1)))
+    assert resolve_plan(loose, ground_of(spec), Caps()) == resolve_plan(exact, ground_of(spec), Caps())
+    assert shows_targets(loose, ground_of(spec))
+    assert not shows_targets(exact, ground_of(spec))

@@ -120,12 +120,12 @@ class LongLife(Life):
         expected = self._due()
         own = self._shown(after, {report.job_id}) if report.kind == "heal" else {}
         whole = self._shown(after)
-        base = lessened(whole, own)
+        base, found = lessened(whole, own), self._shown(before)
         if report.kind == "heal":
             assert report.is_passed
             for result in report.months:
                 assert result.expected == expected.get(result.month, _NOTHING)
-                assert result.before == base.get(result.month, _NOTHING)
+                assert result.before == found.get(result.month, _NOTHING)
                 assert result.after == whole.get(result.month, _NOTHING)
         for month in self.spec.start_month.until(self.running):
             due, stood = expected.get(month, _NOTHING), base.get(month, _NOTHING)

@@ -315,21 +315,22 @@ class Life:
         )
 
     def _check_rows(self, before: Rows, after: Rows, report: JobReport) -> None:
-        """What was there is there unchanged; what is new is the patch's or the blueprint's."""
+        """What was there is there unchanged; what is new is a job's, and is counted."""
         kinds = {job.id: job.kind for job in list_jobs(self.database, self.settings, self.slug)}
-        created = dict.fromkeys(report.created, 0)
+        created = dict.fromkeys(TABLES, 0)
         for table in TABLES:
             for key, row in before[table].items():
                 assert after[table][key] == row
             for key, row in after[table].items():
-                if key in before[table] or "demo_job_id" not in row:
+                if key in before[table]:
+                    continue
+                created[table] += 1
+                if "demo_job_id" not in row:
                     continue
                 assert row["deleted_at"] is None
-                if row["demo_job_id"] == report.job_id:
-                    created[table] += 1
-                else:
+                if row["demo_job_id"] != report.job_id:
                     assert kinds[row["demo_job_id"]] == "materialise"
-        assert created == dict(report.created)
+        assert created == {table: report.created.get(table, 0) for table in TABLES}
         for table, column in (("contacts", "email"), ("companies", "name"), ("companies", "domain")):
             told = [row[column] for row in after[table].values() if row[column] is not None]
             own = {row[column] for row in after[table].values() if row["demo_job_id"] == report.job_id}

@@ -278,7 +278,7 @@ def test_p05_months_on_the_way_have_caps_too(database: Database, database_settin
     made(database, june, living)
     before = fingerprint_of_all(database)
     strict = database_settings.model_copy(update={"now": datetime(2025, 9, 1, tzinfo=UTC)})
-    strict.__dict__["caps"] = strict.caps.model_copy(update={"activities": 100})
+    object.__setattr__(strict, "caps", strict.caps.model_copy(update={"activities": 100}))
     wanted = plan({str(JULY + 1): {"contacts_created": 1}})
     with pytest.raises(CapExceededError, match="100"):
         apply_patch(database, strict, "acme", wanted)
@@ -313,6 +313,24 @@ def test_p05_beyond_a_cap_and_in_pieces(database: Database, database_settings: S
     assert after[APRIL] - before[APRIL] == Figures(companies_created=3)
     for piece in split_plan(database, tight, "acme", wanted):
         assert apply_patch(database, tight, "acme", piece).already_applied
+    assert verify(database, database_settings)[0].is_as_expected
+
+
+def test_values_follow_the_deals_of_each_piece(database: Database, database_settings: Settings) -> None:
+    """Yen homes beyond the cap on deals: no piece is refused for values that nobody declared."""
+    made(database, database_settings, YEN | {"industry": "realestate"})
+    before = kpis(database, database_settings, "acme").months
+    tight = database_settings.model_copy()
+    object.__setattr__(tight, "caps", database_settings.caps.model_copy(update={"deals": 30, "value": 1}))
+    wanted = plan({"2025-03": {"contacts_created": 2, "deals_created": 70, "closed_won_count": 11}})
+    pieces = split_plan(database, tight, "acme", wanted)
+    assert len(pieces) == 3
+    assert [apply_patch(database, tight, "acme", piece).is_passed for piece in pieces] == [True] * 3
+    gained = kpis(database, database_settings, "acme").months[MARCH] - before[MARCH]
+    assert (gained.deals_created, gained.closed_won_count) == (70, 11)
+    assert gained.closed_won_value > 11
+    again = split_plan(database, tight, "acme", wanted)
+    assert all(apply_patch(database, tight, "acme", piece).already_applied for piece in again)
     assert verify(database, database_settings)[0].is_as_expected
 
 

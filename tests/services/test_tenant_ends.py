@@ -257,7 +257,7 @@ def test_an_extension_has_at_most_24_months_and_its_caps(database: Database, set
     with pytest.raises(InputError, match="extend to 2024-06 first"):
         extend_tenant(database, settings, "acme", Month.parse("2024-07"))
     strict = settings.model_copy()
-    strict.__dict__["caps"] = settings.caps.model_copy(update={"activities": 1_500})
+    object.__setattr__(strict, "caps", settings.caps.model_copy(update={"activities": 1_500}))
     with pytest.raises(CapExceededError):
         extend_tenant(database, strict, "acme", Month.parse("2024-06"))
     extend_tenant(database, strict, "acme", Month.parse("2022-08"))
@@ -319,8 +319,8 @@ def test_each_month_that_is_added_is_held_by_the_caps(database: Database, settin
     ]
     largest = max(months)
     fitting, tight = later.model_copy(), later.model_copy()
-    fitting.__dict__["caps"] = later.caps.model_copy(update={"activities": largest})
-    tight.__dict__["caps"] = later.caps.model_copy(update={"activities": largest - 1})
+    object.__setattr__(fitting, "caps", later.caps.model_copy(update={"activities": largest}))
+    object.__setattr__(tight, "caps", later.caps.model_copy(update={"activities": largest - 1}))
     with pytest.raises(CapExceededError):
         materialise(database, tight, "acme", last=Month.of(2026, 9))
     assert materialise(database, fitting, "acme", last=Month.of(2026, 9)).created["activities"] > largest

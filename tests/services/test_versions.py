@@ -30,7 +30,7 @@ LIVING: dict[str, Any] = {key: value for key, value in BLUEPRINT.items() if key 
 
 def at(settings: Settings, *instant: int) -> Settings:
     """The same settings at another instant, UTC."""
-    return settings.model_copy(update={"now": datetime(*instant, tzinfo=UTC)})  # pyright: ignore[reportArgumentType]
+    return settings.model_copy(update={"now": datetime(*instant, tzinfo=UTC)})
 
 
 def made_by_an_older_version(
