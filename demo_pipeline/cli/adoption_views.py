@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from demo_pipeline.cli.console import Column, Table, write_table, write_text
 
 if TYPE_CHECKING:
-    from demo_pipeline.storage.adoption import AdoptionPlan
+    from demo_pipeline.storage.adoption_plan import AdoptionPlan
 
 
 def adoption_document(plan: AdoptionPlan, *, revision: str | None) -> dict[str, Any]:
@@ -24,6 +24,12 @@ def adoption_document(plan: AdoptionPlan, *, revision: str | None) -> dict[str, 
                 "constraints": [*gap.constraints, *gap.unique],
                 "indexes": list(gap.indexes),
                 "triggers": list(gap.triggers),
+                "checks": list(gap.checks),
+                "demo_rows_leave_null": list(gap.filling.always_null),
+                "demo_rows_leave_some_null": list(gap.filling.sometimes_null),
+                "demo_rows_leave_to_default": list(gap.filling.by_default),
+                "must_fill": list(gap.filling.must_fill),
+                "must_fill_newly": list(gap.filling.newly),
             }
             for gap in plan.gaps
         ],
@@ -65,3 +71,33 @@ def write_adoption(plan: AdoptionPlan) -> None:
     triggers = [f"{gap.table}.{name}" for gap in plan.gaps for name in gap.triggers]
     if triggers:
         write_text(f"triggers of the CRM that will fire for demo rows, too: {', '.join(triggers)}")
+    for gap in plan.gaps:
+        for check in gap.checks:
+            write_text(f"check of the CRM that demo rows must fulfil, too: {gap.table}.{check}")
+    if plan.gaps:
+        write_text("")
+        write_table(_fillings(plan))
+
+
+def _fillings(plan: AdoptionPlan) -> Table:
+    """Who fills the columns; ``*`` marks what the application could leave out before."""
+    columns = (
+        Column("table"),
+        Column("INSERTs of the application must fill"),
+        Column("demo rows leave null"),
+        Column("demo rows leave to the default"),
+    )
+    return Table(
+        columns,
+        [
+            [
+                gap.table,
+                ", ".join(
+                    f"{name}*" if name in gap.filling.newly else name for name in gap.filling.must_fill
+                ),
+                ", ".join(gap.filling.always_null),
+                ", ".join(gap.filling.by_default),
+            ]
+            for gap in plan.gaps
+        ],
+    )

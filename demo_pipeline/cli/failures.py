@@ -76,7 +76,9 @@ def _report_ours(error: DemoError, *, is_json: bool) -> None:
     if is_json:
         _write_error(error.code, error.message, error.details)
         return
-    if isinstance(error, InputError) and (len(error.problems) > 1 or "files" in error.details):
+    if isinstance(error, InputError) and (
+        len(error.problems) > 1 or not {"files", "remedy"}.isdisjoint(error.details)
+    ):
         say_problems(error)
     else:
         say_coloured("error:", "31", " ".join(error.message.split()))

@@ -62,6 +62,22 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {
     ]),
 }  # fmt: skip
 
+#: Columns that a generated row may leave null: references to rows that people may have hidden, and what
+#: some rows do not have. All other columns above have a value in every generated row.
+OPTIONAL: Final[dict[str, frozenset[str]]] = {
+    "users": frozenset(),
+    "pipeline_stages": frozenset(),
+    "tags": frozenset(),
+    "companies": frozenset({"owner_id", "state"}),
+    "contacts": frozenset({"phone", "company_id", "owner_id"}),
+    "contact_tags": frozenset(),
+    "deals": frozenset({"stage_id", "owner_id", "contact_id", "company_id", "probability", "closed_at"}),
+    "activities": frozenset({
+        "contact_id", "company_id", "deal_id", "created_by_id", "scheduled_at", "completed_at",
+        "duration_minutes", "description",
+    }),
+}  # fmt: skip
+
 #: The four tables that carry provenance and are counted.
 COUNTED: Final = ("companies", "contacts", "deals", "activities")
 

@@ -5,6 +5,10 @@ all its locks at once for a fraction of a second, does what takes milliseconds, 
 again later; what takes long (validating, building indexes) lets others read and write meanwhile. Every step
 is committed on its own and begun again where it was broken off: what is left is read from the catalogue.
 Policies, functions and all later revisions are the revisions' own frozen SQL, executed in the same way.
+
+A plan is made in the same way whether it is executed or not: the tables are read, and if everything fits, the
+steps that take milliseconds are executed in one transaction that is rolled back. So what the server would
+refuse is refused by the plan, and a plan that is printed is one that can be executed.
 """
 
 from __future__ import annotations
@@ -12,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import psycopg
@@ -20,7 +23,17 @@ from psycopg import Connection, sql
 
 from demo_pipeline.domain.errors import DatabaseError, InputError
 from demo_pipeline.storage import migrate
+from demo_pipeline.storage.adoption_misfits import check_name
+from demo_pipeline.storage.adoption_plan import (
+    AdoptionPlan,
+    Task,
+    Worker,
+    refusal,
+    refuse_another_schema,
+    rehearse,
+)
 from demo_pipeline.storage.adoption_reading import Reading, TableGap, read
+from demo_pipeline.storage.adoption_roles import granted
 from demo_pipeline.storage.adoption_shape import TABLES
 from demo_pipeline.storage.busy_tables import LOCK_MILLISECONDS, BusyTables
 from demo_pipeline.storage.connecting import connect
@@ -32,30 +45,13 @@ from demo_pipeline.storage.revision import current_revision, known_revisions
 _OWN_LOCK_TIMEOUT: Final = re.compile(r"set local lock_timeout = '[^']*'", re.IGNORECASE)
 #: A CRM may have more tables in its schema; they are no affair of ours.
 _ALL_TABLES: Final = re.compile(r"on all tables in schema crm\b", re.IGNORECASE)
+#: What an adoption did not make cannot be dropped by a later revision.
+_DROPS: Final = re.compile(
+    r"\b(drop constraint|drop index(?: concurrently)?) (?!if exists|concurrently)", re.IGNORECASE
+)
 _MAKES_TABLES: Final = "create table crm.tenants"
 _MAKES_LEDGER: Final = "create table demo.job_ledger"
 _MAKES_SCHEMA: Final = "create schema crm authorization demo_owner;"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One step of an adoption."""
-
-    title: str
-    #: reads a whole table, or builds from it, while others go on
-    scans: bool
-    run: Callable[[BusyTables], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdoptionPlan:
-    """What is left to do; no tasks: nothing."""
-
-    revision: str | None
-    tasks: tuple[Task, ...]
-    gaps: tuple[TableGap, ...] = ()
-    #: roles that keep what they could do
-    roles: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -75,6 +71,8 @@ def adoption(database: Database) -> Generator[tuple[AdoptionPlan, Run]]:
             conn.execute("SET lock_timeout = '120s'")
             conn.execute("SELECT pg_advisory_lock(hashtextextended('demo-pipeline migrate', 0))")
             plan = _plan(conn)
+            with watched(database.admin_url, conn.info.backend_pid) as watch:
+                rehearse(BusyTables(conn, watch), plan)
 
             def run(limit: int | None = None, tell: Callable[[str], None] | None = None) -> None:
                 with watched(database.admin_url, conn.info.backend_pid) as watch:
@@ -99,22 +97,24 @@ def _plan(conn: Connection[Any]) -> AdoptionPlan:
     if current is not None:
         return AdoptionPlan(revision=current, tasks=tuple(_revision_tasks(current)))
     if conn.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'crm'").fetchone() is None:
+        refuse_another_schema(conn)
         raise InputError(
             "the database has no schema crm, so there is nothing to adopt: "
             "'demo-pipeline db upgrade' makes one"
         )
     reading = read(conn)
-    if reading.problems:
-        raise InputError(
-            f"{len(reading.problems)} things do not fit, and nothing was changed; {reading.problems[0]}",
-            reading.problems,
-        )
+    if reading.misfits:
+        raise refusal(reading.misfits, reading.unread_count)
     has_ledger = conn.execute(
         "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = 'demo' AND c.relname = 'job_ledger'"
     ).fetchone()
     tasks = [
-        *([] if has_ledger is not None else [_task("roles and schema demo", _make_demo)]),
+        *(
+            []
+            if has_ledger is not None
+            else [Task(title="roles and schema demo", scans=False, run=_make_demo, needs_tables=False)]
+        ),
         *_owner_tasks(conn, reading),
         *(task for gap in reading.gaps for task in _column_tasks(gap)),
         *(task for gap in reading.gaps for task in _constraint_tasks(gap)),
@@ -133,14 +133,29 @@ class Run(Protocol):
     def __call__(self, limit: int | None = None, tell: Callable[[str], None] | None = None) -> None: ...
 
 
-def _task(title: str, run: Callable[[BusyTables], None], *, scans: bool = False) -> Task:
-    return Task(title=title, run=run, scans=scans)
+def _task(
+    title: str, run: Callable[[Worker], None], *, scans: bool = False, is_independent: bool = False
+) -> Task:
+    return Task(title=title, run=run, scans=scans, is_independent=is_independent)
 
 
 # -- roles, schema demo, owner ---------------------------------------------------------------------------
 
 
-def _make_demo(worker: BusyTables) -> None:
+#: Sequences that defaults of our tables use; an identity column needs no right.
+_SEQUENCES: Final = """
+SELECT DISTINCT s.oid::pg_catalog.regclass::text
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_attrdef f ON f.adrelid = c.oid
+JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+JOIN pg_catalog.pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'
+WHERE c.relnamespace = 'crm'::pg_catalog.regnamespace AND c.relname = ANY (%s) AND c.relkind = 'r'
+ORDER BY 1
+"""
+
+
+def _make_demo(worker: Worker) -> None:
     script = next(step.sql for step in _first_steps() if _MAKES_LEDGER in step.sql)
     assert _MAKES_SCHEMA in script
     with worker.conn.transaction():
@@ -148,33 +163,37 @@ def _make_demo(worker: BusyTables) -> None:
         worker.conn.execute("RESET ROLE")
         worker.conn.execute("SET LOCAL ROLE demo_owner")
         worker.conn.execute(_adapted(script).encode())
+        worker.conn.execute("SET LOCAL ROLE NONE")
 
 
 def _owner_tasks(conn: Connection[Any], reading: Reading) -> Iterator[Task]:
     others = conn.execute(
-        "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace = 'crm'::pg_catalog.regnamespace"
+        "SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = 'crm'::pg_catalog.regnamespace"
         " AND c.relname = ANY (%s) AND c.relkind = 'r'"
-        " AND c.relowner::pg_catalog.regrole::text <> 'demo_owner'",
+        " AND c.relowner::pg_catalog.regrole::text <> 'demo_owner'"
+        " UNION ALL SELECT FROM pg_catalog.pg_namespace"
+        " WHERE nspname = 'crm' AND nspowner::pg_catalog.regrole::text <> 'demo_owner'",
         [list(TABLES)],
     ).fetchall()
+    sequences = [name for (name,) in conn.execute(_SEQUENCES, [list(TABLES)]).fetchall()]
     if not others:
         return
     comment = conn.execute("SELECT obj_description('crm'::regnamespace, 'pg_namespace')").fetchone()
     old = (comment and comment[0]) or ""
     text = old if migrate.ADOPTED_MARK in old else f"{old} ({migrate.ADOPTED_MARK})".strip()
 
-    def run(worker: BusyTables) -> None:
+    def run(worker: Worker) -> None:
         # Who owned the tables is what their owner is, now and later: nothing is taken away.
-        grants = [
-            sql.SQL("GRANT demo_owner TO {}").format(sql.Identifier(role))
-            for role in reading.roles.owners
-            if role != reading.roles.login
-        ]
         worker.alone(
-            *grants,
+            *(granted(conn, "demo_owner", role) for role in reading.roles.new_members),
             sql.SQL("COMMENT ON SCHEMA crm IS {}").format(sql.Literal(text)),
             "ALTER SCHEMA crm OWNER TO demo_owner",
+            # An owner may have revoked its own rights.
+            "GRANT ALL ON SCHEMA crm TO demo_owner",
             *(f"ALTER TABLE crm.{table} OWNER TO demo_owner" for table in TABLES),
+            *(f"GRANT ALL ON TABLE crm.{table} TO demo_owner" for table in TABLES),
+            # Demo rows leave these columns to their defaults.
+            *(f"GRANT USAGE ON SEQUENCE {name} TO demo_loader, demo_guard" for name in sequences),
             tables=TABLES,
         )
 
@@ -192,17 +211,20 @@ def _column_tasks(gap: TableGap) -> Iterator[Task]:
     ]
     if changes:
         statement = f"ALTER TABLE {table} {', '.join(changes)}"
-        yield _task(statement, lambda worker: worker.alone(statement, tables=[gap.table]))
+        yield _task(
+            statement, lambda worker: worker.alone(statement, tables=[gap.table]), is_independent=True
+        )
     for column in gap.required:
         yield _task(
             f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL, proven by a check first",
             lambda worker, column=column: _require(worker, gap.table, column),
             scans=True,
+            is_independent=True,
         )
 
 
-def _require(worker: BusyTables, table: str, column: str) -> None:
-    check = f"{table}_{column}_is_there"
+def _require(worker: Worker, table: str, column: str) -> None:
+    check = check_name(table, column)
     worker.alone(
         f"ALTER TABLE crm.{table} DROP CONSTRAINT IF EXISTS {check}",
         f"ALTER TABLE crm.{table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID",
@@ -225,6 +247,7 @@ def _constraint_tasks(gap: TableGap) -> Iterator[Task]:
             lambda worker, statement=statement, referenced=referenced: worker.alone(
                 statement, tables=sorted({gap.table, *referenced})
             ),
+            is_independent=True,
         )
     for name in [*gap.constraints, *gap.unproven]:
         statement = f"ALTER TABLE crm.{gap.table} VALIDATE CONSTRAINT {name}"
@@ -264,11 +287,11 @@ def _first_steps() -> tuple[Any, ...]:
 def _adapted(script: str) -> str:
     """A revision's SQL for tables that are in use and that are not the only ones in their schema."""
     script = _OWN_LOCK_TIMEOUT.sub(f"set local lock_timeout = '{LOCK_MILLISECONDS}ms'", script)
-    script = script.replace(_MAKES_SCHEMA, "")
+    script = _DROPS.sub(r"\1 if exists ", script.replace(_MAKES_SCHEMA, ""))
     return _ALL_TABLES.sub("on " + ", ".join(f"crm.{table}" for table in TABLES), script)
 
 
-def _secure(worker: BusyTables, reading: Reading) -> None:
+def _secure(worker: Worker, reading: Reading) -> None:
     """The rest of the first revision in one transaction: row security begins for all at once."""
     scripts = [
         _adapted(step.sql)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from psycopg import Connection, errors, sql
 
@@ -23,9 +23,38 @@ LOCK_MILLISECONDS: Final = 300
 LOCK_TRIES = 20
 #: the first pause between, and the longest
 PAUSE_SECONDS: Final = (0.1, 2.0)
+#: for which several steps together may hold the tables
+HOLD_SECONDS: Final = 0.5
 #: for the wait of a step that blocks nobody while it waits
 _PATIENT_MILLISECONDS: Final = 120_000
-_BUSY: Final = (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected)
+_Found = TypeVar("_Found")
+
+
+class _HeldTooLongError(Exception):
+    """Others would wait too long for the tables."""
+
+
+_BUSY: Final = (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected, _HeldTooLongError)
+
+
+class Hold:
+    """A transaction that has tables for itself for a bounded time."""
+
+    def __init__(self, conn: Connection[Any], lock: Callable[[], None]) -> None:
+        self.conn = conn
+        self._lock = lock
+        self._since: float | None = None
+
+    def lock(self) -> None:
+        """Wait for the tables, not long, unless they are held already."""
+        if self._since is None:
+            self._lock()
+            self._since = time.monotonic()
+
+    def check(self) -> None:
+        """Let go, to try again later, if the tables have been held for too long."""
+        if self._since is not None and time.monotonic() - self._since > HOLD_SECONDS:
+            raise _HeldTooLongError(f"the tables were held for more than {HOLD_SECONDS} s")
 
 
 class BusyTables:
@@ -46,13 +75,7 @@ class BusyTables:
 
         def step() -> None:
             with self.conn.transaction():
-                self.conn.execute(f"SET LOCAL statement_timeout = {LOCK_MILLISECONDS}".encode())
-                names = self._own_tables() if tables is None else tables
-                if names:
-                    listed = sql.SQL(", ").join(sql.Identifier("crm", table) for table in names)
-                    self.conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(listed))
-                # From here on nothing waits; what a revision says of its own statements holds.
-                self.conn.execute(b"SET LOCAL statement_timeout = 0")
+                self._lock(self._own_tables() if tables is None else tables)
                 if role is not None:
                     self.conn.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
                 for statement in statements:
@@ -76,6 +99,29 @@ class BusyTables:
                 self.conn.execute("RESET ROLE")
 
         self._until_free(step)
+
+    def rehearse(self, step: Callable[[Hold], _Found], tables: Sequence[str]) -> _Found:
+        """What ``step`` returns; what it does is rolled back.
+
+        It asks for the tables by ``lock`` and calls ``check`` often. Raises ``BusyError`` when they stay
+        busy, or when they would be held for too long each time.
+        """
+        found: list[_Found] = []
+
+        def attempt() -> None:
+            with self.conn.transaction(force_rollback=True):
+                found.append(step(Hold(self.conn, lambda: self._lock(tables))))
+
+        self._until_free(attempt)
+        return found[-1]
+
+    def _lock(self, names: Sequence[str]) -> None:
+        self.conn.execute(f"SET LOCAL statement_timeout = {LOCK_MILLISECONDS}".encode())
+        if names:
+            listed = sql.SQL(", ").join(sql.Identifier("crm", table) for table in names)
+            self.conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(listed))
+        # From here on nothing waits; what a revision says of its own statements holds.
+        self.conn.execute(b"SET LOCAL statement_timeout = 0")
 
     def _own_tables(self) -> list[str]:
         rows = self.conn.execute(
