@@ -19,8 +19,9 @@ from demo_pipeline.domain.story import Story
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.blueprint_rows import MONTHLY_TABLES, MissingRows, missing_rows, request_for
 from demo_pipeline.services.job_choice import choose_job
-from demo_pipeline.services.job_run import AnotherTryError, Choice, JobRun, MadeFirst
+from demo_pipeline.services.job_run import AnotherTryError, Choice, JobRun
 from demo_pipeline.services.patch_ground import Simulated, simulated_ground
+from demo_pipeline.services.reports import MadeFirst
 from demo_pipeline.services.subject import Loaded
 from demo_pipeline.storage.known_rows import known_rows
 from demo_pipeline.storage.ledger import JobRequest

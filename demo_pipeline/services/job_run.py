@@ -34,7 +34,7 @@ from demo_pipeline.domain.verification import after_change, mismatches
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.failures import as_demo_error, of_job
 from demo_pipeline.services.progress import OnProgress, Progress
-from demo_pipeline.services.reports import FirstJob, JobPart, JobReport, MonthResult, whole_report
+from demo_pipeline.services.reports import FirstJob, JobReport, MadeFirst, MonthResult, whole_report
 from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import integrity, ledger
@@ -72,17 +72,6 @@ class Choice:
     beside: JobRequest | None = None
     #: its number within the tenant, once it is registered
     beside_number: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeFirst:
-    """What the blueprint's job did that was claimed beside."""
-
-    #: table → rows
-    created: Mapping[str, int]
-    #: figures before it
-    before: FiguresByMonth
-    change: FiguresByMonth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,25 +268,19 @@ class JobRun:
                 for month, (expected, target) in sorted(outcome.results.items())
             )
             seconds = round(self.seconds, 3)
-            first = _first_job(beside, outcome.made_first)
+            first = FirstJob.of(beside, outcome.made_first)
+            metrics = {"created": dict(outcome.created), "seconds": seconds, **outcome.metrics}
             ledger.finish_job(
                 self.conn,
                 request.job_id,
                 before=self._json(outcome.before),
                 after=self._json(after),
                 diff={str(result.month): result.to_json(self.digits) for result in results},
-                metrics={
-                    "created": dict(outcome.created),
-                    "seconds": seconds,
-                    **outcome.metrics,
-                    **({} if first is None else first.to_json(self.digits)),
-                },
+                metrics=metrics if first is None else metrics | first.to_json(self.digits),
                 months=outcome.loaded,
                 changes=outcome.recorded,
                 blueprint_metrics=(
-                    None
-                    if outcome.made_first is None
-                    else {"created": dict(outcome.made_first.created), "seconds": seconds}
+                    None if first is None else {"created": dict(first.part.created), "seconds": seconds}
                 ),
                 minor_digits=self.digits,
             )
@@ -418,13 +401,3 @@ class JobRun:
             duration_seconds=round(self.seconds, 3),
             **fields,
         )
-
-
-def _first_job(request: JobRequest | None, made: MadeFirst | None) -> FirstJob | None:
-    """The blueprint's job that came first, for the report and the ledger."""
-    if request is None or made is None:
-        return None
-    return FirstJob(
-        part=JobPart(job_id=request.job_id, kind=request.kind, created=made.created),
-        before={month: made.before.get(month, Figures()) for month, one in made.change.items() if one},
-    )

@@ -21,11 +21,11 @@ from demo_pipeline.services.blueprint_rows import check_months_beyond
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.services.filling import delta_rows, job_beside, load_deltas, make_whole, simulate
 from demo_pipeline.services.job_choice import choose_job, ordinals
-from demo_pipeline.services.job_run import Asker, Choice, JobRun, MadeFirst, Outcome, run_job
+from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.materialise import check_instant
 from demo_pipeline.services.patch_ground import Simulated, read_ground
 from demo_pipeline.services.plan_files import PlanFile
-from demo_pipeline.services.reports import JobReport, report_of
+from demo_pipeline.services.reports import JobReport, MadeFirst, report_of
 from demo_pipeline.services.subject import Loaded, Subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger

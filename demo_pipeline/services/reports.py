@@ -14,7 +14,7 @@ from uuid import UUID
 
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
-from demo_pipeline.storage.ledger import Job
+from demo_pipeline.storage.ledger import Job, JobRequest
 
 #: of jobs that make up for rows that people hid or changed
 HEAL: Final = "heal"
@@ -89,12 +89,33 @@ class JobPart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MadeFirst:
+    """What the blueprint's job did that was claimed beside the request's own."""
+
+    #: table → rows
+    created: Mapping[str, int]
+    #: figures before it
+    before: Mapping[Month, Figures]
+    change: Mapping[Month, Figures]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FirstJob:
     """The blueprint's job that came before the request's own, in the same transaction."""
 
     part: JobPart
     #: of the months that it changed, before it
     before: Mapping[Month, Figures]
+
+    @classmethod
+    def of(cls, request: JobRequest | None, made: MadeFirst | None) -> FirstJob | None:
+        """The job of ``request`` and what it made; None: there was none."""
+        if request is None or made is None:
+            return None
+        return cls(
+            part=JobPart(job_id=request.job_id, kind=request.kind, created=made.created),
+            before={month: made.before.get(month, Figures()) for month, one in made.change.items() if one},
+        )
 
     def to_json(self, minor_digits: int) -> dict[str, Any]:
         """As the ledger keeps it with the request's own job."""
