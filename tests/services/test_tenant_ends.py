@@ -70,7 +70,8 @@ def test_a_plan_after_the_end_makes_its_own_rows_only(database: Database, settin
     made(database, settings)
     before = rows_by_month(database)
     report = apply_patch(database, settings, "acme", plan({str(JULY): CHANGE}))
-    assert report.created == {"companies": 0, "contacts": 50, "deals": 10, "activities": 0}
+    created = {table: count for table, count in report.created.items() if table != "contact_tags"}
+    assert created == {"companies": 0, "contacts": 50, "deals": 10, "activities": 0}
     now = figures_in(database, "acme")[JULY]
     assert (now.contacts_created, now.deals_created, now.closed_won_count) == (50, 10, 3)
     assert now.closed_won_value == 25_000_00

@@ -308,7 +308,7 @@ def test_what_cannot_be_undone(database: Database, database_settings: Settings, 
     patch = apply_patch(database, database_settings, tenant, CONTACTS)
     undone = undo_job(database, database_settings, patch.job_id)
     restored = undo_job(database, database_settings, undone.job_id)
-    with pytest.raises(InputError, match="undo the patch"):
+    with pytest.raises(InputError, match="undo what it brought back"):
         undo_job(database, database_settings, restored.job_id)
     delete_tenant(database, database_settings, tenant)
     made(database, database_settings, SMALL)
