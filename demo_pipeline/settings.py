@@ -6,7 +6,7 @@ the rest are limits and timeouts that an operator may change.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from demo_pipeline.domain.errors import InputError, Problem
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+#: how much later than the database server's clock ``DEMO_NOW`` may be
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 class Caps(BaseSettings):
@@ -84,19 +86,28 @@ class Settings(BaseSettings):
     def inbox_folder(self) -> Path:
         return self.inbox or self.home / "inbox"
 
-    def instant(self) -> datetime:
-        """``DEMO_NOW``, or the clock; aware, UTC, whole microseconds."""
-        clock = datetime.now(UTC)
+    def instant(self, server_clock: datetime) -> datetime:
+        """``DEMO_NOW``, or the database server's clock, which is given; aware, UTC, whole microseconds.
+
+        Raises ``InputError`` for a ``DEMO_NOW`` that is later than the server's clock.
+        """
         if self.now is None:
-            return clock
+            return server_clock
         now = self.now.replace(tzinfo=self.now.tzinfo or UTC).astimezone(UTC)
-        if now > clock:
+        if now > server_clock + CLOCK_TOLERANCE:
+            message = f"later than the database server's clock, which says {server_clock.isoformat()}"
             raise InputError(
-                f"DEMO_NOW is {self.now.isoformat()}, later than the clock ({clock.isoformat()}); "
-                "unset it or give an instant in the past",
-                [Problem(code="future_now", field="DEMO_NOW", message="later than the clock")],
+                f"DEMO_NOW is {self.now.isoformat()}, {message}; unset it or give an instant in the past",
+                [Problem(code="future_now", field="DEMO_NOW", value=self.now.isoformat(), message=message)],
             )
-        return now
+        # Nothing is dated later than the server's clock.
+        return min(now, server_clock)
+
+    def client_instant(self) -> datetime:
+        """``DEMO_NOW``, or this machine's clock: for what needs no database."""
+        if self.now is None:
+            return datetime.now(UTC)
+        return self.now.replace(tzinfo=self.now.tzinfo or UTC).astimezone(UTC)
 
 
 def load_settings() -> Settings:

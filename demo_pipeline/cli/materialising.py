@@ -62,13 +62,15 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
     from demo_pipeline.services.month_range import month_range
     from demo_pipeline.services.reading import show_tenant
     from demo_pipeline.services.reports import report_of
+    from demo_pipeline.storage.clock import current_instant
 
     detail = show_tenant(session.database, session.settings, outcome.tenant)
     for job in detail.jobs:
         if job.dagster_run_id == outcome.run_id:
             return report_of(job, detail.spec.minor_digits)
     # It was done before, by the job of these months.
-    start, end = month_range(detail.subject, first, last, session.settings.instant())
+    now = current_instant(session.database, session.settings)
+    start, end = month_range(detail.subject, first, last, now)
     for job in detail.jobs:
         is_it = (job.range_start_month, job.range_end_month) == (str(start), str(end))
         if is_it and job.kind == "materialise" and job.status == "completed":
