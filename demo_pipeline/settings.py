@@ -14,8 +14,11 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+#: name given servers
+URL_VARIABLES = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
 #: how much later than the database server's clock ``DEMO_NOW`` may be
 CLOCK_TOLERANCE = timedelta(minutes=1)
 
@@ -79,6 +82,11 @@ class Settings(BaseSettings):
         return Caps()
 
     @property
+    def uses_embedded_server(self) -> bool:
+        """Whether the CRM or Dagster is on the embedded server."""
+        return self.database_url is None or self.dagster_url is None
+
+    @property
     def dagster_home(self) -> Path:
         return self.dagster_home_override or self.home / "dagster"
 
@@ -111,9 +119,15 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment; every bad variable is named at once, without its value."""
+    """Read the environment; every bad variable is named at once, without its value.
+
+    Where the embedded server is used, libpq's variables are taken out of this process's environment.
+    """
     try:
-        return Settings()
+        settings = Settings()
+        if settings.uses_embedded_server:
+            take_out_libpq_variables(URL_VARIABLES)
+            settings = Settings()
     except ValidationError as error:
         problems = [
             Problem(
@@ -124,3 +138,4 @@ def load_settings() -> Settings:
             for issue in error.errors(include_url=False, include_input=False)
         ]
         raise InputError("the environment is wrong: " + "; ".join(map(str, problems)), problems) from None
+    return settings

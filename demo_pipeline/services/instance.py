@@ -49,7 +49,9 @@ def storage_url() -> str:
 
     Raises ``DatabaseError``.
     """
-    return os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(load_settings())
+    # Always read: that takes libpq's variables away from the embedded server.
+    settings = load_settings()
+    return os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(settings)
 
 
 def _refresh(path: Path) -> None:

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from demo_pipeline.domain.errors import DatabaseError, InputError, Problem
+from demo_pipeline.libpq_environment import left_open
 from demo_pipeline.storage.binaries import find_tool, major_of, probe_version
 from demo_pipeline.storage.connecting import connect
 from demo_pipeline.storage.database import ADMIN_VARIABLE, Database
@@ -253,31 +254,18 @@ def _run(tool: Path, arguments: list[str], url: str | None) -> str:
 
 
 def _environment(url: str | None) -> Mapping[str, str]:
-    """The address for a libpq program, as variables: a command line is there for everybody to read."""
+    """The address for a libpq program, as variables: a command line is there for everybody to read.
+
+    What the URL leaves open is the caller's, as for every other connection to its server.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     kept["LC_ALL"] = "C"
     if url is None:
         return kept
-    variables = {
-        "host": "PGHOST",
-        "hostaddr": "PGHOSTADDR",
-        "port": "PGPORT",
-        "user": "PGUSER",
-        "password": "PGPASSWORD",
-        "dbname": "PGDATABASE",
-        "sslmode": "PGSSLMODE",
-        "sslrootcert": "PGSSLROOTCERT",
-        "sslcert": "PGSSLCERT",
-        "sslkey": "PGSSLKEY",
-        "passfile": "PGPASSFILE",
-        "service": "PGSERVICE",
-        "gssencmode": "PGGSSENCMODE",
-        "channel_binding": "PGCHANNELBINDING",
-        "connect_timeout": "PGCONNECT_TIMEOUT",
-        "options": "PGOPTIONS",
-        "target_session_attrs": "PGTARGETSESSIONATTRS",
-    }
-    for name, value in conninfo_to_dict(url).items():
-        if name in variables and value is not None:
-            kept[variables[name]] = str(value)
+    values = {**conninfo_to_dict(url), **left_open(url)}
+    for option in pq.Conninfo.get_defaults():
+        value = values.get(option.keyword.decode())
+        # Its service is resolved, and would come before the variables.
+        if option.envvar is not None and value is not None and option.keyword != b"service":
+            kept[option.envvar.decode()] = str(value)
     return kept
