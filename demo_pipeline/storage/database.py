@@ -220,6 +220,19 @@ def dagster_storage_url(settings: Settings) -> str:
     return _for_dagster(ensure_running(settings.home).dagster_url, "")
 
 
+def check_dagster_database(url: str) -> None:
+    """Connect once as Dagster will, for an error that says what to do.
+
+    Raises ``DatabaseError``, and ``InputError`` for a pooler that gives sessions to others.
+    """
+    connect(
+        plain_url(url, DAGSTER_VARIABLE),
+        variable=DAGSTER_VARIABLE,
+        application_name="demo-pipeline check",
+        is_embedded=False,
+    ).close()
+
+
 @contextmanager
 def beside(conn: psycopg.Connection[Any]) -> Generator[psycopg.Connection]:
     """Another connection of the same login, closed at the end; autocommit, and it may write.

@@ -26,6 +26,8 @@ from sqlalchemy.pool import NullPool
 
 from demo_pipeline.domain.errors import BusyError, DatabaseError, DemoError, InputError
 from demo_pipeline.storage.busy_tables import BusyTables, busy_with
+from demo_pipeline.storage.connecting import connect
+from demo_pipeline.storage.database import ADMIN_VARIABLE
 from demo_pipeline.storage.lock_watch import watched
 from demo_pipeline.storage.migration_plan import BOOTSTRAP, Step, UpgradePlan, configuration, plan_upgrade
 from demo_pipeline.storage.revision import current_revision, known_revisions
@@ -218,7 +220,7 @@ def _connected(url: str, *, is_alone: bool = True) -> Generator[EngineConnection
     # A creator, so that every libpq URL works, sockets and several hosts included.
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(url, application_name="demo-pipeline migrate"),
+        creator=lambda: _opened(url),
         poolclass=NullPool,
     )
     try:
@@ -235,6 +237,12 @@ def _connected(url: str, *, is_alone: bool = True) -> Generator[EngineConnection
             yield connection
     except (psycopg.Error, DBAPIError) as error:
         raise explained(error) from error
+
+
+def _opened(url: str) -> Connection[Any]:
+    conn = connect(url, variable=ADMIN_VARIABLE, application_name="demo-pipeline migrate", is_embedded=False)
+    conn.autocommit = False
+    return conn
 
 
 def _driver(connection: EngineConnection) -> Connection[Any]:

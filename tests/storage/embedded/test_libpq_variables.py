@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from demo_pipeline.libpq_environment import SESSION_VARIABLES, complete_url, left_open
 from demo_pipeline.services.database import ready_database
 from demo_pipeline.services.instance import storage_url
-from demo_pipeline.settings import load_settings
+from demo_pipeline.settings import Settings, load_settings
 from demo_pipeline.storage import migrate
 from demo_pipeline.storage.backup import back_up
 from demo_pipeline.storage.database import dagster_storage_url, open_database
@@ -164,11 +164,9 @@ def test_a_given_server_keeps_what_the_url_leaves_open(shared: tuple[Path, Endpo
         assert done.code == 0, (arguments, done.err)
 
 
-def load_settings_of(home: Path) -> object:
+def load_settings_of(home: Path) -> Settings:
     """Settings of the embedded server, whatever this process's environment says."""
-    from demo_pipeline.settings import Settings
-
-    none: Mapping[str, None] = dict.fromkeys(("database_url", "loader_url", "dagster_url", "now"))
+    none = {"database_url": None, "loader_url": None, "dagster_url": None, "now": None}
     return Settings(home=home).model_copy(update=none)
 
 
@@ -208,8 +206,9 @@ def test_variables_stay_where_every_server_is_given(monkeypatch: pytest.MonkeyPa
 
 def test_dagster_gets_what_its_own_driver_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be built with an older libpq, which would refuse a parameter that it does not know."""
-    monkeypatch.setenv("PGSSLMODE", "require")
-    monkeypatch.setattr(
-        "demo_pipeline.libpq_environment.left_open", lambda _: {"sslmode": "require", "new": "1"}
-    )
+
+    def found(_conninfo: str) -> dict[str, str]:
+        return {"sslmode": "require", "invented_later": "1"}
+
+    monkeypatch.setattr("demo_pipeline.libpq_environment.left_open", found)
     assert complete_url("postgresql://h/d", is_for_dagster=True) == "postgresql://h/d?sslmode=require"
