@@ -11,12 +11,15 @@ import re
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.domain.errors import DatabaseError, InputError, Problem
 from demo_pipeline.storage.pooling import Pool, has_pooler, is_answered, look_at_pool
+from demo_pipeline.storage.session_settings import apply_settings
 
 CONNECT_SECONDS = 10
 #: for a server connection of a pool that was used up by one session
@@ -46,6 +49,11 @@ def plain_url(url: str, variable: str) -> str:
     match = _SCHEME.match(url.strip())
     if match is not None:
         plain = "postgresql://" + url.strip()[match.end() :]
+        if unknown := _unknown_parameters(plain):
+            raise DatabaseError(
+                f"{variable} has parameters that are of another client and not of PostgreSQL's libpq: "
+                f"{', '.join(unknown)}; remove them from the URL"
+            )
         if _is_sound(plain):
             return plain
     # libpq's own complaint would quote parts of the URL, the password maybe.
@@ -53,6 +61,17 @@ def plain_url(url: str, variable: str) -> str:
         f"{variable} is no PostgreSQL URL: write {EXAMPLE}, "
         "special characters of the password percent-encoded"
     )
+
+
+def _unknown_parameters(url: str) -> list[str]:
+    """Names of what follows the ``?`` that libpq would refuse; values may be secrets."""
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    # libpq takes JDBC's word for sslmode=require.
+    return [
+        name
+        for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)
+        if name not in {*known, "ssl"}
+    ]
 
 
 def _is_sound(url: str) -> bool:
@@ -97,13 +116,14 @@ def connect(url: str, *, variable: str, application_name: str, is_embedded: bool
         else:
             break
         time.sleep(0.1)
-    if is_embedded:
-        return conn
     try:
-        if url not in _pools:
+        if is_embedded:
+            pass
+        elif url not in _pools:
             _pools[url] = _pool_of(conn, lambda: psycopg.connect(url, autocommit=True, **options), variable)
         elif (pool := _pools[url]) is not None:
             _check_answered(conn, parts, pool)
+        apply_settings(conn)
     except psycopg.Error as error:
         conn.close()
         raise _explained(error, parts, variable) from None
@@ -165,10 +185,15 @@ def _explained(error: psycopg.Error, parts: dict[str, Any], variable: str) -> Da
         return DatabaseError(
             f"there is no user {user} on PostgreSQL at {place}: create it, or correct {variable}"
         )
-    if "no pg_hba.conf entry" in lowered or "permission denied for database" in lowered:
+    if "permission denied for database" in lowered:
+        return DatabaseError(
+            f"PostgreSQL at {place} does not let user {user} into database {database}: have its owner run "
+            f'GRANT CONNECT ON DATABASE "{database}" TO "{user}", or correct {variable}'
+        )
+    if "no pg_hba.conf entry" in lowered:
         return DatabaseError(
             f"PostgreSQL at {place} does not let user {user} into database {database}: "
-            f"allow it (pg_hba.conf, GRANT CONNECT), or correct {variable}"
+            f"allow it in pg_hba.conf, or correct {variable}"
         )
     if "too many clients" in lowered or "remaining connection slots" in lowered:
         return DatabaseError(
