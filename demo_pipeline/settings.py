@@ -6,7 +6,7 @@ the rest are limits and timeouts that an operator may change.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -14,8 +14,13 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+#: name given servers
+URL_VARIABLES = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
+#: how much later than the database server's clock ``DEMO_NOW`` may be
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 class Caps(BaseSettings):
@@ -77,6 +82,11 @@ class Settings(BaseSettings):
         return Caps()
 
     @property
+    def uses_embedded_server(self) -> bool:
+        """Whether the CRM or Dagster is on the embedded server."""
+        return self.database_url is None or self.dagster_url is None
+
+    @property
     def dagster_home(self) -> Path:
         return self.dagster_home_override or self.home / "dagster"
 
@@ -84,25 +94,40 @@ class Settings(BaseSettings):
     def inbox_folder(self) -> Path:
         return self.inbox or self.home / "inbox"
 
-    def instant(self) -> datetime:
-        """``DEMO_NOW``, or the clock; aware, UTC, whole microseconds."""
-        clock = datetime.now(UTC)
+    def instant(self, server_clock: datetime) -> datetime:
+        """``DEMO_NOW``, or the database server's clock, which is given; aware, UTC, whole microseconds.
+
+        Raises ``InputError`` for a ``DEMO_NOW`` that is later than the server's clock.
+        """
         if self.now is None:
-            return clock
+            return server_clock
         now = self.now.replace(tzinfo=self.now.tzinfo or UTC).astimezone(UTC)
-        if now > clock:
+        if now > server_clock + CLOCK_TOLERANCE:
+            message = f"later than the database server's clock, which says {server_clock.isoformat()}"
             raise InputError(
-                f"DEMO_NOW is {self.now.isoformat()}, later than the clock ({clock.isoformat()}); "
-                "unset it or give an instant in the past",
-                [Problem(code="future_now", field="DEMO_NOW", message="later than the clock")],
+                f"DEMO_NOW is {self.now.isoformat()}, {message}; unset it or give an instant in the past",
+                [Problem(code="future_now", field="DEMO_NOW", value=self.now.isoformat(), message=message)],
             )
-        return now
+        # Nothing is dated later than the server's clock.
+        return min(now, server_clock)
+
+    def client_instant(self) -> datetime:
+        """``DEMO_NOW``, or this machine's clock: for what needs no database."""
+        if self.now is None:
+            return datetime.now(UTC)
+        return self.now.replace(tzinfo=self.now.tzinfo or UTC).astimezone(UTC)
 
 
 def load_settings() -> Settings:
-    """Read the environment; every bad variable is named at once, without its value."""
+    """Read the environment; every bad variable is named at once, without its value.
+
+    Where the embedded server is used, libpq's variables are taken out of this process's environment.
+    """
     try:
-        return Settings()
+        settings = Settings()
+        if settings.uses_embedded_server:
+            take_out_libpq_variables(URL_VARIABLES)
+            settings = Settings()
     except ValidationError as error:
         problems = [
             Problem(
@@ -113,3 +138,4 @@ def load_settings() -> Settings:
             for issue in error.errors(include_url=False, include_input=False)
         ]
         raise InputError("the environment is wrong: " + "; ".join(map(str, problems)), problems) from None
+    return settings

@@ -35,6 +35,7 @@ from demo_pipeline.services.instance import INSTANCE_FILE, prepare_instance
 from demo_pipeline.services.month_range import MonthRange, month_range
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ def _range(
     """As the loader, who may write down that somebody asked for a tenant that is real."""
     with database.loader() as conn:
         subject = find_subject(conn, settings, slug, "materialise")
-    return month_range(subject, first, last, settings.instant())
+        now = instant_of(conn, settings)
+    return month_range(subject, first, last, now)
 
 
 def remove_partition(settings: Settings, database: Database, slug: str) -> None:

@@ -62,13 +62,15 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
     from demo_pipeline.services.month_range import month_range
     from demo_pipeline.services.reading import show_tenant
     from demo_pipeline.services.reports import report_of, request_job
+    from demo_pipeline.storage.clock import current_instant
 
     detail = show_tenant(session.database, session.settings, outcome.tenant)
     own = request_job([job for job in detail.jobs if job.dagster_run_id == outcome.run_id])
     if own is not None:
         return report_of(own, detail.spec.minor_digits)
     # It was done before, by the job of these months.
-    asked = month_range(detail.subject, first, last, session.settings.instant())
+    now = current_instant(session.database, session.settings)
+    asked = month_range(detail.subject, first, last, now)
     for job in detail.jobs:
         is_it = (job.range_start_month, job.range_end_month) == (str(asked.first), str(asked.last))
         if is_it and job.kind == "materialise" and job.status == "completed":

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS: Final = 0.5
 _SECONDS_BETWEEN_LINES: Final = 5.0
-#: clocks of client and server may differ
-_CLOCKS: Final = timedelta(seconds=2)
 
 
 class Display(Protocol):
@@ -57,15 +55,18 @@ def watched(session: Session, slugs: Sequence[str]) -> Generator[None]:
 
 
 def _watch(session: Session, slugs: Sequence[str], is_over: threading.Event) -> None:
-    began_at = datetime.now(UTC) - _CLOCKS
+    began = monotonic()
     if is_over.wait(QUIET_SECONDS):
         return
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     display: Display = Bars() if is_terminal else Lines()
     try:
         from demo_pipeline.storage import ledger
+        from demo_pipeline.storage.clock import server_clock
 
         with session.database.admin(readonly=True) as conn:
+            # The ledger has the server's clock.
+            began_at = server_clock(conn) - timedelta(seconds=monotonic() - began)
             while not is_over.wait(_POLL_SECONDS):
                 for slug in slugs:
                     jobs = ledger.list_jobs(conn, slug)

@@ -39,7 +39,6 @@ def open_settings() -> Settings:
     from demo_pipeline.settings import load_settings
 
     settings = load_settings()
-    settings.instant()
     try:
         _ = settings.caps
     except ValidationError as error:

@@ -87,7 +87,7 @@ def preview_blueprint(path: Path, settings: Settings) -> tuple[TenantSpec, tuple
         return token_hex(8)
 
     caps = Caps(**settings.caps.model_dump())
-    spec, warnings = read_tenant_spec(path, settings.instant(), seed_source, caps)
+    spec, warnings = read_tenant_spec(path, settings.client_instant(), seed_source, caps)
     if not is_seeded:
         warnings = (*warnings, "without a seed the months differ a little each time; add seed to fix them")
     return spec, warnings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from demo_pipeline.domain.errors import DatabaseError
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database, open_database
 from demo_pipeline.storage.filelock import file_lock
 from demo_pipeline.storage.revision import require_current
@@ -19,13 +20,13 @@ UPGRADE_WAIT_SECONDS = 600
 def ready_database(settings: Settings) -> Database:
     """The database of the settings at the current schema revision; some milliseconds when it is.
 
-    Raises ``DatabaseError``.
+    Raises ``DatabaseError``, and ``InputError`` for a ``DEMO_NOW`` that is in the server's future.
     """
     database = open_database(settings)
-    if _is_current(database):
+    if _is_current(database, settings):
         return database
     with file_lock(settings.home / "schema.lock", wait_seconds=UPGRADE_WAIT_SECONDS):
-        if not _is_current(database):
+        if not _is_current(database, settings):
             # Alembic takes half a second to import, and is needed only now.
             from demo_pipeline.storage import migrate
 
@@ -33,9 +34,12 @@ def ready_database(settings: Settings) -> Database:
     return database
 
 
-def _is_current(database: Database) -> bool:
+def _is_current(database: Database, settings: Settings) -> bool:
     """Whether the schema is current. On a given server an old one is an error, which says what to do."""
     with database.admin(readonly=True) as conn:
+        if settings.now is not None:
+            # Refused before anything is done, by every command.
+            instant_of(conn, settings)
         try:
             require_current(conn)
         except DatabaseError:

@@ -18,6 +18,7 @@ from demo_pipeline.services.patch import told_report
 from demo_pipeline.services.reports import JobReport
 from demo_pipeline.services.subject import EXTEND, Subject, find_subject
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
 from demo_pipeline.storage.ledger import JobRequest
@@ -41,9 +42,9 @@ def preview_extension(database: Database, settings: Settings, slug: str, last: M
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "tenant extend")
         there = all_figures(conn, subject.state.tenant.tenant_id, subject.spec.minor_digits)
+        running = Month.containing(instant_of(conn, settings))
     figures: dict[Month, Figures] = {}
     if _done(subject, last) is None:
-        running = Month.containing(settings.instant())
         figures = _check(subject, last, running, Caps(**settings.caps.model_dump()))
     return Extension(
         tenant=slug,
@@ -73,7 +74,7 @@ class _Extend:
     kind: str = EXTEND
 
     def choose(self, run: JobRun) -> Choice:
-        check_instant(run.subject, run.as_of)
+        check_instant(run.subject, run.as_of, run.settings)
         if (done := _done(run.subject, self.last)) is not None:
             return Choice(request=_request(run, self.last, self.last), done=done)
         running = Month.containing(run.as_of)

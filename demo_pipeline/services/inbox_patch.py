@@ -22,6 +22,7 @@ from demo_pipeline.services.patch import apply_patch
 from demo_pipeline.services.plan_files import SUFFIXES, PlanFile, parse_plan
 from demo_pipeline.services.reports import JobReport
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import current_instant
 from demo_pipeline.storage.database import Database
 
 #: in the details of an error: why the file of a plan that was refused for good could not be moved
@@ -74,13 +75,13 @@ def apply_inbox_file(
         raise
     except DemoError as error:
         if not is_passing(error):
-            reports = refused_reports(file, plan, error, asker, settings.instant())
+            reports = refused_reports(file, plan, error, asker, current_instant(database, settings))
             _, hindrance = _settle(settings, file, "refused", reports)
             if hindrance:
                 error.message += f" ({hindrance})"
                 error.details[HINDRANCE] = hindrance
         raise
-    reports = done_reports(file, plan, report, asker, settings.instant())
+    reports = done_reports(file, plan, report, asker, current_instant(database, settings))
     place, hindrance = _settle(settings, file, "done", reports)
     return Handled(report=report, place=place, hindrance=hindrance)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from demo_pipeline.domain.errors import DemoError
 from demo_pipeline.settings import PROJECT_ROOT, Settings, load_settings
-from demo_pipeline.storage.database import Database, dagster_storage_url
+from demo_pipeline.storage.database import Database, check_dagster_database, dagster_storage_url
 
 INSTANCE_FILE: Final = "dagster.yaml"
 #: the address of Dagster's database as SQLAlchemy wants it; saves every process from finding it again
@@ -47,9 +47,14 @@ def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str
 def storage_url() -> str:
     """Dagster's database, for whoever starts Dagster by hand: prepared, or what the settings say.
 
-    Raises ``DatabaseError``.
+    Raises ``DatabaseError``, and ``InputError`` for a pooler that gives sessions to others.
     """
-    return os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(load_settings())
+    # Always read: that takes libpq's variables away from the embedded server.
+    settings = load_settings()
+    url = os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(settings)
+    if settings.dagster_url is not None:
+        check_dagster_database(url)
+    return url
 
 
 def _refresh(path: Path) -> None:

@@ -38,6 +38,7 @@ from demo_pipeline.services.reports import FirstJob, JobReport, MadeFirst, Month
 from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import integrity, ledger
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
 from demo_pipeline.storage.ledger import Begun, JobRequest
@@ -126,9 +127,9 @@ def run_job(database: Database, settings: Settings, slug: str, work: Work, asker
     Raises ``InputError``, ``BusyError``, ``NotADemoTenantError``, ``VerificationError``,
     ``JobFailedError``, ``InterruptedJobError``; each leaves no row of the job in the database.
     """
-    as_of = settings.instant()
     try:
         with database.loader() as conn:
+            as_of = instant_of(conn, settings)
             tenant_id = find_tenant_id(conn, settings, slug, work.kind)
             if not ledger.admit_request(conn, tenant_id, settings.rate_per_tenant, settings.rate_total):
                 raise BusyError(

@@ -130,7 +130,7 @@ class _Materialise:
 
     def _months(self, run: JobRun) -> MonthRange:
         asked = month_range(run.subject, self.first, self.last, run.as_of, with_gaps=self.with_gaps)
-        check_instant(run.subject, run.as_of)
+        check_instant(run.subject, run.as_of, run.settings)
         return asked
 
     def _healing(self, run: JobRun, asked: MonthRange) -> Choice | None:
@@ -200,13 +200,23 @@ def is_short(expected: Figures, there: Figures) -> bool:
     return any(expected[metric] > there[metric] for metric in METRICS)
 
 
-def check_instant(subject: Subject, as_of: datetime) -> None:
+def check_instant(subject: Subject, as_of: datetime, settings: Settings) -> None:
     """A job takes no moment for *now* at which its tenant was not there (``InputError``)."""
     tenant = subject.state.tenant
     provisioned_at = tenant.provisioned_at
     if as_of < provisioned_at:
+        is_set = settings.now is not None
+        source = "DEMO_NOW" if is_set else "the database server's clock"
         message = (
-            f"now is {as_of:%Y-%m-%d %H:%M} UTC (DEMO_NOW), before {tenant.slug} was provisioned "
-            f"({provisioned_at:%Y-%m-%d %H:%M} UTC); unset DEMO_NOW or take a later instant"
+            f"now is {as_of:%Y-%m-%d %H:%M} UTC ({source}), "
+            f"before {tenant.slug} was provisioned ({provisioned_at:%Y-%m-%d %H:%M} UTC); "
         )
-        raise InputError(message, [Problem(code="before_provisioning", field="DEMO_NOW", message=message)])
+        if is_set:
+            message += "unset DEMO_NOW or take a later instant"
+        else:
+            message += (
+                "the tenant was made by a clock that was ahead, or the server's clock is behind: correct the "
+                "server's clock, or delete the tenant and provision it again"
+            )
+        field = "DEMO_NOW" if is_set else None
+        raise InputError(message, [Problem(code="before_provisioning", field=field, message=message)])

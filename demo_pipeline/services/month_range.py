@@ -10,6 +10,7 @@ from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 
 
@@ -65,7 +66,7 @@ def impossible_months(
     """
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "show")
-    running = Month.containing(settings.instant())
+        running = Month.containing(instant_of(conn, settings))
     reasons = ((month, _reason(subject, month, running)) for month in months)
     return {month: reason for month, reason in reasons if reason is not None}
 

@@ -77,7 +77,7 @@ class _Patch:
     _loaded: Loaded = field(init=False)
 
     def choose(self, run: JobRun) -> Choice:
-        check_instant(run.subject, run.as_of)
+        check_instant(run.subject, run.as_of, run.settings)
         check_currency(run.subject, self.currencies)
         last = last_month(run.subject, self.plan, run.as_of)
         check_months_beyond(run.subject, last, Caps(**run.settings.caps.model_dump()))

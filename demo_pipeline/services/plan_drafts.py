@@ -36,6 +36,7 @@ from demo_pipeline.services.patch_ground import simulated_ground
 from demo_pipeline.services.plan_files import SUFFIXES, PlanKind
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
 
@@ -81,9 +82,9 @@ def draft_plan(
     with database.admin(readonly=True) as conn, conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         subject = find_subject(conn, settings, slug, "plan write")
+        as_of = instant_of(conn, settings)
         figures = all_figures(conn, subject.state.tenant.tenant_id, subject.spec.minor_digits)
     _check_options(shape, percent=percent, average_count=average_count)
-    as_of = settings.instant()
     running = Month.containing(as_of)
     last = min(running + -1, max([subject.last_asked(running), *figures]))
     if last < subject.spec.start_month:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from demo_pipeline.services.plan_files import PlanFile
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.tenants import JobState
 
@@ -74,18 +76,18 @@ class Preview:
 def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan | PlanFile) -> Preview:
     """Look at a plan. Raises ``NotFoundError``, ``NotADemoTenantError``; what is wrong with it is told."""
     plan, currencies = plan_of(plan)
-    as_of = settings.instant()
     caps = Caps(**settings.caps.model_dump())
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "plan preview")
         rate = ledger.measured_rate(conn)
+        as_of = instant_of(conn, settings)
     last = last_month(subject, plan, as_of)
     before: dict[Month, Figures] = {}
     now: dict[Month, Figures] = {}
     blueprint: dict[Month, Figures] = {}
     digits = subject.spec.minor_digits
     try:
-        check_instant(subject, as_of)
+        check_instant(subject, as_of, settings)
         check_months_beyond(subject, last, caps)
         simulated = simulated_ground(database, subject, as_of, last)
         ground = simulated.ground
@@ -125,7 +127,7 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
         targets=resolved.targets,
         rows=_rows(resolved),
         estimated_seconds=round(_SECONDS + (planned + first) / (rate or _ROWS_A_SECOND), 1),
-        already_applied=_applied(subject, plan, simulated, settings),
+        already_applied=_applied(subject, plan, simulated, as_of),
     )
 
 
@@ -142,10 +144,10 @@ def _rows(resolved: Resolved) -> dict[Month, dict[str, int]]:
     }
 
 
-def _applied(subject: Subject, plan: PatchPlan, simulated: Simulated, settings: Settings) -> UUID | None:
+def _applied(subject: Subject, plan: PatchPlan, simulated: Simulated, as_of: datetime) -> UUID | None:
     def is_done(last: JobState | None) -> bool:
         if last is None:
             return False
         return plan.plan_type is PlanType.DELTAS or shows_targets(plan, simulated.ground)
 
-    return choose_job(subject, patch_request(subject, plan, settings.instant()), is_done)[1]
+    return choose_job(subject, patch_request(subject, plan, as_of), is_done)[1]

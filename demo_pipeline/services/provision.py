@@ -26,6 +26,7 @@ from demo_pipeline.services.blueprint_rows import KIND
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
+from demo_pipeline.storage.clock import current_instant
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.ledger import JobRequest
 from demo_pipeline.storage.tenants import NewTenant
@@ -48,7 +49,7 @@ def provision_all(
     database: Database, settings: Settings, paths: Sequence[Path], *, requested_by: str | None = None
 ) -> tuple[Provisioned, ...]:
     """Provision several blueprints; all files are read first, and nothing is made if one is wrong."""
-    now = settings.instant()
+    now = current_instant(database, settings)
     problems: list[Problem] = []
     for path in paths:
         try:
@@ -74,7 +75,7 @@ def provision(
     Raises ``InputError`` for what is wrong with the file and for another blueprint of the same slug,
     ``CapExceededError``, ``NotADemoTenantError`` where a real tenant has the slug.
     """
-    now = settings.instant()
+    now = current_instant(database, settings)
     with database.loader() as conn:
         spec, declared, warnings = _read(path, _instant_of(conn, path, now), settings)
         found = tenants.find_tenant(conn, spec.slug)

@@ -30,6 +30,7 @@ from demo_pipeline.services.reports import JobReport
 from demo_pipeline.services.subject import Subject, find_subject, latest_instant
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import findings, hiding, integrity, ledger, misplaced
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.hiding import Hanging
 from demo_pipeline.storage.kpis import all_figures, taken_figures
@@ -145,7 +146,7 @@ def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Pla
         with database.admin() as conn:
             subject = find_subject(conn, settings, slug, work.kind)
             with conn.transaction(force_rollback=True):
-                found = work.collect(conn, subject, settings.instant())
+                found = work.collect(conn, subject, instant_of(conn, settings))
                 short = _short_months(conn, subject)
     except psycopg.Error as error:
         raise as_demo_error(error, database, has_begun=False) from error

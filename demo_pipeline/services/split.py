@@ -29,6 +29,7 @@ from demo_pipeline.services.patch_ground import simulated_ground
 from demo_pipeline.services.plan_files import PlanFile
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 
 #: A plan so far beyond the caps is a mistake.
@@ -46,9 +47,9 @@ def split_plan(
     plan, currencies = plan_of(plan)
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "plan split")
+        as_of = instant_of(conn, settings)
     check_currency(subject, currencies)
     caps = Caps(**settings.caps.model_dump())
-    as_of = settings.instant()
     last = last_month(subject, plan, as_of)
     check_months_beyond(subject, last, caps)
     ground = simulated_ground(database, subject, as_of, last).ground

@@ -14,6 +14,7 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import integrity
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.integrity import Violation
 from demo_pipeline.storage.kpis import all_figures
@@ -40,7 +41,7 @@ def standing(database: Database, settings: Settings, slug: str) -> Standing:
         # One snapshot, so that figures and ledger belong together.
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         subject = find_subject(conn, settings, slug, "show")
-        tenant_id, now = subject.state.tenant.tenant_id, settings.instant()
+        tenant_id, now = subject.state.tenant.tenant_id, instant_of(conn, settings)
         return Standing(
             tenant=slug,
             currency=subject.spec.currency,

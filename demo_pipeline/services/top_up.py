@@ -13,6 +13,7 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patch_story import calendar_of
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.tenants import list_tenants
 
@@ -34,8 +35,8 @@ def top_ups(database: Database, settings: Settings, within: timedelta | None = N
     ``within``: only where some of it passed within so long. A tenant's rows come in its working time alone:
     at night and on holidays there is nothing to load that was not there before.
     """
-    now = settings.instant()
     with database.admin(readonly=True) as conn:
+        now = instant_of(conn, settings)
         subjects = [find_subject(conn, settings, tenant.slug, "show") for tenant in list_tenants(conn)]
     after = None if within is None else now - within
     return [

@@ -16,9 +16,10 @@ import psycopg
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.verification import mismatches
 from demo_pipeline.services.subject import Subject, find_subject, latest_instant
-from demo_pipeline.settings import Settings
+from demo_pipeline.settings import CLOCK_TOLERANCE, Settings
 from demo_pipeline.storage import findings as findings_of_rows
 from demo_pipeline.storage import integrity, ledger, misplaced, tenants
+from demo_pipeline.storage.clock import instant_of, server_clock
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
 from demo_pipeline.storage.misplaced import Misplaced
@@ -88,21 +89,23 @@ def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[M
             )
             for mismatch in mismatches(expected, figures)
         ]
-        findings += _row_findings(conn, subject, settings.instant(), is_drifted=bool(findings))
+        now = instant_of(conn, settings)
+        findings += _row_findings(conn, subject, now, is_drifted=bool(findings))
         findings += _job_findings(subject, is_held=tenants.is_held(conn, tenant_id))
+        findings += _clock_findings(subject, server_clock(conn))
     for stray in strays:
         if stray.owner_id == tenant_id:
             message = f"{len(stray.ids)} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"
             findings.append(Finding(check=Check.PLACES, message=message))
-    return Verdict(tenant=slug, findings=tuple(findings), pending=_pending(subject, settings))
+    return Verdict(tenant=slug, findings=tuple(findings), pending=_pending(subject, now))
 
 
 def _row_findings(
     conn: Connection, subject: Subject, now: datetime, *, is_drifted: bool
 ) -> Iterator[Finding]:
     """Rows that ought not to be there as they are."""
-    tenant_id = subject.state.tenant.tenant_id
-    for broken in integrity.violations(conn, tenant_id, latest_instant(subject, now)):
+    tenant_id, clock = subject.state.tenant.tenant_id, server_clock(conn)
+    for broken in integrity.violations(conn, tenant_id, min(latest_instant(subject, now), clock)):
         message = f"{broken.count} {broken.table}: not true that {broken.rule}"
         yield Finding(check=Check.LIFECYCLES, message=message)
     for orphan in findings_of_rows.orphans(conn, tenant_id):
@@ -145,6 +148,17 @@ def _job_findings(subject: Subject, *, is_held: bool) -> list[Finding]:
     ]
 
 
-def _pending(subject: Subject, settings: Settings) -> tuple[Month, ...]:
-    running = Month.containing(settings.instant())
+def _clock_findings(subject: Subject, clock: datetime) -> Iterator[Finding]:
+    """Jobs that worked as of an instant that the server's clock has not reached."""
+    for job in subject.state.jobs:
+        if job.status == "completed" and job.as_of is not None and job.as_of > clock + CLOCK_TOLERANCE:
+            message = (
+                f"job {job.job_id} ({job.kind}) worked as of {job.as_of:%Y-%m-%d %H:%M} UTC, and the "
+                f"database server's clock says {clock:%Y-%m-%d %H:%M} UTC: a clock was wrong, then or now"
+            )
+            yield Finding(check=Check.JOBS, message=message)
+
+
+def _pending(subject: Subject, now: datetime) -> tuple[Month, ...]:
+    running = Month.containing(now)
     return tuple(month for month in subject.asked_months(running) if month not in subject.state.months)

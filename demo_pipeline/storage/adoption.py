@@ -160,7 +160,7 @@ def _make_demo(worker: Worker) -> None:
     assert _MAKES_SCHEMA in script
     with worker.conn.transaction():
         worker.conn.execute(BOOTSTRAP.read_bytes())
-        worker.conn.execute("RESET ROLE")
+        worker.conn.execute("SET ROLE NONE")
         worker.conn.execute("SET LOCAL ROLE demo_owner")
         worker.conn.execute(_adapted(script).encode())
         worker.conn.execute("SET LOCAL ROLE NONE")

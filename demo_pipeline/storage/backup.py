@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from demo_pipeline.domain.errors import DatabaseError, InputError, Problem
+from demo_pipeline.libpq_environment import left_open
 from demo_pipeline.storage.binaries import find_tool, major_of, probe_version
 from demo_pipeline.storage.connecting import connect
 from demo_pipeline.storage.database import ADMIN_VARIABLE, Database
@@ -121,7 +122,8 @@ def restore(database: Database, path: Path, name: str) -> Restored:
             contents.write_text(_without_schemas(tool, path), encoding="utf-8")
             # A newer pg_restore sets what an older server does not know; nothing else may fail.
             strict = ["--exit-on-error"] if major_of(probe_version(tool) or "") == major else []
-            _run(tool, [f"--dbname={name}", f"--use-list={contents}", *strict, str(path)], target)
+            arguments = [f"--dbname={name}", f"--use-list={contents}", *strict, str(path)]
+            _run(tool, arguments, _writing(conn, target))
         conn.execute("REVOKE CREATE ON SCHEMA demo FROM demo_guard")
         conn.execute("REVOKE CREATE ON SCHEMA crm_app FROM crm_views")
         return Restored(database=name, revision=current_revision(conn))
@@ -131,6 +133,17 @@ def _connected(database: Database, url: str) -> psycopg.Connection[Any]:
     return connect(
         url, variable=ADMIN_VARIABLE, application_name=_APPLICATION, is_embedded=database.is_embedded
     )
+
+
+def _writing(conn: psycopg.Connection[Any], url: str) -> str:
+    """``url``, whose sessions may write where the login's default says that they only read.
+
+    Only there: not every pooler lets a client send options.
+    """
+    row = conn.execute(
+        "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only'"
+    ).fetchone()
+    return make_conninfo(url, options="-c default_transaction_read_only=off") if row == ("on",) else url
 
 
 def _bad_file(message: str, path: Path) -> InputError:
@@ -194,7 +207,7 @@ def _prepare(conn: psycopg.Connection[Any]) -> None:
     with conn.transaction():
         conn.execute(BOOTSTRAP.read_bytes())
         conn.execute("DROP TABLE demo.alembic_version")
-        conn.execute("RESET ROLE")
+        conn.execute("SET ROLE NONE")
         conn.execute("CREATE SCHEMA crm AUTHORIZATION demo_owner")
         conn.execute("CREATE SCHEMA crm_app AUTHORIZATION demo_owner")
         conn.execute("GRANT CREATE ON SCHEMA demo TO demo_guard")
@@ -253,31 +266,21 @@ def _run(tool: Path, arguments: list[str], url: str | None) -> str:
 
 
 def _environment(url: str | None) -> Mapping[str, str]:
-    """The address for a libpq program, as variables: a command line is there for everybody to read."""
+    """The address for a libpq program, as variables: a command line is there for everybody to read.
+
+    What the URL leaves open is the caller's, as for every other connection to its server.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     kept["LC_ALL"] = "C"
     if url is None:
         return kept
-    variables = {
-        "host": "PGHOST",
-        "hostaddr": "PGHOSTADDR",
-        "port": "PGPORT",
-        "user": "PGUSER",
-        "password": "PGPASSWORD",
-        "dbname": "PGDATABASE",
-        "sslmode": "PGSSLMODE",
-        "sslrootcert": "PGSSLROOTCERT",
-        "sslcert": "PGSSLCERT",
-        "sslkey": "PGSSLKEY",
-        "passfile": "PGPASSFILE",
-        "service": "PGSERVICE",
-        "gssencmode": "PGGSSENCMODE",
-        "channel_binding": "PGCHANNELBINDING",
-        "connect_timeout": "PGCONNECT_TIMEOUT",
-        "options": "PGOPTIONS",
-        "target_session_attrs": "PGTARGETSESSIONATTRS",
-    }
-    for name, value in conninfo_to_dict(url).items():
-        if name in variables and value is not None:
-            kept[variables[name]] = str(value)
+    # A login's own default may not hold every name.
+    kept["PGCLIENTENCODING"] = "UTF8"
+    values = {**conninfo_to_dict(url), **left_open(url)}
+    for option in pq.Conninfo.get_defaults():
+        value = values.get(option.keyword.decode())
+        # Its service is resolved, and would come before the variables.
+        is_ours = option.keyword in {b"service", b"client_encoding"}
+        if option.envvar is not None and value is not None and not is_ours:
+            kept[option.envvar.decode()] = str(value)
     return kept

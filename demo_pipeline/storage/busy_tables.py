@@ -96,7 +96,7 @@ class BusyTables:
                 for statement in statements:
                     self.conn.execute(statement.encode())
             finally:
-                self.conn.execute("RESET ROLE")
+                self.conn.execute("SET ROLE NONE")
 
         self._until_free(step)
 

@@ -9,16 +9,25 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from demo_pipeline.domain.errors import DatabaseError
+from demo_pipeline.domain.errors import DatabaseError, InputError, Problem
+from demo_pipeline.storage.pooling import Pool, has_pooler, is_answered, look_at_pool
+from demo_pipeline.storage.session_settings import apply_settings
 
 CONNECT_SECONDS = 10
+#: for a server connection of a pool that was used up by one session
+USED_UP_SECONDS = 3
 RECOVERY_SECONDS = 20
 EXAMPLE = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+#: URL → what was found out about its pool; None: no pooler
+_pools: dict[str, Pool | None] = {}
 _RECOVERING = re.compile(r"the database system is (?:starting up|in recovery mode|not yet accepting)")
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://", re.IGNORECASE)
 
@@ -40,6 +49,11 @@ def plain_url(url: str, variable: str) -> str:
     match = _SCHEME.match(url.strip())
     if match is not None:
         plain = "postgresql://" + url.strip()[match.end() :]
+        if unknown := _unknown_parameters(plain):
+            raise DatabaseError(
+                f"{variable} has parameters that are of another client and not of PostgreSQL's libpq: "
+                f"{', '.join(unknown)}; remove them from the URL"
+            )
         if _is_sound(plain):
             return plain
     # libpq's own complaint would quote parts of the URL, the password maybe.
@@ -47,6 +61,17 @@ def plain_url(url: str, variable: str) -> str:
         f"{variable} is no PostgreSQL URL: write {EXAMPLE}, "
         "special characters of the password percent-encoded"
     )
+
+
+def _unknown_parameters(url: str) -> list[str]:
+    """Names of what follows the ``?`` that libpq would refuse; values may be secrets."""
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    # libpq takes JDBC's word for sslmode=require.
+    return [
+        name
+        for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)
+        if name not in {*known, "ssl"}
+    ]
 
 
 def _is_sound(url: str) -> bool:
@@ -60,7 +85,10 @@ def _is_sound(url: str) -> bool:
 
 
 def connect(url: str, *, variable: str, application_name: str, is_embedded: bool) -> psycopg.Connection:
-    """Open ``url`` in autocommit. ``variable`` is named in errors. Raises ``DatabaseError``."""
+    """Open ``url`` in autocommit. ``variable`` is named in errors.
+
+    Raises ``DatabaseError``, and ``InputError`` for a pooler that would give the session's process to others.
+    """
     parts = conninfo_to_dict(url)
     options: dict[str, Any] = {
         "application_name": application_name,
@@ -80,12 +108,59 @@ def connect(url: str, *, variable: str, application_name: str, is_embedded: bool
     deadline = time.monotonic() + RECOVERY_SECONDS
     while True:
         try:
-            return psycopg.connect(url, autocommit=True, **options)
+            conn = psycopg.connect(url, autocommit=True, **options)
         except psycopg.Error as error:
             # After a crash of one of its processes a server is back in a moment.
             if not _RECOVERING.search(str(error)) or time.monotonic() > deadline:
                 raise _explained(error, parts, variable) from None
+        else:
+            break
         time.sleep(0.1)
+    try:
+        if is_embedded:
+            pass
+        elif url not in _pools:
+            _pools[url] = _pool_of(conn, lambda: psycopg.connect(url, autocommit=True, **options), variable)
+        elif (pool := _pools[url]) is not None:
+            _check_answered(conn, parts, pool)
+        apply_settings(conn)
+    except psycopg.Error as error:
+        conn.close()
+        raise _explained(error, parts, variable) from None
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def _pool_of(
+    conn: psycopg.Connection, open_another: Callable[[], psycopg.Connection], variable: str
+) -> Pool | None:
+    """Once for a URL and process, and before anything is set or locked; None: no pool.
+
+    Raises ``InputError`` for a pool in transaction or statement mode.
+    """
+    if not has_pooler(conn):
+        return None
+    pool = look_at_pool(conn, open_another)
+    if pool is not Pool.SHARED:
+        return pool
+    message = (
+        f"{variable} leads through a connection pooler in transaction or statement mode: session settings "
+        "and the lock of a tenant would stay on a server connection that other clients use next; name the "
+        "server itself, or a pool in session mode"
+    )
+    raise InputError(message, [Problem(code="transaction_pooler", field=variable, message=message)])
+
+
+def _check_answered(conn: psycopg.Connection, parts: dict[str, Any], pool: Pool) -> None:
+    """A pooler accepts a client that it has no server connection for, and keeps it waiting for minutes."""
+    if is_answered(conn, USED_UP_SECONDS if pool is Pool.USED_UP else CONNECT_SECONDS):
+        return
+    raise DatabaseError(
+        f"the pooler at {parts.get('host') or 'localhost'}:{parts.get('port') or 5432} has no free server "
+        "connection for one more session: try again later, or raise its pool_size"
+    )
 
 
 def _explained(error: psycopg.Error, parts: dict[str, Any], variable: str) -> DatabaseError:
@@ -110,10 +185,15 @@ def _explained(error: psycopg.Error, parts: dict[str, Any], variable: str) -> Da
         return DatabaseError(
             f"there is no user {user} on PostgreSQL at {place}: create it, or correct {variable}"
         )
-    if "no pg_hba.conf entry" in lowered or "permission denied for database" in lowered:
+    if "permission denied for database" in lowered:
+        return DatabaseError(
+            f"PostgreSQL at {place} does not let user {user} into database {database}: have its owner run "
+            f'GRANT CONNECT ON DATABASE "{database}" TO "{user}", or correct {variable}'
+        )
+    if "no pg_hba.conf entry" in lowered:
         return DatabaseError(
             f"PostgreSQL at {place} does not let user {user} into database {database}: "
-            f"allow it (pg_hba.conf, GRANT CONNECT), or correct {variable}"
+            f"allow it in pg_hba.conf, or correct {variable}"
         )
     if "too many clients" in lowered or "remaining connection slots" in lowered:
         return DatabaseError(

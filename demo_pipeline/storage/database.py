@@ -21,6 +21,7 @@ from demo_pipeline.storage.binaries import MINIMUM_MAJOR
 from demo_pipeline.storage.connecting import connect, plain_url
 from demo_pipeline.storage.embedded import ensure_running
 from demo_pipeline.storage.kept import KeptConnections
+from demo_pipeline.storage.session_settings import apply_settings
 
 ADMIN_VARIABLE = "DEMO_DATABASE_URL"
 LOADER_VARIABLE = "DEMO_LOADER_URL"
@@ -38,7 +39,8 @@ _LOADER_CHECK = """
 SELECT r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolreplication,
        coalesce((SELECT array_agg(o.rolname::text ORDER BY o.rolname)
                  FROM pg_catalog.pg_roles o
-                 WHERE o.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')), '{}')
+                 WHERE o.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER')), '{}'),
+       pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'TEMPORARY')
 FROM pg_catalog.pg_roles r
 WHERE r.rolname = session_user
 """
@@ -85,7 +87,7 @@ class Database:
 
         def prepare(conn: psycopg.Connection) -> None:
             _check_server(conn)
-            _apply(conn, settings)
+            apply_settings(conn, settings)
 
         with self._connected(self.admin_url, ADMIN_VARIABLE, "demo-pipeline admin", prepare) as conn:
             yield conn
@@ -119,7 +121,7 @@ class Database:
         def prepare(conn: psycopg.Connection) -> None:
             _check_server(conn)
             _check_loader(conn)
-            _apply(conn, settings)
+            apply_settings(conn, settings)
             _notice_killed_client(conn)
 
         with self._connected(self.loader_url, LOADER_VARIABLE, "demo-pipeline loader", prepare) as conn:
@@ -158,7 +160,7 @@ class Database:
                 stack.callback(conn.close)
                 # What a use may have set for its session, before it is set again.
                 conn.isolation_level = None
-                conn.execute("RESET ROLE; RESET ALL")
+                conn.execute("SET ROLE NONE; RESET ALL")
                 prepare(conn)
                 stack.pop_all()
                 return conn
@@ -167,13 +169,8 @@ class Database:
 
     def _session_settings(self) -> dict[str, str]:
         return {
-            "TimeZone": "UTC",
-            "DateStyle": "ISO, YMD",
-            "IntervalStyle": "postgres",
             "statement_timeout": _milliseconds(self.statement_timeout_seconds),
             "lock_timeout": _milliseconds(self.lock_timeout_seconds),
-            # Where the server can, compiling took three quarters of verify: many expressions, few rows.
-            "jit": "off",
         }
 
 
@@ -220,6 +217,19 @@ def dagster_storage_url(settings: Settings) -> str:
     return _for_dagster(ensure_running(settings.home).dagster_url, "")
 
 
+def check_dagster_database(url: str) -> None:
+    """Connect once as Dagster will, for an error that says what to do.
+
+    Raises ``DatabaseError``, and ``InputError`` for a pooler that gives sessions to others.
+    """
+    connect(
+        plain_url(url, DAGSTER_VARIABLE),
+        variable=DAGSTER_VARIABLE,
+        application_name="demo-pipeline check",
+        is_embedded=False,
+    ).close()
+
+
 @contextmanager
 def beside(conn: psycopg.Connection[Any]) -> Generator[psycopg.Connection]:
     """Another connection of the same login, closed at the end; autocommit, and it may write.
@@ -228,7 +238,7 @@ def beside(conn: psycopg.Connection[Any]) -> Generator[psycopg.Connection]:
     """
     options: dict[str, Any] = {**conn.info.get_parameters(), "password": conn.info.password or None}
     with psycopg.connect(autocommit=True, **options) as other:
-        _apply(other, {"default_transaction_read_only": "off"})
+        apply_settings(other)
         yield other
 
 
@@ -255,13 +265,6 @@ def _address(url: str) -> tuple[Any, ...]:
 def _milliseconds(seconds: float) -> str:
     # 0 would mean no limit.
     return str(max(1, round(seconds * 1000)))
-
-
-def _apply(conn: psycopg.Connection, settings: dict[str, str]) -> None:
-    """Set all in one round trip."""
-    calls = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(settings))
-    values = [text for pair in settings.items() for text in pair]
-    conn.execute(f"SELECT {calls}".encode(), values)
 
 
 def _notice_killed_client(conn: psycopg.Connection) -> None:
@@ -292,7 +295,7 @@ def _check_loader(conn: psycopg.Connection) -> None:
     row = conn.execute(_LOADER_CHECK).fetchone()
     if row is None:
         raise DatabaseError(f"the login of {LOADER_VARIABLE} is no role of its server: {MAKE_LOADER}")
-    *powers, roles = row
+    *powers, roles, may_stage = row
     names = ("SUPERUSER", "BYPASSRLS", "CREATEROLE", "REPLICATION")
     held = [name for name, is_held in zip(names, powers, strict=True) if is_held]
     if held:
@@ -310,4 +313,10 @@ def _check_loader(conn: psycopg.Connection) -> None:
         raise DatabaseError(
             f"the login of {LOADER_VARIABLE} is not a member of {LOADER_ROLE}: "
             f"run 'demo-pipeline db upgrade', then GRANT {LOADER_ROLE} TO it"
+        )
+    if not may_stage:
+        raise DatabaseError(
+            f"the login of {LOADER_VARIABLE} may not make temporary tables, through which rows are loaded: "
+            "run 'demo-pipeline db upgrade', or have the database's owner run "
+            f'GRANT TEMPORARY ON DATABASE "{conn.info.dbname}" TO {LOADER_ROLE}'
         )

@@ -18,7 +18,7 @@ import psycopg
 from alembic import command
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from psycopg import Connection, errors
+from psycopg import Connection, errors, sql
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection as EngineConnection
 from sqlalchemy.exc import DBAPIError
@@ -26,6 +26,8 @@ from sqlalchemy.pool import NullPool
 
 from demo_pipeline.domain.errors import BusyError, DatabaseError, DemoError, InputError
 from demo_pipeline.storage.busy_tables import BusyTables, busy_with
+from demo_pipeline.storage.connecting import connect
+from demo_pipeline.storage.database import ADMIN_VARIABLE
 from demo_pipeline.storage.lock_watch import watched
 from demo_pipeline.storage.migration_plan import BOOTSTRAP, Step, UpgradePlan, configuration, plan_upgrade
 from demo_pipeline.storage.revision import current_revision, known_revisions
@@ -60,6 +62,8 @@ def upgrade(url: str, revision: str = "head") -> None:
         _bootstrap(connection)
         current = conn.execute("select version_num from demo.alembic_version").fetchone()
         _known_revision(_script(), revision)
+        conn.rollback()
+        _grant_database(conn)
         steps = _upgrade_steps(None if current is None else current[0], revision)
         conn.rollback()
         conn.autocommit = True
@@ -72,6 +76,44 @@ def upgrade(url: str, revision: str = "head") -> None:
                 else:
                     tables.beside(*statements, role="demo_owner")
         conn.autocommit = False
+
+
+def _grant_database(conn: Connection[Any]) -> None:
+    """What jobs and the CRM's reader need of the database itself, where it was taken away from PUBLIC.
+
+    Raises :class:`DatabaseError` with the statement where the login may not grant it.
+    """
+    missing = conn.execute(
+        """
+        select r.role, string_agg(p.privilege, ', ' order by p.privilege), current_database()
+        from (values ('demo_loader', 'CONNECT'), ('demo_loader', 'TEMPORARY'), ('crm_reader', 'CONNECT'))
+            as p (role, privilege)
+        join (values ('demo_loader'), ('crm_reader')) as r (role) using (role)
+        where not has_database_privilege(r.role, current_database(), p.privilege)
+        group by r.role order by r.role
+        """
+    ).fetchall()
+    for role, privileges, database in missing:
+        statement = sql.SQL("GRANT {} ON DATABASE {} TO {}").format(
+            sql.SQL(privileges), sql.Identifier(database), sql.Identifier(role)
+        )
+        try:
+            conn.execute("set role none")
+            conn.execute(statement)
+        except errors.InsufficientPrivilege:
+            conn.rollback()
+        # Without the right to grant, PostgreSQL only warns.
+        held = conn.execute(
+            "select bool_and(has_database_privilege(%s, current_database(), p.name))"
+            " from unnest(string_to_array(%s, ', ')) as p (name)",
+            [role, privileges],
+        ).fetchone()
+        if held != (True,):
+            raise DatabaseError(
+                f"{role} lacks {privileges} on database {database}, which was taken away from PUBLIC: have "
+                f"the database's owner run {statement.as_string(conn)}, then try again"
+            )
+    conn.commit()
 
 
 def _upgrade_steps(current: str | None, revision: str) -> Iterator[tuple[Step, ...]]:
@@ -218,7 +260,7 @@ def _connected(url: str, *, is_alone: bool = True) -> Generator[EngineConnection
     # A creator, so that every libpq URL works, sockets and several hosts included.
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(url, application_name="demo-pipeline migrate"),
+        creator=lambda: _opened(url),
         poolclass=NullPool,
     )
     try:
@@ -235,6 +277,12 @@ def _connected(url: str, *, is_alone: bool = True) -> Generator[EngineConnection
             yield connection
     except (psycopg.Error, DBAPIError) as error:
         raise explained(error) from error
+
+
+def _opened(url: str) -> Connection[Any]:
+    conn = connect(url, variable=ADMIN_VARIABLE, application_name="demo-pipeline migrate", is_embedded=False)
+    conn.autocommit = False
+    return conn
 
 
 def _driver(connection: EngineConnection) -> Connection[Any]:

@@ -18,6 +18,7 @@ from demo_pipeline.services.reading import show_tenant
 from demo_pipeline.services.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger
+from demo_pipeline.storage.clock import current_instant
 from demo_pipeline.storage.database import Database
 from tests.services.patch_scenes import assert_as_expected, execute, figures_of, plan, tenant_rows, unsound
 
@@ -82,7 +83,7 @@ def test_few_that_are_known_are_enough(
     assert report.is_passed
     rows = tenant_rows(database, tenant)
     spec = show_tenant(database, database_settings, tenant).spec
-    assert unsound(spec, rows, report.job_id, database_settings.instant()) == []
+    assert unsound(spec, rows, report.job_id, current_instant(database, database_settings)) == []
     known = {key for key, row in rows["deals"].items() if row["demo_job_id"] != report.job_id}
     used = {row["deal_id"] for row in rows["activities"].values() if row["demo_job_id"] == report.job_id}
     assert used & known
@@ -118,7 +119,7 @@ def test_what_is_forgotten_on_the_way(
     report = apply_patch(database, database_settings, tenant, BUSY)
     assert report.is_passed
     spec = show_tenant(database, database_settings, tenant).spec
-    now = database_settings.instant()
+    now = current_instant(database, database_settings)
     assert unsound(spec, tenant_rows(database, tenant), report.job_id, now) == []
     assert_as_expected(database, database_settings)
 

@@ -16,6 +16,7 @@ from demo_pipeline.services.provision import provision
 from demo_pipeline.services.reading import digest, list_jobs
 from demo_pipeline.services.verify import verify
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.clock import current_instant
 from demo_pipeline.storage.database import Database
 from tests.services.patch_scenes import plan
 from tests.services.scenes import BLUEPRINT, made, make_tenant, row_counts
@@ -147,7 +148,8 @@ def test_g01_months_after_the_span_have_caps_too(database: Database, database_se
 def test_an_instant_before_the_tenant_is_refused(database: Database, database_settings: Settings) -> None:
     """DEMO_NOW at a moment when the tenant was not there: the input is wrong, nothing is tried."""
     make_tenant(database, database_settings)
-    past = database_settings.model_copy(update={"now": database_settings.instant() - timedelta(days=400)})
+    long_ago = current_instant(database, database_settings) - timedelta(days=400)
+    past = database_settings.model_copy(update={"now": long_ago})
     with pytest.raises(InputError, match="before acme was provisioned"):
         materialise(database, past, "acme")
     found = preview(database, past, "acme", plan({"2025-01": {"contacts_created": 1}}))
