@@ -3,7 +3,7 @@
     python scripts/build_lists.py
 
 Run again with the same sources and the locked ``holidays`` it writes the same bytes; a test holds that.
-When lists change on purpose, raise ``LISTS_VERSION`` in ``demo_pipeline/domain/locales.py``: tenants store
+When lists change on purpose, raise ``LISTS_VERSION`` in ``demo_pipeline/domain/versions.py``: tenants store
 the version that they were made with.
 
 The sources in ``scripts/list_sources`` and where their facts are from are described in its README.

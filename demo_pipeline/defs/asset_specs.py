@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from demo_pipeline.defs.partitions import TENANT_MONTHS
-from demo_pipeline.domain.locales import LISTS_VERSION
+from demo_pipeline.domain.versions import LISTS_VERSION
 from demo_pipeline.storage.tables import METADATA
 
 TABLES: Final = ("companies", "contacts", "deals", "activities")

@@ -1,8 +1,8 @@
 """What differs from country to country: names, places, phones, calendars, currencies.
 
 Everything here is frozen: the lists are files of this package, written by ``scripts/build_lists.py`` and
-versioned as a whole (``LISTS_VERSION``), so that an upgrade of a library never changes a tenant. Weighted
-lists carry running sums of integer weights, made for :func:`demo_pipeline.domain.streams.pick`.
+versioned as a whole (``versions.LISTS_VERSION``), so that an upgrade of a library never changes a tenant.
+Weighted lists carry running sums of integer weights, made for :func:`demo_pipeline.domain.streams.pick`.
 
 All phone numbers lie in ranges that the regulators keep free for fiction; no list has a word that would
 give a tenant away. Sentences are in ``texts``, pipelines in ``industries``; how rows draw from the lists is
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-#: Version of all frozen lists together; a tenant stores the one that it was made with.
-LISTS_VERSION: Final = "2026.11"
 #: Countries with lists of their own, the fallback first.
 COUNTRIES: Final = ("US", "GB", "DE")
 FALLBACK_COUNTRY: Final = "US"

@@ -19,11 +19,12 @@ from demo_pipeline.domain.errors import InputError
 from demo_pipeline.domain.feasibility import Caps, cap_warnings, check_caps
 from demo_pipeline.domain.growth import NO_SEASON, Growth
 from demo_pipeline.domain.industries import Industry, load_industry
-from demo_pipeline.domain.locales import COUNTRIES, LISTS_VERSION, load_locale, resolve_country
+from demo_pipeline.domain.locales import COUNTRIES, load_locale, resolve_country
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.monthly import DealSizes, continued, figures_from_months, figures_from_totals
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.scalars import TELL_TALE
+from demo_pipeline.domain.versions import LISTS_VERSION
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.streams import Stream
