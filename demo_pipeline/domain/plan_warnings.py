@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from demo_pipeline.domain.feasibility import Caps, cap_warnings
+from demo_pipeline.domain.feasibility import Caps, cap_warnings, won_with_leads
 from demo_pipeline.domain.industries import load_industry
 from demo_pipeline.domain.metrics import METRICS, Figures, money
 from demo_pipeline.domain.months import Month
@@ -23,7 +23,7 @@ def plan_warnings(resolved: Resolved, ground: Ground, caps: Caps) -> tuple[str, 
     """A sentence for everything that is unusual about the months as they would be."""
     digits = ground.spec.minor_digits
     after: dict[Month, Figures] = {**ground.before, **resolved.targets}
-    warnings: list[str] = []
+    warnings: list[str] = list(_won_with_leads(resolved, ground))
     for month, target in resolved.targets.items():
         if not resolved.deltas[month]:
             continue
@@ -38,6 +38,18 @@ def plan_warnings(resolved: Resolved, ground: Ground, caps: Caps) -> tuple[str, 
             )
         warnings += _win_rate(month, target, ground)
     return (*warnings, *cap_warnings(resolved.total, caps, minor_digits=digits))
+
+
+def _won_with_leads(resolved: Resolved, ground: Ground) -> Iterator[str]:
+    """Months whose won deals can only be with leads."""
+    first = ground.first_other_contact_at
+    for month, delta in sorted(resolved.deltas.items()):
+        if first is not None and first < month.end:
+            return
+        if delta.other_contacts:
+            return
+        if delta.closed_won_count:
+            yield won_with_leads(month, delta.closed_won_count)
 
 
 def _growth(month: Month, after: Mapping[Month, Figures]) -> list[str]:

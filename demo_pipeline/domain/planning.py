@@ -16,7 +16,7 @@ from demo_pipeline.domain.blueprint import Blueprint, GrowthChoice, Totals
 from demo_pipeline.domain.declaration import check_blueprint
 from demo_pipeline.domain.declaration_rules import minor_digits_of, stand_in
 from demo_pipeline.domain.errors import InputError
-from demo_pipeline.domain.feasibility import Caps, cap_warnings, check_caps
+from demo_pipeline.domain.feasibility import Caps, cap_warnings, check_caps, won_with_leads
 from demo_pipeline.domain.growth import NO_SEASON, Growth
 from demo_pipeline.domain.industries import Industry, load_industry
 from demo_pipeline.domain.locales import COUNTRIES, load_locale, resolve_country
@@ -206,7 +206,11 @@ def _resolve(
         growth=growth,
     )
     check_caps(spec.total, caps, minor_digits=digits)
-    return spec, (*_warnings(blueprint, slug), *cap_warnings(spec.total, caps, minor_digits=digits))
+    return spec, (
+        *_warnings(blueprint, slug),
+        *_won_with_leads(spec),
+        *cap_warnings(spec.total, caps, minor_digits=digits),
+    )
 
 
 def plan_stream(seed: str, slug: str) -> Stream:
@@ -231,6 +235,15 @@ def _warnings(blueprint: Blueprint, slug: str) -> tuple[str, ...]:
                 "who sees it knows what the tenant is"
             )
     return tuple(warnings)
+
+
+def _won_with_leads(spec: TenantSpec) -> Iterator[str]:
+    """Months of the span whose won deals can only be with leads."""
+    for month, figures in zip(spec.months, spec.figures, strict=True):
+        if figures.other_contacts:
+            return
+        if figures.closed_won_count:
+            yield won_with_leads(month, figures.closed_won_count)
 
 
 def _with_activities(totals: Totals | None, industry: Industry) -> Totals | None:
