@@ -16,12 +16,15 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from demo_pipeline.domain.wording import counted
+
 Connection = psycopg.Connection[Any]
 
 #: A share is reported if chance gives one as extreme less often than once in so many tenants.
 _ONE_IN: Final = 1_000_000
-#: Rows of which a second may hold all.
+#: Of so many rows the seconds in which they were made are counted, and fewer seconds than these are reported.
 _FEWEST_ROWS: Final = 4
+_FEWEST_SECONDS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +35,9 @@ class Limits:
     empty: Mapping[str, tuple[float, float]]
     #: the most rows that were not changed after their creation; 1: any share is usual
     unchanged: float = 1.0
-    #: the most rows that were made within the same second; for few rows, too
-    one_second: float = 0.5
+    #: the least number of different seconds in which rows were made, as a share of the rows; 0 for tables of
+    #: few rows, to which people may add many at once
+    seconds: float = 0.2
     #: the most instants on a whole second, and on a whole minute
     whole_second: float = 0.5
     whole_minute: float = 0.3
@@ -43,9 +47,9 @@ class Limits:
 
 #: The thresholds, view by view. They leave room: generated rows lie well within, people's rows may join them.
 LIMITS: Final[Mapping[str, Limits]] = {
-    "users": Limits(empty={}, unchanged=0.75),
-    "pipeline_stages": Limits(empty={}),
-    "tags": Limits(empty={}),
+    "users": Limits(empty={}, unchanged=0.75, seconds=0.0),
+    "pipeline_stages": Limits(empty={}, seconds=0.0),
+    "tags": Limits(empty={}, seconds=0.0),
     "companies": Limits(
         empty={"phone": (0.05, 0.95), "website": (0.05, 0.95), "address": (0.05, 0.95)}, unchanged=0.85
     ),
@@ -107,17 +111,13 @@ def _of_view(conn: Connection, view: str, columns: frozenset[str], limits: Limit
     if has_times:
         yield from _beyond(f"{view}.updated_at", "never_changed", next(answer), rows, 0.0, limits.unchanged)
     if "created_at" in columns and rows >= _FEWEST_ROWS:
-        (most_at_once,) = _row(
-            conn,
-            sql.SQL(
-                "SELECT {asked} FROM (SELECT count(*) FROM crm_app.{view} r"
-                " GROUP BY date_trunc('second', r.created_at)) s (at_once)"
-            ),
-            [sql.SQL("coalesce(max(at_once), 0)")],
-            view,
+        statement = sql.SQL(
+            "SELECT {asked} FROM (SELECT FROM crm_app.{view} r GROUP BY date_trunc('second', r.created_at)) s"
         )
-        if most_at_once > rows * limits.one_second:
-            yield _oddity(f"{view}.created_at", "one_second", most_at_once, rows, 0.0, limits.one_second)
+        (seconds,) = _row(conn, statement, [sql.SQL("count(*)")], view)
+        if seconds < max(_FEWEST_SECONDS, rows * limits.seconds):
+            detail = f"{rows:,} rows were made within {counted(seconds, 'second')}"
+            yield Oddity(place=f"{view}.created_at", what="one_second", count=rows, detail=detail)
 
 
 def _row(conn: Connection, statement: sql.SQL, asked: Sequence[sql.Composable], view: str) -> tuple[int, ...]:
