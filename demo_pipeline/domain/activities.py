@@ -17,8 +17,8 @@ from demo_pipeline.domain.arrow import texts
 from demo_pipeline.domain.book import LEAD, recent
 from demo_pipeline.domain.calendar import MEETING_HOURS
 from demo_pipeline.domain.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.crm_values import ACTIVITY_TYPES
 from demo_pipeline.domain.deals import first_contact_bound
-from demo_pipeline.domain.industries import ACTIVITY_TYPES
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.phrases import MOST_A_MONTH, activity_texts
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
@@ -40,6 +40,9 @@ _BY_PHONE: Final = np.uint64(2**64 * 45 // 100)
 _CANCELLED: Final = np.uint64(2**64 * 6 // 100)
 _STILL_TO_DO: Final = np.uint64(2**64 * 20 // 100)
 _BY_OTHERS: Final = np.uint64(2**64 * 18 // 100)
+_CHANGED: Final = np.uint64(2**64 * 12 // 100)
+#: Working minutes.
+_CHANGED_WITHIN: Final = 90
 
 _MINUTE_US: Final = 60_000_000
 _AN_HOUR: Final = 60
@@ -47,6 +50,8 @@ _AN_HOUR: Final = 60
 _MEETING_AHEAD: Final = 4200
 _TASK_AHEAD: Final = 2940
 _QUARTER: Final = 15 * _MINUTE_US
+#: How long after its end a meeting is marked as held, at most (us).
+_MARKED_WITHIN: Final = 40 * _MINUTE_US
 
 
 def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.RecordBatch]:
@@ -91,7 +96,15 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
         deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
         place = _places(deal, on_deal)
         deal = np.where(place < MOST_A_MONTH, deal, -1)
+    if not book.contacts.has_email.all():
+        # Nobody writes to an address that is not known.
+        kind[(kind == EMAIL) & (book.contacts.has_email[contact] == 0)] = CALL
     scheduled, completed, minutes = _times(context, draws, kind)
+    done = np.maximum(created, completed)
+    changed = draws("changed")
+    # While it is fresh. One column of draws serves all: of those that are small the other bits are uniform.
+    within = 1 + scale(changed << np.uint64(8), _CHANGED_WITHIN)
+    updated = context.changed(done, changed < _CHANGED, within, changed << np.uint64(16))
     author = np.where(
         draws("by_others") < _BY_OTHERS,
         context.team.sellers(draws("author")),
@@ -102,7 +115,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
         [
             uuid_array(draws.ids()),
             instants(created),
-            instants(np.maximum(created, completed)),
+            instants(updated),
             texts(ACTIVITY_TYPES, kind),
             subject,
             description,
@@ -170,7 +183,8 @@ def _times(context: MonthContext, draws: Draws, kind: I64) -> tuple[I64, I64, I6
     scheduled = np.where(meetings, held, np.where(tasks, due, never))
     open_end = draws("is_done")
     completed = np.where(calls | (kind == EMAIL), created, never)
-    completed[meetings] = (held + minutes * _MINUTE_US)[meetings]
+    ended = (held + minutes * _MINUTE_US)[meetings]
+    completed[meetings] = ended + scale(length[meetings] << np.uint64(8), _MARKED_WITHIN)
     completed[meetings & (open_end < _CANCELLED)] = -1
     completed[tasks] = done[tasks]
     completed[tasks & (open_end < _STILL_TO_DO)] = -1

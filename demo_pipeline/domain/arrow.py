@@ -61,8 +61,8 @@ def _spare_pandas() -> None:
 _spare_pandas()
 
 
-def strings(values: Sequence[str]) -> pa.StringArray:
-    """Texts as a column."""
+def strings(values: Sequence[str | None]) -> pa.StringArray:
+    """Texts as a column; ``None`` is null."""
     return _arrow.array(values, pa.string())
 
 

@@ -20,7 +20,7 @@ from demo_pipeline.domain.ids import Uuids
 from demo_pipeline.domain.keys import Keys
 from demo_pipeline.domain.streams import I64, U64, ascending, scale
 
-STATUSES: Final = ("lead", "prospect", "customer", "churned", "other")
+#: places in CONTACT_STATUSES
 LEAD, PROSPECT, CUSTOMER, CHURNED, OTHER = range(5)
 
 #: Kept at most; no tenant within the default caps has as many.
@@ -33,8 +33,8 @@ _NO_TEXT: Final = strings(())
 #: How a column is kept: as small as its values allow.
 _KEPT: Final = {
     "owner": np.int16, "number": np.int32, "legal_form": np.int8, "city": np.int16, "size": np.int8,
-    "company": np.int32, "status": np.int8, "is_female": np.int8, "first": np.int32, "last": np.int32,
-    "contact": np.int32, "text_count": np.int32,
+    "company": np.int32, "status": np.int8, "has_email": np.int8, "is_female": np.int8,
+    "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
 }  # fmt: skip
 
 #: integers in a type as small as their values allow
@@ -67,8 +67,10 @@ class Contacts:
     created_us: I64 = field(default_factory=lambda: _EMPTY)
     owner: Small = field(default_factory=lambda: _EMPTY)
     company: Small = field(default_factory=lambda: _EMPTY)
-    #: index into STATUSES
+    #: place in CONTACT_STATUSES
     status: Small = field(default_factory=lambda: _EMPTY)
+    #: 1 where an e-mail address is known, else 0
+    has_email: Small = field(default_factory=lambda: _EMPTY)
     #: 1 a woman, 0 a man, -1 unknown
     is_female: Small = field(default_factory=lambda: _EMPTY)
     #: places in the locale's given names (women's first) and surnames, and on into the book's pools

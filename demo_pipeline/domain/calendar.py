@@ -170,7 +170,7 @@ def _work_month(calendar: Calendar, month: Month) -> WorkMonth:
     return WorkMonth.of(month, all_minutes[inside], all_weights[inside])
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _timeline(calendar: Calendar, first: Month, last: Month) -> Timeline:
     return Timeline(np.concatenate([calendar.month(month).minutes for month in first.until(last)]))
 

@@ -10,14 +10,26 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.arrow import choose, codes, constant, is_null, join, take
+from demo_pipeline.domain.arrow import Mask, choose, codes, constant, is_null, join, take, texts
 from demo_pipeline.domain.book import Companies, Small, part
 from demo_pipeline.domain.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
-from demo_pipeline.domain.streams import I64, U64, Stream, pick, scale
+from demo_pipeline.domain.streams import I64, U64, Stream, pick, quantile, scale
 
 _TABLE: Final = "companies"
+
+#: Assumptions, in per cent: what people leave empty of companies with up to ten employees, and of others;
+#: companies that somebody changed. A domain is always known: it comes with the first e-mail.
+_NO_PHONE: Final = (22, 12)
+_NO_WEBSITE: Final = (24, 8)
+_NO_ADDRESS: Final = (21, 13)
+_CHANGED: Final = 62
+#: Addresses without a street of which the city is not known either.
+_NO_CITY: Final = 35
+#: How websites are written, with weights.
+_WEBSITES: Final = ("https://www.", "https://", "http://www.", "www.")
+_WEBSITE_WEIGHTS: Final = np.cumsum(np.array([62, 22, 9, 7]))
 
 
 def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Draws]:
@@ -79,28 +91,53 @@ def _block(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBat
     number = take(locale.house_numbers.arrow, pick(draws("house_number"), locale.house_numbers.cumulative))
     parts = (number, street) if locale.number_before_street else (street, number)
     postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
-    created = instants(rows.created_us)
+    gaps = _Gaps(rows.size, draws)
+    cycle = quantile(draws("change"), context.industry.cycle_quantiles) * 5 // 12 + 1
+    updated = context.changed(
+        rows.created_us, scale(draws("is_changed"), 100) < _CHANGED, cycle, draws("changed_second")
+    )
     return pa.RecordBatch.from_arrays(
         [
             uuid_array(rows.ids),
-            created,
-            created,
+            instants(rows.created_us),
+            instants(updated),
             _made_names(context, rows.number, rows.legal_form),
             domain,
             take(locale.companies.industries.arrow, industry),
             take(locale.companies.sizes.arrow, rows.size),
             uuid_array(context.team.ids, rows.owner),
-            join(*parts, separator=" "),
-            take(places.city_names, rows.city),
-            take(places.states, rows.city),
+            choose(gaps.address, None, join(*parts, separator=" ")),
+            choose(gaps.city, None, take(places.city_names, rows.city)),
+            choose(gaps.city, None, take(places.states, rows.city)),
             constant(locale.country, count),
-            take(places.postal_codes, postal),
-            phone_numbers(locale, draws("phone"), rows.city),
-            join("https://www", domain, separator="."),
+            choose(gaps.address, None, take(places.postal_codes, postal)),
+            choose(gaps.phone, None, phone_numbers(locale, draws("phone"), rows.city)),
+            choose(gaps.website, None, _websites(domain, draws)),
             context.source_month(count),
         ],
         schema=SCHEMAS[_TABLE],
     )
+
+
+class _Gaps:
+    """What is missing: a mask for each column, or group of columns."""
+
+    def __init__(self, size: I64, draws: Draws) -> None:
+        is_large = (size > 0).astype(np.int64)
+
+        def missing(column: str, percent: tuple[int, int]) -> Mask:
+            return scale(draws(column), 100) < np.array(percent)[is_large]
+
+        self.phone = missing("has_phone", _NO_PHONE)
+        self.website = missing("has_website", _NO_WEBSITE)
+        self.address = missing("has_address", _NO_ADDRESS)
+        self.city = self.address & missing("has_city", (_NO_CITY, _NO_CITY))
+
+
+def _websites(domain: pa.StringArray, draws: Draws) -> pa.StringArray:
+    """Websites at the domain, written as people write them."""
+    before = texts(_WEBSITES, pick(draws("website"), _WEBSITE_WEIGHTS))
+    return join(before, domain)
 
 
 def cities(locale: Locale, draws: Draws) -> I64:

@@ -23,7 +23,6 @@ from demo_pipeline.domain.book import (
     LEAD,
     OTHER,
     PROSPECT,
-    STATUSES,
     Contacts,
     part,
     recent,
@@ -31,21 +30,26 @@ from demo_pipeline.domain.book import (
 from demo_pipeline.domain.calendar import MINUTE_US
 from demo_pipeline.domain.companies import cities, domains, houses, phone_numbers
 from demo_pipeline.domain.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.crm_values import CONTACT_STATUSES
 from demo_pipeline.domain.keys import Keys
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
-from demo_pipeline.domain.streams import I64, pick
+from demo_pipeline.domain.streams import I64, pick, quantile, scale
 
 _TABLE: Final = "contacts"
 
-#: Assumptions, in 2**64ths of a draw: contacts without a company, and without a telephone number.
+#: Assumptions, in 2**64ths of a draw: contacts without a company, without an e-mail address, and, of those
+#: who have one, without a telephone number.
 _NO_COMPANY: Final = np.uint64(2**64 * 8 // 100)
-_NO_PHONE: Final = np.uint64(2**64 * 12 // 100)
+_NO_PHONE: Final = np.uint64(2**64 * 18 // 100)
+_NO_EMAIL: Final = np.uint64(2**64 * 5 // 100)
 _NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 85 // 100)
 _OTHER_OWNER: Final = np.uint64(2**64 * 15 // 100)
 
 #: What contacts that are not leads are, in the order of the weights of ``_kinds``.
 _NOT_LEADS: Final = np.array([PROSPECT, CUSTOMER, CHURNED, OTHER])
+#: Assumption: how many contacts of each status somebody changed after their creation, in per cent.
+_CHANGED: Final = {LEAD: 55, PROSPECT: 75, CUSTOMER: 92, CHURNED: 96, OTHER: 60}
 _PPM: Final = 1_000_000
 
 
@@ -67,8 +71,11 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     companies = context.book.companies
 
     status = _NOT_LEADS[pick(draws("status"), _kinds(figures))]
-    leads = np.argsort(draws("is_lead"), kind="stable")[: figures.leads_created]
-    status[leads] = LEAD
+    leads = np.argsort(draws("is_lead"), kind="stable")
+    if count and len(known) == 0 and figures.other_contacts:
+        # The tenant's first contact is none, so that its first deals can be won with somebody else.
+        leads = leads[leads != 0]
+    status[leads[: figures.leads_created]] = LEAD
 
     available = np.searchsorted(companies.created_us, created, side="right").astype(np.int64)
     available[draws("has_company") < _NO_COMPANY] = 0
@@ -94,6 +101,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
         owner=owner,
         company=company,
         status=status,
+        has_email=(draws("has_email") >= _NO_EMAIL).astype(np.int64),
         is_female=is_female,
         first=names.first,
         last=names.last,
@@ -122,24 +130,35 @@ def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) 
     # Where a city has no range of its own, what is left is few numbers for many: most have none.
     has_range = context.locale.places.has_area_range[city]
     no_phone = draws("has_phone") < np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
-    created = instants(rows.created_us)
+    no_email = rows.has_email == 0
+    emails = _emails(context, rows, namesakes)
     return pa.RecordBatch.from_arrays(
         [
             uuid_array(rows.ids),
-            created,
-            created,
+            instants(rows.created_us),
+            instants(_updated(context, rows, draws)),
             take(context.people.given, rows.first),
             take(context.people.surnames, rows.last),
-            _emails(context, rows, namesakes),
-            choose(no_phone, None, phone),
+            choose(no_email, None, emails),
+            choose(no_phone & ~no_email, None, phone),
             uuid_array(companies.ids, rows.company),
             uuid_array(context.team.ids, rows.owner),
-            texts(STATUSES, rows.status),
+            texts(CONTACT_STATUSES, rows.status),
             texts(channels, source),
             context.source_month(count),
         ],
         schema=SCHEMAS[_TABLE],
     )
+
+
+def _updated(context: MonthContext, rows: Contacts, draws: Draws) -> I64:
+    """When contacts were last changed: the further they have come, the more often and the later."""
+    percent = np.array([_CHANGED[status] for status in range(len(CONTACT_STATUSES))])[rows.status]
+    is_changed = scale(draws("is_changed"), 100) < percent
+    # Working minutes: a deal's cycle; leads are looked at within the first days.
+    cycle = quantile(draws("change"), context.industry.cycle_quantiles) * 5 // 12
+    minutes = np.where(rows.status == LEAD, cycle // 8, cycle) + 1
+    return context.changed(rows.created_us, is_changed, minutes, draws("changed_second"))
 
 
 def _kinds(figures: Figures) -> I64:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.arrow import constant
+from demo_pipeline.domain.arrow import Mask, constant
 from demo_pipeline.domain.book import Book
 from demo_pipeline.domain.calendar import MINUTE_US, Calendar, Timeline, WorkMonth
 from demo_pipeline.domain.ids import Uuids, row_ids
@@ -18,9 +18,12 @@ from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.people import People
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.domain.streams import I64, U64, Stream, ascending, pick
+from demo_pipeline.domain.streams import I64, U64, Stream, ascending, pick, scale
 from demo_pipeline.domain.team import Team
 from demo_pipeline.domain.texts import Texts
+
+#: Working minutes within which a row may be changed while its month may still be loaded.
+_SOON: Final = 120
 
 #: Rows of one block, a multiple of 4 (see ``Stream.raw``).
 _BLOCK_ROWS: Final = 8_192
@@ -112,6 +115,23 @@ class MonthContext:
         chosen = timeline[np.minimum(slots, len(timeline) - 1)] * MINUTE_US
         seconds = (draws >> np.uint64(40)).astype(np.int64) * MINUTE_US >> 24
         return np.where(minutes > 0, np.maximum(chosen + seconds, start_us), start_us)
+
+    def changed(self, rows_us: I64, is_changed: Mask, minutes: I64, draws: U64) -> I64:
+        """When rows were last changed: ``minutes`` working minutes after ``rows_us``, or ``rows_us`` itself.
+
+        Only an instant before that of provisioning is taken as it is, because no month is loaded before
+        then. Later than that, a row would be loaded as late as it was changed: there, changes come within two
+        working hours. A change beyond the limit is left out.
+        """
+        rows = np.flatnonzero(is_changed)
+        before, drawn = rows_us[rows], draws[rows]
+        after = self.later(before, minutes[rows], drawn)
+        late = np.flatnonzero(after >= self.reference_us)
+        soon = 1 + scale(drawn[late] << np.uint64(20), _SOON - 1)
+        after[late] = self.later(before[late], soon, drawn[late])
+        changed = rows_us.copy()
+        changed[rows] = np.where(after <= self.limit_us, after, before)
+        return changed
 
     def at_usual_hour(self, instants_us: I64, after_us: I64, draws: U64, hours: I64) -> I64:
         """The same working days, at an hour by its weight (running sums over a day's minutes).

@@ -16,7 +16,6 @@ from demo_pipeline.domain.book import (
     LEAD,
     OTHER,
     PROSPECT,
-    STATUSES,
     Contacts,
     Deals,
     part,
@@ -24,6 +23,7 @@ from demo_pipeline.domain.book import (
 )
 from demo_pipeline.domain.calendar import CLOSING_HOURS
 from demo_pipeline.domain.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.crm_values import CONTACT_STATUSES
 from demo_pipeline.domain.locales import units_per_usd
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.phrases import deal_titles
@@ -37,8 +37,12 @@ _DAY_US: Final = 86_400_000_000
 
 OPEN, WON, LOST = range(3)
 
-#: Who a deal of each outcome is with, where such contacts exist by then.
-_PARTNERS: Final = {WON: (CUSTOMER, CHURNED), OPEN: (PROSPECT, CUSTOMER), LOST: (PROSPECT, OTHER, LEAD)}
+#: Who a deal of each outcome is with, where such contacts exist by then: the first group that has somebody.
+_PARTNERS: Final = {
+    WON: ((CUSTOMER, CHURNED), (PROSPECT, OTHER)),
+    OPEN: ((PROSPECT, CUSTOMER),),
+    LOST: ((PROSPECT, OTHER, LEAD),),
+}
 
 #: A week has 14 × 5 of its 24 × 7 hours at work.
 _WORKING: Final = (5, 12)
@@ -48,6 +52,9 @@ _LOST_AT_MOST: Final = 3
 #: customer after closing.
 _OVERDUE: Final = np.uint64(2**64 * 15 // 100)
 _AFTER_CLOSING_US: Final = 14 * _DAY_US
+#: Assumption: closed deals that somebody changed afterwards, and working minutes until then, at most.
+_CHANGED_CLOSED: Final = np.uint64(2**64 * 22 // 100)
+_CHANGED_WITHIN: Final = 4200
 
 
 @dataclass(kw_only=True)
@@ -82,6 +89,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     draws = context.draws(
         _TABLE, figures.deals_created, after_us=first_contact_bound(context, figures.deals_created)
     )
+    draws = _with_somebody_to_win(context, figures, draws)
     created = draws.created_us
     value_minor, outcome = _values(context, figures, draws)
     cycle = quantile(draws("cycle"), context.industry.cycle_quantiles)
@@ -92,9 +100,14 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     place = draws("closed_place")
     closed = context.later(created, np.where(cycle <= left, cycle, scale(place, left + 1)), seconds)
     closed = context.at_usual_hour(closed, created, draws("closed_hour"), CLOSING_HOURS)
-    moved = context.later(created, scale(place, np.minimum(cycle, left) + 1), seconds)
-    untouched = draws("is_touched") < np.uint64(2**63)
-    updated = np.where(outcome != OPEN, closed, np.where(untouched, created, moved))
+    touched = draws("is_touched")
+    is_open = outcome == OPEN
+    updated = context.changed(
+        np.where(is_open, created, closed),
+        np.where(is_open, touched >= np.uint64(2**63), touched < _CHANGED_CLOSED),
+        np.where(is_open, scale(place, np.minimum(cycle, left) + 1), 1 + scale(place, _CHANGED_WITHIN)),
+        seconds,
+    )
     contact = _partners(contacts, created, outcome, draws("contact"))
     titles = [
         deal_titles(context, contact[start:stop], draws.part(start, stop))
@@ -161,6 +174,29 @@ def first_contact_bound(context: MonthContext, count: int) -> int | None:
     return first if first >= int(context.work.minutes[0]) * 60_000_000 else None
 
 
+def _won(figures: Figures, draws: Draws) -> tuple[I64, I64]:
+    """The rows that are won, and the others, in a drawn order."""
+    by_draw = np.argsort(draws("outcome"), kind="stable")
+    return by_draw[: figures.closed_won_count], by_draw[figures.closed_won_count :]
+
+
+def _with_somebody_to_win(context: MonthContext, figures: Figures, draws: Draws) -> Draws:
+    """The draws with won deals after the first contact that is not a lead, where time is left for them."""
+    contacts = context.book.contacts
+    others = np.flatnonzero(contacts.status != LEAD)
+    if figures.closed_won_count == 0 or len(others) == 0:
+        return draws
+    first_us = int(contacts.created_us[others[0]])
+    won, _ = _won(figures, draws)
+    early = won[draws.created_us[won] < first_us]
+    if len(early) == 0:
+        return draws
+    created = draws.created_us.copy()
+    after = context.work.draw(draws("later_minute")[early], draws("later_second")[early], after_us=first_us)
+    created[early] = np.where(after >= first_us, after, created[early])
+    return draws.moved(created)[0]
+
+
 def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64, I64]:
     """Values (minor units) and outcomes: won and open ones sum to the figures, lost ones to neither."""
     industry = context.industry
@@ -171,8 +207,7 @@ def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64,
         industry.whale_quantiles,
         context.spec.whale_ppm,
     )
-    by_draw = np.argsort(draws("outcome"), kind="stable")
-    won, others = by_draw[: figures.closed_won_count], by_draw[figures.closed_won_count :]
+    won, others = _won(figures, draws)
     # One natural unit in the tenant's money, as a ratio: that of the won deals where there are any.
     ratio = (figures.closed_won_value, int(natural[won].sum()))
     if not figures.closed_won_count:
@@ -208,15 +243,22 @@ def _open_count(figures: Figures, others_worth: int) -> int:
 
 
 def _partners(contacts: Contacts, created_us: I64, outcome: I64, draws: U64) -> I64:
-    """A contact that exists by then: one whose status fits the outcome, or else any."""
+    """A contact that exists by then: one whose status fits the outcome, or else any.
+
+    So a won deal is with a lead only where nobody else exists by then.
+    """
     everybody = np.searchsorted(contacts.created_us, created_us, side="right").astype(np.int64)
     chosen = recent(draws, everybody)
-    for result, statuses in _PARTNERS.items():
-        pool = np.flatnonzero(np.isin(np.arange(len(STATUSES)), statuses)[contacts.status])
+    for result, groups in _PARTNERS.items():
         rows = np.flatnonzero(outcome == result)
-        there = np.searchsorted(contacts.created_us[pool], created_us[rows], side="right").astype(np.int64)
-        fits = there > 0
-        chosen[rows[fits]] = pool[recent(draws[rows[fits]], there[fits])]
+        for statuses in groups:
+            if len(rows) == 0:
+                break
+            pool = np.flatnonzero(np.isin(np.arange(len(CONTACT_STATUSES)), statuses)[contacts.status])
+            there = np.searchsorted(contacts.created_us[pool], created_us[rows], side="right")
+            fits = there > 0
+            chosen[rows[fits]] = pool[recent(draws[rows[fits]], there[fits].astype(np.int64))]
+            rows = rows[~fits]
     return chosen
 
 

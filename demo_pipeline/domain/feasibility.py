@@ -182,6 +182,14 @@ def value_cap(caps: Caps, currency: str, minor_digits: int) -> int:
     return int(amount.scaleb(minor_digits, _CONTEXT).to_integral_value(ROUND_FLOOR))
 
 
+def won_with_leads(month: Month, won: int) -> str:
+    """The warning for a month whose won deals have no contact but leads."""
+    return (
+        f"{month}: every contact that exists by then is a lead, so {counted(won, 'won deal')} "
+        f"{are(won)} with leads; add contacts that are not leads (contacts_created above leads_created)"
+    )
+
+
 def figure_json(figures: Figures, metric: str, minor_digits: int) -> int | str:
     """One figure, JSON-ready: a count as a number, money as a string in major units."""
     return money(figures[metric], minor_digits) if metric in VALUE_METRICS else figures[metric]

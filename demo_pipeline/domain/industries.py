@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from demo_pipeline.domain.crm_values import ACTIVITY_TYPES
 from demo_pipeline.domain.locales import read_list
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 #: All industries that a blueprint may name.
 INDUSTRIES: Final = ("trading", "igaming", "saas", "ecommerce", "realestate", "finserv")
-#: In the order of all weights and lists by type.
-ACTIVITY_TYPES: Final = ("call", "email", "meeting", "note", "task")
 
 
 @dataclass(frozen=True)

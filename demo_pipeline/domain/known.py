@@ -7,7 +7,7 @@ told is left open. Reading them is ``storage.known_rows``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeAlias
 
@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.arrow import strings
-from demo_pipeline.domain.book import OTHER, STATUSES, Book, Companies, Contacts, Deals
+from demo_pipeline.domain.book import OTHER, Book, Companies, Contacts, Deals
+from demo_pipeline.domain.crm_values import CONTACT_STATUSES
 from demo_pipeline.domain.ids import Uuids
 from demo_pipeline.domain.locales import Locale
 from demo_pipeline.domain.streams import I64
@@ -23,6 +24,8 @@ from demo_pipeline.domain.team import Pipeline, Team, seller_weights
 
 _NEVER: Final = np.iinfo(np.int64).max
 _READONLY: Final = "readonly"
+#: Bands above a thousand, which tenants made by version 2026.11 of the lists have.
+_LARGER_SIZES: Final = ("1001-5000", "5001-10000", "10001+")
 
 #: The 16 bytes of a UUID: with objects half of a patch's own time would go into their hashes.
 Id: TypeAlias = bytes
@@ -68,6 +71,7 @@ class KnownContact(NamedTuple):
     status: str | None
     first_name: str | None
     last_name: str | None
+    has_email: bool
 
 
 class KnownDeal(NamedTuple):
@@ -133,7 +137,7 @@ def known_book(locale: Locale, known: KnownRows) -> Book:
     sizes = locale.companies.sizes.index
     given, surnames = len(locale.given), len(locale.surnames.names)
     companies, contacts, deals = known.companies, known.contacts, known.deals
-    status = {name: place for place, name in enumerate(STATUSES)}
+    status = {name: place for place, name in enumerate(CONTACT_STATUSES)}
     return Book(
         companies=Companies(
             ids=_ids([one.id for one in companies]),
@@ -145,7 +149,7 @@ def known_book(locale: Locale, known: KnownRows) -> Book:
             city=np.array(
                 [cities.get(one.city or "", i % len(cities)) for i, one in enumerate(companies)], int
             ),
-            size=np.array([sizes.get(one.size or "", 0) for one in companies], int),
+            size=np.array([_size(sizes, one.size) for one in companies], int),
         ),
         contacts=Contacts(
             ids=_ids([one.id for one in contacts]),
@@ -155,6 +159,7 @@ def known_book(locale: Locale, known: KnownRows) -> Book:
                 [company_places.get(one.company_id, -1) if one.company_id else -1 for one in contacts], int
             ),
             status=np.array([status.get(one.status or "", OTHER) for one in contacts], int),
+            has_email=np.array([one.has_email for one in contacts], int),
             is_female=np.array([_sex(locale, one.first_name) for one in contacts], int),
             first=given + np.arange(len(contacts)),
             last=surnames + np.arange(len(contacts)),
@@ -194,6 +199,13 @@ def _owners(owners: Sequence[Id | None], users: dict[Id, int]) -> I64:
         ],
         np.int64,
     )
+
+
+def _size(sizes: Mapping[str, int], label: str | None) -> int:
+    """The place of a size; of labels that are not in the list, those above the last band are the largest."""
+    if label is None or label in sizes:
+        return sizes.get(label or "", 0)
+    return len(sizes) - 1 if label in _LARGER_SIZES else 0
 
 
 def _sex(locale: Locale, first_name: str | None) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.book import Contacts
+from demo_pipeline.domain.calendar import MINUTE_US
 from demo_pipeline.domain.context import MonthContext, blocks
 from demo_pipeline.domain.ids import row_ids
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
@@ -17,6 +18,9 @@ from demo_pipeline.domain.streams import pick, scale
 _TABLE: Final = "contact_tags"
 #: How many contacts have no tag, one, two (assumption).
 _NUMBER_WEIGHTS: Final = np.cumsum(np.array([50, 35, 15]))
+#: Assumption: tags that somebody gives a contact later than at its creation, and working minutes until then.
+_GIVEN_LATER: Final = np.uint64(2**64 * 45 // 100)
+_GIVEN_WITHIN: Final = 4200
 
 
 def contact_tag_batches(context: MonthContext, contacts: Contacts) -> Iterator[pa.RecordBatch]:
@@ -36,13 +40,20 @@ def _block(context: MonthContext, contacts: Contacts, start: int, stop: int) -> 
     tag = np.stack([first, second], axis=1)
     has = np.stack([number > 0, number > 1], axis=1)
     contact = np.repeat(np.arange(start, stop), 2).reshape(count, 2)
-    created = contacts.created_us[contact[has]]
+    since = contacts.created_us[contact[has]]
     high = stream.raw("id_high", 2 * count, 2 * start).reshape(count, 2)[has]
     low = stream.raw("id_low", 2 * count, 2 * start).reshape(count, 2)[has]
+    given = stream.raw("given", 2 * count, 2 * start).reshape(count, 2)[has]
+    # Within the month, and before provisioning: where the month may be loaded while it runs, a tag must not
+    # come later than its contact. The id keeps the contact's instant.
+    left = context.minutes_between(since, int(context.work.minutes[-1]) * MINUTE_US)
+    minutes = np.minimum(1 + scale(given << np.uint64(8), _GIVEN_WITHIN), left)
+    later = context.later(since, minutes, given << np.uint64(16))
+    created = np.where((given < _GIVEN_LATER) & (later < context.reference_us), later, since)
     times = instants(created)
     return pa.RecordBatch.from_arrays(
         [
-            uuid_array(row_ids(created, high, low)),
+            uuid_array(row_ids(since, high, low)),
             times,
             times,
             uuid_array(contacts.ids, contact[has]),

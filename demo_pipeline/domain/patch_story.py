@@ -116,9 +116,12 @@ def _with_own_addresses(batch: Batch, taken: set[str]) -> Batch:
     A letter between the names, which a blueprint's address never has; a number where that is taken.
     """
     ids = cast("list[bytes]", column(batch.rows, "id").to_pylist())
-    addresses = cast("list[str]", column(batch.rows, "email").to_pylist())
-    own: list[str] = []
+    addresses = cast("list[str | None]", column(batch.rows, "email").to_pylist())
+    own: list[str | None] = []
     for identity, address in zip(ids, addresses, strict=True):
+        if address is None:
+            own.append(None)
+            continue
         name, _, domain = address.partition("@")
         separator = "_" if "_" in name else "."
         first, _, last = name.partition(separator)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -56,6 +57,8 @@ class Ground:
     has_worked: Callable[[Month], bool]
     #: whether the tenant has a stage for won deals
     has_won_stage: bool = True
+    #: when the first contact that is not a lead was made; None: there is none
+    first_other_contact_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from demo_pipeline.domain.arrow import Column, Mask, lookup, take
 from demo_pipeline.domain.companies import names
 from demo_pipeline.domain.context import Draws, MonthContext
-from demo_pipeline.domain.industries import ACTIVITY_TYPES
+from demo_pipeline.domain.crm_values import ACTIVITY_TYPES
 from demo_pipeline.domain.streams import I64, U64, pick, scale
 from demo_pipeline.domain.texts import MEETING, Template, Texts, person_slots, render
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
-from demo_pipeline.domain.feasibility import Caps, cap_warnings
+from demo_pipeline.domain.feasibility import Caps, cap_warnings, won_with_leads
 from demo_pipeline.domain.industries import load_industry
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
 from demo_pipeline.domain.months import Month
@@ -36,7 +36,7 @@ def plan_warnings(resolved: Resolved, ground: Ground, caps: Caps) -> tuple[str, 
     after: dict[Month, Figures] = {**ground.before, **resolved.targets}
     first = min(resolved.targets)
     bases = _bases(ground.before, first)
-    warnings: list[str] = []
+    warnings: list[str] = list(_won_with_leads(resolved, ground))
     for month, target in resolved.targets.items():
         if not resolved.deltas[month]:
             continue
@@ -62,6 +62,18 @@ def _bases(before: Mapping[Month, Figures], first: Month) -> tuple[Figures, ...]
         return ()
     months = list(known[0].until(known[-1]))[-MOST_MONTHS:]
     return tuple(accumulate(before.get(month, Figures()) for month in reversed(months)))
+
+
+def _won_with_leads(resolved: Resolved, ground: Ground) -> Iterator[str]:
+    """Months whose won deals can only be with leads."""
+    first = ground.first_other_contact_at
+    for month, delta in sorted(resolved.deltas.items()):
+        if first is not None and first < month.end:
+            return
+        if delta.other_contacts:
+            return
+        if delta.closed_won_count:
+            yield won_with_leads(month, delta.closed_won_count)
 
 
 def _growth(month: Month, after: Mapping[Month, Figures]) -> list[str]:

@@ -17,7 +17,7 @@ from demo_pipeline.domain.caps import check_storable
 from demo_pipeline.domain.declaration import check_blueprint
 from demo_pipeline.domain.declaration_rules import declared_value, minor_digits_of, stand_in
 from demo_pipeline.domain.errors import InputError
-from demo_pipeline.domain.feasibility import Caps, cap_warnings, check_caps
+from demo_pipeline.domain.feasibility import Caps, cap_warnings, check_caps, won_with_leads
 from demo_pipeline.domain.growth import NO_SEASON, Growth
 from demo_pipeline.domain.industries import Industry, load_industry
 from demo_pipeline.domain.locales import COUNTRIES, load_locale, resolve_country
@@ -219,7 +219,7 @@ def _resolve(
         dict(zip(spec.months, figures, strict=True)), given, currency=currency, minor_digits=digits
     )
     near = cap_warnings(spec.total, caps, currency=currency, minor_digits=digits, declared_value=declared)
-    return spec, (*_warnings(blueprint, slug), *near)
+    return spec, (*_warnings(blueprint, slug), *_won_with_leads(spec), *near)
 
 
 def plan_stream(seed: str, slug: str) -> Stream:
@@ -244,6 +244,15 @@ def _warnings(blueprint: Blueprint, slug: str) -> tuple[str, ...]:
                 "who sees it knows what the tenant is"
             )
     return tuple(warnings)
+
+
+def _won_with_leads(spec: TenantSpec) -> Iterator[str]:
+    """Months of the span whose won deals can only be with leads."""
+    for month, figures in zip(spec.months, spec.figures, strict=True):
+        if figures.other_contacts:
+            return
+        if figures.closed_won_count:
+            yield won_with_leads(month, figures.closed_won_count)
 
 
 def _with_activities(totals: Totals | None, industry: Industry) -> Totals | None:

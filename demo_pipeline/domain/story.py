@@ -64,13 +64,8 @@ class Story:
         self._book = Book()
         self._people = People(self._locale, self._book)
         self._team = assemble_team(
-            spec, self._locale, self._industry, self._stream, instant_us(self.signed_up_at)
+            spec, self._locale, self._industry, self._calendar, self._stream, instant_us(self._reference)
         )
-
-    @property
-    def signed_up_at(self) -> datetime:
-        """When the tenant and its team came to be: before everything else."""
-        return self._calendar.last_working_day_before(self.spec.start_month)
 
     @property
     def team(self) -> Team:

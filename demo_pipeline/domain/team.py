@@ -4,17 +4,41 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.arrow import Mask
+from demo_pipeline.domain.calendar import MINUTE_US, Calendar, Timeline, instant_us
+from demo_pipeline.domain.crm_values import USER_ROLES
 from demo_pipeline.domain.ids import Uuids, row_ids
 from demo_pipeline.domain.industries import Industry
 from demo_pipeline.domain.locales import Locale, ascii_label
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.rows import SCHEMAS, instants, uuid_array
-from demo_pipeline.domain.streams import I64, U64, Stream, pick
+from demo_pipeline.domain.streams import I64, U64, Stream, pick, scale
+
+#: Lists of the versions whose tenants have a team that was made at one instant: it stays as it is, because
+#: rows are found again by their ids, and ids are made from instants.
+_MADE_AT_ONCE: Final = frozenset({"2026.11"})
+
+#: Assumptions. Working days from sign-up to the first month, at least and less than; sign-up in minutes of
+#: its working day.
+_DAYS_BEFORE: Final = (10, 15)
+_SIGN_UP_MINUTES: Final = (120, 540)
+#: Working minutes within which people join and tags are made: eight working days.
+_JOINING: Final = 8 * 840
+#: Until the first stage is made, at least and less than, and from one stage to the next (us).
+_FIRST_STAGE_US: Final = (4 * MINUTE_US, 25 * MINUTE_US)
+_NEXT_STAGE_US: Final = (9_000_000, 80_000_000)
+#: Of users, stages and tags, those that are changed later, per cent, and working minutes within which.
+_CHANGED: Final = {"users": 70, "pipeline_stages": 45, "tags": 30}
+_CHANGED_WITHIN: Final = 45 * 840
+_SOON: Final = 110
+#: Months of the timeline, from the one before the first: enough for all that is above.
+_MONTHS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,33 +78,54 @@ class Team:
         return {"users": self.users, "pipeline_stages": self.stages, "tags": self.tags}
 
 
+def signed_up_at(spec: TenantSpec, calendar: Calendar, stream: Stream) -> datetime:
+    """When a tenant came to be: before its team, which comes before everything else."""
+    if spec.lists_version in _MADE_AT_ONCE:
+        return calendar.last_working_day_before(spec.start_month)
+    draws = stream.child("sign_up")
+    starts = _timeline(spec, calendar, 1).day_starts
+    least, beyond = _DAYS_BEFORE
+    day = len(starts) - least - int(draws.below("day", 1, beyond - least)[0])
+    first, last = _SIGN_UP_MINUTES
+    slot = starts[max(day, 0)] + first + int(draws.below("minute", 1, last - first)[0])
+    second_us = int(draws.below("second", 1, MINUTE_US)[0])
+    minute = int(_timeline(spec, calendar, 1).minutes[slot])
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=minute * MINUTE_US + second_us)
+
+
 def assemble_team(
-    spec: TenantSpec, locale: Locale, industry: Industry, stream: Stream, created_us: int
+    spec: TenantSpec,
+    locale: Locale,
+    industry: Industry,
+    calendar: Calendar,
+    stream: Stream,
+    reference_us: int,
 ) -> Team:
-    """The people, pipeline and tags of a tenant that signed up at ``created_us``."""
+    """The people, pipeline and tags of a tenant, made from sign-up on, unchanged after ``reference_us``."""
+    moments = _Moments(spec, calendar, stream, reference_us)
     size = spec.team_size
-    users, user_ids = _users(spec, locale, stream.child("users"), created_us)
+    users, user_ids = _users(spec, locale, stream.child("users"), moments)
     tags = industry.tags[locale.language]
-    stage_times = np.full(len(industry.stages), created_us)
+    stages = industry.stages
+    stage_times = moments.of_stages(len(stages))
     stage_ids = _ids(stream.child("pipeline_stages"), stage_times)
-    tag_times = np.full(len(tags), created_us)
+    tag_times = moments.joining("tags", len(tags))
     tag_ids = _ids(stream.child("tags"), tag_times)
     sells = seller_weights(size)
     if size > 4:
         sells[-1] = 0
-    stages = industry.stages
     return Team(
         users=users,
         stages=pa.RecordBatch.from_arrays(
             [
                 uuid_array(stage_ids),
                 instants(stage_times),
-                instants(stage_times),
-                pa.array([stage.name(locale.language) for stage in industry.stages]),
-                pa.array([stage.position for stage in industry.stages], pa.int32()),
-                pa.array([stage.probability for stage in industry.stages], pa.int32()),
-                pa.array([stage.is_won for stage in industry.stages]),
-                pa.array([stage.is_lost for stage in industry.stages]),
+                instants(moments.changed("pipeline_stages", stage_times)),
+                pa.array([stage.name(locale.language) for stage in stages]),
+                pa.array([stage.position for stage in stages], pa.int32()),
+                pa.array([stage.probability for stage in stages], pa.int32()),
+                pa.array([stage.is_won for stage in stages]),
+                pa.array([stage.is_lost for stage in stages]),
             ],
             schema=SCHEMAS["pipeline_stages"],
         ),
@@ -88,7 +133,7 @@ def assemble_team(
             [
                 uuid_array(tag_ids),
                 instants(tag_times),
-                instants(tag_times),
+                instants(moments.changed("tags", tag_times)),
                 pa.array([tag.name for tag in tags]),
                 pa.array([tag.color for tag in tags]),
             ],
@@ -107,14 +152,78 @@ def assemble_team(
     )
 
 
+class _Moments:
+    """When the team, its pipeline and its tags were made and last changed (us)."""
+
+    def __init__(self, spec: TenantSpec, calendar: Calendar, stream: Stream, reference_us: int) -> None:
+        self._stream = stream
+        self._reference_us = reference_us
+        self._sign_up_us = instant_us(signed_up_at(spec, calendar, stream))
+        self._is_at_once = spec.lists_version in _MADE_AT_ONCE
+        self._minutes = _timeline(spec, calendar, _MONTHS).minutes
+
+    def joining(self, table: str, count: int) -> I64:
+        """From sign-up on, ascending, within the working days before the first month."""
+        if self._is_at_once:
+            return np.full(count, self._sign_up_us)
+        draws = self._stream.child(table)
+        return np.sort(
+            self._later(
+                self._sign_up_us,
+                1 + draws.below("joined", count, _JOINING),
+                draws.raw("joined_second", count),
+            )
+        )
+
+    def of_stages(self, count: int) -> I64:
+        """One after the other on the day of the sign-up."""
+        if self._is_at_once:
+            return np.full(count, self._sign_up_us)
+        draws = self._stream.child("pipeline_stages")
+        first, following = (
+            least + draws.below(column, length, beyond - least)
+            for column, length, (least, beyond) in (
+                ("first", 1, _FIRST_STAGE_US),
+                ("following", count - 1, _NEXT_STAGE_US),
+            )
+        )
+        return self._sign_up_us + np.cumsum(np.concatenate([first, following]))
+
+    def changed(self, table: str, created_us: I64) -> I64:
+        """When rows were last changed: some of them later than they were made."""
+        if self._is_at_once:
+            return created_us
+        draws, count = self._stream.child(table), len(created_us)
+        seconds = draws.raw("changed_second", count)
+        far = self._later(created_us, 1 + draws.below("change", count, _CHANGED_WITHIN), seconds)
+        soon = self._later(created_us, 1 + draws.below("soon", count, _SOON), seconds)
+        after = np.where(far < self._reference_us, far, soon)
+        is_changed = draws.below("is_changed", count, 100) < _CHANGED[table]
+        return np.where(is_changed & (after < self._reference_us), after, created_us)
+
+    def _later(self, start_us: I64 | int, minutes: I64, seconds: U64) -> I64:
+        """Instants ``minutes`` working minutes, at least one, after ``start_us``."""
+        slots = np.searchsorted(self._minutes, np.asarray(start_us) // MINUTE_US) + minutes
+        chosen = self._minutes[np.minimum(slots, len(self._minutes) - 1)]
+        return chosen * MINUTE_US + scale(seconds, MINUTE_US)
+
+
+def _timeline(spec: TenantSpec, calendar: Calendar, months: int) -> Timeline:
+    """The working minutes of some months from the one before the first on."""
+    before = spec.start_month + -1
+    return calendar.timeline(before, before + (months - 1))
+
+
 def seller_weights(count: int) -> I64:
     """How much each of ``count`` users sells: who was there first, a little more."""
     return np.arange(count, 0, -1) + 2
 
 
-def _users(spec: TenantSpec, locale: Locale, stream: Stream, created_us: int) -> tuple[pa.RecordBatch, Uuids]:
+def _users(
+    spec: TenantSpec, locale: Locale, stream: Stream, moments: _Moments
+) -> tuple[pa.RecordBatch, Uuids]:
     size = spec.team_size
-    created = np.full(size, created_us)
+    created = moments.joining("users", size)
     ids = _ids(stream, created)
     is_female = (stream.raw("sex", size) >> np.uint64(63)).astype(bool)
     drawn = stream.raw("first_name", size)
@@ -126,9 +235,10 @@ def _users(spec: TenantSpec, locale: Locale, stream: Stream, created_us: int) ->
         for female, woman, man in zip(is_female, women, men, strict=True)
     ]
     last = [locale.surnames.names[place] for place in surnames]
-    roles = ["owner", "admin", *["member"] * size][:size]
+    owner, admin, member, readonly = USER_ROLES
+    roles = [owner, admin, *[member] * size][:size]
     if size > 4:
-        roles[-1] = "readonly"
+        roles[-1] = readonly
     domain = f"{_label(spec.name)}.{spec.mail_domain or 'example'}"
     emails: list[str] = []
     namesakes = Counter[str]()
@@ -140,7 +250,7 @@ def _users(spec: TenantSpec, locale: Locale, stream: Stream, created_us: int) ->
         [
             uuid_array(ids),
             instants(created),
-            instants(created),
+            instants(moments.changed("users", created)),
             pa.array(emails),
             pa.array(first),
             pa.array(last),

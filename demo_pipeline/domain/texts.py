@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from demo_pipeline.domain.industries import ACTIVITY_TYPES, INDUSTRIES
+from demo_pipeline.domain.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.industries import INDUSTRIES
 from demo_pipeline.domain.locales import read_list
 
 LANGUAGES: Final = ("en", "de")

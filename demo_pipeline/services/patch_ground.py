@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import psycopg
 
-from demo_pipeline.domain.arrow import column, to_mask
+from demo_pipeline.domain.arrow import column, is_in, keep, strings, to_mask
 from demo_pipeline.domain.calendar import MINUTE_US, instant_us
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
@@ -23,11 +23,12 @@ from demo_pipeline.domain.verification import after_change
 from demo_pipeline.services.blueprint_rows import OWED, MissingRows, missing_rows
 from demo_pipeline.services.subject import Subject
 from demo_pipeline.storage.database import Database
-from demo_pipeline.storage.known_rows import first_contact_at, has_won_stage
+from demo_pipeline.storage.known_rows import first_contact_at, first_other_contact_at, has_won_stage
 from demo_pipeline.storage.kpis import all_figures, month_figures
 
 #: The first contact that a patch brings comes in one minute, what hangs on it in a later one.
 _LEAST_MINUTES = 2
+_LEADS = strings(["lead"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ def read_ground(conn: psycopg.Connection[Any], subject: Subject, as_of: datetime
         as_of,
         before=all_figures(conn, tenant_id, subject.spec.minor_digits),
         first_contact=first_contact_at(conn, tenant_id),
+        first_other=first_other_contact_at(conn, tenant_id),
         has_stage=has_won_stage(conn, tenant_id),
     )
 
@@ -68,6 +70,7 @@ def simulate_ground(
     tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
     missing = missing_rows(conn, subject, last, as_of)
     first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
+    first_other = first_other_contact_at(conn, tenant_id)
     count = sum(added.row_count for added in missing.additions.values())
     if missing.work:
         for table, rows in missing.batches():
@@ -77,6 +80,10 @@ def simulate_ground(
             if table == "contacts" and rows.num_rows:
                 made = cast("datetime", column(rows, "created_at")[0].as_py())
                 first = made if first is None else min(first, made)
+                others = keep(column(rows, "created_at"), ~is_in(column(rows, "status"), _LEADS))
+                if len(others):
+                    made = cast("datetime", others[0].as_py())
+                    first_other = made if first_other is None else min(first_other, made)
     if months is None:
         before = after_change(all_figures(conn, tenant_id, digits), missing.change)
     elif months:
@@ -85,7 +92,9 @@ def simulate_ground(
         before = after_change(there, change)
     else:
         before = dict[Month, Figures]()
-    ground = _ground(subject, as_of, before=before, first_contact=first, has_stage=has_stage)
+    ground = _ground(
+        subject, as_of, before=before, first_contact=first, first_other=first_other, has_stage=has_stage
+    )
     return Simulated(ground=ground, missing=missing, is_whole=count == 0)
 
 
@@ -108,6 +117,7 @@ def _ground(
     *,
     before: Mapping[Month, Figures],
     first_contact: datetime | None,
+    first_other: datetime | None,
     has_stage: bool,
 ) -> Ground:
     calendar = calendar_of(subject.spec)
@@ -130,4 +140,5 @@ def _ground(
         has_contact=has_contact,
         has_worked=lambda month: len(minutes(month)) >= _LEAST_MINUTES,
         has_won_stage=has_stage,
+        first_other_contact_at=first_other,
     )

@@ -12,15 +12,16 @@ from uuid import UUID
 
 import psycopg
 
-from demo_pipeline.domain.calendar import Calendar
 from demo_pipeline.domain.declaration import complete_declaration
 from demo_pipeline.domain.errors import InputError, NotADemoTenantError, Problem
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.identity import job_id
 from demo_pipeline.domain.ids import tenant_id
-from demo_pipeline.domain.locales import load_locale
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.patch_story import calendar_of
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.provenance import blueprint_stream
+from demo_pipeline.domain.team import signed_up_at
 from demo_pipeline.services.blueprint_files import read_blueprint, read_tenant_spec
 from demo_pipeline.services.blueprint_rows import KIND
 from demo_pipeline.services.events import Event, record
@@ -125,7 +126,7 @@ def _make(
                 lists_version=spec.lists_version,
                 blueprint=declared,
                 plan=spec.to_json(),
-                created_at=_signed_up_at(spec),
+                created_at=signed_up_at(spec, calendar_of(spec), blueprint_stream(spec)),
                 provisioned_at=now,
                 requested_by=requested_by,
             ),
@@ -172,11 +173,6 @@ def _provisioned(spec: TenantSpec, identity: UUID, warnings: tuple[str, ...], *,
         last_month=spec.end_month,
         warnings=warnings,
     )
-
-
-def _signed_up_at(spec: TenantSpec) -> datetime:
-    locale = load_locale(spec.country)
-    return Calendar(spec.timezone, locale.weekend, locale.holidays).last_working_day_before(spec.start_month)
 
 
 def _first_job(identity: UUID, incarnation: int, spec: TenantSpec, requested_by: str | None) -> JobRequest:

@@ -48,6 +48,7 @@ def scan(database: Database, settings: Settings, slug: str | None = None) -> tup
                 subject = find_subject(conn, settings, each, "scan")
                 tell_tales.serve(conn, subject.state.tenant.tenant_id)
                 looked = tell_tales.look_through_values(conn)
+                distributions = tell_tales.look_through_distributions(conn)
                 reader_findings = tell_tales.look_through_catalogue(conn)
             if not looked.values:
                 # Not even its name: the views or their policies are not as they were made.
@@ -60,7 +61,7 @@ def scan(database: Database, settings: Settings, slug: str | None = None) -> tup
                     tenant=each,
                     columns=looked.columns,
                     values=looked.values,
-                    findings=looked.findings,
+                    findings=(*looked.findings, *distributions),
                     reader_findings=reader_findings,
                 )
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, Final, LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -26,11 +26,24 @@ from demo_pipeline.domain.known import (
 
 Connection = psycopg.Connection[Any]
 
+#: Contacts that are not leads, at least, for won deals: the latest by each instant.
+_FEWEST_OTHERS: Final = 20
+
 
 def first_contact_at(conn: Connection, tenant_id: UUID) -> datetime | None:
     """When the oldest living contact was made; None: there is none."""
     row = conn.execute(
         "SELECT min(created_at) FROM crm.contacts WHERE tenant_id = %s AND deleted_at IS NULL", [tenant_id]
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def first_other_contact_at(conn: Connection, tenant_id: UUID) -> datetime | None:
+    """When the oldest living contact that is not a lead was made; None: there is none."""
+    row = conn.execute(
+        "SELECT min(created_at) FROM crm.contacts"
+        " WHERE tenant_id = %s AND deleted_at IS NULL AND status IS DISTINCT FROM 'lead'",
+        [tenant_id],
     ).fetchone()
     return None if row is None else row[0]
 
@@ -50,7 +63,8 @@ def known_rows(
 ) -> KnownRows:
     """What there was by some instants: by each at most so many contacts, companies and deals, the latest.
 
-    Whoever a deal is with is there, and the oldest contact, so that whatever can be has somebody to hang on.
+    The contact of each deal is there, and the oldest contact, so that rows of any instant can have one. For
+    won deals the oldest contact that is not a lead is there, and the latest of them.
     ``patch_jobs``: whose rows are patches'.
     """
     scope: dict[str, Any] = {
@@ -58,6 +72,7 @@ def known_rows(
         "before": [before for before, _ in windows],
         "most": [most for _, most in windows],
         "patches": list(patch_jobs),
+        "others": _FEWEST_OTHERS,
     }
 
     # For the rest of the transaction. A tenant that is new to the statistics seems to have no rows: a join
@@ -91,21 +106,40 @@ def known_rows(
     contacts: list[KnownContact] = rows(
         KnownContact,
         """
+        WITH oldest AS MATERIALIZED (
+            SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+            FROM crm.contacts
+            WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND status IS DISTINCT FROM 'lead'
+            ORDER BY created_at, id LIMIT 1)
         SELECT DISTINCT ON (created_at, id)
             uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(owner_id),
-            uuid_send(company_id), status, first_name, last_name
+            uuid_send(company_id), status, first_name, last_name, email IS NOT NULL
         FROM (
             (SELECT latest.*
              FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
              CROSS JOIN LATERAL (
-                SELECT id, created_at, owner_id, company_id, status, first_name, last_name FROM crm.contacts
+                SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+                FROM crm.contacts
                 WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < wanted.before
                 ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest)
             UNION ALL
-            (SELECT id, created_at, owner_id, company_id, status, first_name, last_name FROM crm.contacts
+            (SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+             FROM crm.contacts
              WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY created_at, id LIMIT 1)
             UNION ALL
-            (SELECT id, created_at, owner_id, company_id, status, first_name, last_name FROM crm.contacts
+            (SELECT others.*
+             FROM unnest(%(before)s::timestamptz[]) AS wanted (before)
+             CROSS JOIN LATERAL (
+                SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+                FROM crm.contacts
+                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND status IS DISTINCT FROM 'lead'
+                    AND created_at < wanted.before AND created_at >= (SELECT min(created_at) FROM oldest)
+                ORDER BY created_at DESC, id DESC LIMIT %(others)s) others)
+            UNION ALL
+            (SELECT * FROM oldest)
+            UNION ALL
+            (SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+             FROM crm.contacts
              WHERE tenant_id = %(tenant)s AND deleted_at IS NULL
                 AND id IN (SELECT unnest(%(partners)s::uuid[])))
         ) known ORDER BY created_at, id

@@ -31,6 +31,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
+from demo_pipeline.domain.crm_values import ACTIVITY_TYPES, CONTACT_STATUSES, USER_ROLES
+
 METADATA: Final = MetaData()
 
 _LIVING: Final = text("deleted_at IS NULL")
@@ -43,6 +45,12 @@ def _text(name: str, *, required: bool = False, default: str | None = None) -> C
         nullable=not (required or default),
         server_default=text(f"'{default}'") if default else None,
     )
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    """The condition that a column has one of these values."""
+    quoted = ", ".join(f"'{value}'" for value in values)
+    return f"{column} IN ({quoted})"
 
 
 def _instant(name: str) -> Column[Any]:
@@ -147,7 +155,7 @@ USERS: Final = _table(
     _text("role", default="member"),
     *_times(),
     _tenant_reference("users"),
-    CheckConstraint("role IN ('owner', 'admin', 'member', 'readonly')", name="users_role_check"),
+    CheckConstraint(_one_of("role", USER_ROLES), name="users_role_check"),
     Index("users_email_key", "tenant_id", "email", unique=True, postgresql_where=_LIVING),
 )
 
@@ -202,9 +210,7 @@ CONTACTS: Final = _table(
     *_generated("contacts"),
     _reference("contacts", "company_id", "crm.companies"),
     _reference("contacts", "owner_id", "crm.users"),
-    CheckConstraint(
-        "status IN ('lead', 'prospect', 'customer', 'churned', 'other')", name="contacts_status_check"
-    ),
+    CheckConstraint(_one_of("status", CONTACT_STATUSES), name="contacts_status_check"),
     Index(
         "contacts_kpi_idx",
         "tenant_id",
@@ -274,7 +280,7 @@ ACTIVITIES: Final = _table(
     _reference("activities", "company_id", "crm.companies"),
     _reference("activities", "deal_id", "crm.deals"),
     _reference("activities", "created_by_id", "crm.users"),
-    CheckConstraint("type IN ('note', 'call', 'email', 'meeting', 'task')", name="activities_type_check"),
+    CheckConstraint(_one_of("type", ACTIVITY_TYPES), name="activities_type_check"),
     CheckConstraint("duration_minutes >= 0", name="activities_duration_check"),
     Index("activities_kpi_idx", "tenant_id", "created_at", postgresql_where=_LIVING),
     Index("activities_contact_idx", "tenant_id", "contact_id"),

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import sql
 
 from demo_pipeline.domain.scalars import TELL_TALE, TELL_TALE_STEMS
+from demo_pipeline.storage.distributions import oddities
 
 Connection = psycopg.Connection[Any]
 
@@ -32,6 +33,7 @@ class Check(StrEnum):
     """What was looked at, as a sentence that is true where nothing tells."""
 
     VALUES = "values_tell_nothing"
+    DISTRIBUTIONS = "distributions_tell_nothing"
     NAMES = "names_of_views_and_columns_tell_nothing"
     PROVENANCE = "views_read_no_provenance"
     COMMENTS = "comments_tell_nothing"
@@ -45,10 +47,10 @@ class TellTale:
     check: Check
     #: ``contacts.first_name``; or a schema, table, function or role
     place: str
-    #: the stem of a tell-tale word; a column of provenance; a right
+    #: the stem of a tell-tale word; a column of provenance; a right; what rows have in common
     word: str
     count: int = 1
-    #: some of the values, cut to where the word is
+    #: some of the values, cut to where the word is; of a distribution its figures
     examples: tuple[str, ...] = ()
 
 
@@ -85,6 +87,21 @@ def look_through_values(conn: Connection) -> Looked:
         columns=sum(len(view.columns) for view in views),
         values=sum(count for count, _ in counts),
         findings=tuple(finding for _, found in counts for finding in found),
+    )
+
+
+def look_through_distributions(conn: Connection) -> tuple[TellTale, ...]:
+    """What too many rows of the served tenant have in common, as the reader that :func:`serve` made."""
+    views = {view.name: view.columns for view in _views(conn)}
+    return tuple(
+        TellTale(
+            check=Check.DISTRIBUTIONS,
+            place=oddity.place,
+            word=oddity.what,
+            count=oddity.count,
+            examples=(oddity.detail,),
+        )
+        for oddity in oddities(conn, views)
     )
 
 

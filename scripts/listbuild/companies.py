@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from demo_pipeline.domain.crm_values import COMPANY_SIZES
 from demo_pipeline.domain.locales import ascii_label
 from scripts.listbuild.blocklists import PLACES
 from scripts.listbuild.words import BRANDS, Sieve, name_list, read_toml, weighted
 
-#: (upper end, label) of the bands of employees.
-_BANDS = (
-    (10, "1-10"),
-    (50, "11-50"),
-    (200, "51-200"),
-    (500, "201-500"),
-    (1000, "501-1000"),
-    (5000, "1001-5000"),
-    (10_000, "5001-10000"),
-)
-_LARGEST = "10001+"
+#: Upper ends of the bands of employees; the last band of ``COMPANY_SIZES`` has none.
+_UPPER_ENDS = (10, 50, 200, 500, 1000)
 #: The smallest company that buys business software or services: an assumption.
 _SMALLEST = 3
 
@@ -85,8 +77,8 @@ def _sizes() -> list[tuple[str, int]]:
     """Shares of the bands where P(size > s) = (s / smallest)^-1.06, in millionths."""
     rows: list[tuple[str, int]] = []
     above = 1.0
-    for upper, label in _BANDS:
+    for upper, label in zip(_UPPER_ENDS, COMPANY_SIZES[:-1], strict=True):
         beyond = ((upper + 0.5) / _SMALLEST) ** -1.06
         rows.append((label, round((above - beyond) * 1_000_000)))
         above = beyond
-    return [*rows, (_LARGEST, round(above * 1_000_000))]
+    return [*rows, (COMPANY_SIZES[-1], round(above * 1_000_000))]

@@ -178,7 +178,8 @@ def test_words_do_not_repeat(tmp_path: Path, country: str) -> None:
         assert counted.most_common(1)[0][1] == 1, counted.most_common(3)
     for key in ("name", "domain"):
         assert len({row[key] for row in rows["companies"]}) == len(rows["companies"])
-    assert len({row["email"] for row in rows["contacts"]}) == len(rows["contacts"])
+    emails = [row["email"] for row in rows["contacts"] if row["email"] is not None]
+    assert len(set(emails)) == len(emails) > len(rows["contacts"]) * 0.9
 
 
 def test_deal_values_are_spread(tmp_path: Path) -> None:
@@ -197,6 +198,9 @@ def test_contacts_write_from_their_company(tmp_path: Path) -> None:
     rows = rows_of(batches_of(spec, NOW))
     domains = {row["id"]: row["domain"] for row in rows["companies"]}
     for row in rows["contacts"]:
+        if row["email"] is None:
+            assert row["phone"] is not None
+            continue
         local, domain = row["email"].split("@")
         assert domain == domains.get(row["company_id"], "post.example")
         assert domain.endswith(".example")
@@ -208,8 +212,11 @@ def test_mail_domain_of_the_operator_is_used(tmp_path: Path) -> None:
     spec = spec_of(tmp_path, MONTHLY | {"mail_domain": "crm-stage.net"}, NOW)
     rows = rows_of(batches_of(spec, NOW))
     mails = [row["email"] for row in (*rows["contacts"], *rows["users"])]
-    assert all(mail.endswith(".crm-stage.net") for mail in mails)
-    assert all(row["website"].endswith(".crm-stage.net") for row in rows["companies"])
+    sites = [row[name] for row in rows["companies"] for name in ("domain", "website")]
+    for texts in (mails, sites):
+        known = [text for text in texts if text is not None]
+        assert all(text.endswith(".crm-stage.net") for text in known)
+        assert len(known) > len(texts) * 0.7
 
 
 def test_months_out_of_turn_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pytest
 
 from demo_pipeline.domain import texts as texts_module
-from demo_pipeline.domain.industries import ACTIVITY_TYPES, INDUSTRIES
+from demo_pipeline.domain.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.industries import INDUSTRIES
 from demo_pipeline.domain.texts import (
     LANGUAGES,
     Choice,

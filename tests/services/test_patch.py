@@ -197,7 +197,7 @@ def test_nobody_has_an_address_twice(database: Database, database_settings: Sett
     materialise(database, database_settings, "acme")
     rows = tenant_rows(database, "acme")
     for table, name in (("contacts", "email"), ("companies", "name"), ("companies", "domain")):
-        values = [row[name] for row in rows[table].values()]
+        values = [row[name] for row in rows[table].values() if row[name] is not None]
         assert len(set(values)) == len(values), (table, name)
 
 

@@ -114,7 +114,8 @@ def test_twenty_plans_on_one_tenant(database: Database, database_settings: Setti
     numbers = [job.number for job in list_jobs(database, database_settings, "acme")]
     assert sorted(numbers) == list(range(1, 22))
     contacts = tenant_rows(database, "acme")["contacts"].values()
-    assert len({row["email"] for row in contacts}) == len(contacts)
+    emails = [row["email"] for row in contacts if row["email"] is not None]
+    assert len(set(emails)) == len(emails)
     assert verify(database, database_settings)[0].is_as_expected
 
 
