@@ -11,6 +11,7 @@ from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 
+from demo_pipeline.defs.asset_history import AssetHistoryStorage
 from demo_pipeline.services.instance import storage_url
 
 
@@ -25,4 +26,7 @@ class ProjectStorage(DagsterPostgresStorage):
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> ProjectStorage:  # noqa: ARG003
         """Find the database and make what is missing in it. Raises ``DatabaseError``."""
-        return cls(postgres_url=storage_url(), should_autocreate_tables=True, inst_data=inst_data)
+        url = storage_url()
+        storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
+        storage._event_log_storage = AssetHistoryStorage(url)
+        return storage
