@@ -15,6 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.domain.errors import DatabaseError
+from demo_pipeline.storage.masking import masked
 
 CONNECT_SECONDS = 10
 RECOVERY_SECONDS = 20
@@ -90,9 +91,7 @@ def connect(url: str, *, variable: str, application_name: str, is_embedded: bool
 
 def _explained(error: psycopg.Error, parts: dict[str, Any], variable: str) -> DatabaseError:
     said = " ".join(str(error).split())
-    password = parts.get("password")
-    if password:
-        said = said.replace(str(password), "***")
+    said = masked(said, [str(parts.get("password") or "")])
     user = parts.get("user") or "(the operating system's user)"
     place = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
     database = parts.get("dbname") or user
