@@ -1,26 +1,24 @@
 """What appears on the screen: data on stdout, messages on stderr, tables for people.
 
 A terminal gets colour and rules; a file or a pipe gets plain columns, wide enough for every value. A reader
-that stops reading (``| head``) is no error. What is shown belongs to the commands.
+that stops reading (``| head``) is no error. What is shown belongs to the commands; that a terminal shows it
+and does not obey it is seen to here, for every text.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TextIO
 
+from demo_pipeline.domain.display import neutral, neutral_line
 from demo_pipeline.domain.errors import OutputLostError
 from demo_pipeline.domain.metrics import METRICS, Figures, money
+from demo_pipeline.storage.masking import masked
 
-MASK: Final = "***"
-#: ``://user:password@`` up to the last @ of the address, and ``password=...`` of a connection string
-_IN_URL: Final = re.compile(r"(://[^\s:/@'\"]*:)[^\s'\"]+(?=@)")
-_IN_PAIRS: Final = re.compile(r"(?i)(\bpassword\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)")
 _COLUMN_GAP: Final = "  "
 #: more than any table has columns
 _WIDEST: Final = 10_000
@@ -52,7 +50,7 @@ class Table:
 
 def write_text(text: str) -> None:
     """A line, or lines, on stdout."""
-    _write(sys.stdout, text + "\n")
+    _write(sys.stdout, neutral(text) + "\n")
 
 
 def write_document(document: Mapping[str, Any]) -> None:
@@ -64,13 +62,25 @@ def write_document(document: Mapping[str, Any]) -> None:
 def write_table(table: Table) -> None:
     """A table on stdout."""
     if sys.stdout is not None and sys.stdout.isatty():
-        write_text(_drawn(table))
+        # With the colours, which are ours; the cells are neutral.
+        _write(sys.stdout, _drawn(_neutral_table(table)) + "\n")
     else:
         write_text(plain(table))
 
 
+def _neutral_table(table: Table) -> Table:
+    """The table with each cell on one line."""
+    return replace(
+        table,
+        rows=[[neutral_line(cell) for cell in row] for row in table.rows],
+        last=None if table.last is None else [neutral_line(cell) for cell in table.last],
+        title=neutral_line(table.title),
+    )
+
+
 def plain(table: Table) -> str:
     """A table without rules and colours: columns two blanks apart, nothing cut off."""
+    table = _neutral_table(table)
     lines = [[column.title for column in table.columns], *table.rows]
     if table.last is not None:
         lines.append(table.last)
@@ -118,35 +128,34 @@ def _drawn(table: Table) -> str:
 
 def say(text: str) -> None:
     """A message on stderr, without passwords."""
-    _write(sys.stderr, masked(text) + "\n")
+    _write(sys.stderr, _message(text) + "\n")
+
+
+def show_log_messages() -> None:
+    """From now on show what libraries warn of through the log, as messages like any other."""
+    import logging
+
+    class Messages(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(self.format(record))
+
+    logging.getLogger().addHandler(Messages(logging.WARNING))
 
 
 def say_coloured(word: str, style: str, text: str) -> None:
     """A message that begins with a word; the word is coloured on a terminal."""
     if sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         word = f"\x1b[{style}m{word}\x1b[0m"
-    say(f"{word} {text}")
+    _write(sys.stderr, f"{word} {_message(text)}\n")
+
+
+def _message(text: str) -> str:
+    return neutral(masked(text))
 
 
 def warn(text: str) -> None:
     """Something a person should know and need not act on."""
     say_coloured("warning:", "33", text)
-
-
-def masked(text: str) -> str:
-    """``text`` with every password of a URL or of the environment's URLs replaced."""
-    for name in ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL"):
-        password = _password(os.environ.get(name, ""))
-        # A password like "demo" also is a word, and stays hidden where it is one of a URL.
-        if len(password) >= 6:
-            text = text.replace(password, MASK)
-    return _IN_PAIRS.sub(rf"\g<1>{MASK}", _IN_URL.sub(rf"\g<1>{MASK}", text))
-
-
-def _password(url: str) -> str:
-    address = url.partition("://")[2].partition("?")[0]
-    account = address.rpartition("@")[0]
-    return account.partition(":")[2]
 
 
 def _write(stream: TextIO | None, text: str) -> None:

@@ -8,6 +8,7 @@ runs does not belong here.
 from __future__ import annotations
 
 import os
+import socket
 import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from demo_pipeline.domain.errors import (
     VerificationError,
 )
 from demo_pipeline.domain.months import Month
+from demo_pipeline.services.incarnations import later_incarnations
 from demo_pipeline.services.instance import INSTANCE_FILE, prepare_instance
 from demo_pipeline.services.month_range import MonthRange, month_range
 from demo_pipeline.services.subject import find_subject
@@ -45,6 +47,7 @@ CODE_LOCATION: Final = "demo_pipeline.definitions"
 JOB: Final = "materialise_tenants"
 #: the dynamic partitions, one a tenant
 PARTITIONS: Final = "tenant"
+_INCARNATIONS: Final = "demo_pipeline.defs.incarnations"
 #: the instance as the command line uses it: as the other, but leaves this process's output alone
 COMMAND_LINE_FILE: Final = "command-line.yaml"
 _RANGE_START: Final = "dagster/asset_partition_range_start"
@@ -113,10 +116,14 @@ def run_materialisation(
     ranges = {slug: _range(settings, database, slug, first, last) for slug in slugs}
     outcomes: list[RunOutcome] = []
     with _instance(settings, database) as (instance, job):
+        # Before the partitions are shown, not only before the first event.
+        import_module(_INCARNATIONS).begin_tenants(instance, later_incarnations(database, slugs))
         instance.add_dynamic_partitions(PARTITIONS, list(slugs))
         for slug, asked in ranges.items():
             tags = {
                 "demo/tenant": slug,
+                # By which the daemon notices that this process was killed.
+                "demo/process": f"{socket.gethostname()}:{os.getpid()}",
                 _RANGE_START: f"{asked.first}|{slug}",
                 _RANGE_END: f"{asked.last}|{slug}",
             }
@@ -137,14 +144,26 @@ def _range(
 
 
 def remove_partition(settings: Settings, database: Database, slug: str) -> None:
-    """Take a tenant that is deleted out of Dagster's partitions, where there is an instance.
+    """Take a tenant that is deleted out of Dagster's partitions, with its months, where there is an instance.
 
-    Its runs and events stay. Raises whatever Dagster and its database raise.
+    Its runs stay, with their events. Raises whatever Dagster and its database raise.
     """
     if not (settings.dagster_home / INSTANCE_FILE).exists():
         return
     with _quiet_instance(settings, database) as instance:
-        instance.delete_dynamic_partition(PARTITIONS, slug)
+        import_module(_INCARNATIONS).end_tenant(instance, slug)
+
+
+def begin_incarnation(settings: Settings, database: Database, slug: str) -> None:
+    """Have Dagster forget the deleted tenants of a slug, where there is an instance and was such a tenant.
+
+    Raises whatever Dagster and its database raise.
+    """
+    if not (settings.dagster_home / INSTANCE_FILE).exists():
+        return
+    if incarnations := later_incarnations(database, [slug]):
+        with _quiet_instance(settings, database) as instance:
+            import_module(_INCARNATIONS).begin_tenants(instance, incarnations)
 
 
 @contextmanager

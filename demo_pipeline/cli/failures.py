@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
-from demo_pipeline.cli.console import masked, say, say_coloured, write_document
+from demo_pipeline.cli.console import say, say_coloured, write_document
 from demo_pipeline.cli.suggestion import as_yaml
+from demo_pipeline.domain.display import neutral
 from demo_pipeline.domain.errors import (
     DemoError,
     InputError,
@@ -26,6 +27,7 @@ from demo_pipeline.domain.errors import (
     OutputLostError,
     Problem,
 )
+from demo_pipeline.storage.masking import masked, masked_tree
 
 INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"
@@ -36,6 +38,7 @@ class UsageMistake(Protocol):
     """What Typer raises for a command line that it cannot read."""
 
     exit_code: int
+    message: str
 
     def format_message(self) -> str:
         """What is wrong, in a sentence."""
@@ -93,6 +96,8 @@ def _report_usage(error: UsageMistake, *, is_json: bool) -> int:
         message = error.format_message() or f"a command is missing; see {command} --help"
         _write_error("usage", message, {"command": command, "help": f"{command} --help"})
     else:
+        # Typer shows what was typed, passwords of a URL included.
+        error.message = neutral(masked(error.message))
         error.show()
     return error.exit_code
 
@@ -125,21 +130,9 @@ def _report_fault(error: BaseException, arguments: Sequence[str], *, is_json: bo
 def _write_error(code: str, message: str, details: dict[str, Any]) -> None:
     document = {"error": {"code": code, "message": message, "details": details}}
     try:
-        write_document(cast("dict[str, Any]", _masked_tree(document)))
+        write_document(masked_tree(document))
     except OutputLostError:
         say_coloured("error:", "31", message)
-
-
-def _masked_tree(value: Any) -> Any:
-    match value:
-        case str():
-            return masked(value)
-        case dict():
-            return {key: _masked_tree(item) for key, item in cast("dict[str, Any]", value).items()}
-        case list() | tuple():
-            return [_masked_tree(item) for item in cast("list[Any]", value)]
-        case _:
-            return value
 
 
 def _wants_traceback() -> bool:
@@ -157,7 +150,7 @@ def _write_down(error: BaseException, arguments: Sequence[str]) -> Path | None:
         text = f"{at} demo-pipeline {' '.join(arguments)} (Python {sys.version.split()[0]})\n"
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(masked(text + "".join(traceback.format_exception(error))) + "\n")
+            file.write(neutral(masked(text + "".join(traceback.format_exception(error)))) + "\n")
     except (OSError, DemoError):
         return None
     return path

@@ -32,6 +32,9 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     _answer_interrupts()
     try:
+        from demo_pipeline.cli.console import show_log_messages
+
+        show_log_messages()
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = _interrupted_early()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from demo_pipeline.cli.console import say
 from demo_pipeline.cli.session import QUIET_SECONDS, Session
+from demo_pipeline.domain.display import neutral_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -96,11 +97,12 @@ class Bars:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
         self._progress: Progress = Progress(
-            TextColumn("{task.fields[tenant]}"),
+            # No markup: what a step is called comes from the database.
+            TextColumn("{task.fields[tenant]}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             console=Console(stderr=True),
             transient=True,
         )
@@ -109,6 +111,7 @@ class Bars:
         self._waiting: TaskID | None = self._progress.add_task("starting", total=None, tenant="")
 
     def show(self, slug: str, percent: int, step: str) -> None:
+        slug, step = neutral_line(slug), neutral_line(step)
         if self._waiting is not None:
             self._progress.remove_task(self._waiting)
             self._waiting = None

@@ -64,6 +64,8 @@ def provision(
         made = provisioning.provision(session.database, session.settings, file, requested_by=requester())
     for warning in made.warnings:
         warn(warning)
+    if made.is_new:
+        _begin_partitions(session, made.slug)
     if json:
         write_document(provisioned_document(made))
         return
@@ -384,4 +386,21 @@ def _remove_partition(session: Session, slug: str) -> None:
         remove_partition(session.settings, session.database, slug)
     except Exception as error:  # noqa: BLE001 - whatever keeps Dagster from it
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        warn(f"Dagster still shows {slug} as a partition ({reason}); its sensor takes it away")
+        warn(
+            f"Dagster still shows {slug} and its months ({reason}); nothing is to be done: its sensor "
+            "removes them once its database answers, or else the next tenant of that name does"
+        )
+
+
+def _begin_partitions(session: Session, slug: str) -> None:
+    """Have Dagster forget a deleted tenant of that name. The tenant is there whatever becomes of it."""
+    try:
+        from demo_pipeline.cli.dagster_runs import begin_incarnation
+
+        begin_incarnation(session.settings, session.database, slug)
+    except Exception as error:  # noqa: BLE001 - whatever keeps Dagster from it
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        warn(
+            f"Dagster may still show months of a deleted {slug} ({reason}); nothing is to be done: its "
+            "sensor or the first run of this one removes them"
+        )

@@ -14,7 +14,10 @@ import dagster as dg
 from demo_pipeline.defs.patch_job import JOB, apply_patch_job
 from demo_pipeline.defs.resources import DemoTenants
 from demo_pipeline.defs.run_tags import INBOX_TAG, REQUESTER_TAG, STUCK_TAG, TENANT_TAG
+from demo_pipeline.domain.display import neutral
 from demo_pipeline.services.inbox import InboxFile, waiting_files
+from demo_pipeline.services.inbox_patch import refuse_unusable
+from demo_pipeline.services.job_run import Asker
 
 INTERVAL_SECONDS: Final = 30
 #: runs that one tick asks for
@@ -38,6 +41,8 @@ _LONGEST_WAIT_SECONDS: Final = 3600
 def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.SensorResult:
     """Ask for a run of each file that waits and has none; say once what needs a person."""
     waiting = waiting_files(demo.settings)
+    for file in waiting.unusable:
+        context.log.warning("%s", refuse_unusable(demo.settings, file, Asker(requested_by="plan_inbox")))
     now = time.time()
     requests: list[dg.RunRequest] = []
     stuck: list[InboxFile] = []
@@ -52,7 +57,7 @@ def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.Sen
     # The log gets them when they change, not with every tick.
     seen = sha256(notes.encode(errors="backslashreplace")).hexdigest() if notes else ""
     if notes and seen != context.cursor:
-        context.log.warning("%s", notes)
+        context.log.warning("%s", neutral(notes))
     skip_reason = None if requests else notes or "no plan waits for a run"
     return dg.SensorResult(run_requests=requests, skip_reason=skip_reason, cursor=seen)
 

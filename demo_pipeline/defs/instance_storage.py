@@ -11,6 +11,7 @@ from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 
+from demo_pipeline.defs.asset_history import AssetHistoryStorage
 from demo_pipeline.services.instance import storage_url
 from demo_pipeline.storage.dagster_session import set_dagster_sessions
 
@@ -28,4 +29,6 @@ class ProjectStorage(DagsterPostgresStorage):
         """Find the database and make what is missing in it. Raises ``DatabaseError``."""
         url = storage_url()
         set_dagster_sessions()
-        return cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
+        storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
+        storage._event_log_storage = AssetHistoryStorage(url)
+        return storage

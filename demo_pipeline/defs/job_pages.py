@@ -15,7 +15,10 @@ from typing import Final
 import dagster as dg
 
 from demo_pipeline.defs.resources import DemoTenants
+from demo_pipeline.defs.run_launcher import PROCESS_TAG, this_process
 from demo_pipeline.defs.show_job import show_job
+from demo_pipeline.domain.display import neutral
+from demo_pipeline.storage.masking import masked
 
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -37,6 +40,7 @@ def _is_shown(job_id: str) -> bool:
             result = show_job.execute_in_process(
                 instance=instance,
                 resources={"demo": DemoTenants()},
+                tags={PROCESS_TAG: this_process()},
                 run_config={**_QUIET, "ops": {"show": {"config": {"job_id": job_id}}}},
                 raise_on_error=False,
             )
@@ -44,7 +48,7 @@ def _is_shown(job_id: str) -> bool:
             is_shown = result.success
     except Exception as error:  # noqa: BLE001 - whatever it is, there is nobody but the log to be told
         first_line = next(iter(str(error).strip().splitlines()), "")
-        is_shown, reason = False, f"{type(error).__name__}: {first_line}"
+        is_shown, reason = False, neutral(masked(f"{type(error).__name__}: {first_line}"))
     if not is_shown:
         sys.stderr.write(f"job {job_id} is not shown on the asset pages: {reason}\n")
     return is_shown

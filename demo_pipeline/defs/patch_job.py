@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import dagster as dg
 from pydantic import Field
 
+from demo_pipeline.defs.incarnations import begin_in_run
 from demo_pipeline.defs.interrupts import interrupts_end_the_job
 from demo_pipeline.defs.partition_events import refusal_events
 from demo_pipeline.defs.patch_events import is_shown, report_markdown, shown_events
@@ -157,6 +158,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
         context.log.warning("%s", note)
     if report.already_applied:
         context.log.info("this plan was applied before, by job %s; nothing was changed", report.job_id)
+    begin_in_run(context, demo, [config.tenant])
     now = standing(demo.database, demo.settings, config.tenant)
     if not is_shown(context.instance, report):
         yield from shown_events(context.instance, report, now)

@@ -2,8 +2,10 @@
 
 import dagster as dg
 
+from demo_pipeline.defs.incarnations import begin_tenants, end_tenant
 from demo_pipeline.defs.partitions import TENANT, TENANTS
 from demo_pipeline.defs.resources import DemoTenants
+from demo_pipeline.services.incarnations import later_incarnations
 from demo_pipeline.services.reading import list_tenants
 
 
@@ -13,15 +15,18 @@ from demo_pipeline.services.reading import list_tenants
     # Nothing is launched; Dagster wants to know on whose behalf it ticks.
     asset_selection=dg.AssetSelection.assets("kpi_snapshot"),
     description="Adds a partition for every demo tenant in the database and takes away those of deleted "
-    "ones. It launches nothing.",
+    "ones, with what was recorded of them. It launches nothing.",
 )
 def sync_tenants(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.SensorResult:
     """Compare the database with the partitions."""
-    there = {tenant.slug for tenant in list_tenants(demo.database)}
+    # In this order: a tenant that is made between the two must not look deleted.
     known = set(context.instance.get_dynamic_partitions(TENANT))
-    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
-    if there - known:
-        requests.append(TENANTS.build_add_request(sorted(there - known)))
-    if known - there:
-        requests.append(TENANTS.build_delete_request(sorted(known - there)))
+    there = {tenant.slug for tenant in list_tenants(demo.database)}
+    for slug in sorted(known - there):
+        end_tenant(context.instance, slug)
+        context.log.info("%s is deleted: its partitions are forgotten", slug)
+    for slug in begin_tenants(context.instance, later_incarnations(demo.database)):
+        context.log.info("%s is another tenant now: the partitions of the deleted one are forgotten", slug)
+    added = sorted(there - known)
+    requests = [TENANTS.build_add_request(added)] if added else []
     return dg.SensorResult(dynamic_partitions_requests=requests)

@@ -11,6 +11,7 @@ from uuid import UUID
 import dagster as dg
 from pydantic import Field
 
+from demo_pipeline.defs.incarnations import begin_in_run
 from demo_pipeline.defs.partitions import TENANT
 from demo_pipeline.defs.patch_events import is_shown, shown_events
 from demo_pipeline.defs.problem_tables import refusal_failure
@@ -50,6 +51,7 @@ def show(context: dg.OpExecutionContext, config: ShowConfig, demo: DemoTenants) 
         },
     )
     context.instance.add_dynamic_partitions(TENANT, [job.slug])
+    begin_in_run(context, demo, [job.slug])
     if is_shown(context.instance, report):
         context.log.info("job %s is shown already", job.id)
     else:
@@ -79,4 +81,9 @@ def _read(demo: DemoTenants, job_id: str) -> tuple[Job, Standing]:
     if job.status != "completed":
         message = f"job {job.id} is {job.status}; only a completed one has something to show"
         raise InputError(message, [Problem(code="not_completed", field="job_id", message=message)])
-    return job, standing(demo.database, demo.settings, job.slug)
+    now = standing(demo.database, demo.settings, job.slug)
+    if now.tenant_id != job.tenant_id:
+        # The pages show the present tenant of the slug, and the job's rows are gone.
+        message = f"the tenant of job {job.id} was deleted; {job.slug} is another one now"
+        raise InputError(message, [Problem(code="tenant_deleted", field="job_id", message=message)])
+    return job, now

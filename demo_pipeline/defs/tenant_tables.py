@@ -11,6 +11,7 @@ from typing import Any, Final
 import dagster as dg
 
 from demo_pipeline.defs import asset_specs as specs
+from demo_pipeline.defs.incarnations import begin_in_run
 from demo_pipeline.defs.interrupts import interrupts_end_the_job
 from demo_pipeline.defs.partition_events import failure_of, refusal_events, table_events, verdict_events
 from demo_pipeline.defs.partitions import TENANT_MONTHS, months_by_tenant
@@ -73,6 +74,7 @@ def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadR
     tags = TenantTags(context, demo, [request.tenant for request in requests])
     with interrupts_end_the_job():
         for result in load_each(requests, lambda request: _load(context, demo, request, tags)):
+            begin_in_run(context, demo, [result.request.tenant])
             if isinstance(result, Refused):
                 tags.add_open_job(result.request.tenant)
                 refusals.append(result)

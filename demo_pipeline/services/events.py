@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from demo_pipeline.domain.display import neutral
 from demo_pipeline.settings import Settings
+from demo_pipeline.storage.masking import masked_tree
 
 
 class Event(StrEnum):
@@ -45,7 +47,10 @@ def record(
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         try:
-            os.write(handle, json.dumps(line, ensure_ascii=False, default=str).encode() + b"\n")
+            os.write(
+                handle,
+                neutral(json.dumps(masked_tree(line), ensure_ascii=False, default=str)).encode() + b"\n",
+            )
         finally:
             os.close(handle)
     except OSError:

@@ -20,6 +20,7 @@ from demo_pipeline.domain.errors import (
     JobFailedError,
 )
 from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.masking import masked
 
 #: SQLSTATE classes of a connection that is gone: connection exception, operator intervention.
 _GONE: Final = ("08", "57")
@@ -95,4 +96,5 @@ def _was_interrupted(error: BaseException | None) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    # It goes into the ledger, reports and pages.
+    return masked((str(error).strip().splitlines() or [type(error).__name__])[0])

@@ -2,8 +2,9 @@
 
 ``$DEMO_HOME/inbox/<slug>/plan.csv``. A file is complete when it has its name: whoever puts it there writes
 it under a name that begins with a dot, or ends in anything but ``.csv``, ``.json``, ``.yaml`` or ``.yml``,
-and renames it. Nothing is followed: what is a link, or no regular file, is none of ours, and no name leads
-out of the folder. What a plan says and what becomes of it is not known here.
+and renames it. A name that no run could take, with control characters in it, is refused: the file gets
+another name in ``refused/``. Nothing is followed: what is a link, or no regular file, is none of ours, and no
+name leads out of the folder. What a plan says and what becomes of it is not known here.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from demo_pipeline.domain.declaration_rules import check_slug
+from demo_pipeline.domain.display import neutral_line
 from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
 from demo_pipeline.domain.plan_numbers import shortened
 from demo_pipeline.services.plan_files import SUFFIXES
@@ -64,31 +66,56 @@ class Waiting:
 
     #: those that were put there first, first
     files: tuple[InboxFile, ...]
+    #: files whose names cannot be used
+    unusable: tuple[InboxFile, ...]
     #: what a person should know of the rest, a sentence each
     notes: tuple[str, ...]
 
 
 def is_plan_name(name: str) -> bool:
     """Whether a file of that name is a complete plan by the rules of this module."""
-    is_one_name = name.isprintable() and not {"/", "\\"} & set(name)
+    is_one_name = neutral_line(name) == name and not {"/", "\\"} & set(name)
     return is_one_name and not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def usable_name(name: str) -> str | None:
+    """The name under which a plan is refused whose own name cannot be used; None for everything else."""
+    if is_plan_name(name) or name.startswith("."):
+        return None
+    usable = "".join(" " if _is_unusable(character) else character for character in name).strip()
+    usable = usable.replace(" ", "_")
+    # Nothing else was in the name.
+    usable = f"plan{usable}" if usable.startswith(".") else usable
+    return usable if is_plan_name(usable) else None
+
+
+def _is_unusable(character: str) -> bool:
+    return character in "/\\" or neutral_line(character) != character
 
 
 def waiting_files(settings: Settings) -> Waiting:
     """The plans that wait, the oldest first. A folder that cannot be used becomes a note."""
     files: list[InboxFile] = []
+    unusable: list[InboxFile] = []
     notes: list[str] = []
     try:
         with os.scandir(settings.inbox_folder) as entries:
             slugs = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except OSError:
-        return Waiting(files=(), notes=(f"there is no inbox; plans go to {settings.inbox_folder}/<tenant>/",))
+        return Waiting(
+            files=(),
+            unusable=(),
+            notes=(f"there is no inbox; plans go to {settings.inbox_folder}/<tenant>/",),
+        )
     for slug in slugs:
         try:
             with _folder(settings, slug) as folder, os.scandir(folder) as entries:
-                for name in sorted(entry.name for entry in entries if is_plan_name(entry.name)):
+                for name in sorted(entry.name for entry in entries):
+                    is_plan = is_plan_name(name)
+                    if not is_plan and usable_name(name) is None:
+                        continue
                     try:
-                        files.append(_read(folder, slug, name))
+                        (files if is_plan else unusable).append(_read(folder, slug, name))
                     except NotFoundError:
                         continue  # it has been dealt with since
                     except InputError as error:
@@ -96,7 +123,7 @@ def waiting_files(settings: Settings) -> Waiting:
         except (InputError, NotFoundError, OSError) as error:
             notes.append(str(error))
     files.sort(key=lambda file: (file.changed_ns, file.tenant, file.name))
-    return Waiting(files=tuple(files), notes=tuple(notes))
+    return Waiting(files=tuple(files), unusable=tuple(unusable), notes=tuple(notes))
 
 
 def read_inbox_file(settings: Settings, slug: str, name: str) -> InboxFile:
@@ -119,17 +146,19 @@ def read_inbox_file(settings: Settings, slug: str, name: str) -> InboxFile:
         raise
 
 
-def settle(settings: Settings, file: InboxFile, end: End, reports: Mapping[str, str]) -> str | None:
+def settle(
+    settings: Settings, file: InboxFile, end: End, reports: Mapping[str, str], name: str | None = None
+) -> str | None:
     """Move a file to ``done/`` or ``refused/`` beside it, with its reports (suffix → text) next to it there.
 
-    Nothing is overwritten: where the name is taken it gets a number. A file that is not there any more as it
-    was read stays where it is. The new place, ``done/plan.csv``; none: the file has gone, somebody else has
-    dealt with it. Raises ``OSError``.
+    It keeps its name there, or gets ``name``. Nothing is overwritten: where the name is taken it gets a
+    number. A file that is not there any more as it was read stays where it is. The new place,
+    ``done/plan.csv``; none: the file has gone, somebody else has dealt with it. Raises ``OSError``.
     """
     with _folder(settings, file.tenant) as folder, _subfolder(folder, end) as target:
         if not _lists(folder, file.name):
             return None
-        name = _reserve(target, file.name, reports)
+        name = _reserve(target, name or file.name, reports)
         try:
             if _is_as_read(folder, file):
                 os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=target)

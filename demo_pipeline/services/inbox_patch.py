@@ -13,9 +13,10 @@ from typing import Final
 
 from demo_pipeline.domain.errors import DemoError, InputError, InterruptedJobError, Problem
 from demo_pipeline.domain.metrics import METRICS
+from demo_pipeline.domain.plan_numbers import shortened, shown
 from demo_pipeline.domain.plan_tree import MONTH_KEYS, PLAN_KEYS, TOLERANCE_KEYS
 from demo_pipeline.services.failures import is_passing
-from demo_pipeline.services.inbox import End, InboxFile, read_inbox_file, settle
+from demo_pipeline.services.inbox import End, InboxFile, read_inbox_file, settle, usable_name
 from demo_pipeline.services.inbox_reports import done_reports, refused_reports
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.patch import apply_patch
@@ -86,6 +87,19 @@ def apply_inbox_file(
     return Handled(report=report, place=place, hindrance=hindrance)
 
 
+def refuse_unusable(settings: Settings, file: InboxFile, asker: Asker) -> str:
+    """Refuse a file whose name cannot be used, with a report; a sentence that says what became of it."""
+    name = usable_name(file.name)
+    message = (
+        f"the name {shown(file.name)} has characters that cannot be seen or cannot be in a name; "
+        f"name the file {name} and put it there again"
+    )
+    problem = Problem(code="bad_inbox_file", field="inbox_file", value=shortened(file.name), message=message)
+    reports = refused_reports(file, None, InputError(message, [problem]), asker, settings.instant())
+    place, hindrance = _settle(settings, file, "refused", reports, name)
+    return f"{file.tenant}: {message} ({hindrance or f'it is in {place}'})"
+
+
 def _parsed(file: InboxFile, plan_type: str | None, seed: str | None) -> PlanFile:
     """The plan of a file. What is wrong is told by its place and kind, without what the file says.
 
@@ -123,11 +137,11 @@ def _told_place(place: str) -> str:
 
 
 def _settle(
-    settings: Settings, file: InboxFile, end: End, reports: dict[str, str]
+    settings: Settings, file: InboxFile, end: End, reports: dict[str, str], name: str | None = None
 ) -> tuple[str | None, str | None]:
     """The new place, and what was in the way: neither undoes what the job did."""
     try:
-        return settle(settings, file, end, reports), None
+        return settle(settings, file, end, reports, name), None
     except (OSError, DemoError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return None, f"{file.name} could not be moved to {end}/: {reason}; move it away"
+        return None, f"{shortened(file.name)} could not be moved to {end}/: {reason}; move it away"

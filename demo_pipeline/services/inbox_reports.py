@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from demo_pipeline.domain.display import neutral
 from demo_pipeline.domain.errors import DemoError, InputError
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, money
 from demo_pipeline.services.inbox import InboxFile
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.plan_files import PlanFile
 from demo_pipeline.services.reports import JobReport, MonthResult
+from demo_pipeline.storage.masking import masked, masked_tree
 
 JSON_SUFFIX: Final = ".report.json"
 TEXT_SUFFIX: Final = ".report.md"
@@ -88,9 +90,11 @@ def _month(result: MonthResult, minor_digits: int) -> dict[str, Any]:
 
 
 def _both(document: Mapping[str, Any], lines: Iterator[str]) -> dict[str, str]:
+    # They are read in terminals, and by others than those who wrote the plan.
     return {
-        JSON_SUFFIX: json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n",
-        TEXT_SUFFIX: "\n".join(lines) + "\n",
+        JSON_SUFFIX: neutral(json.dumps(masked_tree(document), ensure_ascii=False, indent=2, default=str))
+        + "\n",
+        TEXT_SUFFIX: neutral(masked("\n".join(lines))) + "\n",
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
@@ -25,6 +26,7 @@ class Standing:
     """Figures by month, values in minor units; a month without rows is absent."""
 
     tenant: str
+    tenant_id: UUID
     currency: str
     minor_digits: int
     #: what the ledger says of the months that were loaded
@@ -44,6 +46,7 @@ def standing(database: Database, settings: Settings, slug: str) -> Standing:
         tenant_id, now = subject.state.tenant.tenant_id, instant_of(conn, settings)
         return Standing(
             tenant=slug,
+            tenant_id=tenant_id,
             currency=subject.spec.currency,
             minor_digits=subject.spec.minor_digits,
             expected={month: subject.expected(month) for month in subject.known_months},

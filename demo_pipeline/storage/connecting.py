@@ -18,6 +18,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.domain.errors import DatabaseError, InputError, Problem
+from demo_pipeline.storage.masking import masked
 from demo_pipeline.storage.pooling import Pool, has_pooler, is_answered, look_at_pool
 from demo_pipeline.storage.session_settings import apply_settings
 
@@ -165,9 +166,7 @@ def _check_answered(conn: psycopg.Connection, parts: dict[str, Any], pool: Pool)
 
 def _explained(error: psycopg.Error, parts: dict[str, Any], variable: str) -> DatabaseError:
     said = " ".join(str(error).split())
-    password = parts.get("password")
-    if password:
-        said = said.replace(str(password), "***")
+    said = masked(said, [str(parts.get("password") or "")])
     user = parts.get("user") or "(the operating system's user)"
     place = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
     database = parts.get("dbname") or user

@@ -277,6 +277,38 @@ def test_in_the_name_of_a_tenant_that_is_shown_and_deleted(
     assert before - left == {"renamed"}
 
 
+def test_escape_sequences_reach_no_terminal(
+    quick_command: RunCommand, database: Database, database_settings: Settings, others: tuple[UUID, UUID]
+) -> None:
+    """Names and requesters with control characters are shown as text by the commands that show them."""
+    hostile = "\x1b]0;owned\x07\x9b2J\u202ex\r"
+    make_tenant(database, database_settings, SMALL, "escaping")
+    materialise(database, database_settings, "escaping", requested_by=hostile)
+    with database.admin() as admin:
+        admin.execute("update crm.tenants set name = %s where slug = 'escaping'", [hostile])
+        admin.execute(
+            "insert into crm.companies (tenant_id, name) select id, %s from crm.tenants"
+            " where slug = 'escaping'",
+            [hostile],
+        )
+        [(job,)] = admin.execute(
+            "select id from demo.jobs j join demo.tenant_metadata m using (tenant_id)"
+            " where m.slug = 'escaping' limit 1"
+        ).fetchall()
+    try:
+        for arguments in (
+            ["tenant", "list"], ["tenant", "show", "escaping"], ["job", "list"], ["job", "show", str(job)],
+            ["kpis", "escaping"], ["verify", "escaping"], ["scan", "escaping"],
+        ):  # fmt: skip
+            for flags in ([], ["--json"]):
+                done = quick_command(*arguments, *flags)
+                assert done.code in {0, 4}, done
+                found = {one for one in done.out + done.err if one in hostile and one not in "0;]Jowned2x"}
+                assert not found, (arguments, found)
+    finally:
+        assert quick_command("tenant", "delete", "escaping", "--yes").code == 0
+
+
 def test_the_payloads_would_harm(database: Database, others: tuple[UUID, UUID]) -> None:
     """Put into a statement as they are, some of them run: so the other tests could fail."""
     with database.admin() as admin, admin.transaction(force_rollback=True):

@@ -1,5 +1,7 @@
 """A page of another site in the same browser, and a server that is for looking only: neither changes a thing.
 
+A page of another site cannot show an answer of the server in a frame either, whatever kind of answer it is.
+
 Each try asks for a tenant to be added to the partitions, which is seen in the instance where it works.
 """
 
@@ -13,13 +15,32 @@ from threading import Thread
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, WebSocket
 
 from tests.fixtures.browser import STEP_TIMEOUT_MS
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.dagster_web import StartWeb, WebServer
 
 CODE: Final = ("-m", "demo_pipeline.definitions")
+#: Path → status, one of each kind of answer that a frame can ask for.
+_ANSWERS: Final = {
+    "/": 200,
+    "/locations/demo_pipeline.definitions/jobs/apply_patch/playground?config=x": 200,
+    "/server_info": 200,
+    "/favicon.png": 200,
+    "/graphql": 403,
+    "/logs/none/none.err": 404,
+    "/download_debug/none": 500,
+}
+#: Path → a text that the page shows once it works.
+_PAGES: Final = {
+    "/assets/kpi_snapshot": "kpi_snapshot",
+    "/runs": "Runs",
+    "/locations/demo_pipeline.definitions/jobs/apply_patch/playground": "Launch",
+}
+_FRAME: Final = """url => new Promise(done => {
+    const frame = document.createElement("iframe");
+    frame.onload = () => done(); frame.src = url; document.body.append(frame)})"""
 _MUTATION: Final = """
 mutation {
   addDynamicPartition(
@@ -109,6 +130,56 @@ def anywhere(browser: Browser) -> Iterator[BrowserContext]:
 def ask(page: Page, kind: str, url: str) -> str:
     """Have a page ask for a tenant that is named like the try; what the page got to know."""
     return str(page.evaluate(_TRIES[kind], [f"{url}/graphql", _MUTATION % kind]))
+
+
+def test_no_answer_can_be_framed(
+    dagster_home: DagsterHome, start_web: StartWeb, anywhere: BrowserContext
+) -> None:
+    """Pages, files, refusals and errors: a page of another site gets an empty frame for each of them."""
+    web = serve(dagster_home, start_web)
+    page = anywhere.new_page()
+    with another_site() as site:
+        for path, status in _ANSWERS.items():
+            page.goto(site)
+            page.evaluate(_FRAME, web.url + path)
+            [frame] = [frame for frame in page.frames if frame is not page.main_frame]
+            assert frame.url == "chrome-error://chromewebdata/", path
+            # The browser shows what it refuses to frame in a window of its own.
+            shown = page.goto(web.url + path)
+            assert shown is not None
+            assert shown.status == status, path
+            headers = shown.headers
+            assert headers["x-frame-options"] == "DENY", path
+            assert headers["content-security-policy"].endswith("frame-ancestors 'none'"), path
+    own = page.goto(web.url)
+    assert own is not None
+    assert "script-src 'nonce-" in own.headers["content-security-policy"], "Dagster's own policy is kept"
+
+
+def test_the_pages_work_under_the_policy(
+    dagster_home: DagsterHome, start_web: StartWeb, anywhere: BrowserContext
+) -> None:
+    """Assets, runs and launchpad render, the live updates arrive, and the browser reports no violation."""
+    dagster_home.provision("acme")
+    web = serve(dagster_home, start_web)
+    page = anywhere.new_page()
+    said: list[str] = []
+    sockets: list[str] = []
+    received: list[object] = []
+    page.on("console", lambda message: said.append(message.text))
+
+    def on_socket(socket: WebSocket) -> None:
+        sockets.append(socket.url)
+        socket.on("framereceived", lambda payload: received.append(payload))  # noqa: PLW0108 - wrapped by name
+
+    page.on("websocket", on_socket)
+    for path, text in _PAGES.items():
+        page.goto(web.url + path)
+        page.get_by_text(text).first.wait_for()
+    page.wait_for_timeout(1000)
+    assert [line for line in said if "Content Security Policy" in line or "Refused to" in line] == []
+    assert sockets
+    assert received
 
 
 def test_another_site_changes_nothing(

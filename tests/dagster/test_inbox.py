@@ -342,3 +342,41 @@ def test_without_an_inbox_the_sensor_says_where_it_would_be(dagster_home: Dagste
     assert isinstance(result, dg.SensorResult)
     assert result.skip_reason is not None
     assert str(dagster_home.settings.inbox_folder) in str(result.skip_reason.skip_message)
+
+
+UNUSABLE = {
+    "spring\x1b[2J.csv": "spring_[2J.csv",
+    "plan\n.csv": "plan_.csv",
+    "summer.csv\n": "summer.csv",
+    "autumn.csv ": "autumn.csv",
+    "win\u202eter.json": "win_ter.json",
+    "back\\slash.yaml": "back_slash.yaml",
+    "\udcff.csv": "plan.csv",
+}
+
+
+def test_a_file_whose_name_cannot_be_used_is_refused_with_its_reason(dagster_home: DagsterHome) -> None:
+    """It is moved to refused/ under a name that can be used, with a report like any other."""
+    dagster_home.provision("acme")
+    folder = folder_of(dagster_home, "acme")
+    for name in UNUSABLE:
+        put(folder, name)
+    put(folder, "grün \u00a0 می\u200cخ.csv")
+    (folder / "notes\x1b.txt").write_text("x")
+    (folder / ".hidden\x1b.csv").write_text("x")
+    [request] = tick(dagster_home)
+    assert request.run_config["ops"]["patch"]["config"]["inbox_file"] == "grün \u00a0 می\u200cخ.csv"
+    assert len(list((folder / "refused").iterdir())) == 3 * len(UNUSABLE)
+    for name, other in UNUSABLE.items():
+        report = report_of(folder / "refused", other)
+        assert report["error"]["code"] == "invalid_input"
+        assert f"name the file {other}" in report["error"]["message"]
+        assert report["file"] == name
+        text = (folder / "refused" / f"{other}.report.md").read_bytes()
+        assert all(byte >= 32 or byte == 10 for byte in text)
+        assert not (folder / name).exists()
+    # What lies in the folder and is no plan stays.
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {
+        "grün \u00a0 می\u200cخ.csv", "notes\x1b.txt", ".hidden\x1b.csv"
+    }  # fmt: skip
+    assert len(tick(dagster_home)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,9 +15,14 @@ import urllib.request
 
 import psutil
 import pytest
-from starlette.types import Scope
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Scope
 
-from demo_pipeline.cli.guarded_webserver import refusal
+from demo_pipeline.cli.guarded_webserver import guarded, refusal
 from demo_pipeline.cli.serving import serve_command
 from demo_pipeline.domain.errors import InputError
 from tests.fixtures.dagster_instance import DagsterHome
@@ -88,6 +94,57 @@ def test_what_the_own_page_sends_is_answered(scope: Scope) -> None:
 def test_what_another_site_could_send_is_refused(scope: Scope) -> None:
     """A page that the user has open elsewhere starts no run: foreign hosts and origins, GET, plain text."""
     assert refusal(scope) is not None
+
+
+async def _page(request: Request) -> Response:
+    """An application with every kind of answer."""
+    match request.path_params["kind"]:
+        case "page":
+            policy = "script-src 'nonce-1';" if "policy" in request.query_params else None
+            return HTMLResponse("x", headers={"Content-Security-Policy": policy} if policy else None)
+        case "redirect":
+            return RedirectResponse("/page")
+        case "refused":
+            raise HTTPException(403)
+        case _:
+            raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "host", "status", "policy"),
+    [
+        ("/page", b"", OWN, 200, "frame-ancestors 'none'"),
+        ("/page", b"policy", OWN, 200, "script-src 'nonce-1'; frame-ancestors 'none'"),
+        ("/redirect", b"", OWN, 307, "frame-ancestors 'none'"),
+        ("/refused", b"", OWN, 403, "frame-ancestors 'none'"),
+        ("/broken", b"", OWN, 500, "frame-ancestors 'none'"),
+        ("/nowhere/at/all", b"", OWN, 404, "frame-ancestors 'none'"),
+        ("/page", b"", "evil.example", 403, "frame-ancestors 'none'"),
+    ],
+)
+def test_every_answer_forbids_frames(path: str, query: bytes, host: str, status: int, policy: str) -> None:
+    """Pages, redirects, errors and refusals have the policy once; a policy that is there is kept."""
+    app = Starlette(routes=[Route("/{kind}", _page)])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {**request("GET", path, host=host), "query_string": query, "root_path": ""}
+
+    async def run() -> None:
+        try:
+            await guarded(app)(scope, receive, send)
+        except RuntimeError:
+            assert status == 500  # Starlette answers and raises: the server's log has it
+
+    asyncio.run(run())
+    assert sent[0]["status"] == status
+    found = [value.decode() for name, value in sent[0]["headers"] if name == b"content-security-policy"]
+    assert found == [policy]
 
 
 def answer(url: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:

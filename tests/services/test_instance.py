@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from demo_pipeline.domain.errors import DemoError
 from demo_pipeline.services.instance import INSTANCE_FILE, STORAGE_VARIABLE, prepare_instance
@@ -65,3 +67,31 @@ def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(DemoError, match="DAGSTER_HOME"):
         prepare_instance(settings_of(tmp_path, tmp_path / "file" / "below"), DATABASE)
+
+
+def test_an_instance_of_an_earlier_version_gets_the_launcher_that_sees_killed_runs(tmp_path: Path) -> None:
+    """The file of the first version gives way to the one that names the launcher and its polls."""
+    file = tmp_path / "dagster" / INSTANCE_FILE
+    file.parent.mkdir()
+    file.write_text(
+        "# demo-pipeline: Dagster's instance. The copy in $DAGSTER_HOME is refreshed from the project's;\n"
+        "# to keep a file of your own there, remove this first line.\n"
+        "run_monitoring:\n  enabled: true\n  start_timeout_seconds: 180\n  max_runtime_seconds: 7200\n",
+        encoding="utf-8",
+    )
+    prepare_instance(settings_of(tmp_path), DATABASE)
+    found = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    assert found["run_launcher"] == {
+        "module": "demo_pipeline.defs.run_launcher",
+        "class": "ProjectRunLauncher",
+    }
+    assert found["run_monitoring"]["poll_interval_seconds"] <= 10
+
+
+def test_what_a_foreign_file_needs_is_what_ours_has() -> None:
+    """The settings that the page on Dagster gives to owners of such a file are those of the project's."""
+    page = (PROJECT_ROOT / "docs" / "dagster.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```yaml\n(storage:.*?)```", page, re.DOTALL)
+    ours = YAML(typ="safe").load((PROJECT_ROOT / INSTANCE_FILE).read_text(encoding="utf-8"))
+    for name, settings in YAML(typ="safe").load(block).items():
+        assert settings == {key: ours[name][key] for key in settings}
