@@ -28,6 +28,8 @@ from demo_pipeline.domain.errors import (
     JobFailedError,
     NotADemoTenantError,
     NotFoundError,
+    UnreadableJobError,
+    UnreadableTenantError,
     VerificationError,
 )
 from demo_pipeline.domain.months import Month
@@ -57,6 +59,8 @@ _ERRORS: Final = {
         JobFailedError,
         NotADemoTenantError,
         NotFoundError,
+        UnreadableJobError,
+        UnreadableTenantError,
         VerificationError,
     )
 }

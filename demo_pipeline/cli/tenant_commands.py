@@ -12,7 +12,6 @@ from demo_pipeline.cli.job_views import job_document, job_table
 from demo_pipeline.cli.parameters import Json, Slug, example, group
 from demo_pipeline.cli.session import Session, about_files, open_session, requester, told_if_slow
 from demo_pipeline.domain.errors import InputError, Problem
-from demo_pipeline.domain.metrics import Figures
 
 if TYPE_CHECKING:
     from demo_pipeline.services.provision import Provisioned
@@ -218,8 +217,7 @@ def _not_confirmed(session: Session, slug: str) -> InputError:
     """What would be deleted. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     from demo_pipeline.services import reading
 
-    total = sum(reading.kpis(session.database, session.settings, slug).months.values(), Figures())
-    rows = {table: total[f"{table}_created"] for table in ("companies", "contacts", "deals", "activities")}
+    rows = reading.row_counts(session.database, session.settings, slug)
     shown = ", ".join(f"{count:,} {table}" for table, count in rows.items())
     message = (
         f"{slug} would lose {shown} and everything that hangs on them, for good; nothing was deleted; "

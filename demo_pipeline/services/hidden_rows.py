@@ -9,6 +9,7 @@ from typing import Final
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.stored import read_instant, reading_job
 from demo_pipeline.services.job_run import FiguresByMonth, JobRun
 from demo_pipeline.storage.hiding import Hanging
 from demo_pipeline.storage.ledger import Job
@@ -42,8 +43,9 @@ def told(row: Hanging) -> dict[str, str | None]:
 
 
 def hidden_at(job: Job) -> datetime:
-    """The instant that the rows bear which a completed job hid."""
-    return datetime.fromisoformat(job.metrics["hidden_at"])
+    """The instant that the rows bear which a completed job hid. Raises ``UnreadableJobError``."""
+    with reading_job(job.slug, job.id, "metrics"):
+        return read_instant(job.metrics["hidden_at"])
 
 
 def changed_results(

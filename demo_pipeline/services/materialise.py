@@ -14,6 +14,7 @@ from demo_pipeline.domain.healing import shortfall
 from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import Ground
+from demo_pipeline.domain.stored import reading_job
 from demo_pipeline.services.blueprint_rows import (
     KIND,
     check_months_beyond,
@@ -104,7 +105,7 @@ class _Materialise:
         """From what the ledger and the tables say now."""
         first, last = self._months(run)
         with run.database.admin(readonly=True) as conn:
-            job = ledger.get_job(conn, job_id)
+            job = ledger.readable(ledger.get_job(conn, job_id))
             subject = find_subject(conn, run.settings, run.tenant.slug, KIND)
             figures = all_figures(conn, run.tenant.tenant_id, run.digits)
         diff: dict[str, dict[str, dict[str, int | str]]] = job.diff_report or {}
@@ -113,7 +114,8 @@ class _Materialise:
         def result(month: Month) -> MonthResult:
             now = figures.get(month, Figures())
             told = {} if already_applied else diff.get(str(month), {})
-            before = Figures.from_json(told["before"], run.digits) if "before" in told else now
+            with reading_job(job.slug, job.id, "diff_report"):
+                before = Figures.from_json(told["before"], run.digits) if "before" in told else now
             return MonthResult(
                 month=month, expected=subject.expected(month), before=before, target=now, after=now
             )

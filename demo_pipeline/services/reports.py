@@ -12,7 +12,8 @@ from uuid import UUID
 
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
-from demo_pipeline.storage.ledger import Job
+from demo_pipeline.domain.stored import reading_job
+from demo_pipeline.storage.ledger import Job, readable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +83,16 @@ class JobReport:
 def report_of(
     job: Job, minor_digits: int, *, already_applied: bool = False, seconds: float | None = None
 ) -> JobReport:
-    """The report of a completed job from the ledger, as it was told when it was done."""
-    diff: dict[str, Any] = job.diff_report or {}
+    """The report of a completed job from the ledger, as it was told when it was done.
+
+    Raises ``UnreadableJobError``.
+    """
+    diff: dict[str, Any] = readable(job).diff_report or {}
     metrics: dict[str, Any] = job.metrics or {}
+    with reading_job(job.slug, job.id, "diff_report"):
+        months = tuple(
+            MonthResult.from_json(month, told, minor_digits) for month, told in sorted(diff.items())
+        )
     return JobReport(
         job_id=job.id,
         tenant=job.slug,
@@ -92,9 +100,7 @@ def report_of(
         minor_digits=minor_digits,
         already_applied=already_applied,
         created={} if already_applied else metrics.get("created", {}),
-        months=tuple(
-            MonthResult.from_json(month, told, minor_digits) for month, told in sorted(diff.items())
-        ),
+        months=months,
         seconds=seconds if seconds is not None else job.seconds or 0.0,
         status=job.status,
     )

@@ -282,6 +282,7 @@ LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
     "0003": (),
     "0004": (),
     "0005": (),
+    "0007": (),
 }
 
 
