@@ -29,6 +29,8 @@ from demo_pipeline.domain.errors import (
     JobFailedError,
     NotADemoTenantError,
     NotFoundError,
+    UnreadableJobError,
+    UnreadableTenantError,
     VerificationError,
 )
 from demo_pipeline.domain.months import Month
@@ -61,6 +63,8 @@ _ERRORS: Final = {
         JobFailedError,
         NotADemoTenantError,
         NotFoundError,
+        UnreadableJobError,
+        UnreadableTenantError,
         VerificationError,
     )
 }

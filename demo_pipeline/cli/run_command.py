@@ -44,19 +44,26 @@ def run(
     """From blueprints to verified demo tenants: the main job.
 
     Makes the tenants that are not there yet, materialises all their months through Dagster, verifies them and
-    shows their KPIs. Can be repeated: what is as expected is left alone.
+    shows their KPIs. Can be repeated: what is as expected is left alone. A tenant that cannot be read is
+    reported, exit code 4, and the others are made.
     """
     session = open_session()
     from demo_pipeline.cli.materialising import materialise_tenants
     from demo_pipeline.services import reading
     from demo_pipeline.services import verify as verification
 
-    made = _provision(session, blueprints or [])
-    slugs = [tenant.slug for tenant in made]
-    say(f"materialising {', '.join(slugs)} ...")
-    reports = materialise_tenants(session, slugs)
     database, settings = session.database, session.settings
-    verdicts = [verdict for slug in slugs for verdict in verification.verify(database, settings, slug)]
+    made, unreadable = _provision(session, blueprints or [])
+    broken = {*unreadable, *reading.unreadable_tenants(database, settings, [one.slug for one in made])}
+    slugs = [tenant.slug for tenant in made if tenant.slug not in broken]
+    if slugs:
+        say(f"materialising {', '.join(slugs)} ...")
+    reports = materialise_tenants(session, slugs) if slugs else ()
+    verdicts = [
+        verdict
+        for slug in (*slugs, *sorted(broken))
+        for verdict in verification.verify(database, settings, slug)
+    ]
     tables = [reading.kpis(database, settings, slug) for slug in slugs]
     if json:
         write_document(_document(made, reports, verdicts, tables))
@@ -66,16 +73,24 @@ def run(
         raise typer.Exit(DRIFTED)
 
 
-def _provision(session: Session, names: Sequence[str]) -> tuple[Provisioned, ...]:
+def _provision(session: Session, names: Sequence[str]) -> tuple[tuple[Provisioned, ...], list[str]]:
+    """The tenants that are there now, and the slugs of those that cannot be read."""
     from demo_pipeline.services.provision import provision_all
 
     paths = _paths(session.settings, names)
+    unreadable: list[str] = []
     with about_files(paths):
-        made = provision_all(session.database, session.settings, paths, requested_by=requester())
+        made = provision_all(
+            session.database,
+            session.settings,
+            paths,
+            requested_by=requester(),
+            on_unreadable=lambda slug, _: unreadable.append(slug),
+        )
     for tenant in made:
         for warning in tenant.warnings:
             warn(f"{tenant.slug}: {warning}")
-    return made
+    return made, unreadable
 
 
 def _paths(settings: Settings, names: Sequence[str]) -> list[Path]:
@@ -120,7 +135,8 @@ def _write_result(
     say("")
     say("next:")
     say(f"  {_program()} serve             the Dagster UI with these runs and their KPI tables")
-    say(f"  {_program()} tenant show {tables[0].tenant}")
+    if tables:
+        say(f"  {_program()} tenant show {tables[0].tenant}")
     say(f'  psql "$({_program()} db url)"  the tables themselves')
 
 

@@ -30,7 +30,6 @@ from demo_pipeline.cli.session import (
     told_if_slow,
 )
 from demo_pipeline.domain.errors import InputError, Problem
-from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.wording import counted
 
@@ -366,8 +365,7 @@ def _not_confirmed(session: Session, slug: str) -> InputError:
     """What would be deleted. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     from demo_pipeline.services import reading
 
-    total = sum(reading.kpis(session.database, session.settings, slug).months.values(), Figures())
-    rows = {table: total[f"{table}_created"] for table in ("companies", "contacts", "deals", "activities")}
+    rows = reading.row_counts(session.database, session.settings, slug)
     shown = ", ".join(f"{count:,} {table}" for table, count in rows.items())
     message = (
         f"{slug} would lose {shown} and everything that hangs on them, for good; nothing was deleted; "

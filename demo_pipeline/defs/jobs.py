@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -35,9 +36,16 @@ class ProvisionConfig(dg.Config):
 @dg.op
 def provision(context: dg.OpExecutionContext, config: ProvisionConfig, demo: DemoTenants) -> list[str]:
     """Make the tenants, and a partition for each demo tenant there is."""
+    unreadable: list[dict[str, Any]] = []
     try:
         paths = _chosen(demo.settings.blueprints, config.files)
-        made = provision_all(demo.database, demo.settings, paths, requested_by="dagster")
+        made = provision_all(
+            demo.database,
+            demo.settings,
+            paths,
+            requested_by="dagster",
+            on_unreadable=lambda slug, error: unreadable.append(error_json(error, slug)),
+        )
     except DemoError as error:
         raise dg.Failure(
             error.message,
@@ -51,6 +59,13 @@ def provision(context: dg.OpExecutionContext, config: ProvisionConfig, demo: Dem
             context.log.warning("%s: %s", one.slug, warning)
     slugs = [tenant.slug for tenant in list_tenants(demo.database)]
     context.instance.add_dynamic_partitions(TENANT, slugs)
+    if unreadable:
+        # The others are provisioned.
+        raise dg.Failure(
+            "; ".join(one["message"] for one in unreadable),
+            metadata={"errors": dg.MetadataValue.json(unreadable)},
+            allow_retries=False,
+        )
     return [one.slug for one in made]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
+from uuid import UUID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +116,40 @@ class VerificationError(DemoError):
 
     code = "verification_failed"
     exit_code = 4
+
+
+class UnreadableTenantError(DemoError):
+    """What is stored of a tenant cannot be read. It can be deleted, which reads none of it."""
+
+    code = "unreadable_tenant"
+    exit_code = 4
+
+    @classmethod
+    def of(cls, slug: str, problems: Sequence[str]) -> UnreadableTenantError:
+        """The error that names all ``problems`` and the remedy."""
+        remedy = f"demo-pipeline tenant delete {slug} --yes"
+        return cls(
+            f"what is stored of tenant {slug!r} cannot be read ({'; '.join(problems)}); other tenants are "
+            f"not affected; restore it from a backup, or delete the tenant: {remedy}",
+            {"tenant": slug, "problems": list(problems), "remedy": remedy},
+        )
+
+
+class UnreadableJobError(DemoError):
+    """What is stored of a job cannot be read: it can be neither shown nor undone nor tried again."""
+
+    code = "unreadable_job"
+    exit_code = 4
+
+    @classmethod
+    def of(cls, slug: str, job_id: UUID, problems: Sequence[str]) -> UnreadableJobError:
+        """The error that names all ``problems`` and the remedy."""
+        remedy = f"demo-pipeline tenant delete {slug} --yes"
+        return cls(
+            f"what is stored of job {job_id} of tenant {slug!r} cannot be read ({'; '.join(problems)}); "
+            f"other jobs are not affected; restore it from a backup, or delete the tenant: {remedy}",
+            {"tenant": slug, "job_id": str(job_id), "problems": list(problems), "remedy": remedy},
+        )
 
 
 class BusyError(DemoError):

@@ -7,7 +7,7 @@ the clock, on lists that may change, or on the file. How totals become months is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
@@ -127,10 +127,10 @@ class TenantSpec:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TenantSpec:
-        """The inverse of :meth:`to_json`."""
+        """The inverse of :meth:`to_json`; unknown keys are ignored. ``stored`` checks the document first."""
         digits = values["minor_digits"]
         parsed: dict[str, Any] = {
-            **values,
+            **{one.name: values[one.name] for one in fields(cls) if one.name in values},
             "channel_ppm": tuple((channel, share) for channel, share in values["channel_ppm"]),
             "start_month": Month.parse(values["start_month"]),
             "figures": tuple(Figures.from_json(one, digits) for one in values["figures"]),

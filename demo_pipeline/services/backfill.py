@@ -130,7 +130,7 @@ def _told(conn: psycopg.Connection[Any], subject: Subject, jobs: list[Job], tabl
     if not bare:
         return told
     own = [
-        job
+        ledger.readable(job)
         for job in sorted(jobs, key=lambda job: (job.completed_at is None, job.completed_at))
         if job.tenant_id == subject.state.tenant.tenant_id and job.status == "completed"
     ]

@@ -11,6 +11,7 @@ from uuid import UUID
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.stored import read_instant, reading_job
 from demo_pipeline.services.job_run import FiguresByMonth, JobRun
 from demo_pipeline.services.subject import Subject
 from demo_pipeline.storage.hiding import Hanging
@@ -45,8 +46,9 @@ def told(row: Hanging) -> dict[str, str | None]:
 
 
 def hidden_at(job: Job) -> datetime:
-    """The instant that the rows bear which a completed job hid."""
-    return datetime.fromisoformat(job.metrics["hidden_at"])
+    """The instant that the rows bear which a completed job hid. Raises ``UnreadableJobError``."""
+    with reading_job(job.slug, job.id, "metrics"):
+        return read_instant(job.metrics["hidden_at"])
 
 
 def with_undone(subject: Subject, undone_by: Mapping[UUID, UUID | None]) -> Subject:

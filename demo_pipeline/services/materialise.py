@@ -110,7 +110,7 @@ class _Materialise:
         """From what the ledger and the tables say now."""
         asked = self._months(run)
         with run.database.admin(readonly=True) as conn:
-            job = ledger.get_job(conn, job_id)
+            job = ledger.readable(ledger.get_job(conn, job_id))
             subject = find_subject(conn, run.settings, run.tenant.slug, KIND)
             figures = all_figures(conn, run.tenant.tenant_id, run.digits)
         report = report_of(job, run.digits, already_applied=already_applied, seconds=run.seconds)

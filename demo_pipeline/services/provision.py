@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 
 from demo_pipeline.domain.declaration import complete_declaration
-from demo_pipeline.domain.errors import InputError, NotADemoTenantError, Problem
+from demo_pipeline.domain.errors import InputError, NotADemoTenantError, Problem, UnreadableTenantError
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.identity import job_id
 from demo_pipeline.domain.ids import tenant_id
@@ -21,6 +21,7 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patch_story import calendar_of
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.provenance import blueprint_stream
+from demo_pipeline.domain.stored import read_spec
 from demo_pipeline.domain.team import signed_up_at
 from demo_pipeline.services.blueprint_files import read_blueprint, read_tenant_spec
 from demo_pipeline.services.blueprint_rows import KIND
@@ -47,9 +48,18 @@ class Provisioned:
 
 
 def provision_all(
-    database: Database, settings: Settings, paths: Sequence[Path], *, requested_by: str | None = None
+    database: Database,
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    requested_by: str | None = None,
+    on_unreadable: Callable[[str, UnreadableTenantError], None] | None = None,
 ) -> tuple[Provisioned, ...]:
-    """Provision several blueprints; all files are read first, and nothing is made if one is wrong."""
+    """Provision several blueprints; all files are read first, and nothing is made if one is wrong.
+
+    A tenant that exists and cannot be read is passed with its slug to ``on_unreadable`` and left out; without
+    that function it raises ``UnreadableTenantError``.
+    """
     now = current_instant(database, settings)
     problems: list[Problem] = []
     for path in paths:
@@ -65,7 +75,15 @@ def provision_all(
             ]
     if problems:
         raise InputError("; ".join(map(str, problems)), problems)
-    return tuple(provision(database, settings, path, requested_by=requested_by) for path in paths)
+    made: list[Provisioned] = []
+    for path in paths:
+        try:
+            made.append(provision(database, settings, path, requested_by=requested_by))
+        except UnreadableTenantError as error:
+            if on_unreadable is None:
+                raise
+            on_unreadable(path.stem, error)
+    return tuple(made)
 
 
 def provision(
@@ -74,7 +92,8 @@ def provision(
     """Make the tenant that a blueprint file declares, unless it is there with this blueprint.
 
     Raises ``InputError`` for what is wrong with the file and for another blueprint of the same slug,
-    ``CapExceededError``, ``NotADemoTenantError`` where a real tenant has the slug.
+    ``CapExceededError``, ``NotADemoTenantError`` where a real tenant has the slug, and
+    ``UnreadableTenantError`` where the tenant exists and cannot be read.
     """
     now = current_instant(database, settings)
     with database.loader() as conn:
@@ -161,7 +180,7 @@ def _present(tenant: tenants.Tenant, declared: dict[str, Any], warnings: tuple[s
             "delete it first (demo-pipeline tenant delete), or give the file another name"
         )
         raise InputError(message, [Problem(code="other_blueprint", message=message, value=changed)])
-    return _provisioned(TenantSpec.from_json(tenant.plan), tenant.tenant_id, warnings, is_new=False)
+    return _provisioned(read_spec(tenant.slug, tenant.plan), tenant.tenant_id, warnings, is_new=False)
 
 
 def _provisioned(spec: TenantSpec, identity: UUID, warnings: tuple[str, ...], *, is_new: bool) -> Provisioned:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
+from demo_pipeline.domain.errors import InputError, NotFoundError, Problem, UnreadableTenantError
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.services.subject import Subject, find_subject
+from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.digest import tenant_digest
 from demo_pipeline.storage.kpis import all_figures
+from demo_pipeline.storage.kpis import row_counts as row_counts_of
 from demo_pipeline.storage.ledger import Attempt, Job
 from demo_pipeline.storage.tenants import TenantSummary
 
@@ -57,10 +58,31 @@ def list_tenants(database: Database) -> list[TenantSummary]:
 
 
 def show_tenant(database: Database, settings: Settings, slug: str) -> TenantDetail:
-    """One tenant. Raises ``NotFoundError``, ``NotADemoTenantError``."""
+    """One tenant. Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``."""
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "show")
         return TenantDetail(subject=subject, jobs=tuple(ledger.list_jobs(conn, slug)))
+
+
+def unreadable_tenants(database: Database, settings: Settings, slugs: Iterable[str]) -> list[str]:
+    """Those of ``slugs`` that cannot be read. Raises ``NotFoundError``, ``NotADemoTenantError``."""
+    found: list[str] = []
+    with database.admin(readonly=True) as conn:
+        for slug in slugs:
+            try:
+                find_subject(conn, settings, slug, "show")
+            except UnreadableTenantError:
+                found.append(slug)
+    return found
+
+
+def row_counts(database: Database, settings: Settings, slug: str) -> dict[str, int]:
+    """Living rows of one tenant, by table. Its plan is not read.
+
+    Raises ``NotFoundError``, ``NotADemoTenantError``.
+    """
+    with database.admin(readonly=True) as conn:
+        return row_counts_of(conn, find_tenant_id(conn, settings, slug, "tenant delete"))
 
 
 def kpis(
@@ -102,8 +124,7 @@ def kpis(
 def digest(database: Database, settings: Settings, slug: str) -> str:
     """SHA-256 of all that the tenant can see, in hexadecimal digits."""
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "digest")
-        return tenant_digest(conn, subject.state.tenant.tenant_id)
+        return tenant_digest(conn, find_tenant_id(conn, settings, slug, "digest"))
 
 
 def list_jobs(database: Database, settings: Settings, slug: str | None = None) -> list[Job]:
@@ -115,7 +136,7 @@ def list_jobs(database: Database, settings: Settings, slug: str | None = None) -
         jobs = ledger.list_jobs(conn, slug)
         if slug is not None:
             try:
-                find_subject(conn, settings, slug, "job list")
+                find_tenant_id(conn, settings, slug, "job list")
             except NotFoundError:
                 # History outlives its tenant.
                 if not jobs:
@@ -124,6 +145,7 @@ def list_jobs(database: Database, settings: Settings, slug: str | None = None) -
 
 
 def show_job(database: Database, job_id: UUID) -> JobDetail:
-    """One job with its attempts. Raises ``NotFoundError``."""
+    """One job with its attempts. Raises ``NotFoundError``, ``UnreadableJobError``."""
     with database.admin(readonly=True) as conn:
-        return JobDetail(job=ledger.get_job(conn, job_id), attempts=tuple(ledger.list_attempts(conn, job_id)))
+        job = ledger.readable(ledger.get_job(conn, job_id))
+        return JobDetail(job=job, attempts=tuple(ledger.list_attempts(conn, job_id)))

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
-from demo_pipeline.storage.ledger import Job, JobRequest
+from demo_pipeline.domain.stored import reading_job
+from demo_pipeline.storage.ledger import Job, JobRequest, readable
 
 #: of jobs that make up for rows that people hid or changed
 HEAL: Final = "heal"
@@ -197,8 +198,11 @@ def whole_report(report: JobReport, first: FirstJob | None) -> JobReport:
 def report_of(
     job: Job, minor_digits: int, *, already_applied: bool = False, seconds: float | None = None
 ) -> JobReport:
-    """The report of a completed request from the ledger, as it was told when it was done."""
-    metrics: dict[str, Any] = job.metrics or {}
+    """The report of a completed request from the ledger, as it was told when it was done.
+
+    Raises ``UnreadableJobError``.
+    """
+    metrics: dict[str, Any] = readable(job).metrics or {}
     report = JobReport(
         job_id=job.id,
         tenant=job.slug,
@@ -216,9 +220,10 @@ def report_of(
 
 
 def months_of(job: Job, minor_digits: int) -> tuple[MonthResult, ...]:
-    """The months of one job of the ledger, by itself."""
-    diff: dict[str, Any] = job.diff_report or {}
-    return tuple(MonthResult.from_json(month, told, minor_digits) for month, told in sorted(diff.items()))
+    """The months of one job of the ledger, by itself. Raises ``UnreadableJobError``."""
+    diff: dict[str, Any] = readable(job).diff_report or {}
+    with reading_job(job.slug, job.id, "diff_report"):
+        return tuple(MonthResult.from_json(month, told, minor_digits) for month, told in sorted(diff.items()))
 
 
 def request_job(jobs: Sequence[Job]) -> Job | None:

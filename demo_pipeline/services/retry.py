@@ -32,10 +32,11 @@ def retry_job(
 ) -> JobReport:
     """Do what a failed, interrupted or pending job was asked for; a completed one is told as it is.
 
-    Raises as ``run_job`` does, ``NotFoundError``, and ``InputError`` for a job of a deleted tenant.
+    Raises as ``run_job`` does, ``NotFoundError``, ``UnreadableJobError``, and ``InputError`` for a job
+    of a deleted tenant.
     """
     with database.admin(readonly=True) as conn:
-        job = ledger.get_job(conn, job_id)
+        job = ledger.readable(ledger.get_job(conn, job_id))
         subject = find_subject(conn, settings, job.slug, "job retry")
     if job.incarnation != subject.state.tenant.incarnation:
         message = f"job {job.id} was of a {job.slug} that has been deleted since"

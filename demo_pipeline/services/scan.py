@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from demo_pipeline.domain.errors import DatabaseError
-from demo_pipeline.services.subject import find_subject
+from demo_pipeline.services.subject import find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import tell_tales, tenants
 from demo_pipeline.storage.database import Database
@@ -45,8 +45,8 @@ def scan(database: Database, settings: Settings, slug: str | None = None) -> tup
             with conn.transaction():
                 # One snapshot, so that what is counted is what is looked through.
                 conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                subject = find_subject(conn, settings, each, "scan")
-                tell_tales.serve(conn, subject.state.tenant.tenant_id)
+                # Its plan is not read: a tenant whose plan is broken is looked through like any other.
+                tell_tales.serve(conn, find_tenant_id(conn, settings, each, "scan"))
                 looked = tell_tales.look_through_values(conn)
                 distributions = tell_tales.look_through_distributions(conn)
                 reader_findings = tell_tales.look_through_catalogue(conn)

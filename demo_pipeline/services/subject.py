@@ -111,14 +111,17 @@ def find_tenant_id(conn: psycopg.Connection[Any], settings: Settings, slug: str,
 
 
 def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> Subject:
-    """The demo tenant ``slug`` as it is now. Raises as :func:`find_tenant_id` does."""
+    """The demo tenant ``slug`` as it is now.
+
+    Raises as :func:`find_tenant_id` does, and ``UnreadableTenantError``.
+    """
     tenant_id = find_tenant_id(conn, settings, slug, wish)
     try:
         state = tenants.tenant_state(conn, tenant_id)
     except NotADemoTenantError:
         # Deleted between the two statements.
         raise NotFoundError(f"there is no tenant {slug!r}") from None
-    return Subject(TenantSpec.from_json(state.tenant.plan), state)
+    return Subject(state.spec, state)
 
 
 def latest_instant(subject: Subject, as_of: datetime) -> datetime:

@@ -5,10 +5,12 @@ Reads and judges; what makes the months is ``materialise``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from demo_pipeline.domain.calendar import MINUTE_US, instant_us
+from demo_pipeline.domain.errors import UnreadableTenantError
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patch_story import calendar_of
 from demo_pipeline.services.subject import Subject, find_subject
@@ -27,21 +29,33 @@ class TopUp:
     last: Month
 
 
-def top_ups(database: Database, settings: Settings, within: timedelta | None = None) -> list[TopUp]:
+def top_ups(
+    database: Database,
+    settings: Settings,
+    within: timedelta | None = None,
+    *,
+    on_unreadable: Callable[[UnreadableTenantError], None],
+) -> list[TopUp]:
     """The tenants in whose working time some has passed since they were loaded last, by slug.
 
     Of a closed tenant time counts until its last month is over.
 
     ``within``: only where some of it passed within so long. A tenant's rows come in its working time alone:
-    at night and on holidays there is nothing to load that was not there before.
+    at night and on holidays there is nothing to load that was not there before. A tenant that cannot be read
+    is passed to ``on_unreadable`` and left out.
     """
+    subjects = list[Subject]()
     with database.admin(readonly=True) as conn:
         now = instant_of(conn, settings)
-        subjects = [find_subject(conn, settings, tenant.slug, "show") for tenant in list_tenants(conn)]
+        for tenant in list_tenants(conn):
+            try:
+                subjects.append(find_subject(conn, settings, tenant.slug, "show"))
+            except UnreadableTenantError as error:
+                on_unreadable(error)
     after = None if within is None else now - within
     return [
         TopUp(
-            tenant=subject.spec.slug,
+            tenant=subject.state.tenant.slug,
             first=_last_loaded(subject),
             last=subject.last_asked(Month.containing(now)),
         )

@@ -16,6 +16,7 @@ import psycopg
 
 from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.stored import reading_job
 from demo_pipeline.domain.wording import counted
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.hidden_rows import (
@@ -58,10 +59,11 @@ def undo_job(
     """Take back a completed patch or extension, or bring back what an undo or a repair hid.
 
     Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows hang on its
-    rows, with the list; ``NotFoundError``.
+    rows, with the list; ``NotFoundError``; ``UnreadableJobError``, also for a job that must be known to
+    undo this one.
     """
     with database.admin(readonly=True) as conn:
-        job = ledger.get_job(conn, job_id)
+        job = ledger.readable(ledger.get_job(conn, job_id))
         hidden = _hidden_job(conn, job)
     if job.status != "completed":
         raise refusal("not_completed", f"job {job.id} is {job.status}: only a completed one can be undone")
@@ -399,14 +401,15 @@ def _hiding_jobs(run: JobRun, job: Job) -> list[Job]:
         and one.kind in (KIND, *REPAIRS)
         and one.status == "completed"
         and one.undone_by is None
-        and "hidden_at" in one.metrics
+        and "hidden_at" in (ledger.readable(one).metrics or {})
     ]
 
 
 def _taken_along(undo: Job, job_id: UUID, minor_digits: int) -> FiguresByMonth:
     """What an undo of another job took along of a job's rows."""
     told: dict[str, Any] = undo.metrics.get("taken_along", {}).get(str(job_id), {})
-    return {Month.parse(month): Figures.from_json(one, minor_digits) for month, one in told.items()}
+    with reading_job(undo.slug, undo.id, "metrics.taken_along"):
+        return {Month.parse(month): Figures.from_json(one, minor_digits) for month, one in told.items()}
 
 
 def _json(figures: FiguresByMonth, minor_digits: int) -> dict[str, Any]:

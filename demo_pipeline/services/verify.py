@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from demo_pipeline.domain.errors import UnreadableTenantError
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.verification import mismatches
 from demo_pipeline.services.subject import Subject, find_subject, latest_instant
@@ -37,6 +38,7 @@ class Check(StrEnum):
     PLACES = "rows_are_in_their_own_tenant"
     ROWS_OF_JOBS = "rows_and_jobs_belong_together"
     JOBS = "jobs_have_ended_well"
+    DOCUMENTS = "stored_documents_can_be_read"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +66,22 @@ class Verdict:
 
 
 def verify(database: Database, settings: Settings, slug: str | None = None) -> tuple[Verdict, ...]:
-    """Check one tenant, or all. Raises ``NotFoundError``, ``NotADemoTenantError``."""
+    """Check one tenant, or all; one whose plan cannot be read has that as its only finding.
+
+    Raises ``NotFoundError``, ``NotADemoTenantError``.
+    """
     with database.admin(readonly=True) as conn:
         slugs = [slug] if slug is not None else [one.slug for one in tenants.list_tenants(conn)]
         # Once for all, since it reads the tables of all tenants.
         strays = misplaced.find(conn) if slugs else ()
-        return tuple(_verdict(conn, settings, each, strays) for each in slugs)
+        verdicts: list[Verdict] = []
+        for each in slugs:
+            try:
+                verdicts.append(_verdict(conn, settings, each, strays))
+            except UnreadableTenantError as error:
+                finding = Finding(check=Check.DOCUMENTS, message=error.message)
+                verdicts.append(Verdict(tenant=each, findings=(finding,), pending=()))
+        return tuple(verdicts)
 
 
 def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[Misplaced]) -> Verdict:
@@ -93,6 +105,11 @@ def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[M
         findings += _row_findings(conn, subject, now, is_drifted=bool(findings))
         findings += _job_findings(subject, is_held=tenants.is_held(conn, tenant_id))
         findings += _clock_findings(subject, server_clock(conn))
+        findings += [
+            Finding(check=Check.DOCUMENTS, message=error.message)
+            for job in ledger.list_jobs(conn, slug)
+            if job.tenant_id == tenant_id and (error := ledger.unreadable_job(job)) is not None
+        ]
     for stray in strays:
         if stray.owner_id == tenant_id:
             message = f"{len(stray.ids)} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -35,6 +35,16 @@ MAKE_LOADER = (
     "then set DEMO_LOADER_URL to postgresql://demo_job:PASSWORD@HOST:PORT/DATABASE"
 )
 
+#: Planner settings of every session that may write rows of tenants. The definer functions have the same.
+_WRITING: Final = {
+    # Cached plans of foreign-key checks would go on scanning a table that was tiny once.
+    "enable_seqscan": "off",
+    # Once the tables are analysed, a tenant that is new to the statistics looks as if it had no rows, and
+    # foreign-key checks would take any index that begins with the tenant: every check would read all of the
+    # tenant's rows (60,000 rows took 359 s instead of 7). A plan that does not look at the value takes the
+    # primary key.
+    "plan_cache_mode": "force_generic_plan",
+}
 _LOADER_CHECK = """
 SELECT r.rolsuper, r.rolbypassrls, r.rolcreaterole, r.rolreplication,
        coalesce((SELECT array_agg(o.rolname::text ORDER BY o.rolname)
@@ -84,6 +94,8 @@ class Database:
         """
         settings = self._session_settings()
         settings["default_transaction_read_only"] = "on" if readonly else "off"
+        if not readonly:
+            settings |= _WRITING
 
         def prepare(conn: psycopg.Connection) -> None:
             _check_server(conn)
@@ -103,15 +115,10 @@ class Database:
                 f"{LOADER_VARIABLE} is not set, and jobs do not run as the administrator: after "
                 f"'demo-pipeline db upgrade' make a login for them: {MAKE_LOADER}"
             )
-        settings = self._session_settings() | {
+        settings = self._session_settings()
+        settings |= _WRITING
+        settings |= {
             "default_transaction_read_only": "off",
-            # Cached plans of foreign-key checks would go on scanning a table that was tiny once.
-            "enable_seqscan": "off",
-            # Once the tables are analysed, a tenant that is new to the statistics looks as if it had no
-            # rows, and foreign-key checks would take any index that begins with the tenant: every
-            # check would read all of the tenant's rows (60,000 rows took 359 s instead of 7). A plan
-            # that does not look at the value takes the primary key.
-            "plan_cache_mode": "force_generic_plan",
             # Between two statements rows are made: that may take longer than any statement should.
             "idle_in_transaction_session_timeout": _milliseconds(
                 max(self.statement_timeout_seconds, _LEAST_IDLE_SECONDS)

@@ -16,9 +16,10 @@ from psycopg import Connection
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from demo_pipeline.domain.errors import NotFoundError
+from demo_pipeline.domain.errors import NotFoundError, UnreadableJobError
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.stored import job_problems
 from demo_pipeline.storage.refusals import explained
 from demo_pipeline.storage.tenants import MonthState
 
@@ -202,7 +203,7 @@ def rows_created(conn: Connection[Any], tenant_id: UUID) -> dict[UUID, int]:
     """Completed job → rows with provenance that it made; for administrators."""
     return dict(
         conn.execute(
-            "select l.id, (select sum((l.metrics -> 'created' ->> t)::bigint)"
+            "select l.id, (select sum(demo.row_count(l.metrics #> array['created', t]))::bigint"
             " from unnest(array['companies', 'contacts', 'deals', 'activities']) t)"
             " from demo.job_ledger l where l.tenant_id = %s and l.status = 'completed'"
             " and l.metrics ? 'created'",
@@ -266,7 +267,10 @@ def list_jobs(conn: Connection[Any], slug: str | None = None) -> list[Job]:
 
 
 def get_job(conn: Connection[Any], job_id: UUID) -> Job:
-    """One job; :class:`NotFoundError`; for administrators."""
+    """One job; :class:`NotFoundError`; for administrators. Its documents are as they were stored.
+
+    See :func:`readable` before they are parsed.
+    """
     with conn.cursor(row_factory=class_row(Job)) as cursor:
         job = cursor.execute(_JOB_QUERY + "where j.id = %s", [job_id]).fetchone()
     if job is None:
@@ -284,7 +288,9 @@ def measured_rate(conn: Connection[Any]) -> float | None:
         select percentile_cont(0.5) within group (order by made.row_count / made.seconds)::float8
         from (
             select l.seconds, (
-                select sum(c.value::numeric) from jsonb_each_text(l.metrics -> 'created') c) as row_count
+                select sum(demo.row_count(c.value)) from jsonb_each(
+                    case jsonb_typeof(l.metrics -> 'created') when 'object' then l.metrics -> 'created'
+                    else '{}' end) c) as row_count
             from demo.job_ledger l
             where l.status = 'completed' and l.seconds > 0 and l.metrics ? 'created'
             order by l.completed_at desc limit 50
@@ -304,6 +310,26 @@ def recorded_changes(
             [tenant_id, job_id],
         ).fetchall()
     return {Month.parse(row["month"]): Figures.from_json(row, minor_digits) for row in rows}
+
+
+def unreadable_job(job: Job) -> UnreadableJobError | None:
+    """What is wrong with the documents of a job; None: they can be read."""
+    problems = job_problems(
+        job.kind,
+        job.status,
+        seed=job.seed,
+        plan=job.plan,
+        metrics=job.metrics,
+        diff_report=job.diff_report,
+    )
+    return UnreadableJobError.of(job.slug, job.id, problems) if problems else None
+
+
+def readable(job: Job) -> Job:
+    """``job``, whose documents may be parsed now. Raises :class:`UnreadableJobError`."""
+    if (error := unreadable_job(job)) is not None:
+        raise error
+    return job
 
 
 def list_attempts(conn: Connection[Any], job_id: UUID) -> list[Attempt]:

@@ -330,6 +330,7 @@ LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
     "0003": (),
     "0004": (),
     "0005": (),
+    "0007": (),
     "0008": (
         (
             "living tenants",

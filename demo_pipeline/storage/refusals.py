@@ -25,6 +25,7 @@ COMPLETED: Final = "DP002"
 HELD: Final = "DP003"
 EXISTS: Final = "DP004"
 OUT_OF_STATE: Final = "DP005"
+UNREADABLE: Final = "DP006"
 _LOCK_TIMEOUT: Final = "55P03"
 
 
@@ -48,7 +49,7 @@ def _refusal(error: Error) -> DemoError | None:
     match error.sqlstate:
         case "DP001":
             return NotADemoTenantError(message)
-        case "DP002" | "DP005":
+        case "DP002" | "DP005" | "DP006":
             return JobFailedError(message)
         case "DP003":
             return BusyError(message)

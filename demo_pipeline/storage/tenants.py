@@ -22,6 +22,8 @@ from psycopg.types.json import Jsonb
 from demo_pipeline.domain.errors import BusyError, NotADemoTenantError, NotFoundError
 from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.stored import read_spec, reading_tenant, stored_month
 from demo_pipeline.storage.refusals import explained
 
 
@@ -113,7 +115,7 @@ class MonthState:
     @classmethod
     def from_json(cls, row: Mapping[str, Any], minor_digits: int) -> MonthState:
         return cls(
-            month=Month.parse(row["month"]),
+            month=stored_month(row["month"]),
             loaded_as_of=_instant(row["loaded_as_of"]),
             is_whole=row["is_whole"],
             versions=tuple(row["versions"]),
@@ -146,6 +148,8 @@ class TenantState:
     """A tenant with its loaded months and its jobs, of one moment."""
 
     tenant: Tenant
+    #: as it was provisioned
+    spec: TenantSpec
     months: dict[Month, MonthState]
     #: what completed patches and undos changed of what is expected, summed up
     changes: dict[Month, Figures]
@@ -226,27 +230,29 @@ def demo_tenant_id(conn: Connection[Any], slug: str) -> UUID:
     raise NotFoundError(f"there is no tenant {slug!r}; demo-pipeline tenant list shows those there are")
 
 
-def tenant_state(conn: Connection[Any], tenant_id: UUID, minor_digits: int | None = None) -> TenantState:
-    """Everything that a job must know of its tenant; :class:`NotADemoTenantError` if it is none.
+def tenant_state(conn: Connection[Any], tenant_id: UUID) -> TenantState:
+    """Everything that a job must know of its tenant, figures in minor units.
 
-    ``minor_digits`` of the tenant's currency (none: as its plan says); figures come in minor units.
+    Raises :class:`NotADemoTenantError` if it is none, and :class:`UnreadableTenantError` where what is stored
+    of it cannot be read: this is the only place where it is parsed.
     """
     with explained():
         row = conn.execute("select demo.tenant_state(%s)", [tenant_id]).fetchone()
     if row is None or row[0] is None:
         raise NotADemoTenantError(f"tenant {tenant_id} is not a demo tenant", {"tenant": str(tenant_id)})
     state: dict[str, Any] = row[0]
-    if minor_digits is None:
-        minor_digits = int(state["tenant"]["plan"]["minor_digits"])
-    months = [MonthState.from_json(item, minor_digits) for item in state["months"]]
-    return TenantState(
-        tenant=_tenant(state["tenant"]),
-        months={item.month: item for item in months},
-        changes={
-            Month.parse(item["month"]): Figures.from_json(item, minor_digits) for item in state["changes"]
-        },
-        jobs=tuple(_job(item) for item in state["jobs"]),
-    )
+    slug: str = state["tenant"]["slug"]
+    spec = read_spec(slug, state["tenant"]["plan"])
+    digits = spec.minor_digits
+    with reading_tenant(slug, "tenant"):
+        tenant = _tenant(state["tenant"])
+    with reading_tenant(slug, "loaded months"):
+        months = {one.month: one for one in (MonthState.from_json(item, digits) for item in state["months"])}
+    with reading_tenant(slug, "recorded changes"):
+        changes = {stored_month(item["month"]): Figures.from_json(item, digits) for item in state["changes"]}
+    with reading_tenant(slug, "jobs"):
+        jobs = tuple(_job(item) for item in state["jobs"])
+    return TenantState(tenant=tenant, spec=spec, months=months, changes=changes, jobs=jobs)
 
 
 @contextmanager
@@ -349,20 +355,23 @@ def list_tenants(conn: Connection[Any]) -> list[TenantSummary]:
 
 
 def get_tenant(conn: Connection[Any], slug: str) -> Tenant:
-    """The living demo tenant ``slug``; for the loader and for administrators.
+    """The living demo tenant ``slug``, its plan not parsed; for the loader and for administrators.
 
-    Raises :class:`NotFoundError` or :class:`NotADemoTenantError`.
+    Raises :class:`NotFoundError`, :class:`NotADemoTenantError` or :class:`UnreadableTenantError`.
     """
     tenant_id = demo_tenant_id(conn, slug)
     row = conn.execute("select demo.tenant_state(%s) -> 'tenant'", [tenant_id]).fetchone()
     if row is None or row[0] is None:  # deleted between the two statements
         raise NotFoundError(f"there is no tenant {slug!r}")
-    return _tenant(row[0])
+    with reading_tenant(slug, "tenant"):
+        return _tenant(row[0])
 
 
 def _tenant(row: Mapping[str, Any]) -> Tenant:
     values = dict(row)
     values["tenant_id"] = UUID(values["tenant_id"])
+    if not isinstance(values["blueprint"], dict):
+        raise TypeError("the blueprint is not an object")
     values["is_excluded_from_analytics"] = values.pop("excluded_from_analytics")
     for name in ("created_at", "provisioned_at"):
         values[name] = _instant(values[name])

@@ -18,7 +18,14 @@ _BIRTH: Final = (
     " now(), now(), true, null)"
 )
 
-NOT_A_DEMO, OUT_OF_STATE, EXISTS, HELD, DONE = "DP001", "DP005", "DP004", "DP003", "DP002"
+NOT_A_DEMO, OUT_OF_STATE, EXISTS, HELD, DONE, UNREADABLE = (
+    "DP001",
+    "DP005",
+    "DP004",
+    "DP003",
+    "DP002",
+    "DP006",
+)
 
 #: function → how an attack with it ends; a function that nobody may call is called all the same
 CALLS: Final[dict[str, list[Call]]] = {
@@ -29,7 +36,9 @@ CALLS: Final[dict[str, list[Call]]] = {
         Call(_BIRTH.format("%(other)s", "'fresh'", 1), (EXISTS,)),
         Call(_BIRTH.format("gen_random_uuid()", "'other'", 2), (EXISTS,)),
         Call(_BIRTH.format("null", "'fresh'", 1), ("23502",)),
-        Call(_BIRTH.format("gen_random_uuid()", "'Fresh; drop'", 1), ("23514",)),
+        # A document that nobody could read, before the slug is looked at.
+        Call(_BIRTH.format("gen_random_uuid()", "'Fresh; drop'", 1), (UNREADABLE,)),
+        Call(_BIRTH.format("gen_random_uuid()", "'fresh'", 1), (UNREADABLE,)),
     ],
     "register_job": [
         Call(f"select demo.register_job(%(real)s, %(row)s, {_TERMS})", (NOT_A_DEMO,)),
@@ -116,7 +125,20 @@ CALLS: Final[dict[str, list[Call]]] = {
                 first=("create temp table mine (tenant_id uuid, claim_job_id uuid)",),
             ),
         ]
-        for name in ("refuse_open_claim", "refuse_audit_change", "keep_provenance")
+        for name in (
+            "refuse_open_claim", "refuse_audit_change", "keep_provenance", "refuse_unreadable_tenant",
+            "refuse_unreadable_month", "refuse_unreadable_job",
+        )
+    },
+    # They read what they are given, and nobody has a right to them.
+    **{
+        name: [Call(f"select demo.{name}({arguments})")]
+        for name, arguments in (
+            ("row_count", "'1'"), ("is_whole", "'1', 0, 2"), ("is_text", "'1', ''"),
+            ("is_month", "'2025-01'"),
+            ("is_instant", "now()"), ("figures_problems", "'{}', 2, 'x', true"), ("plan_problems", "'{}'"),
+            ("job_problems", "null, 2"), ("minor_digits", "%(real)s"),
+        )
     },
     "restore_loader_policies": [Call("select demo.restore_loader_policies()")],
 }  # fmt: skip

@@ -77,6 +77,27 @@ def test_a_wrong_blueprint_fails_with_every_problem(dagster_home: DagsterHome, f
     assert slugs(dagster_home) == []
 
 
+def test_a_tenant_that_cannot_be_read_does_not_keep_others_from_being_provisioned(
+    dagster_home: DagsterHome, folder: Path
+) -> None:
+    """The run fails with that error; the other blueprint is a tenant and a partition."""
+    assert provision(dagster_home, "acme.yaml").success
+    with dagster_home.database.admin() as conn:
+        conn.execute("alter table demo.tenant_metadata disable trigger user")
+        conn.execute("update demo.tenant_metadata set plan = plan - 'figures'")
+        conn.execute("alter table demo.tenant_metadata enable trigger user")
+    result = provision(dagster_home)
+    assert not result.success
+    [failure] = result.filter_events(lambda event: event.is_step_failure)
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None
+    errors: Any = data.metadata["errors"].value
+    [error] = errors
+    assert (error["tenant"], error["code"], error["exit_code"]) == ("acme", "unreadable_tenant", 4)
+    assert slugs(dagster_home) == [("acme",), ("bravo",)]
+    assert sorted(dagster_home.instance.get_dynamic_partitions("tenant")) == ["acme", "bravo"]
+
+
 def test_the_sensor_keeps_partitions_in_step_with_the_database(dagster_home: DagsterHome) -> None:
     """Tenants made elsewhere get a partition, and one without a tenant is removed; no run is asked for."""
     dagster_home.provision("acme")

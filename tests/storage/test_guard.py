@@ -83,7 +83,7 @@ def test_only_demo_tenants_have_jobs(loader_conn: Conn, victim: UUID, kind: str)
     with pytest.raises(NotADemoTenantError), loader_conn.transaction():
         ledger.claim_job(loader_conn, tenant_id, request.job_id)
     with pytest.raises(NotADemoTenantError):
-        tenants.tenant_state(loader_conn, tenant_id, 2)
+        tenants.tenant_state(loader_conn, tenant_id)
 
 
 @pytest.mark.risk("P3", partial=True)

@@ -150,7 +150,7 @@ def test_changes_are_recorded_once_and_summed(loader_conn: Conn, admin_conn: Con
                 loader_conn, job, changes={JANUARY: Figures(closed_won_value=value)}, minor_digits=2
             )
         assert ledger.recorded_changes(admin_conn, demo, job, 2) == {JANUARY: Figures(closed_won_value=value)}
-    state = tenants.tenant_state(loader_conn, demo, 2)
+    state = tenants.tenant_state(loader_conn, demo)
     assert state.changes == {JANUARY: Figures(closed_won_value=1000)}
     for statement in ("insert into demo.job_months (tenant_id) values (null)", "delete from demo.job_months"):
         with pytest.raises(errors.InsufficientPrivilege):

@@ -159,7 +159,7 @@ def test_definer_functions_are_closed(admin_conn: Conn) -> None:
     ).fetchall()
     assert len(rows) >= 14
     for name, owner, settings, is_public in rows:
-        assert (owner, settings, is_public) == ("demo_guard", ["search_path=pg_catalog, pg_temp"], False), (
+        assert (owner, settings[0], is_public) == ("demo_guard", "search_path=pg_catalog, pg_temp", False), (
             name
         )
 

@@ -5,17 +5,29 @@ set local statement_timeout = '300s';
 
 -- Lists and generator, "2026.11/2026.11", of the rows of a month; the earlier version first.
 alter table demo.tenant_months add column versions text[] not null default '{}';
-update demo.tenant_months h set versions = array[m.lists_version || '/2026.11']
-from demo.tenant_metadata m where m.tenant_id = h.tenant_id;
 
 -- A tenant that was there before is closed at the later of its span's end and its last loaded month.
-update demo.tenant_metadata m
-set plan = m.plan || jsonb_build_object('closed_month', greatest(
-    to_char(to_date(m.plan ->> 'start_month', 'YYYY-MM')
-            + (jsonb_array_length(m.plan -> 'figures') - 1) * interval '1 month', 'YYYY-MM'),
-    (select max(h.month) from demo.tenant_months h where h.tenant_id = m.tenant_id)))
--- what cannot be read is reported by verify
-where m.plan ->> 'start_month' ~ '^[0-9]{4}-(0[1-9]|1[0-2])$' and jsonb_typeof(m.plan -> 'figures') = 'array';
+do $tenants$
+declare
+    v_tenant record;
+begin
+    for v_tenant in select m.tenant_id, m.lists_version, m.plan from demo.tenant_metadata m loop
+        begin
+            update demo.tenant_months h set versions = array[v_tenant.lists_version || '/2026.11']
+            where h.tenant_id = v_tenant.tenant_id;
+            update demo.tenant_metadata m
+            set plan = m.plan || jsonb_build_object('closed_month', greatest(
+                to_char(to_date(m.plan ->> 'start_month', 'YYYY-MM')
+                        + (jsonb_array_length(m.plan -> 'figures') - 1) * interval '1 month', 'YYYY-MM'),
+                (select max(h.month) from demo.tenant_months h where h.tenant_id = m.tenant_id)))
+            where m.tenant_id = v_tenant.tenant_id;
+        exception
+            -- Its stored documents cannot be read: verify reports it, and it can be deleted.
+            when sqlstate 'DP006' or data_exception then null;
+        end;
+    end loop;
+end
+$tenants$;
 
 grant create on schema demo to demo_guard;
 set local role demo_guard;
@@ -29,6 +41,7 @@ create or replace function demo.finish_job(
     p_changes jsonb, p_blueprint_metrics jsonb
 ) returns void
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_tenant uuid;
@@ -106,6 +119,7 @@ $$;
 -- rows can be taken back as well.
 create or replace function demo.mark_undone(p_job uuid, p_other uuid, p_is_undone boolean) returns void
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_tenant uuid;
@@ -127,5 +141,25 @@ begin
 end
 $$;
 
+-- A plan says whether its tenant is closed, and since which month.
+create function demo.refuse_unreadable_end() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $$
+begin
+    if not coalesce(new.plan -> 'closed_month' = 'null'
+                    or demo.is_text(new.plan -> 'closed_month', '') and demo.is_month(new.plan ->> 'closed_month'),
+                    false) then
+        raise exception 'tenant % cannot be stored: closed_month is not a month or null', new.slug
+            using errcode = 'DP006';
+    end if;
+    return new;
+end
+$$;
+revoke all on function demo.refuse_unreadable_end from public;
+grant execute on function demo.refuse_unreadable_end to demo_owner;
+
 set local role demo_owner;
 revoke create on schema demo from demo_guard;
+create trigger tenant_metadata_end_readable before insert or update of plan on demo.tenant_metadata
+    for each row execute function demo.refuse_unreadable_end();
