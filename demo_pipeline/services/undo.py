@@ -134,7 +134,8 @@ class _Undo:
         self._refuse(run, dependents)
         assert self.job.completed_at is not None  # of a completed job
         instants = [hidden_at(job) for job in _hiding_jobs(run, self.job)]
-        changed = hiding.changed_by_people(conn, tenant_id, self.job.id, self.job.completed_at, instants)
+        since = max(self.job.completed_at, self.job.as_of or self.job.completed_at)
+        changed = hiding.changed_by_people(conn, tenant_id, self.job.id, since, instants)
         purged = hiding.count_purged(conn, tenant_id, self.job.id, self.job.metrics.get("created", {}))
         return _Taken(counts=counts, dependents=dependents, changed=changed, purged=purged)
 
@@ -187,7 +188,7 @@ class _Restore:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         counts = self._collect(conn, run)
-        hiding.show(conn, tenant_id, hidden_at(self.job))
+        set_again = hiding.show(conn, tenant_id, hidden_at(self.job))
         change = taken_figures(conn, tenant_id, run.digits)
         ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
         if self.patch is not None:
@@ -199,8 +200,8 @@ class _Restore:
             results=changed_results(run, before, change, recorded),
             created={},
             recorded=recorded,
-            metrics={"shown": counts},
-            notes=() if self.patch else (f"what {self.job.kind} had hidden is there again: verify tells it",),
+            metrics={"shown": counts, "tags_set_again": set_again},
+            notes=_restore_notes(self.job, is_repair=self.patch is None, set_again=set_again),
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
@@ -293,6 +294,16 @@ def _notes(taken: _Taken) -> tuple[str, ...]:
     if taken.dependents:
         hung = counted(len(taken.dependents), "row of another job", "rows of other jobs")
         notes.append(f"{hung} that hung on them went along")
+    return tuple(notes)
+
+
+def _restore_notes(job: Job, *, is_repair: bool, set_again: int) -> tuple[str, ...]:
+    notes: list[str] = []
+    if is_repair:
+        notes.append(f"what {job.kind} had hidden is there again: verify tells it")
+    if set_again:
+        tags = counted(set_again, "tag", "tags")
+        notes.append(f"{tags} stayed hidden, because people have set the same tag on the same contact since")
     return tuple(notes)
 
 

@@ -17,6 +17,7 @@ from psycopg import Connection, errors
 from demo_pipeline.domain.errors import Problem
 from demo_pipeline.storage.adoption_roles import Roles, read_roles, role_problems
 from demo_pipeline.storage.adoption_shape import (
+    LATER_KEYS,
     TABLES,
     Constraint,
     Index,
@@ -204,8 +205,8 @@ def _gap(conn: Connection[Any], table: str, want: TableShape, have: TableShape) 
     assert size is not None
     triggers = conn.execute(
         "SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass(%s)"
-        " AND NOT tgisinternal AND tgname <> %s ORDER BY 1",
-        [f"crm.{table}", f"{table}_keep_provenance"],
+        " AND NOT tgisinternal AND tgname <> ALL (%s) ORDER BY 1",
+        [f"crm.{table}", [f"{table}_keep_provenance", f"{table}_record_edit"]],
     ).fetchall()
     columns = {
         name: " ".join(
@@ -295,6 +296,8 @@ def _row_problems(conn: Connection[Any], gap: TableGap, there: frozenset[str]) -
     for name, index in gap.indexes.items():
         if index.is_unique:
             yield from _duplicates(conn, place, name, index.body)
+    for name, body in LATER_KEYS.get(gap.table, {}).items():
+        yield from _duplicates(conn, place, name, body)
     for name, constraint in gap.unique.items():
         yield from _duplicates(conn, place, name, constraint.definition.replace("UNIQUE", "btree"))
 

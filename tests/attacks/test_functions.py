@@ -116,7 +116,9 @@ CALLS: Final[dict[str, list[Call]]] = {
                 first=("create temp table mine (tenant_id uuid, claim_job_id uuid)",),
             ),
         ]
-        for name in ("refuse_open_claim", "refuse_audit_change", "keep_provenance")
+        for name in (
+            "refuse_open_claim", "refuse_audit_change", "keep_provenance", "record_edit", "forget_edits",
+        )
     },
     "restore_loader_policies": [Call("select demo.restore_loader_policies()")],
 }  # fmt: skip

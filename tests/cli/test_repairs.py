@@ -23,7 +23,8 @@ from tests.services.test_patch_faults import plant, uproot
 
 PLAN: Final = plan({"2025-02": {"contacts_created": 5, "deals_created": 2}})
 KEYS: Final = {
-    "tenant", "kind", "done", "hide", "along", "elsewhere", "deleted_elsewhere", "short", "job",
+    "tenant", "kind", "done", "hide", "along", "elsewhere", "deleted_elsewhere", "kept", "stages",
+    "restored_stages", "short", "job",
 }  # fmt: skip
 
 

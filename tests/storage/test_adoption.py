@@ -155,6 +155,11 @@ def test_demo_tenants_fit_beside(
     reference = make_database()
     with database.admin() as conn, reference.admin() as other:
         make_crm(conn, app, 3_000)
+        # A tag that was removed and set again.
+        conn.execute(
+            "insert into crm.contact_tags (tenant_id, contact_id, tag_id, deleted_at)"
+            " select tenant_id, contact_id, tag_id, now() from crm.contact_tags limit 5"
+        )
         columns = own_columns(conn)
         before = hashes(conn, columns)
         adopt(database)
@@ -177,7 +182,18 @@ def test_demo_tenants_fit_beside(
             "select has_table_privilege('demo_loader', 'crm.invoices', 'select')"
         ).fetchone() == (False,)
         names = {"companies_job_fkey", "contacts_status_check", "activities_created_by_fkey", "deals_kpi_idx"}
-        assert names <= {row[1] for kind in CATALOGUE for row in found[kind]}
+        there = {row[1] for kind in CATALOGUE for row in found[kind]}
+        assert names <= there
+        assert "contact_tags_living_key" in there
+        # What binds jobs only is no constraint of a CRM's tables.
+        assert not any(str(name).endswith("_time_check") for name in there)
+        assert "contact_tags_contact_tag_key" not in there
+        # A column of the CRM's own counts as an edit as any other.
+        conn.execute("update crm.contacts set score = score + 1")
+        assert (
+            conn.execute("select count(*) from demo.edited_rows").fetchall()
+            == conn.execute("select count(*) from crm.contacts where demo_generated").fetchall()
+        )
         assert all(row[4] for row in found["constraints"])
         assert catalogue(conn, {"views": OBJECTS["views"]}, ["crm_app"])["views"]
         assert adopt(database) == 0
@@ -253,6 +269,22 @@ def test_all_that_does_not_fit_is_said_at_once(
         assert catalogue(conn, CATALOGUE | OBJECTS, ["crm"]) == before
         schemas = conn.execute("select from pg_namespace where nspname in ('demo', 'crm_app')").fetchall()
         assert schemas == []
+
+
+def test_a_tag_that_is_set_twice_is_said(foreign: tuple[Database, str]) -> None:
+    """Two living rows of one contact and tag: named before anything is changed, with their query."""
+    database, app = foreign
+    with database.admin() as conn:
+        make_crm(conn, app, 300)
+        conn.execute(
+            "insert into crm.contact_tags (tenant_id, contact_id, tag_id)"
+            " select tenant_id, contact_id, tag_id from crm.contact_tags limit 2"
+        )
+    with pytest.raises(InputError) as refused:
+        adopt(database)
+    [problem] = refused.value.problems
+    assert (problem.code, problem.field) == ("duplicates", "crm.contact_tags.contact_tags_living_key")
+    assert "deleted_at IS NULL" in problem.message
 
 
 def test_the_plan_changes_nothing(foreign: tuple[Database, str], quick_command: RunCommand) -> None:
