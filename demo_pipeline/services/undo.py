@@ -33,7 +33,7 @@ from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import told_report
 from demo_pipeline.services.reports import JobReport, report_of
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import hiding, ledger
+from demo_pipeline.storage import edits, hiding, ledger
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.hiding import Hanging
 from demo_pipeline.storage.kpis import job_figures, taken_figures
@@ -116,7 +116,9 @@ class _Undo:
                 "hidden_at": instant.isoformat(),
                 "hidden": taken.counts,
                 "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
-                "changed_by_people": [told(row) for row in taken.changed[:MOST_TOLD]],
+                "changed_by_people": [
+                    told(row) for row in (*taken.changed, *taken.changed_dependents)[:MOST_TOLD]
+                ],
                 "deleted_for_good": taken.purged,
                 "dependents": [told(row) for row in taken.dependents[:MOST_TOLD]],
             },
@@ -137,7 +139,17 @@ class _Undo:
         since = max(self.job.completed_at, self.job.as_of or self.job.completed_at)
         changed = hiding.changed_by_people(conn, tenant_id, self.job.id, since, instants)
         purged = hiding.count_purged(conn, tenant_id, self.job.id, self.job.metrics.get("created", {}))
-        return _Taken(counts=counts, dependents=dependents, changed=changed, purged=purged)
+        with run.database.admin(readonly=True) as admin:
+            # It does not change while the tenant is held.
+            finished = edits.finished_at(admin, tenant_id) if dependents else {}
+        edited = edits.edited_rows(conn, tenant_id, finished) if dependents else {}
+        return _Taken(
+            counts=counts,
+            dependents=dependents,
+            changed=changed,
+            changed_dependents=[row for row in dependents if row.id in edited.get(row.entity, ())],
+            purged=purged,
+        )
 
     def _refuse(self, run: JobRun, dependents: list[Hanging]) -> None:
         by_people = [row for row in dependents if row.job_id is None]
@@ -245,6 +257,8 @@ class _Taken:
     counts: dict[str, int]
     dependents: list[Hanging]
     changed: list[Hanging]
+    #: those of the dependents that people changed
+    changed_dependents: list[Hanging]
     #: rows of the patch that people deleted for good
     purged: int
 
@@ -294,6 +308,8 @@ def _notes(taken: _Taken) -> tuple[str, ...]:
     if taken.dependents:
         hung = counted(len(taken.dependents), "row of another job", "rows of other jobs")
         notes.append(f"{hung} that hung on them went along")
+    if taken.changed_dependents:
+        notes.append(f"{len(taken.changed_dependents)} of those had been changed by people")
     return tuple(notes)
 
 

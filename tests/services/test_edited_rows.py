@@ -103,6 +103,27 @@ def test_p10_an_edit_that_leaves_updated_at_alone_is_listed_by_undo(
     assert undone.notes == ("5 of its rows had been changed or deleted by people",)
 
 
+@pytest.mark.risk("P10", partial=True)
+def test_p10_edited_rows_of_other_jobs_that_go_along_are_listed(
+    database: Database, database_settings: Settings
+) -> None:
+    """What depends on a patch's rows and was edited is hidden with them, and listed with them."""
+    made(database, database_settings, SMALL)
+    contacts = apply_patch(
+        database, database_settings, "acme", plan({"2025-01": {"contacts_created": 60}}, seed="all of them")
+    ).job_id
+    later = apply_patch(
+        database, database_settings, "acme", plan({"2025-03": {"activities_created": 20}})
+    ).job_id
+    execute(database, "UPDATE crm.activities SET subject = 'Mine' WHERE demo_job_id = %s", later)
+    undone = undo_job(database, database_settings, contacts, with_dependents=True)
+    metrics = show_job(database, undone.job_id).job.metrics
+    dependents = {row["id"] for row in metrics["dependents"]}
+    assert dependents
+    assert changed_by(database, undone.job_id) == dependents
+    assert undone.notes[-1] == f"{len(dependents)} of those had been changed by people"
+
+
 def test_edits_from_before_the_record_are_known_by_their_time(
     database: Database, database_settings: Settings
 ) -> None:
