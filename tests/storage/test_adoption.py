@@ -241,7 +241,9 @@ MISFITS = {
     "required_column": "alter table crm.companies alter column vat_number set not null",
     "other_key": "alter table crm.contact_tags drop constraint pk_contact_tags, add primary key (id)",
     "rows_do_not_fit": "update crm.deals set contact_id = gen_random_uuid() where value < 3",
-    "duplicates": "update crm.users set email = 'same' where tenant_id = md5('tenant0')::uuid",
+    "duplicates": "update crm.users set email = 'same' where tenant_id = md5('tenant0')::uuid;"
+    " insert into crm.contact_tags (tenant_id, contact_id, tag_id) select tenant_id, contact_id, tag_id"
+    " from crm.contact_tags limit 2",
     "null_values": "update crm.pipeline_stages set position = null where position = 1",
     "name_taken": "create index deals_kpi_idx on crm.deals (title)",
     "granted_to_public": "grant select on crm.users to public",
@@ -265,26 +267,12 @@ def test_all_that_does_not_fit_is_said_at_once(
         assert done.code == 2
         problems = done.error["details"]["errors"]
         assert {problem["code"] for problem in problems} == set(MISFITS)
+        # A removed tag may be there again, a living one may not.
+        assert "crm.contact_tags.contact_tags_living_key" in {problem["field"] for problem in problems}
         assert all(problem["field"] and ": " in problem["message"] for problem in problems)
         assert catalogue(conn, CATALOGUE | OBJECTS, ["crm"]) == before
         schemas = conn.execute("select from pg_namespace where nspname in ('demo', 'crm_app')").fetchall()
         assert schemas == []
-
-
-def test_a_tag_that_is_set_twice_is_said(foreign: tuple[Database, str]) -> None:
-    """Two living rows of one contact and tag: named before anything is changed, with their query."""
-    database, app = foreign
-    with database.admin() as conn:
-        make_crm(conn, app, 300)
-        conn.execute(
-            "insert into crm.contact_tags (tenant_id, contact_id, tag_id)"
-            " select tenant_id, contact_id, tag_id from crm.contact_tags limit 2"
-        )
-    with pytest.raises(InputError) as refused:
-        adopt(database)
-    [problem] = refused.value.problems
-    assert (problem.code, problem.field) == ("duplicates", "crm.contact_tags.contact_tags_living_key")
-    assert "deleted_at IS NULL" in problem.message
 
 
 def test_the_plan_changes_nothing(foreign: tuple[Database, str], quick_command: RunCommand) -> None:

@@ -86,7 +86,7 @@ def test_a_table_that_stays_busy_ends_the_upgrade(at_first: Database, changed_co
 
 
 @pytest.mark.risk("G10", partial=True)
-@pytest.mark.parametrize(("table", "steps", "stays"), [("contacts", "-1", "0005"), ("users", "-4", "0002")])
+@pytest.mark.parametrize(("table", "steps", "stays"), [("contacts", "-1", "0006"), ("users", "-5", "0002")])
 def test_a_downgrade_waits_for_nobody_long(
     database: Database,
     admin_conn: Conn,

@@ -20,12 +20,17 @@ do $policies$
 declare
     v_table text;
     v_later text;
+    -- One InitPlan per statement; as a plain call it would run for every row.
+    v_tenant constant text := '(select c.tenant_id from demo.current_claim() c)';
 begin
     foreach v_table in array array['companies', 'contacts', 'deals', 'activities'] loop
         v_later := case v_table
             when 'deals' then ' and closed_at >= created_at'
             when 'activities' then ' and completed_at >= created_at'
             else '' end;
+        execute format('alter policy loader_update on crm.%I with check (tenant_id = %s)', v_table, v_tenant);
+        execute format('alter policy loader_insert on crm.%I with check (demo_generated and tenant_id = %s'
+                       ' and demo_job_id = any ((select demo.claimed_jobs())::uuid[]))', v_table, v_tenant);
         execute format('alter table crm.%1$I drop constraint %2$I, add constraint %2$I check (not demo_generated or ('
                        'demo_job_id is not null and demo_source_month is not null'
                        ' and demo_source_month = to_char(created_at at time zone ''UTC'', ''YYYY-MM''))) not valid',
@@ -92,4 +97,3 @@ begin
     end loop;
 end
 $$;
-select demo.restore_loader_policies();
