@@ -94,8 +94,8 @@ def verify(
 ) -> None:
     """Check everything that is in the database.
 
-    Figures as expected, life cycles sound, the ledger honest. Changes made by people count as findings.
-    Exit code 4 if there are any.
+    Figures as expected, life cycles sound, the ledger honest. Figures that people changed count as findings;
+    that people edited rows is a note. Exit code 4 if there are findings.
     """
     session = open_session()
     from demo_pipeline.services import verify as verification
@@ -125,6 +125,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
             for finding in verdict.findings
         ],
         "pending": [str(month) for month in verdict.pending],
+        "notes": list(verdict.notes),
     }
 
 
@@ -139,6 +140,8 @@ def write_verdicts(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         for finding in verdict.findings:
             write_text(f"{verdict.tenant}: {finding.check.value}: {finding.message}")
+        for note in verdict.notes:
+            write_text(f"{verdict.tenant}: note: {note}")
 
 
 def _answer(verdict: Verdict) -> str:

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from demo_pipeline.services.reports import JobReport
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it the plan is shown and nothing is done.")]
+RestoreStages = Annotated[
+    bool,
+    typer.Option(
+        "--restore-stages",
+        help="Also set stages that people changed to won, lost or open again, where deals contradict them.",
+    ),
+]
 #: ids of rows that a document names
 _MOST_IDS: Final = 100
 
@@ -30,25 +37,31 @@ class _Call(Protocol):
 
 def add_to(app: typer.Typer, panel: str) -> None:
     """Register the commands of this module."""
-    app.command(rich_help_panel=panel, epilog=example("repair larkmoor", "repair larkmoor --yes"))(repair)
+    app.command(
+        rich_help_panel=panel,
+        epilog=example("repair larkmoor", "repair larkmoor --yes", "repair larkmoor --restore-stages --yes"),
+    )(repair)
     app.command(rich_help_panel=panel, epilog=example("dedupe larkmoor --yes"))(dedupe)
     app.command(rich_help_panel=panel, epilog=example("cleanup 0f1c2f3e-5d1c-5b7a-9a51-3a6f5a2b7c11 --yes"))(
         cleanup
     )
 
 
-def repair(slug: Slug, *, yes: Yes = False, json: Json = False) -> None:
+def repair(
+    slug: Slug, *, yes: Yes = False, restore_stages: RestoreStages = False, json: Json = False
+) -> None:
     """Show what is wrong with a tenant's rows, and with --yes put it right.
 
     Orphans, broken life cycles, rows of no completed job and copies are hidden, with the rows of jobs that
     hang on them, by one job that **job undo** takes back. Rows of its jobs that lie in other tenants are
-    deleted there; the audit log keeps them. Rows that people made are never touched. What is missing then,
-    **generate** makes up for.
+    deleted there; the audit log keeps them. Rows that people made or edited are never touched. Deals that
+    contradict a stage are not hidden where people changed the stage: the stage is named, and
+    --restore-stages sets it as it was. What is missing then, **generate** makes up for.
     """
     session = open_session()
     from demo_pipeline.services import repair as service
 
-    call = partial(service.repair, session.database, session.settings, slug)
+    call = partial(service.repair, session.database, session.settings, slug, with_stages=restore_stages)
     _do(session, slug, call, yes=yes, json=json)
 
 
@@ -96,13 +109,18 @@ def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> N
         write_document(_document(done, is_done=yes))
     elif done.plan.is_empty:
         write_text(f"{slug}: there is nothing to {done.plan.kind}")
+        _say_of_kept(done.plan)
         _say_of_months(done.plan)
     elif not yes:
         _write_plan(done.plan)
         say("nothing was done yet: the same command with --yes does it")
+        _say_of_kept(done.plan)
+        _say_of_stages(done)
         _say_of_months(done.plan)
     else:
         _write_done(done)
+        _say_of_kept(done.plan)
+        _say_of_stages(done)
         _say_of_months(done.plan)
 
 
@@ -112,6 +130,15 @@ def _write_plan(plan: Plan) -> None:
     rows += [
         ["delete", stray.table, f"{len(stray.ids):,}", f"lie in tenant {stray.slug or stray.tenant_id}"]
         for stray in plan.elsewhere
+    ]
+    rows += [
+        [
+            "restore",
+            "pipeline_stages",
+            "1",
+            f"{stage.name} was {stage.outcome}: {stage.deal_count:,} deals contradict it now",
+        ]
+        for stage in plan.stages
     ]
     columns = (Column(""), Column("table"), Column("rows", is_number=True), Column("that"))
     write_table(Table(columns, rows, title=f"{plan.tenant}: {plan.kind}"))
@@ -123,6 +150,11 @@ def _write_done(done: Repaired) -> None:
             f"{done.plan.tenant}: {done.deleted_elsewhere} rows deleted in other tenants; the audit log has "
             "what they were"
         )
+    if done.restored_stages:
+        write_text(
+            f"{done.plan.tenant}: {done.restored_stages} stages are as they were; the audit log has "
+            "what they had been changed to"
+        )
     if done.report is not None:
         count = sum(len(group.ids) for group in done.plan.groups) + sum(done.plan.along.values())
         write_text(
@@ -130,6 +162,22 @@ def _write_done(done: Repaired) -> None:
             f"in {done.report.seconds:.1f} s"
         )
         say(f"demo-pipeline job undo {done.report.job_id} brings them back")
+
+
+def _say_of_kept(plan: Plan) -> None:
+    for group in plan.kept:
+        warn(
+            f"{len(group.ids):,} {group.table} that {group.reason} stay, because people edited them or rows "
+            "that depend on them: correct or delete them in the CRM"
+        )
+
+
+def _say_of_stages(done: Repaired) -> None:
+    for stage in () if done.restored_stages else done.plan.stages:
+        warn(
+            f"no deal is hidden because of stage {stage.name!r}: set it to {stage.outcome} in the CRM, or "
+            "add --restore-stages"
+        )
 
 
 def _say_of_months(plan: Plan) -> None:
@@ -167,6 +215,26 @@ def _document(done: Repaired, *, is_done: bool) -> dict[str, Any]:
             for stray in plan.elsewhere
         ],
         "deleted_elsewhere": done.deleted_elsewhere,
+        "kept": [
+            {
+                "table": group.table,
+                "reason": group.reason,
+                "rows": len(group.ids),
+                "ids": [str(row) for row in group.ids[:_MOST_IDS]],
+            }
+            for group in plan.kept
+        ],
+        "stages": [
+            {
+                "id": str(stage.id),
+                "name": stage.name,
+                "is_won": stage.is_won,
+                "is_lost": stage.is_lost,
+                "deals": stage.deal_count,
+            }
+            for stage in plan.stages
+        ],
+        "restored_stages": done.restored_stages,
         "short": [str(month) for month in plan.short],
         "job": _job(done.report),
     }

@@ -2,13 +2,15 @@
 
 Three kinds of one work: ``repair`` takes orphans, broken life cycles, rows of no job and copies; ``dedupe``
 only copies; ``cleanup`` the rows of one job that did not end. What hangs on such a row goes along; rows that
-people made stop it. What is missing is not made here: that is what materialising does.
+people made stop it. A generated row that people edited stays, with all that it depends on. Where the cause
+is a stage that people changed, no deal is hidden: the stage is named, and can be set as it was. What is
+missing is not made here: that is what materialising does.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -27,15 +29,17 @@ from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_j
 from demo_pipeline.services.materialise import is_short
 from demo_pipeline.services.patch import told_report
 from demo_pipeline.services.reports import JobReport
-from demo_pipeline.services.subject import Subject, find_subject, latest_instant
+from demo_pipeline.services.row_checks import ChangedStage, RowChecks, check_rows
+from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import findings, hiding, integrity, ledger, misplaced
+from demo_pipeline.storage import edits, findings, hiding, ledger, misplaced
 from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.hiding import Hanging
 from demo_pipeline.storage.kpis import all_figures, taken_figures
 from demo_pipeline.storage.ledger import JobRequest
 from demo_pipeline.storage.misplaced import Misplaced
+from demo_pipeline.storage.stages import restore_outcomes
 
 Connection = psycopg.Connection[Any]
 
@@ -61,12 +65,17 @@ class Plan:
     along: Mapping[str, int]
     #: rows of the tenant's jobs in other tenants, to be deleted there
     elsewhere: tuple[Misplaced, ...] = ()
+    #: rows with something wrong that stay: people edited them, or rows that depend on them
+    kept: tuple[Group, ...] = ()
+    #: stages that people changed, so that deals contradict them
+    stages: tuple[ChangedStage, ...] = ()
     #: months that fall short of what is expected then: materialising makes up for it
     short: tuple[Month, ...] = ()
 
     @property
     def is_empty(self) -> bool:
-        return not self.groups and not self.elsewhere
+        """Nothing to do; rows may be kept."""
+        return not (self.groups or self.elsewhere or self.stages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +87,25 @@ class Repaired:
     report: JobReport | None = None
     #: rows deleted in other tenants
     deleted_elsewhere: int = 0
+    #: stages that were set as they were
+    restored_stages: int = 0
 
 
 def repair(
-    database: Database, settings: Settings, slug: str, asker: Asker | None = None, *, is_dry: bool = False
+    database: Database,
+    settings: Settings,
+    slug: str,
+    asker: Asker | None = None,
+    *,
+    is_dry: bool = False,
+    with_stages: bool = False,
 ) -> Repaired:
     """Look for all that is wrong with a tenant's rows and, unless ``is_dry``, hide it.
 
-    The tenant's own rows in one transaction; rows of its jobs that lie in other tenants are deleted there,
-    in another one, with their contents in the audit log. Raises as ``run_job`` does; ``InputError`` where
-    people's rows hang on what is to go.
+    ``with_stages`` also sets stages that deals contradict to the outcome that the tenant was made with; the
+    audit log has what they were. The tenant's own rows in one transaction; rows of its jobs that lie in other
+    tenants are deleted there, in another one, with their contents in the audit log. Raises as ``run_job``
+    does; ``InputError`` where people's rows hang on what is to go.
     """
     work = _Hide(REPAIR)
     plan = _plan(database, settings, slug, work)
@@ -101,7 +119,8 @@ def repair(
     asker = asker or Asker()
     deleted = _delete_elsewhere(database, subject, asker) if elsewhere else 0
     report = run_job(database, settings, slug, work, asker) if plan.groups else None
-    return Repaired(plan=plan, report=report, deleted_elsewhere=deleted)
+    restored = _restore_stages(database, subject, asker, plan.stages) if with_stages and plan.stages else 0
+    return Repaired(plan=plan, report=report, deleted_elsewhere=deleted, restored_stages=restored)
 
 
 def dedupe(
@@ -146,11 +165,20 @@ def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Pla
         with database.admin() as conn:
             subject = find_subject(conn, settings, slug, work.kind)
             with conn.transaction(force_rollback=True):
-                found = work.collect(conn, subject, instant_of(conn, settings))
+                finished = edits.finished_at(conn, subject.state.tenant.tenant_id)
+                found = work.collect(conn, subject, instant_of(conn, settings), finished)
                 short = _short_months(conn, subject)
     except psycopg.Error as error:
         raise as_demo_error(error, database, has_begun=False) from error
-    return Plan(tenant=slug, kind=work.kind, groups=found.groups, along=found.along, short=short)
+    return Plan(
+        tenant=slug,
+        kind=work.kind,
+        groups=found.groups,
+        along=found.along,
+        kept=found.kept,
+        stages=found.stages,
+        short=short,
+    )
 
 
 def _short_months(conn: Connection, subject: Subject) -> tuple[Month, ...]:
@@ -171,6 +199,8 @@ class _Collected:
 
     groups: tuple[Group, ...]
     along: dict[str, int] = field(default_factory=dict[str, int])
+    kept: tuple[Group, ...] = ()
+    stages: tuple[ChangedStage, ...] = ()
 
 
 @dataclass
@@ -183,7 +213,8 @@ class _Hide:
 
     def choose(self, run: JobRun) -> Choice:
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
-            self.collect(conn, run.subject, run.as_of)
+            finished = edits.finished_at(conn, run.tenant.tenant_id)
+            self.collect(conn, run.subject, run.as_of, finished)
         tenant = run.tenant
         wanted = JobRequest(
             job_id=tenant.tenant_id,
@@ -199,7 +230,10 @@ class _Hide:
     def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
-        found = self.collect(conn, run.subject, run.as_of)
+        with run.database.admin(readonly=True) as admin:
+            # It does not change while the tenant is held.
+            finished = edits.finished_at(admin, tenant_id)
+        found = self.collect(conn, run.subject, run.as_of, finished)
         change = negated(taken_figures(conn, tenant_id, run.digits))
         hidden_at = hiding.hide(conn, tenant_id)
         return Outcome(
@@ -221,37 +255,61 @@ class _Hide:
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
         return told_report(run, job_id, already_applied=already_applied)
 
-    def collect(self, conn: Connection, subject: Subject, as_of: datetime) -> _Collected:
+    def collect(
+        self, conn: Connection, subject: Subject, as_of: datetime, finished: Mapping[UUID, datetime]
+    ) -> _Collected:
         """Put the rows that are to go into the collection, with all that hangs on them."""
         tenant_id = subject.state.tenant.tenant_id
-        groups = tuple(self._groups(conn, subject, as_of))
-        hiding.collect_rows(conn, [(group.table, group.ids) for group in groups])
-        hanging = hiding.hanging(conn, tenant_id, collect=True)
+        checks = check_rows(conn, subject, as_of, finished)
+        groups = tuple(self._groups(conn, subject, checks))
+        hanging = _collect(conn, tenant_id, groups)
+        edited = [(table, row) for table, rows in checks.edited.items() for row in rows]
+        left_out = hiding.leave_out_edited(conn, tenant_id, edited)
+        kept: tuple[Group, ...] = ()
+        if any(left_out.values()):
+            # Again without them: what hangs on nothing but them stays as well.
+            kept = tuple(_part(groups, lambda group, row: row in left_out[group.table]))
+            groups = tuple(_part(groups, lambda group, row: row not in left_out[group.table]))
+            hiding.discard(conn)
+            hanging = _collect(conn, tenant_id, groups)
         _refuse_people(hanging)
         along: dict[str, int] = defaultdict(int)
         for row in hanging:
             along[row.entity] += 1
-        return _Collected(groups=groups, along=dict(along))
+        return _Collected(groups=groups, along=dict(along), kept=kept, stages=checks.stages)
 
-    def _groups(self, conn: Connection, subject: Subject, as_of: datetime) -> Iterable[Group]:
+    def _groups(self, conn: Connection, subject: Subject, checks: RowChecks) -> Iterable[Group]:
         tenant_id = subject.state.tenant.tenant_id
         if self.job_id is not None:
             for table, ids in findings.living_rows_of(conn, tenant_id, [self.job_id]).items():
                 yield Group(table=table, reason=f"are of job {self.job_id}, which was not completed", ids=ids)
             return
         if self.kind == REPAIR:
-            yield from _misfits(conn, subject, as_of)
-        for table, ids in findings.copies(conn, tenant_id).items():
+            yield from _misfits(conn, subject, checks)
+        for table, ids in findings.copies(conn, tenant_id, checks.edited).items():
             yield Group(table=table, reason="are copies of others", ids=ids)
 
 
-def _misfits(conn: Connection, subject: Subject, as_of: datetime) -> Iterable[Group]:
+def _collect(conn: Connection, tenant_id: UUID, groups: Sequence[Group]) -> list[Hanging]:
+    """Collect the rows of some groups; the rows that depend on them, collected too unless a person's."""
+    hiding.collect_rows(conn, [(group.table, group.ids) for group in groups])
+    return hiding.hanging(conn, tenant_id, collect=True)
+
+
+def _part(groups: Iterable[Group], is_in: Callable[[Group, UUID], bool]) -> Iterator[Group]:
+    """The groups with some of their rows; without those that have none."""
+    for group in groups:
+        if ids := tuple(row for row in group.ids if is_in(group, row)):
+            yield replace(group, ids=ids)
+
+
+def _misfits(conn: Connection, subject: Subject, checks: RowChecks) -> Iterable[Group]:
     """All but copies."""
     tenant_id = subject.state.tenant.tenant_id
     for one in findings.orphans(conn, tenant_id):
         reason = f"refer by {one.reference} to {one.parent} that do not exist"
         yield Group(table=one.table, reason=reason, ids=one.ids)
-    for broken in integrity.violations(conn, tenant_id, latest_instant(subject, as_of)):
+    for broken in checks.faults:
         yield Group(table=broken.table, reason=f"break the rule: {broken.rule}", ids=broken.ids)
     if jobless := _jobs_not_completed(conn, subject):
         for table, ids in findings.living_rows_of(conn, tenant_id, list(jobless)).items():
@@ -274,6 +332,24 @@ def _refuse_people(hanging: Iterable[Hanging]) -> None:
             "that are to go; delete them in the CRM first, or leave everything as it is",
             by_people,
         )
+
+
+def _restore_stages(
+    database: Database, subject: Subject, asker: Asker, stages: Sequence[ChangedStage]
+) -> int:
+    """Set the outcome of stages as the tenant was made with; what they were is in the audit log."""
+    tenant = subject.state.tenant
+    try:
+        with database.admin() as conn, conn.transaction():
+            return restore_outcomes(
+                conn,
+                tenant.tenant_id,
+                {stage.id: (stage.is_won, stage.is_lost) for stage in stages},
+                slug=tenant.slug,
+                requested_by=asker.requested_by,
+            )
+    except psycopg.Error as error:
+        raise as_demo_error(error, database, has_begun=False) from error
 
 
 def _delete_elsewhere(database: Database, subject: Subject, asker: Asker) -> int:

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
+from demo_pipeline.services.row_checks import check_rows
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import integrity
+from demo_pipeline.storage import edits
 from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.integrity import Violation
@@ -33,6 +34,7 @@ class Standing:
     expected: Mapping[Month, Figures]
     #: what is in the tables
     figures: Mapping[Month, Figures]
+    #: rows that break a rule and that people did not cause
     violations: tuple[Violation, ...]
     read_at: datetime
 
@@ -51,6 +53,6 @@ def standing(database: Database, settings: Settings, slug: str) -> Standing:
             minor_digits=subject.spec.minor_digits,
             expected={month: subject.expected(month) for month in subject.known_months},
             figures=all_figures(conn, tenant_id, subject.spec.minor_digits),
-            violations=tuple(integrity.violations(conn, tenant_id, now)),
+            violations=check_rows(conn, subject, now, edits.finished_at(conn, tenant_id)).faults,
             read_at=now,
         )

@@ -36,7 +36,7 @@ from demo_pipeline.services.patch import told_report
 from demo_pipeline.services.reports import HEAL, JobReport, report_of
 from demo_pipeline.services.subject import EXTEND
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import hiding, ledger
+from demo_pipeline.storage import edits, hiding, ledger
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.hiding import Hanging
 from demo_pipeline.storage.kpis import job_figures, taken_figures
@@ -121,7 +121,9 @@ class _Undo:
                 "hidden_at": instant.isoformat(),
                 "hidden": taken.counts,
                 "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
-                "changed_by_people": [told(row) for row in taken.changed[:MOST_TOLD]],
+                "changed_by_people": [
+                    told(row) for row in (*taken.changed, *taken.changed_dependents)[:MOST_TOLD]
+                ],
                 "deleted_for_good": taken.purged,
                 "dependents": [told(row) for row in taken.dependents[:MOST_TOLD]],
             },
@@ -139,9 +141,20 @@ class _Undo:
         self._refuse(run, dependents)
         assert self.job.completed_at is not None  # of a completed job
         instants = [hidden_at(job) for job in _hiding_jobs(run, self.job)]
-        changed = hiding.changed_by_people(conn, tenant_id, self.job.id, self.job.completed_at, instants)
+        since = max(self.job.completed_at, self.job.as_of or self.job.completed_at)
+        changed = hiding.changed_by_people(conn, tenant_id, self.job.id, since, instants)
         purged = hiding.count_purged(conn, tenant_id, self.job.id, self.job.metrics.get("created", {}))
-        return _Taken(counts=counts, dependents=dependents, changed=changed, purged=purged)
+        with run.database.admin(readonly=True) as admin:
+            # It does not change while the tenant is held.
+            finished = edits.finished_at(admin, tenant_id) if dependents else {}
+        edited = edits.edited_rows(conn, tenant_id, finished) if dependents else {}
+        return _Taken(
+            counts=counts,
+            dependents=dependents,
+            changed=changed,
+            changed_dependents=[row for row in dependents if row.id in edited.get(row.entity, ())],
+            purged=purged,
+        )
 
     def _refuse(self, run: JobRun, dependents: list[Hanging]) -> None:
         by_people = [row for row in dependents if row.job_id is None]
@@ -209,6 +222,9 @@ class _UndoExtension(_Undo):
                 "hidden_at": instant.isoformat(),
                 "hidden": taken.counts,
                 "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
+                "changed_by_people": [
+                    told(row) for row in (*taken.changed, *taken.changed_dependents)[:MOST_TOLD]
+                ],
                 "dependents": [told(row) for row in taken.dependents[:MOST_TOLD]],
             },
             notes=_notes(taken),
@@ -217,9 +233,20 @@ class _UndoExtension(_Undo):
     def _collect(self, conn: Connection, run: JobRun) -> _Taken:
         tenant_id = run.tenant.tenant_id
         counts = hiding.collect_months(conn, tenant_id, self._added(), self._blueprint_jobs(run))
+        with run.database.admin(readonly=True) as admin:
+            # It does not change while the tenant is held.
+            finished = edits.finished_at(admin, tenant_id)
+        edited = edits.edited_rows(conn, tenant_id, finished)
+        changed = hiding.collected_among(conn, tenant_id, edited)
         dependents = hiding.hanging(conn, tenant_id, collect=self.with_dependents)
         self._refuse(run, dependents)
-        return _Taken(counts=counts, dependents=dependents, changed=[], purged=0)
+        return _Taken(
+            counts=counts,
+            dependents=dependents,
+            changed=changed,
+            changed_dependents=[row for row in dependents if row.id in edited.get(row.entity, ())],
+            purged=0,
+        )
 
     def _added(self) -> list[Month]:
         """The months that the extension added; not empty."""
@@ -259,7 +286,7 @@ class _Restore:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         counts = self._collect(conn, run)
-        hiding.show(conn, tenant_id, hidden_at(self.job))
+        set_again = hiding.show(conn, tenant_id, hidden_at(self.job))
         change = taken_figures(conn, tenant_id, run.digits)
         ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
         subject = run.subject
@@ -273,10 +300,8 @@ class _Restore:
             results=changed_results(run, before, change, recorded, subject),
             created={},
             recorded=recorded,
-            metrics={"shown": counts},
-            notes=()
-            if self.undone
-            else (f"what {self.job.kind} had hidden is there again: verify tells it",),
+            metrics={"shown": counts, "tags_set_again": set_again},
+            notes=_restore_notes(self.job, is_repair=self.undone is None, set_again=set_again),
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
@@ -332,6 +357,8 @@ class _Taken:
     counts: dict[str, int]
     dependents: list[Hanging]
     changed: list[Hanging]
+    #: those of the dependents that people changed
+    changed_dependents: list[Hanging]
     #: rows of the patch that people deleted for good
     purged: int
 
@@ -382,6 +409,18 @@ def _notes(taken: _Taken) -> tuple[str, ...]:
     if taken.dependents:
         hung = counted(len(taken.dependents), "row of another job", "rows of other jobs")
         notes.append(f"{hung} that hung on them went along")
+    if taken.changed_dependents:
+        notes.append(f"{len(taken.changed_dependents)} of those had been changed by people")
+    return tuple(notes)
+
+
+def _restore_notes(job: Job, *, is_repair: bool, set_again: int) -> tuple[str, ...]:
+    notes: list[str] = []
+    if is_repair:
+        notes.append(f"what {job.kind} had hidden is there again: verify tells it")
+    if set_again:
+        tags = counted(set_again, "tag", "tags")
+        notes.append(f"{tags} stayed hidden, because people have set the same tag on the same contact since")
     return tuple(notes)
 
 

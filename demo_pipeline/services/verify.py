@@ -16,10 +16,12 @@ import psycopg
 from demo_pipeline.domain.errors import UnreadableTenantError
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.verification import mismatches
-from demo_pipeline.services.subject import Subject, find_subject, latest_instant
+from demo_pipeline.domain.wording import counted
+from demo_pipeline.services.row_checks import RowChecks, check_rows
+from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import CLOCK_TOLERANCE, Settings
+from demo_pipeline.storage import edits, ledger, misplaced, tenants
 from demo_pipeline.storage import findings as findings_of_rows
-from demo_pipeline.storage import integrity, ledger, misplaced, tenants
 from demo_pipeline.storage.clock import instant_of, server_clock
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.kpis import all_figures
@@ -59,6 +61,8 @@ class Verdict:
     findings: tuple[Finding, ...]
     #: months that the blueprint asks for and of which nothing is loaded yet: not wrong, not done
     pending: tuple[Month, ...]
+    #: what people changed of generated rows, which is not wrong by itself
+    notes: tuple[str, ...] = ()
 
     @property
     def is_as_expected(self) -> bool:
@@ -102,7 +106,8 @@ def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[M
             for mismatch in mismatches(expected, figures)
         ]
         now = instant_of(conn, settings)
-        findings += _row_findings(conn, subject, now, is_drifted=bool(findings))
+        checks = check_rows(conn, subject, now, edits.finished_at(conn, tenant_id))
+        findings += _row_findings(conn, subject, checks, is_drifted=bool(findings))
         findings += _job_findings(subject, is_held=tenants.is_held(conn, tenant_id))
         findings += _clock_findings(subject, server_clock(conn))
         findings += [
@@ -114,22 +119,44 @@ def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[M
         if stray.owner_id == tenant_id:
             message = f"{len(stray.ids)} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"
             findings.append(Finding(check=Check.PLACES, message=message))
-    return Verdict(tenant=slug, findings=tuple(findings), pending=_pending(subject, now))
+    return Verdict(
+        tenant=slug,
+        findings=tuple(findings),
+        pending=_pending(subject, now),
+        notes=tuple(_notes(slug, checks)),
+    )
+
+
+def _notes(slug: str, checks: RowChecks) -> Iterator[str]:
+    """What people changed, and which rules rows break because of it."""
+    if checks.edited:
+        rows = ", ".join(f"{len(ids):,} {table}" for table, ids in checks.edited.items())
+        yield f"edited by people: {rows}"
+    for stage in checks.stages:
+        yield (
+            f"stage {stage.name!r} was {stage.outcome} and is not any more, so {stage.deal_count:,} deals in "
+            f"it contradict it: set it in the CRM, or with demo-pipeline repair {slug} --restore-stages --yes"
+        )
+    for broken in checks.by_people:
+        yield (
+            f"{counted(broken.count, 'row')} of {broken.table}: not true that {broken.rule}, because of what "
+            "people changed"
+        )
 
 
 def _row_findings(
-    conn: Connection, subject: Subject, now: datetime, *, is_drifted: bool
+    conn: Connection, subject: Subject, checks: RowChecks, *, is_drifted: bool
 ) -> Iterator[Finding]:
     """Rows that ought not to be there as they are."""
-    tenant_id, clock = subject.state.tenant.tenant_id, server_clock(conn)
-    for broken in integrity.violations(conn, tenant_id, min(latest_instant(subject, now), clock)):
+    tenant_id = subject.state.tenant.tenant_id
+    for broken in checks.faults:
         message = f"{broken.count} {broken.table}: not true that {broken.rule}"
         yield Finding(check=Check.LIFECYCLES, message=message)
     for orphan in findings_of_rows.orphans(conn, tenant_id):
         nowhere = f"{orphan.reference} leads to {orphan.parent} that do not exist"
         message = f"{len(orphan.ids)} {orphan.table}: {nowhere}"
         yield Finding(check=Check.REFERENCES, message=message)
-    for table, ids in findings_of_rows.copies(conn, tenant_id).items():
+    for table, ids in findings_of_rows.copies(conn, tenant_id, checks.edited).items():
         yield Finding(check=Check.COPIES, message=f"{len(ids)} {table}: copies of others")
     yield from _ledger_findings(conn, subject, is_drifted=is_drifted)
 

@@ -32,7 +32,7 @@ from demo_pipeline.storage.adoption_shape import (
 )
 
 #: the trigger that the first revision makes on tables with provenance
-PROVENANCE_TRIGGER: Final = "{table}_keep_provenance"
+OUR_TRIGGERS: Final = ("{table}_keep_provenance", "{table}_record_edit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +116,9 @@ def _gap(conn: Connection[Any], table: str, wanted: Wanted, have: TableShape) ->
     ).fetchone()
     assert size is not None
     triggers = conn.execute(
-        "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND NOT tgisinternal AND tgname <> %s"
-        " ORDER BY 1",
-        [f"crm.{table}", PROVENANCE_TRIGGER.format(table=table)],
+        "SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass(%s)"
+        " AND NOT tgisinternal AND tgname <> ALL (%s) ORDER BY 1",
+        [f"crm.{table}", [trigger.format(table=table) for trigger in OUR_TRIGGERS]],
     ).fetchall()
     known = [
         (name, column, have.columns[name]) for name, column in want.columns.items() if name in have.columns

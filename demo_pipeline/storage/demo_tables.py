@@ -185,6 +185,15 @@ JOB_MONTHS: Final = _table(
     CheckConstraint(f"month ~ {_MONTH}", name="job_months_month_check"),
 )
 
+#: generated rows that were changed outside of a job, by their job; written by triggers of ``crm`` alone
+EDITED_ROWS: Final = _table(
+    "edited_rows",
+    _required("tenant_id", Uuid),
+    _required("job_id", Uuid),
+    _required("id", Uuid),
+    PrimaryKeyConstraint("tenant_id", "job_id", "id", name="edited_rows_pkey"),
+)
+
 #: requests of the last minute
 REQUESTS: Final = _table(
     "requests",

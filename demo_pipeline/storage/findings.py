@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -78,11 +79,13 @@ def orphans(conn: Connection, tenant_id: UUID) -> Iterator[Orphans]:
             yield Orphans(table=child, reference=reference, parent=parent, ids=tuple(row[0]))
 
 
-def copies(conn: Connection, tenant_id: UUID) -> dict[LiteralString, tuple[UUID, ...]]:
+def copies(
+    conn: Connection, tenant_id: UUID, edited: Mapping[str, AbstractSet[UUID]]
+) -> dict[LiteralString, tuple[UUID, ...]]:
     """Table → living rows that say in every column what another one says, which stays.
 
-    Parents that are copies of each other count as one. Of equal rows the one stays whose parents stay, then
-    the one that more rows refer to.
+    Parents that are copies of each other count as one. Of equal rows those stay that people ``edited``, then
+    the one whose parents stay, then the one that more rows refer to.
     """
     stays: dict[str, dict[UUID, UUID]] = {}
     found: dict[LiteralString, tuple[UUID, ...]] = {}
@@ -94,10 +97,14 @@ def copies(conn: Connection, tenant_id: UUID) -> dict[LiteralString, tuple[UUID,
         weights = _references_to(conn, tenant_id, table, [row["id"] for group in alike for row in group])
         stays[table] = {}
         for group in alike:
+            own = edited.get(table, frozenset())
             first, *others = sorted(
-                group, key=lambda row: (_is_moved(row, stays), -weights.get(row["id"], 0), row["id"])
-            )
-            stays[table] |= {row["id"]: first["id"] for row in others}
+                group,
+                key=lambda row: (
+                    row["id"] not in own, _is_moved(row, stays), -weights.get(row["id"], 0), row["id"],
+                ),
+            )  # fmt: skip
+            stays[table] |= {row["id"]: first["id"] for row in others if row["id"] not in own}
         if stays[table]:
             found[table] = tuple(stays[table])
     return found

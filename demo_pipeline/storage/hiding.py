@@ -9,7 +9,7 @@ The name of a table or column in this module's SQL comes from its constants, nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, LiteralString
@@ -20,6 +20,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from demo_pipeline.domain.months import Month
+from demo_pipeline.storage.edits import RECORDED
 
 Connection = psycopg.Connection[Any]
 
@@ -107,6 +108,22 @@ def collected(conn: Connection) -> dict[str, int]:
     """Table → collected rows."""
     counts = dict(conn.execute("SELECT entity, count(*) FROM pg_temp.taken GROUP BY entity").fetchall())
     return {table: counts[table] for table in (*_TABLES, "contact_tags") if table in counts}
+
+
+def collected_among(conn: Connection, tenant_id: UUID, rows: Mapping[str, Collection[UUID]]) -> list[Hanging]:
+    """The collected rows that are among ``rows``: table → ids."""
+    found: list[Hanging] = []
+    for table in _TABLES:
+        with conn.cursor(row_factory=class_row(Hanging)) as cursor:
+            found += cursor.execute(
+                sql.SQL(
+                    "SELECT {} AS entity, r.id, r.demo_job_id AS job_id, r.created_at FROM crm.{} r"
+                    " JOIN pg_temp.taken t ON t.entity = {} AND t.id = r.id"
+                    " WHERE r.tenant_id = %s AND r.id = ANY(%s) ORDER BY r.id"
+                ).format(sql.Literal(table), sql.Identifier(table), sql.Literal(table)),
+                [tenant_id, list(rows.get(table, ()))],
+            ).fetchall()
+    return found
 
 
 def collected_jobs(conn: Connection, tenant_id: UUID) -> set[UUID]:
@@ -199,8 +216,9 @@ def hidden_parents(conn: Connection, tenant_id: UUID, since: datetime) -> list[H
 def changed_by_people(
     conn: Connection, tenant_id: UUID, job_id: UUID, since: datetime, hidden_at: Sequence[datetime]
 ) -> list[Hanging]:
-    """Rows of a job that were changed (by their ``updated_at``) or deleted after it was done.
+    """Rows of a job that people changed, deleted or brought back after it was done.
 
+    Recorded edits; those from before edits were recorded, by an ``updated_at`` after ``since``.
     ``hidden_at``: when undos hid rows, which was nobody's deletion.
     """
     found: list[Hanging] = []
@@ -208,11 +226,11 @@ def changed_by_people(
         with conn.cursor(row_factory=class_row(Hanging)) as cursor:
             found += cursor.execute(
                 sql.SQL(
-                    "SELECT {} AS entity, id, demo_job_id AS job_id, created_at FROM crm.{}"
-                    " WHERE tenant_id = %s AND demo_job_id = %s"
-                    " AND (updated_at > %s"
-                    " OR deleted_at IS NOT NULL AND deleted_at <> ALL(%s::timestamptz[])) ORDER BY id"
-                ).format(sql.Literal(table), sql.Identifier(table)),
+                    "SELECT {} AS entity, r.id, r.demo_job_id AS job_id, r.created_at FROM crm.{} r {}"
+                    " WHERE r.tenant_id = %s AND r.demo_job_id = %s"
+                    " AND (e.id IS NOT NULL OR r.updated_at > %s OR r.deleted_at IS NOT NULL"
+                    " AND r.deleted_at <> ALL(%s::timestamptz[])) ORDER BY r.id"
+                ).format(sql.Literal(table), sql.Identifier(table), sql.SQL(RECORDED)),
                 [tenant_id, job_id, since, list(hidden_at)],
             ).fetchall()
     return found
@@ -238,15 +256,64 @@ def hide(conn: Connection, tenant_id: UUID) -> datetime:
     return hidden_at
 
 
-def show(conn: Connection, tenant_id: UUID, hidden_at: datetime) -> None:
-    """Bring back the rows that were hidden at an instant."""
-    for table in (*_TABLES, "contact_tags"):
+def show(conn: Connection, tenant_id: UUID, hidden_at: datetime) -> int:
+    """Bring back the rows that were hidden at an instant.
+
+    A tag that a person has set again on its contact meanwhile stays hidden; how many of these there are.
+    """
+    for table in _TABLES:
         conn.execute(
             sql.SQL("UPDATE crm.{} SET deleted_at = NULL WHERE tenant_id = %s AND deleted_at = %s").format(
                 sql.Identifier(table)
             ),
             [tenant_id, hidden_at],
         )
+    row = conn.execute(
+        "WITH hidden AS (SELECT r.id, EXISTS (SELECT FROM crm.contact_tags o WHERE o.tenant_id = r.tenant_id"
+        " AND o.contact_id = r.contact_id AND o.tag_id = r.tag_id AND o.deleted_at IS NULL) AS is_set_again"
+        " FROM crm.contact_tags r WHERE r.tenant_id = %(tenant)s AND r.deleted_at = %(hidden_at)s),"
+        " shown AS (UPDATE crm.contact_tags r SET deleted_at = NULL FROM hidden"
+        " WHERE r.tenant_id = %(tenant)s AND r.id = hidden.id AND NOT hidden.is_set_again)"
+        " SELECT count(*) FROM hidden WHERE is_set_again",
+        {"tenant": tenant_id, "hidden_at": hidden_at},
+    ).fetchone()
+    assert row is not None  # one row, always
+    return row[0]
+
+
+def leave_out_edited(
+    conn: Connection, tenant_id: UUID, edited: Iterable[tuple[str, UUID]]
+) -> dict[str, set[UUID]]:
+    """Take edited rows out of the collection, and every collected row that one of them depends on.
+
+    The collection holds all that depends on its rows (``hanging``). Table → rows that were taken out.
+    """
+    kept: dict[str, set[UUID]] = {table: set() for table in _TABLES}
+    for table, row in edited:
+        kept[table].add(row)
+    for table, rows in kept.items():
+        found = conn.execute(
+            "SELECT id FROM pg_temp.taken WHERE entity = %s AND id = ANY(%s)", [table, list(rows)]
+        ).fetchall()
+        kept[table] = {row for (row,) in found}
+    for child, reference, parent in reversed(_REFERENCES):
+        if kept[child]:
+            found = conn.execute(
+                sql.SQL(
+                    "SELECT DISTINCT t.id FROM crm.{} r JOIN pg_temp.taken t ON t.entity = {} AND t.id = r.{}"
+                    " WHERE r.tenant_id = %s AND r.id = ANY(%s)"
+                ).format(sql.Identifier(child), sql.Literal(parent), sql.Identifier(reference)),
+                [tenant_id, list(kept[child])],
+            ).fetchall()
+            kept[parent] |= {row for (row,) in found}
+    for table, rows in kept.items():
+        conn.execute("DELETE FROM pg_temp.taken WHERE entity = %s AND id = ANY(%s)", [table, list(rows)])
+    return kept
+
+
+def discard(conn: Connection) -> None:
+    """Drop the collection, so that another one can be made in the same transaction."""
+    conn.execute("DROP TABLE pg_temp.taken")
 
 
 def _make(conn: Connection) -> None:

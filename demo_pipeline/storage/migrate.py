@@ -330,6 +330,13 @@ LOSSES: Final[dict[str, tuple[tuple[str, bytes], ...]]] = {
     "0003": (),
     "0004": (),
     "0005": (),
+    "0006": (
+        ("recorded edits", b"select count(*) from demo.edited_rows"),
+        (
+            "removed tags that were set again",
+            b"select count(*) - count(distinct (tenant_id, contact_id, tag_id)) from crm.contact_tags",
+        ),
+    ),
     "0007": (),
     "0008": (
         (

@@ -45,10 +45,8 @@ TABLES: Final = tuple(_FACTS)
 _WITHOUT: Final[LiteralString] = (
     "NOT r.demo_generated AND r.demo_job_id IS NULL AND r.demo_source_month IS NULL"
 )
-#: what the checks ask of generated rows; people may have changed a row since
-_SOUND: Final[LiteralString] = (
-    "r.updated_at >= r.created_at AND (r.deleted_at IS NULL OR r.deleted_at >= r.created_at)"
-)
+#: what the loader's policies ask of a row that it updates; people may have changed a row since
+_SOUND: Final[LiteralString] = "(r.deleted_at IS NULL OR r.deleted_at >= r.created_at)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +58,7 @@ class Bare:
     known_at: datetime
     #: the same, if nobody has changed the row or its parents since
     touched_at: datetime
-    #: whether a generated row may be like this
+    #: whether a job may write to it
     is_sound: bool
 
 
@@ -90,13 +88,10 @@ def coverage(conn: Connection, tenant_id: UUID) -> dict[str, Coverage]:
 def bare_rows(conn: Connection, tenant_id: UUID, table: LiteralString) -> list[Bare]:
     """The rows of a table that say nothing at all of where they come from, by id."""
     known, parents, facts = _FACTS[table]
-    sound = _SOUND
-    if table == "deals":
-        sound += " AND (r.closed_at IS NULL OR r.closed_at >= r.created_at)"
     query = sql.SQL(
         "SELECT r.id, {} AS known_at, greatest({}) AS touched_at, {} AS is_sound"
         " FROM crm.{} r{} WHERE r.tenant_id = %s AND {} ORDER BY r.id"
-    ).format(*map(sql.SQL, (known, facts, sound, table, parents, _WITHOUT)))
+    ).format(*map(sql.SQL, (known, facts, _SOUND, table, parents, _WITHOUT)))
     with conn.cursor(row_factory=class_row(Bare)) as cursor:
         return cursor.execute(query, [tenant_id]).fetchall()
 

@@ -127,7 +127,8 @@ CALLS: Final[dict[str, list[Call]]] = {
         ]
         for name in (
             "refuse_open_claim", "refuse_audit_change", "keep_provenance", "refuse_unreadable_tenant",
-            "refuse_unreadable_month", "refuse_unreadable_job",
+            "refuse_unreadable_month", "refuse_unreadable_job", "refuse_unreadable_end", "record_edit",
+            "forget_edits",
         )
     },
     # They read what they are given, and nobody has a right to them.

@@ -219,8 +219,8 @@ def test_wrong_provenance(attacker: Attacker, table: str) -> None:
     for rest, state in (
         ("'2025-01-15Z', false, %(job)s, '2025-01')", DENIED),
         ("'2025-01-15Z', null, %(job)s, '2025-01')", DENIED),
-        ("'2025-01-15Z', true, %(job)s, '2025-02')", "23514"),
-        ("'2025-01-15Z', true, %(job)s, null)", "23514"),
+        ("'2025-01-15Z', true, %(job)s, '2025-02')", DENIED),
+        ("'2025-01-15Z', true, %(job)s, null)", DENIED),
     ):
         refused(attacker.tries(plain + rest), state)
     for victim in ("other_done", "other_running", "real", "row"):

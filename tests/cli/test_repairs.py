@@ -23,7 +23,8 @@ from tests.services.test_patch_faults import plant, uproot
 
 PLAN: Final = plan({"2025-02": {"contacts_created": 5, "deals_created": 2}})
 KEYS: Final = {
-    "tenant", "kind", "done", "hide", "along", "elsewhere", "deleted_elsewhere", "short", "job",
+    "tenant", "kind", "done", "hide", "along", "elsewhere", "deleted_elsewhere", "kept", "stages",
+    "restored_stages", "short", "job",
 }  # fmt: skip
 
 
@@ -58,6 +59,43 @@ def test_a_repair_is_shown_and_then_done(
     again = document(quick_command("repair", "acme", "--yes", "--json").out)
     assert (again["hide"], again["job"]) == ([], None)
     assert "there is nothing to repair" in quick_command("repair", "acme").out
+
+
+def test_a_changed_stage_is_named_and_set_again(
+    quick_command: RunCommand, database: Database, database_settings: Settings
+) -> None:
+    """Both commands name the stage; --restore-stages with --yes sets it, and no deal is hidden."""
+    made(database, database_settings, SMALL)
+    sound = digest(database, database_settings, "acme")
+    execute(database, "UPDATE crm.pipeline_stages SET is_won = false WHERE is_won")
+    found = quick_command("verify", "acme")
+    assert found.code == 4
+    assert "--restore-stages" in found.out
+    shown = quick_command("repair", "acme")
+    assert shown.code == 0
+    assert "was won" in shown.out
+    assert "no deal is hidden because of stage" in shown.err
+    done = document(quick_command("repair", "acme", "--restore-stages", "--yes", "--json").out)
+    assert (done["hide"], done["kept"], done["restored_stages"], done["job"]) == ([], [], 1, None)
+    [stage] = done["stages"]
+    assert (stage["is_won"], stage["is_lost"], stage["deals"]) == (True, False, 2)
+    assert digest(database, database_settings, "acme") == sound
+    assert quick_command("verify", "acme").code == 0
+
+
+def test_an_edit_is_a_note_and_exit_code_0(
+    quick_command: RunCommand, database: Database, database_settings: Settings
+) -> None:
+    """Verify says what people edited, in words and in JSON, and ends with 0 while the figures hold."""
+    made(database, database_settings, SMALL)
+    execute(database, "UPDATE crm.activities SET completed_at = created_at - interval '1 day'")
+    found = quick_command("verify", "acme")
+    assert found.code == 0
+    assert "acme: note: edited by people: 12 activities" in found.out
+    told = json.loads(quick_command("verify", "acme", "--json").out)
+    assert told["passed"]
+    assert told["tenants"][0]["findings"] == []
+    assert len(told["tenants"][0]["notes"]) == 2
 
 
 def test_strangers_in_another_tenant_are_told(

@@ -37,7 +37,7 @@ class People:
         steps = (
             self._contact, self._contact, self._company, self._deal, self._deal, self._note,
             self._hide, self._hide, self._delete, self._move_deal, self._new_stage, self._turn_stage,
-            self._leave, self._rename, self._move_contact, self._regret,
+            self._leave, self._rename, self._move_contact, self._regret, self._back_date, self._stamp,
         )  # fmt: skip
         done: list[str] = []
         with self._database.admin() as conn:
@@ -164,6 +164,16 @@ class People:
         self._update(
             conn, "contacts", self._any(conn, "contacts"), "first_name = %s, updated_at = now()", name
         )
+
+    def _back_date(self, conn: Connection, now: datetime) -> None:
+        table = self._dice.one_of(("companies", "contacts", "deals", "activities"))
+        self._update(conn, table, self._any(conn, table), "created_at = %s", self._instant(now))
+
+    def _stamp(self, conn: Connection, now: datetime) -> None:
+        table, column = self._dice.one_of(
+            (("deals", "closed_at"), ("activities", "completed_at"), ("contacts", "updated_at"))
+        )
+        self._update(conn, table, self._any(conn, table), f"{column} = %s", self._instant(now))
 
     def _move_contact(self, conn: Connection, now: datetime) -> None:
         del now

@@ -1,7 +1,7 @@
 """What goes wrong only with the guards off: orphans, copies, rows of no job, rows elsewhere.
 
 Planted as the owner of the tables, with the constraint in the way taken off and put back without a look at
-the rows that are there, as after a restore that went wrong.
+the rows that are there, and with no edit recorded, as after a restore that went wrong.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.digest import COLUMNS
 
 PROVENANCE = ("demo_generated", "demo_job_id", "demo_source_month")
+_RECORDED = ("companies", "contacts", "deals", "activities")
 _PARENTS = {"company_id": "companies", "contact_id": "contacts", "deal_id": "deals"}
 
 
 @contextmanager
 def guards_off(database: Database, *constraints: tuple[str, str]) -> Generator[Connection[Any]]:
-    """A connection of the owner; constraints (table, name) are off in the block, and not validated after."""
+    """A connection of the owner; constraints (table, name) are off in the block, and not validated after.
+
+    The triggers that record edits are off, too.
+    """
     with database.admin() as conn:
         conn.execute("SET ROLE demo_owner")
+        for table in _RECORDED:
+            conn.execute(f"ALTER TABLE crm.{table} DISABLE TRIGGER {table}_record_edit".encode())
         definitions: dict[tuple[str, str], str] = {}
         for table, name in constraints:
             definitions[table, name] = conn.execute(
@@ -34,6 +40,8 @@ def guards_off(database: Database, *constraints: tuple[str, str]) -> Generator[C
         yield conn
         for (table, name), definition in definitions.items():
             conn.execute(f"ALTER TABLE crm.{table} ADD CONSTRAINT {name} {definition} NOT VALID".encode())
+        for table in _RECORDED:
+            conn.execute(f"ALTER TABLE crm.{table} ENABLE TRIGGER {table}_record_edit".encode())
 
 
 def tenant_id_of(database: Database, slug: str = "acme") -> UUID:

@@ -202,14 +202,17 @@ def test_p09_a_row_that_cannot_be_written_leaves_all_as_it_was(
 
 
 @pytest.mark.risk("P9", partial=True)
-def test_a_row_that_no_generated_row_may_be_like_is_listed(
-    database: Database, database_settings: Settings
-) -> None:
-    """People set a deal's end before its beginning: it stays bare, and the rest is filled in."""
+def test_a_row_that_no_job_may_write_is_listed(database: Database, database_settings: Settings) -> None:
+    """People removed a deal before it was made: it stays bare. Whatever else they changed is filled in."""
     busy_life(database, database_settings)
     strip(database, "acme")
-    odd = scalar(database, "SELECT id FROM crm.deals ORDER BY id LIMIT 1")
-    execute(database, "UPDATE crm.deals SET closed_at = created_at - interval '1 day' WHERE id = %s", odd)
+    odd, closed, moved = (
+        scalar(database, f"SELECT id FROM crm.deals ORDER BY id OFFSET {number} LIMIT 1")
+        for number in range(3)
+    )
+    execute(database, "UPDATE crm.deals SET deleted_at = created_at - interval '1 day' WHERE id = %s", odd)
+    execute(database, "UPDATE crm.deals SET closed_at = created_at - interval '1 day' WHERE id = %s", closed)
+    execute(database, "UPDATE crm.deals SET updated_at = created_at - interval '1 day' WHERE id = %s", moved)
     found = backfill(database, database_settings, "acme")
     assert found.untold == {"companies": (), "contacts": (), "deals": (odd,), "activities": ()}
 

@@ -138,6 +138,40 @@ def test_work_goes_on_after_down_and_up(full: Database, database_settings: Setti
     assert report.is_passed
 
 
+@pytest.mark.risk("G10", partial=True)
+def test_g10_edits_survive_down_and_up(full: Database, database_settings: Settings) -> None:
+    """Back-dated rows and tags set again: what does not fit is named, and no migration undoes an edit."""
+    with full.admin() as conn:
+        schema = whole(conn)
+        for table in ("companies", "contacts", "deals", "activities"):
+            conn.execute(
+                f"update crm.{table} set created_at = '2019-01-01Z', updated_at = '2018-01-01Z'"
+                f" where id = (select id from crm.{table} where demo_generated limit 1)".encode()
+            )
+        conn.execute(
+            "update crm.contact_tags set deleted_at = now()"
+            " where tenant_id = (select id from crm.tenants where slug = 'customer')"
+        )
+        conn.execute(
+            "insert into crm.contact_tags (tenant_id, contact_id, tag_id)"
+            " select tenant_id, contact_id, tag_id from crm.contact_tags where deleted_at is not null"
+            " and tenant_id = (select id from crm.tenants where slug = 'customer')"
+        )
+        rows = rows_of(conn)
+        with pytest.raises(InputError, match=r"4 recorded edits, 1 removed tags that were set again"):
+            migrate.downgrade(full.admin_url, "0005")
+        migrate.downgrade(full.admin_url, "0005", discard=True)
+        left = rows_of(conn)
+        migrate.upgrade(full.admin_url)
+        assert whole(conn) == schema
+        again = rows_of(conn)
+    kept = {table for table in rows if table not in {"demo.edited_rows", "crm.contact_tags"}}
+    assert {table: left[table] for table in kept} == {table: rows[table] for table in kept}
+    assert again == left | {"demo.edited_rows": []}
+    assert len(rows["crm.contact_tags"]) == len(left["crm.contact_tags"]) + 1
+    assert apply_patch(full, database_settings, "south", plan({"2025-01": {"contacts_created": 3}})).is_passed
+
+
 def test_every_revision_says_what_it_would_lose() -> None:
     """A downgrade asks each revision that it leaves, and each has an answer."""
     assert set(migrate.LOSSES) == set(REVISIONS)

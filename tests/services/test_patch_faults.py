@@ -210,7 +210,7 @@ PLANTED: dict[str, tuple[str, str, str, type[DemoError], str, str]] = {
     ),
     "another-month": (
         "contacts", "new.created_at := new.created_at - interval '1 month'; RETURN new;", "BEFORE INSERT",
-        JobFailedError, "contacts_provenance_check", "job_failed",
+        JobFailedError, "row-level security policy for table .contacts.", "job_failed",
     ),
     "an-orphan": (
         "deals", "new.contact_id := gen_random_uuid(); RETURN new;", "BEFORE INSERT",

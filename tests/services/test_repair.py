@@ -182,18 +182,17 @@ def test_g02_people_who_hang_on_it_stop_a_repair(database: Database, database_se
 def test_g02_a_broken_life_cycle_is_repaired(database: Database, database_settings: Settings) -> None:
     """A contact before its company, a deal open in a stage that is won: hidden, and made up for."""
     made(database, database_settings, SMALL)
-    execute(
-        database,
-        "UPDATE crm.contacts c SET created_at = p.created_at - interval '1 s',"
-        " demo_source_month = to_char((p.created_at - interval '1 s') AT TIME ZONE 'UTC', 'YYYY-MM')"
-        " FROM crm.companies p WHERE p.id = c.company_id AND c.id = ("
-        "SELECT id FROM crm.contacts WHERE company_id IS NOT NULL ORDER BY id LIMIT 1)",
-    )
-    execute(
-        database,
-        "UPDATE crm.deals SET closed_at = NULL WHERE id = ("
-        "SELECT id FROM crm.deals WHERE closed_at IS NOT NULL ORDER BY id LIMIT 1)",
-    )
+    with guards_off(database) as conn:
+        conn.execute(
+            "UPDATE crm.contacts c SET created_at = p.created_at - interval '1 s',"
+            " demo_source_month = to_char((p.created_at - interval '1 s') AT TIME ZONE 'UTC', 'YYYY-MM')"
+            " FROM crm.companies p WHERE p.id = c.company_id AND c.id = ("
+            "SELECT id FROM crm.contacts WHERE company_id IS NOT NULL ORDER BY id LIMIT 1)"
+        )
+        conn.execute(
+            "UPDATE crm.deals SET closed_at = NULL WHERE id = ("
+            "SELECT id FROM crm.deals WHERE closed_at IS NOT NULL ORDER BY id LIMIT 1)"
+        )
     assert Check.LIFECYCLES in found_by(database, database_settings)
     reasons = {group.reason for group in repair(database, database_settings, "acme").plan.groups}
     assert "break the rule: contacts come after their company" in reasons

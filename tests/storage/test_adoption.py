@@ -155,6 +155,11 @@ def test_demo_tenants_fit_beside(
     reference = make_database()
     with database.admin() as conn, reference.admin() as other:
         make_crm(conn, app, 3_000)
+        # A tag that was removed and set again.
+        conn.execute(
+            "insert into crm.contact_tags (tenant_id, contact_id, tag_id, deleted_at)"
+            " select tenant_id, contact_id, tag_id, now() from crm.contact_tags limit 5"
+        )
         columns = own_columns(conn)
         before = hashes(conn, columns)
         adopt(database)
@@ -177,7 +182,18 @@ def test_demo_tenants_fit_beside(
             "select has_table_privilege('demo_loader', 'crm.invoices', 'select')"
         ).fetchone() == (False,)
         names = {"companies_job_fkey", "contacts_status_check", "activities_created_by_fkey", "deals_kpi_idx"}
-        assert names <= {row[1] for kind in CATALOGUE for row in found[kind]}
+        there = {row[1] for kind in CATALOGUE for row in found[kind]}
+        assert names <= there
+        assert "contact_tags_living_key" in there
+        # What binds jobs only is no constraint of a CRM's tables.
+        assert not any(str(name).endswith("_time_check") for name in there)
+        assert "contact_tags_contact_tag_key" not in there
+        # A column of the CRM's own counts as an edit as any other.
+        conn.execute("update crm.contacts set score = score + 1")
+        assert (
+            conn.execute("select count(*) from demo.edited_rows").fetchall()
+            == conn.execute("select count(*) from crm.contacts where demo_generated").fetchall()
+        )
         assert all(row[4] for row in found["constraints"])
         assert catalogue(conn, {"views": OBJECTS["views"]}, ["crm_app"])["views"]
         assert adopt(database) == 0
@@ -225,7 +241,9 @@ MISFITS = {
     "required_column": "alter table crm.companies alter column vat_number set not null",
     "other_key": "alter table crm.contact_tags drop constraint pk_contact_tags, add primary key (id)",
     "rows_do_not_fit": "update crm.deals set contact_id = gen_random_uuid() where value < 3",
-    "duplicates": "update crm.users set email = 'same' where tenant_id = md5('tenant0')::uuid",
+    "duplicates": "update crm.users set email = 'same' where tenant_id = md5('tenant0')::uuid;"
+    " insert into crm.contact_tags (tenant_id, contact_id, tag_id) select tenant_id, contact_id, tag_id"
+    " from crm.contact_tags limit 2",
     "null_values": "update crm.pipeline_stages set position = null where position = 1",
     "name_taken": "create index deals_kpi_idx on crm.deals (title)",
     "granted_to_public": "grant select on crm.users to public",
@@ -249,6 +267,8 @@ def test_all_that_does_not_fit_is_said_at_once(
         assert done.code == 2
         problems = done.error["details"]["errors"]
         assert {problem["code"] for problem in problems} == set(MISFITS)
+        # A removed tag may be there again, a living one may not.
+        assert "crm.contact_tags.contact_tags_living_key" in {problem["field"] for problem in problems}
         assert all(problem["field"] and ": " in problem["message"] for problem in problems)
         assert catalogue(conn, CATALOGUE | OBJECTS, ["crm"]) == before
         schemas = conn.execute("select from pg_namespace where nspname in ('demo', 'crm_app')").fetchall()
