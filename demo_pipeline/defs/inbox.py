@@ -42,7 +42,9 @@ def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.Sen
     """Ask for a run of each file that waits and has none; say once what needs a person."""
     waiting = waiting_files(demo.settings)
     for file in waiting.unusable:
-        context.log.warning("%s", refuse_unusable(demo.settings, file, Asker(requested_by="plan_inbox")))
+        context.log.warning(
+            "%s", refuse_unusable(demo.database, demo.settings, file, Asker(requested_by="plan_inbox"))
+        )
     now = time.time()
     requests: list[dg.RunRequest] = []
     stuck: list[InboxFile] = []

@@ -87,7 +87,7 @@ def apply_inbox_file(
     return Handled(report=report, place=place, hindrance=hindrance)
 
 
-def refuse_unusable(settings: Settings, file: InboxFile, asker: Asker) -> str:
+def refuse_unusable(database: Database, settings: Settings, file: InboxFile, asker: Asker) -> str:
     """Refuse a file whose name cannot be used, with a report; a sentence that says what became of it."""
     name = usable_name(file.name)
     message = (
@@ -95,7 +95,8 @@ def refuse_unusable(settings: Settings, file: InboxFile, asker: Asker) -> str:
         f"name the file {name} and put it there again"
     )
     problem = Problem(code="bad_inbox_file", field="inbox_file", value=shortened(file.name), message=message)
-    reports = refused_reports(file, None, InputError(message, [problem]), asker, settings.instant())
+    at = current_instant(database, settings)
+    reports = refused_reports(file, None, InputError(message, [problem]), asker, at)
     place, hindrance = _settle(settings, file, "refused", reports, name)
     return f"{file.tenant}: {message} ({hindrance or f'it is in {place}'})"
 
