@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import yaml
 
-from demo_pipeline.domain.calendar import load_timezone
 from demo_pipeline.domain.locales import load_locale
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.story import Batch, Story
+from demo_pipeline.domain.timezones import load_timezone
 from demo_pipeline.services.blueprint_files import read_tenant_spec
 
 Row = dict[str, Any]

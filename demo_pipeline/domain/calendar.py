@@ -12,14 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
-from importlib.resources import files
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.streams import I64, U64, scale
+from demo_pipeline.domain.timezones import load_timezone
 
 MINUTE_US: Final = 60_000_000
 FIRST_HOUR: Final = 7
@@ -38,19 +37,6 @@ _DAY_PROFILE: Final = np.repeat(np.array(_HOUR_WEIGHTS, np.int64), 60)
 #: Running sums over the minutes of a working day: when deals close, and when meetings start.
 CLOSING_HOURS: Final = np.cumsum(_DAY_PROFILE)
 MEETING_HOURS: Final = np.cumsum(np.repeat(np.array(_MEETING_WEIGHTS, np.int64), 60))
-
-
-@lru_cache(maxsize=64)
-def load_timezone(name: str) -> ZoneInfo:
-    """A time zone by its IANA name; an unknown one is a ``ValueError``."""
-    parts = name.split("/")
-    if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts):
-        raise ValueError(f"{name!r} is not a time zone")
-    try:
-        with files("tzdata").joinpath("zoneinfo", *parts).open("rb") as stream:
-            return ZoneInfo.from_file(stream, key=name)
-    except (OSError, ValueError):
-        raise ValueError(f"{name!r} is not a time zone of the IANA database") from None
 
 
 @dataclass(frozen=True)

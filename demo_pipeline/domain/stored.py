@@ -19,7 +19,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from demo_pipeline.domain.calendar import load_timezone
 from demo_pipeline.domain.declaration_rules import minor_digits_of
 from demo_pipeline.domain.errors import UnreadableJobError, UnreadableTenantError
 from demo_pipeline.domain.industries import INDUSTRIES
@@ -27,6 +26,7 @@ from demo_pipeline.domain.locales import COUNTRIES
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.plan import FIRST_MONTH, LAST_MONTH, PatchPlan
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.timezones import load_timezone
 
 #: what parsing a damaged document may raise
 PARSE_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

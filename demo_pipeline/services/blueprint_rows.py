@@ -29,7 +29,8 @@ from demo_pipeline.services.subject import Subject
 from demo_pipeline.storage.known_rows import first_contact_at, has_won_stage
 from demo_pipeline.storage.kpis import all_figures
 from demo_pipeline.storage.ledger import JobRequest
-from demo_pipeline.storage.presence import generated_counts, present_ids, stage_outcomes
+from demo_pipeline.storage.presence import generated_counts, present_ids
+from demo_pipeline.storage.stages import stage_outcomes
 from demo_pipeline.storage.tenants import MonthState
 
 #: of jobs that make the blueprint's rows

@@ -18,7 +18,7 @@ from demo_pipeline.services.subject import Subject, latest_instant
 from demo_pipeline.storage import edits, integrity
 from demo_pipeline.storage.clock import server_clock
 from demo_pipeline.storage.integrity import Violation
-from demo_pipeline.storage.presence import stage_outcomes
+from demo_pipeline.storage.stages import stage_outcomes
 
 Connection = psycopg.Connection[Any]
 

@@ -397,3 +397,27 @@ def _relation_names(
                     "rename that one",
                     Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
                 )
+    needed = {
+        name for shapes in (wanted.now, wanted.later) for shape in shapes.values() for name in shape.indexes
+    }
+    for name in sorted(wanted.index_names - needed):
+        if name not in relations or relations[name].kind not in "iI":
+            continue
+        ours = [
+            shape.indexes[name]
+            for table, shape in wanted.dropped.items()
+            if name in shape.indexes
+            and name in found.get(table, TableShape()).indexes
+            and not differs(found[table].indexes[name], shape.indexes[name])
+        ]
+        if ours and relations[name].constraint is None:
+            continue
+        renamed = f"ALTER INDEX crm.{quoted(name)} RENAME TO"
+        if (constraint := relations[name].constraint) is not None:
+            renamed = f"ALTER TABLE {constraint} RENAME CONSTRAINT {quoted(name)} TO"
+        yield misfit(
+            "name_taken",
+            f"crm.{name}",
+            "a later revision drops an index of this name, and another one has it: rename that one",
+            Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
+        )

@@ -18,7 +18,8 @@ from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from demo_pipeline.storage.migration_plan import MIGRATIONS
+from demo_pipeline.storage.migration_plan import MIGRATIONS, plan_upgrade
+from demo_pipeline.storage.revision import known_revisions
 from demo_pipeline.storage.tables import METADATA
 
 TABLES: Final = (
@@ -26,6 +27,11 @@ TABLES: Final = (
     "activities",
 )  # fmt: skip
 _FIRST: Final = MIGRATIONS / "sql" / "0001_crm.sql"
+#: The name of an index in the SQL of a revision.
+_INDEX_NAME: Final = re.compile(
+    r"\b(?:create|drop) (?:unique )?index (?:concurrently )?(?:if (?:not )?exists )?(?:crm\.)?(\w+)",
+    re.IGNORECASE,
+)
 #: The only reference out of the schema; temporary tables cannot have it.
 _JOB_REFERENCE: Final = re.compile(
     r",\s+constraint (\w+) foreign key \(tenant_id, demo_job_id\)"
@@ -169,6 +175,10 @@ class Wanted:
     now: dict[str, TableShape]
     #: constraints and indexes that later revisions make
     later: dict[str, TableShape]
+    #: indexes of the first revision that a later one drops
+    dropped: dict[str, TableShape]
+    #: names of indexes that any revision makes or drops: it would drop another one of that name
+    index_names: frozenset[str]
 
 
 def wanted_shape(conn: Connection[Any]) -> Wanted:
@@ -206,7 +216,23 @@ def wanted_shape(conn: Connection[Any]) -> Wanted:
             )
             for table in TABLES
         },
+        dropped={
+            table: TableShape(
+                indexes={
+                    name: item
+                    for name, item in first[table].indexes.items()
+                    if model[table].indexes.get(name) != item
+                }
+            )
+            for table in TABLES
+        },
+        index_names=_index_names(),
     )
+
+
+def _index_names() -> frozenset[str]:
+    script = plan_upgrade(None, known_revisions()[-1]).script()
+    return frozenset(_INDEX_NAME.findall(script))
 
 
 def _first_shape(conn: Connection[Any]) -> dict[str, TableShape]:

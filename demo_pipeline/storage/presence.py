@@ -55,11 +55,3 @@ def generated_counts(
         ).fetchall()
         counts.update({(table, month): count for month, count in rows})
     return counts
-
-
-def stage_outcomes(conn: Connection, tenant_id: UUID) -> dict[bytes, tuple[bool, bool]]:
-    """Stage id → (is won, is lost), as the tenant has them now."""
-    rows = conn.execute(
-        "SELECT id, is_won, is_lost FROM crm.pipeline_stages WHERE tenant_id = %s", (tenant_id,)
-    ).fetchall()
-    return {row[0].bytes: (row[1], row[2]) for row in rows}

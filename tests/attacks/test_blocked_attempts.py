@@ -31,6 +31,7 @@ NEEDS: Final = {
     "output": "written",
     "file": "written",
     "month": "2025-01",
+    "to": "2025-06",
 }
 #: said with the command, so that it would do something
 ALSO: Final = {"yes": "--yes", "confirm": "--confirm"}
@@ -56,7 +57,8 @@ def _line(path: tuple[str, ...], command: Command, folder: Path) -> list[str]:
             need = NEEDS[str(parameter.name)]
             words.append(str(folder / need) if "." in need or need == "written" else need)
         elif parameter.required:
-            words += [parameter.opts[0], str(folder / NEEDS[str(parameter.name)])]
+            need = NEEDS[str(parameter.name)]
+            words += [parameter.opts[0], need if parameter.name == "to" else str(folder / need)]
         elif parameter.name in ALSO:
             words.append(ALSO[str(parameter.name)])
     return [*path, *words]

@@ -159,7 +159,7 @@ def test_one_tenant_month_by_month(
     verified = quick_command("verify", "--json")
     assert verified.code == 0
     assert verified.document["tenants"] == [
-        {"tenant": "kranz", "is_as_expected": True, "findings": [], "pending": ["2025-03"]}
+        {"tenant": "kranz", "is_as_expected": True, "findings": [], "pending": ["2025-03"], "notes": []}
     ]
     admin_conn.execute(
         "UPDATE crm.deals SET deleted_at = now() WHERE id IN (SELECT id FROM crm.deals LIMIT 1)"

@@ -66,6 +66,7 @@ def warnings_of(spec: TenantSpec, plan: PatchPlan, before: Mapping[Month, Figure
         running=Month.parse("2025-12"),
         has_contact=lambda _: True,
         has_worked=lambda _: True,
+        first_other_contact_at=START.start,
     )
     return plan_warnings(resolve_plan(plan, ground, NO_CAPS), ground, NO_CAPS)
 

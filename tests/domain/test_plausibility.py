@@ -20,6 +20,7 @@ from demo_pipeline.domain.industries import INDUSTRIES
 from demo_pipeline.domain.locales import COUNTRIES, load_locale
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patch_story import calendar_of
+from demo_pipeline.domain.rows import OPTIONAL
 from demo_pipeline.services.blueprint_files import read_tenant_spec
 from tests.stories import FACTS, Row, batches_of, complaints, rows_of, spec_of, write_blueprint
 from tests.strategies import NOW
@@ -73,8 +74,14 @@ def unchanged_share(rows: Sequence[Row]) -> float:
 
 @pytest.mark.parametrize(("country", "industry"), list(product(COUNTRIES, INDUSTRIES)))
 def test_every_value_of_a_fixed_set_is_known_to_the_crm(tmp_path: Path, country: str, industry: str) -> None:
-    """Roles, sizes, statuses, sources and types of all countries and industries are those of the CRM."""
+    """Roles, sizes, statuses, sources and types of all countries and industries are those of the CRM.
+
+    Only columns that are declared as optional are empty anywhere.
+    """
     rows = made(tmp_path, BLUEPRINT | {"country": country, "industry": industry})
+    for table, found in rows.items():
+        empty = {column for row in found for column, value in row.items() if value is None}
+        assert empty - {"deleted_at"} <= OPTIONAL[table], table
     for (table, column), known in KNOWN_VALUES.items():
         assert {row[column] for row in rows[table]} <= set(known), (table, column)
     assert {row["industry"] for row in rows["companies"]} <= set(

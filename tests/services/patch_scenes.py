@@ -17,12 +17,12 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from demo_pipeline.domain.calendar import load_timezone
 from demo_pipeline.domain.locales import load_locale
 from demo_pipeline.domain.metrics import VALUE_METRICS, Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.timezones import load_timezone
 from demo_pipeline.services.reading import show_tenant
 from demo_pipeline.services.verify import verify
 from demo_pipeline.settings import Settings

@@ -10,6 +10,7 @@ import pytest
 from demo_pipeline.domain.errors import VerificationError
 from demo_pipeline.domain.months import Month
 from demo_pipeline.services.backfill import backfill
+from demo_pipeline.services.extend import extend_tenant
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.patch import apply_patch
 from demo_pipeline.services.reading import digest, show_job
@@ -195,6 +196,7 @@ def test_no_edit_stops_a_job_and_verify_notes_them(database: Database, database_
     assert standing(database, database_settings, "acme").violations == ()
     assert repair(database, database_settings, "acme").plan.is_empty
     before = _contents(database, edited)
+    extend_tenant(database, database_settings, "acme", JULY)
     assert materialise(database, database_settings, "acme", JULY, JULY).is_passed
     everything = {
         "companies_created": 3,

@@ -10,6 +10,7 @@ import pytest
 
 from demo_pipeline.domain.errors import CapExceededError, InputError
 from demo_pipeline.domain.months import Month
+from demo_pipeline.services.extend import extend_tenant
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.preview import preview
 from demo_pipeline.services.provision import provision
@@ -92,6 +93,7 @@ def test_a_stage_that_people_changed_does_not_stop_the_next_month(
     """A stage turned into a won one changes the figures, which is drift; new months load all the same."""
     made(database, database_settings)
     execute(database, "UPDATE crm.pipeline_stages SET is_won = true WHERE name = 'Discovery'")
+    extend_tenant(database, database_settings, "acme", JULY)
     report = materialise(database, database_settings, "acme", JULY, JULY)
     assert report.created["deals"] > 0
     metrics = {one.metric for one in verify(database, database_settings)[0].findings}
@@ -136,12 +138,12 @@ def test_a_tag_set_again_by_hand_stops_nothing(database: Database, database_sett
 
 @pytest.mark.risk("G1", partial=True)
 def test_g01_months_after_the_span_have_caps_too(database: Database, database_settings: Settings) -> None:
-    """A curve that explodes after the span is refused before any work, with the cap in the message."""
+    """A curve that explodes after the span is not extended beyond a cap: refused with it, before any work."""
     steep = BLUEPRINT | {"growth": {"curve": "exponential", "monthly_rate": "3.0"}}
     made(database, database_settings, steep)
     before = row_counts(database)
     with pytest.raises(CapExceededError, match=r"500,?000"):
-        materialise(database, database_settings, "acme", last=JULY + 8)
+        extend_tenant(database, database_settings, "acme", JULY + 8)
     assert row_counts(database) == before
 
 

@@ -106,7 +106,10 @@ def test_top_ups_leave_it_out(two: Database, database_settings: Settings) -> Non
     """The schedule brings the other tenants up to now."""
     told: list[UnreadableTenantError] = []
     with two.admin() as conn:
-        conn.execute("update demo.tenant_months set loaded_as_of = loaded_as_of - interval '30 days'")
+        conn.execute(
+            "update demo.tenant_months set loaded_as_of = '2025-03-05Z', is_whole = false"
+            " where month = '2025-03'"
+        )
     found = top_ups(two, database_settings, on_unreadable=told.append)
     assert [one.tenant for one in found] == ["sound"]
     assert [one.details["tenant"] for one in told] == ["broken"]

@@ -67,7 +67,7 @@ def _broken_plans(key: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 if path == ("figures", 0):
                     continue
             elif value in _EITHER.get(path, ()) or (
-                value is None and path in {("mail_domain",), ("growth",)}
+                value is None and path in {("mail_domain",), ("growth",), ("closed_month",)}
             ):
                 continue
             else:
