@@ -238,6 +238,7 @@ CONTACT_TAGS: Final = _table(
     Index(
         "contact_tags_living_key", "tenant_id", "contact_id", "tag_id", unique=True, postgresql_where=_LIVING
     ),
+    _reference_index("contact_tags", "contact_id"),
 )
 
 DEALS: Final = _table(

@@ -27,7 +27,7 @@ Conn = psycopg.Connection[Any]
 
 #: definer functions without planner settings, and why
 _WITHOUT_SETTINGS: Final = {"tenant_lock_key": "reads no table"}
-#: references of crm without an index of their own, and why; measured in docs/adr/0012
+#: references of crm without an index of their own, and why; measured in docs/adr/0014
 _RARE_PARENT: Final = (
     "a tenant has a few such rows; with an index each load would cost more than deletions save"
 )

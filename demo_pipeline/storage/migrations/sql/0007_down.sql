@@ -9,7 +9,8 @@ set local statement_timeout = '60s';
 
 set local role demo_owner;
 drop index if exists crm.contacts_company_ref_idx, crm.deals_contact_ref_idx, crm.deals_company_ref_idx,
-    crm.activities_contact_ref_idx, crm.activities_deal_ref_idx, crm.activities_company_ref_idx;
+    crm.activities_contact_ref_idx, crm.activities_deal_ref_idx, crm.activities_company_ref_idx,
+    crm.contact_tags_contact_ref_idx;
 drop trigger if exists tenant_metadata_readable on demo.tenant_metadata;
 drop trigger if exists tenant_months_readable on demo.tenant_months;
 drop trigger if exists job_months_readable on demo.job_months;

@@ -25,13 +25,15 @@ _REFERENCES = (
     ("activities", "deal"),
     ("activities", "company"),
 )
+#: had the unique key that revision 0006 replaced by one of living rows, which serves no check of a reference
+_NEW_REFERENCES = (("contact_tags", "contact"),)
 
 
 def upgrade() -> None:
     # An index that begins with the tenant looks as good as the primary key wherever the statistics say that
     # a tenant has a row or two: a foreign-key check then reads all of a large tenant's rows. The new ones
     # cannot be used without the reference. Each drops what an earlier try left of it.
-    for table, parent in _REFERENCES:
+    for table, parent in (*_REFERENCES, *_NEW_REFERENCES):
         with op.get_context().autocommit_block():
             op.execute(f"drop index concurrently if exists crm.{table}_{parent}_ref_idx")
             op.execute(
