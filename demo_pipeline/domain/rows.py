@@ -68,13 +68,15 @@ OPTIONAL: Final[dict[str, frozenset[str]]] = {
     "users": frozenset(),
     "pipeline_stages": frozenset(),
     "tags": frozenset(),
-    "companies": frozenset({"owner_id", "state"}),
-    "contacts": frozenset({"phone", "company_id", "owner_id"}),
+    "companies": frozenset({
+        "owner_id", "address", "city", "state", "postal_code", "phone", "website",
+    }),
+    "contacts": frozenset({"email", "phone", "company_id", "owner_id"}),
     "contact_tags": frozenset(),
     "deals": frozenset({"stage_id", "owner_id", "contact_id", "company_id", "probability", "closed_at"}),
     "activities": frozenset({
         "contact_id", "company_id", "deal_id", "created_by_id", "scheduled_at", "completed_at",
-        "duration_minutes", "description",
+        "duration_minutes",
     }),
 }  # fmt: skip
 

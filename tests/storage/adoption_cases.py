@@ -61,9 +61,9 @@ ACCEPTED: Final[dict[str, str]] = {
     "not null where demo rows have values": """
         update crm.contacts set last_name = 'X', source = 'web';
         alter table crm.contacts alter first_name set not null, alter last_name set not null,
-            alter email set not null, alter status set not null, alter source set not null;
-        update crm.companies set domain = id::text || '.example', website = '';
-        alter table crm.companies alter domain set not null, alter website set not null;
+            alter status set not null, alter source set not null;
+        update crm.companies set domain = id::text || '.example', size = '1-10';
+        alter table crm.companies alter domain set not null, alter size set not null;
         alter table crm.deals alter title set not null, alter value set not null;
         alter table crm.activities alter subject set not null""",
     "views, triggers and policies": """
@@ -116,8 +116,8 @@ MENDED: Final[dict[str, str]] = {
         update crm.companies set vat_number = 'x', phone = '1';
         alter table crm.companies alter vat_number set not null, alter phone set not null,
             alter vat_number drop default;
-        update crm.contacts set phone = '1';
-        alter table crm.contacts alter phone set not null""",
+        update crm.contacts set phone = '1', email = coalesce(email, id::text);
+        alter table crm.contacts alter phone set not null, alter email set not null""",
     "required domain": """
         create domain crm.code as varchar(9) not null;
         alter table crm.companies add column code crm.code default 'x';
