@@ -362,6 +362,19 @@ def _constraint_names(table: str, wanted: Wanted, have: TableShape) -> Iterator[
                     f"{quoted(free_name(name, have.constraints))}",
                 ),
             )
+    for name in wanted.dropped[table].constraints:
+        if name in have.constraints:
+            yield misfit(
+                "name_taken",
+                f"crm.{table}.{name}",
+                f"a later revision drops a constraint of this name ({have.constraints[name].definition}): "
+                "rename it, so that it stays",
+                Statement(
+                    Phase.NAMES,
+                    f"ALTER TABLE crm.{table} RENAME CONSTRAINT {quoted(name)} TO "
+                    f"{quoted(free_name(name, have.constraints))}",
+                ),
+            )
 
 
 def check_name(table: str, column: str) -> str:
@@ -385,15 +398,32 @@ def _relation_names(
                 if name in own.constraints and name in shape.constraints:
                     # Said as a constraint, whose index takes its name along.
                     continue
-                relation = relations[name]
-                kind = "TYPE" if relation.kind == "c" else "INDEX" if relation.kind in "iI" else "TABLE"
-                renamed = f"ALTER {kind} crm.{quoted(name)} RENAME TO"
-                if relation.constraint is not None:
-                    renamed = f"ALTER TABLE {relation.constraint} RENAME CONSTRAINT {quoted(name)} TO"
-                yield misfit(
-                    "name_taken",
-                    f"crm.{name}",
-                    f"an index of crm.{table} needs the name, and another {relation.kind_name} has it: "
-                    "rename that one",
-                    Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
+                yield _renamed(
+                    name,
+                    relations,
+                    f"an index of crm.{table} needs the name, and another {relations[name].kind_name} has "
+                    "it: rename that one",
                 )
+        for name in wanted.dropped[table].indexes:
+            if name in relations and name not in wanted.dropped[table].constraints:
+                yield _renamed(
+                    name,
+                    relations,
+                    f"a later revision drops an index of this name, and another {relations[name].kind_name} "
+                    "has it: rename that one, so that it stays",
+                )
+
+
+def _renamed(name: str, relations: dict[str, Relation], message: str) -> Misfit:
+    """A relation of the CRM's own that must have another name."""
+    relation = relations[name]
+    kind = "TYPE" if relation.kind == "c" else "INDEX" if relation.kind in "iI" else "TABLE"
+    renamed = f"ALTER {kind} crm.{quoted(name)} RENAME TO"
+    if relation.constraint is not None:
+        renamed = f"ALTER TABLE {relation.constraint} RENAME CONSTRAINT {quoted(name)} TO"
+    return misfit(
+        "name_taken",
+        f"crm.{name}",
+        message,
+        Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
+    )

@@ -169,6 +169,8 @@ class Wanted:
     now: dict[str, TableShape]
     #: constraints and indexes that later revisions make
     later: dict[str, TableShape]
+    #: constraints and indexes of the first revision that later revisions drop by their names
+    dropped: dict[str, TableShape]
 
 
 def wanted_shape(conn: Connection[Any]) -> Wanted:
@@ -202,6 +204,21 @@ def wanted_shape(conn: Connection[Any]) -> Wanted:
                     name: item
                     for name, item in model[table].indexes.items()
                     if first[table].indexes.get(name) != item
+                },
+            )
+            for table in TABLES
+        },
+        dropped={
+            table: TableShape(
+                constraints={
+                    name: item
+                    for name, item in first[table].constraints.items()
+                    if name not in model[table].constraints
+                },
+                indexes={
+                    name: item
+                    for name, item in first[table].indexes.items()
+                    if name not in model[table].indexes
                 },
             )
             for table in TABLES
