@@ -186,6 +186,7 @@ class _UndoExtension(_Undo):
     """Let the blueprint end where it ended before an extension, and hide its rows of the added months."""
 
     def choose(self, run: JobRun) -> Choice:
+        _check_incarnation(run, self.job)
         later = [job_id for job_id, last in run.subject.extensions if last > self._added()[-1]]
         if later:
             raise refusal(

@@ -175,10 +175,10 @@ class Wanted:
     now: dict[str, TableShape]
     #: constraints and indexes that later revisions make
     later: dict[str, TableShape]
-    #: indexes of the first revision that a later one drops
+    #: constraints and indexes of the first revision that later revisions drop by their names
     dropped: dict[str, TableShape]
-    #: names of indexes that any revision makes or drops: it would drop another one of that name
-    index_names: frozenset[str]
+    #: names of indexes that revisions after the first make and drop again
+    passing: frozenset[str]
 
 
 def wanted_shape(conn: Connection[Any]) -> Wanted:
@@ -218,19 +218,30 @@ def wanted_shape(conn: Connection[Any]) -> Wanted:
         },
         dropped={
             table: TableShape(
+                constraints={
+                    name: item
+                    for name, item in first[table].constraints.items()
+                    if name not in model[table].constraints
+                },
                 indexes={
                     name: item
                     for name, item in first[table].indexes.items()
-                    if model[table].indexes.get(name) != item
-                }
+                    if name not in model[table].indexes
+                },
             )
             for table in TABLES
         },
-        index_names=_index_names(),
+        passing=_index_names()
+        - {
+            name
+            for shape in (*first.values(), *model.values())
+            for name in (*shape.indexes, *shape.constraints)
+        },
     )
 
 
 def _index_names() -> frozenset[str]:
+    """Names of all indexes that any revision makes or drops."""
     script = plan_upgrade(None, known_revisions()[-1]).script()
     return frozenset(_INDEX_NAME.findall(script))
 
