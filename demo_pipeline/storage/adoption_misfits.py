@@ -418,9 +418,7 @@ def _relation_names(
 def _passing_names(wanted: Wanted, relations: dict[str, Relation]) -> Iterator[Misfit]:
     """Indexes that have the name of one that some revision makes and a later one drops."""
     for name in sorted(wanted.passing & relations.keys()):
-        message = (
-            "revisions make and drop an index of this name: rename the one that has it, so that it stays"
-        )
+        message = "revisions make and drop an index of this name: rename the one that is there"
         yield _renamed(name, relations, message)
 
 

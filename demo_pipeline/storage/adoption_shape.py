@@ -184,6 +184,8 @@ class Wanted:
 def wanted_shape(conn: Connection[Any]) -> Wanted:
     """The shape of the first revision, split by what the model still has; leaves nothing behind."""
     first, model = _first_shape(conn), _model_shape(conn)
+    shapes = (*first.values(), *model.values())
+    known = {name for shape in shapes for name in (*shape.indexes, *shape.constraints)}
     return Wanted(
         now={
             table: TableShape(
@@ -231,12 +233,7 @@ def wanted_shape(conn: Connection[Any]) -> Wanted:
             )
             for table in TABLES
         },
-        passing=_index_names()
-        - {
-            name
-            for shape in (*first.values(), *model.values())
-            for name in (*shape.indexes, *shape.constraints)
-        },
+        passing=_index_names() - known,
     )
 
 
