@@ -214,6 +214,17 @@ def test_the_undo_of_an_extension_hides_its_rows(database: Database, settings: S
         undo_job(database, settings, undone.job_id)
 
 
+def test_an_extension_that_was_undone_is_not_undone_twice(database: Database, settings: Settings) -> None:
+    """The second undo is the first one, also where the tenant was extended further since."""
+    made(database, settings)
+    extension = extend_tenant(database, settings, "acme", JULY)
+    undo = undo_job(database, settings, extension.job_id)
+    extend_tenant(database, settings, "acme", AUGUST)
+    again = undo_job(database, settings, extension.job_id)
+    assert (again.job_id, again.already_applied) == (undo.job_id, True)
+    assert show_tenant(database, settings, "acme").subject.end_month == AUGUST
+
+
 def test_rows_that_depend_on_an_extension_stop_its_undo(database: Database, settings: Settings) -> None:
     """A plan's rows on the blueprint's rows of the added months stop it, unless they are to go along."""
     made(database, settings)
