@@ -21,6 +21,7 @@ GOLDEN = {
     "larkmoor": "768c3de3258d20d20259630e0cf81a2f94138e9ee6955a89c8f4430a4694830f",
     "marlowe-quay": "8626a935192c576a7d1916a85862b846a4b1ee61b9f9f0e476a2c01d3a01c119",
     "tannrausch": "dfbb4fcc3985bebb04d4bbd2a5b4880c205dc16679dc55bdfa9966e47be0e9c8",
+    "tidewick": "406085a59c5b739bbd971173c4afeb5b699e5cf3ef70d4b86fdaa8580a8e5c6e",
 }
 
 #: Versions that must agree, as pip's requirement of numpy.
