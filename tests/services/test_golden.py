@@ -21,7 +21,7 @@ GOLDEN = {
     "larkmoor": "dd4dfc43fe043a2d45a8d93dd62b3e0fef3d59efb673c80d641a30edde32b040",
     "marlowe-quay": "a2a5e7f2b715b6c9699729e38a1e6f59c5d1b6772a262b881b2f777536b5139c",
     "tannrausch": "b59318c8bfe67b4740e8f5c8bb41da03cd5a94bab08bc292058ee62e859bf8d8",
-    "tidewick": "",
+    "tidewick": "6b79ac8f6c957202f27921bc3e71dcbc0a6f02f62e0fa2e7509bb311dc0f4b12",
 }
 
 
