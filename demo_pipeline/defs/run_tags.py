@@ -44,7 +44,8 @@ class TenantTags:
         self._context, self._demo = context, demo
         self._is_single = len(slugs) == 1
         self._tagged: set[str] = set()
-        self._write({TENANT_TAG: slugs[0] if self._is_single else SEVERAL})
+        # None where no selected month can have rows of its tenant.
+        self._write({TENANT_TAG: slugs[0] if self._is_single else SEVERAL} if slugs else {})
 
     def add_open_job(self, slug: str) -> None:
         """Tag the tenant's job that runs now or has failed, found by the run in the ledger."""

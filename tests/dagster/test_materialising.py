@@ -187,6 +187,9 @@ def test_months_that_a_tenant_cannot_have_are_left_out(dagster_home: DagsterHome
     none = dagster_home.run_partitions("2025-05|acme", "2025-06|acme")
     assert none.success
     assert dagster_home.materialised("contacts") == keys("acme")
+    run = dagster_home.instance.get_run_by_id(none.run_id)
+    assert run is not None
+    assert run.tags.get("demo/tenant") != "several"
 
 
 def test_a_month_that_a_plan_filled_after_the_end_is_the_tenant_s(dagster_home: DagsterHome) -> None:
