@@ -20,7 +20,7 @@ def add_to(app: typer.Typer, panel: str) -> None:
 def generate(slug: Slug, first: FromMonth = None, last: ToMonth = None, *, json: Json = False) -> None:
     """Make the months of a tenant what its blueprint says, through Dagster.
 
-    Without --from and --to the whole span and later months that were made before. What is missing of the
+    Without --from and --to all months that the tenant has, up to the running one. What is missing of the
     months before is made as well, and the rows of all jobs of the request are counted. A month that is as
     expected already is left alone. All or nothing: rows are committed only once every figure is exact.
     """

@@ -85,8 +85,9 @@ def undo(
 ) -> None:
     """Take a patch back: its rows are hidden, its figures fall by what they had added.
 
-    Rows of other jobs that hang on its rows stop it, with the list. The undo of an undo brings the rows
-    back. All or nothing, like the patch.
+    An extension is taken back with the blueprint's rows of its months, and the undo of a repair brings back
+    what it hid. Rows of other jobs that depend on these rows stop it, with the list. The undo of an undo
+    brings the rows back. All or nothing, like the patch.
     """
     session = open_session()
     from demo_pipeline.cli.patching import asker, run_watched

@@ -68,23 +68,23 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
     own = request_job([job for job in detail.jobs if job.dagster_run_id == outcome.run_id])
     if own is not None:
         return report_of(own, detail.spec.minor_digits)
-    # It was done before, by the job of these months.
+    # It was done before: by the job of these months, or by others, of which the latest stands for all.
     now = current_instant(session.database, session.settings)
     asked = month_range(detail.subject, first, last, now)
-    for job in detail.jobs:
-        is_it = (job.range_start_month, job.range_end_month) == (str(asked.first), str(asked.last))
-        if is_it and job.kind == "materialise" and job.status == "completed":
-            return _already(session, detail, job)
+    done = [job for job in detail.jobs if job.kind == "materialise" and job.status == "completed"]
+    bounds = (str(asked.first), str(asked.last))
+    same = [job for job in done if (job.range_start_month, job.range_end_month) == bounds]
+    for job in (*same, *done):
+        return _already(session, detail, job, asked.months)
     raise JobFailedError(f"the ledger has no job of run {outcome.run_id}", {"run_id": outcome.run_id})
 
 
-def _already(session: Session, detail: TenantDetail, job: Job) -> JobReport:
-    """A job that was done before: its months as they are now."""
+def _already(session: Session, detail: TenantDetail, job: Job, months: Sequence[Month]) -> JobReport:
+    """A job that was done before, with the months asked for as they are now."""
     from demo_pipeline.services.reading import kpis
     from demo_pipeline.services.reports import JobReport, MonthResult
 
     now = kpis(session.database, session.settings, job.slug).months
-    start, end = Month.parse(job.range_start_month or ""), Month.parse(job.range_end_month or "")
     return JobReport(
         job_id=job.id,
         tenant=job.slug,
@@ -100,7 +100,7 @@ def _already(session: Session, detail: TenantDetail, job: Job) -> JobReport:
                 target=now.get(month, Figures()),
                 after=now.get(month, Figures()),
             )
-            for month in start.until(end)
+            for month in months
         ),
         seconds=0.0,
     )

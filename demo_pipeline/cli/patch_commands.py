@@ -80,6 +80,7 @@ def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
             f"{f'; {what}' if what else ''} in {report.seconds:.1f} s"
         )
         title = ""
-    write_table(change_table(title, report.kind, report.months, report.minor_digits))
+    if report.months:
+        write_table(change_table(title, report.kind, report.months, report.minor_digits))
     for note in report.notes:
         warn(note)

@@ -117,7 +117,8 @@ def is_alive(pid: int, said_at: float) -> bool:
             Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         )
     except OSError:
-        return False
+        # Gone, or hidden: /proc may be mounted so that it shows a user's own processes only.
+        return _exists(pid)
     # A dead process that nobody has waited for yet keeps its number.
     if fields[0] in {"Z", "X"}:
         return False

@@ -76,7 +76,7 @@ OPTIONAL: Final[dict[str, frozenset[str]]] = {
     "deals": frozenset({"stage_id", "owner_id", "contact_id", "company_id", "probability", "closed_at"}),
     "activities": frozenset({
         "contact_id", "company_id", "deal_id", "created_by_id", "scheduled_at", "completed_at",
-        "duration_minutes", "description",
+        "duration_minutes",
     }),
 }  # fmt: skip
 

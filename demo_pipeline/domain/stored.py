@@ -199,6 +199,17 @@ class _StoredResult(_Document):
     expected: _StoredChange = _StoredChange()
 
 
+class _StoredPart(_Document):
+    job_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    kind: str
+    created: _Rows
+
+
+class _StoredRequest(_Document):
+    jobs: Annotated[list[_StoredPart], Field(min_length=1, max_length=1)]
+    before: dict[_MonthText, _StoredChange]
+
+
 class _StoredMetrics(_Document):
     created: _Rows = Field(default_factory=dict)
     hidden: _Rows = Field(default_factory=dict)
@@ -207,17 +218,27 @@ class _StoredMetrics(_Document):
     taken_along: dict[str, dict[_MonthText, _StoredChange]] = Field(default_factory=dict)
     changed_by_people: list[Any] = Field(default_factory=list)
     dependents: list[Any] = Field(default_factory=list)
+    #: the default is not validated: absent, or an object
+    request: _StoredRequest = cast("Any", None)
 
 
 _DIFF: Final = TypeAdapter(dict[_MonthText, _StoredResult])
 _METRICS: Final = TypeAdapter(_StoredMetrics)
 _PATCH: Final = "patch"
 _UNDO: Final = "undo"
+_EXTEND: Final = "extend"
 _REPAIRS: Final = ("repair", "dedupe", "cleanup")
 
 
 def job_problems(
-    kind: str, status: str, *, seed: str | None, plan: Any, metrics: Any, diff_report: Any
+    kind: str,
+    status: str,
+    *,
+    seed: str | None,
+    plan: Any,
+    metrics: Any,
+    diff_report: Any,
+    last_month: str | None = None,
 ) -> list[str]:
     """What is wrong with the documents of a job, as far as programs read them; empty: they can be read."""
     problems: list[str] = []
@@ -231,6 +252,8 @@ def job_problems(
     changes_rows = kind in {_PATCH, _UNDO, *_REPAIRS}
     if status == "completed" and changes_rows and metrics is None:
         problems.append("metrics: is missing")
+    if kind == _EXTEND and last_month is None:
+        problems.append("range_end_month: is missing")
     if isinstance(metrics, Mapping) and "hidden_at" in metrics:
         problems += _tried("metrics.hidden_at", lambda: read_instant(metrics["hidden_at"]))
     if plan is None:

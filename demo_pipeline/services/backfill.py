@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 import psycopg
 
+from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.provenance import blueprint_stream, drawn_marks, job_stream, marks_of
 from demo_pipeline.domain.streams import Stream
@@ -21,7 +22,7 @@ from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.patch import told_report
-from demo_pipeline.services.reports import JobReport, report_of
+from demo_pipeline.services.reports import FirstJob, JobReport, months_of
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, provenance
@@ -157,10 +158,21 @@ def _origins(subject: Subject, jobs: list[Job], table: str) -> Iterator[tuple[St
         if job.kind == MATERIALISE and not subject.other_versions:
             continue
         stream = job_stream(spec, job.seed or "", numbers[job.id])
-        for result in report_of(job, spec.minor_digits).months:
-            count = result.target[metric] - result.before[metric]
-            if count > 0:
-                yield stream, result.month, count, [job]
+        for month, made in _made(job, jobs, spec.minor_digits):
+            if (count := made[metric]) > 0:
+                yield stream, month, count, [job]
+
+
+def _made(job: Job, jobs: list[Job], minor_digits: int) -> Iterator[tuple[Month, Figures]]:
+    """What a job made by month: by its own report, or by that of the job that it came before."""
+    for result in months_of(job, minor_digits):
+        yield result.month, result.target - result.before
+    for other in jobs:
+        first = FirstJob.from_metrics(other.metrics or {}, minor_digits)
+        if first is not None and first.part.job_id == job.id:
+            after: dict[str, Any] = other.before_kpis or {}
+            for month, before in first.before.items():
+                yield month, Figures.from_json(after.get(str(month), {}), minor_digits) - before
 
 
 def _maker(row: Bare, makers: list[Job]) -> Job | None:

@@ -1,5 +1,6 @@
-"""Take a patch back, and bring back what was hidden: a job of its own, which hides rows and shows them.
+"""Take a patch or an extension back, and bring back what was hidden.
 
+A job of its own, which hides rows and shows them.
 An undo hides the rows that its patch made and that are there; what people changed of them is told and taken
 as it stands. Rows of other jobs that hang on them stop it, unless they are to go, too; rows that people made
 always do. The undo of an undo, or of a repair, shows exactly what that one hid.
@@ -186,8 +187,11 @@ class _UndoExtension(_Undo):
     """Let the blueprint end where it ended before an extension, and hide its rows of the added months."""
 
     def choose(self, run: JobRun) -> Choice:
-        later = [job_id for job_id, last in run.subject.extensions if last > self._added()[-1]]
-        if later:
+        _check_incarnation(run, self.job)
+        extensions = dict(run.subject.extensions)
+        later = [job_id for job_id, last in extensions.items() if last > self._added()[-1]]
+        # One that was undone before is done.
+        if later and self.job.id in extensions:
             raise refusal(
                 "extended_since",
                 f"{run.tenant.slug} was extended further since, by job {later[0]}; undo that one first",

@@ -57,6 +57,7 @@ def shape_misfits(
         yield from _constraint_names(table, wanted, have)
         yield from _rule_misfits(table, relation)
     yield from _relation_names(wanted, found, relations)
+    yield from _passing_names(wanted, relations)
 
 
 def _missing_table(table: str, want: TableShape, relations: dict[str, Relation], roles: Roles) -> Misfit:
@@ -362,6 +363,19 @@ def _constraint_names(table: str, wanted: Wanted, have: TableShape) -> Iterator[
                     f"{quoted(free_name(name, have.constraints))}",
                 ),
             )
+    for name in wanted.dropped[table].constraints:
+        if name in have.constraints:
+            yield misfit(
+                "name_taken",
+                f"crm.{table}.{name}",
+                f"a later revision drops a constraint of this name ({have.constraints[name].definition}): "
+                "rename it, so that it stays",
+                Statement(
+                    Phase.NAMES,
+                    f"ALTER TABLE crm.{table} RENAME CONSTRAINT {quoted(name)} TO "
+                    f"{quoted(free_name(name, have.constraints))}",
+                ),
+            )
 
 
 def check_name(table: str, column: str) -> str:
@@ -385,39 +399,39 @@ def _relation_names(
                 if name in own.constraints and name in shape.constraints:
                     # Said as a constraint, whose index takes its name along.
                     continue
-                relation = relations[name]
-                kind = "TYPE" if relation.kind == "c" else "INDEX" if relation.kind in "iI" else "TABLE"
-                renamed = f"ALTER {kind} crm.{quoted(name)} RENAME TO"
-                if relation.constraint is not None:
-                    renamed = f"ALTER TABLE {relation.constraint} RENAME CONSTRAINT {quoted(name)} TO"
-                yield misfit(
-                    "name_taken",
-                    f"crm.{name}",
-                    f"an index of crm.{table} needs the name, and another {relation.kind_name} has it: "
-                    "rename that one",
-                    Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
+                yield _renamed(
+                    name,
+                    relations,
+                    f"an index of crm.{table} needs the name, and another {relations[name].kind_name} has "
+                    "it: rename that one",
                 )
-    needed = {
-        name for shapes in (wanted.now, wanted.later) for shape in shapes.values() for name in shape.indexes
-    }
-    for name in sorted(wanted.index_names - needed):
-        if name not in relations or relations[name].kind not in "iI":
-            continue
-        ours = [
-            shape.indexes[name]
-            for table, shape in wanted.dropped.items()
-            if name in shape.indexes
-            and name in found.get(table, TableShape()).indexes
-            and not differs(found[table].indexes[name], shape.indexes[name])
-        ]
-        if ours and relations[name].constraint is None:
-            continue
-        renamed = f"ALTER INDEX crm.{quoted(name)} RENAME TO"
-        if (constraint := relations[name].constraint) is not None:
-            renamed = f"ALTER TABLE {constraint} RENAME CONSTRAINT {quoted(name)} TO"
-        yield misfit(
-            "name_taken",
-            f"crm.{name}",
-            "a later revision drops an index of this name, and another one has it: rename that one",
-            Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
-        )
+        for name in wanted.dropped[table].indexes:
+            if name in relations and name not in wanted.dropped[table].constraints:
+                yield _renamed(
+                    name,
+                    relations,
+                    f"a later revision drops an index of this name, and another {relations[name].kind_name} "
+                    "has it: rename that one, so that it stays",
+                )
+
+
+def _passing_names(wanted: Wanted, relations: dict[str, Relation]) -> Iterator[Misfit]:
+    """Indexes that have the name of one that some revision makes and a later one drops."""
+    for name in sorted(wanted.passing & relations.keys()):
+        message = "revisions make and drop an index of this name: rename the one that is there"
+        yield _renamed(name, relations, message)
+
+
+def _renamed(name: str, relations: dict[str, Relation], message: str) -> Misfit:
+    """A relation of the CRM's own that must have another name."""
+    relation = relations[name]
+    kind = "TYPE" if relation.kind == "c" else "INDEX" if relation.kind in "iI" else "TABLE"
+    renamed = f"ALTER {kind} crm.{quoted(name)} RENAME TO"
+    if relation.constraint is not None:
+        renamed = f"ALTER TABLE {relation.constraint} RENAME CONSTRAINT {quoted(name)} TO"
+    return misfit(
+        "name_taken",
+        f"crm.{name}",
+        message,
+        Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
+    )

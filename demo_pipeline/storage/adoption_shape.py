@@ -175,15 +175,17 @@ class Wanted:
     now: dict[str, TableShape]
     #: constraints and indexes that later revisions make
     later: dict[str, TableShape]
-    #: indexes of the first revision that a later one drops
+    #: constraints and indexes of the first revision that later revisions drop by their names
     dropped: dict[str, TableShape]
-    #: names of indexes that any revision makes or drops: it would drop another one of that name
-    index_names: frozenset[str]
+    #: names of indexes that revisions after the first make and drop again
+    passing: frozenset[str]
 
 
 def wanted_shape(conn: Connection[Any]) -> Wanted:
     """The shape of the first revision, split by what the model still has; leaves nothing behind."""
     first, model = _first_shape(conn), _model_shape(conn)
+    shapes = (*first.values(), *model.values())
+    known = {name for shape in shapes for name in (*shape.indexes, *shape.constraints)}
     return Wanted(
         now={
             table: TableShape(
@@ -218,19 +220,25 @@ def wanted_shape(conn: Connection[Any]) -> Wanted:
         },
         dropped={
             table: TableShape(
+                constraints={
+                    name: item
+                    for name, item in first[table].constraints.items()
+                    if name not in model[table].constraints
+                },
                 indexes={
                     name: item
                     for name, item in first[table].indexes.items()
-                    if model[table].indexes.get(name) != item
-                }
+                    if name not in model[table].indexes
+                },
             )
             for table in TABLES
         },
-        index_names=_index_names(),
+        passing=_index_names() - known,
     )
 
 
 def _index_names() -> frozenset[str]:
+    """Names of all indexes that any revision makes or drops."""
     script = plan_upgrade(None, known_revisions()[-1]).script()
     return frozenset(_INDEX_NAME.findall(script))
 

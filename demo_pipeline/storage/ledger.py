@@ -321,6 +321,7 @@ def unreadable_job(job: Job) -> UnreadableJobError | None:
         plan=job.plan,
         metrics=job.metrics,
         diff_report=job.diff_report,
+        last_month=job.range_end_month,
     )
     return UnreadableJobError.of(job.slug, job.id, problems) if problems else None
 

@@ -103,6 +103,25 @@ def test_the_preview_keeps_three_things_apart(quick_command: RunCommand, kranz: 
     assert "outnumber the plan's own: 2025-04" in " ".join(shown.err.split())
 
 
+def test_a_month_after_the_end_with_rows_of_a_plan_can_be_generated(
+    quick_command: RunCommand, kranz: str, tmp_path: Path
+) -> None:
+    """It is a month of the tenant: without a range, by itself, and with the span; nothing is left to do."""
+    plan = tmp_path / "plan.csv"
+    plan.write_text("month,contacts_created\n2025-05,7\n", encoding="utf-8")
+    assert quick_command("patch", "apply", kranz, plan).code == 0
+    for bounds, months in (
+        ([], ["2025-01", "2025-02", "2025-03", "2025-05"]),
+        (["--from", "2025-05", "--to", "2025-05"], ["2025-05"]),
+        (["--from", "2025-02", "--to", "2025-03"], ["2025-02", "2025-03"]),
+    ):
+        done = quick_command("generate", kranz, *bounds, "--json")
+        assert done.code == 0, done.err
+        [job] = done.document["jobs"]
+        assert (job["already_applied"], [month["month"] for month in job["months"]]) == (True, months)
+    assert job["months"][-1]["metrics"]["contacts_created"]["passed"]
+
+
 def readme_plan() -> list[list[str]]:
     """README's lines about plans, as words without the program and comments."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.plan import PatchPlan, PlanType
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.services.extend import extend_tenant
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.patch import apply_patch
 from demo_pipeline.services.preview import preview
@@ -95,6 +96,9 @@ class Life:
             "team_size": dice.between(2, 6),
             "months": [],
         }
+        if dice.chance(40):
+            # A living tenant.
+            del blueprint["end_month"]
         if dice.chance(20):
             blueprint |= {"currency": "JPY", "industry": "ecommerce"}
         has_contact = False
@@ -235,8 +239,17 @@ class Life:
 
     def heal(self) -> None:
         """All months are brought to what is expected of them."""
+        self._extend()
         self.story.append(f"materialise at {self.now}")
         materialise(self.database, self.settings, self.slug)
+
+    def _extend(self) -> None:
+        """Now and then a closed tenant's blueprint asks for more months."""
+        end = show_tenant(self.database, self.settings, self.slug).subject.end_month
+        if end is not None and end < self.running and self.dice.chance(30):
+            last = self.dice.one_of(list((end + 1).until(min(self.running, end + 2))))
+            self.story.append(f"extend to {last}")
+            extend_tenant(self.database, self.settings, self.slug, last)
 
     def refuse(self, wanted: PatchPlan) -> None:
         """Nothing changes, and what is suggested works. A plan that can be by chance is applied."""
@@ -296,7 +309,9 @@ class Life:
         if any(figures[metric] < 0 for figures in drift.values() for metric in METRICS):
             return
         first = digest(self.database, self.settings, self.slug)
-        again = materialise(self.database, self.settings, self.slug, self.spec.start_month, last)
+        again = materialise(
+            self.database, self.settings, self.slug, self.spec.start_month, last, with_gaps=True
+        )
         # The job that provisioning left may be pending still; then it is this one, and makes nothing but a
         # stage that people deleted.
         made = {table for table, count in again.created.items() if count}

@@ -20,6 +20,7 @@ from demo_pipeline.services.patch import apply_patch
 from demo_pipeline.services.plan_drafts import draft_plan
 from demo_pipeline.services.preview import preview
 from demo_pipeline.services.reading import digest, kpis, list_tenants, show_tenant
+from demo_pipeline.services.remove import delete_tenant
 from demo_pipeline.services.top_up import top_ups
 from demo_pipeline.services.undo import undo_job
 from demo_pipeline.services.verify import verify
@@ -213,6 +214,17 @@ def test_the_undo_of_an_extension_hides_its_rows(database: Database, settings: S
         undo_job(database, settings, undone.job_id)
 
 
+def test_an_extension_that_was_undone_is_not_undone_twice(database: Database, settings: Settings) -> None:
+    """The second undo is the first one, also where the tenant was extended further since."""
+    made(database, settings)
+    extension = extend_tenant(database, settings, "acme", JULY)
+    undo = undo_job(database, settings, extension.job_id)
+    extend_tenant(database, settings, "acme", AUGUST)
+    again = undo_job(database, settings, extension.job_id)
+    assert (again.job_id, again.already_applied) == (undo.job_id, True)
+    assert show_tenant(database, settings, "acme").subject.end_month == AUGUST
+
+
 def test_rows_that_depend_on_an_extension_stop_its_undo(database: Database, settings: Settings) -> None:
     """A plan's rows on the blueprint's rows of the added months stop it, unless they are to go along."""
     made(database, settings)
@@ -235,6 +247,21 @@ def test_rows_that_depend_on_an_extension_stop_its_undo(database: Database, sett
     undo_job(database, settings, patch.job_id)
     assert JULY not in figures_in(database, "acme")
     assert verify(database, settings, "acme")[0].is_as_expected
+
+
+def test_an_extension_ends_with_its_tenant(database: Database, settings: Settings) -> None:
+    """The next tenant of the slug has the blueprint's end, and the extension cannot be undone any more."""
+    made(database, settings)
+    extension = extend_tenant(database, settings, "acme", JULY)
+    materialise(database, settings, "acme")
+    delete_tenant(database, settings, "acme")
+    made(database, settings)
+    assert show_tenant(database, settings, "acme").subject.end_month == LAST
+    assert JULY not in figures_in(database, "acme")
+    again = extend_tenant(database, settings, "acme", AUGUST)
+    assert again.job_id != extension.job_id
+    with pytest.raises(InputError, match="has been deleted since"):
+        undo_job(database, settings, extension.job_id)
 
 
 @pytest.mark.parametrize(

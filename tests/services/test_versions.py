@@ -172,3 +172,22 @@ def test_plans_and_undo_hold_across_versions(
     spec = show_tenant(database, settings, "acme").spec
     assert figures_in(database, "acme")[AUGUST] == spec.figures_of(AUGUST)
     assert verify(database, settings, "acme")[0].is_as_expected
+
+
+def test_rows_that_came_before_a_plan_are_told_from_their_ids(
+    database: Database, database_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job that made them has no report of its own: its plan's job says what it made."""
+    made_by_an_older_version(database, at(database_settings, 2025, 7, 1), monkeypatch, LIVING)
+    settings = at(database_settings, 2025, 9, 1)
+    apply_patch(database, settings, "acme", plan({str(AUGUST): {"contacts_created": 4}}))
+    rows = tenant_rows(database, "acme")["contacts"]
+    execute(
+        database,
+        "UPDATE crm.contacts SET demo_generated = false, demo_job_id = NULL, demo_source_month = NULL",
+    )
+    assert not any(backfill(database, settings, "acme").untold.values())
+    told = tenant_rows(database, "acme")["contacts"]
+    assert {key: row["demo_job_id"] for key, row in told.items()} == {
+        key: row["demo_job_id"] for key, row in rows.items()
+    }

@@ -116,8 +116,8 @@ MENDED: Final[dict[str, str]] = {
         update crm.companies set vat_number = 'x', phone = '1';
         alter table crm.companies alter vat_number set not null, alter phone set not null,
             alter vat_number drop default;
-        update crm.contacts set phone = '1';
-        alter table crm.contacts alter phone set not null""",
+        update crm.contacts set phone = '1', email = coalesce(email, id::text);
+        alter table crm.contacts alter phone set not null, alter email set not null""",
     "required domain": """
         create domain crm.code as varchar(9) not null;
         alter table crm.companies add column code crm.code default 'x';

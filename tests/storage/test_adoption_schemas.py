@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
@@ -173,6 +174,41 @@ def test_simple_keys_are_replaced_under_foreign_keys(foreign: tuple[Database, st
         after = conn.execute(question).fetchall()
     assert after == before
     assert len(after) == 14
+
+
+def test_what_later_revisions_drop_is_never_the_crms_own(foreign: tuple[Database, str]) -> None:
+    """Indexes and constraints with names that the first revision had are renamed, and all of them stay."""
+    database, app = foreign
+    vary(
+        database,
+        app,
+        [
+            "create index contacts_company_idx on crm.contacts (tenant_id, company_id)",
+            "create table crm.others (id integer constraint deals_company_idx unique)",
+            "alter table crm.activities add constraint activities_deal_idx unique (tenant_id, deal_id, id)",
+            "create view crm.activities_contact_idx as select 1 as one",
+            (
+                "alter table crm.contact_tags add constraint contact_tags_contact_tag_key"
+                " unique (tenant_id, contact_id, tag_id)"
+            ),
+            "alter table crm.companies add constraint companies_time_check check (name <> '')",
+        ],
+    )
+    question = (
+        "select c.relname, regexp_replace(pg_get_indexdef(i.indexrelid), '^.* USING', '')"
+        " from pg_index i join pg_class c on c.oid = i.indrelid where c.relnamespace = 'crm'::regnamespace"
+        " union all select c.relname, pg_get_constraintdef(k.oid) from pg_constraint k"
+        " join pg_class c on c.oid = k.conrelid where c.relnamespace = 'crm'::regnamespace"
+        " union all select c.relname, null from pg_class c"
+        " where c.relnamespace = 'crm'::regnamespace and c.relkind = 'v'"
+    )
+    with database.admin() as conn:
+        before = Counter(row[1] for row in conn.execute(question).fetchall())
+    (error,) = check_mended(database)
+    assert {problem.code for problem in error.problems} == {"name_taken"}
+    assert len(error.problems) == 6
+    with database.admin() as conn:
+        assert before <= Counter(row[1] for row in conn.execute(question).fetchall())
 
 
 def test_what_fits_is_adopted_and_filled(

@@ -200,6 +200,20 @@ _NO_MONTHS: Final[list[Any]] = [
     [{"month": "2025-01", "metrics": {"contacts_created": 1.5}}],
     [{"month": "2025-01", "metrics": {"closed_won_value": 1}}],
 ]
+_PART: Final[dict[str, Any]] = {"job_id": _ID, "kind": "materialise", "created": {"deals": 3}}
+_NO_REQUESTS: Final[list[Any]] = [
+    None,
+    7,
+    {},
+    {"jobs": [_PART]},
+    {"jobs": [], "before": {}},
+    {"jobs": {"0": _PART}, "before": {}},
+    {"jobs": [_PART, _PART], "before": {}},
+    *({"jobs": [_PART | change], "before": {}} for change in ({"job_id": "x"}, {"kind": 7}, {"created": 7})),
+    {"jobs": [_PART | {"created": {"deals": "3"}}], "before": {}},
+    {"jobs": [_PART], "before": {"x": _FIGURES}},
+    {"jobs": [_PART], "before": {"2025-01": {"leads_created": "x"}}},
+]
 _NO_METRICS: Final[list[Any]] = [
     [],
     "x",
@@ -220,6 +234,7 @@ _NO_METRICS: Final[list[Any]] = [
     {"taken_along": {_ID: {"2025-01": {"leads_created": "x"}}}},
     {"dependents": {}},
     {"changed_by_people": 3},
+    *({"request": request} for request in _NO_REQUESTS),
 ]
 _NO_REPORTS: Final[list[Any]] = [
     [],
@@ -262,6 +277,21 @@ def test_a_job_with_a_broken_plan_is_refused(loader: Conn, kind: str, plan: Any)
     assert kind == "patch" or job_problems(
         kind, "failed", seed="7", plan=plan, metrics=None, diff_report=None
     )
+
+
+def test_an_extension_without_its_months_is_refused(loader: Conn) -> None:
+    """Until when it lets a blueprint go on could not be read."""
+    tenant = new_tenant()
+    with loader.transaction(force_rollback=True):
+        tenants.provision_tenant(loader, tenant)
+        with pytest.raises(psycopg.Error) as caught, loader.transaction():
+            loader.execute(
+                "select demo.register_job(%s, %s, 'extend', null, null, null, '7', 0,"
+                " null, null, null, null, null)",
+                [tenant.tenant_id, uuid4()],
+            )
+        assert caught.value.sqlstate == "DP006"
+    assert job_problems("extend", "completed", seed="7", plan={}, metrics={}, diff_report=None)
 
 
 def test_instants_and_months_of_a_job_are_of_our_time(loader: Conn) -> None:

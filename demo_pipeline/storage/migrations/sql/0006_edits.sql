@@ -33,9 +33,10 @@ grant create on schema demo to demo_guard;
 set local role demo_guard;
 
 -- After an UPDATE that changed anything of a generated row. Nothing is recorded within the tenant's own claim,
--- where only a job writes, nor for a tenant that is not a demo.
+-- where only a job writes, nor for a tenant that is not a demo. A session that may pass row security by can have
+-- switched it off; this function's role may not, and would be refused.
 create or replace function demo.record_edit() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = on
 as $$
 begin
     insert into demo.edited_rows (tenant_id, job_id, id)
@@ -51,7 +52,7 @@ $$;
 
 -- After a tenant was deleted.
 create or replace function demo.forget_edits() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = on
 as $$
 begin
     delete from demo.edited_rows e where e.tenant_id = new.tenant_id;

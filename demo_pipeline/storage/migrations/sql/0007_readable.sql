@@ -251,6 +251,9 @@ begin
        and not (demo.is_month(p_job.range_start_month) and demo.is_month(p_job.range_end_month)) then
         v_problems := v_problems || 'the range is not from 2020 to 2099'::text;
     end if;
+    if p_job.kind = 'extend' and p_job.range_end_month is null then
+        v_problems := v_problems || 'range_end_month is missing'::text;
+    end if;
     if not demo.is_instant(p_job.as_of) then
         v_problems := v_problems || 'as_of is not from 2000 to 2199'::text;
     end if;
@@ -278,11 +281,22 @@ begin
     end if;
     select v_problems || coalesce(array_agg('metrics.' || k.name || ' is not rows by table'), '{}')
     into v_problems
-    from unnest(array['created', 'hidden', 'shown']) as k (name)
-    where v_metrics ? k.name and (jsonb_typeof(v_metrics -> k.name) is distinct from 'object' or exists (
-        select from jsonb_each(case jsonb_typeof(v_metrics -> k.name) when 'object'
-                               then v_metrics -> k.name else '{}' end) as c (name, value)
+    from (values ('created', v_metrics ? 'created', v_metrics -> 'created'),
+                 ('hidden', v_metrics ? 'hidden', v_metrics -> 'hidden'),
+                 ('shown', v_metrics ? 'shown', v_metrics -> 'shown'),
+                 ('request.jobs[0].created', v_metrics ? 'request', v_metrics #> '{request,jobs,0,created}')
+    ) as k (name, is_there, rows)
+    where k.is_there and (jsonb_typeof(k.rows) is distinct from 'object' or exists (
+        select from jsonb_each(case jsonb_typeof(k.rows) when 'object' then k.rows else '{}' end) as c (name, value)
         where not demo.is_whole(c.value, 0, 1000000000000)));
+    -- The one job that came first in the same request.
+    if v_metrics ? 'request' and not (
+            coalesce(jsonb_typeof(v_metrics #> '{request,jobs}') = 'array', false)
+            and v_metrics #> '{request,jobs,1}' is null
+            and demo.is_text(v_metrics #> '{request,jobs,0,job_id}', v_id)
+            and demo.is_text(v_metrics #> '{request,jobs,0,kind}', '')) then
+        v_problems := v_problems || 'metrics.request.jobs is not one job'::text;
+    end if;
     if v_metrics ? 'hidden_at' and not demo.is_text(v_metrics -> 'hidden_at',
             '^2[01][0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
             'T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?\+00:00$') then
@@ -307,6 +321,12 @@ begin
                         else '{}' end) as j (job, months)
         cross join lateral jsonb_each(case jsonb_typeof(j.months) when 'object' then j.months
                                            else '{"": 0}' end) as m (month, figures)
+        union all
+        select 'metrics.request.before', m.month, m.figures
+        from jsonb_each(case when v_metrics ? 'request' then
+                        case jsonb_typeof(v_metrics #> '{request,before}') when 'object'
+                             then v_metrics #> '{request,before}' else '{"": 0}' end
+                        else '{}' end) as m (month, figures)
     ) f
     cross join lateral unnest(
         case when demo.is_month(f.month) then demo.figures_problems(f.figures, p_digits, f.place, true)
