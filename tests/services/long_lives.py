@@ -111,7 +111,9 @@ class LongLife(Life):
         """What falls short is made up for as far as it can be, never beyond; a second time makes nothing."""
         self.story.append(f"materialise at {self.now}")
         before, others = self._rows(), fingerprint_of_others(self.database, self.slug)
-        report = materialise(self.database, self.settings, self.slug, self.spec.start_month, self.running)
+        report = materialise(
+            self.database, self.settings, self.slug, self.spec.start_month, self.running, with_gaps=True
+        )
         after = self._rows()
         assert fingerprint_of_others(self.database, self.slug) == others
         for table in TABLES:
@@ -138,7 +140,9 @@ class LongLife(Life):
                 self.story.append(f"whole again: {month}")
         self.check_verify(after)
         first = digest(self.database, self.settings, self.slug)
-        again = materialise(self.database, self.settings, self.slug, self.spec.start_month, self.running)
+        again = materialise(
+            self.database, self.settings, self.slug, self.spec.start_month, self.running, with_gaps=True
+        )
         assert not any(again.created.values()), again.created
         assert digest(self.database, self.settings, self.slug) == first
 
