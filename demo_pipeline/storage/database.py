@@ -18,9 +18,10 @@ from psycopg.conninfo import conninfo_to_dict
 from demo_pipeline.domain.errors import DatabaseError
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.binaries import MINIMUM_MAJOR
-from demo_pipeline.storage.connecting import connect, plain_url
+from demo_pipeline.storage.connecting import USED_UP_SECONDS, connect, plain_url
 from demo_pipeline.storage.embedded import ensure_running
 from demo_pipeline.storage.kept import KeptConnections
+from demo_pipeline.storage.pooling import is_answered
 from demo_pipeline.storage.session_settings import apply_settings
 
 ADMIN_VARIABLE = "DEMO_DATABASE_URL"
@@ -241,10 +242,14 @@ def check_dagster_database(url: str) -> None:
 def beside(conn: psycopg.Connection[Any]) -> Generator[psycopg.Connection]:
     """Another connection of the same login, closed at the end; autocommit, and it may write.
 
-    For what must stay written down where ``conn`` is read-only, or is rolled back. Raises ``psycopg.Error``.
+    For what must stay written down where ``conn`` is read-only, or is rolled back. Raises ``psycopg.Error``,
+    also where a pooler has no server connection for it.
     """
     options: dict[str, Any] = {**conn.info.get_parameters(), "password": conn.info.password or None}
     with psycopg.connect(autocommit=True, **options) as other:
+        # A pool of one is used up by ``conn``, and the pooler would keep this one waiting for minutes.
+        if not is_answered(other, USED_UP_SECONDS):
+            raise psycopg.OperationalError("the pooler has no free server connection for one more session")
         apply_settings(other)
         yield other
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from demo_pipeline.domain.errors import DatabaseError, InputError
+from demo_pipeline.domain.errors import DatabaseError, InputError, NotADemoTenantError
 from demo_pipeline.services.instance import STORAGE_VARIABLE, storage_url
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.patch import apply_patch
@@ -22,6 +23,7 @@ from demo_pipeline.storage import connecting, migrate, pooling
 from demo_pipeline.storage.database import Database
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.embedded_server import new_folder
+from tests.fixtures.ledger_steps import real_tenant
 from tests.fixtures.pooler import SIZES, Pooler, running_pooler
 from tests.fixtures.postgres import PostgresServer, new_database
 from tests.services.patch_scenes import plan
@@ -154,7 +156,7 @@ def test_each_connection_is_checked(
     refused(lambda: migrate.downgrade(shared.admin_url, "base"))
     monkeypatch.setenv("DEMO_DATABASE_URL", database.admin_url)
     monkeypatch.setenv("DEMO_DAGSTER_URL", pooler.url("transaction", 1))
-    monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
+    monkeypatch.delenv(STORAGE_VARIABLE)
     assert "DEMO_DAGSTER_URL" in refused(storage_url)
 
 
@@ -209,6 +211,25 @@ def test_session_mode_works(
         ):
             assert step()
             assert use(pooled.admin_url) == before
+
+
+def test_an_attempt_on_a_customer_does_not_wait_for_a_pool_of_one(
+    database: Database, database_settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audit's own connection gets no process there; the refusal is the same, and comes at once."""
+    monkeypatch.setattr(pooling, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("demo_pipeline.storage.database.USED_UP_SECONDS", 0.2)
+    with database.admin() as conn:
+        real_tenant(conn)
+    # The pooler keeps a client waiting for a minute, and ends its connection then.
+    with running_pooler(database, folder, query_wait_timeout=60) as pooler:
+        pooled = pooler.database("session", 1)
+        before = use(pooled.admin_url)
+        with ThreadPoolExecutor(1) as pool:
+            attempt = pool.submit(kpis, pooled, database_settings, "customer")
+            with pytest.raises(NotADemoTenantError):
+                attempt.result(timeout=30)
+        assert use(pooled.admin_url) == before
 
 
 def test_a_url_is_checked_once(pooler: Pooler, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
