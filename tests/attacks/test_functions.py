@@ -127,7 +127,7 @@ CALLS: Final[dict[str, list[Call]]] = {
         ]
         for name in (
             "refuse_open_claim", "refuse_audit_change", "keep_provenance", "refuse_unreadable_tenant",
-            "refuse_unreadable_month", "refuse_unreadable_job", "refuse_unreadable_end", "record_edit",
+            "refuse_unreadable_month", "refuse_unreadable_job", "record_edit",
             "forget_edits",
         )
     },

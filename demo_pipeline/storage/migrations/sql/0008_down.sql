@@ -1,4 +1,4 @@
--- squawk-ignore-file ban-drop-column, ban-drop-function, ban-drop-trigger
+-- squawk-ignore-file ban-drop-column
 --   back to 0007: which versions made a month is lost; a closed tenant goes on, as all did then
 --
 -- The functions as they were before.
@@ -6,11 +6,42 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '300s';
 
-drop trigger tenant_metadata_end_readable on demo.tenant_metadata;
 grant create on schema demo to demo_guard;
 set local role demo_guard;
 
-drop function demo.refuse_unreadable_end;
+create or replace function demo.refuse_unreadable_tenant() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_tenant crm.tenants;
+    v_problems text[] := demo.plan_problems(new.plan);
+begin
+    if cardinality(v_problems) = 0 then
+        select t.* into v_tenant from crm.tenants t where t.id = new.tenant_id;
+        select v_problems || coalesce(array_agg(k.name || ' of the plan is not the tenant''s'), '{}')
+        into v_problems
+        from (values
+            ('slug', new.slug), ('seed', new.seed), ('lists_version', new.lists_version),
+            ('name', v_tenant.name), ('country', v_tenant.country), ('timezone', v_tenant.timezone),
+            ('currency', v_tenant.currency), ('industry', v_tenant.industry)
+        ) as k (name, value)
+        where new.plan ->> k.name is distinct from k.value;
+    end if;
+    select v_problems || coalesce(array_agg('blueprint.' || k.name || ' is not a text'), '{}')
+    into v_problems
+    from unnest(array['name', 'country', 'industry']) as k (name)
+    where jsonb_typeof(new.blueprint -> k.name) is distinct from 'string';
+    if not (demo.is_instant(new.provisioned_at) and demo.is_instant(v_tenant.created_at)) then
+        v_problems := v_problems || 'an instant is not from 2000 to 2199'::text;
+    end if;
+    if cardinality(v_problems) > 0 then
+        raise exception 'tenant % cannot be stored: %', new.slug, array_to_string(v_problems[1:20], '; ')
+            using errcode = 'DP006';
+    end if;
+    return new;
+end
+$$;
 
 -- Last in the data transaction: the claim ends here. p_months: [{"month", "loaded_as_of", "is_whole", and
 -- the eight metrics}], the state of the blueprint's rows that replaces what was recorded. p_changes:

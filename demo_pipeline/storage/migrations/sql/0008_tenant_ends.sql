@@ -6,29 +6,6 @@ set local statement_timeout = '300s';
 -- Lists and generator, "2026.11/2026.11", of the rows of a month; the earlier version first.
 alter table demo.tenant_months add column versions text[] not null default '{}';
 
--- A tenant that was there before is closed at the later of its span's end and its last loaded month.
-do $tenants$
-declare
-    v_tenant record;
-begin
-    for v_tenant in select m.tenant_id, m.lists_version, m.plan from demo.tenant_metadata m loop
-        begin
-            update demo.tenant_months h set versions = array[v_tenant.lists_version || '/2026.11']
-            where h.tenant_id = v_tenant.tenant_id;
-            update demo.tenant_metadata m
-            set plan = m.plan || jsonb_build_object('closed_month', greatest(
-                to_char(to_date(m.plan ->> 'start_month', 'YYYY-MM')
-                        + (jsonb_array_length(m.plan -> 'figures') - 1) * interval '1 month', 'YYYY-MM'),
-                (select max(h.month) from demo.tenant_months h where h.tenant_id = m.tenant_id)))
-            where m.tenant_id = v_tenant.tenant_id;
-        exception
-            -- Its stored documents cannot be read: verify reports it, and it can be deleted.
-            when sqlstate 'DP006' or data_exception then null;
-        end;
-    end loop;
-end
-$tenants$;
-
 grant create on schema demo to demo_guard;
 set local role demo_guard;
 
@@ -142,24 +119,68 @@ end
 $$;
 
 -- A plan says whether its tenant is closed, and since which month.
-create function demo.refuse_unreadable_end() returns trigger
+create or replace function demo.refuse_unreadable_tenant() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp
     set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
+declare
+    v_tenant crm.tenants;
+    v_problems text[] := demo.plan_problems(new.plan);
 begin
-    if not coalesce(new.plan -> 'closed_month' = 'null'
-                    or demo.is_text(new.plan -> 'closed_month', '') and demo.is_month(new.plan ->> 'closed_month'),
-                    false) then
-        raise exception 'tenant % cannot be stored: closed_month is not a month or null', new.slug
+    if cardinality(v_problems) = 0 then
+        select t.* into v_tenant from crm.tenants t where t.id = new.tenant_id;
+        select v_problems || coalesce(array_agg(k.name || ' of the plan is not the tenant''s'), '{}')
+        into v_problems
+        from (values
+            ('slug', new.slug), ('seed', new.seed), ('lists_version', new.lists_version),
+            ('name', v_tenant.name), ('country', v_tenant.country), ('timezone', v_tenant.timezone),
+            ('currency', v_tenant.currency), ('industry', v_tenant.industry)
+        ) as k (name, value)
+        where new.plan ->> k.name is distinct from k.value;
+    end if;
+    select v_problems || coalesce(array_agg('blueprint.' || k.name || ' is not a text'), '{}')
+    into v_problems
+    from unnest(array['name', 'country', 'industry']) as k (name)
+    where jsonb_typeof(new.blueprint -> k.name) is distinct from 'string';
+    if not (demo.is_instant(new.provisioned_at) and demo.is_instant(v_tenant.created_at)) then
+        v_problems := v_problems || 'an instant is not from 2000 to 2199'::text;
+    end if;
+    if not coalesce(
+        new.plan -> 'closed_month' = 'null'
+        or demo.is_text(new.plan -> 'closed_month', '') and demo.is_month(new.plan ->> 'closed_month'), false
+    ) then
+        v_problems := v_problems || 'closed_month is not a month or null'::text;
+    end if;
+    if cardinality(v_problems) > 0 then
+        raise exception 'tenant % cannot be stored: %', new.slug, array_to_string(v_problems[1:20], '; ')
             using errcode = 'DP006';
     end if;
     return new;
 end
 $$;
-revoke all on function demo.refuse_unreadable_end from public;
-grant execute on function demo.refuse_unreadable_end to demo_owner;
 
 set local role demo_owner;
 revoke create on schema demo from demo_guard;
-create trigger tenant_metadata_end_readable before insert or update of plan on demo.tenant_metadata
-    for each row execute function demo.refuse_unreadable_end();
+
+-- A tenant that was there before is closed at the later of its span's end and its last loaded month.
+do $tenants$
+declare
+    v_tenant record;
+begin
+    for v_tenant in select m.tenant_id, m.lists_version, m.plan from demo.tenant_metadata m loop
+        begin
+            update demo.tenant_months h set versions = array[v_tenant.lists_version || '/2026.11']
+            where h.tenant_id = v_tenant.tenant_id;
+            update demo.tenant_metadata m
+            set plan = m.plan || jsonb_build_object('closed_month', greatest(
+                to_char(to_date(m.plan ->> 'start_month', 'YYYY-MM')
+                        + (jsonb_array_length(m.plan -> 'figures') - 1) * interval '1 month', 'YYYY-MM'),
+                (select max(h.month) from demo.tenant_months h where h.tenant_id = m.tenant_id)))
+            where m.tenant_id = v_tenant.tenant_id;
+        exception
+            -- Its stored documents cannot be read: verify reports it, and it can be deleted.
+            when sqlstate 'DP006' or data_exception then null;
+        end;
+    end loop;
+end
+$tenants$;
