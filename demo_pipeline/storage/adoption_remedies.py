@@ -106,6 +106,28 @@ WHERE x.indrelid = to_regclass(%(table)s) AND (x.indpred IS NOT NULL OR x.indexp
 """
 
 
+#: Stored columns that are computed from the column, with what their removal takes along.
+_GENERATED: Final = """
+SELECT g.attname, format_type(g.atttypid, g.atttypmod), pg_get_expr(e.adbin, e.adrelid), g.attnotnull,
+    ARRAY(SELECT format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname,
+            pg_get_constraintdef(k.oid))
+        FROM pg_constraint k
+        WHERE k.conrelid = g.attrelid AND k.contype IN ('c', 'u', 'x') AND g.attnum = ANY (k.conkey)
+        ORDER BY k.conname),
+    ARRAY(SELECT DISTINCT pg_get_indexdef(x.indexrelid)
+        FROM pg_index x JOIN pg_depend i ON i.classid = 'pg_class'::regclass AND i.objid = x.indexrelid
+        WHERE x.indrelid = g.attrelid AND i.refobjid = g.attrelid AND i.refobjsubid = g.attnum
+            AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid))
+FROM pg_attribute a
+JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+    AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+JOIN pg_attrdef e ON e.oid = d.objid
+JOIN pg_attribute g ON g.attrelid = e.adrelid AND g.attnum = e.adnum AND g.attgenerated = 's'
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attname = %(column)s AND g.attnum <> a.attnum
+ORDER BY 1
+"""
+
+
 class Phase(IntEnum):
     """The order of a script."""
 
@@ -137,6 +159,10 @@ class Misfit:
 
     problem: Problem
     statements: tuple[Statement, ...] = ()
+
+
+#: a depth beyond that of any view
+_LAST: Final = 1_000
 
 
 def misfit(code: str, place: str, message: str, *statements: Statement) -> Misfit:
@@ -239,6 +265,7 @@ def _around_column(conn: Connection[Any], asked: dict[str, Any], old: str, new: 
     for name, definition in conn.execute(_TRIGGERS, asked):
         yield Statement(Phase.DROP, f"DROP TRIGGER {name} ON {table}")
         yield Statement(Phase.RESTORE, renewed(definition))
+    yield from _generated_columns(conn, asked, old, new)
     for name, definition in conn.execute(_CHECKS, asked):
         if renewed(definition) != definition:
             yield Statement(Phase.DROP, f"ALTER TABLE {table} DROP CONSTRAINT {name}")
@@ -247,6 +274,24 @@ def _around_column(conn: Connection[Any], asked: dict[str, Any], old: str, new: 
         if renewed(definition) != definition:
             yield Statement(Phase.DROP, f"DROP INDEX {name}")
             yield Statement(Phase.RESTORE, renewed(definition))
+
+
+def _generated_columns(
+    conn: Connection[Any], asked: dict[str, Any], old: str, new: str
+) -> Iterator[Statement]:
+    """Stored columns that are computed from a column: dropped last, and made again before all else."""
+    table = asked["table"]
+    for name, kind, expression, is_required, constraints, indexes in conn.execute(
+        _GENERATED, asked
+    ).fetchall():
+        yield from _around_column(conn, {**asked, "column": name}, old, new)
+        column = quoted(name)
+        yield Statement(Phase.DROP, f"ALTER TABLE {table} DROP COLUMN {column}", _LAST)
+        made = f"ADD COLUMN {column} {kind} GENERATED ALWAYS AS ({expression}) STORED"
+        made += " NOT NULL" if is_required else ""
+        yield Statement(Phase.RESTORE, f"ALTER TABLE {table} {made}", -_LAST)
+        for statement in (*constraints, *indexes):
+            yield Statement(Phase.RESTORE, statement, 1 - _LAST)
 
 
 def _references(found: Iterable[tuple[str, str, str]]) -> Iterator[Statement]:

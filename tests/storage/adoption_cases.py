@@ -88,6 +88,12 @@ MENDED: Final[dict[str, str]] = {
     "missing table": "drop table crm.tags",
     "missing column": "alter table crm.deals drop column closed_at",
     "missing required column": "alter table crm.users drop column email",
+    "varchar that stored columns are computed from": """
+        alter table crm.contacts alter last_name type varchar(80),
+            add column label text not null generated always as (coalesce(last_name, '') || '!') stored,
+            add constraint label_is_short check (length(label) < 90);
+        create index labels on crm.contacts (tenant_id, label) where label <> '!';
+        create view crm.all_labels as select tenant_id, label from crm.contacts""",
     "varchar": """
         alter table crm.contacts alter first_name type varchar(80), alter first_name set default 'Ann';
         create view crm.names as select tenant_id, first_name from crm.contacts;
