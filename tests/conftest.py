@@ -50,12 +50,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The slow folders first, so that the workers end together; without what the database has no part in.
 
-    ``--only-database`` goes by fixtures: it cannot be forgotten.
+    ``--only-database`` goes by fixtures: it cannot be forgotten. What needs a superuser runs on the embedded
+    server; a given one has an owner who is none.
     """
     items.sort(key=lambda item: _SLOW_FIRST.get(item.path.parent.name, len(_SLOW_FIRST)))
     if not config.getoption("--only-database"):
         return
-    uses = [item for item in items if "postgres_server" in getattr(item, "fixturenames", ())]
+    uses = [
+        item
+        for item in items
+        if "postgres_server" in (names := getattr(item, "fixturenames", ())) and "superuser_url" not in names
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in uses])
     items[:] = uses
 

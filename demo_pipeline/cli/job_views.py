@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from demo_pipeline.cli.change_views import change_document, change_table, month_documents, months_of
 from demo_pipeline.cli.console import Column, Table, kpi_table, shown_metric
 from demo_pipeline.domain.metrics import METRICS
+from demo_pipeline.domain.wording import counted
 
 if TYPE_CHECKING:
     from demo_pipeline.services.reading import JobDetail
@@ -37,6 +38,9 @@ def report_table(report: JobReport) -> Table:
 def summary(report: JobReport) -> str:
     """What a job did, in half a sentence."""
     if report.already_applied:
+        count = len(drift_lines(report))
+        if count:
+            return f"nothing to make; {counted(count, 'figure')} not as expected"
         return "already as expected, nothing to do"
     made = made_rows(report.created) or "nothing was missing"
     return f"{made} in {report.seconds:.1f} s"

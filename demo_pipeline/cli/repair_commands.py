@@ -11,6 +11,7 @@ from demo_pipeline.cli.change_views import change_document
 from demo_pipeline.cli.console import Column, Table, say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.parameters import JobId, Json, Slug, example
 from demo_pipeline.cli.session import Session, open_session, told_if_slow
+from demo_pipeline.domain.wording import counted
 
 if TYPE_CHECKING:
     from demo_pipeline.services.job_run import Asker
@@ -101,7 +102,7 @@ def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> N
         done = call(asker=asker(), is_dry=True)
     if yes and not done.plan.is_empty:
         if not json:
-            _write_plan(done.plan)
+            _write_plan(done)
         with watched(session, [slug]), shown_on_asset_pages(session) as reports:
             done = call(asker=asker(), is_dry=False)
             reports.extend([done.report] if done.report is not None else [])
@@ -110,21 +111,23 @@ def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> N
     elif done.plan.is_empty:
         write_text(f"{slug}: there is nothing to {done.plan.kind}")
         _say_of_kept(done.plan)
-        _say_of_months(done.plan)
+        _say_of_months(done)
     elif not yes:
-        _write_plan(done.plan)
-        say("nothing was done yet: the same command with --yes does it")
+        if _write_plan(done):
+            say("nothing was done yet: the same command with --yes does it")
         _say_of_kept(done.plan)
         _say_of_stages(done)
-        _say_of_months(done.plan)
+        _say_of_months(done)
     else:
         _write_done(done)
         _say_of_kept(done.plan)
         _say_of_stages(done)
-        _say_of_months(done.plan)
+        _say_of_months(done)
 
 
-def _write_plan(plan: Plan) -> None:
+def _write_plan(done: Repaired) -> bool:
+    """Show what is to be done; whether there is anything."""
+    plan = done.plan
     rows = [["hide", group.table, f"{len(group.ids):,}", group.reason] for group in plan.groups]
     rows += [["hide", table, f"{count:,}", "hang on those"] for table, count in plan.along.items()]
     rows += [
@@ -138,10 +141,14 @@ def _write_plan(plan: Plan) -> None:
             "1",
             f"{stage.name} was {stage.outcome}: {stage.deal_count:,} deals contradict it now",
         ]
-        for stage in plan.stages
+        for stage in (plan.stages if done.with_stages else ())
     ]
+    if not rows:
+        write_text(f"{plan.tenant}: there is nothing to hide")
+        return False
     columns = (Column(""), Column("table"), Column("rows", is_number=True), Column("that"))
     write_table(Table(columns, rows, title=f"{plan.tenant}: {plan.kind}"))
+    return True
 
 
 def _write_done(done: Repaired) -> None:
@@ -152,8 +159,8 @@ def _write_done(done: Repaired) -> None:
         )
     if done.restored_stages:
         write_text(
-            f"{done.plan.tenant}: {done.restored_stages} stages are as they were; the audit log has "
-            "what they had been changed to"
+            f"{done.plan.tenant}: restored {counted(done.restored_stages, 'stage')}; the audit log has "
+            "what people had made of it"
         )
     if done.report is not None:
         count = sum(len(group.ids) for group in done.plan.groups) + sum(done.plan.along.values())
@@ -173,20 +180,23 @@ def _say_of_kept(plan: Plan) -> None:
 
 
 def _say_of_stages(done: Repaired) -> None:
-    for stage in () if done.restored_stages else done.plan.stages:
+    for stage in () if done.with_stages else done.plan.stages:
         warn(
             f"no deal is hidden because of stage {stage.name!r}: set it to {stage.outcome} in the CRM, or "
             "add --restore-stages"
         )
 
 
-def _say_of_months(plan: Plan) -> None:
-    if plan.short:
-        which = ", ".join(str(month) for month in plan.short[:6]) + (" ..." if len(plan.short) > 6 else "")
-        warn(
-            f"{len(plan.short)} months have less than what is expected then ({which}): demo-pipeline "
-            f"generate {plan.tenant} makes up for it"
-        )
+def _say_of_months(done: Repaired) -> None:
+    plan = done.plan
+    if not plan.short:
+        return
+    which = ", ".join(str(month) for month in plan.short[:6]) + (" ..." if len(plan.short) > 6 else "")
+    short = f"{counted(len(plan.short), 'month')} with less than what is expected then ({which})"
+    if plan.stages and not done.restored_stages:
+        warn(f"{short}: restore the stage first, since its deals count for something else now")
+    else:
+        warn(f"{short}: demo-pipeline generate {plan.tenant} makes up for it")
 
 
 def _document(done: Repaired, *, is_done: bool) -> dict[str, Any]:

@@ -173,8 +173,10 @@ def extend(
     if seen.now:
         write_text("")
         write_table(kpi_table("it comes on top of what is in the database", seen.now, seen.minor_digits))
-    if not preview:
-        say(f"next: demo-pipeline generate {slug}")
+    if preview:
+        say("nothing was written")
+    else:
+        say(f"next: demo-pipeline generate {slug}; demo-pipeline job undo {job_id} takes the extension back")
 
 
 def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[str, Any]:

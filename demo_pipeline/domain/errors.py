@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 
@@ -118,6 +118,16 @@ class VerificationError(DemoError):
     exit_code = 4
 
 
+#: problems that a message names
+_MOST_LISTED: Final = 3
+
+
+def _listed(problems: Sequence[str]) -> str:
+    """The first few problems in one line; the details of the error have all."""
+    more = len(problems) - _MOST_LISTED
+    return "; ".join(problems[:_MOST_LISTED]) + (f"; and {more} more" if more > 0 else "")
+
+
 class UnreadableTenantError(DemoError):
     """What is stored of a tenant cannot be read. It can be deleted, which reads none of it."""
 
@@ -129,7 +139,7 @@ class UnreadableTenantError(DemoError):
         """The error that names all ``problems`` and the remedy."""
         remedy = f"demo-pipeline tenant delete {slug} --yes"
         return cls(
-            f"what is stored of tenant {slug!r} cannot be read ({'; '.join(problems)}); other tenants are "
+            f"what is stored of tenant {slug!r} cannot be read ({_listed(problems)}); other tenants are "
             f"not affected; restore it from a backup, or delete the tenant: {remedy}",
             {"tenant": slug, "problems": list(problems), "remedy": remedy},
         )
@@ -146,7 +156,7 @@ class UnreadableJobError(DemoError):
         """The error that names all ``problems`` and the remedy."""
         remedy = f"demo-pipeline tenant delete {slug} --yes"
         return cls(
-            f"what is stored of job {job_id} of tenant {slug!r} cannot be read ({'; '.join(problems)}); "
+            f"what is stored of job {job_id} of tenant {slug!r} cannot be read ({_listed(problems)}); "
             f"other jobs are not affected; restore it from a backup, or delete the tenant: {remedy}",
             {"tenant": slug, "job_id": str(job_id), "problems": list(problems), "remedy": remedy},
         )

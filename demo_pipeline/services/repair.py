@@ -89,6 +89,8 @@ class Repaired:
     deleted_elsewhere: int = 0
     #: stages that were set as they were
     restored_stages: int = 0
+    #: stages were to be restored too
+    with_stages: bool = False
 
 
 def repair(
@@ -115,12 +117,21 @@ def repair(
         elsewhere = tuple(stray for stray in misplaced.find(conn) if stray.owner_id == owner_id)
     plan = replace(plan, elsewhere=elsewhere)
     if is_dry or plan.is_empty:
-        return Repaired(plan=plan)
+        return Repaired(plan=plan, with_stages=with_stages)
     asker = asker or Asker()
     deleted = _delete_elsewhere(database, subject, asker) if elsewhere else 0
     report = run_job(database, settings, slug, work, asker) if plan.groups else None
     restored = _restore_stages(database, subject, asker, plan.stages) if with_stages and plan.stages else 0
-    return Repaired(plan=plan, report=report, deleted_elsewhere=deleted, restored_stages=restored)
+    if restored:
+        # Their deals count again as what they were.
+        plan = replace(plan, short=_plan(database, settings, slug, work).short)
+    return Repaired(
+        plan=plan,
+        report=report,
+        deleted_elsewhere=deleted,
+        restored_stages=restored,
+        with_stages=with_stages,
+    )
 
 
 def dedupe(

@@ -16,7 +16,7 @@ from demo_pipeline.services.undo import undo_job
 from demo_pipeline.services.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.database import Database
-from tests.fixtures.postgres import PostgresServer, in_database
+from tests.fixtures.postgres import in_database
 from tests.services.patch_scenes import SMALL, plan
 from tests.services.scenes import made
 
@@ -94,11 +94,11 @@ def _as_loader(database: Database, statement: str) -> None:
 
 
 @pytest.fixture
-def superuser(postgres_server: PostgresServer, database: Database) -> Iterator[psycopg.Connection]:
+def superuser(superuser_url: str, database: Database) -> Iterator[psycopg.Connection]:
     """A superuser's session in the test's database."""
     with psycopg.connect(database.admin_url) as admin:
         name = admin.info.dbname
-    with psycopg.connect(in_database(postgres_server.owner_url, name), autocommit=True) as conn:
+    with psycopg.connect(in_database(superuser_url, name), autocommit=True) as conn:
         # As in a database that was upgraded from PostgreSQL 14.
         conn.execute("grant create on schema public to public")
         yield conn

@@ -73,8 +73,15 @@ def test_a_changed_stage_is_named_and_set_again(
     assert "--restore-stages" in found.out
     shown = quick_command("repair", "acme")
     assert shown.code == 0
-    assert "was won" in shown.out
+    assert "there is nothing to hide" in shown.out
     assert "no deal is hidden because of stage" in shown.err
+    assert "set it to won in the CRM, or add --restore-stages" in " ".join(shown.err.split())
+    # Nothing else is promised by it, and --yes alone restores nothing.
+    assert "nothing was done yet" not in shown.err
+    assert document(quick_command("repair", "acme", "--yes", "--json").out)["restored_stages"] == 0
+    wanted = quick_command("repair", "acme", "--restore-stages")
+    assert "was won" in wanted.out
+    assert "nothing was done yet" in wanted.err
     done = document(quick_command("repair", "acme", "--restore-stages", "--yes", "--json").out)
     assert (done["hide"], done["kept"], done["restored_stages"], done["job"]) == ([], [], 1, None)
     [stage] = done["stages"]

@@ -29,7 +29,6 @@ from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.revision import known_revisions
 from demo_pipeline.storage.session_settings import BASE
 from tests.fixtures.cli import SMALL
-from tests.fixtures.machine import leave_out
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, new_database, refusal
 from tests.services.patch_scenes import plan
 
@@ -197,12 +196,10 @@ def test_a_tenant_is_made_with_all_of_them(
         assert found.run_storage.get_runs_count() == 0
 
 
-def test_sessions_without_triggers_are_refused(postgres_server: PostgresServer, database: Database) -> None:
+def test_sessions_without_triggers_are_refused(superuser_url: str, database: Database) -> None:
     """``session_replication_role`` cannot be taken back by a login, so it is named with the remedy."""
     name = str(conninfo_to_dict(database.admin_url)["dbname"])
-    with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
-        if conn.info.parameter_status("is_superuser") != "on":
-            leave_out("a superuser's login", "a superuser in DEMO_TEST_DATABASE_URL")
+    with psycopg.connect(superuser_url, autocommit=True) as conn:
         statement = "ALTER DATABASE {} SET session_replication_role = replica"
         conn.execute(sql.SQL(statement).format(sql.Identifier(name)))
     message = refusal(database)
@@ -243,14 +240,12 @@ def test_logins_without_connect_are_told_the_grant(database: Database) -> None:
 
 
 def test_an_upgrade_that_may_not_grant_names_the_statement(
-    postgres_server: PostgresServer, make_database: MakeDatabase
+    superuser_url: str, make_database: MakeDatabase
 ) -> None:
     """Where somebody else owns the database, nothing is changed and the statement is in the message."""
     database = make_database()
     name = revoke(database, "TEMPORARY")
-    with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
-        if conn.info.parameter_status("is_superuser") != "on":
-            leave_out("a superuser's login", "a superuser in DEMO_TEST_DATABASE_URL")
+    with psycopg.connect(superuser_url, autocommit=True) as conn:
         conn.execute(sql.SQL("ALTER DATABASE {} OWNER TO CURRENT_USER").format(sql.Identifier(name)))
     with pytest.raises(DatabaseError) as caught:
         migrate.upgrade(database.admin_url)
