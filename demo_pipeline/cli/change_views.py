@@ -113,7 +113,7 @@ def signed(metric: str, value: int, minor_digits: int) -> str:
 
 
 def months_of(job: Job) -> tuple[tuple[MonthResult, ...], int]:
-    """The months of a job by itself, as it told them when it was done, and the decimals of their amounts."""
+    """The months of a job by itself, as recorded when it was done, and the decimals of their amounts."""
     from demo_pipeline.services import reports
 
     digits = _minor_digits(job)

@@ -14,7 +14,7 @@ import typer
 from demo_pipeline.cli.adoption_views import adoption_document, write_adoption
 from demo_pipeline.cli.console import say, write_document, write_text
 from demo_pipeline.cli.parameters import Json, example, group
-from demo_pipeline.cli.session import QUIET_SECONDS, open_settings, told_if_slow
+from demo_pipeline.cli.session import QUIET_SECONDS, notice_if_slow, open_settings
 
 if TYPE_CHECKING:
     from demo_pipeline.settings import Settings
@@ -43,7 +43,7 @@ def upgrade(
     from demo_pipeline.storage.database import open_database
     from demo_pipeline.storage.revision import known_revisions
 
-    with told_if_slow("upgrading the schema ..."):
+    with notice_if_slow("upgrading the schema ..."):
         migrate.upgrade(open_database(settings).admin_url)
     _tell_revision(known_revisions()[-1], json=json)
 
@@ -106,7 +106,7 @@ def downgrade(
     from demo_pipeline.storage.revision import current_revision
 
     database = open_database(settings)
-    with told_if_slow("downgrading the schema ..."):
+    with notice_if_slow("downgrading the schema ..."):
         migrate.downgrade(database.admin_url, revision, discard=discard)
     with database.admin(readonly=True) as conn:
         current = current_revision(conn)
@@ -137,7 +137,7 @@ def backup(
     from demo_pipeline.storage.backup import back_up
     from demo_pipeline.storage.database import open_database
 
-    with told_if_slow(f"writing {file} ..."):
+    with notice_if_slow(f"writing {file} ..."):
         made = back_up(open_database(settings), file)
     restoring = f"demo-pipeline db restore {shlex.quote(str(file))} --into crm_restored"
     if json:
@@ -177,7 +177,7 @@ def restore(
     from demo_pipeline.storage.backup import restore as restore_backup
     from demo_pipeline.storage.database import open_database
 
-    with told_if_slow(f"restoring {file} ..."):
+    with notice_if_slow(f"restoring {file} ..."):
         restored = restore_backup(open_database(settings), file, into)
     if json:
         write_document({"database": restored.database, "revision": restored.revision})
@@ -204,7 +204,7 @@ def adopt(
 
     head = known_revisions()[-1]
     began = time.monotonic()
-    with told_if_slow("reading the tables ..."):
+    with notice_if_slow("reading the tables ..."):
         database = open_database(settings)
         stack = ExitStack()
         plan, run = stack.enter_context(adoption(database))
@@ -230,7 +230,7 @@ def url(*, json: Json = False) -> None:
     settings = open_settings()
     from demo_pipeline.storage.database import open_database
 
-    with told_if_slow("starting the embedded PostgreSQL ..."):
+    with notice_if_slow("starting the embedded PostgreSQL ..."):
         address = open_database(settings).admin_url
     if json:
         write_document({"url": address})
@@ -244,7 +244,7 @@ def stop(*, json: Json = False) -> None:
     settings = open_settings()
     from demo_pipeline.storage import embedded
 
-    with told_if_slow("stopping the embedded PostgreSQL ..."):
+    with notice_if_slow("stopping the embedded PostgreSQL ..."):
         was_running = embedded.stop(settings.home)
     document: dict[str, Any] = {"was_running": was_running}
     if json:

@@ -108,7 +108,7 @@ def undo(
 def retry(job_id: JobId, *, json: Json = False) -> None:
     """Take up a job that failed or was interrupted: the same request, one more attempt.
 
-    A job that is completed is told as it is, and nothing is done.
+    For a completed job its report is shown, and nothing is done.
     """
     session = open_session()
     from demo_pipeline.cli.patching import asker, run_watched

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.cli.console import Column, Table, say, write_document, write_table
 from demo_pipeline.cli.parameters import Json, Slug, example, group
-from demo_pipeline.cli.session import open_session, requester, told_if_slow
+from demo_pipeline.cli.session import notice_if_slow, open_session, requester
 
 if TYPE_CHECKING:
     from demo_pipeline.services.backfill import Backfill
@@ -32,7 +32,7 @@ def backfill(slug: Slug, *, json: Json = False) -> None:
     from demo_pipeline.services import backfill as service
     from demo_pipeline.services.job_run import Asker
 
-    with told_if_slow("looking for whose rows they are ..."):
+    with notice_if_slow("looking for whose rows they are ..."):
         found = service.backfill(session.database, session.settings, slug, Asker(requested_by=requester()))
     if json:
         write_document(_document(found))

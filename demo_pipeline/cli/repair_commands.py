@@ -10,7 +10,7 @@ import typer
 from demo_pipeline.cli.change_views import change_document
 from demo_pipeline.cli.console import Column, Table, say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.parameters import JobId, Json, Slug, example
-from demo_pipeline.cli.session import Session, open_session, told_if_slow
+from demo_pipeline.cli.session import Session, notice_if_slow, open_session
 from demo_pipeline.domain.wording import counted
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> N
     from demo_pipeline.cli.patching import asker, shown_on_asset_pages
     from demo_pipeline.cli.progress_bar import watched
 
-    with told_if_slow("looking through the tenant's rows ..."):
+    with notice_if_slow("looking through the tenant's rows ..."):
         done = call(asker=asker(), is_dry=True)
     if yes and not done.plan.is_empty:
         if not json:

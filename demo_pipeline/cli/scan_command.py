@@ -9,7 +9,7 @@ import typer
 
 from demo_pipeline.cli.console import Column, Table, say, write_document, write_table, write_text
 from demo_pipeline.cli.parameters import Json, example, slug_text
-from demo_pipeline.cli.session import open_session, told_if_slow
+from demo_pipeline.cli.session import notice_if_slow, open_session
 
 if TYPE_CHECKING:
     from demo_pipeline.services.scan import Scan
@@ -42,7 +42,7 @@ def scan(
     session = open_session()
     from demo_pipeline.services import scan as service
 
-    with told_if_slow("reading every row; a million take about ten seconds ..."):
+    with notice_if_slow("reading every row; a million take about ten seconds ..."):
         scans = service.scan(session.database, session.settings, slug)
     is_clean = all(one.is_clean for one in scans)
     if json:

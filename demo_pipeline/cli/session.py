@@ -59,12 +59,12 @@ def open_session() -> Session:
     from demo_pipeline.services.database import ready_database
 
     settings = open_settings()
-    with told_if_slow("preparing the database ..."):
+    with notice_if_slow("preparing the database ..."):
         return Session(settings, ready_database(settings))
 
 
 @contextmanager
-def told_if_slow(message: str) -> Generator[None]:
+def notice_if_slow(message: str) -> Generator[None]:
     """Say ``message`` on stderr if the block takes more than two seconds."""
     timer = threading.Timer(QUIET_SECONDS, say, [message])
     timer.daemon = True

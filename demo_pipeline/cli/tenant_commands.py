@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,10 +25,10 @@ from demo_pipeline.cli.patching import asker
 from demo_pipeline.cli.session import (
     Session,
     about_files,
+    notice_if_slow,
     open_session,
     open_settings,
     requester,
-    told_if_slow,
 )
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.months import Month
@@ -348,7 +349,7 @@ def delete(
         raise _not_confirmed(session, slug)
     from demo_pipeline.services.remove import delete_tenant
 
-    with told_if_slow(f"deleting {slug} ..."):
+    with notice_if_slow(f"deleting {slug} ..."):
         rows = delete_tenant(session.database, session.settings, slug, requested_by=requester())
         _remove_partition(session, slug)
     if json:
@@ -379,28 +380,32 @@ def _not_confirmed(session: Session, slug: str) -> InputError:
 
 
 def _remove_partition(session: Session, slug: str) -> None:
-    """From Dagster, too. The tenant is gone whatever becomes of it; the sensor would see to it as well."""
-    try:
+    """From Dagster, too. The sensor would see to it as well."""
+    with _or_warn(
+        f"Dagster still shows {slug} and its months",
+        "its sensor removes them once its database answers, or else the next tenant of that name does",
+    ):
         from demo_pipeline.cli.dagster_runs import remove_partition
 
         remove_partition(session.settings, session.database, slug)
-    except Exception as error:  # noqa: BLE001 - whatever keeps Dagster from it
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        warn(
-            f"Dagster still shows {slug} and its months ({reason}); nothing is to be done: its sensor "
-            "removes them once its database answers, or else the next tenant of that name does"
-        )
 
 
 def _begin_partitions(session: Session, slug: str) -> None:
-    """Have Dagster forget a deleted tenant of that name. The tenant is there whatever becomes of it."""
-    try:
+    """Have Dagster forget a deleted tenant of that name."""
+    with _or_warn(
+        f"Dagster may still show months of a deleted {slug}",
+        "its sensor or the first run of this one removes them",
+    ):
         from demo_pipeline.cli.dagster_runs import begin_incarnation
 
         begin_incarnation(session.settings, session.database, slug)
+
+
+@contextmanager
+def _or_warn(state: str, remedy: str) -> Generator[None]:
+    """Warn of what fails in Dagster: the command's own work is committed, and Dagster catches up later."""
+    try:
+        yield
     except Exception as error:  # noqa: BLE001 - whatever keeps Dagster from it
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        warn(
-            f"Dagster may still show months of a deleted {slug} ({reason}); nothing is to be done: its "
-            "sensor or the first run of this one removes them"
-        )
+        warn(f"{state} ({reason}); nothing is to be done: {remedy}")

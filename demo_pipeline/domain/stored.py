@@ -103,7 +103,7 @@ def plan_problems(document: Any) -> list[str]:
     try:
         plan = _StoredPlan.model_validate(document)
     except ValidationError as error:
-        return _told(error, "plan")
+        return _problem_lines(error, "plan")
     return [f"plan.{place}: {problem}" for place, problem in _semantic_problems(plan)]
 
 
@@ -248,7 +248,7 @@ def job_problems(
         try:
             adapter.validate_python(document)
         except ValidationError as error:
-            problems += _told(error, name)
+            problems += _problem_lines(error, name)
     changes_rows = kind in {_PATCH, _UNDO, *_REPAIRS}
     if status == "completed" and changes_rows and metrics is None:
         problems.append("metrics: is missing")
@@ -304,7 +304,7 @@ def _tried(what: str, parse: Callable[[], object]) -> list[str]:
     return []
 
 
-def _told(error: ValidationError, document: str) -> list[str]:
+def _problem_lines(error: ValidationError, document: str) -> list[str]:
     def line(place: tuple[int | str, ...], message: str) -> str:
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
         return f"{document}{path}: {message[:1].lower()}{message[1:]}"

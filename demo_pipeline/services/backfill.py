@@ -1,7 +1,7 @@
-"""Give rows of a demo tenant back the provenance that they lost, where it can be told whose they are.
+"""Give rows of a demo tenant back the provenance that they lost, where their job can be known.
 
 A job of its own, all at once or not at all, and again without harm: what has provenance keeps it. A row is
-told by its id, which its job drew. What nobody drew is people's, or another program's, and stays as it is.
+known by its id, which its job drew. What nobody drew is people's, or another program's, and stays as it is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from demo_pipeline.domain.streams import Stream
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
-from demo_pipeline.services.patch import told_report
+from demo_pipeline.services.patch import recorded_report
 from demo_pipeline.services.reports import FirstJob, JobReport, months_of
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
@@ -32,7 +32,7 @@ from demo_pipeline.storage.provenance import Bare, Coverage
 
 #: of jobs that fill provenance in
 KIND: Final = "backfill"
-#: rows that are told one by one
+#: rows that are listed one by one
 _MOST_TOLD: Final = 100
 
 
@@ -50,13 +50,13 @@ class Backfill:
 
 
 def backfill(database: Database, settings: Settings, slug: str, asker: Asker | None = None) -> Backfill:
-    """Fill in what can be told. Raises as ``run_job`` does."""
+    """Fill in what can be known. Raises as ``run_job`` does."""
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "provenance backfill")
         tenant_id = subject.state.tenant.tenant_id
         before = provenance.coverage(conn, tenant_id)
         jobs = ledger.list_jobs(conn, slug)
-        is_needed = any(_told(conn, subject, jobs, table).jobs for table in provenance.TABLES)
+        is_needed = any(_owned(conn, subject, jobs, table).jobs for table in provenance.TABLES)
     report: JobReport | None = None
     if is_needed:
         report = run_backfill(database, settings, slug, asker or Asker())
@@ -106,30 +106,30 @@ class _Backfill:
         filled: dict[str, int] = {}
         by_job: dict[str, int] = {}
         for table in provenance.TABLES:
-            told = _told(run.conn, run.subject, jobs, table)
-            filled[table] = provenance.fill(run.conn, run.tenant.tenant_id, table, told.rows, told.jobs)
-            for job_id in told.jobs:
+            owned = _owned(run.conn, run.subject, jobs, table)
+            filled[table] = provenance.fill(run.conn, run.tenant.tenant_id, table, owned.rows, owned.jobs)
+            for job_id in owned.jobs:
                 by_job[str(job_id)] = by_job.get(str(job_id), 0) + 1
         return Outcome(before=before, change={}, metrics={"filled": filled, "by_job": by_job})
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return told_report(run, job_id, already_applied=already_applied)
+        return recorded_report(run, job_id, already_applied=already_applied)
 
 
 @dataclass
-class _Told:
+class _Owned:
     """Rows, and the job of each."""
 
     rows: list[UUID] = field(default_factory=list[UUID])
     jobs: list[UUID] = field(default_factory=list[UUID])
 
 
-def _told(conn: psycopg.Connection[Any], subject: Subject, jobs: list[Job], table: LiteralString) -> _Told:
-    """Whose the rows of a table are that do not say so themselves, where it can be told."""
-    told = _Told()
+def _owned(conn: psycopg.Connection[Any], subject: Subject, jobs: list[Job], table: LiteralString) -> _Owned:
+    """Whose the rows of a table are that do not say so themselves, where that can be known."""
+    owned = _Owned()
     bare = [row for row in provenance.bare_rows(conn, subject.state.tenant.tenant_id, table) if row.is_sound]
     if not bare:
-        return told
+        return owned
     own = [
         ledger.readable(job)
         for job in sorted(jobs, key=lambda job: (job.completed_at is None, job.completed_at))
@@ -140,9 +140,9 @@ def _told(conn: psycopg.Connection[Any], subject: Subject, jobs: list[Job], tabl
         for place in np.flatnonzero(np.isin(marks, drawn_marks(stream, month, table, count))).tolist():
             row = bare[place]
             if (maker := _maker(row, makers)) is not None:
-                told.rows.append(row.id)
-                told.jobs.append(maker.id)
-    return told
+                owned.rows.append(row.id)
+                owned.jobs.append(maker.id)
+    return owned
 
 
 def _origins(subject: Subject, jobs: list[Job], table: str) -> Iterator[tuple[Stream, Month, int, list[Job]]]:

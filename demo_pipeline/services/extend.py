@@ -14,7 +14,7 @@ from demo_pipeline.services.blueprint_rows import check_added
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.materialise import check_instant
-from demo_pipeline.services.patch import told_report
+from demo_pipeline.services.patch import recorded_report
 from demo_pipeline.services.reports import JobReport
 from demo_pipeline.services.subject import EXTEND, Subject, find_subject
 from demo_pipeline.settings import Settings
@@ -91,7 +91,7 @@ class _Extend:
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return told_report(run, job_id, already_applied=already_applied)
+        return recorded_report(run, job_id, already_applied=already_applied)
 
 
 def _done(subject: Subject, last: Month) -> UUID | None:

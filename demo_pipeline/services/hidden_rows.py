@@ -22,8 +22,8 @@ DEDUPE: Final = "dedupe"
 CLEANUP: Final = "cleanup"
 #: kinds of jobs that hide rows which ought not to be there, and change nothing of what is expected
 REPAIRS: Final = (REPAIR, DEDUPE, CLEANUP)
-#: rows that are told one by one
-MOST_TOLD: Final = 100
+#: rows that are listed one by one
+MOST_LISTED: Final = 100
 
 
 def refusal(code: str, message: str, rows: Sequence[Hanging] = ()) -> InputError:
@@ -35,13 +35,13 @@ def refusal(code: str, message: str, rows: Sequence[Hanging] = ()) -> InputError
             month=f"{row.created_at:%Y-%m}",
             value=str(row.id),
         )
-        for row in rows[:MOST_TOLD]
+        for row in rows[:MOST_LISTED]
     ]
     return InputError(message, [Problem(code=code, message=message), *named])
 
 
-def told(row: Hanging) -> dict[str, str | None]:
-    """JSON-ready."""
+def row_document(row: Hanging) -> dict[str, str | None]:
+    """The row as JSON."""
     return {"table": row.entity, "id": str(row.id), "job_id": str(row.job_id) if row.job_id else None}
 
 

@@ -125,7 +125,7 @@ class _Patch:
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return told_report(run, job_id, already_applied=already_applied)
+        return recorded_report(run, job_id, already_applied=already_applied)
 
     def _choose(self, run: JobRun, wanted: JobRequest) -> tuple[JobRequest, UUID | None]:
         if self.retried is None:
@@ -191,8 +191,8 @@ def _notes(made_first: MadeFirst | None) -> tuple[str, ...]:
     )
 
 
-def told_report(run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-    """The report of a completed job, as it was told when it was done."""
+def recorded_report(run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
+    """The report of a completed job, as it was recorded when it was done."""
     with run.database.admin(readonly=True) as conn:
         job = ledger.get_job(conn, job_id)
     return report_of(job, run.digits, already_applied=already_applied, seconds=run.seconds)

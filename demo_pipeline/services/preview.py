@@ -74,7 +74,7 @@ class Preview:
 
 
 def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan | PlanFile) -> Preview:
-    """Look at a plan. Raises ``NotFoundError``, ``NotADemoTenantError``; what is wrong with it is told."""
+    """Look at a plan; its problems are in the preview. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     plan, currencies = plan_of(plan)
     caps = Caps(**settings.caps.model_dump())
     with database.admin(readonly=True) as conn:

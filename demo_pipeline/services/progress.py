@@ -35,7 +35,7 @@ class Progress:
         self._stack = ExitStack()
         self._conn: psycopg.Connection[Any] | None = None
         self._is_lost = False
-        self._told_at = monotonic()
+        self._reported_at = monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -60,9 +60,9 @@ class Progress:
         if self._on_progress is not None:
             self._on_progress(percent, step)
         is_due = is_due and self._conn is not None
-        if self._is_lost or (not is_due and monotonic() - self._told_at < _SECONDS_BETWEEN):
+        if self._is_lost or (not is_due and monotonic() - self._reported_at < _SECONDS_BETWEEN):
             return
-        self._told_at = monotonic()
+        self._reported_at = monotonic()
         try:
             if self._conn is None:
                 self._conn = self._stack.enter_context(self._database.loader())

@@ -27,7 +27,7 @@ from demo_pipeline.services.hidden_rows import CLEANUP, DEDUPE, REPAIR, changed_
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, JobRun, Outcome, run_job
 from demo_pipeline.services.materialise import is_short
-from demo_pipeline.services.patch import told_report
+from demo_pipeline.services.patch import recorded_report
 from demo_pipeline.services.reports import JobReport
 from demo_pipeline.services.row_checks import ChangedStage, RowChecks, check_rows
 from demo_pipeline.services.subject import Subject, find_subject
@@ -264,7 +264,7 @@ class _Hide:
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return told_report(run, job_id, already_applied=already_applied)
+        return recorded_report(run, job_id, already_applied=already_applied)
 
     def collect(
         self, conn: Connection, subject: Subject, as_of: datetime, finished: Mapping[UUID, datetime]

@@ -198,7 +198,7 @@ def whole_report(report: JobReport, first: FirstJob | None) -> JobReport:
 def report_of(
     job: Job, minor_digits: int, *, already_applied: bool = False, seconds: float | None = None
 ) -> JobReport:
-    """The report of a completed request from the ledger, as it was told when it was done.
+    """The report of a completed request from the ledger, as it was recorded when it was done.
 
     Raises ``UnreadableJobError``.
     """

@@ -30,7 +30,7 @@ from demo_pipeline.storage.ledger import Job
 def retry_job(
     database: Database, settings: Settings, job_id: UUID, *, asker: Asker | None = None
 ) -> JobReport:
-    """Do what a failed, interrupted or pending job was asked for; a completed one is told as it is.
+    """Do what a failed, interrupted or pending job was asked for; of a completed one the report is returned.
 
     Raises as ``run_job`` does, ``NotFoundError``, ``UnreadableJobError``, and ``InputError`` for a job
     of a deleted tenant.

@@ -1,15 +1,16 @@
 """Take a patch or an extension back, and bring back what was hidden.
 
 A job of its own, which hides rows and shows them.
-An undo hides the rows that its patch made and that are there; what people changed of them is told and taken
+An undo hides the rows that its patch made and that are there; what people changed of them is listed and taken
 as it stands. Rows of other jobs that hang on them stop it, unless they are to go, too; rows that people made
 always do. The undo of an undo, or of a repair, shows exactly what that one hid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,19 +22,19 @@ from demo_pipeline.domain.stored import reading_job
 from demo_pipeline.domain.wording import counted
 from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
 from demo_pipeline.services.hidden_rows import (
-    MOST_TOLD,
+    MOST_LISTED,
     REPAIRS,
     changed_results,
     hidden_at,
     negated,
     refusal,
-    told,
+    row_document,
     with_undone,
 )
 from demo_pipeline.services.job_choice import choose_job
 from demo_pipeline.services.job_run import Asker, Choice, FiguresByMonth, JobRun, Outcome, run_job
 from demo_pipeline.services.patch import KIND as PATCH
-from demo_pipeline.services.patch import told_report
+from demo_pipeline.services.patch import recorded_report
 from demo_pipeline.services.reports import HEAL, JobReport, report_of
 from demo_pipeline.services.subject import EXTEND
 from demo_pipeline.settings import Settings
@@ -118,21 +119,12 @@ class _Undo:
             results=changed_results(run, before, change, recorded),
             created={},
             recorded=recorded,
-            metrics={
-                "hidden_at": instant.isoformat(),
-                "hidden": taken.counts,
-                "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
-                "changed_by_people": [
-                    told(row) for row in (*taken.changed, *taken.changed_dependents)[:MOST_TOLD]
-                ],
-                "deleted_for_good": taken.purged,
-                "dependents": [told(row) for row in taken.dependents[:MOST_TOLD]],
-            },
+            metrics={**taken.metrics(instant, of_others, run.digits), "deleted_for_good": taken.purged},
             notes=_notes(taken),
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return told_report(run, job_id, already_applied=already_applied)
+        return recorded_report(run, job_id, already_applied=already_applied)
 
     def _collect(self, conn: Connection, run: JobRun) -> _Taken:
         """Collect the rows; refuse where others hang on them."""
@@ -222,15 +214,7 @@ class _UndoExtension(_Undo):
             ),
             created={},
             recorded=recorded,
-            metrics={
-                "hidden_at": instant.isoformat(),
-                "hidden": taken.counts,
-                "taken_along": {str(job): _json(one, run.digits) for job, one in of_others.items()},
-                "changed_by_people": [
-                    told(row) for row in (*taken.changed, *taken.changed_dependents)[:MOST_TOLD]
-                ],
-                "dependents": [told(row) for row in taken.dependents[:MOST_TOLD]],
-            },
+            metrics=taken.metrics(instant, of_others, run.digits),
             notes=_notes(taken),
         )
 
@@ -309,7 +293,7 @@ class _Restore:
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return told_report(run, job_id, already_applied=already_applied)
+        return recorded_report(run, job_id, already_applied=already_applied)
 
     def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
         instant = hidden_at(self.job)
@@ -365,6 +349,19 @@ class _Taken:
     changed_dependents: list[Hanging]
     #: rows of the patch that people deleted for good
     purged: int
+
+    def metrics(
+        self, instant: datetime, of_others: Mapping[UUID, FiguresByMonth], minor_digits: int
+    ) -> dict[str, Any]:
+        """What the undo's job records, as JSON: ``instant`` the hidden rows bear, ``of_others`` by job."""
+        changed = [*self.changed, *self.changed_dependents]
+        return {
+            "hidden_at": instant.isoformat(),
+            "hidden": self.counts,
+            "taken_along": {str(job): _json(one, minor_digits) for job, one in of_others.items()},
+            "changed_by_people": [row_document(row) for row in changed[:MOST_LISTED]],
+            "dependents": [row_document(row) for row in self.dependents[:MOST_LISTED]],
+        }
 
 
 def _hidden_job(conn: Connection, job: Job) -> UUID | None:
