@@ -9,11 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+import openpyxl
+import pandas as pd
 from hypothesis import strategies as st
 
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS
@@ -119,6 +122,10 @@ def camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in rest)
 
 
+GERMAN_MONTHS: Final = (
+    *("Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September"),
+    *("Oktober", "November", "Dezember"),
+)
 NAME_SPELLINGS: Final[Sequence[Callable[[str], str]]] = (
     str,
     camel,
@@ -135,15 +142,27 @@ MONTH_SPELLINGS: Final[Sequence[Callable[[Month], str]]] = (
     lambda month: f"{month.year}/{month.number}",
     lambda month: month.start.strftime("%b %Y"),
     lambda month: month.start.strftime("%B-%Y"),
+    lambda month: f"01.{month.number:02d}.{month.year}",
+    lambda month: f"01.{month.number:02d}.{month.year} 00:00",
+    lambda month: f"{month.start:%b} '{month.year % 100}",
+    lambda month: f"{GERMAN_MONTHS[month.number - 1]} {month.year}",
+    lambda month: unicodedata.normalize("NFD", f"{GERMAN_MONTHS[month.number - 1]} {month.year}"),
 )
+
+
+def short_german(month: Month) -> str:
+    """As a German spreadsheet shows a month by default: ``Okt 25``, and ``Jan 25`` beside it."""
+    return f"{GERMAN_MONTHS[month.number - 1][:3]} {month.year % 100:02d}"
 
 
 @st.composite
 def tables(draw: st.DrawFn, plan: PatchPlan) -> bytes:
     """The plan as some spreadsheet exports it."""
     style = draw(number_styles())
-    spell_month = draw(st.sampled_from(MONTH_SPELLINGS))
+    spell_month = draw(month_spellings(plan))
     separator = draw(st.sampled_from(",;\t|"))
+    has_separator_line = draw(st.booleans())
+    titles = draw(st.integers(0, 2))
     line_end = draw(st.sampled_from(("\n", "\r\n", "\r")))
     empty_columns = draw(st.integers(0, 2))
     asked = {metric for request in plan.months for metric in request.given}
@@ -164,10 +183,101 @@ def tables(draw: st.DrawFn, plan: PatchPlan) -> bytes:
         if draw(st.integers(0, 4)) == 0:
             rows.append([""] * len(columns))
     text = io.StringIO(newline="")
+    if has_separator_line:
+        text.write(f"sep={separator}{line_end}")
     quoting = draw(st.sampled_from((csv.QUOTE_MINIMAL, csv.QUOTE_ALL)))
     writer = csv.writer(text, delimiter=separator, lineterminator=line_end, quoting=quoting)
+    writer.writerows([["Plan"]] * titles)
     writer.writerows([*row, *[""] * empty_columns] for row in rows)
-    return text.getvalue().encode(draw(st.sampled_from(("utf-8", "utf-8-sig", "utf-16"))))
+    text.write(draw(st.sampled_from(("", "\x1a", f"{line_end}\x1a{line_end}"))))
+    encodings = ["utf-8", "utf-8-sig", "utf-16", *(["cp1252"] if _is_western(text.getvalue()) else [])]
+    return text.getvalue().encode(draw(st.sampled_from(encodings)))
+
+
+def _is_western(text: str) -> bool:
+    """Whether Excel in western Europe could have saved a text as "CSV", in Windows-1252."""
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def month_spellings(plan: PatchPlan) -> st.SearchStrategy[Callable[[Month], str]]:
+    """One spelling for all months of a plan, in which none of them is ambiguous."""
+    is_german = any(request.month.number in {3, 5, 10, 12} for request in plan.months)
+    return st.sampled_from((*MONTH_SPELLINGS, *((short_german,) if is_german else ())))
+
+
+@st.composite
+def workbooks(draw: st.DrawFn, plan: PatchPlan) -> tuple[bytes, str | None]:
+    """The plan as a workbook, and the sheet that it is on where that is not the first visible one."""
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    is_named = draw(st.booleans())
+    if is_named:
+        sheet.append(["month", "leads_created"])
+        sheet = book.create_sheet("Figures")
+    elif draw(st.booleans()):
+        sheet.sheet_state = "hidden"
+        sheet = book.create_sheet("Figures")
+    asked = {metric for request in plan.months for metric in request.given}
+    columns: list[str] = draw(st.permutations(["month", *sorted(asked)]))
+    for _ in range(draw(st.integers(0, 2))):
+        sheet.append(["Plan"])
+        sheet.merge_cells(start_row=sheet.max_row, end_row=sheet.max_row, start_column=1, end_column=3)
+    heads = [draw(st.sampled_from(NAME_SPELLINGS))(name) for name in columns]
+    if draw(st.booleans()):
+        # Two rows of headings: the month's over both, groups of figures above their names.
+        place = columns.index("month")
+        sheet.append([heads[place] if index == place else "Figures" for index in range(len(heads))])
+        top = sheet.max_row
+        sheet.append([None if index == place else head for index, head in enumerate(heads)])
+        sheet.merge_cells(start_row=top, end_row=top + 1, start_column=place + 1, end_column=place + 1)
+    else:
+        sheet.append(heads)
+    spell_month = draw(st.none() | month_spellings(plan))
+    for request in plan.months:
+        cells: dict[str, Any] = {
+            metric: figure if len(amount_text(Decimal(figure))) < 16 and draw(st.booleans()) else str(figure)
+            for metric, figure in request.given.items()
+        }
+        cells["month"] = (
+            request.month.start.replace(tzinfo=None) if spell_month is None else spell_month(request.month)
+        )
+        sheet.append([cells.get(name) for name in columns])
+        for cell in sheet[sheet.max_row]:
+            if isinstance(cell.value, Decimal):
+                cell.number_format = draw(st.sampled_from(("General", "#,##0.00", "#,##0.00\\ [$€-407]")))
+    # An empty tail: cells that have a format and no value.
+    for row in range(sheet.max_row + 1, sheet.max_row + draw(st.integers(1, 4))):
+        sheet.cell(row, 1).number_format = "@"
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue(), "Figures" if is_named else None
+
+
+@st.composite
+def records(draw: st.DrawFn, plan: PatchPlan) -> bytes:
+    """The plan as the JSON that pandas writes of a table of it, values as text."""
+    asked = [metric for metric in METRICS if any(metric in request.given for request in plan.months)]
+    rows = [
+        {
+            "month": draw(st.sampled_from((str(request.month), f"{request.month}-01T00:00:00.000"))),
+            **{
+                metric: None
+                if figure is None
+                else amount_text(figure)
+                if isinstance(figure, Decimal)
+                else figure
+                for metric in asked
+                for figure in (request.given.get(metric),)
+            },
+        }
+        for request in plan.months
+    ]
+    frame = pd.DataFrame(rows)
+    return str(frame.to_json(orient="records", indent=draw(st.sampled_from((0, 2))))).encode()
 
 
 @st.composite

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +22,7 @@ from demo_pipeline.cli.console import (
 from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example, slug_text
 from demo_pipeline.cli.session import open_session
 from demo_pipeline.domain.metrics import METRICS
+from demo_pipeline.domain.wording import counted
 
 if TYPE_CHECKING:
     from demo_pipeline.services.reading import KpiTable
@@ -30,7 +33,10 @@ DRIFTED = 4
 
 def add_to(app: typer.Typer, panel: str) -> None:
     """Register the commands of this module."""
-    app.command(rich_help_panel=panel, epilog=example("kpis larkmoor --from 2025-01"))(kpis)
+    app.command(
+        rich_help_panel=panel,
+        epilog=example("kpis larkmoor --from 2025-01", "kpis larkmoor --xlsx larkmoor.xlsx"),
+    )(kpis)
     app.command(rich_help_panel=panel, epilog=example("verify", "verify larkmoor --json"))(verify)
     app.command(rich_help_panel=panel, epilog=example("digest larkmoor"))(digest)
 
@@ -41,15 +47,21 @@ def kpis(
     last: ToMonth = None,
     *,
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values with a header.")] = False,
+    xlsx: Annotated[
+        Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", metavar="FILE", help="Write a Parquet file.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the eight KPIs of every month.
 
     Every month of the blueprint's span, zeros included, and any other month that has rows. With both --from
-    and --to exactly these months.
+    and --to exactly these months. In a workbook and in Parquet a month is its first day.
     """
-    if csv and json:
-        raise typer.BadParameter("--csv and --json exclude each other; choose one")
+    if sum((csv, json, xlsx is not None, parquet is not None)) > 1:
+        raise typer.BadParameter("--csv, --xlsx, --parquet and --json exclude each other; choose one")
     session = open_session()
     from demo_pipeline.services import reading
 
@@ -60,6 +72,9 @@ def kpis(
         warn(f"{slug} has no month {bound}, of its span or with rows; {other} as well shows them as zeros")
     if json:
         write_document(kpi_document(table))
+    elif file := xlsx or parquet:
+        _save(table, file, ".xlsx" if xlsx else ".parquet")
+        say(f"wrote {counted(len(table.months), 'month')} of {slug} to {file}")
     elif csv:
         write_text("\n".join([",".join(("month", *METRICS)), *_csv_lines(table)]))
     else:
@@ -75,6 +90,19 @@ def kpi_document(table: KpiTable) -> dict[str, Any]:
             for month, figures in table.months.items()
         ],
     }
+
+
+def _save(table: KpiTable, file: Path, suffix: str) -> None:
+    from demo_pipeline.services.figure_files import save_figures
+
+    rows = {
+        month: {
+            metric: Decimal(figure) if isinstance(figure, str) else figure
+            for metric, figure in figures.to_json(table.minor_digits).items()
+        }
+        for month, figures in table.months.items()
+    }
+    save_figures(file, rows, table.minor_digits, title=table.tenant[:31], suffix=suffix)
 
 
 def _csv_lines(table: KpiTable) -> list[str]:

@@ -71,7 +71,7 @@ ToMonth = Annotated[
 ]
 JobId = Annotated[UUID, typer.Argument(parser=_job_id, metavar="ID", help="The job, as job list shows it.")]
 PlanPath = Annotated[
-    str, typer.Argument(metavar="PLAN", help="A plan: .csv, .json or .yaml; - is standard input.")
+    str, typer.Argument(metavar="PLAN", help="A plan: .csv, .xlsx, .json or .yaml; - is standard input.")
 ]
 # What may stand here is checked with the plan, so that all that is wrong is said together.
 PlanTypeOption = Annotated[
@@ -82,4 +82,10 @@ PlanTypeOption = Annotated[
 ]
 SeedOption = Annotated[
     str | None, typer.Option("--seed", metavar="S", help="The seed of the new rows, whatever PLAN says.")
+]
+SheetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sheet", metavar="NAME", help="The sheet of a workbook; the first visible one without it."
+    ),
 ]

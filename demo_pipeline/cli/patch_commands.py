@@ -9,7 +9,16 @@ import typer
 from demo_pipeline.cli.change_views import change_document, change_table, is_passed
 from demo_pipeline.cli.console import warn, write_document, write_table, write_text
 from demo_pipeline.cli.job_views import made_rows
-from demo_pipeline.cli.parameters import Json, PlanPath, PlanTypeOption, SeedOption, Slug, example, group
+from demo_pipeline.cli.parameters import (
+    Json,
+    PlanPath,
+    PlanTypeOption,
+    SeedOption,
+    SheetOption,
+    Slug,
+    example,
+    group,
+)
 from demo_pipeline.cli.session import open_session
 
 if TYPE_CHECKING:
@@ -35,6 +44,7 @@ def apply(
     ] = False,
     plan_type: PlanTypeOption = None,
     seed: SeedOption = None,
+    sheet: SheetOption = None,
     json: Json = False,
 ) -> None:
     """Apply a plan: exactly, once, all of it or nothing.
@@ -45,7 +55,7 @@ def apply(
     """
     from demo_pipeline.cli.patching import about_plan, apply_plan, read_plan_file
 
-    file = read_plan_file(plan, plan_type, seed)
+    file = read_plan_file(plan, plan_type, seed, sheet)
     session = open_session()
     with about_plan(plan):
         reports = apply_plan(session, slug, file, is_again=again, is_split=split)

@@ -27,12 +27,12 @@ SPLIT_IT: Final = (
 _STANDARD_INPUT: Final = "-"
 
 
-def read_plan_file(path: str, plan_type: str | None, seed: str | None) -> PlanFile:
+def read_plan_file(path: str, plan_type: str | None, seed: str | None, sheet: str | None) -> PlanFile:
     """The plan of a file or of standard input. Raises ``InputError`` with all that is wrong with it."""
     from demo_pipeline.services.plan_files import read_plan
 
     with about_plan(path):
-        return read_plan(path, plan_type=plan_type, seed=seed)
+        return read_plan(path, plan_type=plan_type, seed=seed, sheet=sheet)
 
 
 @contextmanager

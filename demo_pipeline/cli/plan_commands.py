@@ -16,6 +16,7 @@ from demo_pipeline.cli.parameters import (
     PlanPath,
     PlanTypeOption,
     SeedOption,
+    SheetOption,
     Slug,
     example,
     group,
@@ -41,6 +42,7 @@ def preview(
     *,
     plan_type: PlanTypeOption = None,
     seed: SeedOption = None,
+    sheet: SheetOption = None,
     json: Json = False,
 ) -> None:
     """Show what a plan would do, and write nothing.
@@ -51,7 +53,7 @@ def preview(
     """
     from demo_pipeline.cli.patching import about_plan, read_plan_file
 
-    file = read_plan_file(plan, plan_type, seed)
+    file = read_plan_file(plan, plan_type, seed, sheet)
     session = open_session()
     from demo_pipeline.services import preview as previews
 
@@ -187,8 +189,8 @@ def write(
         from demo_pipeline.services.plan_drafts import save_plan
 
         kind: PlanKind = save_plan(draft.plan, output)
-        # A CSV says nothing of its type.
-        option = " --plan-type targets" if kind == "csv" else ""
+        # A table says nothing of its type.
+        option = " --plan-type targets" if kind in {"csv", "xlsx"} else ""
         say(f"wrote {output}; next: demo-pipeline plan preview {slug} {output}{option}")
     if json:
         write_text(write_plan(draft.plan, "json").rstrip())

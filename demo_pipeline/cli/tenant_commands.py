@@ -20,7 +20,7 @@ from demo_pipeline.cli.console import (
     write_text,
 )
 from demo_pipeline.cli.job_views import job_document, job_table
-from demo_pipeline.cli.parameters import Json, Slug, example, group, month_text
+from demo_pipeline.cli.parameters import Json, SheetOption, Slug, example, group, month_text
 from demo_pipeline.cli.patching import asker
 from demo_pipeline.cli.session import (
     Session,
@@ -50,6 +50,7 @@ def provision(
         Path, typer.Argument(metavar="FILE", help="A blueprint; the name of the file is the tenant's slug.")
     ],
     *,
+    sheet: SheetOption = None,
     json: Json = False,
 ) -> None:
     """Make the demo tenant that a blueprint declares, without data yet.
@@ -61,7 +62,9 @@ def provision(
     from demo_pipeline.services import provision as provisioning
 
     with about_files([file]):
-        made = provisioning.provision(session.database, session.settings, file, requested_by=requester())
+        made = provisioning.provision(
+            session.database, session.settings, file, requested_by=requester(), sheet=sheet
+        )
     for warning in made.warnings:
         warn(warning)
     if made.is_new:
@@ -93,6 +96,7 @@ def preview(
         Path, typer.Argument(metavar="FILE", help="A blueprint; the name of the file is the tenant's slug.")
     ],
     *,
+    sheet: SheetOption = None,
     json: Json = False,
 ) -> None:
     """Show the months of a blueprint with all figures, before anything is provisioned.
@@ -104,7 +108,7 @@ def preview(
     from demo_pipeline.services.blueprint_files import preview_blueprint
 
     with about_files([file]):
-        spec, warnings = preview_blueprint(file, settings)
+        spec, warnings = preview_blueprint(file, settings, sheet=sheet)
     for warning in warnings:
         warn(warning)
     figures = dict(zip(spec.months, spec.figures, strict=True))

@@ -35,8 +35,8 @@ _LONGEST_WAIT_SECONDS: Final = 3600
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Applies every patch plan that is put into a tenant's inbox, `$DEMO_HOME/inbox/<tenant>/`, "
-    "as .csv, .json or .yaml, and moves it to `done/` or `refused/` there, with a report beside it. A file "
-    "is taken once it has such a name: write it under another (`plan.csv.part`) and rename it.",
+    "as .csv, .xlsx, .json or .yaml, and moves it to `done/` or `refused/` there, with a report beside it. A "
+    "file is taken once it has such a name: write it under another (`plan.csv.part`) and rename it.",
 )
 def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.SensorResult:
     """Ask for a run of each file that waits and has none; say once what needs a person."""

@@ -76,8 +76,9 @@ class PatchConfig(dg.Config):
     )
     inbox_file: str | None = Field(
         default=None,
-        description="A file in the tenant's inbox ($DEMO_HOME/inbox/<tenant>), its name alone: .csv, .json "
-        "or .yaml. It is moved to done/ or refused/ there, with a report. Leave it out where plan is given.",
+        description="A file in the tenant's inbox ($DEMO_HOME/inbox/<tenant>), its name alone: .csv, .xlsx, "
+        ".json or .yaml. It is moved to done/ or refused/ there, with a report. Leave it out where plan is "
+        "given.",
     )
     plan_type: str | None = Field(
         default=None,
@@ -86,6 +87,10 @@ class PatchConfig(dg.Config):
     seed: str | None = Field(
         default=None,
         description="Any text; counts before the plan's own seed. Without both the tenant's seed is taken.",
+    )
+    sheet: str | None = Field(
+        default=None,
+        description="The sheet of a workbook in inbox_file; the first visible one without it.",
     )
     again: bool = Field(
         default=False,
@@ -219,6 +224,7 @@ def _apply(
             again=config.again,
             plan_type=config.plan_type,
             seed=config.seed,
+            sheet=config.sheet,
             asker=asker,
         )
     assert config.plan is not None

@@ -172,7 +172,9 @@ class Blueprint(Declared):
     channel_mix: ChannelMix = DEFAULT_CHANNEL_MIX
     realism: Realism = Realism()
     months: Annotated[tuple[MonthEntry, ...], Field(min_length=1)] | None = Field(
-        default=None, description="exact figures month by month; a month not listed is 0"
+        default=None,
+        description="exact figures month by month, or the name of a table of them beside the blueprint, "
+        ".xlsx or .csv; a month not listed is 0",
     )
 
     def span(self, current: Month) -> tuple[Month, Month]:
@@ -188,6 +190,15 @@ class Blueprint(Declared):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema that editors use, as it is published in ``blueprints/schema.json``."""
     schema = _with_plain_defaults(Blueprint.model_json_schema())
+    schema["properties"]["months"]["anyOf"] += [
+        {"type": "string", "pattern": r"\.(xlsx|csv)$"},
+        {
+            "type": "object",
+            "properties": {"file": {"type": "string"}, "sheet": {"type": "string"}},
+            "required": ["file"],
+            "additionalProperties": False,
+        },
+    ]
     schema["allOf"] = [
         {"oneOf": [{"required": ["totals"]}, {"required": ["months"]}]},
         {"oneOf": [{"required": ["start_month"]}, {"required": ["last_months", "totals"]}]},

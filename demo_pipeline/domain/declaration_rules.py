@@ -299,8 +299,8 @@ def _decimal_problems(read: Readable, minor_digits: int) -> list[Problem]:
                         field=f"{where}.{metric}",
                         value=str(amount),
                         metric=metric,
-                        message=f"{amount} has more than the {minor_digits} decimals of the currency; "
-                        f"write {kept}",
+                        message=f"{amount} has more than the {minor_digits} decimals that amounts in "
+                        f"{read.currency} are kept with; write {kept}",
                         suggestion=kept,
                     )
                 )

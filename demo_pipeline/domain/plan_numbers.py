@@ -28,7 +28,7 @@ from types import MappingProxyType
 from typing import Final
 
 from demo_pipeline.domain.locales import CURRENCIES
-from demo_pipeline.domain.scalars import wrong
+from demo_pipeline.domain.scalars import may_be_grouped, wrong
 
 #: Signs that stand before or after an amount, and the currencies that each may mean.
 SIGNS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
@@ -68,6 +68,9 @@ _TO_PLAIN: Final = str.maketrans(
 )
 _SPREADSHEET_ERROR: Final = re.compile(r"#(?:REF!|N/A|DIV/0!|VALUE!|NAME\?|NUM!|NULL!|ERROR!)", re.IGNORECASE)
 _LITERAL: Final = re.compile(r"(-?)([0-9]+(?:\.[0-9]+)?)(?:[eE]([+-]?)0*([0-9]+))?")
+#: What programs write where there is no value.
+_NO_VALUES: Final = frozenset({"nan", "null", "none", "nil", "na", "n/a", "nat", "<na>"})
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")
 _SCIENTIFIC: Final = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
 _MONEY: Final = r"[A-Za-z]{0,3}[$€£¥₹]|[A-Za-z]{2,3}(?![A-Za-z])"
 _CELL: Final = re.compile(
@@ -130,6 +133,7 @@ def read_literal(text: str) -> WrittenNumber:
         raise wrong("too_long", f"{shown(text)} is too long for a number; write plain digits")
     found = _LITERAL.fullmatch(text)
     if not found:
+        _refuse_no_value(text)
         raise wrong("not_a_number", f"{shown(text)} is not a number; write plain digits, like 25000.00")
     sign, digits, exponent_sign, exponent = found.groups()
     number = Decimal(sign + digits)
@@ -149,6 +153,12 @@ def read_cell(text: str) -> WrittenNumber:
         raise wrong("spreadsheet_error", f"{shown(text)} is an error of the spreadsheet; mend its formula")
     if plain.startswith("="):
         raise wrong("formula", f"{shown(text)} is a formula; export values, not formulas")
+    _refuse_no_value(text)
+    if _DATE.fullmatch(plain):
+        raise wrong(
+            "date_not_number",
+            f"{shown(text)} is a date; format the cell as a number, and write the number again",
+        )
     if plain in {"-", "–", "—"}:
         raise wrong(
             "unclear_dash", f"{shown(text)} may be 0 or nothing; write 0, or leave the cell empty", "0"
@@ -176,6 +186,13 @@ def read_cell(text: str) -> WrittenNumber:
         decimal_mark=number.decimal_mark,
         currency=currency_of(monies[0]) if monies else None,
     )
+
+
+def _refuse_no_value(text: str) -> None:
+    if text.strip().lower() in _NO_VALUES:
+        raise wrong(
+            "no_value", f"{shown(text)} is not a number; leave the cell empty (JSON: null) for no change"
+        )
 
 
 def currency_of(written: str) -> str:
@@ -214,7 +231,7 @@ def _core(text: str, core: str) -> WrittenNumber:
     if len(marks) == 1 and (found := _ONE_MARK.fullmatch(core)):
         left, mark, right = found.groups()
         number = _read(core, mark)
-        if len(right) != 3 or not 1 <= len(left) <= 3 or left.startswith("0"):
+        if not may_be_grouped(core.replace(mark, ".")):
             return number
         return WrittenNumber(amount=number.amount, open_mark=mark, grouped=Decimal(left + right))
     if len(set(marks)) == 1 and _GROUPS[last].fullmatch(core):

@@ -9,9 +9,11 @@ of them. Whether a tenant can carry the plan out is not judged here.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -32,7 +34,7 @@ from demo_pipeline.domain.plan import (
     Tolerances,
     has_decimals,
 )
-from demo_pipeline.domain.plan_months import read_month
+from demo_pipeline.domain.plan_months import has_german_names, read_month
 from demo_pipeline.domain.plan_numbers import (
     WrittenNumber,
     decimal_mark_of,
@@ -41,7 +43,7 @@ from demo_pipeline.domain.plan_numbers import (
     shortened,
     shown,
 )
-from demo_pipeline.domain.scalars import nearest, parse_seed, wrong
+from demo_pipeline.domain.scalars import nearest, parse_seed, refuse_grouped, wrong
 
 MOST_PROBLEMS: Final = 100
 MODES: Final = (ADDITIVE, "reconcile")
@@ -143,7 +145,7 @@ class PlanRead:
 
 def plain_name(name: str) -> str:
     """A name without the ways to write it: ``Leads created``, ``leadsCreated``, ``LEADS_CREATED``."""
-    return re.sub(r"[\s_-]+", "", name).lower()
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFC", name)).lower()
 
 
 METRIC_NAMES: Final[Mapping[str, str]] = MappingProxyType({plain_name(metric): metric for metric in METRICS})
@@ -185,10 +187,21 @@ def assemble(written: WrittenPlan, findings: Findings) -> PlanRead:
     plan_type = _try(read_plan_type, written.plan_type, findings) or PlanType.DELTAS
     seed = _try(read_seed, written.seed, findings)
     tolerances = Tolerances(
-        count=_try(_tolerance_count, written.tolerance_count, findings) or 0,
+        count=_try(
+            partial(
+                _tolerance_count,
+                is_literal=bool(written.tolerance_count and written.tolerance_count.is_literal),
+            ),
+            written.tolerance_count,
+            findings,
+        )
+        or 0,
         value=_try(_tolerance_value, written.tolerance_value, findings) or Decimal(0),
     )
-    months = [_try(read_month, entry.month, findings) for entry in written.months]
+    is_german = has_german_names(entry.month.text for entry in written.months)
+    months = [
+        _try(partial(read_month, is_german=is_german), entry.month, findings) for entry in written.months
+    ]
     _check_order(written.months, months, findings)
     requests, currencies = _requests(written.months, months, findings)
     if not findings and not any(request.given for request in requests):
@@ -323,8 +336,7 @@ def _figure(cell: _Cell, mark: str | None) -> int | Decimal:
     if amount < 0:
         raise wrong(
             "negative",
-            f"{shown(text)} is negative, and a plan only adds; write 0 or more "
-            "(mode reconcile, which hides rows, comes in a later version)",
+            f"{shown(text)} is negative, and figures are only added; write 0 or more",
         )
     if cell.metric in VALUE_METRICS:
         return _amount(text, amount)
@@ -337,7 +349,11 @@ def _amount(text: str, amount: Decimal) -> Decimal:
     if amount > MOST_VALUE:
         raise wrong("out_of_range", f"{shown(text)} is out of range; {MOST_VALUE} is the most")
     if not has_decimals(amount, MOST_DECIMALS):
-        raise wrong("too_many_decimals", f"{shown(text)} has more than {MOST_DECIMALS} decimals; round it")
+        raise wrong(
+            "too_many_decimals",
+            f"{shown(text)} has more than the {MOST_DECIMALS} decimals that amounts of any currency are kept "
+            "with; round it",
+        )
     return amount.copy_abs()
 
 
@@ -357,7 +373,9 @@ def _plain_number(text: str) -> Decimal:
     return number
 
 
-def _tolerance_count(text: str) -> int:
+def _tolerance_count(text: str, *, is_literal: bool) -> int:
+    if not is_literal:
+        refuse_grouped(text.strip())
     return _count(text, _plain_number(text), MOST_COUNT)
 
 

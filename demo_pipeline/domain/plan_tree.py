@@ -57,11 +57,44 @@ class JsonObject(dict[str, Any]):
         self.doubles = tuple(doubles)
 
 
+def is_blueprint(tree: object) -> bool:
+    """Whether a tree has keys that every blueprint has and no plan."""
+    return isinstance(tree, Mapping) and {"name", "country", "industry"} <= set(
+        cast("Mapping[str, Any]", tree)
+    )
+
+
+def is_plan(tree: object) -> bool:
+    """Whether a tree has keys that only a plan has."""
+    if not isinstance(tree, Mapping):
+        return False
+    top = cast("Mapping[str, object]", tree)
+    entries = top.get("months")
+    return bool({"plan_type", "mode", "tolerances"} & set(top)) or (
+        isinstance(entries, Sequence)
+        and any(
+            isinstance(entry, Mapping) and "metrics" in entry for entry in cast("Sequence[object]", entries)
+        )
+    )
+
+
+def _is_by_columns(tree: Mapping[str, Any]) -> bool:
+    """Whether a tree is a table as pandas writes it by default, ``{"month": {"0": "2025-01"}, ...}``."""
+    columns = {plain_name(str(key)[:80]) for key, value in tree.items() if isinstance(value, Mapping | list)}
+    return "month" in columns and not columns.isdisjoint(METRIC_NAMES)
+
+
 def read_tree(
-    tree: Mapping[str, Any], findings: Findings, line_of: Callable[[Path], int | None] = lambda _: None
+    tree: Mapping[str, Any] | Sequence[Any],
+    findings: Findings,
+    line_of: Callable[[Path], int | None] = lambda _: None,
 ) -> WrittenPlan:
-    """What the tree says. ``line_of`` tells where in a file a path stands."""
-    return _TreeReader(findings, line_of).plan(tree)
+    """What the tree says: a plan, or a list of records with month and metrics, as pandas writes a table.
+
+    ``line_of`` tells where in a file a path stands.
+    """
+    reader = _TreeReader(findings, line_of)
+    return reader.plan(tree) if isinstance(tree, Mapping) else reader.records(tree)
 
 
 def place_of(path: Path) -> str:
@@ -79,6 +112,12 @@ class _TreeReader:
     ranks: dict[Path, int] = field(default_factory=dict[Path, int])
 
     def plan(self, tree: Mapping[str, Any]) -> WrittenPlan:
+        if _is_by_columns(tree):
+            message = (
+                "is a table by columns; write it as a list of records (pandas: to_json(orient='records'))"
+            )
+            self._problem((), "by_columns", message)
+            return WrittenPlan(months=[])
         top = dict(self._items(tree, (), PLAN_KEYS))
         if "months" not in top:
             self._problem((), "missing", "months is missing; list the months and what is asked of them")
@@ -91,6 +130,36 @@ class _TreeReader:
             tolerance_count=self._scalar(tolerances.get("count")),
             tolerance_value=self._scalar(tolerances.get("value")),
         )
+
+    def records(self, entries: Sequence[Any]) -> WrittenPlan:
+        """A list of records: month and metrics side by side."""
+        if not entries:
+            self._problem((), "empty_list", "lists no month; list at least one")
+        return WrittenPlan(
+            months=[month for index, one in enumerate(entries) for month in self._record(index, one)]
+        )
+
+    def _record(self, index: int, entry: object) -> Iterator[WrittenMonth]:
+        path: Path = (index,)
+        self.ranks[path] = len(self.ranks)
+        if not isinstance(entry, Mapping):
+            self._problem(path, "not_a_mapping", "is not a record with month and metrics")
+            return
+        keys = dict(self._items(cast("Mapping[str, Any]", entry), path, ("month", *METRICS)))
+        yield from self._written(path, keys.pop("month", None), keys)
+
+    def _written(
+        self, path: Path, month: tuple[Path, Any] | None, figures: Mapping[str, tuple[Path, Any]]
+    ) -> Iterator[WrittenMonth]:
+        if month is None or month[1] is None:
+            self._problem(path, "missing", "month is missing; write it as YYYY-MM, like 2025-01")
+            return
+        written = self._scalar(month)
+        read = {metric: self._scalar(item) for metric, item in figures.items()}
+        if written is not None:
+            yield WrittenMonth(
+                month=written, figures={metric: one for metric, one in read.items() if one is not None}
+            )
 
     def _months(self, path: Path, value: object) -> Iterator[WrittenMonth]:
         if not isinstance(value, list | tuple):
@@ -107,14 +176,7 @@ class _TreeReader:
                 continue
             keys = dict(self._items(cast("Mapping[str, Any]", entry), below, MONTH_KEYS))
             figures = dict(self._mapping(keys.get("metrics"), below, METRICS))
-            month = self._scalar(keys.get("month"))
-            if "month" not in keys or keys["month"][1] is None:
-                self._problem(below, "missing", "month is missing; write it as YYYY-MM, like 2025-01")
-            elif month is not None:
-                read = ((metric, self._scalar(item)) for metric, item in figures.items())
-                yield WrittenMonth(
-                    month=month, figures={metric: written for metric, written in read if written is not None}
-                )
+            yield from self._written(below, keys.get("month"), figures)
 
     def _mapping(
         self, item: tuple[Path, Any] | None, path: Path, known: Sequence[str]

@@ -37,11 +37,16 @@ def _document(plan: PatchPlan) -> dict[str, Any]:
     return {**document, **seed, "months": months}
 
 
-def _csv(plan: PatchPlan) -> str:
+def check_is_table(plan: PatchPlan) -> None:
+    """Whether a table, which has months and figures only, can hold a plan. Raises ``InputError``."""
     if plan.tolerances != Tolerances():
-        message = "tolerances cannot be written in a CSV; write JSON or YAML"
+        message = "tolerances cannot be written in a CSV or a workbook; write JSON or YAML"
         problem = Problem(code="not_in_csv", field="tolerances", message=message)
         raise InputError(str(problem), [problem])
+
+
+def _csv(plan: PatchPlan) -> str:
+    check_is_table(plan)
     entries = plan.to_json()["months"]
     asked = [metric for metric in METRICS if any(metric in entry["metrics"] for entry in entries)]
     text = io.StringIO(newline="")

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from demo_pipeline.domain.blueprint import Blueprint, GrowthChoice, Totals
 from demo_pipeline.domain.caps import check_storable
 from demo_pipeline.domain.declaration import check_blueprint
-from demo_pipeline.domain.declaration_rules import declared_value, minor_digits_of, stand_in
+from demo_pipeline.domain.declaration_rules import MOST_DECIMALS, declared_value, minor_digits_of, stand_in
 from demo_pipeline.domain.errors import InputError
 from demo_pipeline.domain.feasibility import Caps, cap_warnings, check_caps, won_with_leads
 from demo_pipeline.domain.growth import NO_SEASON, Growth
 from demo_pipeline.domain.industries import Industry, load_industry
-from demo_pipeline.domain.locales import COUNTRIES, load_locale, resolve_country
+from demo_pipeline.domain.locales import COUNTRIES, CURRENCIES, load_locale, resolve_country
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.monthly import DealSizes, continued, figures_from_months, figures_from_totals
 from demo_pipeline.domain.months import Month
@@ -236,6 +236,11 @@ def _warnings(blueprint: Blueprint, slug: str) -> tuple[str, ...]:
         warnings.append(
             f"country {blueprint.country} has no lists of its own: the tenant is made, and stored, "
             f"as {country} (with lists: {', '.join(COUNTRIES)})"
+        )
+    currency = blueprint.currency or load_locale(country).currency
+    if CURRENCIES[currency] > MOST_DECIMALS:
+        warnings.append(
+            f"{currency} has {CURRENCIES[currency]} decimals; amounts are kept with {MOST_DECIMALS}"
         )
     for what, text in (("slug", slug), ("mail_domain", blueprint.mail_domain or "")):
         if found := TELL_TALE.search(text):

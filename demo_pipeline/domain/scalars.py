@@ -66,6 +66,8 @@ _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST: Final = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z])[a-z0-9-]{{1,62}}[a-z0-9]")
 _COUNT: Final = re.compile(r"[0-9]+")
 _DECIMAL: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+#: a point before exactly three digits, which it may group
+_GROUPED: Final = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 
 
@@ -81,6 +83,22 @@ def quoted(value: object) -> str:
     """A value for a message, cut to a length that a line can hold."""
     text = str(value)
     return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def may_be_grouped(text: str) -> bool:
+    """Whether plain digits with one point may group thousands with it: ``1.250`` may be 1250."""
+    return bool(_GROUPED.fullmatch(text))
+
+
+def refuse_grouped(text: str) -> None:
+    """Ask which number is meant by ``1.250``. Raises a pydantic error with our code."""
+    if may_be_grouped(text):
+        whole, decimal = text.replace(".", ""), f"{Decimal(text).normalize():f}"
+        raise wrong(
+            "ambiguous_number",
+            f"{quoted(text)} may be {whole} or {decimal}; write the one that is meant",
+            whole,
+        )
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
@@ -171,6 +189,8 @@ _amount = decimal_number(Decimal(0), _AMOUNT_MOST, places=6)
 
 def parse_amount(value: object) -> Decimal:
     """Money in major units: finite, not negative, in plain digits. The currency's decimals come later."""
+    if isinstance(value, str):
+        refuse_grouped(value)
     try:
         return _amount(value)
     except PydanticCustomError as error:

@@ -1,10 +1,10 @@
 """The plan inbox: a folder a tenant, the files that wait in it, and where they go once they were dealt with.
 
 ``$DEMO_HOME/inbox/<slug>/plan.csv``. A file is complete when it has its name: whoever puts it there writes
-it under a name that begins with a dot, or ends in anything but ``.csv``, ``.json``, ``.yaml`` or ``.yml``,
-and renames it. A name that no run could take, with control characters in it, is refused: the file gets
-another name in ``refused/``. Nothing is followed: what is a link, or no regular file, is none of ours, and no
-name leads out of the folder. What a plan says and what becomes of it is not known here.
+it under a name that begins with a dot, or ends in none of the suffixes of a plan, and renames it. A name
+that no run could take, with control characters in it, is refused: the file gets another name in
+``refused/``. Nothing is followed: what is a link, or no regular file, is none of ours, and no name leads out
+of the folder. What a plan says and what becomes of it is not known here.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from demo_pipeline.domain.declaration_rules import check_slug
 from demo_pipeline.domain.display import neutral_line
 from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
 from demo_pipeline.domain.plan_numbers import shortened
-from demo_pipeline.services.plan_files import SUFFIXES
+from demo_pipeline.services.plan_files import NAMED_SUFFIXES, SUFFIXES
 from demo_pipeline.services.yaml_files import MOST_BYTES
 from demo_pipeline.settings import Settings
 
 End = Literal["done", "refused"]
+
+#: beginnings of names of files that are not complete; Excel puts ``~$plan.xlsx`` beside an open workbook
+_NOT_YET: Final = (".", "~$")
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 #: a link is an error; a pipe must not make us wait
@@ -75,12 +78,12 @@ class Waiting:
 def is_plan_name(name: str) -> bool:
     """Whether a file of that name is a complete plan by the rules of this module."""
     is_one_name = neutral_line(name) == name and not {"/", "\\"} & set(name)
-    return is_one_name and not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+    return is_one_name and not name.startswith(_NOT_YET) and Path(name).suffix.lower() in SUFFIXES
 
 
 def usable_name(name: str) -> str | None:
     """The name under which a plan is refused whose own name cannot be used; None for everything else."""
-    if is_plan_name(name) or name.startswith("."):
+    if is_plan_name(name) or name.startswith(_NOT_YET):
         return None
     usable = "".join(" " if _is_unusable(character) else character for character in name).strip()
     usable = usable.replace(" ", "_")
@@ -134,7 +137,7 @@ def read_inbox_file(settings: Settings, slug: str, name: str) -> InboxFile:
     if not is_plan_name(name):
         message = (
             f"inbox_file {shortened(name)} is not the name of a plan in an inbox; give a name alone, without "
-            f"a folder, that ends with {', '.join(SUFFIXES)} and does not begin with a dot"
+            f"a folder, that ends with {NAMED_SUFFIXES} and does not begin with a dot"
         )
         problem = Problem(code="bad_inbox_file", field="inbox_file", value=shortened(name), message=message)
         raise InputError(message, [problem])

@@ -59,6 +59,7 @@ def apply_inbox_file(
     again: bool = False,
     plan_type: str | None = None,
     seed: str | None = None,
+    sheet: str | None = None,
     asker: Asker | None = None,
 ) -> Handled:
     """Read, apply and settle one file.
@@ -70,7 +71,7 @@ def apply_inbox_file(
     file = read_inbox_file(settings, slug, name)
     plan: PlanFile | None = None
     try:
-        plan = _parsed(file, plan_type, seed)
+        plan = _parsed(file, plan_type, seed, sheet)
         report = apply_patch(database, settings, slug, plan, again=again, asker=asker)
     except InterruptedJobError:
         raise
@@ -101,14 +102,14 @@ def refuse_unusable(database: Database, settings: Settings, file: InboxFile, ask
     return f"{file.tenant}: {message} ({hindrance or f'it is in {place}'})"
 
 
-def _parsed(file: InboxFile, plan_type: str | None, seed: str | None) -> PlanFile:
+def _parsed(file: InboxFile, plan_type: str | None, seed: str | None, sheet: str | None) -> PlanFile:
     """The plan of a file. What is wrong is told by its place and kind, without what the file says.
 
     Who reads the report or the run need not be who may read the file.
     """
     kind = SUFFIXES[Path(file.name).suffix.lower()]
     try:
-        return parse_plan(file.content, kind, source=file.name, plan_type=plan_type, seed=seed)
+        return parse_plan(file.content, kind, source=file.name, plan_type=plan_type, seed=seed, sheet=sheet)
     except InputError as error:
         problems = [
             Problem(

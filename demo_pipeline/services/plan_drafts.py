@@ -20,7 +20,7 @@ from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.feasibility import Caps, nearest_feasible, value_cap
 from demo_pipeline.domain.metrics import COUNT_METRICS, METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.plan import MonthRequest, PatchPlan
+from demo_pipeline.domain.plan import MOST_DECIMALS, MonthRequest, PatchPlan
 from demo_pipeline.domain.plan_shapes import (
     DEFAULT_DIP_PERCENT,
     DEFAULT_SURGE_PERCENT,
@@ -31,9 +31,10 @@ from demo_pipeline.domain.plan_shapes import (
     match_average,
     q4_surge,
 )
-from demo_pipeline.domain.plan_writing import write_plan
+from demo_pipeline.domain.plan_writing import check_is_table, write_plan
+from demo_pipeline.services.figure_files import save_figures
 from demo_pipeline.services.patch_ground import simulated_ground
-from demo_pipeline.services.plan_files import SUFFIXES, PlanKind
+from demo_pipeline.services.plan_files import NAMED_SUFFIXES, SUFFIXES, PlanKind
 from demo_pipeline.services.subject import Subject, find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.clock import instant_of
@@ -125,11 +126,15 @@ def save_plan(plan: PatchPlan, path: Path) -> PlanKind:
     """Write a plan to a file, in the form that its suffix names. Raises ``InputError``."""
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:
-        message = f"the name does not end with {', '.join(SUFFIXES)}; rename it"
+        message = f"the name does not end with {NAMED_SUFFIXES}; rename it"
         raise _refused("bad_suffix", path, message)
-    text = write_plan(plan, kind)
+    if kind == "xlsx":
+        check_is_table(plan)
+        rows = {request.month: request.given for request in plan.months}
+        save_figures(path, rows, MOST_DECIMALS, title="plan", suffix=path.suffix.lower())
+        return kind
     try:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        path.write_text(write_plan(plan, kind), encoding="utf-8", newline="\n")
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no such name"
         raise _refused("unwritable_file", path, f"cannot be written: {reason}") from None

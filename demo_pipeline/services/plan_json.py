@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from demo_pipeline.domain.errors import Problem
@@ -28,8 +28,8 @@ class NotJsonError(ValueError):
         self.problem = problem
 
 
-def read_json(text: str) -> Mapping[str, Any]:
-    """One object of JSON. Raises ``NotJsonError``."""
+def read_json(text: str) -> Mapping[str, Any] | Sequence[Any]:
+    """One object or list of JSON. Raises ``NotJsonError``."""
     _measure(text)
     try:
         tree = json.loads(
@@ -44,10 +44,10 @@ def read_json(text: str) -> Mapping[str, Any]:
         near = shown(text[error.pos : error.pos + 20]) if error.pos < len(text) else "the end"
         message = f"is not JSON: {error.msg.lower()} at column {error.colno}, before {near}"
         raise NotJsonError(Problem(code="not_json", line=error.lineno, message=message)) from None
-    if not isinstance(tree, dict):
-        message = "is not an object; write {...} with the key months"
+    if not isinstance(tree, dict | list):
+        message = "is neither an object nor a list; write {...} with the key months, or a list of records"
         raise NotJsonError(Problem(code="not_a_mapping", line=1, message=message))
-    return cast("Mapping[str, Any]", tree)
+    return cast("Mapping[str, Any] | Sequence[Any]", tree)
 
 
 def _measure(text: str) -> None:

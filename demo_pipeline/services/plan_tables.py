@@ -1,18 +1,18 @@
-"""CSV as spreadsheets export it, as cells with their places.
+"""Rows of cells as what a plan says: header, columns, months. The same for CSV and for workbooks.
 
-What separates the columns is told by the header alone: the one of ``, ; tab |`` by which it has the most
-known names. Rows and columns are numbered as the spreadsheet numbers them, blank rows and cells with line
-breaks included. What a cell means is in ``domain.plan_reading``.
+The header is the first row that names the column ``month``; rows above it, like a title, do not count. Where
+the row below it has no month and names metrics, as merged headings do, both rows are the header. Rows and
+columns are numbered as the spreadsheet numbers them. How a file becomes rows is in ``plan_csv`` and
+``workbooks``; what a cell means is in ``domain.plan_reading``.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final, TypeAlias
 
 from pydantic_core import PydanticCustomError
 
@@ -30,16 +30,36 @@ from demo_pipeline.domain.plan_reading import (
     plain_name,
 )
 
-SEPARATORS: Final = (",", ";", "\t", "|")
 COLUMNS: Final = ("month", *METRICS)
 MOST_COLUMNS: Final = 100
 #: rows that are read; a plan has at most 24 months
 MOST_ROWS: Final = 200
+#: rows with cells in which the header is looked for
+MOST_ROWS_ABOVE: Final = 10
 
 _NAMES: Final = {"month": "month", **METRIC_NAMES}
 #: ``Closed won value (EUR)``
 _WITH_CURRENCY: Final = re.compile(r"(.*\S)\s*[(\[]\s*([^()\[\]]{1,4})\s*[)\]]", re.DOTALL)
-_QUOTES: Final = "a quoted cell has no end, or text after it; mend the quotes or export the file again"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """What stands in a cell; empty: nothing."""
+
+    text: str
+    #: a number for certain, with a decimal point
+    is_literal: bool = False
+    #: an ISO code or a sign that the cell's format shows
+    currency: str | None = None
+    #: what is wrong with the cell whatever it should say: code and message
+    fault: tuple[str, str] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.text) or self.fault is not None
+
+
+EMPTY: Final = Cell(text="")
+Row: TypeAlias = tuple[int, Sequence[Cell]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,92 +72,88 @@ class _Column:
     head: str
     currency: str | None = None
 
-    def cell(self, row: int, text: str) -> Written:
+    def written(self, row: int, cell: Cell) -> Written:
         """A cell of this column."""
         place = f"row {row}, column {_letters(self.index)} ({shortened(' '.join(self.head.split()))})"
-        return Written(text=text, place=place, rank=(row, self.index), currency=self.currency)
+        return Written(
+            text=cell.text,
+            place=place,
+            rank=(row, self.index),
+            is_literal=cell.is_literal,
+            currency=cell.currency or self.currency,
+        )
 
 
-def is_table(text: str) -> bool:
-    """Whether a text begins with a header that names the column ``month``."""
-    return any(
-        "month" in map(plain_name, row) for separator in SEPARATORS for _, row in _header(text, separator)
-    )
+def row_of(number: int, cells: Iterable[Cell]) -> Row | None:
+    """A row without the empty cells at its end; none if all are empty."""
+    kept = list(cells)
+    while kept and not kept[-1]:
+        kept.pop()
+    return (number, kept) if kept else None
 
 
-def read_table(text: str, findings: Findings) -> WrittenPlan:
-    """The cells of a table. What cannot be a cell of a plan is added to ``findings``."""
-    separator = _separator(text, findings)
-    if separator is None:
+def header_of(rows: Iterable[Row]) -> Row | None:
+    """The header among the first rows; the first row where none names the column month."""
+    looked_at = list(islice(rows, MOST_ROWS_ABOVE))
+    return next((row for row in looked_at if names_month(row)), next(iter(looked_at), None))
+
+
+def known_names(row: Row) -> int:
+    """How many cells of a header are names of a plan."""
+    return sum(_known(cell.text)[0] is not None for cell in row[1][:MOST_COLUMNS])
+
+
+def names_month(row: Row) -> bool:
+    """Whether a row has a cell that names the column month."""
+    return any(plain_name(cell.text) == "month" for cell in row[1][:MOST_COLUMNS])
+
+
+def read_rows(rows: Iterable[Row], findings: Findings) -> WrittenPlan:
+    """What rows that are not blank say. What cannot be a cell of a plan is added to ``findings``."""
+    remaining = iter(rows)
+    above = list(islice(remaining, MOST_ROWS_ABOVE))
+    header = header_of(above)
+    if findings:
         return WrittenPlan(months=[])
-    columns: list[_Column] = []
-    heads: list[str] = []
+    if header is None or not known_names(header):
+        first = next((cell.text for cell in header[1] if cell), "") if header is not None else ""
+        names = "month and some of " + ", ".join(METRICS)
+        message = (
+            f"{shown(first)} is not a header; the first row names the columns: {names}"
+            if first
+            else f"is empty; the first row names the columns: {names}"
+        )
+        findings.add(Problem(code="no_header", field=f"row {header[0] if header else 1}", message=message))
+        return WrittenPlan(months=[])
+    below = [row for row in above if row[0] > header[0]]
+    if below and _continues(header, below[0]):
+        header = _joined(header, below.pop(0))
+    columns = list(_columns(header, findings))
+    if all(column.name != "month" for column in columns):
+        return WrittenPlan(months=[])
     months: list[WrittenMonth] = []
-    row = 0
-    try:
-        for row, cells in _rows(text, separator):
-            if not heads:
-                heads = cells
-                columns = list(_columns(row, cells, findings))
-                if all(column.name != "month" for column in columns):
-                    return WrittenPlan(months=[])
-            else:
-                months += _month(row, cells, columns, heads, findings)
-            if len(months) >= MOST_ROWS:
-                break
-    except csv.Error:
-        findings.add(Problem(code="not_csv", field=f"row {row + 1}", message=_QUOTES), (row + 1, 0))
-    else:
-        if not months and not findings:
-            findings.add(Problem(code="no_rows", message="has a header and no row below it; add the months"))
+    for row in (*below, *remaining):
+        months += _month(row, columns, header, findings)
+        if len(months) >= MOST_ROWS:
+            break
+    if not months and not findings:
+        findings.add(Problem(code="no_rows", message="has a header and no row below it; add the months"))
     return WrittenPlan(months=months)
 
 
-def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Number, from 1, and stripped cells of every row that is not blank; blank cells at its end left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    for row, raw in enumerate(reader, start=1):
-        cells = [cell.strip() for cell in raw]
-        while cells and not cells[-1]:
-            cells.pop()
-        if cells:
-            yield row, cells
+def _continues(header: Row, row: Row) -> bool:
+    """Whether a row below a header is a second row of it: it has no month, and names metrics."""
+    index = next((i for i, cell in enumerate(header[1]) if plain_name(cell.text) == "month"), None)
+    if index is None or (index < len(row[1]) and row[1][index]):
+        return False
+    return known_names(row) > 0
 
 
-def _header(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The first row that is not blank; nothing where there is none."""
-    try:
-        yield from (pair for pair, _ in zip(_rows(text, separator), range(1), strict=False))
-    except csv.Error:
-        return
-
-
-def _separator(text: str, findings: Findings) -> str | None:
-    headers = {separator: cells for separator in SEPARATORS for _, cells in _header(text, separator)}
-    known = {
-        separator: sum(_known(cell)[0] is not None for cell in cells[:MOST_COLUMNS])
-        for separator, cells in headers.items()
-    }
-    most = max(known.values(), default=0)
-    best = [separator for separator, count in known.items() if count == most]
-    if not headers and text.strip():
-        findings.add(Problem(code="not_csv", field="row 1", message=_QUOTES))
-        return None
-    if not most:
-        first = next(iter(headers.values()), [""])[0]
-        message = (
-            f"{shown(first)} is no header; the first row names the columns: month and some of "
-            + ", ".join(METRICS)
-            if first
-            else "is empty; the first row names the columns, month and some of the eight metrics"
-        )
-        findings.add(Problem(code="no_header", field="row 1", message=message))
-        return None
-    if any(headers[separator] != headers[best[0]] for separator in best):
-        message = "more than one separator may be meant; separate all columns by the same one, like a comma"
-        findings.add(Problem(code="unclear_separator", field="row 1", message=message))
-        return None
-    return best[0]
+def _joined(header: Row, row: Row) -> Row:
+    """Two rows of headings: the lower one counts where it says something, and gives both their number."""
+    length = max(len(header[1]), len(row[1]))
+    upper, lower = ([*cells, *[EMPTY] * (length - len(cells))] for cells in (list(header[1]), list(row[1])))
+    return row[0], [below or above for above, below in zip(upper, lower, strict=True)]
 
 
 def _known(head: str) -> tuple[str | None, str | None]:
@@ -151,27 +167,28 @@ def _known(head: str) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _columns(row: int, heads: Sequence[str], findings: Findings) -> Iterator[_Column]:
+def _columns(header: Row, findings: Findings) -> Iterator[_Column]:
+    row, heads = header
     if len(heads) > MOST_COLUMNS:
         message = f"has more than {MOST_COLUMNS} columns; a plan has month and the eight metrics"
         findings.add(Problem(code="too_many_columns", field=f"row {row}", message=message))
     seen: dict[str, str] = {}
     for index, head in enumerate(heads[:MOST_COLUMNS]):
-        name, written_currency = _known(head)
-        cell = Written(text=head, place=f"row {row}, column {_letters(index)}", rank=(row, index))
+        name, written_currency = _known(head.text)
+        cell = Written(text=head.text, place=f"row {row}, column {_letters(index)}", rank=(row, index))
         if not head:
             continue
         if name is None:
-            close = nearest_name(head, COLUMNS)
+            close = nearest_name(head.text, COLUMNS)
             hint = f"; did you mean {close}?" if close else f"; known are {', '.join(COLUMNS)}"
-            _add(findings, cell, "unknown_column", f"{shown(head)} is no column of a plan{hint}", close)
+            _add(findings, cell, "unknown_column", f"{shown(head.text)} is not a known column{hint}", close)
         elif name in seen:
-            message = f"{shown(head)} is a second column of {name}, beside {seen[name]}; leave one out"
+            message = f"{shown(head.text)} is a second column of {name}, beside {seen[name]}; leave one out"
             _add(findings, cell, "column_twice", message)
         else:
             seen[name] = f"column {_letters(index)}"
             currency = _currency(cell, written_currency, findings)
-            yield _Column(name=name, index=index, head=head, currency=currency)
+            yield _Column(name=name, index=index, head=head.text, currency=currency)
     if "month" not in seen:
         message = "no column is called month; add it, with YYYY-MM in each row"
         findings.add(Problem(code="missing_column", field=f"row {row}", message=message))
@@ -190,18 +207,19 @@ def _currency(cell: Written, written: str | None, findings: Findings) -> str | N
         return None
 
 
-def _month(
-    row: int, cells: Sequence[str], columns: Sequence[_Column], heads: Sequence[str], findings: Findings
-) -> Iterator[WrittenMonth]:
+def _month(row: Row, columns: Sequence[_Column], header: Row, findings: Findings) -> Iterator[WrittenMonth]:
     """What a row says, if it names a month."""
-    written = {
-        column.name: column.cell(row, cells[column.index])
-        for column in columns
-        if column.index < len(cells) and cells[column.index]
-    }
+    number, cells = row
+    heads = header[1]
+    written: dict[str, Written] = {}
+    for column in columns:
+        if column.index < len(cells) and (cell := cells[column.index]):
+            written[column.name] = column.written(number, cell)
+            if cell.fault is not None:
+                _add(findings, written[column.name], *cell.fault)
     month = written.pop("month", None)
     if month is None:
-        empty = next(column for column in columns if column.name == "month").cell(row, "")
+        empty = next(column for column in columns if column.name == "month").written(number, EMPTY)
         message = "has no month; write it as YYYY-MM, or delete the row if it adds up others"
         findings.add(Problem(code="missing_month", field=empty.place, message=message), empty.rank)
         return
@@ -211,10 +229,14 @@ def _month(
         return
     stray = next((i for i, cell in enumerate(cells) if cell and not (i < len(heads) and heads[i])), None)
     if stray is not None:
-        cell = Written(text=cells[stray], place=f"row {row}, column {_letters(stray)}", rank=(row, stray))
-        message = f"{shown(cells[stray])} stands in a column without a name; delete it or name its column"
+        text = cells[stray].text
+        cell = Written(text=text, place=f"row {number}, column {_letters(stray)}", rank=(number, stray))
+        message = f"{shown(text)} stands in a column without a name; delete it or name its column"
         _add(findings, cell, "cell_without_column", message)
-    yield WrittenMonth(month=month, figures=written)
+    faulty = {column.name for column in columns if column.index < len(cells) and cells[column.index].fault}
+    if "month" not in faulty:
+        figures = {name: cell for name, cell in written.items() if name not in faulty}
+        yield WrittenMonth(month=replace(month, is_literal=False), figures=figures)
 
 
 def _add(findings: Findings, cell: Written, code: str, message: str, suggestion: str | None = None) -> None:

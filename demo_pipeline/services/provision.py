@@ -23,7 +23,7 @@ from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.provenance import blueprint_stream
 from demo_pipeline.domain.stored import read_spec
 from demo_pipeline.domain.team import signed_up_at
-from demo_pipeline.services.blueprint_files import read_blueprint, read_tenant_spec
+from demo_pipeline.services.blueprint_files import read_blueprint, resolve_file
 from demo_pipeline.services.blueprint_rows import KIND
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.settings import Settings
@@ -87,9 +87,16 @@ def provision_all(
 
 
 def provision(
-    database: Database, settings: Settings, path: Path, *, requested_by: str | None = None
+    database: Database,
+    settings: Settings,
+    path: Path,
+    *,
+    requested_by: str | None = None,
+    sheet: str | None = None,
 ) -> Provisioned:
     """Make the tenant that a blueprint file declares, unless it is there with this blueprint.
+
+    ``sheet`` is the sheet of a workbook of months, whatever the blueprint says.
 
     Raises ``InputError`` for what is wrong with the file and for another blueprint of the same slug,
     ``CapExceededError``, ``NotADemoTenantError`` where a real tenant has the slug, and
@@ -97,7 +104,7 @@ def provision(
     """
     now = current_instant(database, settings)
     with database.loader() as conn:
-        spec, declared, warnings = _read(path, _instant_of(conn, path, now), settings)
+        spec, declared, warnings = _read(path, _instant_of(conn, path, now), settings, sheet)
         found = tenants.find_tenant(conn, spec.slug)
         if found.exists and found.tenant_id is None:
             record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=spec.slug, wish="provision")
@@ -161,11 +168,13 @@ def _instant_of(conn: psycopg.Connection[Any], path: Path, now: datetime) -> dat
 
 
 def _read(
-    path: Path, now: datetime, settings: Settings
+    path: Path, now: datetime, settings: Settings, sheet: str | None = None
 ) -> tuple[TenantSpec, dict[str, Any], tuple[str, ...]]:
     """The spec, the blueprint as declared, and warnings."""
-    spec, warnings = read_tenant_spec(path, now, lambda: token_hex(8), Caps(**settings.caps.model_dump()))
-    return spec, read_blueprint(path, now).blueprint.model_dump(mode="json"), warnings
+    caps = Caps(**settings.caps.model_dump())
+    file = read_blueprint(path, now, caps, sheet=sheet)
+    spec, warnings = resolve_file(file, now, lambda: token_hex(8), caps)
+    return spec, file.blueprint.model_dump(mode="json"), warnings
 
 
 def _present(tenant: tenants.Tenant, declared: dict[str, Any], warnings: tuple[str, ...]) -> Provisioned:

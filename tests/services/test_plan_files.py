@@ -19,7 +19,7 @@ from demo_pipeline.domain.plan import PatchPlan, PlanType, Tolerances
 from demo_pipeline.domain.plan_writing import write_plan
 from demo_pipeline.services.plan_files import PlanFile, PlanKind, parse_plan, plan_from_document, read_plan
 from demo_pipeline.services.yaml_files import MOST_BYTES
-from tests.plans import json_documents, plans, tables
+from tests.plans import json_documents, plans, records, tables, workbooks
 
 
 def problems_of(text: str | bytes, kind: PlanKind | None = "csv", **options: str) -> tuple[Problem, ...]:
@@ -40,6 +40,20 @@ def read_text(text: str, kind: PlanKind | None = "csv") -> PlanFile:
 def test_every_spelling_of_a_table_is_one_plan(data: st.DataObject, plan: PatchPlan) -> None:
     """Separators, marks, blanks, currencies, columns, line ends and encodings make no other plan."""
     assert parse_plan(data.draw(tables(plan)), "csv").plan.to_json() == plan.to_json()
+
+
+@given(st.data(), plans(is_plain=True))
+def test_a_workbook_is_the_same_plan(data: st.DataObject, plan: PatchPlan) -> None:
+    """Dates, formats, merged and grouped headings, hidden and named sheets make no other plan."""
+    content, sheet = data.draw(workbooks(plan))
+    assert parse_plan(content, "xlsx", sheet=sheet).plan.to_json() == plan.to_json()
+    assert parse_plan(content, None, sheet=sheet).plan == plan
+
+
+@given(st.data(), plans(is_plain=True))
+def test_records_of_pandas_are_the_same_plan(data: st.DataObject, plan: PatchPlan) -> None:
+    """A list of records, with null where a month says nothing of a metric."""
+    assert parse_plan(data.draw(records(plan)), "json").plan == plan
 
 
 @given(st.data(), plans())

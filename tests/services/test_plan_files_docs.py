@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Final, cast
 
@@ -32,6 +33,34 @@ def test_both_spreadsheets_are_the_same_plan() -> None:
     assert (first.currencies, second.currencies) == (frozenset(), frozenset({"EUR"}))
 
 
+FORMS: Final = re.findall(
+    r"^\| ([^|]+) \| `([^|]+)` \| ((?:CSV|JSON)[^|]*) \|$",
+    PAGE.partition("### The same plan")[2].partition("### ")[0],
+    re.MULTILINE,
+)
+
+
+def test_the_page_lists_the_forms_of_a_plan() -> None:
+    """Thirteen of them, each with another name."""
+    assert len({form for form, _, _ in FORMS}) == len(FORMS) == 13
+
+
+@pytest.mark.parametrize(("form", "file", "saved_as"), FORMS, ids=[form for form, _, _ in FORMS])
+def test_each_form_of_the_page_is_the_same_plan(form: str, file: str, saved_as: str) -> None:
+    """Read from the bytes that such a program writes."""
+    text = file.translate(str.maketrans({"⏎": "\r\n", "␚": "\x1a", "→": "\t"}))
+    if "decomposed" in saved_as:
+        text = unicodedata.normalize("NFD", text)
+        assert "a\u0308" in text
+    encoding = next((name for name in ("UTF-16", "Windows-1252") if name in saved_as), "UTF-8")
+    plan = parse_plan(text.encode(encoding), "json" if saved_as == "JSON" else "csv").plan
+    assert plan == parse_plan(FORMS[0][1].replace("⏎", "\n").encode(), "csv").plan, form
+    assert {str(month.month): month.given for month in plan.months} == {
+        "2025-03": {"contacts_created": 3},
+        "2025-10": {"contacts_created": 4},
+    }
+
+
 def test_both_documents_are_the_same_plan() -> None:
     """JSON and YAML, with another spelling of names and amounts."""
     (json_plan,), (yaml_plan,) = examples("json"), examples("yaml")
@@ -52,12 +81,15 @@ def test_the_refused_example_is_refused_as_the_table_says() -> None:
 def test_what_the_page_calls_ambiguous_is_asked_back() -> None:
     """Each spelling of the table is refused with what the page says to write."""
     table = PAGE.partition("### What is asked back")[2].partition("What tells")[0]
-    for written, instead in re.findall(r"^\| (`[^|]+`) \|[^|]*\| (`[^`]+`)", table, re.MULTILINE):
+    asked = re.findall(r"^\| (`[^|]+)\|[^|]*\| ([^|]+) \|$", table, re.MULTILINE)
+    assert len(asked) == 9
+    for written, instead in asked:
         for cell in re.findall("`([^`]+)`", written):
-            is_month = "2025" in instead
+            is_month = "25" in cell and "E" not in cell and "250" not in cell
             with pytest.raises(InputError):
                 parse_plan(_table(cell, is_month=is_month), "csv")
-            assert parse_plan(_table(instead.strip("`"), is_month=is_month), "csv").plan.months
+            for right in re.findall("`([0-9-]+)`", instead):
+                assert parse_plan(_table(right, is_month=is_month), "csv").plan.months
 
 
 def test_what_the_page_calls_evidence_is_evidence() -> None:
