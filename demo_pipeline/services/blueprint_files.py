@@ -76,6 +76,12 @@ def read_blueprint(
     every problem at once, each with field, value, remedy and, where it has one, line; ``suggestion`` is the
     part of a blueprint that would mend infeasible figures, within ``caps``.
     """
+    if path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
+        message = (
+            "this is a table of months, not a blueprint; write a blueprint (demo-pipeline init begins one) "
+            f"with months: {path.name} beside it, or apply it as a plan: demo-pipeline patch apply SLUG FILE"
+        )
+        raise _refused(path, (Problem(code="other_kind", message=message),), None)
     source = read_yaml(path)
     if is_plan(source.tree):
         message = (

@@ -362,7 +362,7 @@ def _own_words(problem: Problem) -> Problem:
 
 
 def _too_large(source: str, most_bytes: int = MOST_BYTES) -> InputError:
-    message = f"is larger than {most_bytes} bytes; that is no plan of 24 months"
+    message = f"is larger than {most_bytes:,} bytes; copy the months of the plan into a file of their own"
     return refused(source, Problem(code="file_too_large", value=source, message=message))
 
 

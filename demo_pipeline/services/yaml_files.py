@@ -27,6 +27,7 @@ from ruamel.yaml.reader import ReaderError
 
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.scalars import quoted
+from demo_pipeline.services.file_kinds import kind_of
 
 MOST_BYTES: Final = 1_000_000
 MOST_DEPTH: Final = 20
@@ -105,8 +106,11 @@ def _text(path: Path) -> str:
             path, Problem(code="unreadable_file", value=str(path), message=f"cannot be read: {reason}")
         ) from None
     if len(content) > MOST_BYTES:
-        message = f"is larger than {MOST_BYTES} bytes; that is no such file"
+        message = f"is larger than {MOST_BYTES:,} bytes; a file of this kind is smaller"
         raise _refused(path, Problem(code="file_too_large", value=str(path), message=message))
+    if (kind := kind_of(content)) is not None:
+        message = f"this is {kind.name}, not YAML; write the file as text with keys and values"
+        raise _refused(path, Problem(code="other_kind", message=message))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

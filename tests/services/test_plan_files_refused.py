@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -242,3 +244,53 @@ def test_a_name_that_leads_nowhere_is_refused(tmp_path: Path, name: str) -> None
     with pytest.raises(InputError) as caught:
         read_plan(f"{tmp_path}/{name}")
     assert caught.value.problems[0].code in {"file_not_found", "unreadable_file"}
+
+
+def _package(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return buffer.getvalue()
+
+
+_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100
+KINDS: list[tuple[str, bytes, str]] = [
+    ("a.csv", b"%PDF-1.7\n", "a PDF"),
+    ("a.csv", _package("xl/workbook.xml"), "an Excel workbook (.xlsx); rename the file to .xlsx"),
+    ("a.xlsx", _package("xl/workbook.bin"), "a binary Excel workbook (.xlsb)"),
+    ("a.csv", _package("word/document.xml"), "a Word document"),
+    ("a.csv", _package("ppt/presentation.xml"), "a PowerPoint presentation"),
+    ("a.xlsx", _package("mimetype", "content.xml"), "an OpenDocument file (.ods)"),
+    ("a.numbers", _package("Index/Document.iwa"), "a Numbers or Pages document"),
+    ("a.zip", _package("plan.csv"), "a ZIP archive; unpack it first"),
+    ("a.xls", _OFFICE, "an old Office file (.xls); save it as .xlsx"),
+    ("a.xlsx", _OFFICE + "EncryptedPackage".encode("utf-16-le"), "a workbook with a password"),
+    ("a.yaml", b"\x89PNG\r\n\x1a\n", "a picture (PNG)"),
+    ("a.json", b"\xff\xd8\xff\xe0", "a picture (JPEG)"),
+    ("a.csv", b"GIF89a", "a picture (GIF)"),
+    ("a.csv", b"\x1f\x8b\x08", "a gzip archive"),
+    ("a.csv", b"PAR1....PAR1", "a Parquet file"),
+    ("a.csv", b"SQLite format 3\0", "an SQLite database"),
+    ("a.csv", b"{\\rtf1 }", "a text document (RTF)"),
+    ("a.csv", b"\xef\xbb\xbf\n <!DOCTYPE HTML><table>", "a web page (HTML)"),
+    ("a.csv", b"<?xml version='1.0'?>", "an XML document"),
+    ("a.csv", b'{"months": []}', "JSON; rename the file to .json"),
+    ("a.csv", b'[{"month": "2025-01"}]', "JSON; rename the file to .json"),
+    ("a.json", b"month,leads_created\n2025-01,1\n", "CSV; rename the file to .csv"),
+    ("a.yaml", b"month;leads_created\n2025-01;1\n", "CSV; rename the file to .csv"),
+    ("a.xlsx", b"month;leads_created\n2025-01;1\n", "CSV; rename the file to .csv"),
+    ("a.yaml", b"name: A\ncountry: DE\nindustry: saas\nmonths: []\n", "a blueprint, not a plan"),
+    ("a.json", b'{"name": "A", "country": "DE", "industry": "saas"}', "a blueprint, not a plan"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), KINDS, ids=[words for _, _, words in KINDS])
+def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    """By its content, whatever its name says, and with what to do."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_plan(tmp_path / name)
+    (problem,) = caught.value.problems
+    assert f"this is {words}" in problem.message
+    assert ";" in problem.message
