@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from demo_pipeline.domain.metrics import METRICS
@@ -67,3 +70,53 @@ def test_a_range_that_ends_before_it_begins_is_wrong_input(quick_command: RunCom
     assert (done.code, done.out) == (2, "")
     assert "2025-03" in done.err
     assert "2025-01" in done.err
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "parquet"])
+def test_a_file_has_the_figures_of_the_document(
+    quick_command: RunCommand, kranz: str, tmp_path: Path, suffix: str
+) -> None:
+    """Every month and metric, exactly; nothing on stdout, and a line that says what was written."""
+    path = tmp_path / f"kranz.{suffix}"
+    done = quick_command("kpis", kranz, f"--{suffix}", str(path))
+    assert (done.code, done.out) == (0, "")
+    assert f"wrote 3 months of {kranz} to" in done.err
+    frame = (
+        pd.read_excel(path, dtype_backend="pyarrow")
+        if suffix == "xlsx"
+        else pd.read_parquet(path, dtype_backend="pyarrow")
+    )
+    assert list(frame.columns) == ["month", *METRICS]
+    rows = [
+        {"month": f"{row['month']:%Y-%m}"} | {metric: Decimal(str(row[metric])) for metric in METRICS}
+        for row in frame.to_dict("records")
+    ]
+    document = quick_command("kpis", kranz, "--json").document["months"]
+    assert rows == [
+        {name: value if name == "month" else Decimal(value) for name, value in month.items()}
+        for month in document
+    ]
+
+
+def test_a_workbook_of_kpis_is_a_plan_of_what_is_there(
+    quick_command: RunCommand, kranz: str, tmp_path: Path
+) -> None:
+    """As targets it asks for no row."""
+    path = tmp_path / "kranz.xlsx"
+    assert quick_command("kpis", kranz, "--xlsx", str(path)).code == 0
+    done = quick_command("plan", "preview", kranz, str(path), "--plan-type", "targets", "--json")
+    assert (done.code, done.document["feasible"]) == (0, True)
+    assert {count for rows in done.document["rows"].values() for count in rows.values()} <= {0}
+
+
+def test_only_one_form_is_written(quick_command: RunCommand, kranz: str, tmp_path: Path) -> None:
+    """Two at once, the wrong suffix and a folder that is not there are refused, and nothing is written."""
+    for arguments in (
+        ("--csv", "--json"),
+        ("--xlsx", str(tmp_path / "a.xlsx"), "--json"),
+        ("--xlsx", str(tmp_path / "a.xlsx"), "--parquet", str(tmp_path / "a.parquet")),
+        ("--xlsx", str(tmp_path / "a.csv")),
+        ("--parquet", str(tmp_path / "no" / "a.parquet")),
+    ):
+        assert quick_command("kpis", kranz, *arguments).code == 2
+    assert not [*tmp_path.glob("a*"), *tmp_path.glob(".a*")]

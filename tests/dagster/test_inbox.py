@@ -7,10 +7,12 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import openpyxl
 import pytest
 
 from demo_pipeline.defs.inbox import next_run, plan_inbox, runs_of
@@ -78,6 +80,20 @@ def test_a_plan_is_applied_and_moved_with_its_report(dagster_home: DagsterHome, 
     change = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata["change"].value
     assert "| Companies created | 4 | 5 | 5 | **+1** |" in str(change)
     assert tick(dagster_home) == []
+
+
+def test_a_workbook_is_a_plan_like_any_other(dagster_home: DagsterHome, inbox: Path) -> None:
+    """``.xlsx`` in the inbox; what Excel puts beside an open workbook is not taken for one."""
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    sheet.append(["month", "contacts_created", "companies_created"])
+    sheet.append([date(2025, 2, 1), 3, 1])
+    book.save(inbox / "spring.xlsx")
+    put(inbox, "~$spring.xlsx")
+    [request] = tick(dagster_home)
+    assert launch(dagster_home, request).success
+    assert companies(dagster_home) == 5
+    assert files(inbox) >= {"~$spring.xlsx", "done/spring.xlsx"}
 
 
 def test_a_plan_that_cannot_be_goes_to_refused(dagster_home: DagsterHome, inbox: Path) -> None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -196,6 +197,19 @@ def test_standard_input_tells_its_kind(monkeypatch: pytest.MonkeyPatch, text: st
     read = read_plan("-")
     assert read.plan.to_json()["months"] == [{"month": "2025-01", "metrics": {"leads_created": 1}}]
     assert read.source == "standard input"
+
+
+def test_a_workbook_on_standard_input_is_known_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to say what it is."""
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    sheet.append(["month", "leads_created"])
+    sheet.append(["2025-01", 1])
+    content = io.BytesIO()
+    book.save(content)
+    content.seek(0)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+    assert read_plan("-").plan.months[0].given == {"leads_created": 1}
 
 
 def test_standard_input_is_read_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
