@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import tracemalloc
+import zipfile
 from typing import Any, Final
 
 import pytest
@@ -15,9 +17,9 @@ from demo_pipeline.domain.errors import InputError
 from demo_pipeline.domain.plan import PatchPlan
 from demo_pipeline.services.plan_files import MOST_YAML_BYTES, PlanKind, parse_plan, plan_from_document
 from demo_pipeline.services.yaml_files import MOST_BYTES
-from tests.plans import JUNK, TREES, plans, tables
+from tests.plans import JUNK, TREES, plans, tables, workbooks
 
-_KINDS: Final[st.SearchStrategy[PlanKind | None]] = st.sampled_from(("csv", "json", "yaml", None))
+_KINDS: Final[st.SearchStrategy[PlanKind | None]] = st.sampled_from(("csv", "xlsx", "json", "yaml", None))
 #: of one small input; a plan takes a few tens of thousand
 _MOST_BYTES: Final = 4_000_000
 #: of one input of the largest size: its text, twice, and what is made of it up to the limits
@@ -68,11 +70,29 @@ def _answers_document(document: Any) -> None:
         _check_refusal(error)
 
 
-def _cut(data: st.DataObject) -> bytes:
-    """A good table with some bytes of it changed."""
-    content = bytearray(data.draw(tables(data.draw(plans(is_plain=True)))))
+def _damaged_workbook(data: st.DataObject) -> bytes:
+    """A good workbook with changed bytes in the text of one of its parts, or in the archive itself."""
+    content, _ = data.draw(workbooks(data.draw(plans(is_plain=True))))
+    if data.draw(st.booleans()):
+        return _cut(data, content)
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(changed, "w") as target:
+        name = data.draw(st.sampled_from(source.namelist()))
+        for part in source.namelist():
+            target.writestr(part, _cut(data, source.read(part)) if part == name else source.read(part))
+    return changed.getvalue()
+
+
+def _table(data: st.DataObject) -> bytes:
+    return data.draw(tables(data.draw(plans(is_plain=True))))
+
+
+def _cut(data: st.DataObject, whole: bytes) -> bytes:
+    """A good file with some bytes of it changed."""
+    content = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(content) - 1))
+        # By share and not by number: a workbook holds the time, and its length varies by some bytes.
+        at = len(content) * data.draw(st.integers(0, 9999)) // 10_000
         content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
         if not content:
             break
@@ -97,7 +117,23 @@ def test_any_document_is_a_plan_or_refused(document: Any) -> None:
 @given(st.data())
 def test_a_table_with_changed_bytes_is_a_plan_or_refused(data: st.DataObject) -> None:
     """A file that was damaged on its way."""
-    _measured(_cut(data), "csv", _MOST_BYTES)
+    _measured(_cut(data, _table(data)), "csv", _MOST_BYTES)
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_a_workbook_with_changed_bytes_is_a_plan_or_refused(data: st.DataObject) -> None:
+    """In the archive, in a sheet, in the list of sheets, in the styles."""
+    _measured(_damaged_workbook(data), "xlsx", _MOST_BYTES)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+@settings(max_examples=1000)
+@given(st.data())
+def test_a_thousand_damaged_workbooks_are_answered(data: st.DataObject) -> None:
+    """The same for a thousand."""
+    _measured(_damaged_workbook(data), "xlsx", _MOST_BYTES)
 
 
 @pytest.mark.long
@@ -124,7 +160,7 @@ def test_five_thousand_documents_are_answered(document: Any) -> None:
 @given(st.data())
 def test_five_thousand_damaged_tables_are_answered(data: st.DataObject) -> None:
     """The same for five thousand."""
-    _measured(_cut(data), "csv", _MOST_BYTES)
+    _measured(_cut(data, _table(data)), "csv", _MOST_BYTES)
 
 
 _LARGE: Final[dict[str, tuple[str, str]]] = {
