@@ -16,9 +16,9 @@ from typing import Final
 from demo_pipeline.domain.blueprint import Blueprint
 from demo_pipeline.domain.declaration import check_tree
 from demo_pipeline.domain.errors import CapExceededError, InputError, Problem
-from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.planning import DEFAULT_CAPS, TenantSpec, resolve
+from demo_pipeline.domain.planning import TenantSpec, resolve
 from demo_pipeline.services.yaml_files import YamlFile, read_yaml, sorted_by_line
 from demo_pipeline.settings import Settings
 
