@@ -69,7 +69,6 @@ def test_the_next_commands_work_as_printed(
         check=False,
     )
     assert shell.returncode == 0, shell.stderr
-    assert "warning" not in shell.stderr
     assert f"blueprints of {(tmp_path / name).resolve()}" in shell.stderr
     assert "living: goes on month by month" in shell.stdout
     assert "is completed, every figure is exact" in shell.stdout
