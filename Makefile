@@ -57,8 +57,7 @@ bench: $(VENV)/.installed-dev ## Run the benchmarks and print their table
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 docs: $(VENV)/.installed-dev ## Build the pages and files that come from the code
-	$(BIN)/python scripts/build_cli_reference.py
-	$(BIN)/python scripts/build_blueprint_schema.py
+	$(BIN)/python -m scripts.build_docs
 
 clean: ## Remove caches and build products; .venv and the data in .demo stay
 	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

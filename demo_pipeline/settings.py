@@ -10,17 +10,32 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.feasibility import DEFAULT_CAPS
 from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+BUNDLED_BLUEPRINTS = PROJECT_ROOT / "blueprints"
+#: ``init`` puts it into the folder that it makes; there the folder's own blueprints are the default
+FOLDER_MARKER = ".demo-pipeline"
 #: name given servers
 URL_VARIABLES = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
 #: how much later than the database server's clock ``DEMO_NOW`` may be
 CLOCK_TOLERANCE = timedelta(minutes=1)
+
+# For the reference page: the unit of a number, and in words a default that depends on something.
+_SECONDS: dict[str, JsonValue] = {"unit": "seconds"}
+_ROWS: dict[str, JsonValue] = {"unit": "rows"}
+
+
+def default_blueprints() -> Path:
+    """``blueprints`` in the current folder if ``init`` made that folder, else the bundled ones."""
+    # A relative path, so that a current folder that was removed is no error here.
+    is_own = Path(FOLDER_MARKER).is_file()
+    return Path.cwd() / "blueprints" if is_own else BUNDLED_BLUEPRINTS
 
 
 class Caps(BaseSettings):
@@ -28,13 +43,26 @@ class Caps(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DEMO_CAP_", frozen=True)
 
-    leads: int = 50_000
-    other_contacts: int = 20_000
-    companies: int = 5_000
-    deals: int = 20_000
-    activities: int = 500_000
-    #: declared value in US dollars; taken in the tenant's currency at the frozen rate of the lists
-    value: int = 100_000_000
+    leads: int = Field(default=DEFAULT_CAPS.leads, ge=0, description="Leads", json_schema_extra=_ROWS)
+    other_contacts: int = Field(
+        default=DEFAULT_CAPS.other_contacts,
+        ge=0,
+        description="Contacts that are not leads",
+        json_schema_extra=_ROWS,
+    )
+    companies: int = Field(
+        default=DEFAULT_CAPS.companies, ge=0, description="Companies", json_schema_extra=_ROWS
+    )
+    deals: int = Field(default=DEFAULT_CAPS.deals, ge=0, description="Deals", json_schema_extra=_ROWS)
+    activities: int = Field(
+        default=DEFAULT_CAPS.activities, ge=0, description="Activities", json_schema_extra=_ROWS
+    )
+    value: int = Field(
+        default=DEFAULT_CAPS.value,
+        ge=0,
+        description="Declared value, taken in the tenant's currency at a rate that is frozen with the lists",
+        json_schema_extra={"unit": "US dollars"},
+    )
 
 
 class Settings(BaseSettings):
@@ -44,38 +72,96 @@ class Settings(BaseSettings):
         env_prefix="DEMO_", frozen=True, populate_by_name=True, hide_input_in_errors=True
     )
 
-    #: where local state lives
-    home: Path = PROJECT_ROOT / ".demo"
-    #: PostgreSQL URL for migration and administration; None: embedded server
-    database_url: str | None = Field(default=None, repr=False)
-    #: the login that jobs use; None: made by the embedded server
-    loader_url: str | None = Field(default=None, repr=False)
-    #: Dagster's own database; None: a second database of the embedded server
-    dagster_url: str | None = Field(default=None, repr=False)
-    #: Dagster's instance folder
-    dagster_home_override: Path | None = Field(default=None, validation_alias="DAGSTER_HOME")
-    #: instant used instead of the clock
-    now: datetime | None = None
-    #: where ``run`` finds blueprints when none is named
-    blueprints: Path = PROJECT_ROOT / "blueprints"
-    #: where plans are put to be applied, a folder a tenant; None: ``inbox`` in ``home``
-    inbox: Path | None = None
+    home: Path = Field(
+        default=PROJECT_ROOT / ".demo",
+        description="Folder of local state: the embedded server, Dagster's instance, logs, the inbox.",
+        json_schema_extra={"default_text": "`.demo` in the project"},
+    )
+    database_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="PostgreSQL URL of the CRM database, for migration, adoption and administration. A URL "
+        "may hold a password: it is never shown.",
+        json_schema_extra={"default_text": "the embedded server, in `$DEMO_HOME/postgres`"},
+    )
+    loader_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="URL of the login that jobs use: a member of `demo_loader` and of nothing else. With "
+        "`DEMO_DATABASE_URL` jobs refuse to run without it.",
+        json_schema_extra={"default_text": "made by the embedded server"},
+    )
+    dagster_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="URL of Dagster's own database, never the CRM's.",
+        json_schema_extra={"default_text": "a second database of the embedded server"},
+    )
+    dagster_home_override: Path | None = Field(
+        default=None,
+        validation_alias="DAGSTER_HOME",
+        description="Folder of Dagster's instance. The project's `dagster.yaml` is put there; a foreign one "
+        "is never overwritten.",
+        json_schema_extra={"default_text": "`$DEMO_HOME/dagster`"},
+    )
+    now: datetime | None = Field(
+        default=None,
+        description="ISO 8601 instant used instead of the clock, for reproducible runs; without an offset "
+        "UTC. At most a minute later than the database server's clock.",
+        json_schema_extra={"default_text": "the database server's clock"},
+    )
+    blueprints: Path = Field(
+        default_factory=default_blueprints,
+        description="Folder of the blueprints that `run` and Dagster's job `provision_tenants` take when "
+        "none is named.",
+        json_schema_extra={
+            "default_text": "`blueprints` in the current folder if `init` made that folder, else the bundled "
+            "blueprints"
+        },
+    )
+    inbox: Path | None = Field(
+        default=None,
+        description="Folder where plans are put to be applied by Dagster, a folder a tenant.",
+        json_schema_extra={"default_text": "`$DEMO_HOME/inbox`"},
+    )
 
-    #: seconds that a job waits for its tenant
-    wait_seconds: float = Field(default=60, gt=0)
-    #: seconds until a Dagster run tries again whose tenant was busy or whose database was away
-    retry_seconds: float = Field(default=5, ge=0)
-    #: seconds for one SQL statement of a job
-    statement_timeout_seconds: float = Field(default=600, gt=0)
-    #: seconds for a row or table lock
-    lock_timeout_seconds: float = Field(default=10, gt=0)
-    #: seconds for a whole job, from its claim to its commit
-    job_timeout_seconds: float = Field(default=3600, gt=0)
-    #: rows of one COPY and INSERT
-    batch_rows: int = Field(default=50_000, ge=1)
-    #: requests a minute for one tenant, and in all
-    rate_per_tenant: int = 120
-    rate_total: int = 600
+    wait_seconds: float = Field(
+        default=60, gt=0, description="How long a job waits for its tenant.", json_schema_extra=_SECONDS
+    )
+    retry_seconds: float = Field(
+        default=5,
+        ge=0,
+        description="Time until a Dagster run tries again whose tenant was busy or whose database could not "
+        "be reached.",
+        json_schema_extra=_SECONDS,
+    )
+    statement_timeout_seconds: float = Field(
+        default=600, gt=0, description="Time limit of one SQL statement of a job.", json_schema_extra=_SECONDS
+    )
+    lock_timeout_seconds: float = Field(
+        default=10, gt=0, description="Time limit for a lock on rows or tables.", json_schema_extra=_SECONDS
+    )
+    job_timeout_seconds: float = Field(
+        default=3600,
+        gt=0,
+        description="Time limit of a whole job, from its claim to its commit.",
+        json_schema_extra=_SECONDS,
+    )
+    batch_rows: int = Field(
+        default=50_000, ge=1, description="Rows of one COPY and INSERT.", json_schema_extra={"unit": "rows"}
+    )
+    rate_per_tenant: int = Field(
+        default=120,
+        ge=1,
+        description="Requests for one tenant; more end with exit code 5.",
+        json_schema_extra={"unit": "requests a minute"},
+    )
+    rate_total: int = Field(
+        default=600,
+        ge=1,
+        description="Requests for all tenants together; more end with exit code 5.",
+        json_schema_extra={"unit": "requests a minute"},
+    )
 
     @cached_property
     def caps(self) -> Caps:

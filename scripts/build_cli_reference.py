@@ -1,4 +1,4 @@
-"""Write ``docs/reference/cli.md`` from the commands; ``--check`` only says whether it is up to date.
+"""``docs/reference/cli.md`` from the commands; ``build_docs`` writes it.
 
 Built from the declared parameters and not from printed help, which depends on the width of the terminal. What
 a command does is said in its docstring, never here.
@@ -6,20 +6,17 @@ a command does is said in its docstring, never here.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import typer
 
+from scripts.reference_pages.markdown import head, page, table
+
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
 PROGRAM: Final = "demo-pipeline"
-HEAD: Final = f"""# `{PROGRAM}`: the commands
-
-<!-- Written by scripts/build_cli_reference.py (make docs). Change the command's docstring instead. -->
-"""
+HEAD: Final = head(f"`{PROGRAM}`: the commands", "the command's docstring")
 
 
 class Parameter(Protocol):
@@ -78,12 +75,7 @@ def prose(text: str | None) -> Iterator[str]:
             yield "\n".join(line.strip() for line in lines)
 
 
-def cell(text: str) -> str:
-    """Text that fits a cell of a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def parameter_row(parameter: Parameter) -> str:
+def parameter_row(parameter: Parameter) -> list[str]:
     """One line of the table of arguments and options."""
     if parameter.param_type_name == "argument":
         name = f"`{(parameter.metavar or parameter.name).upper()}`"
@@ -98,7 +90,7 @@ def parameter_row(parameter: Parameter) -> str:
         facts.append("Required.")
     elif not callable(default) and default not in (None, False, "", ()) and not isinstance(default, Path):
         facts.append(f"Default: `{getattr(default, 'value', default)}`.")
-    return f"| {cell(name)} | {cell(' '.join(fact for fact in facts if fact))} |"
+    return [name, " ".join(fact for fact in facts if fact)]
 
 
 def usage(path: tuple[str, ...], command: Command) -> str:
@@ -116,16 +108,16 @@ def usage(path: tuple[str, ...], command: Command) -> str:
 
 def render(root: Command) -> str:
     """The whole page."""
-    blocks = [HEAD.rstrip(), *prose(root.help)]
+    blocks = [HEAD, *prose(root.help)]
     for path, command in leaves(root):
         blocks.append(f"## `{' '.join(path)}`")
         blocks.append(f"```text\n{usage(path, command)}\n```")
         blocks.extend(prose(command.help))
         rows = [parameter_row(item) for item in command.params if not getattr(item, "hidden", False)]
         if rows:
-            blocks.append("\n".join(["| argument or option | meaning |", "|---|---|", *rows]))
+            blocks.append(table(["argument or option", "meaning"], rows))
         blocks.extend(prose(command.epilog))
-    return "\n\n".join(blocks) + "\n"
+    return page(blocks)
 
 
 def load_root() -> Command:
@@ -134,25 +126,3 @@ def load_root() -> Command:
     from demo_pipeline.cli.main import app
 
     return cast("Command", cast("object", typer.main.get_command(app)))
-
-
-def main() -> int:
-    """Write the page, or with ``--check`` end with 1 where it would change."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; 1 if the page is out of date")
-    arguments = parser.parse_args()
-    page = render(load_root())
-    if arguments.check:
-        written = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
-        if written != page:
-            print(f"docs/reference/{TARGET.name} does not say what --help says; run: make docs")
-            return 1
-        return 0
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(page, encoding="utf-8")
-    print(f"wrote docs/reference/{TARGET.name}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

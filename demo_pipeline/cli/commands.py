@@ -13,6 +13,7 @@ import typer
 from demo_pipeline.cli import (
     data_commands,
     database_commands,
+    init_command,
     job_commands,
     look_commands,
     patch_commands,
@@ -67,6 +68,7 @@ def demo_pipeline(
     """
 
 
+init_command.add_to(app, MAIN_PANEL)
 run_command.add_to(app, MAIN_PANEL)
 serve_command.add_to(app, MAIN_PANEL)
 data_commands.add_to(app, TENANT_PANEL)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +12,7 @@ from demo_pipeline.cli.console import kpi_table, say, warn, write_document, writ
 from demo_pipeline.cli.job_views import report_document, summary
 from demo_pipeline.cli.look_commands import DRIFTED, kpi_document, verdict_document, write_verdicts
 from demo_pipeline.cli.parameters import Json, example
+from demo_pipeline.cli.program_path import program_from
 from demo_pipeline.cli.session import Session, about_files, open_session, requester
 from demo_pipeline.domain.errors import NotFoundError
 
@@ -35,13 +33,17 @@ def run(
     blueprints: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="BLUEPRINT", help="Files, or names of bundled blueprints; all of these without any."
+            metavar="BLUEPRINT",
+            help="Files, or names of blueprints in DEMO_BLUEPRINTS; without any, all blueprints there.",
         ),
     ] = None,
     *,
     json: Json = False,
 ) -> None:
     """From blueprints to verified demo tenants: the main job.
+
+    Blueprints come from DEMO_BLUEPRINTS: where that is not set, from the folder blueprints if the current
+    folder was made by init, else the bundled ones.
 
     Makes the tenants that are not there yet, materialises all their months through Dagster, verifies them and
     shows their KPIs. Can be repeated: what is as expected is left alone. A tenant that cannot be read is
@@ -94,17 +96,20 @@ def _provision(session: Session, names: Sequence[str]) -> tuple[tuple[Provisione
 
 
 def _paths(settings: Settings, names: Sequence[str]) -> list[Path]:
-    """The files that are meant, none twice; a name that is no file is a bundled blueprint."""
+    """The files that are meant, none twice; a name that is no file is a blueprint of the folder."""
     from demo_pipeline.services.blueprint_files import blueprint_paths
+    from demo_pipeline.settings import BUNDLED_BLUEPRINTS
 
-    bundled = blueprint_paths(settings.blueprints)
+    found = blueprint_paths(settings.blueprints)
     if not names:
-        if not bundled:
+        if settings.blueprints != BUNDLED_BLUEPRINTS:
+            say(f"blueprints of {settings.blueprints}")
+        if not found:
             raise NotFoundError(
                 f"there are no blueprints in {settings.blueprints}; name one, or set DEMO_BLUEPRINTS"
             )
-        return list(bundled)
-    by_name = {path.stem: path for path in bundled}
+        return list(found)
+    by_name = {path.stem: path for path in found}
     paths = [path if (path := Path(name)).exists() else by_name.get(name, path) for name in names]
     return list(dict.fromkeys(paths))
 
@@ -134,17 +139,8 @@ def _write_result(
     write_verdicts(verdicts)
     say("")
     say("next:")
-    say(f"  {_program()} serve             the Dagster UI with these runs and their KPI tables")
+    program = program_from(Path())
+    say(f"  {program} serve             the Dagster UI with these runs and their KPI tables")
     if tables:
-        say(f"  {_program()} tenant show {tables[0].tenant}")
-    say(f'  psql "$({_program()} db url)"  the tables themselves')
-
-
-def _program() -> str:
-    """How this program can be called again: by its name where that is enough."""
-    own = Path(sys.argv[0])
-    found = shutil.which(own.name)
-    if found is not None and own.exists() and Path(found).samefile(own):
-        return own.name
-    near = os.path.relpath(own)
-    return str(own) if near.startswith("..") else near
+        say(f"  {program} tenant show {tables[0].tenant}")
+    say(f'  psql "$({program} db url)"  the tables themselves')

@@ -7,13 +7,15 @@ what a blueprint means once it is resolved (defaults from country and clock, mon
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Annotated, Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from demo_pipeline.domain.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
-from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.locales import COUNTRIES, FALLBACK_COUNTRY
+from demo_pipeline.domain.months import FIRST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.scalars import (
     Amount,
     Count,
@@ -58,57 +60,96 @@ class Declared(BaseModel):
         }
 
 
+#: the figures that totals and months have in common, said once
+Leads = Annotated[Count, Field(description="Contacts whose status is lead.", examples=[30])]
+Contacts = Annotated[Count, Field(description="Contacts, leads included.", examples=[40])]
+Companies = Annotated[Count, Field(description="Companies.", examples=[6])]
+Deals = Annotated[Count, Field(description="Deals in any stage.", examples=[8])]
+WonDeals = Annotated[Count, Field(description="Won deals.", examples=[2])]
+WonValue = Annotated[
+    Amount | None,
+    Field(
+        description="Value of the won deals, in major units of the currency. Left out: follows the deals.",
+        examples=[25000],
+    ),
+]
+PipelineValue = Annotated[
+    Amount | None,
+    Field(
+        description="Value of the won and the open deals, in major units of the currency. "
+        "Left out: follows the deals.",
+        examples=[61000],
+    ),
+]
+
+
 class Totals(Declared):
-    """Figures of the whole span. An absent count is 0, an absent value follows the deals.
+    """Figures of the whole span. A count that is left out is 0."""
 
-    Absent activities follow the contacts, by the industry.
-    """
-
-    leads_created: Count = Field(default=0, description="contacts whose status is lead")
-    contacts_created: Count = Field(default=0, description="contacts, leads included")
-    companies_created: Count = 0
-    deals_created: Count = Field(default=0, description="deals in any stage")
-    closed_won_count: Count = Field(default=0, description="won deals")
-    closed_won_value: Amount | None = Field(default=None, description="value of the won deals, major units")
-    pipeline_added_value: Amount | None = Field(
-        default=None, description="value of the won and open deals, major units"
+    leads_created: Leads = 0
+    contacts_created: Contacts = 0
+    companies_created: Companies = 0
+    deals_created: Deals = 0
+    closed_won_count: WonDeals = 0
+    closed_won_value: WonValue = None
+    pipeline_added_value: PipelineValue = None
+    activities_created: Count | None = Field(
+        default=None,
+        description="Activities. Left out: as many for each contact as is usual in the industry.",
+        examples=[140],
     )
-    activities_created: Count | None = Field(default=None, description="left out: by the industry")
 
 
 class MonthEntry(Declared):
-    """Exact figures of one month. An absent count is 0, an absent value follows the deals."""
+    """Exact figures of one month. A count that is left out is 0."""
 
-    month: YearMonth
-    leads_created: Count = Field(default=0, description="contacts whose status is lead")
-    contacts_created: Count = Field(default=0, description="contacts, leads included")
-    companies_created: Count = 0
-    deals_created: Count = Field(default=0, description="deals in any stage")
-    closed_won_count: Count = Field(default=0, description="won deals")
-    closed_won_value: Amount | None = Field(default=None, description="value of the won deals, major units")
-    pipeline_added_value: Amount | None = Field(
-        default=None, description="value of the won and open deals, major units"
+    month: YearMonth = Field(
+        description="The month, as YYYY-MM; within the span, each once.", examples=["2025-01"]
     )
-    activities_created: Count = 0
+    leads_created: Leads = 0
+    contacts_created: Contacts = 0
+    companies_created: Companies = 0
+    deals_created: Deals = 0
+    closed_won_count: WonDeals = 0
+    closed_won_value: WonValue = None
+    pipeline_added_value: PipelineValue = None
+    activities_created: Count = Field(default=0, description="Activities.", examples=[140])
+
+
+_EXAMPLE_MONTH: Final = {
+    name: next(iter(field.examples or ())) for name, field in MonthEntry.model_fields.items()
+}
 
 
 class GrowthChoice(Declared):
-    """How totals spread over the months."""
+    """How totals are spread over the months."""
 
-    curve: CurveName = DEFAULT_CURVE
-    monthly_rate: MonthlyRate = Field(default=DEFAULT_MONTHLY_RATE, description="0.15 is 15 % a month")
-    seasonality: Flag = Field(default=False, description="the industry's seasons")
+    curve: CurveName = Field(
+        default=DEFAULT_CURVE, description="The shape of growth.", examples=["exponential"]
+    )
+    monthly_rate: MonthlyRate = Field(
+        default=DEFAULT_MONTHLY_RATE,
+        description="Growth a month as a share: 0.15 is 15 %. Negative: the tenant shrinks.",
+        examples=[0.15],
+    )
+    seasonality: Flag = Field(
+        default=False, description="Whether months follow the seasons of the industry.", examples=[True]
+    )
 
 
 class ChannelMix(Declared):
-    """Where contacts come from, as shares that sum to 1. A channel left out is 0."""
+    """Where contacts come from, as shares that sum to 1. A channel that is left out is 0."""
 
-    seo: Share = Decimal(0)
-    meta: Share = Decimal(0)
-    google: Share = Decimal(0)
-    affiliates: Share = Decimal(0)
-    referrals: Share = Decimal(0)
-    direct: Share = Decimal(0)
+    seo: Share = Field(default=Decimal(0), description="Share from search engines.", examples=[0.25])
+    meta: Share = Field(default=Decimal(0), description="Share from ads on social networks.", examples=[0.2])
+    google: Share = Field(default=Decimal(0), description="Share from search ads.", examples=[0.25])
+    affiliates: Share = Field(default=Decimal(0), description="Share from affiliates.", examples=[0.15])
+    referrals: Share = Field(
+        default=Decimal(0), description="Share from recommendations by customers.", examples=[0.1]
+    )
+    direct: Share = Field(
+        default=Decimal(0), description="Share that comes without a known source.", examples=[0.05]
+    )
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> ChannelMix:
@@ -134,47 +175,97 @@ DEFAULT_CHANNEL_MIX: Final = ChannelMix(
 
 
 class Realism(Declared):
-    """What makes the story less smooth."""
+    """How far single contacts and deals differ from the average."""
 
-    drop_off_rate: Share = Field(default=Decimal("0.20"), description="share of contacts that go silent")
-    whale_ratio: Share = Field(default=Decimal("0.05"), description="share of very large deals")
-    response_sla_hours: SlaHours = Field(default=Decimal(4), description="first answer to a new contact")
+    drop_off_rate: Share = Field(
+        default=Decimal("0.20"), description="Share of leads that never get an answer.", examples=[0.2]
+    )
+    whale_ratio: Share = Field(
+        default=Decimal("0.05"), description="Share of very large deals.", examples=[0.05]
+    )
+    response_sla_hours: SlaHours = Field(
+        default=Decimal(4),
+        description="Working hours within which a lead gets its first answer.",
+        examples=[4],
+    )
 
 
 class Blueprint(Declared):
     """One demo tenant as a person declares it. The slug is the name of the file."""
 
-    name: TenantName = Field(description="what the tenant sees")
+    name: TenantName = Field(description="Name that the tenant sees.", examples=["Kranz Logistik"])
     country: Country = Field(
-        description="ISO 3166-1 alpha-2; without lists of its own: as US, with a warning"
+        description="Country as ISO 3166-1 alpha-2 code. A country without lists of its own is made as "
+        f"{FALLBACK_COUNTRY}, with a warning; with lists: {', '.join(COUNTRIES)}.",
+        examples=["DE"],
     )
-    industry: IndustryKey
+    industry: IndustryKey = Field(
+        description="Line of business: pipeline stages, deal sizes, cycles, seasons.", examples=["saas"]
+    )
     start_month: YearMonth | None = Field(
-        default=None, description="first month of data, from 2020-01, none in the future; or last_months"
+        default=None,
+        description=f"First month of data, as YYYY-MM; {FIRST_MONTH} or later, none in the future. "
+        "Required, unless last_months is given.",
+        examples=["2024-12"],
     )
     end_month: YearMonth | None = Field(
         default=None,
-        description="the last month that the blueprint asks anything for, at most 24 in the span; "
-        "left out: the tenant goes on month by month",
+        description="Last month that the blueprint asks anything for, as YYYY-MM; the span has at most "
+        f"{MOST_MONTHS} months. Left out: the tenant goes on month by month.",
+        examples=["2025-11"],
     )
     last_months: SpanLength | None = Field(
         default=None,
-        description="instead of start_month and end_month, with totals: the span is this many months and "
-        "ends with the month of provisioning; the tenant goes on month by month",
+        description="Instead of start_month and end_month, with totals only: the span has this many months "
+        "and ends with the month of provisioning; the tenant goes on month by month.",
+        examples=[12],
     )
-    seed: Seed | None = Field(default=None, description="any text; left out: made once and stored")
-    timezone: TimezoneName | None = Field(default=None, description="IANA name; left out: the country's")
-    currency: CurrencyCode | None = Field(default=None, description="ISO 4217; left out: the country's")
-    team_size: TeamSize = Field(default=DEFAULT_TEAM_SIZE, description="users of the tenant")
-    mail_domain: MailDomain | None = Field(default=None, description="a domain that the operator owns")
-    totals: Totals | None = Field(default=None, description="over the span; this or months")
-    growth: GrowthChoice | None = Field(default=None, description="how totals spread; with totals only")
-    channel_mix: ChannelMix = DEFAULT_CHANNEL_MIX
-    realism: Realism = Realism()
+    seed: Seed | None = Field(
+        default=None,
+        description="Any text of 1 to 200 characters: the same blueprint with the same seed makes the same "
+        "rows. Left out: made once and stored.",
+        examples=["1337"],
+    )
+    timezone: TimezoneName | None = Field(
+        default=None,
+        description="Time zone of working hours, as IANA name. Left out: the country's.",
+        examples=["Europe/Berlin"],
+    )
+    currency: CurrencyCode | None = Field(
+        default=None,
+        description="Currency of all values, as ISO 4217 code. Left out: the country's.",
+        examples=["EUR"],
+    )
+    team_size: TeamSize = Field(
+        default=DEFAULT_TEAM_SIZE, description="Number of users of the tenant.", examples=[12]
+    )
+    mail_domain: MailDomain | None = Field(
+        default=None,
+        description="A domain that you own, for the mail addresses of contacts; no public mail provider. "
+        "Left out: domains that nobody can own (.example).",
+        examples=["crm.kranz-gruppe.de"],
+    )
+    totals: Totals | None = Field(
+        default=None, description="Figures of the whole span. Exactly one of totals and months is given."
+    )
+    growth: GrowthChoice | None = Field(
+        default=None,
+        description="How totals are spread over the months; not with months. "
+        f"Left out: {DEFAULT_CURVE}, {int(DEFAULT_MONTHLY_RATE * 100)} % a month, without seasons.",
+        examples=[{"curve": "exponential", "monthly_rate": 0.15, "seasonality": True}],
+    )
+    channel_mix: ChannelMix = Field(
+        default=DEFAULT_CHANNEL_MIX,
+        description="Where contacts come from: shares that sum to 1; a channel that is left out is 0.",
+    )
+    realism: Realism = Field(
+        default=Realism(), description="How far single contacts and deals differ from the average."
+    )
     months: Annotated[tuple[MonthEntry, ...], Field(min_length=1)] | None = Field(
         default=None,
-        description="exact figures month by month, or the name of a table of them beside the blueprint, "
-        ".xlsx or .csv; a month not listed is 0",
+        description="Exact figures month by month, instead of totals: a list, or a table beside the "
+        "blueprint (.xlsx or .csv); a month that is not listed is 0. Needs start_month.",
+        examples=[[_EXAMPLE_MONTH], "figures.xlsx", {"file": "figures.xlsx", "sheet": "Budget"}],
     )
 
     def span(self, current: Month) -> tuple[Month, Month]:
@@ -194,7 +285,18 @@ def json_schema() -> dict[str, Any]:
         {"type": "string", "pattern": r"\.(xlsx|csv)$"},
         {
             "type": "object",
-            "properties": {"file": {"type": "string"}, "sheet": {"type": "string"}},
+            "properties": {
+                "file": {
+                    "type": "string",
+                    "description": "Instead of a list: the name of a table of months beside the blueprint.",
+                    "examples": ["figures.xlsx"],
+                },
+                "sheet": {
+                    "type": "string",
+                    "description": "Beside file: the sheet of a workbook. Left out: the first visible one.",
+                    "examples": ["Budget"],
+                },
+            },
             "required": ["file"],
             "additionalProperties": False,
         },
@@ -204,6 +306,11 @@ def json_schema() -> dict[str, Any]:
         {"oneOf": [{"required": ["start_month"]}, {"required": ["last_months", "totals"]}]},
     ]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def schema_text() -> str:
+    """The same as the text of the file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _with_plain_defaults(schema: Any, *, is_default: bool = False) -> Any:

@@ -31,7 +31,7 @@ from demo_pipeline.domain.declaration_rules import (
     minor_digits_of,
 )
 from demo_pipeline.domain.errors import Problem
-from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps
 from demo_pipeline.domain.industries import INDUSTRIES, load_industry
 from demo_pipeline.domain.locales import load_locale, resolve_country
 from demo_pipeline.domain.months import Month
@@ -44,7 +44,6 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "realism": Realism,
     "months": MonthEntry,
 }
-_DEFAULT_CAPS: Final = Caps()
 T = TypeVar("T")
 
 
@@ -59,7 +58,7 @@ class Checked:
     suggestion: dict[str, Any] | None = None
 
 
-def check_tree(tree: Mapping[str, Any], slug: str, current: Month, caps: Caps = _DEFAULT_CAPS) -> Checked:
+def check_tree(tree: Mapping[str, Any], slug: str, current: Month, caps: Caps = DEFAULT_CAPS) -> Checked:
     """Read a declared tree (text as written, or proper types); ``current`` is the month of now, UTC.
 
     A suggestion is within ``caps``.
@@ -79,7 +78,7 @@ def check_tree(tree: Mapping[str, Any], slug: str, current: Month, caps: Caps = 
     return Checked(blueprint=None if problems else blueprint, problems=tuple(problems), suggestion=suggestion)
 
 
-def check_blueprint(blueprint: Blueprint, slug: str, current: Month, caps: Caps = _DEFAULT_CAPS) -> Checked:
+def check_blueprint(blueprint: Blueprint, slug: str, current: Month, caps: Caps = DEFAULT_CAPS) -> Checked:
     """The rules between the fields of a blueprint that was read, and its slug."""
     between, suggestion = check_between(_readable_blueprint(blueprint), current, caps)
     problems = (*check_slug(slug), *between)

@@ -70,6 +70,9 @@ class Caps:
     value: int = 100_000_000
 
 
+DEFAULT_CAPS: Final = Caps()
+
+
 def infeasible(
     figures: Sequence[Figures],
     *,

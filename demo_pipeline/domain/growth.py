@@ -4,15 +4,7 @@ A month's weight is curve × season × a small keyed variance. Everything is ``d
 with multiplication, division and square root only, all of them correctly rounded: the weights are the
 same on every machine. Sharing totals out by these weights is not done here (``apportion``, ``planning``).
 
-Curves, with *r* the monthly rate and *i* the month from 0 in a span of *n*:
-
-=============  ====================================================================================
-linear         1 + r·i; never below one hundredth of the first month, for falling curves
-exponential    (1 + r)^i
-logistic       1 ÷ (1 + (1 + r)^(m - i)) with m = (n - 1) ÷ 2: grows by r at first, levels off, and is at
-               half its height in the middle of the span
-step           (1 + r)^(3·⌊i÷3⌋): level for a quarter, then three months' growth at once
-=============  ====================================================================================
+The curves and their formulas are in ``CURVE_TEXTS``.
 
 Assumption (no public source found): a business is within 3 % of its curve in a month, see ``VARIANCE_PPM``.
 """
@@ -22,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from demo_pipeline.domain.months import Month
@@ -31,6 +24,38 @@ if TYPE_CHECKING:
 
 Curve = Literal["linear", "exponential", "logistic", "step"]
 CURVES: Final[tuple[str, ...]] = get_args(Curve)
+
+
+@dataclass(frozen=True)
+class CurveText:
+    """What a curve is, for the reference."""
+
+    #: sentences
+    words: str
+    #: the weight of month *i* (from 0) in a span of *n* months, with the monthly rate *r*
+    formula: str
+
+
+CURVE_TEXTS: Final[Mapping[Curve, CurveText]] = MappingProxyType(
+    {
+        "linear": CurveText(
+            "Every month adds the same amount: the rate times the first month. A falling line stops at one "
+            "hundredth of the first month.",
+            "1 + r·i, at least 0.01",
+        ),
+        "exponential": CurveText(
+            "Every month is larger than the one before by the rate: growth on growth.", "(1 + r)^i"
+        ),
+        "logistic": CurveText(
+            "An S: grows by about the rate at first, is at half its height in the middle of the span, and "
+            "levels off.",
+            "1 ÷ (1 + (1 + r)^(m − i)) with m = (n − 1) ÷ 2",
+        ),
+        "step": CurveText(
+            "Level for a quarter, then the growth of three months at once.", "(1 + r)^(3·⌊i ÷ 3⌋)"
+        ),
+    }
+)
 
 #: ``growth`` left out of a blueprint: gentle growth, no season.
 DEFAULT_CURVE: Final[Curve] = "linear"
@@ -112,7 +137,7 @@ def month_weight(growth: Growth, start: Month, month_count: int, index: int, var
 
 
 def curve_at(growth: Growth, month_count: int, index: int) -> Decimal:
-    """The bare curve, without season and variance; see the table above."""
+    """The bare curve, without season and variance; see ``CURVE_TEXTS``."""
     with localcontext(_exact()):
         factor = 1 + growth.monthly_rate
         match growth.curve:

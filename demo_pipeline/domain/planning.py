@@ -17,7 +17,7 @@ from demo_pipeline.domain.caps import check_storable
 from demo_pipeline.domain.declaration import check_blueprint
 from demo_pipeline.domain.declaration_rules import MOST_DECIMALS, declared_value, minor_digits_of, stand_in
 from demo_pipeline.domain.errors import InputError
-from demo_pipeline.domain.feasibility import Caps, cap_warnings, check_caps, won_with_leads
+from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps, cap_warnings, check_caps, won_with_leads
 from demo_pipeline.domain.growth import NO_SEASON, Growth
 from demo_pipeline.domain.industries import Industry, load_industry
 from demo_pipeline.domain.locales import COUNTRIES, CURRENCIES, load_locale, resolve_country
@@ -30,7 +30,6 @@ from demo_pipeline.domain.versions import LISTS_VERSION
 if TYPE_CHECKING:
     from demo_pipeline.domain.streams import Stream
 
-DEFAULT_CAPS: Final = Caps()
 _PPM: Final = 1_000_000
 
 

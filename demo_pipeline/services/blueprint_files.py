@@ -17,13 +17,13 @@ from typing import Any, Final, cast
 from demo_pipeline.domain.blueprint import Blueprint
 from demo_pipeline.domain.declaration import check_tree
 from demo_pipeline.domain.errors import CapExceededError, InputError, Problem
-from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps
 from demo_pipeline.domain.locales import load_locale, resolve_country
 from demo_pipeline.domain.months import FIRST_MONTH, Month
 from demo_pipeline.domain.plan_numbers import other_currencies
 from demo_pipeline.domain.plan_reading import Findings, PlanRead, assemble
 from demo_pipeline.domain.plan_tree import is_plan
-from demo_pipeline.domain.planning import DEFAULT_CAPS, TenantSpec, resolve
+from demo_pipeline.domain.planning import TenantSpec, resolve
 from demo_pipeline.domain.scalars import quoted
 from demo_pipeline.services.plan_files import PlanKind, parse_written, read_content
 from demo_pipeline.services.yaml_files import YamlFile, read_yaml, sorted_by_line

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from demo_pipeline.domain.errors import DemoError
-from demo_pipeline.settings import PROJECT_ROOT, Settings, load_settings
+from demo_pipeline.settings import BUNDLED_BLUEPRINTS, PROJECT_ROOT, Settings, load_settings
 from demo_pipeline.storage.database import Database, check_dagster_database, dagster_storage_url
 
 INSTANCE_FILE: Final = "dagster.yaml"
@@ -35,10 +35,12 @@ def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str
         raise DemoError(
             f"{home} cannot be used as Dagster's folder ({error.strerror}); name another in DAGSTER_HOME"
         ) from None
+    blueprints = settings.blueprints.expanduser().resolve()
     return {
         "DAGSTER_HOME": str(home),
         # Dagster starts processes of its own, and they must find the same state from any folder.
         "DEMO_HOME": str(settings.home.expanduser().resolve()),
+        **({} if blueprints == BUNDLED_BLUEPRINTS else {"DEMO_BLUEPRINTS": str(blueprints)}),
         **({} if settings.inbox is None else {"DEMO_INBOX": str(settings.inbox.expanduser().resolve())}),
         STORAGE_VARIABLE: database.dagster_url or dagster_storage_url(settings),
     }

@@ -30,7 +30,8 @@ def examples(command: Command) -> list[list[str]]:
 def test_the_commands_are_those_that_others_rely_on() -> None:
     """No command goes missing or gets another name."""
     wanted = (
-        "run,serve,generate,kpis,verify,digest,scan,tenant provision,tenant list,tenant show,tenant delete,"
+        "init,run,serve,generate,kpis,verify,digest,scan,"
+        "tenant provision,tenant list,tenant show,tenant delete,"
         "plan preview,plan write,patch apply,job list,job show,job undo,job retry,"
         "db upgrade,db downgrade,db url,db stop"
     )

@@ -15,7 +15,9 @@ from scripts.build_cli_reference import PROGRAM, TARGET, Command, leaves, load_r
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCUMENTS: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: Programs of others that a document may tell a person to type.
-FOREIGN: Final = frozenset({"apt-get", "cd", "cp", "curl", "export", "git", "psql", "sudo", "docker"})
+FOREIGN: Final = frozenset(
+    {"apt-get", "cd", "cp", "curl", "dg", "docker", "export", "git", "psql", "source", "sudo"}
+)
 CONSOLE: Final = re.compile(r"```(?:console|bash|sh|shell)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 ASSIGNMENT: Final = re.compile(r"^[A-Z][A-Z0-9_]*=")

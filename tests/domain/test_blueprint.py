@@ -176,7 +176,7 @@ def test_words_that_only_contain_them_are_fine(word: str) -> None:
 
 
 def test_the_published_schema_is_that_of_the_model() -> None:
-    """Editors check against what the code takes (written by scripts/build_blueprint_schema.py)."""
+    """Editors check against what the code takes (written by make docs)."""
     assert json.loads((BLUEPRINTS / "schema.json").read_text("utf-8")) == json_schema()
 
 

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from demo_pipeline.domain.errors import DemoError
 from demo_pipeline.services.instance import INSTANCE_FILE, STORAGE_VARIABLE, prepare_instance
-from demo_pipeline.settings import PROJECT_ROOT, Settings
+from demo_pipeline.settings import FOLDER_MARKER, PROJECT_ROOT, Settings
 from demo_pipeline.storage.database import Database
 
 STORAGE = "postgresql+psycopg2://dagster@127.0.0.1/dagster"
@@ -41,6 +41,19 @@ def test_an_inbox_of_ones_own_is_found_from_any_folder(
     monkeypatch.chdir(tmp_path)
     settings = settings_of(tmp_path / "home").model_copy(update={"inbox": Path("plans")})
     assert prepare_instance(settings, DATABASE)["DEMO_INBOX"] == str(tmp_path / "plans")
+
+
+def test_blueprints_of_ones_own_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's processes provision what the command that started them would, named or of the folder."""
+    monkeypatch.chdir(tmp_path)
+    settings = settings_of(tmp_path / "home").model_copy(update={"blueprints": Path("mine")})
+    assert prepare_instance(settings, DATABASE)["DEMO_BLUEPRINTS"] == str(tmp_path / "mine")
+    monkeypatch.delenv("DEMO_BLUEPRINTS", raising=False)
+    (tmp_path / FOLDER_MARKER).touch()
+    found = prepare_instance(settings_of(tmp_path / "home"), DATABASE)
+    assert found["DEMO_BLUEPRINTS"] == str(tmp_path / "blueprints")
 
 
 def test_our_file_is_refreshed(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""The commands that the pages of the reference show work as they are shown."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from demo_pipeline.settings import BUNDLED_BLUEPRINTS, PROJECT_ROOT
+from tests.docs.test_docs import CONSOLE
+from tests.fixtures.cli import BIN, clean_environment
+
+DOCS: Final = PROJECT_ROOT / "docs"
+#: page → the commands of its blocks that are run here begin with one of these
+PAGES: Final = ("reference/blueprint.md", "reference/curves.md", "reference/settings.md", "tenants.md")
+
+
+def blocks(page: str) -> list[str]:
+    """The blocks of command lines of a page."""
+    return [str(block) for block in CONSOLE.findall((DOCS / page).read_text(encoding="utf-8"))]
+
+
+def run_block(block: str, folder: Path, environment: dict[str, str]) -> str:
+    """Give the block to a shell that stops at the first mistake; what it printed."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", block],
+        cwd=folder,
+        env={**environment, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert done.returncode == 0, f"{block}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_first_commands_of_a_page_work(
+    page: str, dagster_database_env: dict[str, str], tmp_path: Path
+) -> None:
+    """In a folder beside the bundled blueprints, with the program on the PATH."""
+    (tmp_path / "blueprints").symlink_to(BUNDLED_BLUEPRINTS)
+    printed = run_block(blocks(page)[0], tmp_path, clean_environment(dagster_database_env))
+    assert "pipeline value" in printed or "as expected" in printed
+
+
+def test_the_reference_shows_no_other_commands() -> None:
+    """Each page of the reference that shows commands, but for the commands' own, is tested above."""
+    shown = {
+        path.relative_to(DOCS).as_posix(): len(blocks(path.relative_to(DOCS).as_posix()))
+        for path in (DOCS / "reference").glob("*.md")
+        if path.name != "cli.md"
+    }
+    assert {page for page, count in shown.items() if count} == set(PAGES) - {"tenants.md"}
+    assert max(shown.values()) == 1
+
+
+def test_dagster_s_command_line_knows_the_project(tmp_path: Path) -> None:
+    """``dg`` lists and checks the definitions in the project's folder."""
+    (block,) = (block for block in blocks("dagster.md") if "dg list defs" in block)
+    environment = {**clean_environment(), "HOME": str(tmp_path), "DEMO_HOME": str(tmp_path / "demo")}
+    home = str(tmp_path / "dagster")
+    block = block.replace("$PWD/.demo/dagster", home).replace(".venv/bin/activate", str(BIN / "activate"))
+    printed = run_block(f"mkdir {home}\n{block}", PROJECT_ROOT, environment)
+    assert "kpi_snapshot" in printed
+    assert "All definitions loaded successfully" in printed
