@@ -26,7 +26,7 @@ GOLDEN = {
 
 #: Versions that must agree, as pip's requirement of numpy.
 OLDEST_NUMPY = "numpy==2.0.2"
-_NEEDED = ("pyarrow", "pydantic", "ruamel.yaml", "tzdata")
+_NEEDED = ("pyarrow", "pydantic", "pydantic-settings", "ruamel.yaml", "tzdata")
 
 
 @pytest.mark.risk("G5")
