@@ -6,14 +6,20 @@ the rest are limits and timeouts that an operator may change.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from annotated_types import Ge, Gt, Le
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.instants import FORMS, read_instant
 from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +27,38 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 URL_VARIABLES = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
 #: how much later than the database server's clock ``DEMO_NOW`` may be
 CLOCK_TOLERANCE = timedelta(minutes=1)
+#: of a timeout: PostgreSQL's are at most 2,147,483 seconds
+_MOST_SECONDS: Final = 2_000_000
+#: of a number: what the tables of the ledger count with
+_MOST_COUNT: Final = 10**12
+
+
+def _instant(value: object) -> object:
+    """Text of the environment as an instant; Pydantic alone would take a bare number as a Unix time."""
+    return read_instant(value) if isinstance(value, str) else value
+
+
+def _given(value: object) -> object:
+    """What is set has to say something: an empty path would be the working directory."""
+    if value == "":
+        raise ValueError("empty")
+    return value
+
+
+def _folder(value: object) -> object:
+    """A path that is a folder, or can become one."""
+    path = _given(value)
+    # These two, unlike those of Path, raise nothing for a name that no file can have.
+    if isinstance(path, str) and os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112
+        raise ValueError("no folder")
+    return path
+
+
+Url = Annotated[str, BeforeValidator(_given)]
+Folder = Annotated[Path, BeforeValidator(_folder)]
+Seconds = Annotated[float, Field(gt=0, le=_MOST_SECONDS, allow_inf_nan=False)]
+Cap = Annotated[int, Field(ge=0, le=_MOST_COUNT)]
+Rate = Annotated[int, Field(ge=1, le=_MOST_COUNT)]
 
 
 class Caps(BaseSettings):
@@ -28,13 +66,13 @@ class Caps(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DEMO_CAP_", frozen=True)
 
-    leads: int = 50_000
-    other_contacts: int = 20_000
-    companies: int = 5_000
-    deals: int = 20_000
-    activities: int = 500_000
+    leads: Cap = 50_000
+    other_contacts: Cap = 20_000
+    companies: Cap = 5_000
+    deals: Cap = 20_000
+    activities: Cap = 500_000
     #: declared value in US dollars; taken in the tenant's currency at the frozen rate of the lists
-    value: int = 100_000_000
+    value: Cap = 100_000_000
 
 
 class Settings(BaseSettings):
@@ -45,37 +83,37 @@ class Settings(BaseSettings):
     )
 
     #: where local state lives
-    home: Path = PROJECT_ROOT / ".demo"
+    home: Folder = PROJECT_ROOT / ".demo"
     #: PostgreSQL URL for migration and administration; None: embedded server
-    database_url: str | None = Field(default=None, repr=False)
+    database_url: Url | None = Field(default=None, repr=False)
     #: the login that jobs use; None: made by the embedded server
-    loader_url: str | None = Field(default=None, repr=False)
+    loader_url: Url | None = Field(default=None, repr=False)
     #: Dagster's own database; None: a second database of the embedded server
-    dagster_url: str | None = Field(default=None, repr=False)
+    dagster_url: Url | None = Field(default=None, repr=False)
     #: Dagster's instance folder
-    dagster_home_override: Path | None = Field(default=None, validation_alias="DAGSTER_HOME")
+    dagster_home_override: Folder | None = Field(default=None, validation_alias="DAGSTER_HOME")
     #: instant used instead of the clock
-    now: datetime | None = None
+    now: Annotated[datetime, BeforeValidator(_instant)] | None = None
     #: where ``run`` finds blueprints when none is named
-    blueprints: Path = PROJECT_ROOT / "blueprints"
+    blueprints: Folder = PROJECT_ROOT / "blueprints"
     #: where plans are put to be applied, a folder a tenant; None: ``inbox`` in ``home``
-    inbox: Path | None = None
+    inbox: Folder | None = None
 
     #: seconds that a job waits for its tenant
-    wait_seconds: float = Field(default=60, gt=0)
+    wait_seconds: Seconds = 60
     #: seconds until a Dagster run tries again whose tenant was busy or whose database was away
-    retry_seconds: float = Field(default=5, ge=0)
+    retry_seconds: float = Field(default=5, ge=0, le=_MOST_SECONDS, allow_inf_nan=False)
     #: seconds for one SQL statement of a job
-    statement_timeout_seconds: float = Field(default=600, gt=0)
+    statement_timeout_seconds: Seconds = 600
     #: seconds for a row or table lock
-    lock_timeout_seconds: float = Field(default=10, gt=0)
+    lock_timeout_seconds: Seconds = 10
     #: seconds for a whole job, from its claim to its commit
-    job_timeout_seconds: float = Field(default=3600, gt=0)
+    job_timeout_seconds: Seconds = 3600
     #: rows of one COPY and INSERT
-    batch_rows: int = Field(default=50_000, ge=1)
+    batch_rows: int = Field(default=50_000, ge=1, le=10_000_000)
     #: requests a minute for one tenant, and in all
-    rate_per_tenant: int = 120
-    rate_total: int = 600
+    rate_per_tenant: Rate = 120
+    rate_total: Rate = 600
 
     @cached_property
     def caps(self) -> Caps:
@@ -119,23 +157,58 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment; every bad variable is named at once, without its value.
+    """Read the environment.
 
-    Where the embedded server is used, libpq's variables are taken out of this process's environment.
+    Raises ``InputError`` that names every bad variable with its value and what it may be; what a URL says is
+    looked at where it is used. Where the embedded server is used, libpq's variables are taken out of this
+    process's environment.
     """
-    try:
+    problems = [*_problems(Settings), *_problems(Caps)]
+    if problems:
+        shown = "; ".join(f"{one.field} is {one.value!r}: {one.message}" for one in problems)
+        raise InputError(f"the environment is wrong: {shown}", problems)
+    settings = Settings()
+    if settings.uses_embedded_server:
+        take_out_libpq_variables(URL_VARIABLES)
         settings = Settings()
-        if settings.uses_embedded_server:
-            take_out_libpq_variables(URL_VARIABLES)
-            settings = Settings()
-    except ValidationError as error:
-        problems = [
-            Problem(
-                code="bad_setting",
-                field="_".join(("DEMO", *map(str, issue["loc"]))).upper(),
-                message=issue["msg"],
-            )
-            for issue in error.errors(include_url=False, include_input=False)
-        ]
-        raise InputError("the environment is wrong: " + "; ".join(map(str, problems)), problems) from None
     return settings
+
+
+def _problems(model: type[BaseSettings]) -> Iterator[Problem]:
+    """What is wrong with the variables of one of the models, in our words."""
+    try:
+        model()
+    except ValidationError as error:
+        yield from (_problem(model, issue) for issue in error.errors(include_url=False))
+
+
+def _problem(model: type[BaseSettings], issue: ErrorDetails) -> Problem:
+    place = str(issue["loc"][0])
+    prefix = model.model_config.get("env_prefix", "")
+    # A field with a name of its own for its variable is known by that.
+    variable = (place if place in model.model_fields else place.removeprefix(prefix)).lower()
+    name = variable if variable in model.model_fields else "dagster_home_override"
+    return Problem(
+        code="bad_setting",
+        field=place.upper() if name != variable else f"{prefix}{variable}".upper(),
+        value=str(issue["input"]),
+        message=_allowed(model, name),
+    )
+
+
+def _allowed(model: type[BaseSettings], name: str) -> str:
+    """What a variable may be, by the declaration of its field, and what it is when it is not set."""
+    field = model.model_fields[name]
+    if name == "now":
+        return f"write an ISO 8601 date or instant, {FORMS}; without it the database server's clock counts"
+    if name.endswith("_url"):
+        return "write the URL of a PostgreSQL database, or unset it"
+    if field.annotation is not int and field.annotation is not float:
+        return "write the path of a folder, or unset it"
+    least = next((f"at least {one.ge:,}" for one in field.metadata if isinstance(one, Ge)), "")
+    above = next((f"more than {one.gt}" for one in field.metadata if isinstance(one, Gt)), "")
+    most = next((f"at most {one.le:,}" for one in field.metadata if isinstance(one, Le)), "")
+    kind = "a whole number" if field.annotation is int else "a number"
+    unit = " of seconds" if name.endswith("_seconds") else ""
+    limits = ", ".join(part for part in (least or above, most) if part)
+    return f"write {kind}{unit}, {limits}, in plain digits; without it {field.default:,} counts"

@@ -163,13 +163,15 @@ def say_problems(error: InputError) -> None:
     """Every problem of an input: where, what, the value; then what to write instead."""
     files = cast("list[str]", error.details.get("files", []))
     count = len(error.problems)
-    where = f"{files[0]}: " if len(files) == 1 else ""
+    is_environment = all(problem.code == "bad_setting" for problem in error.problems)
+    where = f"{files[0]}: " if len(files) == 1 else "the environment: " if is_environment else ""
     what = "one problem" if count == 1 else f"{count} problems"
     say_coloured("error:", "31", f"{where}{what}, nothing was done")
     for problem in error.problems:
         file, message = _file_of(problem, files)
         # Of one file without lines, a spreadsheet, the name is said above.
-        say(f"\n  {_place(problem, file if where == '' or problem.line is not None else None)}")
+        place = _place(problem, file if where == "" or problem.line is not None else None, files)
+        say(f"\n  {place}" if place else "")
         text = textwrap.wrap(" ".join(message.split()), 96, break_long_words=False, break_on_hyphens=False)
         say("\n".join(f"    {line}" for line in text))
     if error.suggestion is not None and _is_plan(error.suggestion):
@@ -198,12 +200,15 @@ def _file_of(problem: Problem, files: Sequence[str]) -> tuple[str | None, str]:
     return None, problem.message
 
 
-def _place(problem: Problem, file: str | None) -> str:
-    """``acme.yaml:7  totals.leads_created = 500``."""
+def _place(problem: Problem, file: str | None, files: Sequence[str]) -> str:
+    """``acme.yaml:7  totals.leads_created = 500``; empty where the problem has no place of its own."""
     line = problem.line
     place = f"{file}:{line}" if file and line is not None else file or (f"line {line}" if line else "")
     name = "  ".join(part for part in (problem.month, problem.field or problem.metric) if part)
-    if problem.value is not None and problem.value != file:
-        value = problem.value if len(problem.value) <= 80 else f"{problem.value[:77]}..."
-        name += f" = {value if value.strip() == value and value.isprintable() else repr(value)}"
-    return "  ".join(part for part in (place, name.strip()) if part) or problem.code
+    if problem.value is not None and problem.value not in {*files, *(Path(one).name for one in files)}:
+        # Before it is cut: half a password would not be recognised.
+        value = masked(problem.value)
+        value = value if len(value) <= 80 else f"{value[:77]}..."
+        value = value if value.strip() == value and value.isprintable() else repr(value)
+        name += f" = {value}" if name else value
+    return "  ".join(part for part in (place, name) if part)
