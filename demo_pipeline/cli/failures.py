@@ -12,12 +12,12 @@ import os
 import sys
 import textwrap
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
-from demo_pipeline.cli.console import say, say_coloured, write_document
+from demo_pipeline.cli.console import Column, Table, plain, say, say_coloured, write_document
 from demo_pipeline.cli.suggestion import as_yaml
 from demo_pipeline.domain.display import neutral
 from demo_pipeline.domain.errors import (
@@ -85,6 +85,8 @@ def _report_ours(error: DemoError, *, is_json: bool) -> None:
         say_problems(error)
     else:
         say_coloured("error:", "31", " ".join(error.message.split()))
+    if matches := error.details.get("matches"):
+        _say_matches(matches)
     if _wants_traceback():
         say("".join(traceback.format_exception(error)))
 
@@ -163,13 +165,18 @@ def say_problems(error: InputError) -> None:
     """Every problem of an input: where, what, the value; then what to write instead."""
     files = cast("list[str]", error.details.get("files", []))
     count = len(error.problems)
+    # Of one file without lines, a spreadsheet, or that is not there, the name is said here.
     is_environment = all(problem.code == "bad_setting" for problem in error.problems)
     where = f"{files[0]}: " if len(files) == 1 else "the environment: " if is_environment else ""
     what = "one problem" if count == 1 else f"{count} problems"
+    if _is_one_line(error, files):
+        say_coloured(
+            "error:", "31", f"{where}{' '.join(error.problems[0].message.split())}; nothing was done"
+        )
+        return
     say_coloured("error:", "31", f"{where}{what}, nothing was done")
     for problem in error.problems:
         file, message = _file_of(problem, files)
-        # Of one file without lines, a spreadsheet, the name is said above.
         place = _place(problem, file if where == "" or problem.line is not None else None, files)
         say(f"\n  {place}" if place else "")
         text = textwrap.wrap(" ".join(message.split()), 96, break_long_words=False, break_on_hyphens=False)
@@ -182,6 +189,19 @@ def say_problems(error: InputError) -> None:
         say(textwrap.indent(as_yaml(error.suggestion), "  "))
     if "remedy" in error.details:
         say(f"\n{error.details['remedy']}")
+
+
+def _is_one_line(error: InputError, files: Sequence[str]) -> bool:
+    """Whether all there is to say is what is wrong with a file as a whole."""
+    is_more = error.suggestion is not None or "remedy" in error.details
+    return len(error.problems) == 1 and not is_more and not _place(error.problems[0], None, files)
+
+
+def _say_matches(matches: Sequence[Mapping[str, Any]]) -> None:
+    """What an ambiguous word may mean, one a line."""
+    columns = tuple(Column(str(name).replace("_", " ")) for name in matches[0])
+    rows = [[str(value or "") for value in match.values()] for match in matches]
+    say("\n" + plain(Table(columns, rows)))
 
 
 def _is_plan(suggestion: Any) -> bool:

@@ -88,9 +88,9 @@ def cleanup(job_id: JobId, *, yes: Yes = False, json: Json = False) -> None:
     from demo_pipeline.services import reading
     from demo_pipeline.services import repair as service
 
-    slug = reading.show_job(session.database, job_id).job.slug
-    call = partial(service.cleanup, session.database, session.settings, job_id)
-    _do(session, slug, call, yes=yes, json=json)
+    job = reading.find_job(session.database, job_id)
+    call = partial(service.cleanup, session.database, session.settings, job.id)
+    _do(session, job.slug, call, yes=yes, json=json)
 
 
 def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> None:

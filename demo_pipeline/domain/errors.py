@@ -97,6 +97,12 @@ class InputError(DemoError):
         super().__init__(message, details)
 
 
+def raise_problems(problems: Sequence[Problem]) -> None:
+    """Raise an ``InputError`` that names all ``problems``; nothing without any."""
+    if problems:
+        raise InputError("; ".join(map(str, problems)), problems)
+
+
 class NotADemoTenantError(DemoError):
     """The tenant exists and is not a demo: refused, audited, logged."""
 

@@ -1,7 +1,7 @@
 """Instants as people write them: ISO 8601 dates and times, and how long ago.
 
-One grammar for every place where a person writes one (``DEMO_NOW``, ``job list --since``). What could be read
-in two ways is refused: a bare number, ``01/02/2025``, a year alone. Which clock *now* is does not belong here.
+One grammar for every place where a person writes one (``DEMO_NOW``, ``job list --since``). What is ambiguous
+is refused: a bare number, ``01/02/2025``, a year alone. Which clock *now* is does not belong here.
 """
 
 from __future__ import annotations

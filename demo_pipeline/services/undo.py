@@ -36,7 +36,7 @@ from demo_pipeline.services.job_run import Asker, Choice, FiguresByMonth, JobRun
 from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import recorded_report
 from demo_pipeline.services.reports import HEAL, JobReport, report_of
-from demo_pipeline.services.subject import EXTEND
+from demo_pipeline.services.subject import EXTEND, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import edits, hiding, ledger
 from demo_pipeline.storage.database import Database
@@ -48,6 +48,8 @@ Connection = psycopg.Connection[Any]
 
 #: of jobs that take another one back
 KIND: Final = "undo"
+#: kinds of jobs that change a tenant at a person's wish, and can be taken back
+CHANGES: Final = (PATCH, EXTEND, *REPAIRS)
 
 
 def undo_job(
@@ -72,6 +74,24 @@ def undo_job(
     undos = {PATCH: _Undo, EXTEND: _UndoExtension}
     work = undos[job.kind](job, with_dependents) if job.kind in undos else _Restore(job, hidden)
     return run_job(database, settings, job.slug, work, asker or Asker())
+
+
+def last_change(database: Database, settings: Settings, slug: str) -> Job:
+    """The change of a tenant that was completed last and is not undone.
+
+    What an undo itself did is none, so that asking again and again steps back through the history. Raises
+    ``NotFoundError``, ``NotADemoTenantError``, and ``InputError`` where no change is left.
+    """
+    with database.admin(readonly=True) as conn:
+        tenant_id = find_tenant_id(conn, settings, slug, KIND)
+        job = ledger.last_completed_job(conn, tenant_id, CHANGES)
+    if job is None:
+        raise refusal(
+            "nothing_to_undo",
+            f"{slug} has no change that could be taken back: no completed {', '.join(CHANGES[:-1])} or "
+            f"{CHANGES[-1]} that is not undone already; demo-pipeline job list {slug} shows its jobs",
+        )
+    return job
 
 
 @dataclass
@@ -366,7 +386,7 @@ class _Taken:
 
 def _hidden_job(conn: Connection, job: Job) -> UUID | None:
     """The patch or extension that an undo took back; None: the job is one of these, or a repair."""
-    if job.kind in {PATCH, EXTEND, *REPAIRS}:
+    if job.kind in CHANGES:
         return None
     other = ledger.get_job(conn, UUID(job.plan["job"])) if job.kind == KIND else None
     if other is not None and other.kind in {PATCH, EXTEND}:

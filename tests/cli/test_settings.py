@@ -1,4 +1,4 @@
-"""Bad values of the environment: exit 2, the variable, its value unless it may be secret, and what to write."""
+"""Bad values of the environment: exit 2, the variable, its value unless secret, and what to write."""
 
 from __future__ import annotations
 

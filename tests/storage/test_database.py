@@ -211,7 +211,7 @@ def test_urls_of_all_kinds(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "",
+        " ",
         "mysql://u:s3cret@h/d",
         "u:s3cret@h",
         "postgresql://u:s3cret@h:port/d",
