@@ -31,6 +31,8 @@ from demo_pipeline.storage.masking import masked, masked_tree
 
 INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"
+#: what Pydantic, by which Typer reads values, writes before the message of an error
+_LIBRARY_WORDS: Final = "Value error, "
 
 
 @runtime_checkable
@@ -84,7 +86,7 @@ def _report_ours(error: DemoError, *, is_json: bool) -> None:
     ):
         say_problems(error)
     else:
-        say_coloured("error:", "31", " ".join(error.message.split()))
+        say_coloured("error:", "31", " ".join(_one_line(error).split()))
     if matches := error.details.get("matches"):
         _say_matches(matches)
     if _wants_traceback():
@@ -95,11 +97,12 @@ def _report_usage(error: UsageMistake, *, is_json: bool) -> int:
     if is_json:
         context = getattr(error, "ctx", None)
         command = str(getattr(context, "command_path", "demo-pipeline"))
-        message = error.format_message() or f"a command is missing; see {command} --help"
+        message = error.format_message().replace(_LIBRARY_WORDS, "")
+        message = message or f"a command is missing; see {command} --help"
         _write_error("usage", message, {"command": command, "help": f"{command} --help"})
     else:
         # Typer shows what was typed, passwords of a URL included.
-        error.message = neutral(masked(error.message))
+        error.message = neutral(masked(error.message.replace(_LIBRARY_WORDS, "")))
         error.show()
     return error.exit_code
 
@@ -195,6 +198,15 @@ def _is_one_line(error: InputError, files: Sequence[str]) -> bool:
     """Whether all there is to say is what is wrong with a file as a whole."""
     is_more = error.suggestion is not None or "remedy" in error.details
     return len(error.problems) == 1 and not is_more and not _place(error.problems[0], None, files)
+
+
+def _one_line(error: DemoError) -> str:
+    """The message; of one problem whose message does not quote its value, with the value."""
+    if isinstance(error, InputError) and len(error.problems) == 1:
+        [problem] = error.problems
+        if error.message == str(problem) and problem.value and problem.value not in problem.message:
+            return f"{_place(problem, None, ())}: {problem.message}"
+    return error.message
 
 
 def _say_matches(matches: Sequence[Mapping[str, Any]]) -> None:

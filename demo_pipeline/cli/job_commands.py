@@ -9,7 +9,7 @@ import typer
 from demo_pipeline.cli.change_views import change_document, csv_lines
 from demo_pipeline.cli.console import say, write_document, write_table, write_text
 from demo_pipeline.cli.job_views import detail_document, detail_tables, job_document, job_line, job_table
-from demo_pipeline.cli.parameters import JobId, Json, example, group, job_id_text, slug_text
+from demo_pipeline.cli.parameters import JobId, Json, example, group, job_id_text, positive_number, slug_text
 from demo_pipeline.cli.patch_commands import write_change
 from demo_pipeline.cli.session import Session, open_session
 
@@ -55,7 +55,10 @@ def list_(
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", metavar="N", min=1, help=f"At most N jobs; {_MOST_SHOWN} without, all with --json."
+            "--limit",
+            parser=positive_number,
+            metavar="N",
+            help=f"At most N jobs; {_MOST_SHOWN} without, all with --json.",
         ),
     ] = None,
     json: Json = False,

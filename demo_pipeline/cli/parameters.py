@@ -66,6 +66,21 @@ def month_text(text: str) -> Month:
         raise typer.BadParameter(str(error)) from None
 
 
+def whole_number(text: str) -> int:
+    """A whole number as typed; what it may be is the service's."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip(), re.ASCII):
+        raise typer.BadParameter(f"{text!a} is not a whole number; write digits, like 3")
+    return int(text)
+
+
+def positive_number(text: str) -> int:
+    """A whole number of at least 1 as typed."""
+    number = whole_number(text)
+    if number < 1:
+        raise typer.BadParameter(f"{text!a} is less than 1; write a whole number, like 3")
+    return number
+
+
 def slug_text(text: str) -> str:
     """As typed; what is no text at all would only be refused by the database, and not politely."""
     if not text.isprintable():

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import getpass
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,6 +67,27 @@ def about_files(paths: Iterable[Path | str]) -> Generator[None]:
         yield
     except InputError as error:
         error.details["files"] = [str(path) for path in paths]
+        raise
+
+
+@contextmanager
+def about_options(names: Mapping[str, str | None]) -> Generator[None]:
+    """Name options as they are typed in what is refused inside the block.
+
+    ``names``: parameter of a service → option; None: no option of its own.
+    """
+    try:
+        yield
+    except InputError as error:
+        problems = [
+            replace(problem, field=names[problem.field]) if problem.field in names else problem
+            for problem in error.problems
+        ]
+        for before, after in zip(error.problems, problems, strict=True):
+            error.message = error.message.replace(str(before), str(after))
+        error.problems = tuple(problems)
+        if problems:
+            error.details["errors"] = [asdict(problem) for problem in problems]
         raise
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pydantic_core import PydanticCustomError
 
 from demo_pipeline.domain.errors import Problem
+from demo_pipeline.domain.scalars import one_of
+
+
+def word_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
+    """A reader of one of some words, in any case; raises ``PydanticCustomError`` that names them."""
+    read = one_of(what, known)
+    return lambda text: read(text.strip().casefold())
 
 
 def read_each(

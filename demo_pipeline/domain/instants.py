@@ -37,7 +37,7 @@ def read_instant(text: str) -> datetime:
             return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"not an ISO 8601 date or instant; write {FORMS}")
+    raise ValueError(f"{text[:60]!r} is not an ISO 8601 date or instant; write {FORMS}")
 
 
 def read_since(text: str, now: datetime) -> datetime:
@@ -49,10 +49,13 @@ def read_since(text: str, now: datetime) -> datetime:
         try:
             return now - int(found[1]) * _UNITS[found[2].lower()]
         except OverflowError:
-            raise ValueError("longer ago than the calendar goes back; write a date") from None
+            raise ValueError(
+                f"{text[:60]!r} is longer ago than the calendar goes back; write a date"
+            ) from None
     try:
         return read_instant(text)
     except ValueError:
         raise ValueError(
-            f"neither an ISO 8601 date or instant nor a duration; write {FORMS}, or 24h, 7d, 2w"
+            f"{text[:60]!r} is neither an ISO 8601 date or instant nor a duration; write {FORMS}, or 24h, "
+            "7d, 2w"
         ) from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from demo_pipeline.domain.choices import read_each
+from demo_pipeline.domain.choices import read_each, word_of
 from demo_pipeline.domain.errors import (
     InputError,
     NotFoundError,
@@ -21,7 +21,7 @@ from demo_pipeline.domain.instants import read_since
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
-from demo_pipeline.domain.scalars import one_of, parse_country
+from demo_pipeline.domain.scalars import parse_country
 from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
@@ -92,7 +92,7 @@ def list_tenants(
     Raises ``InputError`` for what is no country or industry.
     """
     codes, problems = read_each("--country", countries, _country)
-    keys, more = read_each("--industry", industries, _word("industry", INDUSTRIES))
+    keys, more = read_each("--industry", industries, word_of("industry", INDUSTRIES))
     raise_problems([*problems, *more])
     with database.admin(readonly=True) as conn:
         return tenants.list_tenants(
@@ -205,8 +205,8 @@ def find_jobs(
 
     Raises as ``list_jobs`` does, and ``InputError`` for an unknown status or kind and what is no time.
     """
-    known_statuses, problems = read_each("--status", statuses, _word("status", ledger.STATUSES))
-    known_kinds, more = read_each("--kind", kinds, _word("kind", ledger.KINDS))
+    known_statuses, problems = read_each("--status", statuses, word_of("status", ledger.STATUSES))
+    known_kinds, more = read_each("--kind", kinds, word_of("kind", ledger.KINDS))
     problems += more
     with database.admin(readonly=True) as conn:
         instant: datetime | None = None
@@ -236,12 +236,6 @@ def find_jobs(
 
 def _country(text: str) -> str:
     return parse_country(text.upper() if len(text) == len("DE") else text)
-
-
-def _word(what: str, known: Sequence[str]) -> Callable[[str], str]:
-    """A reader of one of some words, in any case."""
-    read = one_of(what, known)
-    return lambda text: read(text.casefold())
 
 
 def find_job(database: Database, beginning: str) -> Job:
