@@ -32,7 +32,7 @@ def asked(document: Any) -> dict[str, dict[str, Any]]:
 
 def test_every_shape_has_a_name() -> None:
     """The names that the command takes are those that can be drafted."""
-    assert plan_commands.SHAPES == tuple(SHAPES)
+    assert tuple(SHAPES) == plan_commands.SHAPES
     assert set(OPTIONS) == set(SHAPES)
 
 
