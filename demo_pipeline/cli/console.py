@@ -18,6 +18,7 @@ from typing import Any, Final, TextIO
 from demo_pipeline.domain.display import neutral, neutral_line
 from demo_pipeline.domain.errors import OutputLostError
 from demo_pipeline.domain.metrics import METRICS, Figures, money
+from demo_pipeline.domain.wording import grouped
 from demo_pipeline.storage.masking import masked
 
 _COLUMN_GAP: Final = "  "
@@ -219,6 +220,4 @@ def shown(figures: Figures, minor_digits: int) -> list[str]:
 
 def shown_metric(metric: str, value: int, minor_digits: int) -> str:
     """One KPI for people; ``value`` in units or minor units."""
-    text = money(value, minor_digits) if metric.endswith("_value") else str(value)
-    whole, point, rest = text.partition(".")
-    return f"{int(whole):,}{point}{rest}" if whole != "-0" else text
+    return grouped(money(value, minor_digits) if metric.endswith("_value") else value)

@@ -37,7 +37,7 @@ def serve(
         ),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Let nobody start or stop anything from the pages.")
+        bool, typer.Option("--read-only", help="Nothing can be started or stopped from the pages.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ import getpass
 import threading
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from demo_pipeline.settings import Settings
     from demo_pipeline.storage.database import Database
 
-#: seconds after which a person is told what is going on
+#: seconds without output after which a message says what is going on
 QUIET_SECONDS: Final = 2.0
 
 
@@ -79,15 +79,9 @@ def about_options(names: Mapping[str, str | None]) -> Generator[None]:
     try:
         yield
     except InputError as error:
-        problems = [
-            replace(problem, field=names[problem.field]) if problem.field in names else problem
-            for problem in error.problems
-        ]
-        for before, after in zip(error.problems, problems, strict=True):
-            error.message = error.message.replace(str(before), str(after))
-        error.problems = tuple(problems)
-        if problems:
-            error.details["errors"] = [asdict(problem) for problem in problems]
+        error.change_problems(
+            lambda problem: replace(problem, field=names.get(problem.field or "", problem.field))
+        )
         raise
 
 

@@ -403,7 +403,7 @@ def _not_confirmed(session: Session, slug: str) -> InputError:
     rows = reading.row_counts(session.database, session.settings, slug)
     shown = ", ".join(f"{count:,} {table}" for table, count in rows.items())
     message = (
-        f"{slug} would lose {shown} and everything that hangs on them, for good; nothing was deleted; "
+        f"{slug} would lose {shown} and everything that depends on them, for good; nothing was deleted; "
         "to do it, add --yes"
     )
     error = InputError(message, [Problem(code="not_confirmed", field="--yes", message=message)])

@@ -2,8 +2,8 @@
 
 A job of its own, which hides rows and shows them.
 An undo hides the rows that its patch made and that are there; what people changed of them is listed and taken
-as it stands. Rows of other jobs that hang on them stop it, unless they are to go, too; rows that people made
-always do. The undo of an undo, or of a repair, shows exactly what that one hid.
+as it stands. Rows of other jobs that depend on them stop it, unless they are to go, too; rows that people
+made always do. The undo of an undo, or of a repair, shows exactly what that one hid.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def undo_job(
 ) -> JobReport:
     """Take back a completed patch or extension, or bring back what an undo or a repair hid.
 
-    Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows hang on its
+    Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows depend on its
     rows, with the list; ``NotFoundError``; ``UnreadableJobError``, also for a job that must be known to
     undo this one.
     """
@@ -147,7 +147,7 @@ class _Undo:
         return recorded_report(run, job_id, already_applied=already_applied)
 
     def _collect(self, conn: Connection, run: JobRun) -> _Taken:
-        """Collect the rows; refuse where others hang on them."""
+        """Collect the rows; refuse where others depend on them."""
         tenant_id = run.tenant.tenant_id
         counts = hiding.collect_job(conn, tenant_id, self.job.id)
         dependents = hiding.hanging(conn, tenant_id, collect=self.with_dependents)
@@ -174,8 +174,8 @@ class _Undo:
         if by_people:
             raise refusal(
                 "people_hang_on_it",
-                f"{counted(len(by_people), 'row that people made hangs', 'rows that people made hang')} on "
-                f"rows of job {self.job.id}; delete them in the CRM first, or leave the job as it is",
+                f"{counted(len(by_people), 'row that people made depends', 'rows that people made depend')} "
+                f"on rows of job {self.job.id}; delete them in the CRM first, or leave the job as it is",
                 by_people,
             )
         if dependents and not self.with_dependents:
@@ -188,7 +188,7 @@ class _Undo:
             )
             raise refusal(
                 "jobs_hang_on_it",
-                f"{counted(len(dependents), 'row of another job hangs', 'rows of other jobs hang')} on "
+                f"{counted(len(dependents), 'row of another job depends', 'rows of other jobs depend')} on "
                 f"rows of job {self.job.id}; {remedy}",
                 dependents,
             )
@@ -322,8 +322,8 @@ class _Restore:
         if missing := hiding.hidden_parents(conn, run.tenant.tenant_id, instant):
             raise refusal(
                 "parents_are_hidden",
-                f"rows that job {self.job.id} hid hang on {len(missing)} rows that were hidden since; bring "
-                "those back first",
+                f"rows that job {self.job.id} hid depend on {len(missing):,} rows that were hidden since; "
+                "bring those back first",
                 missing,
             )
         self._refuse_undone(conn, run)
@@ -424,21 +424,21 @@ def _check_incarnation(run: JobRun, job: Job) -> None:
 def _notes(taken: _Taken) -> tuple[str, ...]:
     notes: list[str] = []
     if taken.changed:
-        notes.append(f"{len(taken.changed)} of its rows had been changed or deleted by people")
+        notes.append(f"{len(taken.changed):,} of its rows had been changed or deleted by people")
     if taken.purged:
-        notes.append(f"{taken.purged} of its rows had been deleted for good")
+        notes.append(f"{taken.purged:,} of its rows had been deleted for good")
     if taken.dependents:
-        hung = counted(len(taken.dependents), "row of another job", "rows of other jobs")
-        notes.append(f"{hung} that hung on them went along")
+        dependents = counted(len(taken.dependents), "row of another job", "rows of other jobs")
+        notes.append(f"{dependents} that depended on them went along")
     if taken.changed_dependents:
-        notes.append(f"{len(taken.changed_dependents)} of those had been changed by people")
+        notes.append(f"{len(taken.changed_dependents):,} of those had been changed by people")
     return tuple(notes)
 
 
 def _restore_notes(job: Job, *, is_repair: bool, set_again: int) -> tuple[str, ...]:
     notes: list[str] = []
     if is_repair:
-        notes.append(f"what {job.kind} had hidden is there again: verify tells it")
+        notes.append(f"what {job.kind} had hidden is there again: verify reports it")
     if set_again:
         tags = counted(set_again, "tag", "tags")
         notes.append(f"{tags} stayed hidden, because people have set the same tag on the same contact since")

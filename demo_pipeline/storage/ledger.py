@@ -324,6 +324,15 @@ def jobs_beginning(conn: Connection[Any], first: UUID, last: UUID) -> list[Job]:
         ).fetchall()
 
 
+def jobs_of_run(conn: Connection[Any], dagster_run_id: str) -> list[tuple[UUID, str]]:
+    """The jobs of which a Dagster run opened an attempt, each with its status; for administrators."""
+    return conn.execute(
+        "select l.id, l.status from demo.job_attempts a join demo.job_ledger l on l.id = a.job_id"
+        " where a.dagster_run_id = %s order by a.started_at",
+        [dagster_run_id],
+    ).fetchall()
+
+
 def short_id_length(conn: Connection[Any]) -> int:
     """How many characters of a job's id are enough to tell all jobs apart: 8, 13 or all 36."""
     row = conn.execute(

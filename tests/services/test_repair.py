@@ -172,7 +172,7 @@ def test_g02_people_who_hang_on_it_stop_a_repair(database: Database, database_se
         ).fetchall()[0][0]
     before = fingerprint_of_all(database)
     for is_dry in (True, False):
-        with pytest.raises(InputError, match="1 row that people made hangs on") as refused:
+        with pytest.raises(InputError, match="1 row that people made depends on") as refused:
             repair(database, database_settings, "acme", is_dry=is_dry)
         assert refused.value.problems[1].value == str(deal)
     assert fingerprint_of_all(database) == before
