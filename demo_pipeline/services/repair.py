@@ -1,8 +1,8 @@
 """Put a tenant right again: hide rows that ought not to be there, as a job that can be taken back.
 
 Three kinds of one work: ``repair`` takes orphans, broken life cycles, rows of no job and copies; ``dedupe``
-only copies; ``cleanup`` the rows of one job that did not end. What depends on such a row is hidden with it; rows that
-people made stop it. A generated row that people edited stays, with all that it depends on. Where the cause
+only copies; ``cleanup`` the rows of one job that did not end. What depends on such a row is hidden with it;
+rows that people made stop it. A generated row that people edited stays, with all that it depends on. Where the cause
 is a stage that people changed, no deal is hidden: the stage is named, and can be set as it was. What is
 missing is not made here: that is what materialising does.
 """
@@ -339,8 +339,8 @@ def _refuse_people(hanging: Iterable[Hanging]) -> None:
     if by_people:
         raise refusal(
             "people_hang_on_it",
-            f"{counted(len(by_people), 'row that people made hangs', 'rows that people made hang')} on rows "
-            "that are to go; delete them in the CRM first, or leave everything as it is",
+            f"{counted(len(by_people), 'row that people made depends', 'rows that people made depend')} on "
+            "rows that are to be hidden; delete them in the CRM first, or leave everything as it is",
             by_people,
         )
 

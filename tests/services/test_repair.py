@@ -124,7 +124,7 @@ def test_g02_a_repair_can_be_taken_back(database: Database, database_settings: S
     assert done.plan.along["deals"] >= 1
     hidden = digest(database, database_settings, "acme")
     undone = undo_job(database, database_settings, done.report.job_id)
-    assert undone.notes == ("what repair had hidden is there again: verify tells it",)
+    assert undone.notes == ("what repair had hidden is there again: verify reports it",)
     assert digest(database, database_settings, "acme") == planted
     assert undo_job(database, database_settings, done.report.job_id).already_applied
     with pytest.raises(InputError, match="repair again"):
