@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import psycopg
-
 from demo_pipeline.domain.errors import (
     BusyError,
     CapExceededError,
@@ -41,9 +39,9 @@ from demo_pipeline.services.failures import of_job
 from demo_pipeline.services.incarnations import later_incarnations
 from demo_pipeline.services.instance import INSTANCE_FILE, prepare_instance
 from demo_pipeline.services.month_range import MonthRange, month_range
+from demo_pipeline.services.reading import jobs_of_run
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import ledger
 from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 
@@ -239,10 +237,8 @@ def _run(
 
 def _interrupted(database: Database, run_id: str) -> InterruptedJobError:
     """What became of the job of a run that was interrupted, as the ledger has it."""
-    try:
-        with database.admin(readonly=True) as conn:
-            jobs = ledger.jobs_of_run(conn, run_id)
-    except (DemoError, psycopg.Error):
+    jobs = jobs_of_run(database, run_id)
+    if jobs is None:
         return InterruptedJobError("interrupted; what was not finished is rolled back")
     if not jobs:
         return InterruptedJobError("interrupted before a job had begun; nothing was changed")

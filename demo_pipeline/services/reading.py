@@ -8,8 +8,11 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import psycopg
+
 from demo_pipeline.domain.choices import read_each, word_of
 from demo_pipeline.domain.errors import (
+    DemoError,
     InputError,
     NotFoundError,
     Problem,
@@ -263,6 +266,15 @@ def find_job(database: Database, beginning: str) -> Job:
         for job in jobs[:_MOST_MATCHES]
     ]
     raise error
+
+
+def jobs_of_run(database: Database, dagster_run_id: str) -> list[tuple[UUID, str]] | None:
+    """Jobs of which a Dagster run opened an attempt, with their status; None: the database is away."""
+    try:
+        with database.admin(readonly=True) as conn:
+            return ledger.jobs_of_run(conn, dagster_run_id)
+    except (DemoError, psycopg.Error):
+        return None
 
 
 def show_job(database: Database, job_id: UUID) -> JobDetail:

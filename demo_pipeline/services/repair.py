@@ -2,9 +2,9 @@
 
 Three kinds of one work: ``repair`` takes orphans, broken life cycles, rows of no job and copies; ``dedupe``
 only copies; ``cleanup`` the rows of one job that did not end. What depends on such a row is hidden with it;
-rows that people made stop it. A generated row that people edited stays, with all that it depends on. Where the cause
-is a stage that people changed, no deal is hidden: the stage is named, and can be set as it was. What is
-missing is not made here: that is what materialising does.
+rows that people made stop it. A generated row that people edited stays, with all that it depends on. Where
+the cause is a stage that people changed, no deal is hidden: the stage is named, and can be set as it was.
+What is missing is not made here: that is what materialising does.
 """
 
 from __future__ import annotations
