@@ -6,15 +6,21 @@ the rest are limits and timeouts that an operator may change.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Final
 
-from pydantic import Field, JsonValue, ValidationError
+from annotated_types import Ge, Gt, Le
+from pydantic import BeforeValidator, Field, JsonValue, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS
+from demo_pipeline.domain.instants import FORMS, read_instant
 from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +31,38 @@ FOLDER_MARKER = ".demo-pipeline"
 URL_VARIABLES = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
 #: how much later than the database server's clock ``DEMO_NOW`` may be
 CLOCK_TOLERANCE = timedelta(minutes=1)
+#: of a timeout: PostgreSQL's are at most 2,147,483 seconds
+_MOST_SECONDS: Final = 2_000_000
+#: of a number: what the tables of the ledger count with
+_MOST_COUNT: Final = 10**12
+
+
+def _instant(value: object) -> object:
+    """Text of the environment as an instant; Pydantic alone would take a bare number as a Unix time."""
+    return read_instant(value) if isinstance(value, str) else value
+
+
+def _given(value: object) -> object:
+    """What is set has to say something: an empty path would be the working directory."""
+    if value == "":
+        raise ValueError("empty")
+    return value
+
+
+def _folder(value: object) -> object:
+    """A path that is a folder, or can become one."""
+    path = _given(value)
+    # These two, unlike those of Path, raise nothing for a name that no file can have.
+    if isinstance(path, str) and os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112
+        raise ValueError("no folder")
+    return path
+
+
+Url = Annotated[str, BeforeValidator(_given)]
+Folder = Annotated[Path, BeforeValidator(_folder)]
+Seconds = Annotated[float, Field(gt=0, le=_MOST_SECONDS, allow_inf_nan=False)]
+Cap = Annotated[int, Field(ge=0, le=_MOST_COUNT)]
+Rate = Annotated[int, Field(ge=1, le=_MOST_COUNT)]
 
 # For the reference page: the unit of a number, and in words a default that depends on something.
 _SECONDS: dict[str, JsonValue] = {"unit": "seconds"}
@@ -43,23 +81,19 @@ class Caps(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DEMO_CAP_", frozen=True)
 
-    leads: int = Field(default=DEFAULT_CAPS.leads, ge=0, description="Leads", json_schema_extra=_ROWS)
-    other_contacts: int = Field(
+    leads: Cap = Field(default=DEFAULT_CAPS.leads, description="Leads", json_schema_extra=_ROWS)
+    other_contacts: Cap = Field(
         default=DEFAULT_CAPS.other_contacts,
-        ge=0,
         description="Contacts that are not leads",
         json_schema_extra=_ROWS,
     )
-    companies: int = Field(
-        default=DEFAULT_CAPS.companies, ge=0, description="Companies", json_schema_extra=_ROWS
+    companies: Cap = Field(default=DEFAULT_CAPS.companies, description="Companies", json_schema_extra=_ROWS)
+    deals: Cap = Field(default=DEFAULT_CAPS.deals, description="Deals", json_schema_extra=_ROWS)
+    activities: Cap = Field(
+        default=DEFAULT_CAPS.activities, description="Activities", json_schema_extra=_ROWS
     )
-    deals: int = Field(default=DEFAULT_CAPS.deals, ge=0, description="Deals", json_schema_extra=_ROWS)
-    activities: int = Field(
-        default=DEFAULT_CAPS.activities, ge=0, description="Activities", json_schema_extra=_ROWS
-    )
-    value: int = Field(
+    value: Cap = Field(
         default=DEFAULT_CAPS.value,
-        ge=0,
         description="Declared value, taken in the tenant's currency at a rate that is frozen with the lists",
         json_schema_extra={"unit": "US dollars"},
     )
@@ -72,45 +106,45 @@ class Settings(BaseSettings):
         env_prefix="DEMO_", frozen=True, populate_by_name=True, hide_input_in_errors=True
     )
 
-    home: Path = Field(
+    home: Folder = Field(
         default=PROJECT_ROOT / ".demo",
         description="Folder of local state: the embedded server, Dagster's instance, logs, the inbox.",
         json_schema_extra={"default_text": "`.demo` in the project"},
     )
-    database_url: str | None = Field(
+    database_url: Url | None = Field(
         default=None,
         repr=False,
         description="PostgreSQL URL of the CRM database, for migration, adoption and administration. A URL "
         "may hold a password: it is never shown.",
         json_schema_extra={"default_text": "the embedded server, in `$DEMO_HOME/postgres`"},
     )
-    loader_url: str | None = Field(
+    loader_url: Url | None = Field(
         default=None,
         repr=False,
         description="URL of the login that jobs use: a member of `demo_loader` and of nothing else. With "
         "`DEMO_DATABASE_URL` jobs refuse to run without it.",
         json_schema_extra={"default_text": "made by the embedded server"},
     )
-    dagster_url: str | None = Field(
+    dagster_url: Url | None = Field(
         default=None,
         repr=False,
         description="URL of Dagster's own database, never the CRM's.",
         json_schema_extra={"default_text": "a second database of the embedded server"},
     )
-    dagster_home_override: Path | None = Field(
+    dagster_home_override: Folder | None = Field(
         default=None,
         validation_alias="DAGSTER_HOME",
         description="Folder of Dagster's instance. The project's `dagster.yaml` is put there; a foreign one "
         "is never overwritten.",
         json_schema_extra={"default_text": "`$DEMO_HOME/dagster`"},
     )
-    now: datetime | None = Field(
+    now: Annotated[datetime, BeforeValidator(_instant)] | None = Field(
         default=None,
         description="ISO 8601 instant used instead of the clock, for reproducible runs; without an offset "
         "UTC. At most a minute later than the database server's clock.",
         json_schema_extra={"default_text": "the database server's clock"},
     )
-    blueprints: Path = Field(
+    blueprints: Folder = Field(
         default_factory=default_blueprints,
         description="Folder of the blueprints that `run` and Dagster's job `provision_tenants` take when "
         "none is named.",
@@ -119,46 +153,49 @@ class Settings(BaseSettings):
             "blueprints"
         },
     )
-    inbox: Path | None = Field(
+    inbox: Folder | None = Field(
         default=None,
         description="Folder where plans are put to be applied by Dagster, a folder a tenant.",
         json_schema_extra={"default_text": "`$DEMO_HOME/inbox`"},
     )
 
-    wait_seconds: float = Field(
-        default=60, gt=0, description="How long a job waits for its tenant.", json_schema_extra=_SECONDS
+    wait_seconds: Seconds = Field(
+        default=60, description="How long a job waits for its tenant.", json_schema_extra=_SECONDS
     )
     retry_seconds: float = Field(
         default=5,
         ge=0,
+        le=_MOST_SECONDS,
+        allow_inf_nan=False,
         description="Time until a Dagster run tries again whose tenant was busy or whose database could not "
         "be reached.",
         json_schema_extra=_SECONDS,
     )
-    statement_timeout_seconds: float = Field(
-        default=600, gt=0, description="Time limit of one SQL statement of a job.", json_schema_extra=_SECONDS
+    statement_timeout_seconds: Seconds = Field(
+        default=600, description="Time limit of one SQL statement of a job.", json_schema_extra=_SECONDS
     )
-    lock_timeout_seconds: float = Field(
-        default=10, gt=0, description="Time limit for a lock on rows or tables.", json_schema_extra=_SECONDS
+    lock_timeout_seconds: Seconds = Field(
+        default=10, description="Time limit for a lock on rows or tables.", json_schema_extra=_SECONDS
     )
-    job_timeout_seconds: float = Field(
+    job_timeout_seconds: Seconds = Field(
         default=3600,
-        gt=0,
         description="Time limit of a whole job, from its claim to its commit.",
         json_schema_extra=_SECONDS,
     )
     batch_rows: int = Field(
-        default=50_000, ge=1, description="Rows of one COPY and INSERT.", json_schema_extra={"unit": "rows"}
-    )
-    rate_per_tenant: int = Field(
-        default=120,
+        default=50_000,
         ge=1,
+        le=10_000_000,
+        description="Rows of one COPY and INSERT.",
+        json_schema_extra={"unit": "rows"},
+    )
+    rate_per_tenant: Rate = Field(
+        default=120,
         description="Requests for one tenant; more end with exit code 5.",
         json_schema_extra={"unit": "requests a minute"},
     )
-    rate_total: int = Field(
+    rate_total: Rate = Field(
         default=600,
-        ge=1,
         description="Requests for all tenants together; more end with exit code 5.",
         json_schema_extra={"unit": "requests a minute"},
     )
@@ -205,23 +242,58 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the environment; every bad variable is named at once, without its value.
+    """Read the environment.
 
-    Where the embedded server is used, libpq's variables are taken out of this process's environment.
+    Raises ``InputError`` that names every bad variable with its value and what it may be; what a URL says is
+    looked at where it is used. Where the embedded server is used, libpq's variables are taken out of this
+    process's environment.
     """
-    try:
+    problems = [*_problems(Settings), *_problems(Caps)]
+    if problems:
+        shown = "; ".join(f"{one.field} is {one.value!r}: {one.message}" for one in problems)
+        raise InputError(f"the environment is wrong: {shown}", problems)
+    settings = Settings()
+    if settings.uses_embedded_server:
+        take_out_libpq_variables(URL_VARIABLES)
         settings = Settings()
-        if settings.uses_embedded_server:
-            take_out_libpq_variables(URL_VARIABLES)
-            settings = Settings()
-    except ValidationError as error:
-        problems = [
-            Problem(
-                code="bad_setting",
-                field="_".join(("DEMO", *map(str, issue["loc"]))).upper(),
-                message=issue["msg"],
-            )
-            for issue in error.errors(include_url=False, include_input=False)
-        ]
-        raise InputError("the environment is wrong: " + "; ".join(map(str, problems)), problems) from None
     return settings
+
+
+def _problems(model: type[BaseSettings]) -> Iterator[Problem]:
+    """What is wrong with the variables of one of the models, in our words."""
+    try:
+        model()
+    except ValidationError as error:
+        yield from (_problem(model, issue) for issue in error.errors(include_url=False))
+
+
+def _problem(model: type[BaseSettings], issue: ErrorDetails) -> Problem:
+    place = str(issue["loc"][0])
+    prefix = model.model_config.get("env_prefix", "")
+    # A field with a name of its own for its variable is known by that.
+    variable = (place if place in model.model_fields else place.removeprefix(prefix)).lower()
+    name = variable if variable in model.model_fields else "dagster_home_override"
+    return Problem(
+        code="bad_setting",
+        field=place.upper() if name != variable else f"{prefix}{variable}".upper(),
+        value=str(issue["input"]),
+        message=_allowed(model, name),
+    )
+
+
+def _allowed(model: type[BaseSettings], name: str) -> str:
+    """What a variable may be, by the declaration of its field, and what it is when it is not set."""
+    field = model.model_fields[name]
+    if name == "now":
+        return f"write an ISO 8601 date or instant, {FORMS}; without it the database server's clock counts"
+    if name.endswith("_url"):
+        return "write the URL of a PostgreSQL database, or unset it"
+    if field.annotation is not int and field.annotation is not float:
+        return "write the path of a folder, or unset it"
+    least = next((f"at least {one.ge:,}" for one in field.metadata if isinstance(one, Ge)), "")
+    above = next((f"more than {one.gt}" for one in field.metadata if isinstance(one, Gt)), "")
+    most = next((f"at most {one.le:,}" for one in field.metadata if isinstance(one, Le)), "")
+    kind = "a whole number" if field.annotation is int else "a number"
+    unit = " of seconds" if name.endswith("_seconds") else ""
+    limits = ", ".join(part for part in (least or above, most) if part)
+    return f"write {kind}{unit}, {limits}, in plain digits; without it {field.default:,} counts"

@@ -25,7 +25,14 @@ from demo_pipeline.cli import (
     serve_command,
     tenant_commands,
 )
-from demo_pipeline.cli.parameters import CONTEXT, MAIN_PANEL, PARTS_PANEL, TENANT_PANEL, example
+from demo_pipeline.cli.parameters import (
+    CONTEXT,
+    MAIN_PANEL,
+    PARTS_PANEL,
+    TENANT_PANEL,
+    Commands,
+    example,
+)
 
 
 def _version(is_wanted: bool) -> None:  # noqa: FBT001 - Typer's way to call back
@@ -39,7 +46,7 @@ def _version(is_wanted: bool) -> None:  # noqa: FBT001 - Typer's way to call bac
     raise typer.Exit
 
 
-app = typer.Typer(
+app = Commands(
     name="demo-pipeline",
     no_args_is_help=True,
     add_completion=False,

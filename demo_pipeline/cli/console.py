@@ -12,11 +12,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import Any, Final, TextIO
 
 from demo_pipeline.domain.display import neutral, neutral_line
 from demo_pipeline.domain.errors import OutputLostError
 from demo_pipeline.domain.metrics import METRICS, Figures, money
+from demo_pipeline.domain.wording import grouped
 from demo_pipeline.storage.masking import masked
 
 _COLUMN_GAP: Final = "  "
@@ -60,27 +62,34 @@ def write_document(document: Mapping[str, Any]) -> None:
 
 
 def write_table(table: Table) -> None:
-    """A table on stdout."""
+    """A table on stdout, without columns that have nothing in any row."""
     if sys.stdout is not None and sys.stdout.isatty():
         # With the colours, which are ours; the cells are neutral.
-        _write(sys.stdout, _drawn(_neutral_table(table)) + "\n")
+        _write(sys.stdout, _drawn(_shown_table(table)) + "\n")
     else:
         write_text(plain(table))
 
 
-def _neutral_table(table: Table) -> Table:
-    """The table with each cell on one line."""
+def _shown_table(table: Table) -> Table:
+    """The table with each cell on one line, and without columns that have nothing in any row."""
+    rows = [[neutral_line(cell) for cell in row] for row in table.rows]
+    last = None if table.last is None else [neutral_line(cell) for cell in table.last]
+    filled = [
+        any(line[index] for line in (*rows, *([] if last is None else [last]))) or not rows
+        for index in range(len(table.columns))
+    ]
     return replace(
         table,
-        rows=[[neutral_line(cell) for cell in row] for row in table.rows],
-        last=None if table.last is None else [neutral_line(cell) for cell in table.last],
+        columns=tuple(compress(table.columns, filled)),
+        rows=[list(compress(row, filled)) for row in rows],
+        last=None if last is None else list(compress(last, filled)),
         title=neutral_line(table.title),
     )
 
 
 def plain(table: Table) -> str:
-    """A table without rules and colours: columns two blanks apart, nothing cut off."""
-    table = _neutral_table(table)
+    """A table without rules and colours: columns two blanks apart, nothing cut off, none without a value."""
+    table = _shown_table(table)
     lines = [[column.title for column in table.columns], *table.rows]
     if table.last is not None:
         lines.append(table.last)
@@ -211,6 +220,4 @@ def shown(figures: Figures, minor_digits: int) -> list[str]:
 
 def shown_metric(metric: str, value: int, minor_digits: int) -> str:
     """One KPI for people; ``value`` in units or minor units."""
-    text = money(value, minor_digits) if metric.endswith("_value") else str(value)
-    whole, point, rest = text.partition(".")
-    return f"{int(whole):,}{point}{rest}" if whole != "-0" else text
+    return grouped(money(value, minor_digits) if metric.endswith("_value") else value)

@@ -18,6 +18,7 @@ from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from demo_pipeline.domain.errors import (
     BusyError,
@@ -34,9 +35,11 @@ from demo_pipeline.domain.errors import (
     VerificationError,
 )
 from demo_pipeline.domain.months import Month
+from demo_pipeline.services.failures import of_job
 from demo_pipeline.services.incarnations import later_incarnations
 from demo_pipeline.services.instance import INSTANCE_FILE, prepare_instance
 from demo_pipeline.services.month_range import MonthRange, month_range
+from demo_pipeline.services.reading import jobs_of_run
 from demo_pipeline.services.subject import find_subject
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.clock import instant_of
@@ -133,7 +136,7 @@ def run_materialisation(
             }
             if requested_by is not None:
                 tags["demo/requested_by"] = requested_by
-            outcomes.append(_run(instance, job, slug, tags))
+            outcomes.append(_run(database, instance, job, slug, tags))
     return outcomes
 
 
@@ -204,28 +207,45 @@ def _quiet_instance(settings: Settings, database: Database) -> Generator[dg.Dags
             yield instance
 
 
-def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, slug: str, tags: dict[str, str]) -> RunOutcome:
+def _run(
+    database: Database,
+    instance: dg.DagsterInstance,
+    job: dg.JobDefinition,
+    slug: str,
+    tags: dict[str, str],
+) -> RunOutcome:
     import dagster as dg
 
+    run_id = str(uuid4())
     try:
         result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
+            run_id=run_id,
             tags=tags,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-        raise _interrupted() from None
+        raise _interrupted(database, run_id) from None
     if result.success:
         return RunOutcome(tenant=slug, run_id=result.run_id, success=True)
     errors = _errors(result)
     if any(error["code"] == InterruptedJobError.code for error in errors):
-        raise _interrupted()
+        raise _interrupted(database, run_id)
     return RunOutcome(tenant=slug, run_id=result.run_id, success=False, errors=errors)
 
 
-def _interrupted() -> InterruptedJobError:
-    return InterruptedJobError("interrupted; the running job was rolled back")
+def _interrupted(database: Database, run_id: str) -> InterruptedJobError:
+    """What became of the job of a run that was interrupted, as the ledger has it."""
+    jobs = jobs_of_run(database, run_id)
+    if jobs is None:
+        return InterruptedJobError("interrupted; what was not finished is rolled back")
+    if not jobs:
+        return InterruptedJobError("interrupted before a job had begun; nothing was changed")
+    job_id, status = jobs[-1]
+    if status == "completed":
+        return InterruptedJobError(f"interrupted after the commit: job {job_id} is completed")
+    return of_job(InterruptedJobError("interrupted; the running job was rolled back"), job_id)
 
 
 def _errors(result: dg.ExecuteInProcessResult) -> tuple[dict[str, Any], ...]:

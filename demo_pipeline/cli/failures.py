@@ -12,12 +12,12 @@ import os
 import sys
 import textwrap
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
-from demo_pipeline.cli.console import say, say_coloured, write_document
+from demo_pipeline.cli.console import Column, Table, plain, say, say_coloured, write_document
 from demo_pipeline.cli.suggestion import as_yaml
 from demo_pipeline.domain.display import neutral
 from demo_pipeline.domain.errors import (
@@ -31,6 +31,8 @@ from demo_pipeline.storage.masking import masked, masked_tree
 
 INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"
+#: what Pydantic, by which Typer reads values, writes before the message of an error
+_LIBRARY_WORDS: Final = "Value error, "
 
 
 @runtime_checkable
@@ -84,7 +86,9 @@ def _report_ours(error: DemoError, *, is_json: bool) -> None:
     ):
         say_problems(error)
     else:
-        say_coloured("error:", "31", " ".join(error.message.split()))
+        say_coloured("error:", "31", " ".join(_one_line(error).split()))
+    if matches := error.details.get("matches"):
+        _say_matches(matches)
     if _wants_traceback():
         say("".join(traceback.format_exception(error)))
 
@@ -93,11 +97,12 @@ def _report_usage(error: UsageMistake, *, is_json: bool) -> int:
     if is_json:
         context = getattr(error, "ctx", None)
         command = str(getattr(context, "command_path", "demo-pipeline"))
-        message = error.format_message() or f"a command is missing; see {command} --help"
+        message = error.format_message().replace(_LIBRARY_WORDS, "")
+        message = message or f"a command is missing; see {command} --help"
         _write_error("usage", message, {"command": command, "help": f"{command} --help"})
     else:
         # Typer shows what was typed, passwords of a URL included.
-        error.message = neutral(masked(error.message))
+        error.message = neutral(masked(error.message.replace(_LIBRARY_WORDS, "")))
         error.show()
     return error.exit_code
 
@@ -163,13 +168,20 @@ def say_problems(error: InputError) -> None:
     """Every problem of an input: where, what, the value; then what to write instead."""
     files = cast("list[str]", error.details.get("files", []))
     count = len(error.problems)
-    where = f"{files[0]}: " if len(files) == 1 else ""
+    # Of one file without lines, a spreadsheet, or that is not there, the name is said here.
+    is_environment = all(problem.code == "bad_setting" for problem in error.problems)
+    where = f"{files[0]}: " if len(files) == 1 else "the environment: " if is_environment else ""
     what = "one problem" if count == 1 else f"{count} problems"
+    if _is_one_line(error, files):
+        say_coloured(
+            "error:", "31", f"{where}{' '.join(error.problems[0].message.split())}; nothing was done"
+        )
+        return
     say_coloured("error:", "31", f"{where}{what}, nothing was done")
     for problem in error.problems:
         file, message = _file_of(problem, files)
-        # Of one file without lines, a spreadsheet, the name is said above.
-        say(f"\n  {_place(problem, file if where == '' or problem.line is not None else None)}")
+        place = _place(problem, file if where == "" or problem.line is not None else None, files)
+        say(f"\n  {place}" if place else "")
         text = textwrap.wrap(" ".join(message.split()), 96, break_long_words=False, break_on_hyphens=False)
         say("\n".join(f"    {line}" for line in text))
     if error.suggestion is not None and _is_plan(error.suggestion):
@@ -180,6 +192,28 @@ def say_problems(error: InputError) -> None:
         say(textwrap.indent(as_yaml(error.suggestion), "  "))
     if "remedy" in error.details:
         say(f"\n{error.details['remedy']}")
+
+
+def _is_one_line(error: InputError, files: Sequence[str]) -> bool:
+    """Whether all there is to say is what is wrong with a file as a whole."""
+    is_more = error.suggestion is not None or "remedy" in error.details
+    return len(error.problems) == 1 and not is_more and not _place(error.problems[0], None, files)
+
+
+def _one_line(error: DemoError) -> str:
+    """The message; of one problem whose message does not quote its value, with the value."""
+    if isinstance(error, InputError) and len(error.problems) == 1:
+        [problem] = error.problems
+        if error.message == str(problem) and problem.value and problem.value not in problem.message:
+            return f"{_place(problem, None, ())}: {problem.message}"
+    return error.message
+
+
+def _say_matches(matches: Sequence[Mapping[str, Any]]) -> None:
+    """What an ambiguous word may mean, one a line."""
+    columns = tuple(Column(str(name).replace("_", " ")) for name in matches[0])
+    rows = [[str(value or "") for value in match.values()] for match in matches]
+    say("\n" + plain(Table(columns, rows)))
 
 
 def _is_plan(suggestion: Any) -> bool:
@@ -198,12 +232,15 @@ def _file_of(problem: Problem, files: Sequence[str]) -> tuple[str | None, str]:
     return None, problem.message
 
 
-def _place(problem: Problem, file: str | None) -> str:
-    """``acme.yaml:7  totals.leads_created = 500``."""
+def _place(problem: Problem, file: str | None, files: Sequence[str]) -> str:
+    """``acme.yaml:7  totals.leads_created = 500``; empty where the problem has no place of its own."""
     line = problem.line
     place = f"{file}:{line}" if file and line is not None else file or (f"line {line}" if line else "")
     name = "  ".join(part for part in (problem.month, problem.field or problem.metric) if part)
-    if problem.value is not None and problem.value != file:
-        value = problem.value if len(problem.value) <= 80 else f"{problem.value[:77]}..."
-        name += f" = {value if value.strip() == value and value.isprintable() else repr(value)}"
-    return "  ".join(part for part in (place, name.strip()) if part) or problem.code
+    if problem.value is not None and problem.value not in {*files, *(Path(one).name for one in files)}:
+        # Before it is cut: half a password would not be recognised.
+        value = masked(problem.value)
+        value = value if len(value) <= 80 else f"{value[:77]}..."
+        value = value if value.strip() == value and value.isprintable() else repr(value)
+        name += f" = {value}" if name else value
+    return "  ".join(part for part in (place, name) if part)

@@ -121,8 +121,14 @@ def _attempt_document(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def job_table(jobs: Sequence[Job]) -> Table:
-    """Jobs in a list, the latest first."""
+def job_line(job: Job) -> str:
+    """A job in half a sentence: what it was, whose, when, of which months."""
+    months = f", months {_months(job)}" if _months(job) else ""
+    return f"{job.kind} {job.id} of {job.slug}, completed {_short(job.completed_at)} UTC{months}"
+
+
+def job_table(jobs: Sequence[Job], id_length: int) -> Table:
+    """Jobs in a list, the latest first; ids up to that length."""
     columns = (
         Column("job"),
         Column("tenant"),
@@ -136,7 +142,7 @@ def job_table(jobs: Sequence[Job]) -> Table:
     )
     rows = [
         [
-            str(job.id),
+            str(job.id)[:id_length],
             job.slug,
             job.kind,
             job.plan_type or "",

@@ -75,7 +75,7 @@ def __getattr__(name: str) -> Any:
 
 
 def was_interrupted() -> bool:
-    """Whether Ctrl-C was pressed, also while somebody else had its handler in place of ours."""
+    """Whether Ctrl-C was pressed, also while a library had its handler in place of ours."""
     if not _was_interrupted.is_set() and _signal_pipe:
         try:
             if signal.SIGINT in os.read(_signal_pipe[0], 4096):
@@ -101,7 +101,7 @@ def _answer_interrupts() -> None:
             return
         sys.__unraisablehook__(event)
 
-    # A shell may have told background jobs to ignore it.
+    # A shell may start background jobs with the signal ignored.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         _signal_pipe.extend(os.pipe())
         for end in _signal_pipe:

@@ -5,17 +5,25 @@ Imported by every command at every start: only what Typer needs to read a comman
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
-from uuid import UUID
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from demo_pipeline.domain.months import Month
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["--help", "-h"]}
 MAIN_PANEL: Final = "The whole line"
 TENANT_PANEL: Final = "One tenant"
 PARTS_PANEL: Final = "Tenants, plans, jobs, database"
+#: of the beginning of a job's id
+_LEAST_DIGITS: Final = 4
+_BRACES: Final = re.compile(r"^\{([^{}]*)\}")
+_JOB_ID: Final = re.compile(rf"[0-9a-f]{{{_LEAST_DIGITS},32}}")
 
 
 def example(*lines: str) -> str:
@@ -24,9 +32,24 @@ def example(*lines: str) -> str:
     return "\n\n".join([title, *(f"demo-pipeline {line}" for line in lines)])
 
 
+class _PlainUsageCommand(TyperCommand):
+    """A command whose usage names required arguments as ``SLUG``, where Typer writes ``{SLUG}``."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [_BRACES.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+
+class Commands(typer.Typer):
+    """A Typer application or group whose commands have plain usage lines."""
+
+    def command(self, *arguments: Any, **options: Any) -> Callable[[_Function], _Function]:
+        options.setdefault("cls", _PlainUsageCommand)
+        return super().command(*arguments, **options)
+
+
 def group(help_text: str) -> typer.Typer:
     """A group of commands like ``tenant``."""
-    return typer.Typer(
+    return Commands(
         no_args_is_help=True,
         help=help_text,
         pretty_exceptions_enable=False,
@@ -43,6 +66,21 @@ def month_text(text: str) -> Month:
         raise typer.BadParameter(str(error)) from None
 
 
+def whole_number(text: str) -> int:
+    """A whole number as typed; what it may be is the service's."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip(), re.ASCII):
+        raise typer.BadParameter(f"{text!a} is not a whole number; write digits, like 3")
+    return int(text)
+
+
+def positive_number(text: str) -> int:
+    """A whole number of at least 1 as typed."""
+    number = whole_number(text)
+    if number < 1:
+        raise typer.BadParameter(f"{text!a} is less than 1; write a whole number, like 3")
+    return number
+
+
 def slug_text(text: str) -> str:
     """As typed; what is no text at all would only be refused by the database, and not politely."""
     if not text.isprintable():
@@ -50,13 +88,15 @@ def slug_text(text: str) -> str:
     return text
 
 
-def _job_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
+def job_id_text(text: str) -> str:
+    """The hexadecimal digits of a job's id or of its beginning, in lower case and without dashes."""
+    digits = text.strip().lower().replace("-", "")
+    if not _JOB_ID.fullmatch(digits):
         raise typer.BadParameter(
-            f"{text!a} is no job id; demo-pipeline job list shows those there are"
-        ) from None
+            f"{text!a} is not a job id or its beginning (at least {_LEAST_DIGITS} hexadecimal digits); "
+            "demo-pipeline job list shows the jobs"
+        )
+    return digits
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
@@ -69,7 +109,15 @@ FromMonth = Annotated[
 ToMonth = Annotated[
     Month | None, typer.Option("--to", parser=month_text, metavar="MONTH", help="Last month, as YYYY-MM.")
 ]
-JobId = Annotated[UUID, typer.Argument(parser=_job_id, metavar="ID", help="The job, as job list shows it.")]
+#: the digits of :func:`job_id_text`; ``services.reading.find_job`` finds the job
+JobId = Annotated[
+    str,
+    typer.Argument(
+        parser=job_id_text,
+        metavar="ID",
+        help=f"The job's id; a beginning of {_LEAST_DIGITS} digits or more will do.",
+    ),
+]
 PlanPath = Annotated[
     str, typer.Argument(metavar="PLAN", help="A plan: .csv, .xlsx, .json or .yaml; - is standard input.")
 ]

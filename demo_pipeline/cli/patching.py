@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.cli.console import say, warn
 from demo_pipeline.cli.progress_bar import watched
-from demo_pipeline.cli.session import Session, about_files, requester
+from demo_pipeline.cli.session import Session, about_files, about_options, requester
 from demo_pipeline.domain.errors import CapExceededError, DemoError, InputError, Problem
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def read_plan_file(path: str, plan_type: str | None, seed: str | None, sheet: st
     """The plan of a file or of standard input. Raises ``InputError`` with all that is wrong with it."""
     from demo_pipeline.services.plan_files import read_plan
 
-    with about_plan(path):
+    given = {"plan_type": plan_type, "seed": seed}
+    # Of the two, what is given as an option counts, whatever the plan says.
+    names = {name: f"--{name.replace('_', '-')}" for name, text in given.items() if text is not None}
+    with about_plan(path), about_options(names):
         return read_plan(path, plan_type=plan_type, seed=seed, sheet=sheet)
 
 

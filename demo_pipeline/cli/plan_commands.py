@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -20,8 +19,9 @@ from demo_pipeline.cli.parameters import (
     Slug,
     example,
     group,
+    whole_number,
 )
-from demo_pipeline.cli.session import open_session
+from demo_pipeline.cli.session import about_options, open_session
 
 if TYPE_CHECKING:
     from demo_pipeline.services.plan_files import PlanKind
@@ -106,21 +106,33 @@ def _write_refusal(seen: Preview, plan: str) -> None:
     write_document(seen.suggestion)
 
 
-class Shape(StrEnum):
-    """What a written plan may look like."""
+#: what a written plan may look like
+SHAPES: Final = ("copy-last-month", "grow", "match-average", "holiday-dip", "q4-surge")
+#: parameter of the service → option
+_OPTIONS: Final = {
+    "percent": "--percent",
+    "month_count": "--months",
+    "average": "--average",
+    "last_count": "--average",
+    "first": "--from",
+    "known": None,
+}
 
-    COPY_LAST_MONTH = "copy-last-month"
-    GROW = "grow"
-    MATCH_AVERAGE = "match-average"
-    HOLIDAY_DIP = "holiday-dip"
-    Q4_SURGE = "q4-surge"
+
+def _shape(text: str) -> str:
+    from demo_pipeline.domain.choices import word_of
+
+    try:
+        return word_of("shape", SHAPES)(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _percent(text: str) -> Decimal:
     try:
         return Decimal(text.removesuffix("%").strip())
     except InvalidOperation:
-        raise typer.BadParameter(f"{text!a} is no number; write per cent, like 10 or 2.5") from None
+        raise typer.BadParameter(f"{text!a} is not a number; write per cent, like 10 or 2.5") from None
 
 
 @app.command(
@@ -132,7 +144,9 @@ def _percent(text: str) -> Decimal:
 )
 def write(
     slug: Slug,
-    shape: Annotated[Shape, typer.Argument(metavar="SHAPE", help=f"One of {', '.join(Shape)}.")],
+    shape: Annotated[
+        str, typer.Argument(parser=_shape, metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")
+    ],
     *,
     output: Annotated[
         Path | None,
@@ -151,12 +165,16 @@ def write(
         int | None,
         typer.Option(
             "--months",
+            parser=whole_number,
             metavar="N",
             help="How many months; without it 1, or up to the end of the next season (dip, surge).",
         ),
     ] = None,
     average: Annotated[
-        int | None, typer.Option("--average", metavar="N", help="Months to average over (match-average); 3.")
+        int | None,
+        typer.Option(
+            "--average", parser=whole_number, metavar="N", help="Months to average over (match-average); 3."
+        ),
     ] = None,
     first: FromMonth = None,
     json: Json = False,
@@ -171,16 +189,17 @@ def write(
     session = open_session()
     from demo_pipeline.services.plan_drafts import draft_plan
 
-    draft = draft_plan(
-        session.database,
-        session.settings,
-        slug,
-        shape.value,
-        percent=percent,
-        month_count=months,
-        average_count=average,
-        first=first,
-    )
+    with about_options(_OPTIONS):
+        draft = draft_plan(
+            session.database,
+            session.settings,
+            slug,
+            shape,
+            percent=percent,
+            month_count=months,
+            average_count=average,
+            first=first,
+        )
     for warning in draft.warnings:
         warn(warning)
     from demo_pipeline.domain.plan_writing import write_plan

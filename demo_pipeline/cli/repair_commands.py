@@ -54,7 +54,7 @@ def repair(
     """Show what is wrong with a tenant's rows, and with --yes put it right.
 
     Orphans, broken life cycles, rows of no completed job and copies are hidden, with the rows of jobs that
-    hang on them, by one job that **job undo** takes back. Rows of its jobs that lie in other tenants are
+    depend on them, by one job that **job undo** takes back. Rows of its jobs that lie in other tenants are
     deleted there; the audit log keeps them. Rows that people made or edited are never touched. Deals that
     contradict a stage are not hidden where people changed the stage: the stage is named, and
     --restore-stages sets it as it was. What is missing then, **generate** makes up for.
@@ -81,16 +81,16 @@ def dedupe(slug: Slug, *, yes: Yes = False, json: Json = False) -> None:
 def cleanup(job_id: JobId, *, yes: Yes = False, json: Json = False) -> None:
     """Show the rows of a job that was not completed, and with --yes hide them.
 
-    There are none unless somebody switched the database's guards off. A completed patch is taken back with
+    There are none unless the database's guards were switched off. A completed patch is taken back with
     **job undo**. One job, which **job undo** takes back.
     """
     session = open_session()
     from demo_pipeline.services import reading
     from demo_pipeline.services import repair as service
 
-    slug = reading.show_job(session.database, job_id).job.slug
-    call = partial(service.cleanup, session.database, session.settings, job_id)
-    _do(session, slug, call, yes=yes, json=json)
+    job = reading.find_job(session.database, job_id)
+    call = partial(service.cleanup, session.database, session.settings, job.id)
+    _do(session, job.slug, call, yes=yes, json=json)
 
 
 def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> None:
@@ -129,7 +129,7 @@ def _write_plan(done: Repaired) -> bool:
     """Show what is to be done; whether there is anything."""
     plan = done.plan
     rows = [["hide", group.table, f"{len(group.ids):,}", group.reason] for group in plan.groups]
-    rows += [["hide", table, f"{count:,}", "hang on those"] for table, count in plan.along.items()]
+    rows += [["hide", table, f"{count:,}", "depend on those"] for table, count in plan.along.items()]
     rows += [
         ["delete", stray.table, f"{len(stray.ids):,}", f"lie in tenant {stray.slug or stray.tenant_id}"]
         for stray in plan.elsewhere
@@ -154,8 +154,8 @@ def _write_plan(done: Repaired) -> bool:
 def _write_done(done: Repaired) -> None:
     if done.deleted_elsewhere:
         write_text(
-            f"{done.plan.tenant}: {done.deleted_elsewhere} rows deleted in other tenants; the audit log has "
-            "what they were"
+            f"{done.plan.tenant}: {done.deleted_elsewhere:,} rows deleted in other tenants; the audit log "
+            "has what they were"
         )
     if done.restored_stages:
         write_text(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +16,7 @@ from demo_pipeline.cli.look_commands import DRIFTED, kpi_document, verdict_docum
 from demo_pipeline.cli.parameters import Json, example
 from demo_pipeline.cli.program_path import program_from
 from demo_pipeline.cli.session import Session, about_files, open_session, requester
-from demo_pipeline.domain.errors import NotFoundError
+from demo_pipeline.domain.errors import InputError, NotFoundError, Problem
 
 if TYPE_CHECKING:
     from demo_pipeline.services.provision import Provisioned
@@ -57,7 +59,7 @@ def run(
     database, settings = session.database, session.settings
     made, unreadable = _provision(session, blueprints or [])
     broken = {*unreadable, *reading.unreadable_tenants(database, settings, [one.slug for one in made])}
-    slugs = [tenant.slug for tenant in made if tenant.slug not in broken]
+    slugs = list(dict.fromkeys(tenant.slug for tenant in made if tenant.slug not in broken))
     if slugs:
         say(f"materialising {', '.join(slugs)} ...")
     reports = materialise_tenants(session, slugs) if slugs else ()
@@ -81,7 +83,7 @@ def _provision(session: Session, names: Sequence[str]) -> tuple[tuple[Provisione
 
     paths = _paths(session.settings, names)
     unreadable: list[str] = []
-    with about_files(paths):
+    with about_files(paths), _bundled_names_proposed(session.settings):
         made = provision_all(
             session.database,
             session.settings,
@@ -93,6 +95,29 @@ def _provision(session: Session, names: Sequence[str]) -> tuple[tuple[Provisione
         for warning in tenant.warnings:
             warn(f"{tenant.slug}: {warning}")
     return made, unreadable
+
+
+@contextmanager
+def _bundled_names_proposed(settings: Settings) -> Generator[None]:
+    """Propose the nearest bundled blueprint for a file that is not there."""
+    try:
+        yield
+    except InputError as error:
+        from demo_pipeline.domain.scalars import nearest
+        from demo_pipeline.services.blueprint_files import blueprint_paths
+
+        known = [path.stem for path in blueprint_paths(settings.blueprints)]
+
+        def proposed(problem: Problem) -> Problem:
+            is_missing = problem.code == "file_not_found" and problem.value is not None
+            meant = nearest(Path(problem.value or "").stem, known) if is_missing else None
+            if meant is None:
+                return problem
+            message = f"{problem.message}; did you mean the bundled blueprint {meant}?"
+            return replace(problem, message=message, suggestion=meant)
+
+        error.change_problems(proposed)
+        raise
 
 
 def _paths(settings: Settings, names: Sequence[str]) -> list[Path]:
@@ -111,7 +136,8 @@ def _paths(settings: Settings, names: Sequence[str]) -> list[Path]:
         return list(found)
     by_name = {path.stem: path for path in found}
     paths = [path if (path := Path(name)).exists() else by_name.get(name, path) for name in names]
-    return list(dict.fromkeys(paths))
+    # A bundled blueprint may be named by its name and by its file.
+    return list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
 
 
 def _document(

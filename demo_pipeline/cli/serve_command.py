@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from demo_pipeline.cli.console import say, write_document, write_text
-from demo_pipeline.cli.parameters import Json, example
+from demo_pipeline.cli.parameters import Json, example, positive_number
 from demo_pipeline.cli.session import open_session
+
+_LAST_PORT: Final = 65535
 
 
 def add_to(app: typer.Typer, panel: str) -> None:
@@ -16,16 +18,26 @@ def add_to(app: typer.Typer, panel: str) -> None:
     app.command(rich_help_panel=panel, epilog=example("serve", "serve --port 3100 --read-only"))(serve)
 
 
+def _port(text: str) -> int:
+    port = positive_number(text)
+    if port > _LAST_PORT:
+        raise typer.BadParameter(f"{text!a} is not a port; write a number from 1 to {_LAST_PORT}")
+    return port
+
+
 def serve(
     *,
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", min=1, max=65535, help="A port of this machine; 3000, or a free one, without."
+            "--port",
+            parser=_port,
+            metavar="PORT",
+            help="A port of this machine; 3000, or a free one, without.",
         ),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Let nobody start or stop anything from the pages.")
+        bool, typer.Option("--read-only", help="Nothing can be started or stopped from the pages.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import getpass
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.cli.console import say
-from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.errors import InputError
 
 if TYPE_CHECKING:
     from demo_pipeline.settings import Settings
     from demo_pipeline.storage.database import Database
 
-#: seconds after which a person is told what is going on
+#: seconds without output after which a message says what is going on
 QUIET_SECONDS: Final = 2.0
 
 
@@ -34,24 +34,9 @@ class Session:
 
 def open_settings() -> Settings:
     """The environment, all of it checked. Raises ``InputError`` that names every bad variable."""
-    from pydantic import ValidationError
-
     from demo_pipeline.settings import load_settings
 
-    settings = load_settings()
-    try:
-        _ = settings.caps
-    except ValidationError as error:
-        problems = [
-            Problem(
-                code="bad_setting",
-                field="_".join(("DEMO_CAP", *map(str, issue["loc"]))).upper(),
-                message=issue["msg"],
-            )
-            for issue in error.errors(include_url=False, include_input=False)
-        ]
-        raise InputError("the environment is wrong: " + "; ".join(map(str, problems)), problems) from None
-    return settings
+    return load_settings()
 
 
 def open_session() -> Session:
@@ -82,6 +67,21 @@ def about_files(paths: Iterable[Path | str]) -> Generator[None]:
         yield
     except InputError as error:
         error.details["files"] = [str(path) for path in paths]
+        raise
+
+
+@contextmanager
+def about_options(names: Mapping[str, str | None]) -> Generator[None]:
+    """Name options as they are typed in what is refused inside the block.
+
+    ``names``: parameter of a service → option; None: no option of its own.
+    """
+    try:
+        yield
+    except InputError as error:
+        error.change_problems(
+            lambda problem: replace(problem, field=names.get(problem.field or "", problem.field))
+        )
         raise
 
 

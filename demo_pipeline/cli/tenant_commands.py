@@ -197,17 +197,45 @@ def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[
     }
 
 
-@app.command("list", epilog=example("tenant list"))
-def list_(*, json: Json = False) -> None:
-    """List the demo tenants."""
+@app.command("list", epilog=example("tenant list", "tenant list --country DE --country GB --living"))
+def list_(
+    *,
+    country: Annotated[
+        list[str] | None,
+        typer.Option("--country", metavar="CODE", help="Only tenants of that country, like DE; repeatable."),
+    ] = None,
+    industry: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--industry", metavar="INDUSTRY", help="Only tenants of that industry, like saas; repeatable."
+        ),
+    ] = None,
+    is_living: Annotated[
+        bool | None,
+        typer.Option(
+            "--living/--closed",
+            help="Only tenants that go on month by month, or only those whose blueprint has a last month.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the demo tenants.
+
+    The months are those with rows of the blueprint and those that plans have filled.
+    """
     session = open_session()
     from demo_pipeline.services import reading
 
-    tenants = reading.list_tenants(session.database)
+    tenants = reading.list_tenants(
+        session.database, countries=country or (), industries=industry or (), is_living=is_living
+    )
     if json:
         write_document({"tenants": [_summary_document(tenant) for tenant in tenants]})
     elif tenants:
         write_table(_summary_table(tenants))
+    elif country or industry or is_living is not None:
+        say("no demo tenant fits these filters; tenant list without them shows all")
     else:
         say("there is no demo tenant yet; demo-pipeline tenant provision FILE makes one")
 
@@ -222,6 +250,8 @@ def _summary_document(tenant: TenantSummary) -> dict[str, Any]:
         "industry": tenant.industry,
         "incarnation": tenant.incarnation,
         "provisioned_at": tenant.provisioned_at.isoformat(),
+        "is_living": tenant.end_month is None,
+        "end_month": tenant.end_month,
         "loaded_month_count": tenant.loaded_month_count,
         "last_job_status": tenant.last_job_status,
     }
@@ -234,6 +264,7 @@ def _summary_table(tenants: list[TenantSummary]) -> Table:
         Column("country"),
         Column("industry"),
         Column("currency"),
+        Column("end"),
         Column("months loaded", is_number=True),
         Column("last job"),
     )
@@ -244,6 +275,7 @@ def _summary_table(tenants: list[TenantSummary]) -> Table:
             tenant.country,
             tenant.industry,
             tenant.currency,
+            "living" if tenant.end_month is None else f"closed after {tenant.end_month}",
             str(tenant.loaded_month_count),
             tenant.last_job_status or "",
         ]
@@ -264,7 +296,7 @@ def show(slug: Slug, *, json: Json = False) -> None:
         return
     write_table(_detail_table(detail))
     write_text("")
-    write_table(job_table(detail.jobs))
+    write_table(job_table(detail.jobs, detail.id_length))
 
 
 def _detail_document(detail: TenantDetail) -> dict[str, Any]:
@@ -375,7 +407,7 @@ def _not_confirmed(session: Session, slug: str) -> InputError:
     rows = reading.row_counts(session.database, session.settings, slug)
     shown = ", ".join(f"{count:,} {table}" for table, count in rows.items())
     message = (
-        f"{slug} would lose {shown} and everything that hangs on them, for good; nothing was deleted; "
+        f"{slug} would lose {shown} and everything that depends on them, for good; nothing was deleted; "
         "to do it, add --yes"
     )
     error = InputError(message, [Problem(code="not_confirmed", field="--yes", message=message)])

@@ -5,7 +5,7 @@ in it passes the same gates as any plan. Which files wait is known by ``services
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -15,8 +15,10 @@ from demo_pipeline.defs.patch_job import JOB, apply_patch_job
 from demo_pipeline.defs.resources import DemoTenants
 from demo_pipeline.defs.run_tags import INBOX_TAG, REQUESTER_TAG, STUCK_TAG, TENANT_TAG
 from demo_pipeline.domain.display import neutral
-from demo_pipeline.services.inbox import InboxFile, waiting_files
+from demo_pipeline.domain.errors import DemoError
+from demo_pipeline.services.inbox import InboxFile, Waiting, waiting_files
 from demo_pipeline.services.inbox_patch import refuse_unusable
+from demo_pipeline.services.inbox_tenants import report_unknown, unknown_tenants
 from demo_pipeline.services.job_run import Asker
 
 INTERVAL_SECONDS: Final = 30
@@ -41,7 +43,10 @@ _LONGEST_WAIT_SECONDS: Final = 3600
 def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.SensorResult:
     """Ask for a run of each file that waits and has none; say once what needs a person."""
     waiting = waiting_files(demo.settings)
+    unknown, unknown_notes = _unknown_tenants(demo, waiting)
     for file in waiting.unusable:
+        if file.tenant in unknown:
+            continue
         context.log.warning(
             "%s", refuse_unusable(demo.database, demo.settings, file, Asker(requested_by="plan_inbox"))
         )
@@ -49,19 +54,32 @@ def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.Sen
     requests: list[dg.RunRequest] = []
     stuck: list[InboxFile] = []
     for file in waiting.files:
+        if file.tenant in unknown:
+            continue
         runs = runs_of(context.instance, file)
         if any(STUCK_TAG in record.dagster_run.tags for record in runs):
             stuck.append(file)
         # Files that are to wait for another try must not keep others from theirs.
         elif len(requests) < _MOST_FILES and (request := next_run(context.instance, file, runs, now)):
             requests.append(request)
-    notes = "; ".join([*_stuck_notes(stuck), *waiting.notes])
+    notes = "; ".join([*_stuck_notes(stuck), *unknown_notes, *waiting.notes])
     # The log gets them when they change, not with every tick.
     seen = sha256(notes.encode(errors="backslashreplace")).hexdigest() if notes else ""
     if notes and seen != context.cursor:
         context.log.warning("%s", neutral(notes))
     skip_reason = None if requests else notes or "no plan waits for a run"
     return dg.SensorResult(run_requests=requests, skip_reason=skip_reason, cursor=seen)
+
+
+def _unknown_tenants(demo: DemoTenants, waiting: Waiting) -> tuple[Collection[str], list[str]]:
+    """Folders whose tenant does not exist, reported in the inbox, and what to say of them."""
+    folders = {file.tenant for file in (*waiting.files, *waiting.unusable)} | set(waiting.odd_folders)
+    try:
+        unknown = unknown_tenants(demo.database, demo.settings, folders)
+    except DemoError as error:
+        # Each run finds out by itself, once the database answers.
+        return (), [error.message]
+    return unknown, report_unknown(demo.settings, waiting, unknown)
 
 
 def runs_of(instance: dg.DagsterInstance, file: InboxFile) -> Sequence[dg.RunRecord]:

@@ -12,6 +12,7 @@ from typing import Final
 import dagster as dg
 
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.wording import grouped
 
 _LABELS: Final = {
     "leads_created": "Leads created",
@@ -52,10 +53,8 @@ class KpiMonth:
     def show(self, metric: str, amount: int, *, signed: bool = False) -> str:
         """``1,234`` or ``1,234.50``; with ``signed`` a sign where it is not zero."""
         sign = "+" if signed and amount > 0 else "−" if amount < 0 else ""
-        if metric not in VALUE_METRICS:
-            return f"{sign}{abs(amount):,}"
-        whole, dot, cents = money(abs(amount), self.minor_digits).partition(".")
-        return f"{sign}{int(whole):,}{dot}{cents}"
+        size = abs(amount)
+        return f"{sign}{grouped(money(size, self.minor_digits) if metric in VALUE_METRICS else size)}"
 
     def rows(self) -> list[dict[str, str]]:
         """One row a metric, as text."""

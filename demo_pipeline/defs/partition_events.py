@@ -100,7 +100,7 @@ def verdict_events(
             description="people added or changed rows" if drift else "the tables are as expected",
             metadata=table if drift else {},
         )
-        broken = [f"{item.count} {item.table}: not true that {item.rule}" for item in now.violations]
+        broken = [f"{item.count:,} {item.table}: not true that {item.rule}" for item in now.violations]
         yield dg.AssetCheckEvaluation(
             _ACTIVITIES_KEY,
             specs.LIFECYCLES_ARE_SOUND,

@@ -19,6 +19,8 @@ def refusal_failure(error: DemoError, tenant: str | None) -> dg.Failure:
             metadata["problems"] = dg.MetadataValue.md(problems_markdown(error.problems))
         if error.suggestion is not None:
             metadata["suggestion"] = dg.MetadataValue.json(error.suggestion)
+    elif "suggestion" in error.details:
+        metadata["suggestion"] = str(error.details["suggestion"])
     return dg.Failure(error.message, metadata=metadata, allow_retries=False)
 
 

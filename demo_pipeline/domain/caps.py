@@ -15,6 +15,7 @@ from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.feasibility import Caps, value_cap
 from demo_pipeline.domain.metrics import Figures, money
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.wording import grouped
 
 #: what ``crm.deals.value`` holds, ``numeric(15,2)``: one deal may carry all that a month declares
 MOST_DEAL_VALUE: Final = Decimal("9999999999999.99")
@@ -86,7 +87,8 @@ def check_storable(
             most = int(bound.scaleb(minor_digits).to_integral_value(ROUND_FLOOR))
             if asked > most:
                 message = (
-                    f"{money(asked, minor_digits)} {currency} are more than {money(most, minor_digits)}, "
+                    f"{grouped(money(asked, minor_digits))} {currency} are more than "
+                    f"{grouped(money(most, minor_digits))}, "
                     f"{what}; ask for less in this month"
                 )
                 problems.append(

@@ -7,7 +7,7 @@ One small tree. Each class carries the exit code of the command line (see ``EXIT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -96,6 +96,20 @@ class InputError(DemoError):
             details["suggestion"] = suggestion
         super().__init__(message, details)
 
+    def change_problems(self, change: Callable[[Problem], Problem]) -> None:
+        """Say each problem as ``change`` does, in the message and in the details."""
+        for problem in self.problems:
+            self.message = self.message.replace(str(problem), str(change(problem)))
+        self.problems = tuple(map(change, self.problems))
+        if self.problems:
+            self.details["errors"] = [asdict(problem) for problem in self.problems]
+
+
+def raise_problems(problems: Sequence[Problem]) -> None:
+    """Raise an ``InputError`` that names all ``problems``; nothing without any."""
+    if problems:
+        raise InputError("; ".join(map(str, problems)), problems)
+
 
 class NotADemoTenantError(DemoError):
     """The tenant exists and is not a demo: refused, audited, logged."""
@@ -170,7 +184,7 @@ class BusyError(DemoError):
 
 
 class OutputLostError(DemoError):
-    """What was done could not be told: standard output cannot be written. Commits stand."""
+    """The result could not be reported: standard output cannot be written. Commits stand."""
 
     code = "output_lost"
     #: ``EX_IOERR`` of sysexits.h: 1 would say that nothing was committed

@@ -30,7 +30,7 @@ from demo_pipeline.domain.errors import CapExceededError, Problem
 from demo_pipeline.domain.locales import units_per_usd
 from demo_pipeline.domain.metrics import VALUE_METRICS, Figures, money
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.wording import are, counted
+from demo_pipeline.domain.wording import are, counted, grouped
 
 #: code → the metrics that the rule compares; the first is the one that is named
 RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -100,7 +100,9 @@ def infeasible(
                 if better[index][name] != one[name]
             }
             # Where an earlier month is what has to change, there is nothing to change in this one.
-            advice = ", ".join(f"{name} {value}" for name, value in remedy.items()) or "a contact before"
+            advice = (
+                ", ".join(f"{name} {grouped(value)}" for name, value in remedy.items()) or "a contact before"
+            )
             problems.append(
                 Problem(
                     code=code,
@@ -200,8 +202,8 @@ def figure_json(figures: Figures, metric: str, minor_digits: int) -> int | str:
 
 def _broken(one: Figures, *, has_contact: bool, minor_digits: int) -> dict[str, str]:
     """Code and sentence of each rule that a month breaks."""
-    won_value = money(one.closed_won_value, minor_digits)
-    pipeline = money(one.pipeline_added_value, minor_digits)
+    won_value = grouped(money(one.closed_won_value, minor_digits))
+    pipeline = grouped(money(one.pipeline_added_value, minor_digits))
     broken: dict[str, str] = {}
     if one.leads_created > one.contacts_created:
         broken["leads_exceed_contacts"] = (
@@ -283,7 +285,7 @@ class _Limit:
         return self._json(self.most)
 
     def _text(self, number: int) -> str:
-        shown = str(self._json(number))
+        shown = grouped(self._json(number))
         return f"{shown} {self.currency}" if self.metric in VALUE_METRICS else shown
 
     def _json(self, number: int) -> int | str:
@@ -297,7 +299,7 @@ def _limits(
     other_contacts = total.contacts_created - total.leads_created
     deals = max(total.deals_created, total.closed_won_count)
     most_value = value_cap(caps, currency, minor_digits)
-    in_dollars = f"DEMO_CAP_VALUE, {caps.value} US dollars"
+    in_dollars = f"DEMO_CAP_VALUE, {caps.value:,} US dollars"
     rows: tuple[tuple[str, str, str, int, int], ...] = (
         ("leads", "leads_created", "DEMO_CAP_LEADS", total.leads_created, caps.leads),
         (

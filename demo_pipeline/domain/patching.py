@@ -38,6 +38,7 @@ from demo_pipeline.domain.monthly import DealSizes, with_values
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType, is_in_bounds
 from demo_pipeline.domain.planning import TenantSpec, plan_stream
+from demo_pipeline.domain.wording import grouped
 
 _NOTHING: Final = Figures()
 
@@ -167,8 +168,8 @@ def _asked(request: MonthRequest, plan_type: PlanType, ground: Ground, problems:
         if amount < 0:
             there = figure_json(before, metric, digits)
             message = (
-                f"the target {figure} is below the {there} that are there, and a plan only adds; "
-                f"nearest: {there}"
+                f"the target {figure} is below the {grouped(there)} that are there, and a plan only adds; "
+                f"nearest: {grouped(there)}"
             )
             problems.append(_problem("target_below_current", month, metric, figure, message, there))
             amount = 0

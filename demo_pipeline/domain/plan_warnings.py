@@ -20,6 +20,7 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import Ground, Resolved
 from demo_pipeline.domain.plan import MOST_MONTHS
 from demo_pipeline.domain.plan_shapes import DEFAULT_SURGE_PERCENT
+from demo_pipeline.domain.wording import grouped
 
 #: assumptions: above the months before, per cent; pipeline for won value; how far off a win rate may be
 _MOST_GROWTH_PERCENT: Final = int(DEFAULT_SURGE_PERCENT)
@@ -115,8 +116,8 @@ def _pipeline(month: Month, target: Figures, bases: tuple[Figures, ...], minor_d
         is_usual(one.open_value, one.closed_won_value) for one in bases if one.closed_won_value
     ):
         return []
-    pipeline = money(target.pipeline_added_value, minor_digits)
-    won_text = money(won, minor_digits)
+    pipeline = grouped(money(target.pipeline_added_value, minor_digits))
+    won_text = grouped(money(won, minor_digits))
     warning = (
         f"{month}: a pipeline of {pipeline} is more than {_MOST_PIPELINE} times the won value of {won_text}"
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
 from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.wording import grouped
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Mismatch:
     def describe(self, minor_digits: int) -> str:
         """``2025-01 closed_won_value: 120.00 instead of 100.00``."""
         actual, expected = (
-            money(figure, minor_digits) if self.metric in VALUE_METRICS else str(figure)
+            grouped(money(figure, minor_digits) if self.metric in VALUE_METRICS else figure)
             for figure in (self.actual, self.expected)
         )
         return f"{self.month} {self.metric}: {actual} instead of {expected}"

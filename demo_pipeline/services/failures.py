@@ -6,7 +6,7 @@ Does not: writing the end of the job down, or showing it.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -22,7 +22,9 @@ from demo_pipeline.domain.errors import (
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.masking import masked
 
-#: SQLSTATE classes of a connection that is gone: connection exception, operator intervention.
+_Error = TypeVar("_Error", bound=DemoError)
+
+#: SQLSTATE classes of a connection that failed: connection exception, operator intervention.
 _GONE: Final = ("08", "57")
 #: Those, and what other sessions hold or use up: transaction rollback, resources, locks.
 _PASSING: Final = (*_GONE, "40", "53", "55P03")
@@ -35,7 +37,7 @@ def as_demo_error(error: BaseException, database: Database, *, has_begun: bool) 
     """
     if isinstance(error, DemoError):
         return error
-    end = "the job was rolled back" if has_begun else "nothing was begun"
+    end = "the job was rolled back" if has_begun else "the job was not started"
     if _was_interrupted(error):
         return InterruptedJobError(f"interrupted; {end}")
     reason = _first_line(error)
@@ -64,7 +66,7 @@ def as_demo_error(error: BaseException, database: Database, *, has_begun: bool) 
             return JobFailedError(f"{type(error).__name__}: {reason}; {end}")
 
 
-def of_job(error: DemoError, job_id: UUID) -> DemoError:
+def of_job(error: _Error, job_id: UUID) -> _Error:
     """``error`` with the job that it ended, and how that is tried again."""
     error.details["job_id"] = str(job_id)
     if isinstance(error, JobFailedError | InterruptedJobError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,6 +28,10 @@ from demo_pipeline.services.yaml_files import MOST_BYTES
 from demo_pipeline.settings import Settings
 
 End = Literal["done", "refused"]
+#: what is added to a name for its two reports, for programs and for people
+REPORT_SUFFIXES: Final = (".report.json", ".report.md")
+#: permissions of a report, at most
+_MOST_OPEN: Final = 0o640
 
 #: beginnings of names of files that are not complete; Excel puts ``~$plan.xlsx`` beside an open workbook
 _NOT_YET: Final = (".", "~$")
@@ -51,6 +55,10 @@ class InboxFile:
     modified_ns: int
     #: changes also when the file is put there again, content and time kept
     changed_ns: int
+    #: who may read it: permission bits, owner and group
+    mode: int
+    owner_id: int
+    group_id: int
 
     @property
     def sha256(self) -> str:
@@ -73,6 +81,8 @@ class Waiting:
     unusable: tuple[InboxFile, ...]
     #: what a person should know of the rest, a sentence each
     notes: tuple[str, ...]
+    #: folders whose names no tenant can have
+    odd_folders: tuple[str, ...] = ()
 
 
 def is_plan_name(name: str) -> bool:
@@ -101,16 +111,30 @@ def waiting_files(settings: Settings) -> Waiting:
     files: list[InboxFile] = []
     unusable: list[InboxFile] = []
     notes: list[str] = []
+    odd: list[str] = []
     try:
         with os.scandir(settings.inbox_folder) as entries:
-            slugs = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+            there = sorted(
+                (entry.name, entry.is_dir(follow_symlinks=False))
+                for entry in entries
+                if not entry.name.startswith(".") and not entry.name.endswith(REPORT_SUFFIXES)
+            )
     except OSError:
         return Waiting(
             files=(),
             unusable=(),
             notes=(f"there is no inbox; plans go to {settings.inbox_folder}/<tenant>/",),
         )
-    for slug in slugs:
+    for slug, is_folder in there:
+        if check_slug(slug):
+            if is_folder:
+                odd.append(slug)
+            else:
+                notes.append(
+                    f"{shortened(slug)} lies in the inbox itself and is left alone; plans go to "
+                    f"{settings.inbox_folder}/<tenant>/"
+                )
+            continue
         try:
             with _folder(settings, slug) as folder, os.scandir(folder) as entries:
                 for name in sorted(entry.name for entry in entries):
@@ -126,7 +150,7 @@ def waiting_files(settings: Settings) -> Waiting:
         except (InputError, NotFoundError, OSError) as error:
             notes.append(str(error))
     files.sort(key=lambda file: (file.changed_ns, file.tenant, file.name))
-    return Waiting(files=tuple(files), unusable=tuple(unusable), notes=tuple(notes))
+    return Waiting(files=tuple(files), unusable=tuple(unusable), notes=tuple(notes), odd_folders=tuple(odd))
 
 
 def read_inbox_file(settings: Settings, slug: str, name: str) -> InboxFile:
@@ -155,13 +179,14 @@ def settle(
     """Move a file to ``done/`` or ``refused/`` beside it, with its reports (suffix → text) next to it there.
 
     It keeps its name there, or gets ``name``. Nothing is overwritten: where the name is taken it gets a
-    number. A file that is not there any more as it was read stays where it is. The new place,
-    ``done/plan.csv``; none: the file has gone, somebody else has dealt with it. Raises ``OSError``.
+    number. A file that is not there any more as it was read stays where it is. Nobody may read a report who
+    may not read its file. The new place, ``done/plan.csv``; none: the file is missing, another process has
+    dealt with it. Raises ``OSError``.
     """
     with _folder(settings, file.tenant) as folder, _subfolder(folder, end) as target:
         if not _lists(folder, file.name):
             return None
-        name = _reserve(target, name or file.name, reports)
+        name = _reserve(target, file, name or file.name, reports)
         try:
             if _is_as_read(folder, file):
                 os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=target)
@@ -178,11 +203,17 @@ def _folder(settings: Settings, slug: str) -> Generator[int]:
     if problems := check_slug(slug):
         raise InputError(f"{shortened(slug)} is no tenant's folder in the inbox", problems)
     place = settings.inbox_folder / slug
+    with _root(settings) as root, _descriptor(slug, _FOLDER | os.O_NOFOLLOW, root, f"{place}") as folder:
+        _check_private(folder, place)
+        yield folder
+
+
+@contextmanager
+def _root(settings: Settings) -> Generator[int]:
+    """The inbox itself, open. Raises ``InputError``, ``NotFoundError``."""
     with _descriptor(os.fspath(settings.inbox_folder), _FOLDER, None, f"{settings.inbox_folder}") as root:
         _check_private(root, settings.inbox_folder)
-        with _descriptor(slug, _FOLDER | os.O_NOFOLLOW, root, f"{place}") as folder:
-            _check_private(folder, place)
-            yield folder
+        yield root
 
 
 @contextmanager
@@ -225,6 +256,9 @@ def _read(folder: int, slug: str, name: str) -> InboxFile:
         inode=status.st_ino,
         modified_ns=status.st_mtime_ns,
         changed_ns=status.st_ctime_ns,
+        mode=stat.S_IMODE(status.st_mode),
+        owner_id=status.st_uid,
+        group_id=status.st_gid,
     )
 
 
@@ -239,20 +273,73 @@ def _subfolder(folder: int, name: str) -> Generator[int]:
         os.close(descriptor)
 
 
-def _reserve(folder: int, name: str, reports: Mapping[str, str]) -> str:
+def _reserve(folder: int, file: InboxFile, name: str, reports: Mapping[str, str]) -> str:
     """Write the reports under the first name that is free with all of them; the file comes last."""
     for candidate in _candidates(name):
         if any(_lists(folder, candidate + suffix) for suffix in ("", *reports)):
             continue
         try:
             for suffix, text in reports.items():
-                descriptor = os.open(candidate + suffix, _NEW_FILE, 0o640, dir_fd=folder)
-                with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-                    file.write(text)
+                descriptor = os.open(candidate + suffix, _NEW_FILE, 0o600, dir_fd=folder)
+                with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as report:
+                    _give_to_readers_of(file, descriptor)
+                    report.write(text)
         except FileExistsError:
             continue  # another process had the same idea
         return candidate
     raise AssertionError
+
+
+def _give_to_readers_of(file: InboxFile, report: int) -> None:
+    """Let those read a report who may read its file: its owner and group, as far as they can be given it."""
+    with suppress(OSError):  # only root gives files away
+        os.fchown(report, file.owner_id, -1)
+    with suppress(OSError):  # and others to groups of their own
+        os.fchown(report, -1, file.group_id)
+    is_same_group = os.fstat(report).st_gid == file.group_id
+    os.fchmod(report, file.mode & (_MOST_OPEN if is_same_group else _MOST_OPEN & stat.S_IRWXU))
+
+
+def write_notice(settings: Settings, name: str, text: str) -> None:
+    """Write a file in the inbox itself, in place of one of that name that says something else.
+
+    Raises ``InputError``, ``NotFoundError`` and ``OSError``.
+    """
+    with _root(settings) as root:
+        if _notice(root, name) == text:
+            return
+        draft = f".{name}.{os.getpid()}"
+        with suppress(FileNotFoundError):  # of a process that was killed
+            os.unlink(draft, dir_fd=root)
+        descriptor = os.open(draft, _NEW_FILE, _MOST_OPEN, dir_fd=root)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        os.rename(draft, name, src_dir_fd=root, dst_dir_fd=root)
+
+
+def remove_notices(settings: Settings, mark: str, kept: Collection[str]) -> None:
+    """Remove the reports in the inbox itself whose JSON holds ``mark``, but those of the folders ``kept``.
+
+    Raises as ``write_notice`` does.
+    """
+    suffix = REPORT_SUFFIXES[0]
+    with _root(settings) as root:
+        with os.scandir(root) as entries:
+            names = {entry.name.removesuffix(suffix) for entry in entries if entry.name.endswith(suffix)}
+        for name in sorted(names - set(kept)):
+            if mark in _notice(root, name + suffix):
+                for each in REPORT_SUFFIXES:
+                    with suppress(FileNotFoundError):
+                        os.unlink(name + each, dir_fd=root)
+
+
+def _notice(root: int, name: str) -> str:
+    """What a regular file of the inbox itself says; empty where there is none."""
+    try:
+        with os.fdopen(os.open(name, _FILE, dir_fd=root), "rb") as file:
+            return file.read(MOST_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _candidates(name: str) -> Iterator[str]:

@@ -1,42 +1,42 @@
 """Apply a plan that lies in a tenant's inbox, and move it to where its end belongs, with a report beside it.
 
-A file stays where it is as long as trying again may help: the tenant is busy, the database is away, somebody
-interrupted the job. Whoever tries again then does no harm: a plan is one job, however often it is asked for.
+A file stays where it is as long as trying again may help: the tenant is busy, the database is away, the job
+was interrupted. Whoever tries again then does no harm: a plan is one job, however often it is asked for.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from demo_pipeline.domain.errors import DemoError, InputError, InterruptedJobError, Problem
+from demo_pipeline.domain.errors import (
+    DemoError,
+    InputError,
+    InterruptedJobError,
+    NotFoundError,
+    Problem,
+)
 from demo_pipeline.domain.metrics import METRICS
 from demo_pipeline.domain.plan_numbers import shortened, shown
-from demo_pipeline.domain.plan_tree import MONTH_KEYS, PLAN_KEYS, TOLERANCE_KEYS
 from demo_pipeline.services.failures import is_passing
 from demo_pipeline.services.inbox import End, InboxFile, read_inbox_file, settle, usable_name
 from demo_pipeline.services.inbox_reports import done_reports, refused_reports
+from demo_pipeline.services.inbox_tenants import unknown_tenants
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.plan_files import SUFFIXES, PlanFile, parse_plan
+from demo_pipeline.services.plan_files import SUFFIXES, PlanFile, PlanKind, parse_plan
+from demo_pipeline.services.plan_recognition import is_meant_as_plan, plan_text
 from demo_pipeline.services.reports import JobReport
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.clock import current_instant
 from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.masking import masked
 
 #: in the details of an error: why the file of a plan that was refused for good could not be moved
 HINDRANCE: Final = "hindrance"
-_SAID_AT_ONCE: Final = 5
-#: the place of a cell, without the header of its column
-_CELL: Final = re.compile(r"row \d+(?:, column [A-Z]+)?(?= \(|$)")
-#: one step of a path, and the place in a list after it
-_STEP: Final = re.compile(r"([^.\[\]]+)((?:\[\d{1,4}\])*)")
-#: steps of a path that every plan may have, as ``_told_place`` compares them
-_STEPS: Final = frozenset(
-    name.replace("_", "") for name in (*PLAN_KEYS, *MONTH_KEYS, *TOLERANCE_KEYS, *METRICS)
-)
+#: codes of problems of a file as a whole, whose messages quote nothing of it
+_OF_THE_WHOLE: Final = frozenset({"file_too_large", "not_utf8", "control_character"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +65,16 @@ def apply_inbox_file(
     """Read, apply and settle one file.
 
     Raises as ``read_inbox_file``, ``parse_plan`` and ``apply_patch`` do; the file is in ``refused/`` then,
-    unless it was none, or the reason passes.
+    unless it was none, the tenant does not exist, or the reason passes.
     """
     asker = asker or Asker()
-    file = read_inbox_file(settings, slug, name)
+    try:
+        file = read_inbox_file(settings, slug, name)
+    except NotFoundError as error:
+        # Without its tenant, a folder may be missing as well.
+        raise unknown_tenants(database, settings, [slug]).get(slug, error) from None
+    if (unknown := unknown_tenants(database, settings, [slug]).get(slug)) is not None:
+        raise unknown
     plan: PlanFile | None = None
     try:
         plan = _parsed(file, plan_type, seed, sheet)
@@ -103,39 +109,48 @@ def refuse_unusable(database: Database, settings: Settings, file: InboxFile, ask
 
 
 def _parsed(file: InboxFile, plan_type: str | None, seed: str | None, sheet: str | None) -> PlanFile:
-    """The plan of a file. What is wrong is told by its place and kind, without what the file says.
+    """The plan of a file. Raises ``InputError``, as full as on the command line for what is meant as a plan.
 
-    Who reads the report or the run need not be who may read the file.
+    Of any other file nothing is quoted: who reads the report or the run need not be who may read the file.
     """
     kind = SUFFIXES[Path(file.name).suffix.lower()]
+
+    def parse(content: bytes) -> PlanFile:
+        return parse_plan(content, kind, source=file.name, plan_type=plan_type, seed=seed, sheet=sheet)
+
     try:
-        return parse_plan(file.content, kind, source=file.name, plan_type=plan_type, seed=seed, sheet=sheet)
+        return parse(file.content)
     except InputError as error:
-        problems = [
-            Problem(
-                code=problem.code,
-                field=_told_place(problem.field) if problem.field else None,
-                line=problem.line,
-                month=problem.month,
-                metric=problem.metric,
-                message=f"{problem.code.replace('_', ' ')}; demo-pipeline plan preview says more of it",
-            )
-            for problem in error.problems
-        ]
-        message = "; ".join(str(problem) for problem in problems[:_SAID_AT_ONCE]) or "no plan can be read"
-        raise InputError(f"{file.name}: {message}", problems) from None
+        if not is_meant_as_plan(file.content, kind):
+            raise _no_plan(file, kind, error) from None
+        text = plan_text(file.content)
+        hidden = masked(text)
+        if hidden == text:
+            raise
+    # Problems quote beginnings of values, in which half a password would not be recognised: they are found
+    # once more in the text without passwords.
+    try:
+        parse(hidden.encode())
+    except InputError as error:
+        raise error from None
+    message = "a value looks like a password and is not shown; demo-pipeline plan preview says what is wrong"
+    raise InputError(f"{file.name}: {message}", [Problem(code="hidden_value", message=message)])
 
 
-def _told_place(place: str) -> str:
-    """A place in a file, without what the file says: a name that is none of a plan's becomes ``?``."""
-    if cell := _CELL.match(place):
-        return cell[0]
-
-    def step(found: re.Match[str]) -> str:
-        is_known = found[1].replace("_", "").casefold() in _STEPS
-        return f"{found[1] if is_known else '?'}{found[2]}"
-
-    return _STEP.sub(step, place)
+def _no_plan(file: InboxFile, kind: PlanKind, error: InputError) -> InputError:
+    """A file without the names of a plan: which these are, and where reading it ended."""
+    size = next((problem for problem in error.problems if problem.code in _OF_THE_WHOLE), None)
+    line = next((problem.line for problem in error.problems if problem.line is not None), None)
+    names = (
+        f"its first line names the columns: month, and some of {', '.join(METRICS)}"
+        if kind == "csv"
+        else "it has the key months, a list with month and metrics in each entry"
+    )
+    message = f"is not a patch plan: {names}; what the file says is not repeated here"
+    if size is not None:
+        message = f"{size.message}; what the file says is not repeated here"
+    problem = Problem(code="not_a_plan" if size is None else size.code, line=line, message=message)
+    return InputError(f"{file.name}: {problem}", [problem])
 
 
 def _settle(

@@ -6,21 +6,25 @@ Belongs here: how the two look. Does not: what they say, nor where they are put.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from demo_pipeline.domain.display import neutral
-from demo_pipeline.domain.errors import DemoError, InputError
+from demo_pipeline.domain.errors import DemoError, InputError, Problem
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, money
-from demo_pipeline.services.inbox import InboxFile
+from demo_pipeline.services.inbox import REPORT_SUFFIXES, InboxFile
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.plan_files import PlanFile
 from demo_pipeline.services.reports import JobReport, MonthResult
 from demo_pipeline.storage.masking import masked, masked_tree
 
-JSON_SUFFIX: Final = ".report.json"
-TEXT_SUFFIX: Final = ".report.md"
+JSON_SUFFIX, TEXT_SUFFIX = REPORT_SUFFIXES
+#: the outcome of files whose tenant does not exist
+UNKNOWN_TENANT: Final = "no such tenant"
+#: characters that begin markup in Markdown or HTML
+_MARKUP: Final = re.compile(r"[\\`*<>\[\]|!&]")
 
 
 def done_reports(
@@ -53,6 +57,24 @@ def refused_reports(
         "error": {"code": error.code, "message": error.message, "details": error.details},
     }
     return _both(document, _refused_lines(document, error))
+
+
+def unknown_tenant_reports(folder: str, names: Sequence[str], error: DemoError) -> dict[str, str]:
+    """Suffix → text, of the files in a folder whose tenant does not exist; of their names alone."""
+    document = {
+        "folder": folder,
+        "outcome": UNKNOWN_TENANT,
+        "files": list(names),
+        "error": {"code": error.code, "message": error.message, "details": error.details},
+    }
+    lines = [
+        f"# {folder}: {UNKNOWN_TENANT}",
+        "",
+        _escaped(error.message),
+        *(["", "These files wait there, and nothing was done with them:", ""] if names else []),
+        *(f"- {_escaped(name)}" for name in names),
+    ]
+    return _both(document, iter(lines))
 
 
 def _head(file: InboxFile, plan: PlanFile | None, asker: Asker, at: datetime) -> dict[str, Any]:
@@ -90,7 +112,6 @@ def _month(result: MonthResult, minor_digits: int) -> dict[str, Any]:
 
 
 def _both(document: Mapping[str, Any], lines: Iterator[str]) -> dict[str, str]:
-    # They are read in terminals, and by others than those who wrote the plan.
     return {
         JSON_SUFFIX: neutral(json.dumps(masked_tree(document), ensure_ascii=False, indent=2, default=str))
         + "\n",
@@ -120,9 +141,9 @@ def _refused_lines(document: Mapping[str, Any], error: DemoError) -> Iterator[st
     yield f"Tenant {document['tenant']}, {document['at']}."
     yield ""
     if isinstance(error, InputError) and error.problems:
-        yield from (f"- {problem}" for problem in error.problems)
+        yield from (f"- {_problem_line(problem)}" for problem in error.problems)
     else:
-        yield error.message
+        yield _escaped(error.message)
     if isinstance(error, InputError) and error.suggestion is not None:
         yield ""
         yield "This would work:"
@@ -130,3 +151,18 @@ def _refused_lines(document: Mapping[str, Any], error: DemoError) -> Iterator[st
         yield "```json"
         yield json.dumps(error.suggestion, ensure_ascii=False, indent=2, default=str)
         yield "```"
+
+
+def _problem_line(problem: Problem) -> str:
+    """The place, what is wrong, what was written and what to write instead, as far as these are known."""
+    text = str(problem)
+    if problem.value and problem.value not in text:
+        text += f" (written: {problem.value})"
+    if isinstance(problem.suggestion, str | int) and str(problem.suggestion) not in text:
+        text += f"; write {problem.suggestion}"
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    """Text that is no markup: it may quote what a file says."""
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))

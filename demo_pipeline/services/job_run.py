@@ -352,7 +352,7 @@ class JobRun:
         if not wrong and not broken:
             return
         lines = [mismatch.describe(self.digits) for mismatch in wrong]
-        lines += [f"{item.count} {item.table}: not true that {item.rule}" for item in broken]
+        lines += [f"{item.count:,} {item.table}: not true that {item.rule}" for item in broken]
         self._record(Event.KPI_VERIFICATION_FAILED, request, findings=lines[:50])
         raise VerificationError(
             f"{len(lines)} checks failed before the commit, everything was rolled back: "

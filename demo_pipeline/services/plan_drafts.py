@@ -203,7 +203,9 @@ def _check_options(shape: str, *, percent: Decimal | None, average_count: int | 
     """What a shape does not take, or cannot do without."""
     problems: list[Problem] = []
     if shape == "grow" and percent is None:
-        problems.append(Problem(code="missing", field="percent", message="grow needs it, like 10"))
+        problems.append(
+            Problem(code="missing", field="percent", message="is needed to grow; give per cent, like 10")
+        )
     if shape in _WITHOUT_PERCENT and percent is not None:
         message = f"{shape} takes none; leave it out"
         problems.append(Problem(code="not_taken", field="percent", value=str(percent), message=message))

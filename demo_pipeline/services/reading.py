@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from demo_pipeline.domain.errors import InputError, NotFoundError, Problem, UnreadableTenantError
+import psycopg
+
+from demo_pipeline.domain.choices import read_each, word_of
+from demo_pipeline.domain.errors import (
+    DemoError,
+    InputError,
+    NotFoundError,
+    Problem,
+    UnreadableTenantError,
+    raise_problems,
+)
+from demo_pipeline.domain.industries import INDUSTRIES
+from demo_pipeline.domain.instants import read_since
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.scalars import parse_country
 from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
+from demo_pipeline.storage.clock import instant_of
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.digest import tenant_digest
 from demo_pipeline.storage.kpis import all_figures
 from demo_pipeline.storage.kpis import row_counts as row_counts_of
 from demo_pipeline.storage.ledger import Attempt, Job
 from demo_pipeline.storage.tenants import TenantSummary
+
+#: jobs that are listed where a beginning of an id is ambiguous
+_MOST_MATCHES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +56,23 @@ class TenantDetail:
 
     subject: Subject
     jobs: tuple[Job, ...]
+    #: characters of a job's id that tell it from all others
+    id_length: int
 
     @property
     def spec(self) -> TenantSpec:
         return self.subject.spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPage:
+    """Jobs, the latest first, as far as they were asked for."""
+
+    jobs: tuple[Job, ...]
+    #: without the limit
+    total: int
+    #: characters of a job's id that tell it from all others
+    id_length: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +83,35 @@ class JobDetail:
     attempts: tuple[Attempt, ...]
 
 
-def list_tenants(database: Database) -> list[TenantSummary]:
-    """All demo tenants by slug."""
+def list_tenants(
+    database: Database,
+    *,
+    countries: Sequence[str] = (),
+    industries: Sequence[str] = (),
+    is_living: bool | None = None,
+) -> list[TenantSummary]:
+    """Demo tenants by slug, of any of the countries and industries; all without them.
+
+    Raises ``InputError`` for what is no country or industry.
+    """
+    codes, problems = read_each("--country", countries, _country)
+    keys, more = read_each("--industry", industries, word_of("industry", INDUSTRIES))
+    raise_problems([*problems, *more])
     with database.admin(readonly=True) as conn:
-        return tenants.list_tenants(conn)
+        return tenants.list_tenants(
+            conn, countries=codes or None, industries=keys or None, is_living=is_living
+        )
 
 
 def show_tenant(database: Database, settings: Settings, slug: str) -> TenantDetail:
     """One tenant. Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``."""
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "show")
-        return TenantDetail(subject=subject, jobs=tuple(ledger.list_jobs(conn, slug)))
+        return TenantDetail(
+            subject=subject,
+            jobs=tuple(ledger.list_jobs(conn, slug)),
+            id_length=ledger.short_id_length(conn),
+        )
 
 
 def unreadable_tenants(database: Database, settings: Settings, slugs: Iterable[str]) -> list[str]:
@@ -142,6 +192,89 @@ def list_jobs(database: Database, settings: Settings, slug: str | None = None) -
                 if not jobs:
                     raise
         return jobs
+
+
+def find_jobs(
+    database: Database,
+    settings: Settings,
+    slug: str | None = None,
+    *,
+    statuses: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    since: str | None = None,
+    limit: int | None = None,
+) -> JobPage:
+    """The latest jobs of any of the statuses and kinds, begun at ``since`` or later (see ``read_since``).
+
+    Raises as ``list_jobs`` does, and ``InputError`` for an unknown status or kind and what is no time.
+    """
+    known_statuses, problems = read_each("--status", statuses, word_of("status", ledger.STATUSES))
+    known_kinds, more = read_each("--kind", kinds, word_of("kind", ledger.KINDS))
+    problems += more
+    with database.admin(readonly=True) as conn:
+        instant: datetime | None = None
+        if since is not None:
+            try:
+                instant = read_since(since, instant_of(conn, settings))
+            except ValueError as error:
+                problems.append(Problem(code="bad_since", field="--since", value=since, message=str(error)))
+        raise_problems(problems)
+        wanted = ledger.JobFilter(
+            slug=slug, statuses=known_statuses or None, kinds=known_kinds or None, since=instant
+        )
+        jobs = ledger.list_jobs(conn, wanted=wanted, limit=limit)
+        if slug is not None:
+            try:
+                find_tenant_id(conn, settings, slug, "job list")
+            except NotFoundError:
+                # History outlives its tenant.
+                if not ledger.count_jobs(conn, ledger.JobFilter(slug=slug)):
+                    raise
+        return JobPage(
+            jobs=tuple(jobs),
+            total=len(jobs) if limit is None else ledger.count_jobs(conn, wanted),
+            id_length=ledger.short_id_length(conn),
+        )
+
+
+def _country(text: str) -> str:
+    return parse_country(text.upper() if len(text) == len("DE") else text)
+
+
+def find_job(database: Database, beginning: str) -> Job:
+    """The job whose id begins with these hexadecimal digits, at most 32 and without dashes.
+
+    Raises ``NotFoundError``, and ``InputError`` with the jobs where several do.
+    """
+    with database.admin(readonly=True) as conn:
+        first, last = (UUID(beginning.ljust(32, digit)) for digit in "0f")
+        jobs = ledger.jobs_beginning(conn, first, last)
+    if len(jobs) == 1:
+        return jobs[0]
+    if not jobs:
+        what = f"no job {first}" if first == last else f"no job whose id begins with {beginning}"
+        raise NotFoundError(f"there is {what}; demo-pipeline job list shows those there are")
+    message = f"{len(jobs):,} jobs have ids that begin with {beginning}; give more of the id"
+    error = InputError(message, [Problem(code="ambiguous_job", value=beginning, message=message)])
+    error.details["matches"] = [
+        {
+            "job_id": str(job.id),
+            "tenant": job.slug,
+            "kind": job.kind,
+            "started_at": None if job.started_at is None else job.started_at.isoformat(timespec="seconds"),
+        }
+        for job in jobs[:_MOST_MATCHES]
+    ]
+    raise error
+
+
+def jobs_of_run(database: Database, dagster_run_id: str) -> list[tuple[UUID, str]] | None:
+    """Jobs of which a Dagster run opened an attempt, with their status; None: the database is away."""
+    try:
+        with database.admin(readonly=True) as conn:
+            return ledger.jobs_of_run(conn, dagster_run_id)
+    except (DemoError, psycopg.Error):
+        return None
 
 
 def show_job(database: Database, job_id: UUID) -> JobDetail:

@@ -1,10 +1,10 @@
 """Put a tenant right again: hide rows that ought not to be there, as a job that can be taken back.
 
 Three kinds of one work: ``repair`` takes orphans, broken life cycles, rows of no job and copies; ``dedupe``
-only copies; ``cleanup`` the rows of one job that did not end. What hangs on such a row goes along; rows that
-people made stop it. A generated row that people edited stays, with all that it depends on. Where the cause
-is a stage that people changed, no deal is hidden: the stage is named, and can be set as it was. What is
-missing is not made here: that is what materialising does.
+only copies; ``cleanup`` the rows of one job that did not end. What depends on such a row is hidden with it;
+rows that people made stop it. A generated row that people edited stays, with all that it depends on. Where
+the cause is a stage that people changed, no deal is hidden: the stage is named, and can be set as it was.
+What is missing is not made here: that is what materialising does.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Plan:
     tenant: str
     kind: str
     groups: tuple[Group, ...]
-    #: table → rows of other jobs that hang on them and go along
+    #: table → rows of other jobs that depend on them and are hidden with them
     along: Mapping[str, int]
     #: rows of the tenant's jobs in other tenants, to be deleted there
     elsewhere: tuple[Misplaced, ...] = ()
@@ -107,7 +107,7 @@ def repair(
     ``with_stages`` also sets stages that deals contradict to the outcome that the tenant was made with; the
     audit log has what they were. The tenant's own rows in one transaction; rows of its jobs that lie in other
     tenants are deleted there, in another one, with their contents in the audit log. Raises as ``run_job``
-    does; ``InputError`` where people's rows hang on what is to go.
+    does; ``InputError`` where people's rows depend on what is to be hidden.
     """
     work = _Hide(REPAIR)
     plan = _plan(database, settings, slug, work)
@@ -171,7 +171,7 @@ def _do(
 
 
 def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Plan:
-    """What the work would hide by now. Raises ``InputError`` where people's rows hang on it."""
+    """What the work would hide by now. Raises ``InputError`` where people's rows depend on it."""
     try:
         with database.admin() as conn:
             subject = find_subject(conn, settings, slug, work.kind)
@@ -269,7 +269,7 @@ class _Hide:
     def collect(
         self, conn: Connection, subject: Subject, as_of: datetime, finished: Mapping[UUID, datetime]
     ) -> _Collected:
-        """Put the rows that are to go into the collection, with all that hangs on them."""
+        """Put the rows that are to go into the collection, with all that depends on them."""
         tenant_id = subject.state.tenant.tenant_id
         checks = check_rows(conn, subject, as_of, finished)
         groups = tuple(self._groups(conn, subject, checks))
@@ -278,7 +278,7 @@ class _Hide:
         left_out = hiding.leave_out_edited(conn, tenant_id, edited)
         kept: tuple[Group, ...] = ()
         if any(left_out.values()):
-            # Again without them: what hangs on nothing but them stays as well.
+            # Again without them: what depends on nothing but them stays as well.
             kept = tuple(_part(groups, lambda group, row: row in left_out[group.table]))
             groups = tuple(_part(groups, lambda group, row: row not in left_out[group.table]))
             hiding.discard(conn)
@@ -339,8 +339,8 @@ def _refuse_people(hanging: Iterable[Hanging]) -> None:
     if by_people:
         raise refusal(
             "people_hang_on_it",
-            f"{counted(len(by_people), 'row that people made hangs', 'rows that people made hang')} on rows "
-            "that are to go; delete them in the CRM first, or leave everything as it is",
+            f"{counted(len(by_people), 'row that people made depends', 'rows that people made depend')} on "
+            "rows that are to be hidden; delete them in the CRM first, or leave everything as it is",
             by_people,
         )
 
@@ -371,7 +371,7 @@ def _delete_elsewhere(database: Database, subject: Subject, asker: Asker) -> int
             return misplaced.delete(conn, tenant.tenant_id, tenant.slug, asker.requested_by)
     except psycopg.errors.ForeignKeyViolation as error:
         message = (
-            "rows of the other tenant hang on rows of this one's jobs there; have them moved or deleted by "
+            "rows of the other tenant depend on rows of this one's jobs there; have them moved or deleted by "
             f"whoever looks after that tenant, then repair again ({error.diag.message_detail})"
         )
         raise InputError(message, [Problem(code="others_hang_on_it", message=message)]) from error

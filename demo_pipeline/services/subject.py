@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import psycopg
 
-from demo_pipeline.domain.errors import NotADemoTenantError, NotFoundError
+from demo_pipeline.domain.errors import DemoError, NotADemoTenantError, NotFoundError
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
@@ -19,7 +20,7 @@ from demo_pipeline.domain.versions import present_version
 from demo_pipeline.services.events import Event, record
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
-from demo_pipeline.storage.database import beside
+from demo_pipeline.storage.database import beside, open_database
 from demo_pipeline.storage.tenants import MonthState, TenantState
 
 #: months with the blueprint's rows that are loaded of them
@@ -98,12 +99,15 @@ class Subject:
 
 
 def find_tenant_id(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> UUID:
-    """The id of the demo tenant ``slug``; ``wish`` says what somebody wanted of it, for the audit.
+    """The id of the demo tenant ``slug``; ``wish`` says what was asked of it, for the audit.
 
-    Raises ``NotFoundError``, or ``NotADemoTenantError`` once the attempt is written down.
+    Raises ``NotFoundError`` that proposes the nearest demo tenant, or ``NotADemoTenantError`` once the
+    attempt is written down.
     """
     try:
         return tenants.demo_tenant_id(conn, slug)
+    except NotFoundError:
+        raise _unknown(conn, settings, slug) from None
     except NotADemoTenantError:
         is_audited = _audit(conn, slug, wish)
         record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=slug, wish=wish, is_audited=is_audited)
@@ -120,8 +124,17 @@ def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, w
         state = tenants.tenant_state(conn, tenant_id)
     except NotADemoTenantError:
         # Deleted between the two statements.
-        raise NotFoundError(f"there is no tenant {slug!r}") from None
+        raise _unknown(conn, settings, slug) from None
     return Subject(state.spec, state)
+
+
+def _unknown(conn: psycopg.Connection[Any], settings: Settings, slug: str) -> NotFoundError:
+    """No tenant has that slug. A job's login may not list tenants, so the administrator's is asked then."""
+    known = tenants.demo_slugs(conn)
+    if known is None:
+        with suppress(DemoError, psycopg.Error), open_database(settings).admin(readonly=True) as admin:
+            known = tenants.demo_slugs(admin)
+    return tenants.unknown_tenant(slug, known or ())
 
 
 def latest_instant(subject: Subject, as_of: datetime) -> datetime:

@@ -2,8 +2,8 @@
 
 A job of its own, which hides rows and shows them.
 An undo hides the rows that its patch made and that are there; what people changed of them is listed and taken
-as it stands. Rows of other jobs that hang on them stop it, unless they are to go, too; rows that people made
-always do. The undo of an undo, or of a repair, shows exactly what that one hid.
+as it stands. Rows of other jobs that depend on them stop it, unless they are to go, too; rows that people
+made always do. The undo of an undo, or of a repair, shows exactly what that one hid.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from demo_pipeline.services.job_run import Asker, Choice, FiguresByMonth, JobRun
 from demo_pipeline.services.patch import KIND as PATCH
 from demo_pipeline.services.patch import recorded_report
 from demo_pipeline.services.reports import HEAL, JobReport, report_of
-from demo_pipeline.services.subject import EXTEND
+from demo_pipeline.services.subject import EXTEND, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import edits, hiding, ledger
 from demo_pipeline.storage.database import Database
@@ -48,6 +48,8 @@ Connection = psycopg.Connection[Any]
 
 #: of jobs that take another one back
 KIND: Final = "undo"
+#: kinds of jobs that change a tenant at a person's wish, and can be taken back
+CHANGES: Final = (PATCH, EXTEND, *REPAIRS)
 
 
 def undo_job(
@@ -60,7 +62,7 @@ def undo_job(
 ) -> JobReport:
     """Take back a completed patch or extension, or bring back what an undo or a repair hid.
 
-    Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows hang on its
+    Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows depend on its
     rows, with the list; ``NotFoundError``; ``UnreadableJobError``, also for a job that must be known to
     undo this one.
     """
@@ -72,6 +74,24 @@ def undo_job(
     undos = {PATCH: _Undo, EXTEND: _UndoExtension}
     work = undos[job.kind](job, with_dependents) if job.kind in undos else _Restore(job, hidden)
     return run_job(database, settings, job.slug, work, asker or Asker())
+
+
+def last_change(database: Database, settings: Settings, slug: str) -> Job:
+    """The change of a tenant that was completed last and is not undone.
+
+    What an undo itself did is none, so that asking again and again steps back through the history. Raises
+    ``NotFoundError``, ``NotADemoTenantError``, and ``InputError`` where no change is left.
+    """
+    with database.admin(readonly=True) as conn:
+        tenant_id = find_tenant_id(conn, settings, slug, KIND)
+        job = ledger.last_completed_job(conn, tenant_id, CHANGES)
+    if job is None:
+        raise refusal(
+            "nothing_to_undo",
+            f"{slug} has no change that could be taken back: no completed {', '.join(CHANGES[:-1])} or "
+            f"{CHANGES[-1]} that is not undone already; demo-pipeline job list {slug} shows its jobs",
+        )
+    return job
 
 
 @dataclass
@@ -127,7 +147,7 @@ class _Undo:
         return recorded_report(run, job_id, already_applied=already_applied)
 
     def _collect(self, conn: Connection, run: JobRun) -> _Taken:
-        """Collect the rows; refuse where others hang on them."""
+        """Collect the rows; refuse where others depend on them."""
         tenant_id = run.tenant.tenant_id
         counts = hiding.collect_job(conn, tenant_id, self.job.id)
         dependents = hiding.hanging(conn, tenant_id, collect=self.with_dependents)
@@ -154,8 +174,8 @@ class _Undo:
         if by_people:
             raise refusal(
                 "people_hang_on_it",
-                f"{counted(len(by_people), 'row that people made hangs', 'rows that people made hang')} on "
-                f"rows of job {self.job.id}; delete them in the CRM first, or leave the job as it is",
+                f"{counted(len(by_people), 'row that people made depends', 'rows that people made depend')} "
+                f"on rows of job {self.job.id}; delete them in the CRM first, or leave the job as it is",
                 by_people,
             )
         if dependents and not self.with_dependents:
@@ -168,7 +188,7 @@ class _Undo:
             )
             raise refusal(
                 "jobs_hang_on_it",
-                f"{counted(len(dependents), 'row of another job hangs', 'rows of other jobs hang')} on "
+                f"{counted(len(dependents), 'row of another job depends', 'rows of other jobs depend')} on "
                 f"rows of job {self.job.id}; {remedy}",
                 dependents,
             )
@@ -302,8 +322,8 @@ class _Restore:
         if missing := hiding.hidden_parents(conn, run.tenant.tenant_id, instant):
             raise refusal(
                 "parents_are_hidden",
-                f"rows that job {self.job.id} hid hang on {len(missing)} rows that were hidden since; bring "
-                "those back first",
+                f"rows that job {self.job.id} hid depend on {len(missing):,} rows that were hidden since; "
+                "bring those back first",
                 missing,
             )
         self._refuse_undone(conn, run)
@@ -366,7 +386,7 @@ class _Taken:
 
 def _hidden_job(conn: Connection, job: Job) -> UUID | None:
     """The patch or extension that an undo took back; None: the job is one of these, or a repair."""
-    if job.kind in {PATCH, EXTEND, *REPAIRS}:
+    if job.kind in CHANGES:
         return None
     other = ledger.get_job(conn, UUID(job.plan["job"])) if job.kind == KIND else None
     if other is not None and other.kind in {PATCH, EXTEND}:
@@ -404,21 +424,21 @@ def _check_incarnation(run: JobRun, job: Job) -> None:
 def _notes(taken: _Taken) -> tuple[str, ...]:
     notes: list[str] = []
     if taken.changed:
-        notes.append(f"{len(taken.changed)} of its rows had been changed or deleted by people")
+        notes.append(f"{len(taken.changed):,} of its rows had been changed or deleted by people")
     if taken.purged:
-        notes.append(f"{taken.purged} of its rows had been deleted for good")
+        notes.append(f"{taken.purged:,} of its rows had been deleted for good")
     if taken.dependents:
-        hung = counted(len(taken.dependents), "row of another job", "rows of other jobs")
-        notes.append(f"{hung} that hung on them went along")
+        dependents = counted(len(taken.dependents), "row of another job", "rows of other jobs")
+        notes.append(f"{dependents} that depended on them went along")
     if taken.changed_dependents:
-        notes.append(f"{len(taken.changed_dependents)} of those had been changed by people")
+        notes.append(f"{len(taken.changed_dependents):,} of those had been changed by people")
     return tuple(notes)
 
 
 def _restore_notes(job: Job, *, is_repair: bool, set_again: int) -> tuple[str, ...]:
     notes: list[str] = []
     if is_repair:
-        notes.append(f"what {job.kind} had hidden is there again: verify tells it")
+        notes.append(f"what {job.kind} had hidden is there again: verify reports it")
     if set_again:
         tags = counted(set_again, "tag", "tags")
         notes.append(f"{tags} stayed hidden, because people have set the same tag on the same contact since")

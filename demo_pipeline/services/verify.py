@@ -117,7 +117,7 @@ def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[M
         ]
     for stray in strays:
         if stray.owner_id == tenant_id:
-            message = f"{len(stray.ids)} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"
+            message = f"{len(stray.ids):,} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"
             findings.append(Finding(check=Check.PLACES, message=message))
     return Verdict(
         tenant=slug,
@@ -150,14 +150,14 @@ def _row_findings(
     """Rows that ought not to be there as they are."""
     tenant_id = subject.state.tenant.tenant_id
     for broken in checks.faults:
-        message = f"{broken.count} {broken.table}: not true that {broken.rule}"
+        message = f"{broken.count:,} {broken.table}: not true that {broken.rule}"
         yield Finding(check=Check.LIFECYCLES, message=message)
     for orphan in findings_of_rows.orphans(conn, tenant_id):
         nowhere = f"{orphan.reference} leads to {orphan.parent} that do not exist"
-        message = f"{len(orphan.ids)} {orphan.table}: {nowhere}"
+        message = f"{len(orphan.ids):,} {orphan.table}: {nowhere}"
         yield Finding(check=Check.REFERENCES, message=message)
     for table, ids in findings_of_rows.copies(conn, tenant_id, checks.edited).items():
-        yield Finding(check=Check.COPIES, message=f"{len(ids)} {table}: copies of others")
+        yield Finding(check=Check.COPIES, message=f"{len(ids):,} {table}: copies of others")
     yield from _ledger_findings(conn, subject, is_drifted=is_drifted)
 
 
@@ -167,7 +167,7 @@ def _ledger_findings(conn: Connection, subject: Subject, *, is_drifted: bool) ->
     jobs = {job.job_id: job for job in subject.state.jobs}
     for job_id, tables in rows.items():
         job = jobs.get(job_id)
-        counts = ", ".join(f"{count} {table}" for table, count in tables.items() if count)
+        counts = ", ".join(f"{count:,} {table}" for table, count in tables.items() if count)
         if counts and (job is None or job.status != "completed"):
             state = "is no job of this tenant" if job is None else f"is {job.status}"
             yield Finding(check=Check.ROWS_OF_JOBS, message=f"{counts}: of job {job_id}, which {state}")
@@ -176,7 +176,7 @@ def _ledger_findings(conn: Connection, subject: Subject, *, is_drifted: bool) ->
         return
     for job_id, count in ledger.rows_created(conn, subject.state.tenant.tenant_id).items():
         if count and job_id not in rows:
-            message = f"job {job_id} ({jobs[job_id].kind}) made {count} rows and none is there"
+            message = f"job {job_id} ({jobs[job_id].kind}) made {count:,} rows and none is there"
             yield Finding(check=Check.ROWS_OF_JOBS, message=message)
 
 

@@ -91,11 +91,11 @@ def fill_nulls(table: str, name: str, column: Column) -> Iterator[Statement]:
 
 
 def _rows(count: int) -> str:
-    return f"{count} row{'' if count == 1 else 's'}"
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _values(count: int) -> str:
-    return f"{count} value{' is' if count == 1 else 's are'} there"
+    return f"{count:,} value{' is' if count == 1 else 's are'} there"
 
 
 class _Rows:

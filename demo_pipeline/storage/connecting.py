@@ -45,23 +45,30 @@ for _name in ("psycopg", "psycopg.transaction"):
 def plain_url(url: str, variable: str) -> str:
     """``url`` as libpq reads it: ``postgresql://``, without SQLAlchemy's driver.
 
-    Raises ``DatabaseError`` that names ``variable`` and does not quote the URL.
+    Raises ``InputError`` that names ``variable`` and does not quote the URL.
     """
     match = _SCHEME.match(url.strip())
     if match is not None:
         plain = "postgresql://" + url.strip()[match.end() :]
         if unknown := _unknown_parameters(plain):
-            raise DatabaseError(
-                f"{variable} has parameters that are of another client and not of PostgreSQL's libpq: "
-                f"{', '.join(unknown)}; remove them from the URL"
+            raise bad_url(
+                variable,
+                "has parameters that are of another client and not of PostgreSQL's libpq: "
+                f"{', '.join(unknown)}; remove them from the URL",
             )
         if _is_sound(plain):
             return plain
     # libpq's own complaint would quote parts of the URL, the password maybe.
-    raise DatabaseError(
-        f"{variable} is no PostgreSQL URL: write {EXAMPLE}, "
-        "special characters of the password percent-encoded"
+    raise bad_url(
+        variable,
+        f"is not a PostgreSQL URL: write {EXAMPLE}, special characters of the password percent-encoded",
     )
+
+
+def bad_url(variable: str, message: str) -> InputError:
+    """The error for a URL variable that is wrong before anything is connected to; quotes no URL."""
+    problem = Problem(code="bad_setting", field=variable, message=message)
+    return InputError(f"{variable} {message}", [problem])
 
 
 def _unknown_parameters(url: str) -> list[str]:

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from demo_pipeline.domain.errors import DatabaseError
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.binaries import MINIMUM_MAJOR
-from demo_pipeline.storage.connecting import USED_UP_SECONDS, connect, plain_url
+from demo_pipeline.storage.connecting import USED_UP_SECONDS, bad_url, connect, plain_url
 from demo_pipeline.storage.embedded import ensure_running
 from demo_pipeline.storage.kept import KeptConnections
 from demo_pipeline.storage.pooling import is_answered
@@ -185,13 +185,14 @@ class Database:
 def open_database(settings: Settings) -> Database:
     """The database that the settings name; starts the embedded server where they name none.
 
-    Connects to nothing else. Raises ``DatabaseError``.
+    Connects to nothing else. Raises ``DatabaseError``, and ``InputError`` for a variable that is wrong.
     """
     if settings.database_url is None:
         if settings.loader_url is not None:
-            raise DatabaseError(
-                f"{LOADER_VARIABLE} is set and {ADMIN_VARIABLE} is not: set both for a server of your own, "
-                "or neither for the embedded one"
+            raise bad_url(
+                LOADER_VARIABLE,
+                f"is set and {ADMIN_VARIABLE} is not: set both for a server of your own, or neither for the "
+                "embedded one",
             )
         endpoint = ensure_running(settings.home)
         admin_url, loader_url = endpoint.admin_url, endpoint.loader_url
@@ -216,7 +217,7 @@ def dagster_storage_url(settings: Settings) -> str:
     """SQLAlchemy URL for ``dagster_postgres``: ``DEMO_DAGSTER_URL``, else the embedded server's.
 
     With a given CRM server and no ``DEMO_DAGSTER_URL`` Dagster keeps its runs in the embedded server.
-    Raises ``DatabaseError``.
+    Raises as ``open_database`` does.
     """
     if settings.database_url is None or settings.dagster_url is not None:
         url = open_database(settings).dagster_url
@@ -257,9 +258,10 @@ def beside(conn: psycopg.Connection[Any]) -> Generator[psycopg.Connection]:
 def _for_dagster(url: str, admin_url: str) -> str:
     """``postgresql://`` alone would be psycopg 3 to SQLAlchemy 2.1; dagster_postgres needs psycopg2."""
     if admin_url and _address(url) == _address(admin_url):
-        raise DatabaseError(
-            f"{DAGSTER_VARIABLE} and {ADMIN_VARIABLE} name the same database: give Dagster one of its own "
-            "(CREATE DATABASE dagster)"
+        raise bad_url(
+            DAGSTER_VARIABLE,
+            f"and {ADMIN_VARIABLE} name the same database: give Dagster one of its own "
+            "(CREATE DATABASE dagster)",
         )
     return url.replace("postgresql://", "postgresql+psycopg2://", 1)
 

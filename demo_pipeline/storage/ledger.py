@@ -6,7 +6,7 @@ each function says in what transaction it belongs. What a job does does not belo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -24,6 +24,10 @@ from demo_pipeline.storage.refusals import explained
 from demo_pipeline.storage.tenants import MonthState
 
 Json = Mapping[str, Any]
+#: what a job can be
+STATUSES: Final = ("pending", "running", "completed", "failed")
+#: of the services, each of which names its own
+KINDS: Final = ("materialise", "heal", "patch", "extend", "undo", "backfill", "repair", "dedupe", "cleanup")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,18 @@ class Job:
     #: of the attempt that ended it
     seconds: float | None
     created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFilter:
+    """Which jobs of the ledger; None: all."""
+
+    #: all incarnations of it
+    slug: str | None = None
+    statuses: Sequence[str] | None = None
+    kinds: Sequence[str] | None = None
+    #: begun, or registered where they never began, at this instant or later
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,14 +272,86 @@ join demo.tenant_metadata m on m.tenant_id = j.tenant_id
 """
 
 
-def list_jobs(conn: Connection[Any], slug: str | None = None) -> list[Job]:
-    """Jobs, the latest first; of one slug (all its incarnations) or of all; for administrators."""
+_COUNT_QUERY: Final[LiteralString] = """
+select count(*) from demo.jobs j join demo.tenant_metadata m on m.tenant_id = j.tenant_id
+"""
+_CONDITIONS: Final[LiteralString] = """
+where (%(slug)s::text is null or m.slug = %(slug)s)
+    and (%(statuses)s::text[] is null or j.status = any(%(statuses)s))
+    and (%(kinds)s::text[] is null or j.kind = any(%(kinds)s))
+    and (%(since)s::timestamptz is null or coalesce(j.started_at, j.created_at) >= %(since)s)
+"""
+
+
+def list_jobs(
+    conn: Connection[Any],
+    slug: str | None = None,
+    *,
+    wanted: JobFilter | None = None,
+    limit: int | None = None,
+) -> list[Job]:
+    """Jobs, the latest first; of one slug or as ``wanted``; at most ``limit``; for administrators."""
     with conn.cursor(row_factory=class_row(Job)) as cursor:
         return cursor.execute(
-            _JOB_QUERY + "where %(slug)s::text is null or m.slug = %(slug)s"
-            " order by coalesce(j.started_at, j.created_at) desc, m.slug, j.number desc",
-            {"slug": slug},
+            _JOB_QUERY + _CONDITIONS + " order by coalesce(j.started_at, j.created_at) desc, m.slug,"
+            " j.number desc limit %(limit)s",
+            {**_filter_values(wanted or JobFilter(slug=slug)), "limit": limit},
         ).fetchall()
+
+
+def count_jobs(conn: Connection[Any], wanted: JobFilter) -> int:
+    """How many jobs there are; for administrators."""
+    row = conn.execute(_COUNT_QUERY + _CONDITIONS, _filter_values(wanted)).fetchone()
+    return 0 if row is None else row[0]
+
+
+def _filter_values(wanted: JobFilter) -> dict[str, Any]:
+    return {
+        "slug": wanted.slug,
+        "statuses": None if wanted.statuses is None else list(wanted.statuses),
+        "kinds": None if wanted.kinds is None else list(wanted.kinds),
+        "since": wanted.since,
+    }
+
+
+def jobs_beginning(conn: Connection[Any], first: UUID, last: UUID) -> list[Job]:
+    """Jobs whose ids are from ``first`` to ``last``, the latest first; for administrators."""
+    with conn.cursor(row_factory=class_row(Job)) as cursor:
+        return cursor.execute(
+            _JOB_QUERY
+            + "where j.id between %s and %s order by coalesce(j.started_at, j.created_at) desc, j.id",
+            [first, last],
+        ).fetchall()
+
+
+def jobs_of_run(conn: Connection[Any], dagster_run_id: str) -> list[tuple[UUID, str]]:
+    """The jobs of which a Dagster run opened an attempt, each with its status; for administrators."""
+    return conn.execute(
+        "select l.id, l.status from demo.job_attempts a join demo.job_ledger l on l.id = a.job_id"
+        " where a.dagster_run_id = %s order by a.started_at",
+        [dagster_run_id],
+    ).fetchall()
+
+
+def short_id_length(conn: Connection[Any]) -> int:
+    """How many characters of a job's id are enough to tell all jobs apart: 8, 13 or all 36."""
+    row = conn.execute(
+        "select count(*), count(distinct left(id::text, 8)), count(distinct left(id::text, 13))"
+        " from demo.job_ledger"
+    ).fetchone()
+    count, by_eight, by_thirteen = row or (0, 0, 0)
+    return 8 if by_eight == count else 13 if by_thirteen == count else 36
+
+
+def last_completed_job(conn: Connection[Any], tenant_id: UUID, kinds: Sequence[str]) -> Job | None:
+    """The job of these kinds that was completed last and is not undone; for administrators."""
+    with conn.cursor(row_factory=class_row(Job)) as cursor:
+        return cursor.execute(
+            _JOB_QUERY + "where j.tenant_id = %s and j.kind = any(%s) and j.status = 'completed'"
+            " and j.undone_by is null and j.incarnation = m.incarnation"
+            " order by j.completed_at desc, j.number desc limit 1",
+            [tenant_id, list(kinds)],
+        ).fetchone()
 
 
 def get_job(conn: Connection[Any], job_id: UUID) -> Job:

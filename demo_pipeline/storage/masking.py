@@ -18,7 +18,10 @@ _PLACES: Final = (
     # scheme://user:password@, up to the last @ before white space or a quote: a password that should have
     # been percent-encoded is masked whole. In the address of a page a port stands at the same place.
     re.compile(
-        r"(?P<before>\b(?!https?:|wss?:)[a-z][a-z0-9+.-]*://[^\s:/?#@'\"]*:)[^\s'\"]+(?=@)", re.IGNORECASE
+        # The placeholder of our own messages, PASSWORD, is none.
+        r"(?P<before>\b(?!https?:|wss?:)[a-z][a-z0-9+.-]*://[^\s:/?#@'\"]*:)(?!(?-i:PASSWORD)@HOST\b)"
+        r"[^\s'\"]+(?=@)",
+        re.IGNORECASE,
     ),
     re.compile(r"(?P<before>\b(?:https?|wss?)://[^\s:/?#@'\"]*:)[^\s'\"/]+(?=@)", re.IGNORECASE),
     # password=... of a connection string or a query, PGPASSWORD=..., 'password': '...' of a mapping

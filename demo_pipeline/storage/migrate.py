@@ -369,7 +369,7 @@ def _refuse_to_lose_rows(conn: Connection[Any], current: str, revision: str) -> 
             if row is not None and row[0]:
                 counts[name] = row[0]
     if counts:
-        found = ", ".join(f"{count} {name}" for name, count in counts.items())
+        found = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         raise InputError(
             f"a downgrade to {revision} would drop {found}: keep them with demo-pipeline db backup FILE "
             "first, then discard them with --discard"

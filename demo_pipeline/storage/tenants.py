@@ -7,7 +7,7 @@ belong in ``ledger``.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from demo_pipeline.domain.errors import BusyError, NotADemoTenantError, NotFound
 from demo_pipeline.domain.metrics import METRICS, Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
+from demo_pipeline.domain.scalars import nearest
 from demo_pipeline.domain.stored import read_spec, reading_tenant, stored_month
 from demo_pipeline.storage.refusals import explained
 
@@ -169,7 +170,9 @@ class TenantSummary:
     industry: str
     incarnation: int
     provisioned_at: datetime
-    #: months with loaded rows of the blueprint
+    #: the last month of a closed tenant, ``2025-12``; None: a living one
+    end_month: str | None
+    #: months with loaded rows of the blueprint, or with figures that other jobs recorded
     loaded_month_count: int
     #: of the job begun or registered last
     last_job_status: str | None
@@ -227,7 +230,27 @@ def demo_tenant_id(conn: Connection[Any], slug: str) -> UUID:
         return found.tenant_id
     if found.exists:
         raise NotADemoTenantError(f"tenant {slug!r} is not a demo tenant; nothing was done", {"tenant": slug})
-    raise NotFoundError(f"there is no tenant {slug!r}; demo-pipeline tenant list shows those there are")
+    raise unknown_tenant(slug, demo_slugs(conn) or ())
+
+
+def demo_slugs(conn: Connection[Any]) -> list[str] | None:
+    """Slugs of the living demo tenants, sorted; None: this login may not list them, as the one of jobs."""
+    row = conn.execute("select has_table_privilege('demo.tenant_metadata', 'select')").fetchone()
+    if row is None or not row[0]:
+        return None
+    rows = conn.execute(
+        'select slug from demo.tenant_metadata where deleted_at is null order by slug collate "C"'
+    ).fetchall()
+    return [slug for (slug,) in rows]
+
+
+def unknown_tenant(slug: str, known: Sequence[str]) -> NotFoundError:
+    """The error for a slug that no tenant has; proposes the nearest of ``known``, slugs of demo tenants."""
+    meant = nearest(slug.strip().casefold(), known)
+    details = {"tenant": slug} if meant is None else {"tenant": slug, "suggestion": meant}
+    hint = "" if meant is None else f"did you mean {meant}? "
+    remedy = "demo-pipeline tenant list shows those there are"
+    return NotFoundError(f"there is no tenant {slug!r}; {hint}{remedy}", details)
 
 
 def tenant_state(conn: Connection[Any], tenant_id: UUID) -> TenantState:
@@ -329,27 +352,53 @@ def delete_tenant(
     return dict(row[0]) if row else {}
 
 
-def list_tenants(conn: Connection[Any]) -> list[TenantSummary]:
-    """Living demo tenants by slug; for administrators."""
+def list_tenants(
+    conn: Connection[Any],
+    *,
+    countries: Sequence[str] | None = None,
+    industries: Sequence[str] | None = None,
+    is_living: bool | None = None,
+) -> list[TenantSummary]:
+    """Living demo tenants by slug, of any of the countries and industries; for administrators."""
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             """
             select m.tenant_id, m.slug, t.name, t.country, t.currency, t.industry, m.incarnation,
-                m.provisioned_at,
-                (select count(*) from demo.tenant_months h where h.tenant_id = m.tenant_id
-                 -- without those of an extension that was undone
-                 and h.month <= coalesce(greatest(m.plan ->> 'closed_month', (
-                    select max(x.range_end_month) from demo.job_ledger x where x.tenant_id = m.tenant_id
-                    and x.kind = 'extend' and x.status = 'completed' and x.undone_by is null)), '9999-12')
-                ) as loaded_month_count,
+                m.provisioned_at, e.end_month,
+                (select count(*) from (
+                    -- without those of an extension that was undone
+                    select h.month from demo.tenant_months h
+                    where h.tenant_id = m.tenant_id and h.month <= coalesce(e.end_month, '9999-12')
+                    union
+                    select c.month from demo.job_months c where c.tenant_id = m.tenant_id group by c.month
+                    -- without those whose jobs were undone
+                    having (sum(c.leads_created), sum(c.contacts_created), sum(c.companies_created),
+                        sum(c.deals_created), sum(c.closed_won_count), sum(c.closed_won_value),
+                        sum(c.pipeline_added_value), sum(c.activities_created)) <> (0, 0, 0, 0, 0, 0, 0, 0)
+                ) months) as loaded_month_count,
                 (select l.status from demo.job_ledger l where l.tenant_id = m.tenant_id
                  order by coalesce(l.started_at, l.created_at) desc, l.number desc limit 1)
                     as last_job_status
             from demo.tenant_metadata m
             join crm.tenants t on t.id = m.tenant_id
+            cross join lateral (
+                select case when m.plan ->> 'closed_month' is not null then greatest(
+                    m.plan ->> 'closed_month', (
+                    select max(x.range_end_month) from demo.job_ledger x where x.tenant_id = m.tenant_id
+                    and x.kind = 'extend' and x.status = 'completed' and x.undone_by is null)
+                ) end as end_month
+            ) e
             where m.deleted_at is null
+                and (%(countries)s::text[] is null or t.country = any(%(countries)s))
+                and (%(industries)s::text[] is null or t.industry = any(%(industries)s))
+                and (%(is_living)s::boolean is null or (e.end_month is null) = %(is_living)s)
             order by m.slug collate "C"
-            """
+            """,
+            {
+                "countries": None if countries is None else list(countries),
+                "industries": None if industries is None else list(industries),
+                "is_living": is_living,
+            },
         ).fetchall()
     return [TenantSummary(**row) for row in rows]
 
@@ -362,7 +411,7 @@ def get_tenant(conn: Connection[Any], slug: str) -> Tenant:
     tenant_id = demo_tenant_id(conn, slug)
     row = conn.execute("select demo.tenant_state(%s) -> 'tenant'", [tenant_id]).fetchone()
     if row is None or row[0] is None:  # deleted between the two statements
-        raise NotFoundError(f"there is no tenant {slug!r}")
+        raise unknown_tenant(slug, demo_slugs(conn) or ())
     with reading_tenant(slug, "tenant"):
         return _tenant(row[0])
 

@@ -118,6 +118,15 @@ def test_one_bad_file_of_several_stops_all(
     assert table_counts(admin_conn) == before
 
 
+def test_a_mistyped_bundled_blueprint_is_proposed(quick_command: RunCommand, tmp_path: Path) -> None:
+    """``run larkmor``: the bundled one that is nearest; other missing files are only named."""
+    done = quick_command("run", "larkmor", tmp_path / "zzz.yaml")
+    assert done.code == 2
+    assert done.err.count("did you mean the bundled blueprint larkmoor?") == 1
+    [first, second] = quick_command("run", "larkmor", "zzz.yaml", "--json").error["details"]["errors"]
+    assert (first["suggestion"], second["suggestion"]) == ("larkmoor", None)
+
+
 def test_an_unknown_country_is_a_warning(quick_command: RunCommand, tmp_path: Path) -> None:
     """A country without lists of its own falls back to US, which is said, in the document too."""
     path = tmp_path / "kranz.yaml"

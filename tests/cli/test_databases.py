@@ -75,10 +75,11 @@ def test_an_old_server(quick_command: RunCommand, monkeypatch: pytest.MonkeyPatc
     assert "99 or newer is needed" in one_line(done.err)
 
 
-def test_no_loader(command: RunCommand, database: Database, blueprint: Path) -> None:
+def test_no_loader(dagster_database_env: dict[str, str], blueprint: Path) -> None:
     """Jobs do not run as the administrator; the line says how a login for them is made."""
-    environment = {"DEMO_DATABASE_URL": database.admin_url, "DEMO_LOADER_URL": ""}
-    done = command("tenant", "provision", blueprint, environment=environment)
+    environment = clean_environment(dagster_database_env)
+    del environment["DEMO_LOADER_URL"]
+    done = run_program("tenant", "provision", blueprint, environment=environment)
     assert (done.code, done.out) == (1, "")
     assert "DEMO_LOADER_URL" in one_line(done.err)
 

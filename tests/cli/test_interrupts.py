@@ -36,7 +36,7 @@ sys.meta_path.insert(0, Interrupt())
 BREAK = """
 import demo_pipeline.services.reading as reading
 
-def broken(*_):
+def broken(*_, **__):
     raise RuntimeError("lost postgresql://ann:hunter22@db/crm")
 
 reading.list_tenants = broken
@@ -77,7 +77,7 @@ import os, signal
 import demo_pipeline.services.reading as reading
 from demo_pipeline.domain.errors import JobFailedError
 
-def interrupted(*_):
+def interrupted(*_, **__):
     signal.signal(signal.SIGINT, lambda *_: None)
     os.kill(os.getpid(), signal.SIGINT)
     raise JobFailedError("another command is already in progress")
@@ -109,6 +109,8 @@ def test_an_interrupt_while_loading(
     done = finish(process)
     assert done.code == 130, done.err
     assert done.error["code"] == "interrupted"
+    assert "the running job was rolled back" in done.error["message"]
+    assert f"job retry {done.error['details']['job_id']}" in done.error["message"]
     after = table_counts(admin_conn)
     assert {name: after[name] for name in after if name.startswith("crm.")} == {
         name: before[name] for name in before if name.startswith("crm.")
@@ -118,6 +120,23 @@ def test_an_interrupt_while_loading(
     again = command("generate", "kranz", "--json")
     assert again.code == 0, again.err
     assert again.document["jobs"][0]["created"]["activities"] == 25_000
+
+
+def test_an_interrupt_before_the_job_has_begun(kranz: str, changed_command: RunChanged) -> None:
+    """It says so: nothing was rolled back, as there was nothing yet; the ledger has no further job."""
+    change = """
+import os, signal, time
+import demo_pipeline.services.job_run as job_run
+
+def interrupted(*_, **__):
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+
+job_run.instant_of = interrupted
+"""
+    done = changed_command(change, "generate", kranz, "--json")
+    assert (done.code, done.error["code"]) == (130, "interrupted")
+    assert done.error["message"] == "interrupted before a job had begun; nothing was changed"
 
 
 def _wait_until(conn: psycopg.Connection, process: subprocess.Popen[str], query: str) -> None:

@@ -331,8 +331,8 @@ def test_a_patch_is_taken_back_and_brought_back(quick_command: RunCommand, kranz
     assert f"already done by job {undo.job_id}" in again.out
     listed = quick_command("job", "list", kranz).out.splitlines()
     assert listed[0].split()[:7] == ["job", "tenant", "kind", "plan", "type", "status", "undone"]
-    assert listed[1].split()[:4] == [undo.job_id, kranz, "undo", "completed"]
-    assert listed[2].split()[:6] == [patch.job_id, kranz, "patch", "deltas", "completed", "yes"]
+    assert listed[1].split()[:4] == [undo.job_id[:8], kranz, "undo", "completed"]
+    assert listed[2].split()[:6] == [patch.job_id[:8], kranz, "patch", "deltas", "completed", "yes"]
     assert f"takes back  {patch.job_id}" in quick_command("job", "show", undo.job_id).out
 
     restored = quick_command("job", "undo", undo.job_id, "--json")

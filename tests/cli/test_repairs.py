@@ -164,8 +164,8 @@ def test_the_runbooks_can_be_followed(
     execute(database, "UPDATE demo.job_ledger SET status = 'failed' WHERE id = %s", half)
     copy_company(database, "larkmoor")
     own = {
-        "0f1c2f3e-5d1c-5b7a-9a51-3a6f5a2b7c11": str(mixed_up),
-        "7d2e51a0-2f0b-5c55-8a37-51f3f0a6f0aa": str(failed),
+        "0f1c2f3e": str(mixed_up)[:8],
+        "7d2e51a0": str(failed)[:8],
         "3c5a7e19-84d2-5f60-9b1e-6f2d7c1a9e42": str(half),
     }
     lines = typed_lines((ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8"))

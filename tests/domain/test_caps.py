@@ -24,6 +24,7 @@ from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.patching import Ground, resolve_plan
 from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.domain.planning import TenantSpec, resolve
+from demo_pipeline.domain.wording import grouped
 
 NOW = datetime(2025, 6, 20, 12, tzinfo=UTC)
 START, LAST = Month.parse("2025-01"), Month.parse("2025-06")
@@ -88,9 +89,9 @@ def test_the_cap_on_value_is_the_same_in_every_currency(currency: str) -> None:
             assert resolve_plan(plan, ground_of(spec), Caps()).total.pipeline_added_value == most
             continue
         for refused in (lambda: resolved(tree), lambda: resolve_plan(plan, ground_of(spec), Caps())):  # noqa: B023
-            with pytest.raises(CapExceededError, match=r"DEMO_CAP_VALUE, 100000000 US dollars") as caught:
+            with pytest.raises(CapExceededError, match=r"DEMO_CAP_VALUE, 100,000,000 US dollars") as caught:
                 refused()
-            assert f"{money(most, digits)} {currency}" in caught.value.message
+            assert f"{grouped(money(most, digits))} {currency}" in caught.value.message
 
 
 def test_values_that_follow_the_deals_are_not_capped() -> None:
@@ -242,7 +243,7 @@ def test_a_value_that_no_deal_can_have_is_refused_before_anything_is_made() -> N
     spec, _ = resolved({"currency": "LBP", "months": [{"month": str(START), "contacts_created": 3}]})
     asked = {"deals_created": 1, "pipeline_added_value": MOST_DEAL_VALUE + Decimal("0.01")}
     plan = PatchPlan(months=(MonthRequest.of(START, asked),))
-    with pytest.raises(InputError, match=r"2025-01.*9999999999999\.99.*one deal") as caught:
+    with pytest.raises(InputError, match=r"2025-01.*9,999,999,999,999\.99.*one deal") as caught:
         resolve_plan(plan, ground_of(spec), Caps(value=10**12))
     assert caught.value.problems[0].code == "value_too_large"
     asked["pipeline_added_value"] = MOST_DEAL_VALUE

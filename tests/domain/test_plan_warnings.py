@@ -131,7 +131,7 @@ def test_what_a_plan_itself_makes_unusual_is_warned_of(spec: TenantSpec) -> None
     assert warnings_of(spec, deltas(**base), before) == ()
     richer = dict.fromkeys(before, replace(USUAL, closed_won_value=3_000_000, pipeline_added_value=6_000_000))
     [pipeline] = warnings_of(spec, deltas(**base | {"pipeline_added_value": "50000.00"}), richer)
-    assert "a pipeline of 50000.00 is more than 3 times the won value of 5000.00" in pipeline
+    assert "a pipeline of 50,000.00 is more than 3 times the won value of 5,000.00" in pipeline
     [rate] = warnings_of(spec, deltas(**base | {"closed_won_count": 19}), {})
     assert "95 % of the deals are won, 22 % is usual in saas" in rate
     [growth] = warnings_of(spec, deltas(**base | {"contacts_created": 90}), before)

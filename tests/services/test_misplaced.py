@@ -74,6 +74,6 @@ def test_p07_what_a_customer_hung_on_a_misplaced_row_stops_its_deletion(
         customer,
     )
     before = fingerprint_of_all(database)
-    with pytest.raises(InputError, match="hang on rows of this one's jobs"):
+    with pytest.raises(InputError, match="depend on rows of this one's jobs"):
         repair(database, database_settings, "acme")
     assert fingerprint_of_all(database) == before

@@ -124,7 +124,7 @@ def test_g02_a_repair_can_be_taken_back(database: Database, database_settings: S
     assert done.plan.along["deals"] >= 1
     hidden = digest(database, database_settings, "acme")
     undone = undo_job(database, database_settings, done.report.job_id)
-    assert undone.notes == ("what repair had hidden is there again: verify tells it",)
+    assert undone.notes == ("what repair had hidden is there again: verify reports it",)
     assert digest(database, database_settings, "acme") == planted
     assert undo_job(database, database_settings, done.report.job_id).already_applied
     with pytest.raises(InputError, match="repair again"):
@@ -172,7 +172,7 @@ def test_g02_people_who_hang_on_it_stop_a_repair(database: Database, database_se
         ).fetchall()[0][0]
     before = fingerprint_of_all(database)
     for is_dry in (True, False):
-        with pytest.raises(InputError, match="1 row that people made hangs on") as refused:
+        with pytest.raises(InputError, match="1 row that people made depends on") as refused:
             repair(database, database_settings, "acme", is_dry=is_dry)
         assert refused.value.problems[1].value == str(deal)
     assert fingerprint_of_all(database) == before

@@ -191,7 +191,8 @@ def test_the_undo_of_an_extension_hides_its_rows(database: Database, settings: S
     assert undo.is_passed
     assert digest(database, settings, "acme") == before
     assert show_tenant(database, settings, "acme").subject.end_month == LAST
-    assert list_tenants(database)[0].loaded_month_count == 6
+    # The six of the blueprint, and July with the plan's rows.
+    assert list_tenants(database)[0].loaded_month_count == 7
     verdict = verify(database, settings, "acme")[0]
     assert (verdict.is_as_expected, verdict.pending) == (True, ())
     with pytest.raises(InputError, match="tenant extend acme --to 2025-08"):

@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from demo_pipeline.domain.errors import DatabaseError
+from demo_pipeline.domain.errors import DatabaseError, InputError
 from demo_pipeline.services.database import ready_database
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connecting import plain_url
@@ -211,7 +211,7 @@ def test_urls_of_all_kinds(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "",
+        " ",
         "mysql://u:s3cret@h/d",
         "u:s3cret@h",
         "postgresql://u:s3cret@h:port/d",
@@ -223,7 +223,7 @@ def test_urls_of_all_kinds(url: str) -> None:
 def test_no_url_at_all(url: str) -> None:
     """The refusal names the variable and shows the form, never the value."""
     settings = Settings(database_url=url)
-    with pytest.raises(DatabaseError, match="DEMO_DATABASE_URL is no PostgreSQL URL") as caught:
+    with pytest.raises(InputError, match="DEMO_DATABASE_URL is not a PostgreSQL URL") as caught:
         open_database(settings)
     assert "s3cret" not in str(caught.value)
 
@@ -235,7 +235,7 @@ def test_dagster_never_shares_the_database() -> None:
         loader_url="postgresql://b:x@localhost/crm",
         dagster_url="postgresql+psycopg2://c:y@127.0.0.1:5432/crm",
     )
-    with pytest.raises(DatabaseError, match="same database"):
+    with pytest.raises(InputError, match="same database"):
         open_database(settings)
 
 
@@ -248,7 +248,7 @@ def test_dagster_url_names_its_driver() -> None:
 
 def test_loader_alone_is_a_mistake(tmp_path: Path) -> None:
     """A loader's URL without the database's: no server is started for it."""
-    with pytest.raises(DatabaseError, match="set both"):
+    with pytest.raises(InputError, match="set both"):
         open_database(Settings(home=tmp_path / "home", loader_url="postgresql://b:x@h/crm"))
     assert not (tmp_path / "home").exists()
 

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.defs.instance_storage import ProjectStorage
-from demo_pipeline.domain.errors import DatabaseError
+from demo_pipeline.domain.errors import DatabaseError, InputError
 from demo_pipeline.services.instance import STORAGE_VARIABLE
 from demo_pipeline.services.materialise import materialise
 from demo_pipeline.services.patch import apply_patch
@@ -262,7 +262,7 @@ def test_an_upgrade_that_may_not_grant_names_the_statement(
 )
 def test_parameters_of_other_clients_are_named(query: str, named: str) -> None:
     """Of Prisma, JDBC and the like; values are not shown."""
-    with pytest.raises(DatabaseError, match=f"not of PostgreSQL's libpq: {named};") as caught:
+    with pytest.raises(InputError, match=f"not of PostgreSQL's libpq: {named};") as caught:
         plain_url(f"postgresql://u:s3cret@h/d?{query}", "DEMO_DATABASE_URL")
     assert "s3cret" not in str(caught.value)
     assert "DEMO_DATABASE_URL" in str(caught.value)
