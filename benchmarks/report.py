@@ -64,11 +64,12 @@ def _cells(row: Result) -> tuple[str, ...]:
 
 
 def _facts(results: Results) -> dict[str, str]:
-    return {
+    facts = {
         "machine": "; ".join(f"{name} {value}" for name, value in results.machine.items()),
         "versions": ", ".join(f"{name} {value}" for name, value in results.versions.items()),
         "settings": "; ".join(f"{name}: {value}" for name, value in results.settings.items()),
     }
+    return {title: fact for title, fact in facts.items() if fact}
 
 
 def _markdown(results: Results) -> str:
