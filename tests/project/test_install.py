@@ -254,6 +254,18 @@ def test_a_file_with_another_hash_is_refused(project: Project, *, has_uv: bool) 
     assert ".installed" not in project.files()
 
 
+@pytest.mark.parametrize("has_uv", [True, False])
+def test_a_package_without_a_hash_is_refused(project: Project, *, has_uv: bool) -> None:
+    """A line of a lock file that names no hash installs nothing, by uv or by pip."""
+    if has_uv:
+        project.use_real_uv()
+    (project.root / "requirements.lock").write_text("tiny==1.0\n")
+    code, _, err = project.install()
+    assert code == 1
+    assert "not installed: installing requirements.lock with pip failed" in err
+    assert project.value() == ""
+
+
 def test_packages_come_from_the_index_that_pip_is_told(project: Project) -> None:
     """Uv takes a package from an extra index of pip's configuration file."""
     project.use_real_uv()
