@@ -3,9 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-# The first interpreter of the supported range that really runs.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+# The interpreter for .venv; by itself the first of the supported range on the PATH.
+PYTHON ?=
+INSTALL = python=$$(scripts/find_python.sh $(PYTHON)) && "$$python" scripts/install.py $(VENV)
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
@@ -19,18 +19,11 @@ help: ## Show this list
 
 install: $(VENV)/.installed ## Make .venv with the command demo-pipeline in it
 
-$(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "demo_pipeline needs Python 3.11, 3.12 or 3.13 with venv on the PATH (Debian: apt-get install python3-venv)." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.installed: requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
-	@touch $@
+$(VENV)/.installed: requirements.lock requirements-uv.lock pyproject.toml
+	@$(INSTALL)
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
-	@touch $@
+	@$(INSTALL) --dev
 
 demo: install ## Make the bundled demo tenants, verify them and print their KPIs
 	$(BIN)/demo-pipeline run
@@ -65,8 +58,9 @@ clean: ## Remove caches and build products; .venv and the data in .demo stay
 		-prune -exec rm -rf {} +
 	@rm -f $(VENV)/.installed $(VENV)/.installed-dev
 
-lock: ## Resolve the dependencies again, with hashes and without any index address
-	uv pip compile pyproject.toml --extra build --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade -o requirements.lock
-	uv pip compile pyproject.toml --extra build --extra dev -c requirements.lock --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade -o requirements-dev.lock
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --quiet --upgrade
+lock: install ## Resolve the dependencies again, with hashes and without any index address
+	$(COMPILE) --group install -o requirements-uv.lock
+	$(COMPILE) pyproject.toml --extra build -o requirements.lock
+	$(COMPILE) pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock

@@ -16,6 +16,7 @@ from benchmarks.results import Result, Results
 
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 BEGIN: Final = "<!-- measured: begin (written by make bench) -->"
+FIRST_CONTACT: Final = "<!-- measured: begin (written by python -m benchmarks.first_contact) -->"
 END: Final = "<!-- measured: end -->"
 _VERDICTS: Final = {True: "yes", False: "no", None: ""}
 
@@ -43,14 +44,14 @@ def show(results: Results, console: Console) -> None:
         console.print(f"[dim]{title}:[/dim] {facts}", highlight=False)
 
 
-def write_page(results: Results) -> None:
-    """Put the measured part into the page; what stands around it is kept."""
-    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
-    before, begin, rest = text.partition(BEGIN)
+def write_page(results: Results, mark: str = BEGIN) -> None:
+    """Put the measured part into the page, after the line ``mark``; what stands around it is kept."""
+    text = PAGE.read_text(encoding="utf-8") if PAGE.exists() else f"# Benchmarks\n\n{mark}\n{END}\n"
+    before, begin, rest = text.partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{PAGE.relative_to(ROOT)} lacks the lines {BEGIN} and {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n{_markdown(results)}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{PAGE.relative_to(ROOT)} lacks the lines {mark} and {END}")
+    PAGE.write_text(f"{before}{mark}\n{_markdown(results)}\n{END}{after}", encoding="utf-8")
 
 
 def write_json(results: Results, path: Path) -> None:
@@ -63,11 +64,12 @@ def _cells(row: Result) -> tuple[str, ...]:
 
 
 def _facts(results: Results) -> dict[str, str]:
-    return {
+    facts = {
         "machine": "; ".join(f"{name} {value}" for name, value in results.machine.items()),
         "versions": ", ".join(f"{name} {value}" for name, value in results.versions.items()),
         "settings": "; ".join(f"{name}: {value}" for name, value in results.settings.items()),
     }
+    return {title: fact for title, fact in facts.items() if fact}
 
 
 def _markdown(results: Results) -> str:

@@ -1,15 +1,20 @@
 """``make check``: every static check by name, all of them run, the failures printed whole.
 
-One step is one command. Tests do not belong here: they are ``make test``.
+    scripts/check.py [--fast]
+
+One step is one command. ``--fast`` runs those that take seconds, before a commit. Tests do not belong here:
+they are ``make test``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +30,13 @@ QUIET_INSTANCE: Final = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
 
 @dataclass(frozen=True)
 class Step:
-    """One named command; ``remedy`` is what a person types when it fails."""
+    """One named command; ``remedy`` is what a person types when it fails; ``--fast`` leaves slow ones out."""
 
     name: str
     command: list[str]
     remedy: str = ""
     environment: dict[str, str] = field(default_factory=dict[str, str])
+    is_slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,9 @@ def steps(scratch: str) -> list[Step]:
                 "DEMO_HOME": f"{scratch}/demo",
                 "DAGSTER_HOME": scratch,
             },
+            is_slow=True,
         ),
-        Step("types (basedpyright)", [str(BIN / "basedpyright"), "--level", "error"]),
+        Step("types (basedpyright)", [str(BIN / "basedpyright"), "--level", "error"], is_slow=True),
         Step("layers (import-linter)", [str(BIN / "lint-imports"), "--no-logo"]),
         Step("lint (ruff check)", [str(BIN / "ruff"), "check", "--quiet"], "ruff check --fix"),
         Step("format (ruff format)", [str(BIN / "ruff"), "format", "--check", "--quiet"], "ruff format"),
@@ -105,11 +112,24 @@ def run(step: Step) -> Outcome:
     return outcome
 
 
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options, of the command line unless they are given."""
+    parser = argparse.ArgumentParser(description="Run the static checks.")
+    parser.add_argument("--fast", action="store_true", help="only those that take seconds")
+    return parser.parse_args(words)
+
+
+def selected(scratch: str, options: argparse.Namespace) -> list[Step]:
+    """The steps that these options ask for."""
+    return [step for step in steps(scratch) if not (options.fast and step.is_slow)]
+
+
 def main() -> int:
-    """Run all steps, two at a time; 1 if one failed."""
+    """Run the selected steps, two at a time; 1 if one failed."""
+    options = arguments()
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(max_workers=2) as pool:
         (Path(scratch) / "dagster.yaml").write_text(QUIET_INSTANCE, encoding="utf-8")
-        outcomes = list(pool.map(run, steps(scratch)))
+        outcomes = list(pool.map(run, selected(scratch, options)))
     failed = [outcome for outcome in outcomes if outcome.code != 0]
     for outcome in failed:
         print(f"\n--- {outcome.step.name} (exit {outcome.code}): {' '.join(outcome.step.command[:3])}")

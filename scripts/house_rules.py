@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-LOCK_FILES: Final = ("requirements.lock", "requirements-dev.lock")
+LOCK_FILES: Final = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
 #: More than one reason to change, most likely.
 MOST_LINES: Final = 600
 #: Module names that say nothing about what is inside.
@@ -71,11 +71,13 @@ def lock_files_name_no_index() -> Iterator[str]:
 
 def lock_files_are_in_step() -> Iterator[str]:
     """Every dependency of ``pyproject.toml`` is locked at a version that it allows."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = declared["project"]
     extras = project["optional-dependencies"]
     wanted = {
         "requirements.lock": [*project["dependencies"], *extras["build"]],
         "requirements-dev.lock": [*project["dependencies"], *extras["build"], *extras["dev"]],
+        "requirements-uv.lock": declared["dependency-groups"]["install"],
     }
     for name, requirements in wanted.items():
         locked: dict[str, list[Version]] = {}

@@ -156,8 +156,10 @@ def range_text(schema: Mapping[str, Any]) -> str:
     """The bounds of a number or of a text's length in words; empty where there are none."""
     if "maxLength" in schema:
         return f"{schema.get('minLength', 0)} to {schema['maxLength']} characters"
-    least, most = schema.get("minimum"), schema.get("maximum")
-    above = schema.get("exclusiveMinimum")
+    least, most, above = (
+        None if (bound := schema.get(name)) is None else f"{bound:,}"
+        for name in ("minimum", "maximum", "exclusiveMinimum")
+    )
     if above is not None:
         return f"more than {above}" if most is None else f"more than {above}, at most {most}"
     if least is None:

@@ -13,10 +13,13 @@ import pytest
 from scripts.build_cli_reference import PROGRAM, TARGET, Command, leaves, load_root, render
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-DOCUMENTS: Final = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 #: Programs of others that a document may tell a person to type.
 FOREIGN: Final = frozenset(
-    {"apt-get", "cd", "cp", "curl", "dg", "docker", "export", "git", "psql", "source", "sudo"}
+    {
+        *("apt-get", "bash", "cd", "cp", "curl", "dg", "docker", "export", "git", "pre-commit", "psql"),
+        *("python", "source", "sudo"),
+    }
 )
 CONSOLE: Final = re.compile(r"```(?:console|bash|sh|shell)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 LINK: Final = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -61,8 +64,8 @@ def mistake(words: list[str], known: dict[tuple[str, ...], Command], known_targe
         goals = [word for word in rest if "=" not in word and not word.startswith("-")]
         unknown = [goal for goal in goals if goal not in known_targets]
         return f"no such target: {unknown}" if unknown else None
-    if Path(program).name != PROGRAM:
-        return None if program in FOREIGN else f"neither ours nor one of {sorted(FOREIGN)}: {program}"
+    if (name := Path(program).name) != PROGRAM:
+        return None if name in FOREIGN else f"neither ours nor one of {sorted(FOREIGN)}: {program}"
     path = next((tuple(rest[:n]) for n in range(len(rest), 0, -1) if tuple(rest[:n]) in known), None)
     if path is None:
         return None if rest in ([], ["--help"], ["--version"]) else f"no such command: {' '.join(words)}"

@@ -51,7 +51,8 @@ def test_an_index_or_a_missing_hash_is_found(project: Path, line: str) -> None:
 def test_a_lock_file_that_lags_behind_is_found(project: Path, locked: str) -> None:
     """A dependency that is not locked, or at a version that is not allowed, is named."""
     (project / "pyproject.toml").write_text(
-        '[project]\ndependencies = ["numpy>=1.26"]\n[project.optional-dependencies]\nbuild = []\ndev = []\n',
+        '[project]\ndependencies = ["numpy>=1.26"]\n[project.optional-dependencies]\nbuild = []\ndev = []\n'
+        "[dependency-groups]\ninstall = []\n",
         encoding="utf-8",
     )
     for name in house_rules.LOCK_FILES:
