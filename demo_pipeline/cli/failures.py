@@ -173,9 +173,9 @@ def say_problems(error: InputError) -> None:
     where = f"{files[0]}: " if len(files) == 1 else "the environment: " if is_environment else ""
     what = "one problem" if count == 1 else f"{count} problems"
     if _is_one_line(error, files):
-        say_coloured(
-            "error:", "31", f"{where}{' '.join(error.problems[0].message.split())}; nothing was done"
-        )
+        message = " ".join(error.problems[0].message.split())
+        link = " " if message.endswith("?") else "; "
+        say_coloured("error:", "31", f"{where}{message}{link}nothing was done")
         return
     say_coloured("error:", "31", f"{where}{what}, nothing was done")
     for problem in error.problems:

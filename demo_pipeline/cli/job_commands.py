@@ -12,6 +12,7 @@ from demo_pipeline.cli.job_views import detail_document, detail_tables, job_docu
 from demo_pipeline.cli.parameters import JobId, Json, example, group, job_id_text, positive_number, slug_text
 from demo_pipeline.cli.patch_commands import write_change
 from demo_pipeline.cli.session import Session, open_session
+from demo_pipeline.domain.wording import are, counted
 
 if TYPE_CHECKING:
     from demo_pipeline.services.reports import JobReport
@@ -89,8 +90,8 @@ def list_(
         say("no job fits these filters; job list without them shows all")
     else:
         say("there are no jobs yet")
-    if page.total > len(page.jobs):
-        say(f"{page.total - len(page.jobs):,} earlier jobs are not shown; --limit {page.total} shows all")
+    if rest := page.total - len(page.jobs):
+        say(f"{counted(rest, 'earlier job')} {are(rest)} not shown; --limit {page.total} shows all")
 
 
 @app.command(epilog=example(f"job show {_ID}", f"job show {_ID} --csv"))

@@ -104,7 +104,7 @@ def test_a_list_that_was_cut_says_so(quick_command: RunCommand, monkeypatch: pyt
     assert len(whole.out.splitlines()) == 4
     assert not whole.err
     monkeypatch.setattr("demo_pipeline.cli.job_commands._MOST_SHOWN", 2)
-    assert "1 earlier" in quick_command("job", "list").err
+    assert "1 earlier job is not shown" in quick_command("job", "list").err
     document = quick_command("job", "list", "--json").document
     assert (len(document["jobs"]), document["total"]) == (3, 3)
     document = quick_command("job", "list", "--json", "--limit", "1").document
