@@ -36,7 +36,9 @@ from demo_pipeline.storage.masking import masked
 #: in the details of an error: why the file of a plan that was refused for good could not be moved
 HINDRANCE: Final = "hindrance"
 #: codes of problems of a file as a whole, whose messages quote nothing of it
-_OF_THE_WHOLE: Final = frozenset({"file_too_large", "not_utf8", "control_character"})
+_OF_THE_WHOLE: Final = frozenset(
+    {"file_too_large", "not_utf8", "control_character", "other_kind", "not_a_workbook"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,22 +117,23 @@ def _parsed(file: InboxFile, plan_type: str | None, seed: str | None, sheet: str
     """
     kind = SUFFIXES[Path(file.name).suffix.lower()]
 
-    def parse(content: bytes) -> PlanFile:
+    def parse(content: bytes, kind: PlanKind, sheet: str | None) -> PlanFile:
         return parse_plan(content, kind, source=file.name, plan_type=plan_type, seed=seed, sheet=sheet)
 
     try:
-        return parse(file.content)
+        return parse(file.content, kind, sheet)
     except InputError as error:
         if not is_meant_as_plan(file.content, kind):
             raise _no_plan(file, kind, error) from None
-        text = plan_text(file.content)
+        text = plan_text(file.content, kind)
         hidden = masked(text)
         if hidden == text:
             raise
     # Problems quote beginnings of values, in which half a password would not be recognised: they are found
     # once more in the text without passwords.
     try:
-        parse(hidden.encode())
+        # A workbook's text is a table like any other.
+        parse(hidden.encode(), "csv" if kind == "xlsx" else kind, None)
     except InputError as error:
         raise error from None
     message = "a value looks like a password and is not shown; demo-pipeline plan preview says what is wrong"
@@ -143,7 +146,7 @@ def _no_plan(file: InboxFile, kind: PlanKind, error: InputError) -> InputError:
     line = next((problem.line for problem in error.problems if problem.line is not None), None)
     names = (
         f"its first line names the columns: month, and some of {', '.join(METRICS)}"
-        if kind == "csv"
+        if kind in {"csv", "xlsx"}
         else "it has the key months, a list with month and metrics in each entry"
     )
     message = f"is not a patch plan: {names}; what the file says is not repeated here"

@@ -15,6 +15,8 @@ from typing import Final
 from demo_pipeline.domain.metrics import METRICS
 from demo_pipeline.domain.plan_reading import plain_name
 from demo_pipeline.services.plan_files import PlanKind
+from demo_pipeline.services.plan_tables import MOST_ROWS_ABOVE
+from demo_pipeline.services.workbooks import UnreadableWorkbookError, sheet_text
 
 #: characters that are looked at: a plan has its names at the beginning
 _MOST_CHARACTERS: Final = 100_000
@@ -30,8 +32,16 @@ _KEY: Final = re.compile(r"""["']?\b([A-Za-z_][A-Za-z0-9_]{0,59})["']?[ \t]*:"""
 _SEPARATOR: Final = re.compile(r"[,;\t|]")
 
 
-def plan_text(content: bytes) -> str:
-    """The characters of a file, where it has any; what is no text becomes U+FFFD."""
+def plan_text(content: bytes, kind: PlanKind) -> str:
+    """The characters of a file, where it has any; what is no text becomes U+FFFD.
+
+    Of a workbook the cells of its first visible sheet, separated by tabs; nothing if it cannot be read.
+    """
+    if kind == "xlsx":
+        try:
+            return sheet_text(content)
+        except UnreadableWorkbookError:
+            return ""
     is_wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     return content.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
 
@@ -41,13 +51,23 @@ def is_meant_as_plan(content: bytes, kind: PlanKind) -> bool:
 
     A metric may be misspelt; one name alone is not enough.
     """
-    text = plan_text(content)[:_MOST_CHARACTERS]
-    if kind == "csv":
-        header = next((line for line in text.splitlines() if line.strip()), "")
-        names = [plain_name(cell.strip(" \"'")) for cell in _SEPARATOR.split(header)]
-        return "month" in names and _has_metric(names)
+    text = plan_text(content, kind)[:_MOST_CHARACTERS]
+    if kind in {"csv", "xlsx"}:
+        return _has_header(text)
     names = list(dict.fromkeys(plain_name(found) for found in _KEY.findall(text)))
+    if kind == "json" and text.lstrip().startswith("["):
+        return "month" in names and _has_metric(names)
     return "months" in names and ({"month", "metrics"} <= set(names) or _has_metric(names))
+
+
+def _has_header(text: str) -> bool:
+    """Whether one of the first lines names the column month, and it or the next one a metric."""
+    lines = [line for line in text.splitlines() if line.strip()][: MOST_ROWS_ABOVE + 1]
+    rows = [[plain_name(cell.strip(" \"'")) for cell in _SEPARATOR.split(line)] for line in lines]
+    return any(
+        "month" in names and _has_metric([*names, *below])
+        for names, below in zip(rows, [*rows[1:], []], strict=False)
+    )
 
 
 def _has_metric(names: list[str]) -> bool:

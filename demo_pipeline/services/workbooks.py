@@ -55,14 +55,29 @@ def read_sheet(content: bytes, sheet: str | None, findings: Findings) -> Written
 
     What cannot be a cell of a plan is added to ``findings``.
     """
+    name, rows = _read(content, sheet)
+    return read_rows(_checked(rows, content, name), findings)
+
+
+def sheet_text(content: bytes) -> str:
+    """The cells of the first visible sheet, separated by tabs. Raises ``UnreadableWorkbookError``."""
+    _, rows = _read(content, None)
+    lines = dict(rows)
+    return "\n".join(
+        "\t".join(" ".join(cell.text.split()) for cell in lines.get(number, ()))
+        for number in range(1, max(lines, default=0) + 1)
+    )
+
+
+def _read(content: bytes, sheet: str | None) -> tuple[str, list[Row]]:
+    """The name of a sheet and its rows that are not blank."""
     _check_size(content)
     with _workbook(content, is_streamed=True) as book:
         name = _sheet_name(book, sheet)
         streamed = book[name]
         # Some programs store wrong dimensions, and rows beyond them would be left out.
         streamed.reset_dimensions()
-        rows = list(_rows(streamed))
-    return read_rows(_checked(rows, content, name), findings)
+        return name, list(_rows(streamed))
 
 
 def _check_size(content: bytes) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import openpyxl
 import pytest
 
 from demo_pipeline.defs.inbox import plan_inbox
@@ -55,6 +56,9 @@ PLANS = {
     "value.yaml": "months:\n  - month: 2025-02\n    metrics: {contacts_created: many}\n",
     "broken.yaml": "months:\n  - month: 2025-02\n    metrics: {contacts_created: [1\n",
     "key.yaml": "months:\n  - month: 2025-02\n    contacts_created: 2\n",
+    "title.csv": "Plan 2025\nsep=;\nmonth;Figures\n;contacts_created\n2025.1;3\n",
+    "separator.csv": "sep=;\nmonth;contacts_created\n2025-02;NaN\n",
+    "records.json": '[{"month": "2025-02", "contacts_created": "many"}]',
 }
 PASSWORDS = (
     f"postgresql://admin:{SECRET}@db.example.com/crm",
@@ -119,6 +123,42 @@ def test_nothing_is_told_of_a_file_that_is_no_plan(
         [problem] = report_of(inbox / "refused", name)["error"]["details"]["errors"]
         assert problem["value"] is None
         assert "what the file says is not repeated here" in problem["message"]
+
+
+def write_workbook(path: Path, *rows: Sequence[Any]) -> None:
+    """A workbook of one sheet in the inbox."""
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    for row in rows:
+        sheet.append(row)
+    book.save(path)
+
+
+def test_workbooks_are_quoted_only_where_they_are_plans(dagster_home: DagsterHome, tmp_path: Path) -> None:
+    """A wrong plan gets its reasons, but for passwords; of any other workbook nothing is said."""
+    dagster_home.provision("acme")
+    inbox = folder_of(dagster_home, "acme")
+    write_workbook(inbox / "logins.xlsx", ["month", "user", "password"], ["2025-02", "root", SECRET])
+    write_workbook(
+        inbox / "hidden.xlsx", ["month", "contacts_created"], ["2025-02", f"password={SECRET} and more"]
+    )
+    write_workbook(inbox / "plan.xlsx", ["Plan"], ["month", "contacts_created"], ["2025-02", "twelve"])
+    put(inbox, "text.xlsx", SECRET)
+    assert_secret_is_kept(told(dagster_home, tmp_path))
+    problems = {
+        name: report_of(inbox / "refused", name)["error"]["details"]["errors"][0]
+        for name in ("logins.xlsx", "hidden.xlsx", "plan.xlsx", "text.xlsx")
+    }
+    assert {name: problem["code"] for name, problem in problems.items()} == {
+        "logins.xlsx": "not_a_plan",
+        "hidden.xlsx": "not_a_number",
+        "plan.xlsx": "not_a_number",
+        "text.xlsx": "other_kind",
+    }
+    assert (problems["plan.xlsx"]["field"], problems["plan.xlsx"]["value"]) == (
+        "row 3, column B (contacts_created)",
+        "twelve",
+    )
 
 
 @pytest.mark.parametrize(
