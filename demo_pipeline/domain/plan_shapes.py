@@ -44,6 +44,7 @@ from demo_pipeline.domain.plan import (
     has_decimals,
     is_in_bounds,
 )
+from demo_pipeline.domain.wording import are, counted
 
 HOLIDAY_MONTHS: Final = frozenset({8, 12})
 DEFAULT_DIP_PERCENT: Final = Decimal(30)
@@ -82,7 +83,7 @@ def match_average(
 ) -> PatchPlan:
     """The mean of the last ``last_count`` months, for each of the months."""
     if not 1 <= last_count <= MOST_MONTHS:
-        raise _wrong("last_count", f"{last_count} is not from 1 to {MOST_MONTHS}")
+        raise _wrong("last_count", f"{last_count} is out of range; write 1 to {MOST_MONTHS}")
     total = _last(known, first, last_count)
     months = _months(known, first, month_count)
     return _plan(((month, _scaled(total, Fraction(1, last_count))) for month in months), minor_digits)
@@ -153,13 +154,17 @@ def _last(known: Known, first: Month | None, count: int) -> Figures:
     months = _before(known, first)[-count:]
     if len(months) < count:
         where = f" before {first}" if first is not None else ""
-        raise _wrong("known", f"{len(months)} months are known{where}, and {count} are needed")
+        raise _wrong(
+            "last_count",
+            f"there are figures of {counted(len(months), 'month')}{where}, and {count} {are(count)} needed; "
+            "take fewer months, or begin later",
+        )
     return sum((known[month] for month in months), Figures())
 
 
 def _months(known: Known, first: Month | None, count: int) -> list[Month]:
     if not 1 <= count <= MOST_MONTHS:
-        raise _wrong("month_count", f"{count} is not from 1 to {MOST_MONTHS}")
+        raise _wrong("month_count", f"{count} is out of range; write 1 to {MOST_MONTHS}")
     begin = first if first is not None else max(known) + 1
     end = begin + (count - 1)
     if not FIRST_MONTH <= begin <= end <= LAST_MONTH:

@@ -188,5 +188,5 @@ def test_what_is_no_shape_is_refused() -> None:
 
 def test_nothing_known_is_refused() -> None:
     """There is no last month of nothing."""
-    with pytest.raises(InputError, match="0 months are known"):
+    with pytest.raises(InputError, match="figures of 0 months"):
         copy_last_month({}, minor_digits=2)
