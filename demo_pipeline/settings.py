@@ -7,7 +7,8 @@ the rest are limits and timeouts that an operator may change.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS
 from demo_pipeline.domain.instants import FORMS, read_instant
+from demo_pipeline.domain.scalars import may_be_grouped, nearest
 from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +31,8 @@ BUNDLED_BLUEPRINTS = PROJECT_ROOT / "blueprints"
 FOLDER_MARKER = ".demo-pipeline"
 #: name given servers
 URL_VARIABLES = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
+#: variables that are not settings: of errors, and of Dagster's own processes
+OTHER_VARIABLES = frozenset({"DEMO_DEBUG", "DEMO_DAGSTER_STORAGE_URL"})
 #: how much later than the database server's clock ``DEMO_NOW`` may be
 CLOCK_TOLERANCE = timedelta(minutes=1)
 #: of a timeout: PostgreSQL's are at most 2,147,483 seconds
@@ -42,27 +46,34 @@ def _instant(value: object) -> object:
     return read_instant(value) if isinstance(value, str) else value
 
 
-def _given(value: object) -> object:
-    """What is set has to say something: an empty path would be the working directory."""
-    if value == "":
-        raise ValueError("empty")
+def _whole(value: object) -> object:
+    """Digits alone: ``50.000`` may be 50 thousand, and Pydantic would take it for 50."""
+    if isinstance(value, str) and not re.fullmatch(r"[+-]?[0-9]+", value):
+        raise ValueError("not plain digits")
+    return value
+
+
+def _decimal(value: object) -> object:
+    """Digits with at most one point, which cannot group thousands."""
+    if isinstance(value, str) and (
+        not re.fullmatch(r"[+-]?[0-9]+(?:\.[0-9]+)?", value) or may_be_grouped(value)
+    ):
+        raise ValueError("not plain digits")
     return value
 
 
 def _folder(value: object) -> object:
     """A path that is a folder, or can become one."""
-    path = _given(value)
     # These two, unlike those of Path, raise nothing for a name that no file can have.
-    if isinstance(path, str) and os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112
-        raise ValueError("no folder")
-    return path
+    if isinstance(value, str) and os.path.exists(value) and not os.path.isdir(value):  # noqa: PTH110, PTH112
+        raise ValueError("not a folder")
+    return value
 
 
-Url = Annotated[str, BeforeValidator(_given)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
-Seconds = Annotated[float, Field(gt=0, le=_MOST_SECONDS, allow_inf_nan=False)]
-Cap = Annotated[int, Field(ge=0, le=_MOST_COUNT)]
-Rate = Annotated[int, Field(ge=1, le=_MOST_COUNT)]
+Seconds = Annotated[float, BeforeValidator(_decimal), Field(gt=0, le=_MOST_SECONDS, allow_inf_nan=False)]
+Cap = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_MOST_COUNT)]
+Rate = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=_MOST_COUNT)]
 
 # For the reference page: the unit of a number, and in words a default that depends on something.
 _SECONDS: dict[str, JsonValue] = {"unit": "seconds"}
@@ -79,7 +90,7 @@ def default_blueprints() -> Path:
 class Caps(BaseSettings):
     """The most that one blueprint or plan may ask for (``DEMO_CAP_*``)."""
 
-    model_config = SettingsConfigDict(env_prefix="DEMO_CAP_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DEMO_CAP_", frozen=True, env_ignore_empty=True)
 
     leads: Cap = Field(default=DEFAULT_CAPS.leads, description="Leads", json_schema_extra=_ROWS)
     other_contacts: Cap = Field(
@@ -103,7 +114,12 @@ class Settings(BaseSettings):
     """What the environment says (``DEMO_*``, ``DAGSTER_HOME``)."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DEMO_", frozen=True, populate_by_name=True, hide_input_in_errors=True
+        env_prefix="DEMO_",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        # As libpq has it: an empty variable is one that is not set.
+        env_ignore_empty=True,
     )
 
     home: Folder = Field(
@@ -111,21 +127,21 @@ class Settings(BaseSettings):
         description="Folder of local state: the embedded server, Dagster's instance, logs, the inbox.",
         json_schema_extra={"default_text": "`.demo` in the project"},
     )
-    database_url: Url | None = Field(
+    database_url: str | None = Field(
         default=None,
         repr=False,
         description="PostgreSQL URL of the CRM database, for migration, adoption and administration. A URL "
         "may hold a password: it is never shown.",
         json_schema_extra={"default_text": "the embedded server, in `$DEMO_HOME/postgres`"},
     )
-    loader_url: Url | None = Field(
+    loader_url: str | None = Field(
         default=None,
         repr=False,
         description="URL of the login that jobs use: a member of `demo_loader` and of nothing else. With "
         "`DEMO_DATABASE_URL` jobs refuse to run without it.",
         json_schema_extra={"default_text": "made by the embedded server"},
     )
-    dagster_url: Url | None = Field(
+    dagster_url: str | None = Field(
         default=None,
         repr=False,
         description="URL of Dagster's own database, never the CRM's.",
@@ -162,7 +178,7 @@ class Settings(BaseSettings):
     wait_seconds: Seconds = Field(
         default=60, description="How long a job waits for its tenant.", json_schema_extra=_SECONDS
     )
-    retry_seconds: float = Field(
+    retry_seconds: Annotated[float, BeforeValidator(_decimal)] = Field(
         default=5,
         ge=0,
         le=_MOST_SECONDS,
@@ -182,7 +198,7 @@ class Settings(BaseSettings):
         description="Time limit of a whole job, from its claim to its commit.",
         json_schema_extra=_SECONDS,
     )
-    batch_rows: int = Field(
+    batch_rows: Annotated[int, BeforeValidator(_whole)] = Field(
         default=50_000,
         ge=1,
         le=10_000_000,
@@ -257,6 +273,19 @@ def load_settings() -> Settings:
         take_out_libpq_variables(URL_VARIABLES)
         settings = Settings()
     return settings
+
+
+def misspelt_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Variables that are not read, each with the one that is probably meant.
+
+    Other programs may have variables that begin with ``DEMO_``: only what is nearly one of ours is named.
+    """
+    known = [f"DEMO_{name}".upper() for name in Settings.model_fields]
+    known += [f"DEMO_CAP_{name}".upper() for name in Caps.model_fields]
+    for name in environment:
+        is_ours = name in {*known, *OTHER_VARIABLES} or name.startswith("DEMO_TEST_")
+        if name.startswith("DEMO_") and not is_ours and (close := nearest(name, known, likeness=0.85)):
+            yield name, close
 
 
 def _problems(model: type[BaseSettings]) -> Iterator[Problem]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -129,10 +130,13 @@ def _shape(text: str) -> str:
 
 
 def _percent(text: str) -> Decimal:
-    try:
-        return Decimal(text.removesuffix("%").strip())
-    except InvalidOperation:
-        raise typer.BadParameter(f"{text!a} is not a number; write per cent, like 10 or 2.5") from None
+    plain = text.removesuffix("%").strip()
+    # 1.000 may be a thousand, and Decimal reads 1_0 and 1e1.
+    if re.fullmatch(r"[+-]?[0-9]+(?:\.[0-9]+)?", plain) and not re.search(
+        r"[1-9][0-9]{0,2}\.[0-9]{3}$", plain
+    ):
+        return Decimal(plain)
+    raise typer.BadParameter(f"{text!a} is not a number in plain digits; write per cent, like 10 or 2.5")
 
 
 @app.command(
@@ -150,7 +154,7 @@ def write(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A .csv, .json or .yaml; stdout without."),
+        typer.Option("--output", "-o", metavar="FILE", help="A .csv, .xlsx, .json or .yaml; stdout without."),
     ] = None,
     percent: Annotated[
         Decimal | None,

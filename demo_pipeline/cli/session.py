@@ -6,6 +6,7 @@ Nothing is imported from elsewhere until a command runs; each command pays for w
 from __future__ import annotations
 
 import getpass
+import os
 import threading
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from demo_pipeline.cli.console import say
+from demo_pipeline.cli.console import say, warn
 from demo_pipeline.domain.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ class Session:
 
 def open_settings() -> Settings:
     """The environment, all of it checked. Raises ``InputError`` that names every bad variable."""
-    from demo_pipeline.settings import load_settings
+    from demo_pipeline.settings import load_settings, misspelt_variables
 
-    return load_settings()
+    settings = load_settings()
+    for name, close in misspelt_variables(os.environ):
+        warn(f"{name} is not a setting and has no effect; did you mean {close}?")
+    return settings
 
 
 def open_session() -> Session:

@@ -329,8 +329,8 @@ def _figure(cell: _Cell, mark: str | None) -> int | Decimal:
         grouped = f"{number.grouped:f}"
         raise wrong(
             "ambiguous_number",
-            f"{shown(text)} may be {grouped} or {number.amount:f}, and no other number of the file tells; "
-            f"write {grouped} if {shown(number.open_mark or '')} groups thousands",
+            f"{shown(text)} may be {grouped} or {number.amount.normalize():f}, and no other number of the "
+            f"file tells which; write {grouped} if {shown(number.open_mark or '')} groups thousands",
             grouped,
         )
     if amount < 0:
@@ -340,14 +340,14 @@ def _figure(cell: _Cell, mark: str | None) -> int | Decimal:
         )
     if cell.metric in VALUE_METRICS:
         return _amount(text, amount)
-    if number.currency is not None:
+    if number.currency is not None or cell.written.currency is not None:
         raise wrong("currency_in_count", f"{shown(text)} is an amount of money; {cell.metric} is a count")
     return _count(text, amount, MOST_COUNT)
 
 
 def _amount(text: str, amount: Decimal) -> Decimal:
     if amount > MOST_VALUE:
-        raise wrong("out_of_range", f"{shown(text)} is out of range; {MOST_VALUE} is the most")
+        raise wrong("out_of_range", f"{shown(text)} is out of range; {MOST_VALUE:,} is the most")
     if not has_decimals(amount, MOST_DECIMALS):
         raise wrong(
             "too_many_decimals",
@@ -359,7 +359,7 @@ def _amount(text: str, amount: Decimal) -> Decimal:
 
 def _count(text: str, amount: Decimal, most: int) -> int:
     if not 0 <= amount <= most:
-        raise wrong("out_of_range", f"{shown(text)} is out of range; write a whole number from 0 to {most}")
+        raise wrong("out_of_range", f"{shown(text)} is out of range; write a whole number from 0 to {most:,}")
     if not has_decimals(amount, 0):
         raise wrong("not_a_whole_number", f"{shown(text)} is not a whole number; round it")
     return int(amount)

@@ -78,10 +78,20 @@ def is_plan(tree: object) -> bool:
     )
 
 
-def _is_by_columns(tree: Mapping[str, Any]) -> bool:
-    """Whether a tree is a table as pandas writes it by default, ``{"month": {"0": "2025-01"}, ...}``."""
+def _is_other_table(tree: Mapping[str, Any]) -> bool:
+    """Whether a tree is a table as pandas writes it in another way than as records.
+
+    By columns (``{"month": {"0": "2025-01"}, ...}``), in parts (``{"columns": [...], "data": [...]}``), or
+    with a record for each value of the index.
+    """
+    if "data" in tree and not {"columns", "schema"}.isdisjoint(tree):
+        return True
     columns = {plain_name(str(key)[:80]) for key, value in tree.items() if isinstance(value, Mapping | list)}
-    return "month" in columns and not columns.isdisjoint(METRIC_NAMES)
+    entries = [cast("Mapping[object, Any]", value) for value in tree.values() if isinstance(value, Mapping)]
+    below = {plain_name(str(key)[:80]) for entry in entries for key in list(entry)[:100]}
+    return not columns.isdisjoint(METRIC_NAMES) or (
+        "months" not in tree and len(entries) == len(tree) and not below.isdisjoint(METRIC_NAMES)
+    )
 
 
 def read_tree(
@@ -112,11 +122,11 @@ class _TreeReader:
     ranks: dict[Path, int] = field(default_factory=dict[Path, int])
 
     def plan(self, tree: Mapping[str, Any]) -> WrittenPlan:
-        if _is_by_columns(tree):
+        if _is_other_table(tree):
             message = (
-                "is a table by columns; write it as a list of records (pandas: to_json(orient='records'))"
+                "is a table in another form; write a list of records (pandas: to_json(orient='records'))"
             )
-            self._problem((), "by_columns", message)
+            self._problem((), "other_table", message)
             return WrittenPlan(months=[])
         top = dict(self._items(tree, (), PLAN_KEYS))
         if "months" not in top:

@@ -101,9 +101,9 @@ def refuse_grouped(text: str) -> None:
         )
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
-    """The known word that a person may have meant."""
-    return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), None)
+def nearest(word: str, known: Sequence[str], *, likeness: float = 0.6) -> str | None:
+    """The known word that a person may have meant; ``likeness`` from 0 to 1, the same word."""
+    return next(iter(get_close_matches(word, known, n=1, cutoff=likeness)), None)
 
 
 def text_of(value: object) -> str:

@@ -185,7 +185,17 @@ def _read_table(path: Path, table: _Table) -> PlanRead:
 
 def _about_table(table: _Table, problems: Iterable[Problem]) -> InputError:
     """Problems of a table, each with its place there, at the key that names it."""
-    named = [replace(problem, message=f"{table.file}: {problem}", field="months") for problem in problems]
+    named = [
+        replace(
+            problem,
+            message=f"{table.file}{' ' if problem.field == '--sheet' else ': '}"
+            f"{problem.message if problem.field == '--sheet' else problem}",
+            field="months",
+            month=None,
+            value=None,
+        )
+        for problem in problems
+    ]
     return InputError("; ".join(map(str, named)), named)
 
 

@@ -123,9 +123,9 @@ def _parsed(file: InboxFile, plan_type: str | None, seed: str | None, sheet: str
     try:
         return parse(file.content, kind, sheet)
     except InputError as error:
-        if not is_meant_as_plan(file.content, kind):
+        if not is_meant_as_plan(file.content, kind, sheet):
             raise _no_plan(file, kind, error) from None
-        text = plan_text(file.content, kind)
+        text = plan_text(file.content, kind, sheet)
         hidden = masked(text)
         if hidden == text:
             raise
@@ -144,12 +144,14 @@ def _no_plan(file: InboxFile, kind: PlanKind, error: InputError) -> InputError:
     """A file without the names of a plan: which these are, and where reading it ended."""
     size = next((problem for problem in error.problems if problem.code in _OF_THE_WHOLE), None)
     line = next((problem.line for problem in error.problems if problem.line is not None), None)
-    names = (
-        f"its first line names the columns: month, and some of {', '.join(METRICS)}"
-        if kind in {"csv", "xlsx"}
-        else "it has the key months, a list with month and metrics in each entry"
-    )
-    message = f"is not a patch plan: {names}; what the file says is not repeated here"
+    columns = f"names the columns: month, and some of {', '.join(METRICS)}"
+    names = {
+        "csv": f"one of its first lines {columns}",
+        "xlsx": f"one of the first rows of its first visible sheet {columns} (another one is named "
+        "with the key sheet of apply_patch)",
+    }
+    wanted = names.get(kind, "it has the key months, a list with month and metrics in each entry")
+    message = f"is not a patch plan: {wanted}; what the file says is not repeated here"
     if size is not None:
         message = f"{size.message}; what the file says is not repeated here"
     problem = Problem(code="not_a_plan" if size is None else size.code, line=line, message=message)

@@ -32,26 +32,30 @@ SEPARATORS: Final = (",", ";", "\t", "|")
 _MOST_HEAD: Final = 20_000
 #: Excel's own line; it does not count as a row.
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?[ ;,]*(?:\r\n|\n|\r|$)', re.IGNORECASE)
-_QUOTES: Final = "a quoted cell has no end, or text after it; mend the quotes or export the file again"
+#: A comment or a key on the first line, which may have commas too.
+_YAML_LINE: Final = re.compile(r"\s*(?:#|[A-Za-z_]+:(?:\s|$))")
+_QUOTES: Final = "a quoted cell has no end, or text after it; correct the quotes or export the file again"
 
 
 def is_table(text: str) -> bool:
     """Whether a text has a header that names the column ``month``."""
-    told, body = _told_separator(text)
-    separators = SEPARATORS if told is None else (told,)
+    if _YAML_LINE.match(text):
+        return False
+    separator, body = _separator_line(text)
+    separators = SEPARATORS if separator is None else (separator,)
     headers = (_header(body, separator) for separator in separators)
     return any(header is not None and names_month(header) for header in headers)
 
 
 def read_table(text: str, findings: Findings) -> WrittenPlan:
     """The cells of a table. What cannot be a cell of a plan is added to ``findings``."""
-    separator, body = _told_separator(text)
+    separator, body = _separator_line(text)
     if separator is None:
         separator = _separator(body, findings)
     return read_rows(_rows(body, separator, findings), findings)
 
 
-def _told_separator(text: str) -> tuple[str | None, str]:
+def _separator_line(text: str) -> tuple[str | None, str]:
     """The separator of a first line ``sep=;``, and the text below it."""
     found = _SEPARATOR_LINE.match(text)
     return (found[1], text[found.end() :]) if found else (None, text)

@@ -139,25 +139,39 @@ def parse_written(
     """What a file says, judged by its form alone. Raises ``InputError`` where it cannot be read at all."""
     if len(content) > MOST_BYTES:
         raise _too_large(source)
+    if not content.removeprefix(b"\xef\xbb\xbf").strip():
+        message = "the file is empty; a plan has months and at least one figure"
+        raise refused(source, Problem(code="empty_file", message=message))
     kind = kind or _kind_of(content)
     if kind == "xlsx":
         return _workbook(content, sheet, findings, source)
     if sheet is not None:
         message = f"only a workbook has sheets, and this is {_KIND_NAMES[kind]}; leave --sheet out"
-        raise refused(source, Problem(code="no_workbook", field="--sheet", message=message))
+        raise refused(
+            source, Problem(code="no_workbook", field="--sheet", value=shortened(sheet), message=message)
+        )
     text = _text(content, source, kind)
-    if (found := _kind_of_text(text)) not in {None, kind} and (kind, found) != ("yaml", "json"):
-        assert found is not None
-        message = _other_kind(_KIND_NAMES[found], f"rename the file to .{found}")
-        raise refused(source, Problem(code="other_kind", message=message))
+    found = _kind_of_text(text)
+    if kind == "csv":
+        if found == "json":
+            raise _named_wrongly(source, found)
+        return read_table(text, findings)
+    if len(content) > MOST_YAML_BYTES and kind == "yaml":
+        raise _too_large(source, MOST_YAML_BYTES)
+    try:
+        return _nested(text, kind, findings, source)
+    except InputError:
+        # A comment or a text of a good file may look like a header.
+        if found == "csv":
+            raise _named_wrongly(source, found) from None
+        raise
+
+
+def _nested(text: str, kind: Literal["json", "yaml"], findings: Findings, source: str) -> WrittenPlan:
     match kind:
-        case "csv":
-            return read_table(text, findings)
         case "json":
             return _tree(_json(text, source), findings, source)
         case "yaml":
-            if len(content) > MOST_YAML_BYTES:
-                raise _too_large(source, MOST_YAML_BYTES)
             file = _yaml(text, source)
             for problem in file.problems:
                 findings.add(_own_words(problem), (problem.line or 0, 0))
@@ -199,8 +213,6 @@ def _workbook(content: bytes, sheet: str | None, findings: Findings, source: str
         name, remedy = "not an Excel workbook", "export the months as .xlsx or CSV"
         if found:
             name, remedy = found.name, found.remedy
-        elif not content.strip():
-            name, remedy = "an empty file", "save the workbook again"
         elif text_kind:
             name, remedy = _KIND_NAMES[text_kind], f"rename the file to .{text_kind}"
         raise refused(source, Problem(code="other_kind", message=_other_kind(name, remedy)))
@@ -208,6 +220,11 @@ def _workbook(content: bytes, sheet: str | None, findings: Findings, source: str
         return read_sheet(content, sheet, findings)
     except UnreadableWorkbookError as error:
         raise refused(source, error.problem) from None
+
+
+def _named_wrongly(source: str, kind: PlanKind) -> InputError:
+    message = _other_kind(_KIND_NAMES[kind], f"rename the file to .{kind}")
+    return refused(source, Problem(code="other_kind", message=message))
 
 
 def _other_kind(name: str, remedy: str) -> str:
@@ -313,7 +330,7 @@ def _text(content: bytes, source: str, kind: PlanKind) -> str:
             raise refused(source, problem) from None
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        message = "has a NUL character, so it is not text; export or save it as UTF-8 text"
+        message = "has a NUL character, so it is not UTF-8 (UTF-16 needs a byte order mark); save it as UTF-8"
         raise refused(source, Problem(code="control_character", line=line, message=message))
     return _END_OF_FILE.sub("", text)
 

@@ -42,6 +42,9 @@ def read_json(text: str) -> Mapping[str, Any] | Sequence[Any]:
         )
     except json.JSONDecodeError as error:
         near = shown(text[error.pos : error.pos + 20]) if error.pos < len(text) else "the end"
+        if error.msg == "Extra data" and text.lstrip().startswith("{") and text[error.pos :].startswith("{"):
+            message = "has one record a line; write a list of records (pandas: to_json without lines=True)"
+            raise NotJsonError(Problem(code="json_lines", line=error.lineno, message=message)) from None
         message = f"is not JSON: {error.msg.lower()} at column {error.colno}, before {near}"
         raise NotJsonError(Problem(code="not_json", line=error.lineno, message=message)) from None
     if not isinstance(tree, dict | list):

@@ -32,26 +32,27 @@ _KEY: Final = re.compile(r"""["']?\b([A-Za-z_][A-Za-z0-9_]{0,59})["']?[ \t]*:"""
 _SEPARATOR: Final = re.compile(r"[,;\t|]")
 
 
-def plan_text(content: bytes, kind: PlanKind) -> str:
+def plan_text(content: bytes, kind: PlanKind, sheet: str | None) -> str:
     """The characters of a file, where it has any; what is no text becomes U+FFFD.
 
-    Of a workbook the cells of its first visible sheet, separated by tabs; nothing if it cannot be read.
+    Of a workbook the cells of ``sheet``, or of the first visible one, separated by tabs; nothing if it cannot
+    be read.
     """
     if kind == "xlsx":
         try:
-            return sheet_text(content)
+            return sheet_text(content, sheet)
         except UnreadableWorkbookError:
             return ""
     is_wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     return content.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
 
 
-def is_meant_as_plan(content: bytes, kind: PlanKind) -> bool:
+def is_meant_as_plan(content: bytes, kind: PlanKind, sheet: str | None) -> bool:
     """Whether the names of a plan are there: ``months`` or a column ``month``, and metrics.
 
     A metric may be misspelt; one name alone is not enough.
     """
-    text = plan_text(content, kind)[:_MOST_CHARACTERS]
+    text = plan_text(content, kind, sheet)[:_MOST_CHARACTERS]
     if kind in {"csv", "xlsx"}:
         return _has_header(text)
     names = list(dict.fromkeys(plain_name(found) for found in _KEY.findall(text)))
@@ -65,7 +66,7 @@ def _has_header(text: str) -> bool:
     lines = [line for line in text.splitlines() if line.strip()][: MOST_ROWS_ABOVE + 1]
     rows = [[plain_name(cell.strip(" \"'")) for cell in _SEPARATOR.split(line)] for line in lines]
     return any(
-        "month" in names and _has_metric([*names, *below])
+        not {"month", "monat"}.isdisjoint(names) and _has_metric([*names, *below])
         for names, below in zip(rows, [*rows[1:], []], strict=False)
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -37,7 +37,8 @@ MOST_ROWS: Final = 200
 #: rows with cells in which the header is looked for
 MOST_ROWS_ABOVE: Final = 10
 
-_NAMES: Final = {"month": "month", **METRIC_NAMES}
+#: plain name → column; ``Monat`` is what a German spreadsheet calls its months
+_NAMES: Final = {"month": "month", "monat": "month", **METRIC_NAMES}
 #: ``Closed won value (EUR)``
 _WITH_CURRENCY: Final = re.compile(r"(.*\S)\s*[(\[]\s*([^()\[\]]{1,4})\s*[)\]]", re.DOTALL)
 
@@ -93,9 +94,9 @@ def row_of(number: int, cells: Iterable[Cell]) -> Row | None:
 
 
 def header_of(rows: Iterable[Row]) -> Row | None:
-    """The header among the first rows; the first row where none names the column month."""
+    """The header among the first rows: it names the column month, or where none does, the most columns."""
     looked_at = list(islice(rows, MOST_ROWS_ABOVE))
-    return next((row for row in looked_at if names_month(row)), next(iter(looked_at), None))
+    return next((row for row in looked_at if names_month(row)), max(looked_at, key=known_names, default=None))
 
 
 def known_names(row: Row) -> int:
@@ -105,7 +106,7 @@ def known_names(row: Row) -> int:
 
 def names_month(row: Row) -> bool:
     """Whether a row has a cell that names the column month."""
-    return any(plain_name(cell.text) == "month" for cell in row[1][:MOST_COLUMNS])
+    return any(_NAMES.get(plain_name(cell.text)) == "month" for cell in row[1][:MOST_COLUMNS])
 
 
 def read_rows(rows: Iterable[Row], findings: Findings) -> WrittenPlan:
@@ -142,11 +143,13 @@ def read_rows(rows: Iterable[Row], findings: Findings) -> WrittenPlan:
 
 
 def _continues(header: Row, row: Row) -> bool:
-    """Whether a row below a header is a second row of it: it has no month, and names metrics."""
-    index = next((i for i, cell in enumerate(header[1]) if plain_name(cell.text) == "month"), None)
+    """Whether a row below a header is a second row of it: no month, and names where the header has none."""
+    index = next((i for i, cell in enumerate(header[1]) if _known(cell.text)[0] == "month"), None)
     if index is None or (index < len(row[1]) and row[1][index]):
         return False
-    return known_names(row) > 0
+    pairs = zip(header[1], row[1], strict=False)
+    has_conflict = any(_known(above.text)[0] and _known(below.text)[0] for above, below in pairs)
+    return known_names(row) > 0 and not has_conflict
 
 
 def _joined(header: Row, row: Row) -> Row:
@@ -211,32 +214,33 @@ def _month(row: Row, columns: Sequence[_Column], header: Row, findings: Findings
     """What a row says, if it names a month."""
     number, cells = row
     heads = header[1]
-    written: dict[str, Written] = {}
-    for column in columns:
-        if column.index < len(cells) and (cell := cells[column.index]):
-            written[column.name] = column.written(number, cell)
-            if cell.fault is not None:
-                _add(findings, written[column.name], *cell.fault)
-    month = written.pop("month", None)
-    if month is None:
+    read = {
+        column.name: (column.written(number, cell), cell.fault)
+        for column in columns
+        if column.index < len(cells) and (cell := cells[column.index])
+    }
+    if "month" not in read:
         empty = next(column for column in columns if column.name == "month").written(number, EMPTY)
         message = "has no month; write it as YYYY-MM, or delete the row if it adds up others"
         findings.add(Problem(code="missing_month", field=empty.place, message=message), empty.rank)
         return
+    month, _ = read["month"]
     if is_summary(month.text):
         # What it adds up is no figure of a month: nothing to be said of it but that the row goes.
         yield WrittenMonth(month=month, figures={})
         return
+    for written, fault in read.values():
+        if fault is not None:
+            _add(findings, written, *fault)
     stray = next((i for i, cell in enumerate(cells) if cell and not (i < len(heads) and heads[i])), None)
     if stray is not None:
         text = cells[stray].text
         cell = Written(text=text, place=f"row {number}, column {_letters(stray)}", rank=(number, stray))
-        message = f"{shown(text)} stands in a column without a name; delete it or name its column"
+        message = f"{shown(text)} is in a column without a name; delete it or name its column"
         _add(findings, cell, "cell_without_column", message)
-    faulty = {column.name for column in columns if column.index < len(cells) and cells[column.index].fault}
-    if "month" not in faulty:
-        figures = {name: cell for name, cell in written.items() if name not in faulty}
-        yield WrittenMonth(month=replace(month, is_literal=False), figures=figures)
+    sound = {name: written for name, (written, fault) in read.items() if fault is None}
+    if sound.pop("month", None) is not None:
+        yield WrittenMonth(month=month, figures=sound)
 
 
 def _add(findings: Findings, cell: Written, code: str, message: str, suggestion: str | None = None) -> None:

@@ -17,7 +17,7 @@ import warnings
 import zipfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +28,17 @@ from demo_pipeline.domain.errors import Problem
 from demo_pipeline.domain.plan_numbers import currency_of, shortened, shown
 from demo_pipeline.domain.plan_reading import Findings, WrittenPlan
 from demo_pipeline.domain.scalars import nearest
-from demo_pipeline.services.plan_tables import EMPTY, MOST_COLUMNS, MOST_ROWS, Cell, Row, read_rows, row_of
+from demo_pipeline.services.plan_tables import (
+    EMPTY,
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Cell,
+    Row,
+    header_of,
+    names_month,
+    read_rows,
+    row_of,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,7 +48,8 @@ MOST_UNPACKED_BYTES: Final = 20_000_000
 
 #: of a number; a spreadsheet rounds more, so they are written as text
 _MOST_DIGITS: Final = 15
-_SYMBOL: Final = re.compile(r'\[\$([^\]-]*)(?:-[^\]]*)?\]|"([^"]*)"|([$€£¥₹])')
+#: What a format shows beside digits: a currency with a country, quoted text, an escaped character, a sign.
+_WORDS: Final = re.compile(r'\[\$([^\]-]*)(?:-[^\]]*)?\]|"([^"]*)"|\\(.)|([$€£¥₹])')
 _READING_AGAIN: Final = "save it again as .xlsx in a spreadsheet program, or export it as CSV"
 
 
@@ -55,29 +66,58 @@ def read_sheet(content: bytes, sheet: str | None, findings: Findings) -> Written
 
     What cannot be a cell of a plan is added to ``findings``.
     """
-    name, rows = _read(content, sheet)
-    return read_rows(_checked(rows, content, name), findings)
+    read = _read(content, sheet)
+    header = header_of(read.rows)
+    if sheet is None and read.others and (header is None or not names_month(header)):
+        message = (
+            f"the first visible sheet, {shown(read.name)}, has no column month; name another sheet with "
+            f"--sheet: {', '.join(map(shown, read.others))}"
+        )
+        raise UnreadableWorkbookError(Problem(code="no_header", message=message))
+    return read_rows(_checked(read, content), findings)
 
 
-def sheet_text(content: bytes) -> str:
-    """The cells of the first visible sheet, separated by tabs. Raises ``UnreadableWorkbookError``."""
-    _, rows = _read(content, None)
-    lines = dict(rows)
+def sheet_text(content: bytes, sheet: str | None) -> str:
+    """The cells of a sheet as lines, separated by tabs. Raises ``UnreadableWorkbookError``."""
+    lines = dict(_read(content, sheet).rows)
     return "\n".join(
         "\t".join(" ".join(cell.text.split()) for cell in lines.get(number, ()))
         for number in range(1, max(lines, default=0) + 1)
     )
 
 
-def _read(content: bytes, sheet: str | None) -> tuple[str, list[Row]]:
-    """The name of a sheet and its rows that are not blank."""
+@dataclass(frozen=True, kw_only=True)
+class _Sheet:
+    """A sheet as it was read."""
+
+    name: str
+    #: names of the other sheets
+    others: Sequence[str]
+    #: those that are not blank
+    rows: Sequence[Row]
+    #: row and column, both from 1, of formulas whose stored result is an empty text
+    empty_results: frozenset[tuple[int, int]]
+
+
+def _read(content: bytes, sheet: str | None) -> _Sheet:
     _check_size(content)
+    rows: list[Row] = []
+    empty_results: set[tuple[int, int]] = set()
     with _workbook(content, is_streamed=True) as book:
         name = _sheet_name(book, sheet)
         streamed = book[name]
         # Some programs store wrong dimensions, and rows beyond them would be left out.
         streamed.reset_dimensions()
-        return name, list(_rows(streamed))
+        for number, cells in enumerate(streamed.iter_rows(), start=1):
+            if row := row_of(number, map(_cell, cells)):
+                rows.append(row)
+            empty_results |= {
+                (number, index)
+                for index, cell in enumerate(cells, start=1)
+                if cell.value is None and cell.data_type == "str"
+            }
+        others = [str(one.title) for one in book.worksheets if one.title != name]
+    return _Sheet(name=name, others=others, rows=rows, empty_results=frozenset(empty_results))
 
 
 def _check_size(content: bytes) -> None:
@@ -128,8 +168,10 @@ def _sheet_name(book: Any, wanted: str | None) -> str:
         if not visible:
             raise UnreadableWorkbookError(Problem(code="no_sheet", message="has no visible sheet with cells"))
         return visible[0]
-    if wanted in names:
-        return wanted
+    # Two sheets of a workbook never differ in case alone.
+    by_name = {name.casefold(): name for name in names}
+    if wanted.casefold() in by_name:
+        return by_name[wanted.casefold()]
     close = nearest(wanted, names)
     hint = f"; did you mean {shown(close)}?" if close else ""
     message = f"has no sheet {shown(wanted)}{hint}; its sheets are {', '.join(map(shown, names))}"
@@ -138,12 +180,6 @@ def _sheet_name(book: Any, wanted: str | None) -> str:
             code="unknown_sheet", field="--sheet", value=shortened(wanted), message=message, suggestion=close
         )
     )
-
-
-def _rows(sheet: Any) -> Iterator[Row]:
-    for number, cells in enumerate(sheet.iter_rows(), start=1):
-        if row := row_of(number, map(_cell, cells)):
-            yield row
 
 
 def _cell(cell: Any) -> Cell:
@@ -168,70 +204,91 @@ def _number(value: float, number_format: str) -> Cell:
     text = f"{value:.{_MOST_DIGITS}g}"
     if "%" in number_format:
         return Cell(text=f"{value * 100:.15g}%")
-    return Cell(text=text, is_literal=True, currency=_currency(number_format))
+    currency, unit = _format_words(number_format)
+    if unit is not None:
+        message = (
+            f"{shown(text)} is shown with {shown(unit)}, which may be a unit like thousands; write the whole "
+            "number without it"
+        )
+        return Cell(text=text, is_literal=True, fault=("unit_in_format", message))
+    return Cell(text=text, is_literal=True, currency=currency)
 
 
-def _currency(number_format: str) -> str | None:
-    """The currency that a format shows; none for built-in formats: they show that of the reader's country."""
+def _format_words(number_format: str) -> tuple[str | None, str | None]:
+    """The currency that a format shows, and other text that it shows beside the digits.
+
+    Neither for built-in formats: they show the currency of whoever opens the workbook.
+    """
     from openpyxl.styles.numbers import BUILTIN_FORMATS_REVERSE
 
     if number_format in BUILTIN_FORMATS_REVERSE:
-        return None
-    for found in _SYMBOL.finditer(number_format):
-        written = (found[1] or found[2] or found[3] or "").strip()
-        try:
-            return currency_of(written)
-        except PydanticCustomError:
+        return None, None
+    # What follows a semicolon is for negative numbers, zero and text.
+    positive = number_format.partition(";")[0]
+    currency: str | None = None
+    for found in _WORDS.finditer(positive):
+        written = (found[1] or found[2] or found[3] or found[4] or "").strip()
+        if not written.strip("()-"):
             continue
-    return None
+        try:
+            currency = currency_of(written)
+        except PydanticCustomError:
+            return currency, written
+    return currency, None
 
 
-def _checked(rows: Sequence[Row], content: bytes, name: str) -> Iterator[Row]:
-    """The rows, with a fault at each formula that nothing has calculated and each cell merged over rows."""
-    if not rows:
+def _checked(read: _Sheet, content: bytes) -> Iterator[Row]:
+    """The rows, with a fault at each formula that nothing has calculated and at each merged cell."""
+    if not read.rows:
         return
-    read = dict(rows)
-    first = rows[0][0]
+    rows = dict(read.rows)
+    first = read.rows[0][0]
     with _workbook(content, is_streamed=False) as book:
-        sheet = book[name]
+        sheet = book[read.name]
         width = min(int(sheet.max_column), MOST_COLUMNS + 1)
-        merged = {
-            (area.min_row, area.min_col - 1): area
-            for area in sheet.merged_cells.ranges
-            if area.max_row > area.min_row
-        }
+        merged = {(area.min_row, area.min_col): area for area in sheet.merged_cells.ranges}
         # Rows of formulas alone that nothing has calculated look empty.
-        numbers = sorted({*read, *range(first, min(int(sheet.max_row), first + MOST_ROWS) + 1)})
-        for number in numbers:
-            cells = [*read.get(number, ()), *[EMPTY] * width]
-            row = row_of(
-                number,
-                [
-                    _with_fault(
-                        cells[index], sheet.cell(number, index + 1).value, merged.get((number, index))
-                    )
-                    for index in range(width)
-                ]
-                + cells[width : len(read.get(number, ()))],
-            )
-            if row:
+        for number in sorted({*rows, *range(first, min(int(sheet.max_row), first + MOST_ROWS) + 1)}):
+            cells = list(rows.get(number, ()))
+            for index in range(1, width + 1):
+                cell = cells[index - 1] if index <= len(cells) else EMPTY
+                formula = None if (number, index) in read.empty_results else sheet.cell(number, index).value
+                checked = _with_fault(cell, formula, merged.get((number, index)))
+                if index <= len(cells):
+                    cells[index - 1] = checked
+                elif checked:
+                    cells += [*[EMPTY] * (index - 1 - len(cells)), checked]
+            if row := row_of(number, cells):
                 yield row
 
 
 def _with_fault(cell: Cell, formula: object, area: Any | None) -> Cell:
     """A cell with what is wrong with it, if anything is."""
-    if not cell and isinstance(formula, str) and formula.startswith("="):
+    if not cell and (text := _formula_text(formula)):
         message = (
-            f"{shown(formula)} is a formula that no spreadsheet program has calculated; open the workbook in "
+            f"{shown(text)} is a formula that no spreadsheet program has calculated; open the workbook in "
             "one and save it, or write values"
         )
         return replace(cell, fault=("formula", message))
     if cell and area is not None:
-        message = (
-            f"is merged over rows {area.min_row} to {area.max_row}; unmerge the cells, one for each month"
-        )
+        message = f"is merged over {area.coord}; unmerge the cells, so that each figure has its own"
         return replace(cell, fault=("merged_cells", message))
     return cell
+
+
+def _formula_text(value: object) -> str | None:
+    """A formula as text; those of arrays and data tables are objects of the library."""
+    from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
+
+    match value:
+        case ArrayFormula():
+            return str(value.text)
+        case DataTableFormula():
+            return "=TABLE()"
+        case str() if value.startswith("="):
+            return value
+        case _:
+            return None
 
 
 def write_sheet(frame: DataFrame, title: str, formats: Mapping[str, str]) -> bytes:

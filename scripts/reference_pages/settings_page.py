@@ -34,7 +34,8 @@ TESTS: Final[Mapping[str, str]] = {
 }
 _INTRODUCTION: Final = """\
 Everything is set by environment variables; there is no file of settings. A value that cannot be read is exit
-code 2, and all of them are named at once, without their values.
+code 2, and all of them are named at once; values of URLs, which may hold passwords, are not shown. An empty
+variable is one that is not set. A warning names a variable that is nearly one of these.
 
 ```console
 DEMO_CAP_LEADS=80000 demo-pipeline tenant preview blueprints/larkmoor.yaml

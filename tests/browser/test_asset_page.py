@@ -63,7 +63,7 @@ def test_a_wrong_kpi_shows_a_failed_check_on_an_unmaterialised_partition(
     assert not dagster_home.materialise("acme", "2025-01", "2025-01").success
     page.goto(f"{web.url}/assets/kpi_snapshot?view=checks&checkDetail=kpis_match_plan")
     main = page.locator("body")
-    expect(main).to_contain_text("closed_won_value: 1500.58 instead of 1500.55", timeout=PATIENCE_MS)
+    expect(main).to_contain_text("closed_won_value: 1,500.58 instead of 1,500.55", timeout=PATIENCE_MS)
     expect(main).to_contain_text("Failed")
     expect(main).to_contain_text("2025-01|acme")
     page.goto(partition_page(web, "kpi_snapshot", "2025-01|acme"))

@@ -42,7 +42,11 @@ def test_a_sheet_of_a_workbook_is_previewed_and_applied(
     done = quick_command("plan", "preview", kranz, path, "--json")
     assert done.code == 2
     assert done.document["error"]["details"]["errors"][0]["code"] == "no_header"
-    assert "'What we want to show' is not a header" in quick_command("plan", "preview", kranz, path).err
+    said = " ".join(quick_command("plan", "preview", kranz, path).err.split())
+    assert (
+        "the first visible sheet, 'Notes', has no column month; name another sheet with --sheet: 'Figures'"
+        in said
+    )
     seen = quick_command("plan", "preview", kranz, path, "--sheet", "Figures", "--json")
     assert seen.document["rows"]["2025-02"]["contacts"] == 3
     done = quick_command("patch", "apply", kranz, path, "--sheet", "Figures", "--json")

@@ -12,14 +12,13 @@ from tests.fixtures.cli import RunCommand
 
 PASSWORD: Final = "hunter2-tango"
 _INSTANT: Final = "2025-01-31T10:00"
-_SECONDS: Final = ("soon", "-1", "inf", "nan", "1e12", "", "0x10")
-_COUNTS: Final = ("x", "-1", "1.5", "", "9" * 30)
+_SECONDS: Final = ("soon", "-1", "inf", "nan", "1e12", "0x10", "1.000", "1_0", "1,5")
+_COUNTS: Final = ("x", "-1", "1.5", "50.000", "1_000", "1e3", "9" * 30)
 _URLS: Final = (
     f"mysql://me:{PASSWORD}@db/crm",
     f"postgresql://me:{PASSWORD}@db/crm?useSSL=1",
     f"postgresql://me:{PASSWORD}@db/with@sign",
     PASSWORD,
-    "",
 )
 
 
@@ -33,16 +32,16 @@ class Bad:
 
 
 BAD: Final = {
-    "DEMO_HOME": Bad(("", "/dev/null"), "path of a folder"),
+    "DEMO_HOME": Bad(("/dev/null",), "path of a folder"),
     "DEMO_DATABASE_URL": Bad(_URLS, "URL", is_secret=True),
     "DEMO_LOADER_URL": Bad(_URLS, "URL", is_secret=True),
     "DEMO_DAGSTER_URL": Bad(_URLS, "URL", is_secret=True),
-    "DAGSTER_HOME": Bad(("", "/dev/null"), "path of a folder"),
+    "DAGSTER_HOME": Bad(("/dev/null",), "path of a folder"),
     "DEMO_NOW": Bad(
-        ("2025", "1738317600", "31.01.2025", "2025-13-01", "noon", "", "2025-01-31T10:00+25:00"), _INSTANT
+        ("2025", "1738317600", "31.01.2025", "2025-13-01", "noon", "2025-01-31T10:00+25:00"), _INSTANT
     ),
-    "DEMO_BLUEPRINTS": Bad(("", "/dev/null"), "path of a folder"),
-    "DEMO_INBOX": Bad(("", "/dev/null"), "path of a folder"),
+    "DEMO_BLUEPRINTS": Bad(("/dev/null",), "path of a folder"),
+    "DEMO_INBOX": Bad(("/dev/null",), "path of a folder"),
     "DEMO_WAIT_SECONDS": Bad((*_SECONDS, "0"), "seconds, more than 0"),
     "DEMO_RETRY_SECONDS": Bad(_SECONDS, "seconds, at least 0"),
     "DEMO_STATEMENT_TIMEOUT_SECONDS": Bad((*_SECONDS, "0"), "seconds, more than 0"),
@@ -98,3 +97,19 @@ def test_all_bad_variables_are_named_at_once(quick_command: RunCommand) -> None:
 def test_a_date_or_instant_stands_for_the_clock(quick_command: RunCommand, value: str) -> None:
     """``DEMO_NOW`` is read as ISO 8601, a date as its first moment."""
     assert quick_command("tenant", "list", environment={"DEMO_NOW": value}).code == 0
+
+
+def test_an_empty_variable_is_one_that_is_not_set(quick_command: RunCommand) -> None:
+    """As libpq has it, and as programs that start others often leave one behind."""
+    environment = {name: "" for name in BAD if name not in {"DEMO_HOME", "DEMO_DATABASE_URL"}}
+    assert quick_command("tenant", "list", environment=environment).code == 0
+
+
+def test_a_misspelt_variable_is_named(quick_command: RunCommand) -> None:
+    """It would have no effect; what is not nearly one of ours is left alone."""
+    done = quick_command("tenant", "list", environment={"DEMO_CAP_LEDS": "5", "DEMO_ROOM": "4"})
+    assert done.code == 0
+    assert (
+        "warning: DEMO_CAP_LEDS is not a setting and has no effect; did you mean DEMO_CAP_LEADS?" in done.err
+    )
+    assert "DEMO_ROOM" not in done.err

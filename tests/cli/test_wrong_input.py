@@ -41,7 +41,7 @@ BAD: Final = {
     "BLUEPRINT": ("missing.yaml", "folder", "binary.yaml"),
     "MONTH": ("2025-13", "January", "2025-1"),
     "N": ("many", "-1", "1.5"),
-    "P": ("much",),
+    "P": ("much", "1_0", "1.000"),
     "TYPE": ("delta",),
     "STATUS": ("done",),
     "KIND": ("path",),
@@ -49,10 +49,12 @@ BAD: Final = {
     "CODE": ("Germany",),
     "INDUSTRY": ("mining",),
     "REV": ("nowhere",),
+    # A sheet of what is no workbook.
+    "NAME": ("Figures",),
     "PORT": ("web", "0", "70000"),
 }
 #: values of any form, or whose use is tested elsewhere
-FREE: Final = {"SLUG", "S", "DATABASE"}
+FREE: Final = {"SLUG", "S", "DATABASE", "DIR"}
 #: commands that do something for good with a good line; only their usage is tried
 ONLY_USAGE: Final = {
     ("serve",),

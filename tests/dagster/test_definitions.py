@@ -114,7 +114,7 @@ def test_every_field_of_a_patch_is_explained() -> None:
     [op] = defs().resolve_job_def("apply_patch").nodes_in_topological_order
     schema: Any = op.definition.config_schema
     fields: dict[str, Any] = schema.config_type.fields
-    assert set(fields) == {"tenant", "plan", "inbox_file", "plan_type", "seed", "again"}
+    assert set(fields) == {"tenant", "plan", "inbox_file", "plan_type", "seed", "sheet", "again"}
     assert {name for name, field in fields.items() if not field.description} == set()
     assert op.definition.description
 

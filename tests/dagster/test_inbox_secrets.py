@@ -16,6 +16,7 @@ from demo_pipeline.defs.inbox import plan_inbox
 from demo_pipeline.defs.resources import DemoTenants
 from demo_pipeline.domain.errors import InputError
 from demo_pipeline.services.plan_files import read_plan
+from demo_pipeline.services.plan_recognition import is_meant_as_plan
 from tests.dagster.inbox_scenes import IMPOSSIBLE, folder_of, launch, put, report_of, tick
 from tests.fixtures.dagster_instance import DagsterHome
 
@@ -144,6 +145,14 @@ def test_workbooks_are_quoted_only_where_they_are_plans(dagster_home: DagsterHom
     )
     write_workbook(inbox / "plan.xlsx", ["Plan"], ["month", "contacts_created"], ["2025-02", "twelve"])
     put(inbox, "text.xlsx", SECRET)
+    book = openpyxl.load_workbook(inbox / "plan.xlsx")
+    other = book.create_sheet("Other")
+    for row in (["service", "password"], ["crm", SECRET]):
+        other.append(row)
+    book.save(tmp_path / "sheets.xlsx")
+    content = (tmp_path / "sheets.xlsx").read_bytes()
+    assert is_meant_as_plan(content, "xlsx", None)
+    assert not is_meant_as_plan(content, "xlsx", "Other")
     assert_secret_is_kept(told(dagster_home, tmp_path))
     problems = {
         name: report_of(inbox / "refused", name)["error"]["details"]["errors"][0]

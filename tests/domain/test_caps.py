@@ -64,7 +64,7 @@ def test_one_deal_of_every_industry_fits_in_every_currency() -> None:
             tree = {"currency": currency, "industry": industry, "realism": {"whale_ratio": "1"}}
             spec, warnings = resolved(tree | {"months": [month]})
             assert spec.total.closed_won_value > 0
-            assert not warnings
+            assert not [warning for warning in warnings if "decimals" not in warning]
             assert resolve_plan(plan, ground_of(spec), Caps()).total.closed_won_value > 0
 
 

@@ -78,7 +78,7 @@ def test_everything_is_said_at_once() -> None:
         totals={
             "leads_created": "9",
             "contacts_created": "5",
-            "closed_won_value": "10.005",
+            "closed_won_value": "10.0051",
             "closed_won_count": "1",
             "deals_created": "1",
             "pipeline_added_value": "4.00",
@@ -194,7 +194,7 @@ def test_remedies_name_what_would_be_right() -> None:
     (problem,) = check(totals={}, country="UK").problems
     assert problem.suggestion == "GB"
     (problem,) = check(
-        totals={"contacts_created": 1, "deals_created": 1, "pipeline_added_value": "7.125"}
+        totals={"contacts_created": 1, "deals_created": 1, "pipeline_added_value": "7.1249"}
     ).problems
     assert problem.suggestion == "7.12"
 

@@ -224,7 +224,7 @@ def test_beyond_the_caps_is_refused_with_lines_and_its_own_exit_code(tmp_path: P
         (11, "leads_created", "50001"),
         (12, "contacts_created", "49998"),
     ]
-    assert "50000" in str(caught.value)
+    assert "50,000" in str(caught.value)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

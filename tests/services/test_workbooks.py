@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.formula import ArrayFormula
 
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.months import Month
@@ -140,6 +141,68 @@ def test_a_format_may_name_a_currency(number_format: str, currencies: set[str]) 
     assert plan_of(("2025-10", 1, 5.5), change=change).currencies == currencies
 
 
+@pytest.mark.parametrize(
+    "number_format", ['#,##0 "T€"', '0"k"', "[$k€]0", '0 "Tsd."', '0.0 "Mio. €"', '0",000"', "0\\k"]
+)
+def test_a_unit_in_a_format_is_asked_back(number_format: str) -> None:
+    """25 that shows as 25 T€ may be 25 or 25 thousand."""
+
+    def change(sheet: Any) -> None:
+        sheet["C2"].number_format = number_format
+
+    (problem,) = refused(workbook(HEADER, ("2025-10", 1, 25), change=change))
+    assert (problem.code, problem.field) == ("unit_in_format", "row 2, column C (closed_won_value)")
+
+
+def test_a_currency_in_the_format_of_a_count_is_refused() -> None:
+    """As ``€5`` is in a CSV."""
+
+    def change(sheet: Any) -> None:
+        sheet["B2"].number_format = "#,##0 [$€-407]"
+
+    (problem,) = refused(workbook(HEADER, ("2025-10", 5, 25), change=change))
+    assert problem.code == "currency_in_count"
+
+
+def test_a_formula_that_gives_an_empty_text_is_an_empty_cell() -> None:
+    """Templates have such rows below their data: ``=IF(A9="","",...)``."""
+    content = workbook(HEADER, ("2025-01", 1, 2), ('=IF(1,"","")', '=IF(1,"","")', '=IF(1,"","")'))
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(changed, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith("sheet1.xml"):
+                assert data.count(b"<v />") + data.count(b"<v/>") == 3
+                for cell in (b"A3", b"B3", b"C3"):
+                    data = data.replace(b'<c r="' + cell + b'"', b'<c r="' + cell + b'" t="str"')
+            target.writestr(name, data)
+    assert len(parse_plan(changed.getvalue(), "xlsx").plan.months) == 1
+
+
+def test_a_formula_of_arrays_that_nothing_has_calculated_is_refused() -> None:
+    """It is no text to the library, and no empty cell either."""
+
+    def change(sheet: Any) -> None:
+        sheet["B2"] = ArrayFormula("B2:B2", "=SUM(D2:E2)")
+
+    (problem,) = refused(workbook(HEADER, ("2025-10", None, 2), change=change))
+    assert (problem.code, problem.field) == ("formula", "row 2, column B (contacts_created)")
+
+
+def test_a_row_of_sums_is_one_problem() -> None:
+    """Whatever else is wrong in it: it has to go."""
+    (problem,) = refused(workbook(HEADER, ("2025-10", 1, 2), ("Summe", "=SUM(B2:B2)", "=SUM(C2:C2)")))
+    assert (problem.code, problem.field) == ("summary_row", "row 3, column A (month)")
+
+
+def test_a_title_does_not_hide_what_is_wrong_with_the_header() -> None:
+    """``Monat`` is read; of an unknown name the header's row is told, not the title's."""
+    rows = (("Vertriebsplan 2025",), (), ("Monat", "Contacts created"), ("2025-10", 3))
+    assert parse_plan(workbook(*rows), "xlsx").plan.months
+    problems = refused(workbook(*rows[:2], ("Mois", "Contacts created"), ("2025-10", 3)))
+    assert {problem.field for problem in problems} == {"row 3", "row 3, column A"}
+
+
 def test_a_percentage_is_not_a_figure() -> None:
     """0.25 that shows as 25 % is neither 25 nor a quarter of a contact."""
 
@@ -150,6 +213,16 @@ def test_a_percentage_is_not_a_figure() -> None:
     assert (problem.code, problem.value) == ("not_a_number", "25%")
 
 
+def test_a_cell_merged_over_metrics_is_refused() -> None:
+    """Its figure would count for the first of them alone."""
+
+    def change(sheet: Any) -> None:
+        sheet.merge_cells("B2:C2")
+
+    (problem,) = refused(workbook(HEADER, ("2025-10", 8), change=change))
+    assert (problem.code, problem.field) == ("merged_cells", "row 2, column B (contacts_created)")
+
+
 def test_a_cell_merged_over_months_is_refused() -> None:
     """Its figure would count for the first of them alone."""
 
@@ -158,7 +231,7 @@ def test_a_cell_merged_over_months_is_refused() -> None:
 
     problems = refused(workbook(HEADER, ("2025-10", 8, 1), ("2025-11", None, 1), change=change))
     assert [(p.code, p.field) for p in problems] == [("merged_cells", "row 2, column B (contacts_created)")]
-    assert "rows 2 to 3" in problems[0].message
+    assert "merged over B2:B3" in problems[0].message
 
 
 def test_a_sheet_is_named_or_the_first_visible_one() -> None:
@@ -172,8 +245,9 @@ def test_a_sheet_is_named_or_the_first_visible_one() -> None:
         sheet.append(("2025-01", count))
     content = saved(book)
     assert parse_plan(content, "xlsx").plan.months[0].given == {"contacts_created": 1}
-    assert parse_plan(content, "xlsx", sheet="Actual").plan.months[0].given == {"contacts_created": 2}
-    (problem,) = refused(content, "actual")
+    for name in ("Actual", "actual"):
+        assert parse_plan(content, "xlsx", sheet=name).plan.months[0].given == {"contacts_created": 2}
+    (problem,) = refused(content, "actua")
     assert (problem.code, problem.suggestion) == ("unknown_sheet", "Actual")
     assert "'Notes', 'Budget', 'Actual'" in problem.message
     (problem,) = refused(content, "Notes")
@@ -224,7 +298,7 @@ _SHEET = workbook(HEADER, ("2025-10", 1, 2))
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [
-        (b"", "other_kind", "an empty file"),
+        (b"", "empty_file", "the file is empty"),
         (b"month,leads_created\n2025-01,1\n", "other_kind", "this is CSV; rename the file to .csv"),
         (b'{"months": []}', "other_kind", "this is JSON; rename the file to .json"),
         (b"%PDF-1.7\n", "other_kind", "this is a PDF"),
