@@ -186,9 +186,9 @@ def answers(*command: str | Path, environment: Mapping[str, str] | None = None) 
     variables = os.environ | (environment or {})
     try:
         done = subprocess.run(command, cwd=ROOT, env=variables, check=False, capture_output=True)
-        return done.returncode == 0
     except OSError:
         return False
+    return done.returncode == 0
 
 
 def must(ended: Ended, venv: Path) -> None:

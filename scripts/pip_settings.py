@@ -3,8 +3,8 @@
 A person who has told pip where packages come from (an index of the company, a folder, a proxy, a certificate)
 has told ``make install``. pip itself reports what is in force (``pip config list``: files and ``PIP_*``
 variables); here it becomes uv's variables and options. ``UV_*`` variables of the user win. What does not say
-where packages come from (``constraint``, ``user``, ``target``) holds neither for uv nor for pip: the lock file
-names every version, the virtual environment is the place. Standard library only.
+where packages come from (``constraint``, ``user``, ``target``) holds neither for uv nor for pip: the lock
+file names every version, the virtual environment is the place. Standard library only.
 """
 
 from __future__ import annotations

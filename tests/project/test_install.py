@@ -296,7 +296,7 @@ def test_a_quiet_pip_is_asked_all_the_same(project: Project) -> None:
 
 
 def test_a_time_of_pip_with_a_fraction_is_one_for_uv(project: Project) -> None:
-    """uv does its work although it reads whole seconds only."""
+    """The work is done by uv although it reads whole seconds only."""
     project.use_real_uv()
     code, out, _ = project.install(PIP_TIMEOUT="15.5")
     assert code == 0
@@ -389,7 +389,7 @@ def test_a_half_made_environment_is_healed(project: Project, half: str) -> None:
 
 @pytest.mark.parametrize("place", ["mine", "."])
 def test_a_folder_of_somebody_is_not_emptied(project: Project, place: str) -> None:
-    """A folder with files that is no virtual environment, or that has the project in it, is refused as it is."""
+    """A folder that is no virtual environment, or has the project in it, is refused as it is."""
     folder = project.root / place
     folder.mkdir(exist_ok=True)
     (folder / "letter.txt").write_text("mine")
