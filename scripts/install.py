@@ -8,7 +8,7 @@ cannot be installed or fails, pip does its work, more slowly. Every package is h
 Can be repeated at any time: what a killed run left half done is done again.
 
 Standard library only: this runs before anything is installed. Which Python to use is said by
-``scripts/find_python.sh``, what uv takes over from pip's configuration by ``scripts/pip_settings.py``.
+``scripts/find_python.sh``, what holds of pip's configuration by ``scripts/pip_settings.py``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from scripts.pip_settings import parse_config, uv_environment, uv_options
+from scripts.pip_settings import ASKING, parse_config, pip_environment, uv_environment, uv_options
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 UV_LOCK: Final = ROOT / "requirements-uv.lock"
@@ -181,12 +181,14 @@ def answer(*command: str | Path) -> str:
         return ""
 
 
-def answers(*command: str | Path) -> bool:
-    """Whether a short program can be started and succeeds."""
+def answers(*command: str | Path, environment: Mapping[str, str] | None = None) -> bool:
+    """Whether a short program can be started and succeeds; ``environment`` is added to ours."""
+    variables = os.environ | (environment or {})
     try:
-        return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == 0
+        done = subprocess.run(command, cwd=ROOT, env=variables, check=False, capture_output=True)
     except OSError:
         return False
+    return done.returncode == 0
 
 
 def must(ended: Ended, venv: Path) -> None:
@@ -225,21 +227,57 @@ class Installation:
         """Make the environment where none works, with pip in it, and ask pip for its settings."""
         half_done = self.marker.read_text(encoding="utf-8") if self.marker.exists() else ""
         if half_done == ENVIRONMENT or not answers(self.python, "-c", IS_SUPPORTED) or not self.has_pip():
-            self.venv.mkdir(parents=True, exist_ok=True)
-            for path in self.venv.iterdir():
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-            self.marker.write_text(ENVIRONMENT, encoding="utf-8")
+            self.clear()
             version = ".".join(map(str, sys.version_info[:3]))
             title = f"Making {self.venv.name} with Python {version}"
             must(run(title, [sys.executable, "-m", "venv", str(self.venv)]), self.venv)
         self.is_repair = half_done == PACKAGES
         self.marker.write_text(PACKAGES, encoding="utf-8")
-        self.settings = parse_config(answer(self.python, "-m", "pip", "config", "list").splitlines())
+        self.settings = self.pip_settings()
+
+    def clear(self) -> None:
+        """Make the folder, or empty it if it is an environment; a folder with anything else is left alone."""
+        self.venv.mkdir(parents=True, exist_ok=True)
+        reason = ""
+        if ROOT.is_relative_to(self.venv.resolve()):
+            # Also where it is a virtual environment: ``python -m venv .``.
+            reason = "has this project in it"
+        elif any(self.venv.iterdir()) and not (self.marker.exists() or (self.venv / "pyvenv.cfg").exists()):
+            reason = "is neither empty nor a virtual environment"
+        if reason:
+            raise InstallError(
+                f"not installed: {self.venv} {reason}, and nothing in it was touched.\n"
+                "Name a folder that is empty or does not exist yet: make install VENV=.venv"
+            )
+        # First, so that a run that is killed meanwhile can be repeated.
+        self.marker.write_text(ENVIRONMENT, encoding="utf-8")
+        for path in self.venv.iterdir():
+            if path != self.marker:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def has_pip(self) -> bool:
         """Whether pip can be used; where it is missing it is added, if that is possible."""
-        version = [self.python, "-m", "pip", "--version"]
-        return answers(*version) or (answers(self.python, "-m", "ensurepip") and answers(*version))
+        environment = pip_environment({}, os.environ)
+
+        def has() -> bool:
+            return answers(self.python, "-m", "pip", "--version", environment=environment)
+
+        return has() or (answers(self.python, "-m", "ensurepip") and has())
+
+    def pip_settings(self) -> dict[str, str]:
+        """What pip is configured to do. Raises ``InstallError`` where pip cannot read it."""
+        done = subprocess.run(
+            [self.python, "-m", "pip", "config", "list"],
+            cwd=ROOT,
+            env=os.environ | ASKING,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            ended = Ended("Reading pip's configuration", done.returncode, done.stderr.splitlines())
+            must(ended, self.venv)
+        return parse_config(done.stdout.splitlines())
 
     def install_uv(self) -> None:
         """Have uv at the locked version, or do without it."""
@@ -311,8 +349,7 @@ class Installation:
             command.append("--force-reinstall")
         if lock:
             command += ["--require-hashes", "-r", str(lock)]
-        # In a virtual environment --user is an error.
-        return run(title, [*command, *arguments], {"PIP_USER": "0"})
+        return run(title, [*command, *arguments], pip_environment(self.settings, os.environ))
 
 
 def main() -> int:

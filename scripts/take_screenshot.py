@@ -78,7 +78,7 @@ def main() -> None:
                     browser.close()
                     os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C
 
-                serve_command(settings, database, on_ready=look)
+                serve_command(settings, database, on_ready=look, on_stop=lambda: None)
         finally:
             embedded.stop(settings.home)
     size = target.stat().st_size

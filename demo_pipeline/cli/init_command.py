@@ -66,7 +66,8 @@ def init(
         write_text(f"left as it was: {made.folder / name}")
     say("")
     say("next:")
-    if made.folder.resolve() != Path.cwd():
+    # Not by path: the current folder may have been removed.
+    if not made.folder.samefile(Path()):
         say(f"  cd {shell_path(made.folder)}")
     width = max(len(command) for command, _ in NEXT_COMMANDS)
     for command, what in NEXT_COMMANDS:

@@ -56,4 +56,12 @@ def serve(
             say("Ctrl-C ends it")
 
     say("starting Dagster ...")
-    serve_command(session.settings, session.database, port=port, read_only=read_only, on_ready=tell)
+    say(f"the inbox for plans: {session.settings.inbox_folder.absolute()}/<tenant>/")
+    serve_command(
+        session.settings,
+        session.database,
+        port=port,
+        read_only=read_only,
+        on_ready=tell,
+        on_stop=lambda: say("stopping ..."),
+    )

@@ -41,8 +41,11 @@ def serve_command(
     port: int | None = None,
     read_only: bool = False,
     on_ready: Callable[[str], None],
+    on_stop: Callable[[], None],
 ) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP; ``on_ready`` gets the URL once the page answers.
+
+    ``on_stop`` is called when the signal has come, some seconds before all processes have ended.
 
     ``port`` is 3000, or where that is taken a free one, unless given. What the processes say goes to
     ``$DEMO_HOME/log/serve.log``. Raises ``InputError`` for a port that is taken, ``DemoError`` when a
@@ -74,6 +77,7 @@ def serve_command(
             elif not is_ready and monotonic() > deadline:
                 raise DemoError(f"Dagster did not answer in {_START_SECONDS:.0f} s; {log} says why")
             sleep(0.2)
+        on_stop()
 
 
 def _port(wanted: int | None) -> int:

@@ -35,6 +35,7 @@ _MARKER: Final = """\
 # Made by demo-pipeline init. Commands that are typed in this folder take its blueprints/ where
 # DEMO_BLUEPRINTS is not set. Without this file they take the bundled ones.
 """
+_LINK_REMEDY: Final = "remove the link, or name another folder"
 _IGNORED: Final = """\
 # Local state, where DEMO_HOME is .demo in this folder.
 .demo/
@@ -111,6 +112,18 @@ def _problems(folder: Path) -> list[Problem]:
     def problem(code: str, path: Path, message: str) -> Problem:
         return Problem(code=code, field="DIR", value=str(path), message=f"{path} {message}")
 
+    if not folder.is_absolute() and not _has_current_folder():
+        message = "was removed; cd to a folder that exists, or name DIR by its whole path"
+        return [
+            Problem(
+                code="no_current_folder",
+                field="DIR",
+                value=str(folder),
+                message=f"the current folder {message}",
+            )
+        ]
+    if broken := next((path for path in (folder, *folder.parents) if _is_broken_link(path)), None):
+        return [problem("broken_link", broken, f"{_link(broken)}; {_LINK_REMEDY}")]
     if folder.exists() and not folder.is_dir():
         return [problem("not_a_folder", folder, "is a file; name a folder, or one that does not exist yet")]
     if folder.resolve() == PROJECT_ROOT.resolve():
@@ -119,15 +132,36 @@ def _problems(folder: Path) -> list[Problem]:
             "your own: demo-pipeline init crm-demos"
         )
         return [problem("own_folder", folder.absolute(), message)]
-    problems = [
-        problem("not_a_folder", below, "is a file, and a folder of that name is needed; move it away")
-        for name in ("blueprints", "plans")
-        if os.path.lexists(below := folder / name) and not below.is_dir()
-    ]
+    problems: list[Problem] = []
+    for below in (folder / name for name in ("blueprints", "plans")):
+        if below.is_symlink():
+            # What is written below it would lie somewhere else.
+            message = f"{_link(below)}, and nothing is written outside the folder; {_LINK_REMEDY}"
+            problems.append(problem("link", below, message))
+        elif os.path.lexists(below) and not below.is_dir():
+            message = "is a file, and a folder of that name is needed; move it away"
+            problems.append(problem("not_a_folder", below, message))
     if os.path.lexists(folder / BLUEPRINT):
         message = "is there already, and nothing was written; name another folder, or move the file away"
         problems.append(problem("already_there", folder / BLUEPRINT, message))
     return problems
+
+
+def _has_current_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_broken_link(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
+
+
+def _link(path: Path) -> str:
+    """What a link is, for a message."""
+    return f"is a {'broken ' if _is_broken_link(path) else ''}link to {path.readlink()}"
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:

@@ -153,6 +153,61 @@ def test_a_link_into_nowhere_is_there_too(quick_command: RunCommand, tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("link", "target", "name", "said"),
+    [
+        ("demos/blueprints", "../mine", "demos", "demos/blueprints is a link to ../mine, and nothing is"),
+        ("demos/plans", "../mine", "demos", "demos/plans is a link to ../mine, and nothing is"),
+        ("demos/plans", "../demos", "demos", "demos/plans is a link to ../demos, and nothing is"),
+        ("demos/plans", "/nowhere", "demos", "demos/plans is a broken link to /nowhere"),
+        ("broken", "/nowhere", "broken", "broken is a broken link to /nowhere"),
+        ("broken", "/nowhere", "broken/demos", "broken is a broken link to /nowhere"),
+        ("loop", "loop", "loop", "loop is a broken link to loop"),
+    ],
+)
+def test_nothing_is_written_through_a_link_out_of_the_folder(
+    link: str,
+    target: str,
+    name: str,
+    said: str,
+    quick_command: RunCommand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A link in the place of a folder, also a broken one, is exit code 2 with its target and a remedy."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("mine", "demos"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / link).symlink_to(target)
+    done = quick_command("init", name, "--json")
+    assert done.code == 2
+    assert said in done.error["message"]
+    assert "remove the link, or name another folder" in done.error["message"]
+    assert not files_of(tmp_path)
+    assert (tmp_path / link).is_symlink()
+
+
+def test_a_folder_may_be_reached_by_a_link(quick_command: RunCommand, tmp_path: Path) -> None:
+    """The folder itself may be a link to a folder that is there."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "demos").symlink_to("real")
+    assert quick_command("init", tmp_path / "demos").code == 0
+    assert set(files_of(tmp_path / "real")) == FILES
+
+
+@pytest.mark.parametrize("name", [".", "demos"])
+def test_a_current_folder_that_was_removed_is_named(name: str, tmp_path: Path) -> None:
+    """Exit code 2 with that reason; with the whole path of a folder ``init`` works there, too."""
+    line = f"mkdir {tmp_path}/gone && cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec {PROGRAM} init "
+    environment = clean_environment()
+    done = run_program("-c", line + name, environment=environment, program=("bash",))
+    assert done.code == 2
+    assert "the current folder was removed; cd to a folder that exists" in " ".join(done.err.split())
+    done = run_program("-c", line + f"{tmp_path}/demos", environment=environment, program=("bash",))
+    assert done.code == 0, done.err
+    assert f"cd {tmp_path}/demos" in done.err
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("note.txt", "is a file"),

@@ -37,7 +37,11 @@ from demo_pipeline.services.database import ready_database
 from demo_pipeline.settings import load_settings
 settings = load_settings()
 serve_command(
-    settings, ready_database(settings), port=int(sys.argv[1]), on_ready=lambda url: print(url, flush=True)
+    settings,
+    ready_database(settings),
+    port=int(sys.argv[1]),
+    on_ready=lambda url: print(url, flush=True),
+    on_stop=lambda: print("stopping", flush=True),
 )
 print("ended", flush=True)
 """
@@ -192,11 +196,16 @@ def test_a_port_that_is_taken_is_refused(dagster_home: DagsterHome) -> None:
         taken.listen()
         port = int(taken.getsockname()[1])
         with pytest.raises(InputError, match=f"port {port} is taken"):
-            serve_command(dagster_home.settings, dagster_home.database, port=port, on_ready=print)
+            serve_command(
+                dagster_home.settings, dagster_home.database, port=port, on_ready=print, on_stop=print
+            )
 
 
 def test_ctrl_c_ends_all_that_was_started(dagster_home: DagsterHome) -> None:
-    """Server, daemon and their code servers answer on loopback, and are gone after Ctrl-C."""
+    """Server, daemon and their code servers answer on loopback, and are gone after Ctrl-C.
+
+    That they are about to be is said at once, while they are still there.
+    """
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(port)],
@@ -211,6 +220,8 @@ def test_ctrl_c_ends_all_that_was_started(dagster_home: DagsterHome) -> None:
         assert len(started) >= 2
         assert answer(f"http://127.0.0.1:{port}/server_info")[0] == 200
         process.send_signal(signal.SIGINT)
+        assert process.stdout.readline().strip() == "stopping"
+        assert any(child.is_running() for child in started)
         assert process.wait(timeout=60) == 0
         assert process.stdout.read().strip() == "ended"
         deadline = time.monotonic() + 30

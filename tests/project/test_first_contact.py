@@ -150,7 +150,10 @@ def test_readme_shows_what_its_commands_print(clone: Clone) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_make_dev_answers_and_ends_with_ctrl_c(clone: Clone) -> None:
-    """``make dev`` names an address of this machine, Dagster answers there, and Ctrl-C ends it."""
+    """``make dev`` names the inbox and an address of this machine where Dagster answers; Ctrl-C ends it.
+
+    What takes a few seconds then is said.
+    """
     process = subprocess.Popen(
         ["make", "dev"],
         cwd=clone.root,
@@ -163,13 +166,19 @@ def test_make_dev_answers_and_ends_with_ctrl_c(clone: Clone) -> None:
     )
     try:
         assert process.stdout is not None
-        url = next((found[0] for line in process.stdout if (found := URL.search(line))), None)
-        assert url is not None
+        printed: list[str] = []
+        url = None
+        while url is None and (line := process.stdout.readline()):
+            printed.append(line)
+            url = found[0] if (found := URL.search(line)) else None
+        assert url is not None, printed
+        assert f"the inbox for plans: {clone.root}/.demo/inbox/<tenant>/\n" in printed
         with urllib.request.urlopen(f"{url}/server_info", timeout=60) as answer:
             assert b"dagster_version" in answer.read()
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=120)
+        rest, _ = process.communicate(timeout=120)
+    assert "stopping ..." in rest
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:

@@ -107,8 +107,8 @@ class Project:
             "PIP_NO_INDEX": "1",
         }
 
-    def start(self, *options: str, **variables: str) -> subprocess.Popen[str]:
-        command = [sys.executable, self.root / "scripts" / "install.py", ".venv", *options]
+    def start(self, *options: str, venv: str = ".venv", **variables: str) -> subprocess.Popen[str]:
+        command = [sys.executable, self.root / "scripts" / "install.py", venv, *options]
         return subprocess.Popen(
             command,
             cwd=self.root,
@@ -119,8 +119,8 @@ class Project:
             start_new_session=True,
         )
 
-    def install(self, *options: str, **variables: str) -> tuple[int, str, str]:
-        process = self.start(*options, **variables)
+    def install(self, *options: str, venv: str = ".venv", **variables: str) -> tuple[int, str, str]:
+        process = self.start(*options, venv=venv, **variables)
         out, err = process.communicate(timeout=120)
         return process.returncode, out, err
 
@@ -286,6 +286,61 @@ def test_packages_come_from_the_index_that_pip_is_told(project: Project) -> None
     assert project.value() == "locked"
 
 
+def test_a_quiet_pip_is_asked_all_the_same(project: Project) -> None:
+    """With ``PIP_QUIET`` uv still gets the folder that pip is told."""
+    project.use_real_uv()
+    code, out, err = project.install(PIP_QUIET="1")
+    assert (code, err) == (0, "")
+    assert "with pip" not in out
+    assert project.value() == "locked"
+
+
+def test_a_time_of_pip_with_a_fraction_is_one_for_uv(project: Project) -> None:
+    """The work is done by uv although it reads whole seconds only."""
+    project.use_real_uv()
+    code, out, _ = project.install(PIP_TIMEOUT="15.5")
+    assert code == 0
+    assert "with pip" not in out
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["variables", "file"])
+def test_pip_installs_into_the_environment_and_nowhere_else(project: Project, *, is_file: bool) -> None:
+    """Settings that send packages elsewhere hold neither from variables nor from pip's file."""
+    elsewhere = project.root / "elsewhere"
+    settings = {
+        "target": str(elsewhere),
+        "prefix": str(elsewhere),
+        "root": str(elsewhere),
+        "constraint": str(elsewhere / "constraints.txt"),
+        "dry-run": "true",
+    }
+    if is_file:
+        config = project.root / "pip.conf"
+        lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        config.write_text(f"[install]\n{lines}")
+        variables = {"PIP_CONFIG_FILE": str(config)}
+    else:
+        variables = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in settings.items()}
+        variables |= {"PIP_USER": "1", "PIP_PYTHON": "/nowhere/python"}
+    project.write_uv("exit 2")
+    code, out, err = project.install(**variables)
+    assert (code, err) == (0, "")
+    assert "Installing requirements.lock with pip" in out
+    assert project.value() == "locked"
+    assert not elsewhere.exists()
+
+
+def test_a_configuration_that_pip_cannot_read_is_named(project: Project) -> None:
+    """Nothing is installed from elsewhere: the file is named and what to do."""
+    config = project.root / "pip.conf"
+    config.write_text("nonsense\n")
+    code, _, err = project.install(PIP_CONFIG_FILE=str(config))
+    assert code == 1
+    assert err.startswith("not installed: reading pip's configuration failed\n")
+    assert str(config) in err
+    assert "Mend what is named above" in err
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_cut_off_can_be_repeated(project: Project, how: signal.Signals) -> None:
     """After a kill in the middle there is no stamp, and the next run installs again what was half done.
@@ -330,6 +385,32 @@ def test_a_half_made_environment_is_healed(project: Project, half: str) -> None:
     assert (code, err) == (0, "")
     assert project.value() == "locked"
     assert project.files() == {".installed"}
+
+
+@pytest.mark.parametrize("place", ["mine", "."])
+def test_a_folder_of_somebody_is_not_emptied(project: Project, place: str) -> None:
+    """A folder that is no virtual environment, or has the project in it, is refused as it is."""
+    folder = project.root / place
+    folder.mkdir(exist_ok=True)
+    (folder / "letter.txt").write_text("mine")
+    if place == ".":
+        (folder / "pyvenv.cfg").touch()
+    before = sorted(folder.rglob("*"))
+    code, _, err = project.install(venv=place, PYTHONDONTWRITEBYTECODE="1")
+    assert code == 1
+    assert err.startswith(f"not installed: {folder} ")
+    assert "nothing in it was touched" in err
+    assert "Name a folder that is empty or does not exist yet" in err
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_empty_folder_becomes_an_environment(project: Project, *, is_there: bool) -> None:
+    """A folder that is empty, or not there yet, is made an environment."""
+    if is_there:
+        (project.root / "empty").mkdir()
+    assert project.install(venv="empty")[0] == 0
+    assert (project.root / "empty" / ".installed").exists()
 
 
 def test_without_a_network_there_is_one_message(project: Project) -> None:

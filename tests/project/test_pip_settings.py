@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from scripts.pip_settings import parse_config, uv_environment, uv_options
+from scripts.pip_settings import parse_config, pip_environment, uv_environment, uv_options
 
 BEST: dict[str, str] = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
 
@@ -50,10 +51,14 @@ def test_the_settings_in_force_are_read(lines: list[str], settings: Mapping[str,
         ({"client-cert": "/me.pem"}, {"SSL_CLIENT_CERT": "/me.pem"}),
         (
             {"proxy": "http://p.example"},
-            {"HTTP_PROXY": "http://p.example", "HTTPS_PROXY": "http://p.example"},
+            {"HTTP_PROXY": "http://p.example", "HTTPS_PROXY": "http://p.example", "NO_PROXY": ""},
         ),
         ({"timeout": "9"}, {"UV_HTTP_TIMEOUT": "9"}),
         ({"default-timeout": "9"}, {"UV_HTTP_TIMEOUT": "9"}),
+        ({"timeout": "15.5"}, {"UV_HTTP_TIMEOUT": "16"}),
+        ({"timeout": "15.0"}, {"UV_HTTP_TIMEOUT": "15"}),
+        ({"timeout": "inf"}, {"UV_HTTP_TIMEOUT": "inf"}),
+        ({"timeout": "soon"}, {"UV_HTTP_TIMEOUT": "soon"}),
         ({"retries": "7"}, {"UV_HTTP_RETRIES": "7"}),
         ({"keyring-provider": "subprocess"}, {"UV_KEYRING_PROVIDER": "subprocess"}),
         ({"keyring-provider": "import"}, {}),
@@ -83,6 +88,49 @@ def test_what_the_user_told_uv_wins() -> None:
     settings = {"index-url": "https://a.example", "retries": "1"}
     found = uv_environment(settings, {"UV_DEFAULT_INDEX": "https://u.example", "UV_HTTP_RETRIES": ""})
     assert found == BEST | {"UV_HTTP_RETRIES": "1"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "added"),
+    [
+        (
+            {"proxy": "http://pip.example"},
+            {"HTTPS_PROXY": "http://upper.example", "https_proxy": "http://lower.example", "NO_PROXY": "*"},
+            {"HTTP_PROXY": "http://pip.example", "HTTPS_PROXY": "http://pip.example", "NO_PROXY": ""},
+        ),
+        (
+            {},
+            {"HTTPS_PROXY": "http://upper.example", "https_proxy": "http://lower.example"},
+            {"HTTPS_PROXY": "http://lower.example"},
+        ),
+        ({}, {"no_proxy": "a.example", "NO_PROXY": "b.example"}, {"NO_PROXY": "a.example"}),
+        ({}, {"no_proxy": "", "NO_PROXY": "b.example"}, {}),
+        ({}, {"HTTPS_PROXY": "http://upper.example", "https_proxy": ""}, {"HTTPS_PROXY": ""}),
+        ({"cert": "/pip.pem"}, {"SSL_CERT_FILE": "/mine.pem"}, {"SSL_CERT_FILE": "/pip.pem"}),
+    ],
+)
+def test_over_the_environment_pips_settings_win(
+    settings: Mapping[str, str], environment: Mapping[str, str], added: dict[str, str]
+) -> None:
+    """As in pip: its proxy is for every address; without it the variables in small letters come first."""
+    assert uv_environment(settings, environment) == BEST | added
+
+
+def test_only_what_fetches_packages_holds_for_pip() -> None:
+    """What would send packages elsewhere is taken out of variables and files; the index stays."""
+    settings = {"index-url": "https://a.example", "target": "/t", "constraint": "c.txt", "trusted-host": "a"}
+    environment = {
+        "PIP_TARGET": "/t",
+        "PIP_INDEX_URL": "https://a.example",
+        "PIPX_HOME": "/x",
+        "PATH": "/bin",
+    }
+    assert pip_environment(settings, environment) == {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_TARGET": "",
+        "PIP_INDEX_URL": "https://a.example",
+        "PIP_TRUSTED_HOST": "a",
+    }
 
 
 @pytest.mark.parametrize(
