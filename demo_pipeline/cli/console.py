@@ -167,6 +167,11 @@ def warn(text: str) -> None:
     say_coloured("warning:", "33", text)
 
 
+def note(text: str) -> None:
+    """What explains a result that is as it should be."""
+    say_coloured("note:", "36", text)
+
+
 def _write(stream: TextIO | None, text: str) -> None:
     """Write and flush; a reader that went away has read enough. Raises ``OutputLostError``."""
     if stream is None:

@@ -13,6 +13,7 @@ from demo_pipeline.cli.console import (
     Column,
     Table,
     kpi_table,
+    note,
     say,
     warn,
     write_document,
@@ -79,6 +80,8 @@ def kpis(
         write_text("\n".join([",".join(("month", *METRICS)), *_csv_lines(table)]))
     else:
         write_table(kpi_table(f"{slug}, values in {table.currency}", table.months, table.minor_digits))
+    for text in table.notes:
+        note(f"{slug}: {text}")
 
 
 def kpi_document(table: KpiTable) -> dict[str, Any]:
@@ -168,8 +171,8 @@ def write_verdicts(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         for finding in verdict.findings:
             write_text(f"{verdict.tenant}: {finding.check.value}: {finding.message}")
-        for note in verdict.notes:
-            write_text(f"{verdict.tenant}: note: {note}")
+        for text in verdict.notes:
+            write_text(f"{verdict.tenant}: note: {text}")
 
 
 def _answer(verdict: Verdict) -> str:

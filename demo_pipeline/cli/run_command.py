@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo_pipeline.cli.console import kpi_table, say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.console import kpi_table, note, say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.job_views import report_document, summary
 from demo_pipeline.cli.look_commands import DRIFTED, kpi_document, verdict_document, write_verdicts
 from demo_pipeline.cli.parameters import Json, example
@@ -151,7 +151,10 @@ def _document(
         "jobs": [report_document(report) for report in reports],
         "verdicts": [verdict_document(verdict) for verdict in verdicts],
         "kpis": [kpi_document(table) for table in tables],
-        "warnings": [f"{tenant.slug}: {warning}" for tenant in made for warning in tenant.warnings],
+        "warnings": [
+            *(f"{tenant.slug}: {warning}" for tenant in made for warning in tenant.warnings),
+            *(f"{table.tenant}: {text}" for table in tables for text in table.notes),
+        ],
     }
 
 
@@ -161,6 +164,8 @@ def _write_result(
     for report, table in zip(reports, tables, strict=True):
         title = f"{table.tenant}, values in {table.currency}: {summary(report)}"
         write_table(kpi_table(title, table.months, table.minor_digits))
+        for text in table.notes:
+            note(f"{table.tenant}: {text}")
         write_text("")
     write_verdicts(verdicts)
     say("")

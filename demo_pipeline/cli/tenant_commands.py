@@ -13,6 +13,7 @@ from demo_pipeline.cli.console import (
     Column,
     Table,
     kpi_table,
+    note,
     say,
     warn,
     write_document,
@@ -106,16 +107,20 @@ def preview(
     """
     settings = open_settings()
     from demo_pipeline.services.blueprint_files import preview_blueprint
+    from demo_pipeline.services.partial_months import preview_notes
 
     with about_files([file]):
         spec, warnings = preview_blueprint(file, settings, sheet=sheet)
     for warning in warnings:
         warn(warning)
+    notes = preview_notes(spec, settings.client_instant())
     figures = dict(zip(spec.months, spec.figures, strict=True))
     if json:
-        write_document(_preview_document(spec, warnings))
+        write_document(_preview_document(spec, (*warnings, *notes)))
         return
     write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", figures, spec.minor_digits))
+    for text in notes:
+        note(text)
     write_text("")
     write_text(_end_text(spec.closed_month))
 

@@ -25,6 +25,7 @@ from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.scalars import parse_country
+from demo_pipeline.services.partial_months import partial_month_notes
 from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
@@ -48,6 +49,8 @@ class KpiTable:
     currency: str
     minor_digits: int
     months: Mapping[Month, Figures]
+    #: of months whose blueprint is loaded in part, a sentence each
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,21 +156,24 @@ def kpis(
         subject = find_subject(conn, settings, slug, "kpis")
         spec = subject.spec
         figures = all_figures(conn, subject.state.tenant.tenant_id, spec.minor_digits)
+        as_of = instant_of(conn, settings)
     end = spec.end_month if subject.end_month is None else subject.end_month
     months = (
         first.until(last)
         if first is not None and last is not None
         else sorted({*spec.start_month.until(end), *subject.known_months, *figures})
     )
+    shown = {
+        month: figures.get(month, Figures())
+        for month in months
+        if (first is None or month >= first) and (last is None or month <= last)
+    }
     return KpiTable(
         tenant=slug,
         currency=spec.currency,
         minor_digits=spec.minor_digits,
-        months={
-            month: figures.get(month, Figures())
-            for month in months
-            if (first is None or month >= first) and (last is None or month <= last)
-        },
+        months=shown,
+        notes=partial_month_notes(subject, shown, as_of),
     )
 
 
