@@ -75,7 +75,12 @@ def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
 
     ``can_be_repeated``: the command that asked for it has ``--again``.
     """
-    if report.already_applied:
+    if report.undone_by is not None:
+        write_text(
+            f"{report.tenant}: job {report.job_id} was undone by job {report.undone_by}; nothing was changed now"
+        )
+        title = "what it had changed before that"
+    elif report.already_applied:
         is_patch = report.kind == "patch"
         write_text(
             f"{report.tenant}: already {'applied' if is_patch else 'done'} by job {report.job_id}; nothing "

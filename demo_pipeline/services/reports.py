@@ -158,6 +158,8 @@ class JobReport:
     status: str = "completed"
     #: what a person should know, a sentence each
     notes: tuple[str, ...] = ()
+    #: the undo that took an earlier job back, where its report is shown again
+    undone_by: UUID | None = None
 
     @property
     def first_job_id(self) -> UUID | None:
