@@ -21,6 +21,7 @@ from demo_pipeline.cli.console import (
     write_text,
 )
 from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example, slug_text
+from demo_pipeline.cli.program_path import command_line
 from demo_pipeline.cli.session import open_session
 from demo_pipeline.domain.metrics import METRICS
 from demo_pipeline.domain.wording import counted
@@ -163,7 +164,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
 def write_verdicts(verdicts: Sequence[Verdict]) -> None:
     """One line a tenant, then every finding."""
     if not verdicts:
-        say("there is no demo tenant yet; demo-pipeline tenant provision FILE makes one")
+        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
         return
     rows = [[verdict.tenant, _answer(verdict), _pending(verdict)] for verdict in verdicts]
     colours = {row: "red" for row, verdict in enumerate(verdicts) if not verdict.is_as_expected}

@@ -129,7 +129,9 @@ def positive_number(text: str) -> int:
 def slug_text(text: str) -> str:
     """As typed; what is no text at all would only be refused by the database, and not politely."""
     if not text.isprintable():
-        raise typer.BadParameter(f"{text!a} is no slug; demo-pipeline tenant list shows those there are")
+        from demo_pipeline.cli.program_path import command_line
+
+        raise typer.BadParameter(f"{text!a} is not a slug; {command_line('tenant list')} shows the tenants")
     return text
 
 
@@ -137,9 +139,11 @@ def job_id_text(text: str) -> str:
     """The hexadecimal digits of a job's id or of its beginning, in lower case and without dashes."""
     digits = text.strip().lower().replace("-", "")
     if not _JOB_ID.fullmatch(digits):
+        from demo_pipeline.cli.program_path import command_line
+
         raise typer.BadParameter(
             f"{text!a} is not a job id or its beginning (at least {_LEAST_DIGITS} hexadecimal digits); "
-            "demo-pipeline job list shows the jobs"
+            f"{command_line('job list')} shows the jobs"
         )
     return digits
 

@@ -23,6 +23,7 @@ from demo_pipeline.cli.console import (
 from demo_pipeline.cli.job_views import job_document, job_table
 from demo_pipeline.cli.parameters import Json, SheetOption, Slug, example, group, month_text
 from demo_pipeline.cli.patching import asker
+from demo_pipeline.cli.program_path import command_line
 from demo_pipeline.cli.session import (
     Session,
     about_files,
@@ -76,7 +77,7 @@ def provision(
     state = "is there now" if made.is_new else "was there already, with this blueprint"
     write_text(f"{made.slug} {state}: {made.first_month} to {made.last_month}")
     if made.is_new:
-        say(f"next: demo-pipeline generate {made.slug}")
+        say(f"next: {command_line(f'generate {made.slug}')}")
 
 
 def provisioned_document(made: Provisioned) -> dict[str, Any]:
@@ -186,7 +187,8 @@ def extend(
     if preview:
         say("nothing was written")
     else:
-        say(f"next: demo-pipeline generate {slug}; demo-pipeline job undo {job_id} takes the extension back")
+        say(f"next: {command_line(f'generate {slug}')}")
+        say(f"{command_line(f'job undo {job_id}')} takes the extension back")
 
 
 def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[str, Any]:
@@ -242,7 +244,7 @@ def list_(
     elif country or industry or is_living is not None:
         say("no demo tenant fits these filters; tenant list without them shows all")
     else:
-        say("there is no demo tenant yet; demo-pipeline tenant provision FILE makes one")
+        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
 
 
 def _summary_document(tenant: TenantSummary) -> dict[str, Any]:
