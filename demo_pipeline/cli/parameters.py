@@ -70,8 +70,10 @@ class _ProposingGroup(TyperGroup):
 
 
 def _show_no_types(parameters: Any) -> None:
-    """Have help show no type where Typer shows ``<bool>`` or ``<str>``: of flags, which take no value, and
-    of arguments, whose help says what they are."""
+    """Have help show no type of flags, which take no value, and of arguments, whose help says what they are.
+
+    Typer shows ``<bool>`` and ``<str>`` there.
+    """
     for parameter in parameters:
         if parameter.param_type_name == "argument" or getattr(parameter, "is_flag", False):
             parameter.display_type_rich = _no_type

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-
 #: of the console script; started in any other way, the program is not called by its path
 _SCRIPT: Final = "demo-pipeline"
 

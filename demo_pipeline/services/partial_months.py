@@ -48,10 +48,8 @@ def preview_notes(spec: TenantSpec, as_of: datetime) -> tuple[str, ...]:
     running = Month.containing(as_of)
     if spec.end_month != running:
         return ()
-    return (
-        f"{running} is the running month: run and generate make only its part so far; "
-        f"all of it from {running.end:%Y-%m-%d}",
-    )
+    part = f"{running} is the running month: run and generate make only its part so far"
+    return (f"{part}; all of it from {running.end:%Y-%m-%d}",)
 
 
 def stored_partial_month_notes(

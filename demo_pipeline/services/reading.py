@@ -55,11 +55,12 @@ class KpiTable:
 
 @dataclass(frozen=True, kw_only=True)
 class TenantDetail:
-    """A tenant with its spec, the months that are loaded, and its jobs, the latest first."""
+    """A tenant with its spec, its line of the list of tenants, and its jobs, the latest first."""
 
     subject: Subject
+    summary: TenantSummary
     jobs: tuple[Job, ...]
-    #: characters of a job's id that tell it from all others
+    #: characters of a job's id that make it unique
     id_length: int
 
     @property
@@ -74,7 +75,7 @@ class JobPage:
     jobs: tuple[Job, ...]
     #: without the limit
     total: int
-    #: characters of a job's id that tell it from all others
+    #: characters of a job's id that make it unique
     id_length: int
 
 
@@ -110,8 +111,12 @@ def show_tenant(database: Database, settings: Settings, slug: str) -> TenantDeta
     """One tenant. Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``."""
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "show")
+        summaries = tenants.list_tenants(conn, tenant_id=subject.state.tenant.tenant_id)
+        if not summaries:  # deleted between the two statements
+            raise tenants.unknown_tenant(slug, ())
         return TenantDetail(
             subject=subject,
+            summary=summaries[0],
             jobs=tuple(ledger.list_jobs(conn, slug)),
             id_length=ledger.short_id_length(conn),
         )
@@ -129,8 +134,8 @@ def unreadable_tenants(database: Database, settings: Settings, slugs: Iterable[s
     return found
 
 
-def row_counts(database: Database, settings: Settings, slug: str) -> dict[str, int]:
-    """Living rows of one tenant, by table. Its plan is not read.
+def row_counts(database: Database, settings: Settings, slug: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Visible and hidden (soft-deleted) rows of one tenant, by table. Its plan is not read.
 
     Raises ``NotFoundError``, ``NotADemoTenantError``.
     """

@@ -82,7 +82,9 @@ def _completed(job: Job, minor_digits: int) -> JobReport:
     report = report_of(job, minor_digits, already_applied=True)
     if job.undone_by is None:
         return report
-    note = f"what job {job.id} changed is not there now; demo-pipeline job undo {job.undone_by} brings it back"
+    note = (
+        f"what job {job.id} changed is not there now; demo-pipeline job undo {job.undone_by} brings it back"
+    )
     return replace(report, undone_by=job.undone_by, notes=(note,))
 
 

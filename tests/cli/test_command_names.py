@@ -34,7 +34,8 @@ def test_an_unknown_command_proposes_the_one_that_is_meant(
 ) -> None:
     """By its last word in any group, by what other programs call it, by spelling; exit code 2."""
     assert main.run([*typed.split(), "larkmoor"]) == 2
-    assert f"No such command '{typed.split()[-1]}'. Did you mean: {meant}?" in capsys.readouterr().err
+    word = typed.rsplit(maxsplit=1)[-1]
+    assert f"No such command '{word}'. Did you mean: {meant}?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path[0] != "provenance"], ids=" ".join)

@@ -22,7 +22,7 @@ def living(tmp_path: Path) -> Path:
 
 
 def test_every_table_says_that_the_last_month_runs(command: RunCommand, living: Path) -> None:
-    """``run``, ``generate`` and ``kpis`` name the part that is loaded, of how much, and when all of it is there.
+    """``run``, ``generate`` and ``kpis`` name the part that is loaded and when all of it is there.
 
     Later the month is over: until it is loaded again, they say how that is done; then nothing.
     """
@@ -50,10 +50,24 @@ def test_every_table_says_that_the_last_month_runs(command: RunCommand, living: 
 
 
 def test_the_preview_says_that_its_last_month_runs(quick_command: RunCommand, living: Path) -> None:
-    """Its totals are those of the whole month, which is not what is made now; without one that runs, nothing."""
-    note = "2025-02 is the running month: run and generate make only its part so far; all of it from 2025-03-01"
+    """Its totals are those of the whole month, more than is made now; without one that runs, nothing is said."""
+    note = (
+        "2025-02 is the running month: run and generate make only its part so far; all of it from 2025-03-01"
+    )
     assert f"note: {note}\n" in quick_command("tenant", "preview", living, environment=AT).err
     document = quick_command("tenant", "preview", living, "--json", environment=AT).document
     assert note in document["warnings"]
     living.write_text(SMALL, encoding="utf-8")
     assert "running month" not in quick_command("tenant", "preview", living).err
+
+
+def test_the_preview_asks_for_a_seed_only_where_it_matters(quick_command: RunCommand, living: Path) -> None:
+    """Totals are spread by the seed; months that are given are what they are."""
+    warning = "the blueprint has no seed, so its totals are spread a little differently each time; set seed"
+    assert "no seed" not in quick_command("tenant", "preview", living).err
+    totals, months = SMALL.replace('seed: "1337"\n', "").split("totals:")[0], "months:\n"
+    living.write_text(SMALL.replace('seed: "1337"\n', ""), encoding="utf-8")
+    assert warning in quick_command("tenant", "preview", living).err
+    living.write_text(f"{totals}{months}  - {{month: 2025-02, contacts_created: 4}}\n", encoding="utf-8")
+    shown = quick_command("tenant", "preview", living)
+    assert (shown.code, shown.err) == (0, "")
