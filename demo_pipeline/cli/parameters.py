@@ -87,7 +87,7 @@ class Commands(typer.Typer):
     """A Typer application or group whose commands have plain usage lines."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"cls": _ProposingGroup, **options})
+        super().__init__(cls=_ProposingGroup, **options)
 
     def command(self, *arguments: Any, **options: Any) -> Callable[[_Function], _Function]:
         options.setdefault("cls", _PlainUsageCommand)

@@ -192,15 +192,15 @@ def _present(tenant: tenants.Tenant, declared: dict[str, Any], warnings: tuple[s
         verb = "differs" if len(keys) == 1 else "differ"
         message = (
             f"tenant {tenant.slug!r} was made from another blueprint ({changed} {verb}"
-            f"{f': {shown}' if shown else ''}); give the file another name, or delete the tenant with all its "
-            f"rows first: demo-pipeline tenant delete {tenant.slug}"
+            f"{f': {shown}' if shown else ''}); give the file another name, or delete the tenant with all "
+            f"its rows first: demo-pipeline tenant delete {tenant.slug}"
         )
         raise InputError(message, [Problem(code="other_blueprint", message=message, value=changed)])
     return _provisioned(read_spec(tenant.slug, tenant.plan), tenant.tenant_id, warnings, is_new=False)
 
 
 def _difference(key: str, before: object, now: object) -> str:
-    """A key of a blueprint with what it was and is, ``name 'Acme' then, 'Ace' now``; empty if that is long."""
+    """A key of a blueprint with both values, ``name 'Acme' then, 'Ace' now``; empty if that is long."""
     if any(isinstance(value, dict | list) or len(str(value)) > _MOST_SHOWN for value in (before, now)):
         return ""
     old, new = ("not set" if value is None else repr(value) for value in (before, now))

@@ -43,10 +43,11 @@ def test_the_last_word_of_a_command_finds_it(
     path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Typed alone, or in a group that has no such command."""
-    if len(path) > 1:
-        assert main.run([path[-1]]) == 2
+    *groups, word = path
+    if groups:
+        assert main.run([word]) == 2
         assert " ".join(path) in capsys.readouterr().err
-    assert main.run(["provenance", path[-1]]) == 2
+    assert main.run(["provenance", word]) == 2
     assert " ".join(path) in capsys.readouterr().err
 
 

@@ -50,7 +50,7 @@ def test_every_table_says_that_the_last_month_runs(command: RunCommand, living: 
 
 
 def test_the_preview_says_that_its_last_month_runs(quick_command: RunCommand, living: Path) -> None:
-    """Its totals are those of the whole month, more than is made now; without one that runs, nothing is said."""
+    """Its totals are those of the whole month, more than is made now; otherwise nothing is said."""
     note = (
         "2025-02 is the running month: run and generate make only its part so far; all of it from 2025-03-01"
     )

@@ -296,7 +296,7 @@ def test_no_damage_of_a_plan_ends_a_command_otherwise_than_with_an_answer(
         answers(lambda: preview(database, options, "acme", SOME))
         answers(lambda: top_ups(database, options, on_unreadable=lambda _: None))
         answers(lambda: repair(database, options, "acme", is_dry=True))
-        assert reading.row_counts(database, options, "acme")
+        assert reading.row_counts(database, options, "acme")[0]
     finally:
         plant_plan(database, "acme", documents["tenant"])
 
