@@ -200,7 +200,7 @@ def must(ended: Ended, venv: Path) -> None:
         remedy = "Check the network and the proxy, or name an index or folder that can be reached"
     else:
         headline = f"{ended.title[0].lower()}{ended.title[1:]} failed"
-        remedy = "Mend what is named above"
+        remedy = "Correct what is named above"
     raise InstallError(
         f"not installed: {headline}\n{reason(ended)}\n{remedy}, then run the same command again.\n"
         f"Where packages come from: {venv.name}/bin/python -m pip config list"

@@ -1,7 +1,7 @@
 """The user's pip configuration, for pip and as uv understands it.
 
-A person who has told pip where packages come from (an index of the company, a folder, a proxy, a certificate)
-has told ``make install``. pip itself reports what is in force (``pip config list``: files and ``PIP_*``
+A person who has set where pip finds packages (an index of the company, a folder, a proxy, a certificate)
+has set it for ``make install``. pip itself reports what is in force (``pip config list``: files and ``PIP_*``
 variables); here it becomes uv's variables and options. ``UV_*`` variables of the user win. What does not say
 where packages come from (``constraint``, ``user``, ``target``) holds neither for uv nor for pip: the lock
 file names every version, the virtual environment is the place. Standard library only.
@@ -64,7 +64,7 @@ def parse_config(lines: Iterable[str]) -> dict[str, str]:
 
 def _places(value: str) -> list[str]:
     """Folders and addresses of ``find-links``; ``~`` is the home folder, as for pip."""
-    return [os.path.expanduser(word) for word in value.split()]  # noqa: PTH111  pathlib would mend addresses
+    return [os.path.expanduser(word) for word in value.split()]  # noqa: PTH111  pathlib would change addresses
 
 
 def _certificates(settings: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:

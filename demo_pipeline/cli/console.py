@@ -167,6 +167,11 @@ def warn(text: str) -> None:
     say_coloured("warning:", "33", text)
 
 
+def note(text: str) -> None:
+    """What explains a result that is as it should be."""
+    say_coloured("note:", "36", text)
+
+
 def _write(stream: TextIO | None, text: str) -> None:
     """Write and flush; a reader that went away has read enough. Raises ``OutputLostError``."""
     if stream is None:
@@ -180,9 +185,11 @@ def _write(stream: TextIO | None, text: str) -> None:
         os.dup2(nothing, stream.fileno())
         os.close(nothing)
         if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            from demo_pipeline.cli.program_path import command_line
+
             raise OutputLostError(
                 f"standard output cannot be written ({error.strerror}), so what came out is lost; a job that "
-                "was completed stays: demo-pipeline job list shows it"
+                f"was completed stays: {command_line('job list')} shows it"
             ) from None
     except UnicodeEncodeError:
         encoding = stream.encoding or "ascii"

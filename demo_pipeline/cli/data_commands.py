@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from demo_pipeline.cli.console import warn, write_document, write_table
+from demo_pipeline.cli.console import note, warn, write_document, write_table
 from demo_pipeline.cli.job_views import drift_lines, report_document, report_table
 from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example
 from demo_pipeline.cli.session import open_session
@@ -26,12 +26,16 @@ def generate(slug: Slug, first: FromMonth = None, last: ToMonth = None, *, json:
     """
     session = open_session()
     from demo_pipeline.cli.materialising import materialise_tenants
+    from demo_pipeline.services.partial_months import stored_partial_month_notes
 
     reports = materialise_tenants(session, [slug], first, last)
     if json:
         write_document({"jobs": [report_document(report) for report in reports]})
-        return
-    for report in reports:
+    for report in reports if not json else ():
         write_table(report_table(report))
         for line in drift_lines(report):
             warn(f"{report.tenant} {line}, changed by people and left alone")
+    for report in reports:
+        months = [result.month for result in report.months]
+        for text in stored_partial_month_notes(session.database, session.settings, report.tenant, months):
+            note(f"{report.tenant}: {text}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from demo_pipeline.cli.adoption_views import adoption_document, write_adoption
 from demo_pipeline.cli.console import say, write_document, write_text
 from demo_pipeline.cli.parameters import Json, example, group
+from demo_pipeline.cli.program_path import command_line, shell_path
 from demo_pipeline.cli.session import QUIET_SECONDS, notice_if_slow, open_settings
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def backup(
 
     with notice_if_slow(f"writing {file} ..."):
         made = back_up(open_database(settings), file)
-    restoring = f"demo-pipeline db restore {shlex.quote(str(file))} --into crm_restored"
+    restoring = command_line(f"db restore {shell_path(file)} --into crm_restored")
     if json:
         write_document(
             {

@@ -66,7 +66,7 @@ def list_(
 ) -> None:
     """List jobs, the latest first.
 
-    Filters narrow it down; each of them holds. An id is shown as far as it tells a job from all others.
+    Filters narrow it down; each of them holds. An id is shown as far as it is unique among all jobs.
     With --json every job is printed unless --limit is given, and total says how many there are.
     """
     session = open_session()

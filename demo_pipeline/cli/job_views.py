@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from demo_pipeline.cli.change_views import change_document, change_table, month_documents, months_of
 from demo_pipeline.cli.console import Column, Table, kpi_table, shown_metric
 from demo_pipeline.domain.metrics import METRICS
-from demo_pipeline.domain.wording import counted
+from demo_pipeline.domain.wording import counted, rows_text
 
 if TYPE_CHECKING:
     from demo_pipeline.services.reading import JobDetail
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from demo_pipeline.storage.ledger import Attempt, Job
 
 _STATUS_COLOURS: Final = {"failed": "red", "running": "cyan", "pending": "dim"}
-_TOLD: Final = ("companies", "contacts", "deals", "activities")
+_SHOWN: Final = ("companies", "contacts", "deals", "activities")
 
 
 def report_document(report: JobReport) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def job_table(jobs: Sequence[Job], id_length: int) -> Table:
     rows = [
         [
             str(job.id)[:id_length],
-            job.slug,
+            _tenant(job),
             job.kind,
             job.plan_type or "",
             job.status,
@@ -167,7 +167,7 @@ def detail_tables(detail: JobDetail) -> list[Table]:
     is_running = job.status == "running"
     facts = [
         ("job", str(job.id)),
-        ("tenant", job.slug),
+        ("tenant", _tenant(job)),
         ("kind", " ".join(part for part in (job.kind, job.plan_type) if part)),
         ("months", _months(job)),
         ("status", f"running, {job.progress} %, {job.current_step}" if is_running else job.status),
@@ -228,13 +228,22 @@ def _undo_facts(job: Job) -> list[tuple[str, str]]:
 
 def made_rows(created: Mapping[str, int]) -> str:
     """Rows of the four tables that a person asks about, ``310 companies, ...``."""
-    return ", ".join(f"{created[table]:,} {table}" for table in _TOLD if created.get(table))
+    return rows_text({table: created.get(table, 0) for table in _SHOWN})
+
+
+def _tenant(job: Job) -> str:
+    return f"{job.slug} (deleted)" if job.is_deleted else job.slug
 
 
 def _months(job: Job) -> str:
     if job.range_start_month is None:
         return ""
-    return f"{job.range_start_month} to {job.range_end_month}"
+    return month_span(job.range_start_month, job.range_end_month or job.range_start_month)
+
+
+def month_span(first: str, last: str) -> str:
+    """``2025-01 to 2025-03``, or the one month."""
+    return first if first == last else f"{first} to {last}"
 
 
 def _iso(instant: datetime | None) -> str | None:

@@ -13,6 +13,7 @@ from demo_pipeline.cli.console import (
     Column,
     Table,
     kpi_table,
+    note,
     say,
     warn,
     write_document,
@@ -20,6 +21,7 @@ from demo_pipeline.cli.console import (
     write_text,
 )
 from demo_pipeline.cli.parameters import FromMonth, Json, Slug, ToMonth, example, slug_text
+from demo_pipeline.cli.program_path import command_line
 from demo_pipeline.cli.session import open_session
 from demo_pipeline.domain.metrics import METRICS
 from demo_pipeline.domain.wording import counted
@@ -79,6 +81,8 @@ def kpis(
         write_text("\n".join([",".join(("month", *METRICS)), *_csv_lines(table)]))
     else:
         write_table(kpi_table(f"{slug}, values in {table.currency}", table.months, table.minor_digits))
+    for text in table.notes:
+        note(f"{slug}: {text}")
 
 
 def kpi_document(table: KpiTable) -> dict[str, Any]:
@@ -160,7 +164,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
 def write_verdicts(verdicts: Sequence[Verdict]) -> None:
     """One line a tenant, then every finding."""
     if not verdicts:
-        say("there is no demo tenant yet; demo-pipeline tenant provision FILE makes one")
+        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
         return
     rows = [[verdict.tenant, _answer(verdict), _pending(verdict)] for verdict in verdicts]
     colours = {row: "red" for row, verdict in enumerate(verdicts) if not verdict.is_as_expected}
@@ -168,8 +172,8 @@ def write_verdicts(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         for finding in verdict.findings:
             write_text(f"{verdict.tenant}: {finding.check.value}: {finding.message}")
-        for note in verdict.notes:
-            write_text(f"{verdict.tenant}: note: {note}")
+        for text in verdict.notes:
+            write_text(f"{verdict.tenant}: note: {text}")
 
 
 def _answer(verdict: Verdict) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from demo_pipeline.cli.progress_bar import watched
 from demo_pipeline.cli.session import Session, requester
-from demo_pipeline.domain.errors import DemoError, JobFailedError
+from demo_pipeline.domain.errors import DemoError, InterruptedJobError, JobFailedError
 from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 
@@ -34,9 +34,14 @@ def materialise_tenants(
 
     # Whatever a library prints, stdout is for results.
     with watched(session, slugs), redirect_stdout(sys.stderr):
-        outcomes = run_materialisation(
-            session.settings, session.database, slugs, first, last, requested_by=requester()
-        )
+        try:
+            outcomes = run_materialisation(
+                session.settings, session.database, slugs, first, last, requested_by=requester()
+            )
+        except InterruptedJobError as error:
+            if len(slugs) > 1:
+                error.message += "; the same command goes on from here with this tenant and those after it"
+            raise
     if failed := [outcome for outcome in outcomes if not outcome.success]:
         raise _failure(failed, of_count=len(slugs))
     return tuple(_report(session, outcome, first, last) for outcome in outcomes)

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from demo_pipeline.domain.months import Month
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["--help", "-h"]}
-MAIN_PANEL: Final = "The whole line"
+MAIN_PANEL: Final = "Main commands"
 TENANT_PANEL: Final = "One tenant"
 PARTS_PANEL: Final = "Tenants, plans, jobs, database"
 #: of the beginning of a job's id
@@ -38,9 +38,56 @@ class _PlainUsageCommand(TyperCommand):
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return [_BRACES.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        _show_no_types(self.get_params(ctx))
+        super().format_help(ctx, formatter)
+
+
+class _ProposingGroup(TyperGroup):
+    """A group of commands that proposes commands of all groups for one that it does not have."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        _show_no_types(self.get_params(ctx))
+        super().format_help(ctx, formatter)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        # What Typer proposes is of this group only.
+        self.suggest_commands = False
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            message = getattr(error, "message", None)
+            if message is not None and args and not args[0].startswith("-"):
+                from demo_pipeline.cli.command_names import proposals
+
+                root = ctx.find_root()
+                group_name = "" if ctx is root else str(ctx.info_name)
+                if found := proposals(root.command, group_name, args[0]):
+                    # Of the program itself, where a group was named.
+                    found = [one if " " in one or ctx is root else f"{root.info_name} {one}" for one in found]
+                    error.message = f"{message.rstrip('.')}. Did you mean: {', '.join(found)}?"  # pyright: ignore[reportAttributeAccessIssue]
+            raise
+
+
+def _show_no_types(parameters: Any) -> None:
+    """Have help show no type of flags, which take no value, and of arguments, whose help says what they are.
+
+    Typer shows ``<bool>`` and ``<str>`` there.
+    """
+    for parameter in parameters:
+        if parameter.param_type_name == "argument" or getattr(parameter, "is_flag", False):
+            parameter.display_type_rich = _no_type
+
+
+def _no_type(ctx: Any) -> None:  # noqa: ARG001 - Typer's way to call it
+    return None
+
 
 class Commands(typer.Typer):
     """A Typer application or group whose commands have plain usage lines."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cls=_ProposingGroup, **options)
 
     def command(self, *arguments: Any, **options: Any) -> Callable[[_Function], _Function]:
         options.setdefault("cls", _PlainUsageCommand)
@@ -84,7 +131,9 @@ def positive_number(text: str) -> int:
 def slug_text(text: str) -> str:
     """As typed; what is no text at all would only be refused by the database, and not politely."""
     if not text.isprintable():
-        raise typer.BadParameter(f"{text!a} is no slug; demo-pipeline tenant list shows those there are")
+        from demo_pipeline.cli.program_path import command_line
+
+        raise typer.BadParameter(f"{text!a} is not a slug; {command_line('tenant list')} shows the tenants")
     return text
 
 
@@ -92,9 +141,11 @@ def job_id_text(text: str) -> str:
     """The hexadecimal digits of a job's id or of its beginning, in lower case and without dashes."""
     digits = text.strip().lower().replace("-", "")
     if not _JOB_ID.fullmatch(digits):
+        from demo_pipeline.cli.program_path import command_line
+
         raise typer.BadParameter(
             f"{text!a} is not a job id or its beginning (at least {_LEAST_DIGITS} hexadecimal digits); "
-            "demo-pipeline job list shows the jobs"
+            f"{command_line('job list')} shows the jobs"
         )
     return digits
 

@@ -20,6 +20,7 @@ from demo_pipeline.cli.parameters import (
     group,
 )
 from demo_pipeline.cli.session import open_session
+from demo_pipeline.domain.wording import rows_text
 
 if TYPE_CHECKING:
     from demo_pipeline.services.reports import JobReport
@@ -75,7 +76,13 @@ def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
 
     ``can_be_repeated``: the command that asked for it has ``--again``.
     """
-    if report.already_applied:
+    if report.undone_by is not None:
+        write_text(
+            f"{report.tenant}: job {report.job_id} was undone by job {report.undone_by}; "
+            "nothing was changed now"
+        )
+        title = "what it had changed before that"
+    elif report.already_applied:
         is_patch = report.kind == "patch"
         write_text(
             f"{report.tenant}: already {'applied' if is_patch else 'done'} by job {report.job_id}; nothing "
@@ -84,10 +91,18 @@ def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
         title = "what it changed then"
     else:
         verdict = "every figure is exact" if is_passed(report) else "some figures are off"
-        what = made_rows(report.created)
+        what = "; ".join(
+            f"{made}{end}"
+            for made, end in (
+                (made_rows(report.created), ""),
+                (rows_text(report.hidden), " soft-deleted"),
+                (rows_text(report.shown), " brought back"),
+            )
+            if made
+        )
         write_text(
-            f"{report.tenant}: job {report.job_id} is {report.status}, {verdict}"
-            f"{f'; {what}' if what else ''} in {report.seconds:.1f} s"
+            f"{report.tenant}: job {report.job_id} is {report.status} in {report.seconds:.1f} s, {verdict}"
+            f"{f'; {what}' if what else ''}"
         )
         title = ""
     if report.months:

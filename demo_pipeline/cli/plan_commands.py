@@ -22,6 +22,7 @@ from demo_pipeline.cli.parameters import (
     group,
     whole_number,
 )
+from demo_pipeline.cli.program_path import command_line, shell_path
 from demo_pipeline.cli.session import about_options, open_session
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def write(
         kind: PlanKind = save_plan(draft.plan, output)
         # A table says nothing of its type.
         option = " --plan-type targets" if kind in {"csv", "xlsx"} else ""
-        say(f"wrote {output}; next: demo-pipeline plan preview {slug} {output}{option}")
+        say(f"wrote {output}; next: {command_line(f'plan preview {slug} {shell_path(output)}{option}')}")
     if json:
         write_text(write_plan(draft.plan, "json").rstrip())
     elif output is None:

@@ -7,11 +7,25 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
+
+#: of the console script; started in any other way, the program is not called by its path
+_SCRIPT: Final = "demo-pipeline"
+
+
+def command_line(arguments: str) -> str:
+    """A command line of this program that can be typed in the current folder."""
+    try:
+        return f"{program_from(Path())} {arguments}"
+    except OSError:  # the folder is gone
+        return f"{_SCRIPT} {arguments}"
 
 
 def program_from(folder: Path) -> str:
     """This program as it can be called in ``folder``: by its name where that is enough, else by its path."""
     own = Path(sys.argv[0])
+    if own.stem != _SCRIPT:
+        return _SCRIPT
     found = shutil.which(own.name)
     # A relative folder in PATH holds for the current folder only.
     if found is not None and Path(found).is_absolute() and own.exists() and Path(found).samefile(own):

@@ -10,6 +10,7 @@ import typer
 from demo_pipeline.cli.change_views import change_document
 from demo_pipeline.cli.console import Column, Table, say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.parameters import JobId, Json, Slug, example
+from demo_pipeline.cli.program_path import command_line
 from demo_pipeline.cli.session import Session, notice_if_slow, open_session
 from demo_pipeline.domain.wording import counted
 
@@ -168,7 +169,7 @@ def _write_done(done: Repaired) -> None:
             f"{done.plan.tenant}: {count:,} rows are hidden by job {done.report.job_id}, "
             f"in {done.report.seconds:.1f} s"
         )
-        say(f"demo-pipeline job undo {done.report.job_id} brings them back")
+        say(f"{command_line(f'job undo {done.report.job_id}')} brings them back")
 
 
 def _say_of_kept(plan: Plan) -> None:
@@ -196,7 +197,7 @@ def _say_of_months(done: Repaired) -> None:
     if plan.stages and not done.restored_stages:
         warn(f"{short}: restore the stage first, since its deals count for something else now")
     else:
-        warn(f"{short}: demo-pipeline generate {plan.tenant} makes up for it")
+        warn(f"{short}: {command_line(f'generate {plan.tenant}')} makes up for it")
 
 
 def _document(done: Repaired, *, is_done: bool) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from demo_pipeline.cli.console import kpi_table, say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.console import kpi_table, note, say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.job_views import report_document, summary
 from demo_pipeline.cli.look_commands import DRIFTED, kpi_document, verdict_document, write_verdicts
 from demo_pipeline.cli.parameters import Json, example
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from demo_pipeline.services.reports import JobReport
     from demo_pipeline.services.verify import Verdict
     from demo_pipeline.settings import Settings
+
+
+#: blueprints that a message lists
+_MOST_NAMES: Final = 12
 
 
 def add_to(app: typer.Typer, panel: str) -> None:
@@ -83,7 +87,7 @@ def _provision(session: Session, names: Sequence[str]) -> tuple[tuple[Provisione
 
     paths = _paths(session.settings, names)
     unreadable: list[str] = []
-    with about_files(paths), _bundled_names_proposed(session.settings):
+    with about_files(paths), _known_names_proposed(session.settings):
         made = provision_all(
             session.database,
             session.settings,
@@ -98,26 +102,40 @@ def _provision(session: Session, names: Sequence[str]) -> tuple[tuple[Provisione
 
 
 @contextmanager
-def _bundled_names_proposed(settings: Settings) -> Generator[None]:
-    """Propose the nearest bundled blueprint for a file that is not there."""
+def _known_names_proposed(settings: Settings) -> Generator[None]:
+    """Say which blueprints there are, and which is nearest, for a file that is not there."""
     try:
         yield
     except InputError as error:
         from demo_pipeline.domain.scalars import nearest
         from demo_pipeline.services.blueprint_files import blueprint_paths
+        from demo_pipeline.settings import BUNDLED_BLUEPRINTS
 
         known = [path.stem for path in blueprint_paths(settings.blueprints)]
 
         def proposed(problem: Problem) -> Problem:
-            is_missing = problem.code == "file_not_found" and problem.value is not None
-            meant = nearest(Path(problem.value or "").stem, known) if is_missing else None
-            if meant is None:
+            if problem.code != "file_not_found" or problem.value is None:
                 return problem
-            message = f"{problem.message}; did you mean the bundled blueprint {meant}?"
+            meant = nearest(Path(problem.value).stem, known)
+            folders = dict.fromkeys((settings.blueprints, BUNDLED_BLUEPRINTS))
+            message = "; ".join((problem.message, *map(_names_in, folders)))
+            if meant is not None:
+                message += f"; did you mean {meant}?"
             return replace(problem, message=message, suggestion=meant)
 
         error.change_problems(proposed)
         raise
+
+
+def _names_in(folder: Path) -> str:
+    """Which blueprints a folder has, in half a sentence."""
+    from demo_pipeline.services.blueprint_files import blueprint_paths
+
+    names = [path.stem for path in blueprint_paths(folder)]
+    if not names:
+        return f"there are no blueprints in {folder}"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"in {folder} there are {', '.join(names[:_MOST_NAMES])}{more}"
 
 
 def _paths(settings: Settings, names: Sequence[str]) -> list[Path]:
@@ -151,7 +169,10 @@ def _document(
         "jobs": [report_document(report) for report in reports],
         "verdicts": [verdict_document(verdict) for verdict in verdicts],
         "kpis": [kpi_document(table) for table in tables],
-        "warnings": [f"{tenant.slug}: {warning}" for tenant in made for warning in tenant.warnings],
+        "warnings": [
+            *(f"{tenant.slug}: {warning}" for tenant in made for warning in tenant.warnings),
+            *(f"{table.tenant}: {text}" for table in tables for text in table.notes),
+        ],
     }
 
 
@@ -161,6 +182,8 @@ def _write_result(
     for report, table in zip(reports, tables, strict=True):
         title = f"{table.tenant}, values in {table.currency}: {summary(report)}"
         write_table(kpi_table(title, table.months, table.minor_digits))
+        for text in table.notes:
+            note(f"{table.tenant}: {text}")
         write_text("")
     write_verdicts(verdicts)
     say("")

@@ -9,6 +9,7 @@ import typer
 
 from demo_pipeline.cli.console import Column, Table, say, write_document, write_table, write_text
 from demo_pipeline.cli.parameters import Json, example, slug_text
+from demo_pipeline.cli.program_path import command_line
 from demo_pipeline.cli.session import notice_if_slow, open_session
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _document(one: Scan) -> dict[str, Any]:
 def _write(scans: Sequence[Scan]) -> None:
     """One line a tenant, then every finding; those of the reader once."""
     if not scans:
-        say("there is no demo tenant yet; demo-pipeline tenant provision FILE makes one")
+        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
         return
     rows = [[one.tenant, _answer(one), f"{one.columns:,}", f"{one.values:,}"] for one in scans]
     colours = {row: "red" for row, one in enumerate(scans) if not one.is_clean}

@@ -13,15 +13,17 @@ from demo_pipeline.cli.console import (
     Column,
     Table,
     kpi_table,
+    note,
     say,
     warn,
     write_document,
     write_table,
     write_text,
 )
-from demo_pipeline.cli.job_views import job_document, job_table
+from demo_pipeline.cli.job_views import job_document, job_table, month_span
 from demo_pipeline.cli.parameters import Json, SheetOption, Slug, example, group, month_text
 from demo_pipeline.cli.patching import asker
+from demo_pipeline.cli.program_path import command_line
 from demo_pipeline.cli.session import (
     Session,
     about_files,
@@ -32,7 +34,7 @@ from demo_pipeline.cli.session import (
 )
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.wording import counted
+from demo_pipeline.domain.wording import counted, rows_text
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.planning import TenantSpec
@@ -75,7 +77,7 @@ def provision(
     state = "is there now" if made.is_new else "was there already, with this blueprint"
     write_text(f"{made.slug} {state}: {made.first_month} to {made.last_month}")
     if made.is_new:
-        say(f"next: demo-pipeline generate {made.slug}")
+        say(f"next: {command_line(f'generate {made.slug}')}")
 
 
 def provisioned_document(made: Provisioned) -> dict[str, Any]:
@@ -106,16 +108,20 @@ def preview(
     """
     settings = open_settings()
     from demo_pipeline.services.blueprint_files import preview_blueprint
+    from demo_pipeline.services.partial_months import preview_notes
 
     with about_files([file]):
         spec, warnings = preview_blueprint(file, settings, sheet=sheet)
     for warning in warnings:
         warn(warning)
+    notes = preview_notes(spec, settings.client_instant())
     figures = dict(zip(spec.months, spec.figures, strict=True))
     if json:
-        write_document(_preview_document(spec, warnings))
+        write_document(_preview_document(spec, (*warnings, *notes)))
         return
     write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", figures, spec.minor_digits))
+    for text in notes:
+        note(text)
     write_text("")
     write_text(_end_text(spec.closed_month))
 
@@ -181,7 +187,8 @@ def extend(
     if preview:
         say("nothing was written")
     else:
-        say(f"next: demo-pipeline generate {slug}; demo-pipeline job undo {job_id} takes the extension back")
+        say(f"next: {command_line(f'generate {slug}')}")
+        say(f"{command_line(f'job undo {job_id}')} takes the extension back")
 
 
 def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[str, Any]:
@@ -237,7 +244,7 @@ def list_(
     elif country or industry or is_living is not None:
         say("no demo tenant fits these filters; tenant list without them shows all")
     else:
-        say("there is no demo tenant yet; demo-pipeline tenant provision FILE makes one")
+        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
 
 
 def _summary_document(tenant: TenantSummary) -> dict[str, Any]:
@@ -340,7 +347,6 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
 
 def _detail_table(detail: TenantDetail) -> Table:
     tenant, spec = detail.subject.state.tenant, detail.spec
-    loaded = sorted(detail.subject.loaded_months)
     facts = [
         ("tenant", tenant.slug),
         ("name", tenant.name),
@@ -349,12 +355,20 @@ def _detail_table(detail: TenantDetail) -> Table:
         ("seed", tenant.seed),
         ("span", f"{spec.start_month} to {spec.end_month}"),
         ("end", _end_text(detail.subject.end_month)),
-        ("loaded", f"{len(loaded)} months, {loaded[0]} to {loaded[-1]}" if loaded else "nothing yet"),
+        ("loaded", _loaded_text(detail.summary)),
         ("versions", "; ".join(_version_text(one, count) for one, count in _versions(detail).items())),
         ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),
         ("id", str(tenant.tenant_id)),
     ]
     return Table((Column("fact"), Column("value")), [list(fact) for fact in facts])
+
+
+def _loaded_text(summary: TenantSummary) -> str:
+    """The months that ``tenant list`` counts."""
+    first, last, count = summary.first_loaded_month, summary.last_loaded_month, summary.loaded_month_count
+    if first is None or last is None:
+        return "nothing yet"
+    return f"{counted(count, 'month')}, {month_span(first, last)}"
 
 
 def _versions(detail: TenantDetail) -> dict[str, int]:
@@ -404,14 +418,15 @@ def _not_confirmed(session: Session, slug: str) -> InputError:
     """What would be deleted. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     from demo_pipeline.services import reading
 
-    rows = reading.row_counts(session.database, session.settings, slug)
-    shown = ", ".join(f"{count:,} {table}" for table, count in rows.items())
+    rows, hidden = reading.row_counts(session.database, session.settings, slug)
+    hidden_text = f", of hidden rows {rows_text(hidden)}," if any(hidden.values()) else ""
+    visible_text = rows_text(rows) or "no visible rows"
     message = (
-        f"{slug} would lose {shown} and everything that depends on them, for good; nothing was deleted; "
-        "to do it, add --yes"
+        f"{slug} would lose {visible_text}{hidden_text} and everything that depends on them, for good; "
+        "nothing was deleted; to do it, add --yes"
     )
     error = InputError(message, [Problem(code="not_confirmed", field="--yes", message=message)])
-    error.details |= {"tenant": slug, "rows": rows}
+    error.details |= {"tenant": slug, "rows": rows, "hidden_rows": hidden}
     return error
 
 

@@ -242,7 +242,7 @@ class Blueprint(Declared):
     mail_domain: MailDomain | None = Field(
         default=None,
         description="A domain that you own, for the mail addresses of contacts; no public mail provider. "
-        "Left out: domains that nobody can own (.example).",
+        "Left out: domains that cannot be owned (.example).",
         examples=["crm.kranz-gruppe.de"],
     )
     totals: Totals | None = Field(

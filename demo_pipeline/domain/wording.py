@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+#: table → one of its rows, and several, where that is not the table's name with and without *s*
+_ROWS: Final = {
+    "activities": ("activity", "activities"),
+    "companies": ("company", "companies"),
+    "contact_tags": ("tag on a contact", "tags on contacts"),
+    "pipeline_stages": ("pipeline stage", "pipeline stages"),
+}
+
 
 def counted(count: int, one: str, many: str = "") -> str:
     """``"1 deal"``, ``"2,000 deals"``; ``many`` where that is not ``one`` and an *s*."""
@@ -13,6 +24,15 @@ def grouped(number: int | str) -> str:
     whole, point, rest = str(number).partition(".")
     sign = "-" if whole.startswith("-") else ""
     return f"{sign}{int(whole.removeprefix('-')):,}{point}{rest}"
+
+
+def rows_text(counts: Mapping[str, int]) -> str:
+    """Rows by table in a sentence, ``310 companies, 1 tag on a contact``, without tables that have none."""
+    return ", ".join(
+        counted(count, *_ROWS.get(table, (table.removesuffix("s"), table)))
+        for table, count in counts.items()
+        if count
+    )
 
 
 def are(count: int) -> str:

@@ -74,7 +74,7 @@ def read_blueprint(
 
     ``sheet`` is the sheet of a workbook of months, whatever the blueprint says. Raises ``InputError`` with
     every problem at once, each with field, value, remedy and, where it has one, line; ``suggestion`` is the
-    part of a blueprint that would mend infeasible figures, within ``caps``.
+    part of a blueprint that would correct infeasible figures, within ``caps``.
     """
     if path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
         message = (
@@ -231,8 +231,12 @@ def preview_blueprint(
     now, caps = settings.client_instant(), Caps(**settings.caps.model_dump())
     file = read_blueprint(path, now, caps, sheet=sheet)
     spec, warnings = resolve_file(file, now, lambda: token_hex(8), caps)
-    if file.blueprint.seed is None:
-        warnings = (*warnings, "without a seed the months differ a little each time; add seed to fix them")
+    if file.blueprint.seed is None and file.blueprint.totals is not None:
+        message = (
+            "the blueprint has no seed, so its totals are spread a little differently each time; "
+            "set seed to keep the months as they are"
+        )
+        warnings = (*warnings, message)
     return spec, warnings
 
 

@@ -3,7 +3,7 @@
 ``$DEMO_HOME/inbox/<slug>/plan.csv``. A file is complete when it has its name: whoever puts it there writes
 it under a name that begins with a dot, or ends in none of the suffixes of a plan, and renames it. A name
 that no run could take, with control characters in it, is refused: the file gets another name in
-``refused/``. Nothing is followed: what is a link, or no regular file, is none of ours, and no name leads out
+``refused/``. Nothing is followed: what is a link, or no regular file, is left alone, and no name leads out
 of the folder. What a plan says and what becomes of it is not known here.
 """
 
@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -81,8 +81,8 @@ class Waiting:
     unusable: tuple[InboxFile, ...]
     #: what a person should know of the rest, a sentence each
     notes: tuple[str, ...]
-    #: folders whose names no tenant can have
-    odd_folders: tuple[str, ...] = ()
+    #: folders whose names no tenant can have, with the names of the plans in them
+    odd_folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 def is_plan_name(name: str) -> bool:
@@ -111,7 +111,7 @@ def waiting_files(settings: Settings) -> Waiting:
     files: list[InboxFile] = []
     unusable: list[InboxFile] = []
     notes: list[str] = []
-    odd: list[str] = []
+    odd: dict[str, tuple[str, ...]] = {}
     try:
         with os.scandir(settings.inbox_folder) as entries:
             there = sorted(
@@ -128,10 +128,10 @@ def waiting_files(settings: Settings) -> Waiting:
     for slug, is_folder in there:
         if check_slug(slug):
             if is_folder:
-                odd.append(slug)
+                odd[slug] = _plan_names(settings, slug)
             else:
                 notes.append(
-                    f"{shortened(slug)} lies in the inbox itself and is left alone; plans go to "
+                    f"{shortened(slug)} is in the inbox itself and is left alone; plans go to "
                     f"{settings.inbox_folder}/<tenant>/"
                 )
             continue
@@ -150,7 +150,21 @@ def waiting_files(settings: Settings) -> Waiting:
         except (InputError, NotFoundError, OSError) as error:
             notes.append(str(error))
     files.sort(key=lambda file: (file.changed_ns, file.tenant, file.name))
-    return Waiting(files=tuple(files), unusable=tuple(unusable), notes=tuple(notes), odd_folders=tuple(odd))
+    return Waiting(files=tuple(files), unusable=tuple(unusable), notes=tuple(notes), odd_folders=odd)
+
+
+def _plan_names(settings: Settings, folder: str) -> tuple[str, ...]:
+    """Names of the plans in a folder of the inbox, of which none is read; empty if it cannot be listed."""
+    try:
+        with (
+            _root(settings) as root,
+            _descriptor(folder, _FOLDER | os.O_NOFOLLOW, root, folder) as there,
+            os.scandir(there) as entries,
+        ):
+            names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+    except (InputError, NotFoundError, OSError):
+        return ()
+    return tuple(name for name in names if is_plan_name(name) or usable_name(name) is not None)
 
 
 def read_inbox_file(settings: Settings, slug: str, name: str) -> InboxFile:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from demo_pipeline.domain.display import neutral
 from demo_pipeline.domain.errors import DemoError, InputError, Problem
 from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, money
+from demo_pipeline.domain.wording import grouped, rows_text
 from demo_pipeline.services.inbox import REPORT_SUFFIXES, InboxFile
 from demo_pipeline.services.job_run import Asker
 from demo_pipeline.services.plan_files import PlanFile
@@ -123,16 +124,18 @@ def _done_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {document['file']}: {document['outcome']}"
     yield ""
     yield f"Tenant {document['tenant']}, job {document['job_id']}, {document['at']}."
-    made = ", ".join(f"{count:,} {table}" for table, count in document["created"].items() if count)
-    yield f"Made: {made or 'nothing'}."
+    yield f"Made: {rows_text(document['created']) or 'nothing'}."
     yield from document["notes"]
     for month in document["months"]:
         yield ""
         yield f"| {month['month']} | before | target | after | change |"
         yield "|:--|--:|--:|--:|--:|"
-        for metric, told in month["metrics"].items():
-            cells = (told[name] for name in ("before", "target", "after", "delta"))
-            yield f"| {metric} | {' | '.join(map(str, cells))} |"
+        for metric, moved in month["metrics"].items():
+            before, target, after, change = (
+                grouped(moved[name]) for name in ("before", "target", "after", "delta")
+            )
+            sign = "+" if change.strip("-0.,") and not change.startswith("-") else ""
+            yield f"| {metric} | {before} | {target} | {after} | {sign}{change} |"
 
 
 def _refused_lines(document: Mapping[str, Any], error: DemoError) -> Iterator[str]:

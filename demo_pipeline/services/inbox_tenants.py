@@ -52,6 +52,7 @@ def report_unknown(settings: Settings, waiting: Waiting, unknown: Mapping[str, N
     written: list[str] = []
     for name, error in unknown.items():
         files = [file.name for file in (*waiting.files, *waiting.unusable) if file.tenant == name]
+        files += waiting.odd_folders.get(name, ())
         notes.append(f"{error.message}{_waiting_files(files)}")
         if neutral_line(name) != name:
             continue  # no file should have such a name

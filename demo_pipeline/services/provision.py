@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
@@ -32,6 +32,9 @@ from demo_pipeline.storage.clock import current_instant
 from demo_pipeline.storage.database import Database
 from demo_pipeline.storage.ledger import JobRequest
 from demo_pipeline.storage.tenants import NewTenant
+
+#: characters of a value that a message quotes
+_MOST_SHOWN: Final = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,15 +184,27 @@ def _present(tenant: tenants.Tenant, declared: dict[str, Any], warnings: tuple[s
     """The tenant that is there, if the file says what it was made from."""
     stored = complete_declaration(tenant.blueprint)
     if declared != stored:
-        changed = ", ".join(
-            key for key in sorted({*declared, *stored}) if declared.get(key) != stored.get(key)
+        keys = [key for key in sorted({*declared, *stored}) if declared.get(key) != stored.get(key)]
+        changed = ", ".join(keys)
+        shown = ", ".join(
+            filter(None, (_difference(key, stored.get(key), declared.get(key)) for key in keys))
         )
+        verb = "differs" if len(keys) == 1 else "differ"
         message = (
-            f"tenant {tenant.slug!r} was made from another blueprint ({changed} differ); "
-            "delete it first (demo-pipeline tenant delete), or give the file another name"
+            f"tenant {tenant.slug!r} was made from another blueprint ({changed} {verb}"
+            f"{f': {shown}' if shown else ''}); give the file another name, or delete the tenant with all "
+            f"its rows first: demo-pipeline tenant delete {tenant.slug}"
         )
         raise InputError(message, [Problem(code="other_blueprint", message=message, value=changed)])
     return _provisioned(read_spec(tenant.slug, tenant.plan), tenant.tenant_id, warnings, is_new=False)
+
+
+def _difference(key: str, before: object, now: object) -> str:
+    """A key of a blueprint with both values, ``name 'Acme' then, 'Ace' now``; empty if that is long."""
+    if any(isinstance(value, dict | list) or len(str(value)) > _MOST_SHOWN for value in (before, now)):
+        return ""
+    old, new = ("not set" if value is None else repr(value) for value in (before, now))
+    return f"{key} {old} then, {new} now"
 
 
 def _provisioned(spec: TenantSpec, identity: UUID, warnings: tuple[str, ...], *, is_new: bool) -> Provisioned:

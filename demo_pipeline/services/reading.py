@@ -25,6 +25,7 @@ from demo_pipeline.domain.metrics import Figures
 from demo_pipeline.domain.months import Month
 from demo_pipeline.domain.planning import TenantSpec
 from demo_pipeline.domain.scalars import parse_country
+from demo_pipeline.services.partial_months import partial_month_notes
 from demo_pipeline.services.subject import Subject, find_subject, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage import ledger, tenants
@@ -48,15 +49,18 @@ class KpiTable:
     currency: str
     minor_digits: int
     months: Mapping[Month, Figures]
+    #: of months whose blueprint is loaded in part, a sentence each
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TenantDetail:
-    """A tenant with its spec, the months that are loaded, and its jobs, the latest first."""
+    """A tenant with its spec, its line of the list of tenants, and its jobs, the latest first."""
 
     subject: Subject
+    summary: TenantSummary
     jobs: tuple[Job, ...]
-    #: characters of a job's id that tell it from all others
+    #: characters of a job's id that make it unique
     id_length: int
 
     @property
@@ -71,7 +75,7 @@ class JobPage:
     jobs: tuple[Job, ...]
     #: without the limit
     total: int
-    #: characters of a job's id that tell it from all others
+    #: characters of a job's id that make it unique
     id_length: int
 
 
@@ -107,8 +111,12 @@ def show_tenant(database: Database, settings: Settings, slug: str) -> TenantDeta
     """One tenant. Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``."""
     with database.admin(readonly=True) as conn:
         subject = find_subject(conn, settings, slug, "show")
+        summaries = tenants.list_tenants(conn, tenant_id=subject.state.tenant.tenant_id)
+        if not summaries:  # deleted between the two statements
+            raise tenants.unknown_tenant(slug, ())
         return TenantDetail(
             subject=subject,
+            summary=summaries[0],
             jobs=tuple(ledger.list_jobs(conn, slug)),
             id_length=ledger.short_id_length(conn),
         )
@@ -126,8 +134,8 @@ def unreadable_tenants(database: Database, settings: Settings, slugs: Iterable[s
     return found
 
 
-def row_counts(database: Database, settings: Settings, slug: str) -> dict[str, int]:
-    """Living rows of one tenant, by table. Its plan is not read.
+def row_counts(database: Database, settings: Settings, slug: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Visible and hidden (soft-deleted) rows of one tenant, by table. Its plan is not read.
 
     Raises ``NotFoundError``, ``NotADemoTenantError``.
     """
@@ -153,21 +161,24 @@ def kpis(
         subject = find_subject(conn, settings, slug, "kpis")
         spec = subject.spec
         figures = all_figures(conn, subject.state.tenant.tenant_id, spec.minor_digits)
+        as_of = instant_of(conn, settings)
     end = spec.end_month if subject.end_month is None else subject.end_month
     months = (
         first.until(last)
         if first is not None and last is not None
         else sorted({*spec.start_month.until(end), *subject.known_months, *figures})
     )
+    shown = {
+        month: figures.get(month, Figures())
+        for month in months
+        if (first is None or month >= first) and (last is None or month <= last)
+    }
     return KpiTable(
         tenant=slug,
         currency=spec.currency,
         minor_digits=spec.minor_digits,
-        months={
-            month: figures.get(month, Figures())
-            for month in months
-            if (first is None or month >= first) and (last is None or month <= last)
-        },
+        months=shown,
+        notes=partial_month_notes(subject, shown, as_of),
     )
 
 

@@ -158,6 +158,11 @@ class JobReport:
     status: str = "completed"
     #: what a person should know, a sentence each
     notes: tuple[str, ...] = ()
+    #: table → rows that were soft-deleted, or brought back
+    hidden: Mapping[str, int] = field(default_factory=dict[str, int])
+    shown: Mapping[str, int] = field(default_factory=dict[str, int])
+    #: the undo that took an earlier job back, where its report is shown again
+    undone_by: UUID | None = None
 
     @property
     def first_job_id(self) -> UUID | None:
@@ -210,6 +215,8 @@ def report_of(
         minor_digits=minor_digits,
         already_applied=already_applied,
         created={} if already_applied else metrics.get("created", {}),
+        hidden={} if already_applied else metrics.get("hidden", {}),
+        shown={} if already_applied else metrics.get("shown", {}),
         months=months_of(job, minor_digits),
         seconds=seconds if seconds is not None else job.seconds or 0.0,
         status=job.status,

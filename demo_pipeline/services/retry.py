@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from demo_pipeline.domain.errors import InputError, Problem
@@ -42,7 +43,7 @@ def retry_job(
         message = f"job {job.id} was of a {job.slug} that has been deleted since"
         raise InputError(message, [Problem(code="other_incarnation", message=message)])
     if job.status == "completed":
-        return report_of(job, subject.spec.minor_digits, already_applied=True)
+        return _completed(job, subject.spec.minor_digits)
     asker = asker or Asker()
     match job.kind:
         case "patch":
@@ -74,6 +75,17 @@ def retry_job(
             return run_repair(database, settings, job.slug, job.kind, job.plan, asker)
         case _:
             raise _refused(job)
+
+
+def _completed(job: Job, minor_digits: int) -> JobReport:
+    """The report of a job that was done before, and what became of it."""
+    report = report_of(job, minor_digits, already_applied=True)
+    if job.undone_by is None:
+        return report
+    note = (
+        f"what job {job.id} changed is not there now; demo-pipeline job undo {job.undone_by} brings it back"
+    )
+    return replace(report, undone_by=job.undone_by, notes=(note,))
 
 
 def _month(text: str | None) -> Month | None:

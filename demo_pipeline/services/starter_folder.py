@@ -56,7 +56,7 @@ Made by `demo-pipeline init`. Type these here (with the path of the program wher
 | `{BLUEPRINT}` | a demo tenant; every key is explained in it. The name of the file is the tenant's slug |
 | `blueprints/schema.json` | lets editors complete and check blueprints while you type |
 | `{PLAN}` | a patch plan: figures to add to a month |
-| `{FOLDER_MARKER}` | tells commands that are typed here to take the blueprints of this folder |
+| `{FOLDER_MARKER}` | makes commands that are typed here take the blueprints of this folder |
 
 For another tenant copy the blueprint under another name and change it. `demo-pipeline run` makes the tenants
 of all blueprints here and leaves those alone that are as expected. A tenant keeps the blueprint that it was

@@ -88,8 +88,9 @@ def last_change(database: Database, settings: Settings, slug: str) -> Job:
     if job is None:
         raise refusal(
             "nothing_to_undo",
-            f"{slug} has no change that could be taken back: no completed {', '.join(CHANGES[:-1])} or "
-            f"{CHANGES[-1]} that is not undone already; demo-pipeline job list {slug} shows its jobs",
+            f"{slug} has no change that can be taken back: every completed {', '.join(CHANGES[:-1])} or "
+            f"{CHANGES[-1]} is undone already, or there was none; "
+            f"demo-pipeline job list {slug} shows its jobs",
         )
     return job
 
@@ -384,6 +385,12 @@ class _Taken:
         }
 
 
+def _named(kind: str) -> str:
+    """A kind of job with its article; materialise and heal are no nouns."""
+    name = {MATERIALISE: "materialisation", HEAL: "healing job"}.get(kind, kind)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 def _hidden_job(conn: Connection, job: Job) -> UUID | None:
     """The patch or extension that an undo took back; None: the job is one of these, or a repair."""
     if job.kind in CHANGES:
@@ -396,7 +403,8 @@ def _hidden_job(conn: Connection, job: Job) -> UUID | None:
         raise refusal("is_a_restore", f"job {job.id} brought rows back; to take them back again, {again}")
     raise refusal(
         "not_a_patch",
-        f"job {job.id} is a {job.kind}: only patches, extensions, repairs and undos can be undone",
+        f"job {job.id} is {_named(job.kind)}, which cannot be undone: only patches, extensions, repairs and "
+        "undos can",
     )
 
 

@@ -112,18 +112,20 @@ def job_figures(
     return _query(conn, scope, {"tenant_id": tenant_id, "job_ids": list(job_ids)}, minor_digits)
 
 
-def row_counts(conn: Connection[Any], tenant_id: UUID) -> dict[str, int]:
-    """Living rows of a tenant in the tables with provenance, by table; for administrators."""
-    counts: dict[str, int] = {}
+def row_counts(conn: Connection[Any], tenant_id: UUID) -> tuple[dict[str, int], dict[str, int]]:
+    """Visible and hidden rows of a tenant in the tables with provenance, by table; for administrators."""
+    visible: dict[str, int] = {}
+    hidden: dict[str, int] = {}
     for table in ("companies", "contacts", "deals", "activities"):
         row = conn.execute(
-            sql.SQL("select count(*) from crm.{} where tenant_id = %s and deleted_at is null").format(
-                sql.Identifier(table)
-            ),
+            sql.SQL(
+                "select count(*) filter (where deleted_at is null), count(deleted_at)"
+                " from crm.{} where tenant_id = %s"
+            ).format(sql.Identifier(table)),
             [tenant_id],
         ).fetchone()
-        counts[table] = row[0] if row else 0
-    return counts
+        visible[table], hidden[table] = row or (0, 0)
+    return visible, hidden
 
 
 def _query(

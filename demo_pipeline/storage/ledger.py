@@ -99,6 +99,8 @@ class Job:
     #: of the attempt that ended it
     seconds: float | None
     created_at: datetime
+    #: the tenant that it was of was deleted since; another one may have its slug
+    is_deleted: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +268,7 @@ select j.id, j.tenant_id, m.slug, j.kind, j.mode, j.plan_type, j.plan, j.seed, j
     j.range_end_month, j.tolerances, j.as_of, j.before_kpis, j.after_kpis, j.diff_report, j.status,
     j.undone_by, j.progress, j.current_step, j.metrics, j.error_message, j.dagster_run_id, j.requested_by,
     j.started_at, j.completed_at, j.error_code, j.incarnation, j.ordinal, j.number,
-    j.seconds::float8 as seconds, j.created_at
+    j.seconds::float8 as seconds, j.created_at, m.deleted_at is not null as is_deleted
 from demo.jobs j
 join demo.tenant_metadata m on m.tenant_id = j.tenant_id
 """
@@ -334,7 +336,7 @@ def jobs_of_run(conn: Connection[Any], dagster_run_id: str) -> list[tuple[UUID, 
 
 
 def short_id_length(conn: Connection[Any]) -> int:
-    """How many characters of a job's id are enough to tell all jobs apart: 8, 13 or all 36."""
+    """How many characters of a job's id are enough to be unique among all jobs: 8, 13 or all 36."""
     row = conn.execute(
         "select count(*), count(distinct left(id::text, 8)), count(distinct left(id::text, 13))"
         " from demo.job_ledger"

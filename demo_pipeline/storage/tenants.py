@@ -174,6 +174,9 @@ class TenantSummary:
     end_month: str | None
     #: months with loaded rows of the blueprint, or with figures that other jobs recorded
     loaded_month_count: int
+    #: the first and the last of these; None: there is none
+    first_loaded_month: str | None
+    last_loaded_month: str | None
     #: of the job begun or registered last
     last_job_status: str | None
 
@@ -358,24 +361,18 @@ def list_tenants(
     countries: Sequence[str] | None = None,
     industries: Sequence[str] | None = None,
     is_living: bool | None = None,
+    tenant_id: UUID | None = None,
 ) -> list[TenantSummary]:
-    """Living demo tenants by slug, of any of the countries and industries; for administrators."""
+    """Living demo tenants by slug, of any of the countries and industries; for administrators.
+
+    ``tenant_id``: that one only.
+    """
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             """
             select m.tenant_id, m.slug, t.name, t.country, t.currency, t.industry, m.incarnation,
                 m.provisioned_at, e.end_month,
-                (select count(*) from (
-                    -- without those of an extension that was undone
-                    select h.month from demo.tenant_months h
-                    where h.tenant_id = m.tenant_id and h.month <= coalesce(e.end_month, '9999-12')
-                    union
-                    select c.month from demo.job_months c where c.tenant_id = m.tenant_id group by c.month
-                    -- without those whose jobs were undone
-                    having (sum(c.leads_created), sum(c.contacts_created), sum(c.companies_created),
-                        sum(c.deals_created), sum(c.closed_won_count), sum(c.closed_won_value),
-                        sum(c.pipeline_added_value), sum(c.activities_created)) <> (0, 0, 0, 0, 0, 0, 0, 0)
-                ) months) as loaded_month_count,
+                f.loaded_month_count, f.first_loaded_month, f.last_loaded_month,
                 (select l.status from demo.job_ledger l where l.tenant_id = m.tenant_id
                  order by coalesce(l.started_at, l.created_at) desc, l.number desc limit 1)
                     as last_job_status
@@ -388,7 +385,23 @@ def list_tenants(
                     and x.kind = 'extend' and x.status = 'completed' and x.undone_by is null)
                 ) end as end_month
             ) e
+            cross join lateral (
+                select count(*) as loaded_month_count, min(month) as first_loaded_month,
+                    max(month) as last_loaded_month
+                from (
+                    -- without those of an extension that was undone
+                    select h.month from demo.tenant_months h
+                    where h.tenant_id = m.tenant_id and h.month <= coalesce(e.end_month, '9999-12')
+                    union
+                    select c.month from demo.job_months c where c.tenant_id = m.tenant_id group by c.month
+                    -- without those whose jobs were undone
+                    having (sum(c.leads_created), sum(c.contacts_created), sum(c.companies_created),
+                        sum(c.deals_created), sum(c.closed_won_count), sum(c.closed_won_value),
+                        sum(c.pipeline_added_value), sum(c.activities_created)) <> (0, 0, 0, 0, 0, 0, 0, 0)
+                ) months
+            ) f
             where m.deleted_at is null
+                and (%(tenant_id)s::uuid is null or m.tenant_id = %(tenant_id)s)
                 and (%(countries)s::text[] is null or t.country = any(%(countries)s))
                 and (%(industries)s::text[] is null or t.industry = any(%(industries)s))
                 and (%(is_living)s::boolean is null or (e.end_month is null) = %(is_living)s)
@@ -398,6 +411,7 @@ def list_tenants(
                 "countries": None if countries is None else list(countries),
                 "industries": None if industries is None else list(industries),
                 "is_living": is_living,
+                "tenant_id": tenant_id,
             },
         ).fetchall()
     return [TenantSummary(**row) for row in rows]

@@ -1,4 +1,4 @@
-"""``docs/reference/industries.md``: what tells the industries apart, from the lists that make the rows."""
+"""``docs/reference/industries.md``: how the industries differ, from the lists that make the rows."""
 
 from __future__ import annotations
 

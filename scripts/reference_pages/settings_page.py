@@ -34,8 +34,8 @@ TESTS: Final[Mapping[str, str]] = {
 }
 _INTRODUCTION: Final = """\
 Everything is set by environment variables; there is no file of settings. A value that cannot be read is exit
-code 2, and all of them are named at once; values of URLs, which may hold passwords, are not shown. An empty
-variable is one that is not set. A warning names a variable that is nearly one of these.
+code 2, and all of them are named at once, each with its value unless it is a secret. An empty variable is
+one that is not set. A warning names a variable that is nearly one of these.
 
 ```console
 DEMO_CAP_LEADS=80000 demo-pipeline tenant preview blueprints/larkmoor.yaml
@@ -88,7 +88,7 @@ def _rows(model: type[BaseSettings]) -> Iterator[list[str]]:
     """Variable, effect, default, unit, range of every field."""
     schemas = model.model_json_schema(by_alias=False)["properties"]
     for name, field in model.model_fields.items():
-        # What the field says besides stands in its schema.
+        # What else the field says is in its schema.
         facts: Mapping[str, Any] = schemas[name]
         unit = str(facts.get("unit", ""))
         limits = range_text(facts) if unit else ""

@@ -52,7 +52,7 @@ def test_a_backup_is_restored_whole(
         done = command("db", "backup", file, "--json")
         assert (done.code, done.err) == (0, "")
         assert done.document["size_bytes"] == file.stat().st_size
-        assert done.document["restore"] == f"demo-pipeline db restore {file} --into crm_restored"
+        assert done.document["restore"].endswith(f"demo-pipeline db restore {file} --into crm_restored")
         assert file.stat().st_mode & 0o077 == 0
         assert [path.name for path in tmp_path.glob("*dump*")] == ["crm.dump"]
         restored = command("db", "restore", file, "--into", new_name, "--json")

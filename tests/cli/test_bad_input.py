@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from demo_pipeline.settings import BUNDLED_BLUEPRINTS
 from tests.fixtures.cli import SMALL, RunCommand, table_counts
 
 
@@ -119,12 +120,21 @@ def test_one_bad_file_of_several_stops_all(
 
 
 def test_a_mistyped_bundled_blueprint_is_proposed(quick_command: RunCommand, tmp_path: Path) -> None:
-    """``run larkmor``: the bundled one that is nearest; other missing files are only named."""
+    """``run larkmor``: the nearest blueprint, and which there are; other missing files have no proposal."""
     done = quick_command("run", "larkmor", tmp_path / "zzz.yaml")
     assert done.code == 2
-    assert done.err.count("did you mean the bundled blueprint larkmoor?") == 1
+    assert done.err.count("did you mean larkmoor?") == 1
     [first, second] = quick_command("run", "larkmor", "zzz.yaml", "--json").error["details"]["errors"]
     assert (first["suggestion"], second["suggestion"]) == ("larkmoor", None)
+    own = tmp_path / "own"
+    own.mkdir()
+    blueprint = {"DEMO_BLUEPRINTS": str(own)}
+    message = quick_command("run", "larkmoor", "--json", environment=blueprint).error["message"]
+    assert f"there are no blueprints in {own}; in {BUNDLED_BLUEPRINTS} there are " in message
+    (own / "mine.yaml").write_text(BAD["several"].text, encoding="utf-8")
+    message = quick_command("run", "larkmoor", "--json", environment=blueprint).error["message"]
+    assert f"in {own} there are mine; in {BUNDLED_BLUEPRINTS} there are " in message
+    assert "larkmoor" in message.partition(str(BUNDLED_BLUEPRINTS))[2]
 
 
 def test_an_unknown_country_is_a_warning(quick_command: RunCommand, tmp_path: Path) -> None:

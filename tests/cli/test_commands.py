@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from demo_pipeline.cli import main
 from scripts.build_cli_reference import PROGRAM, Command, leaves, load_root
-from tests.fixtures.cli import RunChanged, clean_environment, run_program
+from tests.fixtures.cli import PROGRAM as PROGRAM_FILE
+from tests.fixtures.cli import RunChanged, RunCommand, clean_environment, run_program
 
 COMMANDS = dict(leaves(load_root()))
 #: imported by no command that only reads: each costs a noticeable part of its second
@@ -96,3 +98,18 @@ def test_commands_that_read_import_nothing_heavy(kranz: str, changed_command: Ru
         assert done.err.splitlines()[-1] == "[]", line
     control = changed_command(f"import numpy\n{TELL_IMPORTS}", "tenant", "list")
     assert control.err.splitlines()[-1] == "['numpy']"
+
+
+def test_a_proposed_command_can_be_typed_as_it_is(command: RunCommand, blueprint: Path) -> None:
+    """It names this program by its path where the shell would not find it by its name."""
+    empty = command("verify", environment={"PATH": "/usr/bin:/bin"}).err
+    _, *words = shlex.split(empty.partition("; ")[2])
+    assert words[:3] == ["tenant", "provision", "FILE"]
+    made = command("tenant", "provision", blueprint, environment={"PATH": "/usr/bin:/bin"})
+    program, *words = shlex.split(made.err.partition("next: ")[2])
+    assert words == ["generate", "kranz"]
+    assert Path(program).samefile(PROGRAM_FILE)
+    # Found by its name: that is enough.
+    on_path = f"{PROGRAM_FILE.parent}:/usr/bin:/bin"
+    refused = command("job", "show", "xyz", environment={"PATH": on_path})
+    assert " demo-pipeline job list shows the jobs" in " ".join(refused.err.split())

@@ -71,7 +71,7 @@ def test_the_next_commands_work_as_printed(
     assert shell.returncode == 0, shell.stderr
     assert f"blueprints of {(tmp_path / name).resolve()}" in shell.stderr
     assert "living: goes on month by month" in shell.stdout
-    assert "is completed, every figure is exact" in shell.stdout
+    assert "every figure is exact" in shell.stdout
     *_, verdict = shell.stdout.splitlines()
     assert verdict.split()[:3] == ["brightwell", "as", "expected"]
     # Only the folder's tenant was made, although nothing named it.
@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_is_refused(
 def test_the_clone_of_the_project_is_no_folder_to_work_in(
     quick_command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the project's own folder a person is told what to do, and no bundled blueprint is added."""
+    """In the project's own folder the message says what to do, and no bundled blueprint is added."""
     monkeypatch.chdir(PROJECT_ROOT)
     before = blueprint_paths(BUNDLED_BLUEPRINTS)
     done = quick_command("init")

@@ -139,6 +139,21 @@ job_run.instant_of = interrupted
     assert done.error["message"] == "interrupted before a job had begun; nothing was changed"
 
 
+def test_an_interrupt_of_several_tenants(
+    start_command: StartCommand, tmp_path: Path, admin_conn: psycopg.Connection
+) -> None:
+    """It says that the same command goes on with the tenant that was interrupted and those after it."""
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.yaml").write_text(LARGE, encoding="utf-8")
+    process = start_command("run", tmp_path / "first.yaml", tmp_path / "second.yaml")
+    _wait_until(admin_conn, process, WRITES)
+    process.send_signal(signal.SIGINT)
+    done = finish(process)
+    assert done.code == 130, done.err
+    said = " ".join(done.err.split())
+    assert "tries it again; the same command goes on from here with this tenant and those after it" in said
+
+
 def _wait_until(conn: psycopg.Connection, process: subprocess.Popen[str], query: str) -> None:
     """Wait for a count that is not zero."""
     deadline = time.monotonic() + 90

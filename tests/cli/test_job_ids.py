@@ -68,7 +68,7 @@ def test_an_ambiguous_beginning_is_refused_with_the_jobs(
     assert {match["job_id"] for match in error["details"]["matches"]} == {job_id, other_id}
     assert {match["tenant"] for match in error["details"]["matches"]} == {kranz}
     assert quick_command("job", "show", job_id[:11], "--json").document["job_id"] == job_id
-    # Lists show as much of an id as tells jobs apart.
+    # Lists show as much of an id as is unique.
     assert f"{job_id[:13]}  " in quick_command("job", "list").out
 
 
@@ -76,7 +76,7 @@ def test_an_ambiguous_beginning_is_refused_with_the_jobs(
 def test_an_unknown_beginning_says_where_the_jobs_are(
     quick_command: RunCommand, command: tuple[str, ...]
 ) -> None:
-    """Exit 2 for an id that no job has; what cannot be an id is told from that."""
+    """Exit 2 for an id that no job has; what cannot be an id gets another message."""
     for written in (UNKNOWN, UNKNOWN[:6]):
         refused = quick_command(*command, written)
         assert refused.code == 2
@@ -107,7 +107,7 @@ def test_the_last_change_is_taken_back_and_then_the_one_before(
     assert contacts(quick_command, kranz) == before
     refused = quick_command("job", "undo", "--last", kranz)
     assert (refused.code, refused.out) == (2, "")
-    assert f"{kranz} has no change that could be taken back" in refused.err
+    assert f"{kranz} has no change that can be taken back" in refused.err
     assert contacts(quick_command, kranz) == before
 
 

@@ -96,7 +96,7 @@ def test_unknown_words_are_named_with_the_known_ones(quick_command: RunCommand) 
 
 @pytest.mark.usefixtures("patched")
 def test_a_list_that_was_cut_says_so(quick_command: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """People are told on stderr how many more there are; a document has all, or says how many there are."""
+    """Stderr says how many more there are; a document has all, or says how many there are."""
     cut = quick_command("job", "list", "--limit", "1")
     assert len(cut.out.splitlines()) == 2
     assert "2 earlier jobs are not shown; --limit 3 shows all" in cut.err
@@ -110,6 +110,26 @@ def test_a_list_that_was_cut_says_so(quick_command: RunCommand, monkeypatch: pyt
     document = quick_command("job", "list", "--json", "--limit", "1").document
     assert (len(document["jobs"]), document["total"]) == (1, 3)
     assert quick_command("job", "list", "--limit", "0").code == 2
+
+
+def test_jobs_of_a_deleted_tenant_are_marked(
+    quick_command: RunCommand, kranz: str, blueprint: Path, tmp_path: Path
+) -> None:
+    """Of two tenants that had one slug, those of the deleted one; a job of one month shows that month."""
+    plan = tmp_path / "plan.csv"
+    plan.write_text("month,contacts_created\n2025-02,2\n", encoding="utf-8")
+    assert quick_command("patch", "apply", kranz, plan).code == 0
+    shown = quick_command("job", "list").out
+    assert " 2025-02  " in shown
+    assert "2025-02 to 2025-02" not in shown
+    assert "2025-01 to 2025-03" in shown
+    assert "deleted" not in shown
+    assert quick_command("tenant", "delete", kranz, "--yes").code == 0
+    assert quick_command("tenant", "provision", blueprint).code == 0
+    lines = quick_command("job", "list", kranz).out.splitlines()[1:]
+    assert ["(deleted)" in line for line in lines] == [False, True, True]
+    old = quick_command("job", "list", kranz, "--kind", "patch", "--json").document["jobs"][0]["job_id"]
+    assert f"{kranz} (deleted)" in quick_command("job", "show", old).out
 
 
 def test_jobs_of_a_deleted_tenant_are_filtered_too(quick_command: RunCommand, kranz: str) -> None:
@@ -150,7 +170,14 @@ def test_months_that_a_plan_filled_are_counted(quick_command: RunCommand, kranz:
     """A month after the end counts while a plan fills it, and not once that is undone; no month twice."""
 
     def count() -> int:
-        return int(quick_command("tenant", "list", "--json").document["tenants"][0]["loaded_month_count"])
+        [listed] = quick_command("tenant", "list", "--json").document["tenants"]
+        [line] = [
+            text for text in quick_command("tenant", "show", kranz).out.splitlines() if "loaded" in text
+        ]
+        number, _, span = line.removeprefix("loaded").strip().partition(" months, 2025-01 to ")
+        assert int(number) == listed["loaded_month_count"]
+        assert span == ("2025-06" if int(number) == 4 else "2025-03")
+        return int(number)
 
     assert count() == 3
     plan = tmp_path / "later.csv"

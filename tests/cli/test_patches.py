@@ -377,3 +377,25 @@ def test_a_job_is_shown_whole(quick_command: RunCommand, kranz: str, plan: Path)
     assert won["delta"] == "25000.00"
     assert won["after"] == patch.months[0].metrics["closed_won_value"].after
     assert quick_command("job", "show", patch.job_id, "--csv", "--json").code == 2
+
+
+def test_a_retry_of_an_undone_job_says_so(quick_command: RunCommand, kranz: str, tmp_path: Path) -> None:
+    """Which job took it back, that nothing was done, and how it comes back; then it is a done job again."""
+    plan = tmp_path / "plan.csv"
+    plan.write_text("month,contacts_created\n2025-01,4\n", encoding="utf-8")
+    patch = quick_command("patch", "apply", kranz, plan, "--json").document["job_id"]
+    taken = quick_command("job", "undo", patch)
+    assert re.search(r"every figure is exact; 4 contacts.* soft-deleted$", taken.out, re.MULTILINE)
+    undo = quick_command("job", "undo", patch, "--json").document["job_id"]
+    done = quick_command("job", "retry", patch)
+    assert done.code == 0
+    assert f"job {patch} was undone by job {undo}; nothing was changed now" in done.out
+    assert "already applied" not in done.out
+    assert f"demo-pipeline job undo {undo} brings it back" in done.err
+    [note] = quick_command("job", "retry", patch, "--json").document["notes"]
+    assert undo in note
+    assert "; 4 contacts" in (back := quick_command("job", "undo", undo).out.splitlines()[0])
+    assert back.endswith("brought back")
+    again = quick_command("job", "retry", patch)
+    assert f"already applied by job {patch}" in again.out
+    assert not again.err

@@ -29,6 +29,14 @@ def test_it_asks_first(quick_command: RunCommand, kranz: str, admin_conn: psycop
     error = quick_command("tenant", "delete", kranz, "--json").error
     assert error["details"]["rows"] == {"companies": 9, "contacts": 48, "deals": 15, "activities": 120}
     assert table_counts(admin_conn) == before
+    assert "hidden" not in asked.err
+    admin_conn.execute(
+        "update crm.activities set deleted_at = now() where id in (select id from crm.activities limit 3)"
+    )
+    asked = quick_command("tenant", "delete", kranz)
+    assert "117 activities, of hidden rows 3 activities, and everything" in " ".join(asked.err.split())
+    details = quick_command("tenant", "delete", kranz, "--json").error["details"]
+    assert (details["rows"]["activities"], details["hidden_rows"]["activities"]) == (117, 3)
 
 
 def test_it_deletes_one_tenant_and_keeps_its_history(

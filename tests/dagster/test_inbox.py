@@ -75,7 +75,7 @@ def test_a_plan_is_applied_and_moved_with_its_report(dagster_home: DagsterHome, 
         {"month": "2025-02", "metrics": {"contacts_created": 3, "companies_created": 1}}
     ]
     text = (inbox / "done" / "spring.csv.report.md").read_text(encoding="utf-8")
-    assert "| companies_created | 4 | 5 | 5 | 1 |" in text
+    assert "| companies_created | 4 | 5 | 5 | +1 |" in text
     assert dagster_home.run_tags(result.run_id)["demo/job_id"] == job_id
     change = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata["change"].value
     assert "| Companies created | 4 | 5 | 5 | **+1** |" in str(change)
@@ -273,7 +273,7 @@ def test_only_complete_regular_files_wait(dagster_home: DagsterHome, tmp_path: P
     notes = "\n".join(found.notes)
     for name in ("link.csv", "broken.csv", "folder.csv", "pipe.csv", "linked"):
         assert name in notes
-    assert found.odd_folders == ("Not_A_Slug",)
+    assert list(found.odd_folders) == ["Not_A_Slug"]
 
 
 @pytest.mark.parametrize(

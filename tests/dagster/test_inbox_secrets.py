@@ -21,7 +21,7 @@ from tests.dagster.inbox_scenes import IMPOSSIBLE, folder_of, launch, put, repor
 from tests.fixtures.dagster_instance import DagsterHome
 
 SECRET = "hunter2-tango"
-#: Files that are no plans, as somebody may put them into the inbox by mistake.
+#: Files that are no plans, as they may be put into the inbox by mistake.
 NO_PLANS = {
     "key.yaml": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----\n",
     "passwd.csv": f"root:{SECRET}:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/bin/sh\n",
@@ -224,7 +224,7 @@ def test_no_password_in_a_plan_is_told(dagster_home: DagsterHome, tmp_path: Path
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o604])
 def test_a_report_is_no_more_open_than_its_file(dagster_home: DagsterHome, mode: int) -> None:
-    """Nobody may read the report who may not read the file, and never the whole world."""
+    """The report has no more readers than the file, and is never open to all."""
     dagster_home.provision("acme")
     inbox = folder_of(dagster_home, "acme")
     put(inbox, "plan.csv", IMPOSSIBLE).chmod(mode)

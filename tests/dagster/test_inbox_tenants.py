@@ -99,10 +99,14 @@ def test_a_folder_that_no_tenant_can_have(dagster_home: DagsterHome, root: Path)
     """A capital letter is a mistyped slug like any other; a file in the inbox itself gets a note."""
     (root / "Acme").mkdir()
     put(root / "Acme", "plan.csv")
+    put(root / "Acme", "notes.txt")
     put(root, "summer.csv")
     said = skip_message(dagster_home)
     assert "there is no tenant 'Acme'; did you mean acme?" in said
-    assert "summer.csv lies in the inbox itself" in said
+    assert "(1 file waits there: plan.csv)" in said
+    assert notice(root, "Acme")["files"] == ["plan.csv"]
+    assert "- plan.csv" in (root / "Acme.report.md").read_text(encoding="utf-8")
+    assert "summer.csv is in the inbox itself" in said
     assert notice(root, "Acme")["error"]["details"]["suggestion"] == "acme"
 
 

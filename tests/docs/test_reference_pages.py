@@ -153,7 +153,7 @@ def test_every_variable_that_the_code_reads_is_on_the_page(files: Mapping[Path, 
 
 
 def test_no_variable_on_the_page_is_made_up(files: Mapping[Path, str]) -> None:
-    """Each row is a field of the settings, or stands in the code."""
+    """Each row is a field of the settings, or is in the code."""
     code = "\n".join(
         path.read_text(encoding="utf-8")
         for folder in ("demo_pipeline", "tests")

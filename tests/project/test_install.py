@@ -152,7 +152,7 @@ class Project:
         return done.stdout.strip()
 
     def files(self) -> set[str]:
-        """What lies in the environment beside Python's own folders."""
+        """What is in the environment beside Python's own folders."""
         return {path.name for path in self.venv.iterdir()} - {
             "bin",
             "include",

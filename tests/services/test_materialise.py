@@ -334,8 +334,12 @@ def test_another_blueprint_of_the_same_slug_is_refused(
     """The span is fixed at provisioning: a changed file is refused with what differs, the same is fine."""
     make_tenant(database, database_settings)
     make_tenant(database, database_settings)
-    with pytest.raises(InputError, match="name"):
+    with pytest.raises(InputError, match=r"\(name differs: name '.*' then, 'Another name' now\)") as one:
         make_tenant(database, database_settings, BLUEPRINT | {"name": "Another name"})
+    assert "delete the tenant with all its rows first" in one.value.message
+    long = BLUEPRINT | {"name": "Another name", "totals": {"contacts_created": 1}}
+    with pytest.raises(InputError, match=r"\(name, totals differ: name '.*' then, 'Another name' now\)"):
+        make_tenant(database, database_settings, long)
     assert row_counts(database)["tenants"] == 1
 
 

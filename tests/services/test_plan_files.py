@@ -214,7 +214,7 @@ def test_standard_input_tells_its_kind(monkeypatch: pytest.MonkeyPatch, text: st
 
 
 def test_a_workbook_on_standard_input_is_known_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to say what it is."""
+    """Its kind need not be given."""
     book = openpyxl.Workbook()
     sheet: Any = book.active
     sheet.append(["month", "leads_created"])

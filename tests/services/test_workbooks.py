@@ -124,7 +124,7 @@ def test_numbers_are_read_to_fifteen_digits() -> None:
     [
         ("General", set[str]()),
         ("#,##0.00", set[str]()),
-        # Built in: it shows the currency of whoever opens the workbook.
+        # Built in: it shows the currency of the reader's system.
         (BUILTIN_FORMATS[44], set[str]()),
         ("#,##0.00\\ [$€-407]", {"EUR"}),
         ('#,##0.00 "GBP"', {"GBP"}),
