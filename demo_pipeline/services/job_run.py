@@ -295,8 +295,8 @@ class JobRun:
             already_applied=False,
             created=outcome.created,
             months=results,
-            hidden=metrics.get("hidden", {}),
-            shown=metrics.get("shown", {}),
+            hidden=outcome.metrics.get("hidden", {}),
+            shown=outcome.metrics.get("shown", {}),
             seconds=self.seconds,
             notes=outcome.notes,
         )
