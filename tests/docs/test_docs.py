@@ -17,7 +17,20 @@ DOCUMENTS: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*
 #: Programs of others that a document may tell a person to type.
 FOREIGN: Final = frozenset(
     {
-        *("apt-get", "bash", "cd", "cp", "curl", "dg", "docker", "export", "git", "pre-commit", "psql"),
+        *(
+            "apt-get",
+            "bash",
+            "cd",
+            "cp",
+            "curl",
+            "dg",
+            "docker",
+            "export",
+            "git",
+            "mkdir",
+            "pre-commit",
+            "psql",
+        ),
         *("python", "source", "sudo"),
     }
 )

@@ -338,7 +338,7 @@ def test_a_configuration_that_pip_cannot_read_is_named(project: Project) -> None
     assert code == 1
     assert err.startswith("not installed: reading pip's configuration failed\n")
     assert str(config) in err
-    assert "Mend what is named above" in err
+    assert "Correct what is named above" in err
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

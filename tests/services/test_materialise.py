@@ -308,7 +308,9 @@ def test_progress_can_be_read_from_another_connection(
             "CREATE FUNCTION crm.dawdle() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN PERFORM pg_sleep(0.8); RETURN NULL; END $$"
         )
-        conn.execute("CREATE TRIGGER dawdle AFTER INSERT ON crm.deals EXECUTE FUNCTION crm.dawdle()")
+        # What the first one delays is reported while the second one waits.
+        for table in ("deals", "activities"):
+            conn.execute(f"CREATE TRIGGER dawdle AFTER INSERT ON crm.{table} EXECUTE FUNCTION crm.dawdle()")
     heard: list[int] = []
     seen: set[tuple[int, str]] = set()
     done = threading.Event()
