@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from demo_pipeline.domain.errors import InputError, Problem
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS
 from demo_pipeline.domain.instants import FORMS, read_instant
-from demo_pipeline.domain.scalars import may_be_grouped, nearest
+from demo_pipeline.domain.scalars import nearest, plain_decimal
 from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -55,9 +55,7 @@ def _whole(value: object) -> object:
 
 def _decimal(value: object) -> object:
     """Digits with at most one point, which cannot group thousands."""
-    if isinstance(value, str) and (
-        not re.fullmatch(r"[+-]?[0-9]+(?:\.[0-9]+)?", value) or may_be_grouped(value)
-    ):
+    if isinstance(value, str) and plain_decimal(value) is None:
         raise ValueError("not plain digits")
     return value
 

@@ -55,6 +55,7 @@ class _ProposingGroup(TyperGroup):
         self.suggest_commands = False
         try:
             return super().resolve_command(ctx, args)
+        # Typer's copy of click is private: its error is recognised by its message, and any is raised again.
         except Exception as error:
             message = getattr(error, "message", None)
             if message is not None and args and not args[0].startswith("-"):

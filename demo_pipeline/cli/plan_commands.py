@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -131,12 +130,11 @@ def _shape(text: str) -> str:
 
 
 def _percent(text: str) -> Decimal:
-    plain = text.removesuffix("%").strip()
-    # 1.000 may be a thousand, and Decimal reads 1_0 and 1e1.
-    if re.fullmatch(r"[+-]?[0-9]+(?:\.[0-9]+)?", plain) and not re.search(
-        r"[1-9][0-9]{0,2}\.[0-9]{3}$", plain
-    ):
-        return Decimal(plain)
+    from demo_pipeline.domain.scalars import plain_decimal
+
+    number = plain_decimal(text.removesuffix("%").strip())
+    if number is not None:
+        return number
     raise typer.BadParameter(f"{text!a} is not a number in plain digits; write per cent, like 10 or 2.5")
 
 

@@ -90,6 +90,13 @@ def may_be_grouped(text: str) -> bool:
     return bool(_GROUPED.fullmatch(text))
 
 
+def plain_decimal(text: str) -> Decimal | None:
+    """A number in digits with at most one point; None for other text, and for a point that may group."""
+    if not _DECIMAL.fullmatch(text) or may_be_grouped(text.lstrip("+-")):
+        return None
+    return Decimal(text)
+
+
 def refuse_grouped(text: str) -> None:
     """Ask which number is meant by ``1.250``. Raises a pydantic error with our code."""
     if may_be_grouped(text):

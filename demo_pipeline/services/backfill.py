@@ -1,7 +1,8 @@
 """Give rows of a demo tenant back the provenance that they lost, where their job can be known.
 
 A job of its own, all at once or not at all, and again without harm: what has provenance keeps it. A row is
-known by its id, which its job drew. What nobody drew is people's, or another program's, and stays as it is.
+recognised by its id, which its job generated. A row whose id no job generated was made by a person or another
+program, and stays as it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """CSV as spreadsheets export it, as rows of cells.
 
-What separates the columns is told by a first line ``sep=;``, which Excel writes and does not show, or by the
-header alone: the one of ``, ; tab |`` by which it has the most known names. Blank rows and cells with line
+The separator of columns is given by a first line ``sep=;``, which Excel writes and does not show, or found
+from the header: the one of ``, ; tab |`` by which it has the most known names. Blank rows and cells with line
 breaks are counted as the spreadsheet counts them. What the rows say is in ``plan_tables``.
 """
 

@@ -1,8 +1,8 @@
-"""Whether a file is meant as a patch plan, told by the words of its grammar.
+"""Whether a file is meant as a patch plan, by the names of keys and columns in it.
 
 For reports that are read by others than the file: the inbox quotes what a plan says, and nothing of any other
 file, which may be there by mistake (a key, a list of passwords, the settings of another program). A file is
-recognised by names that stand where a plan has them, so a plan that cannot be parsed is recognised as well.
+recognised by names where a plan has them, so a plan that cannot be parsed is recognised as well.
 What is wrong with a plan does not belong here.
 """
 

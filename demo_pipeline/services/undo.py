@@ -1,9 +1,9 @@
 """Take a patch or an extension back, and bring back what was hidden.
 
 A job of its own, which hides rows and shows them.
-An undo hides the rows that its patch made and that are there; what people changed of them is listed and taken
-as it stands. Rows of other jobs that depend on them stop it, unless they are to go, too; rows that people
-made always do. The undo of an undo, or of a repair, shows exactly what that one hid.
+An undo hides the rows that its patch made and that are there; those that people changed are listed and hidden
+as they are. Dependent rows of other jobs stop it, unless they are selected too; those that people made always
+stop it. The undo of an undo, or of a repair, shows exactly what that one hid.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -217,7 +217,7 @@ def _number(value: float, number_format: str) -> Cell:
 def _format_words(number_format: str) -> tuple[str | None, str | None]:
     """The currency that a format shows, and other text that it shows beside the digits.
 
-    Neither for built-in formats: they show the currency of whoever opens the workbook.
+    None for built-in formats: their currency is that of the reader's locale.
     """
     from openpyxl.styles.numbers import BUILTIN_FORMATS_REVERSE
 
@@ -237,10 +237,11 @@ def _format_words(number_format: str) -> tuple[str | None, str | None]:
     return currency, None
 
 
-def _checked(read: _Sheet, content: bytes) -> Iterator[Row]:
+def _checked(read: _Sheet, content: bytes) -> list[Row]:
     """The rows, with a fault at each formula that nothing has calculated and at each merged cell."""
     if not read.rows:
-        return
+        return []
+    checked_rows: list[Row] = []
     rows = dict(read.rows)
     first = read.rows[0][0]
     with _workbook(content, is_streamed=False) as book:
@@ -259,7 +260,8 @@ def _checked(read: _Sheet, content: bytes) -> Iterator[Row]:
                 elif checked:
                     cells += [*[EMPTY] * (index - 1 - len(cells)), checked]
             if row := row_of(number, cells):
-                yield row
+                checked_rows.append(row)
+    return checked_rows
 
 
 def _with_fault(cell: Cell, formula: object, area: Any | None) -> Cell:

@@ -68,7 +68,7 @@ PASSWORDS = (
 )
 
 
-def told(home: DagsterHome, folder: Path) -> list[str]:
+def visible_texts(home: DagsterHome, folder: Path) -> list[str]:
     """All that can be read once the files were dealt with: reports, events, tags, ticks, ledger, logs."""
     texts: list[str] = []
     while requests := tick(home):
@@ -106,7 +106,7 @@ def assert_secret_is_kept(texts: Sequence[str]) -> None:
         pytest.param(tuple(NO_PLANS), marks=pytest.mark.long, id="all"),
     ],
 )
-def test_nothing_is_told_of_a_file_that_is_no_plan(
+def test_no_content_of_other_files_is_shown(
     dagster_home: DagsterHome,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -118,7 +118,7 @@ def test_nothing_is_told_of_a_file_that_is_no_plan(
     inbox = folder_of(dagster_home, "acme")
     for name in names:
         put(inbox, name, NO_PLANS[name])
-    texts = told(dagster_home, tmp_path)
+    texts = visible_texts(dagster_home, tmp_path)
     assert_secret_is_kept([*texts, *capfd.readouterr(), caplog.text])
     for name in names:
         [problem] = report_of(inbox / "refused", name)["error"]["details"]["errors"]
@@ -153,7 +153,7 @@ def test_workbooks_are_quoted_only_where_they_are_plans(dagster_home: DagsterHom
     content = (tmp_path / "sheets.xlsx").read_bytes()
     assert is_meant_as_plan(content, "xlsx", None)
     assert not is_meant_as_plan(content, "xlsx", "Other")
-    assert_secret_is_kept(told(dagster_home, tmp_path))
+    assert_secret_is_kept(visible_texts(dagster_home, tmp_path))
     problems = {
         name: report_of(inbox / "refused", name)["error"]["details"]["errors"][0]
         for name in ("logins.xlsx", "hidden.xlsx", "plan.xlsx", "text.xlsx")
@@ -207,7 +207,7 @@ def test_a_plan_gets_the_reasons_of_the_command_line(
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_no_password_in_a_plan_is_told(dagster_home: DagsterHome, tmp_path: Path, password: str) -> None:
+def test_no_password_in_a_plan_is_shown(dagster_home: DagsterHome, tmp_path: Path, password: str) -> None:
     """A URL in a cell or a value is quoted without its password, also where the quotation is cut."""
     dagster_home.provision("acme")
     inbox = folder_of(dagster_home, "acme")
@@ -216,7 +216,7 @@ def test_no_password_in_a_plan_is_told(dagster_home: DagsterHome, tmp_path: Path
         inbox, "value.yaml", f"months:\n  - month: 2025-02\n    metrics: {{contacts_created: '{password}'}}\n"
     )
     put(inbox, "key.json", f'{{"months": [{{"month": "2025-02", "metrics": {{"{password}": 1}}}}]}}')
-    assert_secret_is_kept(told(dagster_home, tmp_path))
+    assert_secret_is_kept(visible_texts(dagster_home, tmp_path))
     for name in ("cell.csv", "value.yaml", "key.json"):
         [problem, *_] = report_of(inbox / "refused", name)["error"]["details"]["errors"]
         assert "***" in str(problem)

@@ -266,7 +266,7 @@ def test_a_package_without_a_hash_is_refused(project: Project, *, has_uv: bool) 
     assert project.value() == ""
 
 
-def test_packages_come_from_the_index_that_pip_is_told(project: Project) -> None:
+def test_packages_come_from_the_index_that_pip_is_configured_with(project: Project) -> None:
     """Uv takes a package from an extra index of pip's configuration file."""
     project.use_real_uv()
     page = project.root / "simple" / "tiny"
