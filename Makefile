@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 # What differs on another server.
-DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/dagster tests/attacks)
+DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/defs tests/attacks)
 
 .PHONY: help install demo dev test test-database test-long check bench risks lock docs clean
 

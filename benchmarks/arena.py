@@ -15,9 +15,10 @@ from psycopg import sql
 
 from benchmarks.process import server_cpu_seconds, work
 from benchmarks.tenants import NO_CAPS, Sized
-from demo_pipeline.domain.errors import DemoError
-from demo_pipeline.storage import embedded, migrate
-from demo_pipeline.storage.embedded import Endpoint
+from demo_pipeline.domain.core.errors import DemoError
+from demo_pipeline.storage.embedded import server
+from demo_pipeline.storage.embedded.server import Endpoint
+from demo_pipeline.storage.schema import migrate
 
 _EMPTY: Final = "bench_empty"
 
@@ -120,7 +121,7 @@ def open_arena(folder: Path | None = None) -> Generator[Arena]:
     base.chmod(0o711)
     home = base / "home"
     try:
-        arena = Arena(folder=base, endpoint=embedded.ensure_running(home))
+        arena = Arena(folder=base, endpoint=server.ensure_running(home))
         with psycopg.connect(arena.endpoint.superuser_url, autocommit=True) as conn:
             names = conn.execute("SELECT datname FROM pg_database WHERE datname LIKE 'bench%'").fetchall()
             for (name,) in names:
@@ -130,8 +131,8 @@ def open_arena(folder: Path | None = None) -> Generator[Arena]:
         yield arena
     finally:
         with suppress(DemoError):
-            embedded.stop(home)
-            server_base = embedded.status(home).data_dir.parent
+            server.stop(home)
+            server_base = server.status(home).data_dir.parent
             if folder is None and server_base != home:
                 shutil.rmtree(server_base, ignore_errors=True)
         if folder is None:

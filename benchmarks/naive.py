@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from faker import Faker
 from sqlalchemy import Engine, Table, create_engine, insert
 
-from demo_pipeline.storage.tables import ACTIVITIES, COMPANIES, CONTACTS, DEALS, TENANTS, USERS
+from demo_pipeline.storage.schema.crm_tables import ACTIVITIES, COMPANIES, CONTACTS, DEALS, TENANTS, USERS
 
 BATCH: Final = 500
 _START: Final = datetime(2023, 1, 1, tzinfo=UTC)

@@ -11,11 +11,11 @@ from psycopg import sql
 
 from benchmarks.process import timed
 from benchmarks.tenants import LAST_MONTH, PATCHED
-from demo_pipeline.domain.plan import MonthRequest, PatchPlan
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.reports import JobReport
+from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
+from demo_pipeline.services.jobs.report import JobReport
+from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.settings import load_settings
-from demo_pipeline.storage.database import open_database
+from demo_pipeline.storage.connection.database import open_database
 
 #: Which rows of a table are those of a job, parents first.
 _OF_JOB: Final[Mapping[str, LiteralString]] = {

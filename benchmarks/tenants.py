@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from demo_pipeline.domain.blueprint import Blueprint
+from demo_pipeline.domain.blueprint.schema import Blueprint
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
+from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.planning import TenantSpec, resolve
 
 FIRST_MONTH: Final = Month.of(2023, 1)
 LAST_MONTH: Final = Month.of(2024, 12)

@@ -21,17 +21,17 @@ from psycopg import sql
 from benchmarks.patching import large_patch, patch
 from benchmarks.process import peak_bytes, timed
 from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, PROVISIONED_AT, Sized
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.rows import SCHEMAS
-from demo_pipeline.domain.story import Story
-from demo_pipeline.services import reading
-from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.provision import provision as provision_tenant
-from demo_pipeline.services.subject import find_subject
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.generation.generator import Story
+from demo_pipeline.domain.generation.row_schemas import SCHEMAS
+from demo_pipeline.services.jobs.tenant_context import find_subject
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.tenants import queries
+from demo_pipeline.services.tenants.provision import provision as provision_tenant
 from demo_pipeline.settings import load_settings
-from demo_pipeline.storage.database import open_database
-from demo_pipeline.storage.kpis import month_figures
-from demo_pipeline.storage.load import Load, encoded, prefetched
+from demo_pipeline.storage.connection.database import open_database
+from demo_pipeline.storage.rows.kpis import month_figures
+from demo_pipeline.storage.rows.load import Load, encoded, prefetched
 
 #: bytes read from a file and handed to COPY at once
 _CHUNK: Final = 1 << 20
@@ -149,7 +149,7 @@ def kpis(*, slug: str, repeats: int) -> dict[str, Any]:
             query.append(clock.wall)
     for _ in range(repeats):
         with timed() as clock:
-            reading.kpis(database, settings, slug)
+            queries.kpis(database, settings, slug)
         service.append(clock.wall)
     return {"query": query, "service": service}
 

@@ -19,10 +19,10 @@ from pydantic import BeforeValidator, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.instants import FORMS, read_instant
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS
-from demo_pipeline.domain.instants import FORMS, read_instant
-from demo_pipeline.domain.scalars import nearest, plain_decimal
+from demo_pipeline.domain.parsing.scalars import nearest, plain_decimal
 from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from demo_pipeline.domain.blueprint import schema_text
+from demo_pipeline.domain.blueprint.schema import schema_text
 from scripts import build_cli_reference
 from scripts.reference_pages import blueprint_page, curves_page, industries_page, settings_page
 

@@ -1,10 +1,10 @@
-"""Writes the frozen lists of ``demo_pipeline/domain/lists``.
+"""Writes the frozen lists of ``demo_pipeline/domain/reference/data``.
 
     python scripts/build_lists.py
 
 Run again with the same sources and the locked ``holidays`` it writes the same bytes; a test holds that.
-When lists change on purpose, raise ``LISTS_VERSION`` in ``demo_pipeline/domain/versions.py``: tenants store
-the version that they were made with.
+When lists change on purpose, raise ``LISTS_VERSION`` in ``demo_pipeline/domain/reference/versions.py``:
+tenants store the version that they were made with.
 
 The sources in ``scripts/list_sources`` and where their facts are from are described in its README.
 """
@@ -26,7 +26,7 @@ from scripts.listbuild.places import house_numbers, places, public_holidays, str
 from scripts.listbuild.texts import texts  # noqa: E402
 from scripts.listbuild.words import Sieve, read_toml  # noqa: E402
 
-TARGET = ROOT / "demo_pipeline" / "domain" / "lists"
+TARGET = ROOT / "demo_pipeline" / "domain" / "reference" / "data"
 _COUNTRIES: dict[str, dict[str, Any]] = {
     "us": {"language": "en", "currency": "USD", "timezone": "America/New_York",
            "honorifics": {"female": "Ms.", "male": "Mr."}, "number_before_street": True},

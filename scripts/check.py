@@ -22,7 +22,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BIN: Final = Path(sys.executable).parent
-MIGRATIONS: Final = ROOT / "demo_pipeline" / "storage" / "migrations" / "sql"
+MIGRATIONS: Final = ROOT / "demo_pipeline" / "storage" / "schema" / "migrations" / "sql"
 #: Lines shown of a failed step; the rest is one command away.
 MOST_LINES: Final = 60
 QUIET_INSTANCE: Final = "telemetry: {enabled: false}\nnux: {enabled: false}\n"

@@ -34,7 +34,11 @@ LOCKED: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)")
 CLOCK_CALLS: Final = frozenset({"now", "utcnow", "today", "localtime"})
 #: Modules of the program that may read this machine's clock: for what needs no database, and for log lines.
 CLIENT_CLOCK_MODULES: Final = frozenset(
-    {"demo_pipeline/settings.py", "demo_pipeline/services/events.py", "demo_pipeline/cli/failures.py"}
+    {
+        "demo_pipeline/settings.py",
+        "demo_pipeline/services/jobs/events.py",
+        "demo_pipeline/cli/kit/failures.py",
+    }
 )
 
 

@@ -48,13 +48,13 @@ def main() -> None:
             del os.environ[name]
         os.environ["DEMO_HOME"] = f"{home}/demo"
 
-        from demo_pipeline.cli.dagster_runs import run_materialisation
-        from demo_pipeline.cli.serving import serve_command
-        from demo_pipeline.services.blueprint_files import blueprint_paths
-        from demo_pipeline.services.database import ready_database
-        from demo_pipeline.services.provision import provision_all
+        from demo_pipeline.cli.kit.dagster_runs import run_materialisation
+        from demo_pipeline.cli.serving.processes import serve_command
+        from demo_pipeline.services.files.blueprint_files import blueprint_paths
+        from demo_pipeline.services.platform.ready_database import ready_database
+        from demo_pipeline.services.tenants.provision import provision_all
         from demo_pipeline.settings import load_settings
-        from demo_pipeline.storage import embedded
+        from demo_pipeline.storage.embedded import server
 
         settings = load_settings()
         try:
@@ -80,7 +80,7 @@ def main() -> None:
 
                 serve_command(settings, database, on_ready=look, on_stop=lambda: None)
         finally:
-            embedded.stop(settings.home)
+            server.stop(settings.home)
     size = target.stat().st_size
     if size > MOST_BYTES:
         sys.exit(f"{target} has {size:,} bytes, more than {MOST_BYTES:,}")

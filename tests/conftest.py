@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -34,7 +35,8 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if is_ci() else "local"))
 
-_SLOW_FIRST = {"browser": 0, "dagster": 1, "cli": 2, "services": 3}
+TESTS = Path(__file__).resolve().parent
+_SLOW_FIRST = {"browser": 0, "defs": 1, "cli": 2, "services": 3}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ``--only-database`` goes by fixtures: it cannot be forgotten. What needs a superuser runs on the embedded
     server; a given one has an owner who is none.
     """
-    items.sort(key=lambda item: _SLOW_FIRST.get(item.path.parent.name, len(_SLOW_FIRST)))
+    items.sort(key=lambda item: _SLOW_FIRST.get(item.path.relative_to(TESTS).parts[0], len(_SLOW_FIRST)))
     if not config.getoption("--only-database"):
         return
     uses = [

@@ -1,7 +1,7 @@
 """Where the program begins and ends: interrupts, errors and exit codes of ``demo-pipeline``.
 
 Every way out of the program passes here once, so it imports as little as it can: Ctrl-C is answered with one
-line from the first moment on. Commands belong in the modules of their groups, which ``commands`` names.
+line from the first moment on. Commands belong in the modules of their groups, which ``command_tree`` names.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     _answer_interrupts()
     try:
-        from demo_pipeline.cli.console import show_log_messages
+        from demo_pipeline.cli.kit.console import show_log_messages
 
         show_log_messages()
         code = run(sys.argv[1:])
@@ -46,12 +46,12 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; its exit code, after everything was said."""
-    from demo_pipeline.cli import failures
+    from demo_pipeline.cli.kit import failures
 
     try:
         from typer.main import get_command
 
-        from demo_pipeline.cli.commands import app
+        from demo_pipeline.cli.command_tree import app
 
         result = get_command(app).main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - nothing leaves as a traceback
@@ -68,7 +68,7 @@ def run(arguments: list[str]) -> int:
 def __getattr__(name: str) -> Any:
     """``app``, the Typer application, for tools that walk over the commands."""
     if name == "app":
-        from demo_pipeline.cli.commands import app
+        from demo_pipeline.cli.command_tree import app
 
         return app
     raise AttributeError(name)

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
-from demo_pipeline.domain.apportion import apportion
-from demo_pipeline.domain.errors import InputError, Problem
+from demo_pipeline.domain.core.apportion import apportion
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.figures import Figures, money
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import grouped
 from demo_pipeline.domain.feasibility import Caps, value_cap
-from demo_pipeline.domain.metrics import Figures, money
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.wording import grouped
 
 #: what ``crm.deals.value`` holds, ``numeric(15,2)``: one deal may carry all that a month declares
 MOST_DEAL_VALUE: Final = Decimal("9999999999999.99")

@@ -26,11 +26,11 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from types import MappingProxyType
 from typing import Final
 
-from demo_pipeline.domain.errors import CapExceededError, Problem
-from demo_pipeline.domain.locales import units_per_usd
-from demo_pipeline.domain.metrics import VALUE_METRICS, Figures, money
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.wording import are, counted, grouped
+from demo_pipeline.domain.core.errors import CapExceededError, Problem
+from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import are, counted, grouped
+from demo_pipeline.domain.reference.countries import units_per_usd
 
 #: code → the metrics that the rule compares; the first is the one that is named
 RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(

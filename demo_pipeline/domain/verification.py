@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS, Figures, money
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.wording import grouped
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import grouped
 
 
 @dataclass(frozen=True)

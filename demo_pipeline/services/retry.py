@@ -5,27 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from demo_pipeline.domain.errors import InputError, Problem
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.plan import PatchPlan
-from demo_pipeline.services.backfill import KIND as BACKFILL
-from demo_pipeline.services.backfill import run_backfill
-from demo_pipeline.services.blueprint_rows import KIND as MATERIALISE
-from demo_pipeline.services.extend import extend_tenant
-from demo_pipeline.services.hidden_rows import REPAIRS
-from demo_pipeline.services.job_run import Asker
-from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.patch import KIND as PATCH
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.repair import run_repair
-from demo_pipeline.services.reports import JobReport, report_of
-from demo_pipeline.services.subject import EXTEND, find_subject
-from demo_pipeline.services.undo import KIND as UNDO
-from demo_pipeline.services.undo import undo_job
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.patch_plan.plan import PatchPlan
+from demo_pipeline.services.jobs.report import JobReport, report_of
+from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.soft_deletion import REPAIRS
+from demo_pipeline.services.jobs.tenant_context import EXTEND, find_subject
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
+from demo_pipeline.services.patches.patch import KIND as PATCH
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.patches.undo import KIND as UNDO
+from demo_pipeline.services.patches.undo import undo_job
+from demo_pipeline.services.repairs.backfill import KIND as BACKFILL
+from demo_pipeline.services.repairs.backfill import run_backfill
+from demo_pipeline.services.repairs.repair import run_repair
+from demo_pipeline.services.tenants.extend import extend_tenant
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import ledger
-from demo_pipeline.storage.database import Database
-from demo_pipeline.storage.ledger import Job
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger import job_ledger
+from demo_pipeline.storage.ledger.job_ledger import Job
 
 
 def retry_job(
@@ -37,7 +37,7 @@ def retry_job(
     of a deleted tenant.
     """
     with database.admin(readonly=True) as conn:
-        job = ledger.readable(ledger.get_job(conn, job_id))
+        job = job_ledger.readable(job_ledger.get_job(conn, job_id))
         subject = find_subject(conn, settings, job.slug, "job retry")
     if job.incarnation != subject.state.tenant.incarnation:
         message = f"job {job.id} was of a {job.slug} that has been deleted since"

@@ -21,13 +21,13 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from demo_pipeline.domain.errors import DatabaseError, InputError, Problem
+from demo_pipeline.domain.core.errors import DatabaseError, InputError, Problem
 from demo_pipeline.libpq_environment import left_open
-from demo_pipeline.storage.binaries import find_tool, major_of, probe_version
-from demo_pipeline.storage.connecting import connect
-from demo_pipeline.storage.database import ADMIN_VARIABLE, Database
-from demo_pipeline.storage.migration_plan import BOOTSTRAP
-from demo_pipeline.storage.revision import current_revision
+from demo_pipeline.storage.connection.connecting import connect
+from demo_pipeline.storage.connection.database import ADMIN_VARIABLE, Database
+from demo_pipeline.storage.embedded.binaries import find_tool, major_of, probe_version
+from demo_pipeline.storage.schema.migration_plan import BOOTSTRAP
+from demo_pipeline.storage.schema.revision import current_revision
 
 SCHEMAS: Final = ("crm", "demo", "crm_app")
 _APPLICATION: Final = "demo-pipeline backup"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from demo_pipeline.domain.crm_values import COMPANY_SIZES
-from demo_pipeline.domain.locales import ascii_label
+from demo_pipeline.domain.core.crm_values import COMPANY_SIZES
+from demo_pipeline.domain.reference.countries import ascii_label
 from scripts.listbuild.blocklists import PLACES
 from scripts.listbuild.words import BRANDS, Sieve, name_list, read_toml, weighted
 
@@ -16,7 +16,7 @@ _SMALLEST = 3
 
 
 def companies(country: str, surnames: list[str], sieve: Sieve) -> dict[str, Any]:
-    """Everything of :class:`demo_pipeline.domain.locales.CompanyNames`, frozen form."""
+    """Everything of :class:`demo_pipeline.domain.reference.countries.CompanyNames`, frozen form."""
     raw = read_toml("de.toml" if country == "de" else "en.toml")
     parts = raw["companies"]
     # The stems of US and GB differ by their surnames and by which compounds they get.

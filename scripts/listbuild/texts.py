@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from demo_pipeline.domain.texts import PERSON_SLOTS, TOPIC_SLOTS
+from demo_pipeline.domain.reference.texts import PERSON_SLOTS, TOPIC_SLOTS
 from scripts.listbuild.words import Sieve, read_toml
 
 #: Enough topics that forty templates give 6,000 subjects.

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from demo_pipeline.domain.locales import ascii_label
+from demo_pipeline.domain.reference.countries import ascii_label
 from scripts.listbuild.blocklists import is_blocked
 
 SOURCES = Path(__file__).resolve().parent.parent / "list_sources"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from demo_pipeline.domain.blueprint_keys import BlueprintKey, blueprint_keys, example_lines, written
-from demo_pipeline.domain.starter import STARTER_SLUG
+from demo_pipeline.domain.blueprint.keys import BlueprintKey, blueprint_keys, example_lines, written
+from demo_pipeline.domain.documents.starter import STARTER_SLUG
 from scripts.reference_pages.markdown import head, page, table
 
 _INTRODUCTION: Final = f"""\
@@ -30,7 +30,11 @@ totals are spread in [growth curves](curves.md), what an industry brings in [ind
 def render() -> str:
     """The page."""
     keys = blueprint_keys()
-    blocks = [head("Keys of a blueprint", "demo_pipeline/domain/blueprint.py"), _INTRODUCTION, _table(keys)]
+    blocks = [
+        head("Keys of a blueprint", "demo_pipeline/domain/blueprint/schema.py"),
+        _INTRODUCTION,
+        _table(keys),
+    ]
     for key in keys:
         blocks += _section(key)
     return page(blocks)

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from demo_pipeline.domain.blueprint import Blueprint
-from demo_pipeline.domain.growth import (
+from demo_pipeline.domain.blueprint.growth import (
     CURVE_TEXTS,
     DEFAULT_CURVE,
     DEFAULT_MONTHLY_RATE,
@@ -15,9 +14,10 @@ from demo_pipeline.domain.growth import (
     VARIANCE_PPM,
     Curve,
 )
-from demo_pipeline.domain.industries import load_industry
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.planning import resolve
+from demo_pipeline.domain.blueprint.schema import Blueprint
+from demo_pipeline.domain.blueprint.tenant_spec import resolve
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.reference.industries import load_industry
 from scripts.reference_pages.markdown import head, page, percent, table
 from scripts.reference_pages.plots import BLUE, ORANGE, canvas, light_grid, style, svg
 
@@ -55,7 +55,7 @@ demo-pipeline tenant preview blueprints/larkmoor.yaml
 def render() -> Mapping[str, str]:
     """The page and its plots, by file name below ``docs/reference``."""
     files: dict[str, str] = {}
-    blocks = [head("Growth curves", "demo_pipeline/domain/growth.py"), _INTRODUCTION]
+    blocks = [head("Growth curves", "demo_pipeline/domain/blueprint/growth.py"), _INTRODUCTION]
     for curve, text in CURVE_TEXTS.items():
         plain, seasonal = _contacts(curve, seasons=False), _contacts(curve, seasons=True)
         picture = f"images/curve-{curve}.svg"

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from demo_pipeline.domain.blueprint_keys import range_text
+from demo_pipeline.domain.blueprint.keys import range_text
 from demo_pipeline.settings import Caps, Settings
 from scripts.reference_pages.markdown import head, page, table
 

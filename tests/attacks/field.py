@@ -17,8 +17,8 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import Connection, sql
 
-from demo_pipeline.storage import ledger
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger import job_ledger
 from tests.fixtures.ledger_steps import (
     GENERATED,
     a_request,
@@ -163,7 +163,7 @@ class Attacker:
         """Open a job of its own, begin a transaction, and claim: all that a loader can be given."""
         self.names["job"] = job = begun(self.conn, self.field.own)
         self.conn.execute("begin")
-        ledger.claim_job(self.conn, self.field.own, job)
+        job_ledger.claim_job(self.conn, self.field.own, job)
         return job
 
     def commit(self) -> None:
@@ -232,7 +232,7 @@ def new_field(server: PostgresServer) -> Generator[Field]:
             _give_text(admin, tenant, text)
             pending = a_request(tenant)
             with loader.transaction():
-                ledger.register_job(loader, pending)
+                job_ledger.register_job(loader, pending)
             names[f"{prefix}_pending"] = pending.job_id
         names["other_running"] = begun(loader, other)
         admin.execute("analyze")

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 
 import psycopg
 import pytest
 
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.remove import delete_tenant
-from demo_pipeline.services.undo import undo_job
-from demo_pipeline.services.verify import verify
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.patches.undo import undo_job
+from demo_pipeline.services.tenants.delete_tenant import delete_tenant
+from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
 from tests.fixtures.postgres import in_database
-from tests.services.patch_scenes import SMALL, plan
-from tests.services.scenes import made
+from tests.paths import PROJECT
+from tests.services.builders import made
+from tests.services.patches.builders import SMALL, plan
 
-DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "security.md"
+DOCUMENT: Final = PROJECT / "docs" / "security.md"
 CHAPTER: Final = re.compile(r"^## Availability.*?(?=^## )", re.DOTALL | re.MULTILINE)
 BLOCK: Final = re.compile(r"```sql\n-- (.*?)\n(.*?)```", re.DOTALL)
 

@@ -14,11 +14,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from demo_pipeline.domain.errors import NotADemoTenantError
-from demo_pipeline.services.reading import digest
-from demo_pipeline.services.subject import find_subject
+from demo_pipeline.domain.core.errors import NotADemoTenantError
+from demo_pipeline.services.jobs.tenant_context import find_subject
+from demo_pipeline.services.tenants.queries import digest
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
 from scripts.build_cli_reference import Command, leaves, load_root
 from tests.attacks.field import MARK, a_customer
 from tests.fixtures.cli import SMALL, RunCommand, table_counts

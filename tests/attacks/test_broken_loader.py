@@ -17,20 +17,20 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
-from demo_pipeline.domain.errors import DemoError, JobFailedError, VerificationError
-from demo_pipeline.services import job_run
-from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.reading import digest, list_jobs, show_job
-from demo_pipeline.services.verify import verify
+from demo_pipeline.domain.core.errors import DemoError, JobFailedError, VerificationError
+from demo_pipeline.services.jobs import runner
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.tenants.queries import digest, list_jobs, show_job
+from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import load as loading
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.rows import load as loading
 from tests.attacks.field import a_customer
 from tests.fixtures.ledger_steps import fingerprint
 from tests.fixtures.postgres import PostgresServer, new_database
-from tests.services.patch_scenes import SMALL, plan
-from tests.services.scenes import BLUEPRINT, made, make_tenant
+from tests.services.builders import BLUEPRINT, made, make_tenant
+from tests.services.patches.builders import SMALL, plan
 
 NOW: Final = datetime(2026, 3, 4, 12, tzinfo=UTC)
 #: more than ten thousand activities in one load
@@ -218,10 +218,10 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
                         inner.setattr(loading, "_insert", inspect.unwrap(vars(loading)["_insert"]))
                     yield from real_load(conn, tenant, job, part)
 
-        patch.setattr(job_run, "load", load)
+        patch.setattr(runner, "load", load)
         return
     assert how.column is not None
-    column, real_encoded = how.column, job_run.encoded
+    column, real_encoded = how.column, runner.encoded
     value = scene.names.get(how.value or "", how.value)
 
     def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> Iterator[loading.Load]:
@@ -241,7 +241,7 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
             else:
                 yield table, rows
 
-    patch.setattr(job_run, "encoded", encoded)
+    patch.setattr(runner, "encoded", encoded)
 
 
 @pytest.mark.risk("P7", partial=True)

@@ -19,20 +19,20 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from demo_pipeline.domain.errors import DemoError
-from demo_pipeline.services import job_run
-from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.reading import digest, list_jobs
-from demo_pipeline.services.undo import undo_job
-from demo_pipeline.services.verify import verify
+from demo_pipeline.domain.core.errors import DemoError
+from demo_pipeline.services.jobs import runner
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.patches.undo import undo_job
+from demo_pipeline.services.tenants.queries import digest, list_jobs
+from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
 from tests.attacks.field import CATALOGUE, a_customer
 from tests.fixtures.ledger_steps import fingerprint
-from tests.services.dice import Dice
-from tests.services.patch_scenes import SMALL, plan
-from tests.services.scenes import made, make_tenant
+from tests.seeded_random import Dice
+from tests.services.builders import made, make_tenant
+from tests.services.patches.builders import SMALL, plan
 
 FAULTS = ("none", "killed", "cancelled", "statement-timeout", "verification", "lost-row")
 
@@ -132,7 +132,7 @@ def _fight(database: Database, settings: Settings, count: int) -> None:
     battle = Battle(
         database=replace(database, lock_timeout_seconds=30), settings=settings, slugs=slugs, number=number
     )
-    sabotage, real_load, real_figures = _Sabotage(), job_run.load, job_run.all_figures
+    sabotage, real_load, real_figures = _Sabotage(), runner.load, runner.all_figures
 
     def load(conn: Any, tenant: UUID, job: UUID, rows: Any) -> Any:
         sabotage.strike(conn)
@@ -154,8 +154,8 @@ def _fight(database: Database, settings: Settings, count: int) -> None:
             seen.append(bystanders())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job_run, "load", load)
-        patch.setattr(job_run, "all_figures", figures)
+        patch.setattr(runner, "load", load)
+        patch.setattr(runner, "all_figures", figures)
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:

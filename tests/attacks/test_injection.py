@@ -12,21 +12,21 @@ import psycopg
 import pytest
 import yaml
 
-from demo_pipeline.services.job_run import Asker
-from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.provision import provision
-from demo_pipeline.services.verify import verify
+from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.tenants.provision import provision
+from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
+from tests.assertions.generated_rows import write_blueprint
 from tests.attacks.field import CATALOGUE, a_customer
 from tests.attacks.test_blocked_attempts import COMMANDS, NEEDS
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.ledger_steps import fingerprint
 from tests.fixtures.postgres import PostgresServer, new_database
-from tests.services.patch_scenes import SMALL, plan
-from tests.services.scenes import made, make_tenant
-from tests.stories import write_blueprint
+from tests.services.builders import made, make_tenant
+from tests.services.patches.builders import SMALL, plan
 
 PAYLOADS: Final = (
     "x'; drop table crm.contacts cascade; --",

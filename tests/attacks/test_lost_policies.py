@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.reading import digest
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.tenants.queries import digest
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
 from tests.attacks.field import ALL_TABLES, Attacker, new_field, passed_by, refused
 from tests.fixtures.postgres import PostgresServer
-from tests.services.scenes import made
+from tests.services.builders import made
 
 
 @pytest.mark.risk("P3", partial=True)

@@ -8,13 +8,13 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from demo_pipeline.domain.errors import BusyError
-from demo_pipeline.services.materialise import materialise
+from demo_pipeline.domain.core.errors import BusyError
+from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import ledger
+from demo_pipeline.storage.ledger import job_ledger
 from tests.attacks.field import MARK, Attacker, Field, passed_by, refused
 from tests.fixtures.ledger_steps import finish
-from tests.services.scenes import make_tenant
+from tests.services.builders import make_tenant
 
 _TAG: Final = "insert into crm.tags (tenant_id, name) values ({}, 'x')"
 _TELL: Final = """
@@ -109,13 +109,13 @@ def test_a_claim_that_was_rolled_back(attacker: Attacker) -> None:
     attacker.conn.rollback()
     job = attacker.names["job"]
     attacker.run("begin; savepoint s")
-    ledger.claim_job(attacker.conn, attacker.field.own, job)
+    job_ledger.claim_job(attacker.conn, attacker.field.own, job)
     attacker.run("rollback to s")
     attacker.run("savepoint t")
     with pytest.raises(errors.InsufficientPrivilege):
         attacker.run(_TAG.format("%(own)s"))
     attacker.run("rollback to t")
-    ledger.claim_job(attacker.conn, attacker.field.own, job)
+    job_ledger.claim_job(attacker.conn, attacker.field.own, job)
     attacker.run("savepoint f")
     finish(attacker.conn, job)
     attacker.run("set constraints all immediate")

@@ -110,7 +110,7 @@ def another_site() -> Generator[str]:
 
 def serve(dagster_home: DagsterHome, start_web: StartWeb, *flags: str) -> WebServer:
     """The server that ``serve`` starts."""
-    program = (sys.executable, "-m", "demo_pipeline.cli.guarded_webserver")
+    program = (sys.executable, "-m", "demo_pipeline.cli.serving.guarded_webserver")
     return start_web(
         [*program, "-h", "127.0.0.1", "-p", "{port}", *flags, *CODE],
         ready_path="/server_info",

@@ -10,17 +10,17 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.reading import digest
-from demo_pipeline.services.verify import verify
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.tenants.queries import digest
+from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
 from tests.fixtures.cli import PROGRAM, RunCommand, clean_environment
 from tests.fixtures.ledger_steps import real_tenant
 from tests.fixtures.postgres import PostgresServer, drop_database, in_database
-from tests.services.patch_scenes import SMALL, plan
-from tests.services.scenes import made
-from tests.storage.catalogue import rows_of, whole
+from tests.services.builders import made
+from tests.services.patches.builders import SMALL, plan
+from tests.storage.schema.catalogue import rows_of, whole
 
 
 @pytest.fixture

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from demo_pipeline.cli import console, main
-from demo_pipeline.cli.console import Column, Table, kpi_table, plain
-from demo_pipeline.cli.progress_bar import Bars
-from demo_pipeline.cli.suggestion import as_yaml
-from demo_pipeline.domain.display import neutral, neutral_line
-from demo_pipeline.domain.metrics import Figures
-from demo_pipeline.domain.months import Month
-from demo_pipeline.services.yaml_files import read_yaml
-from demo_pipeline.storage.masking import masked, masked_tree
+from demo_pipeline.cli import main
+from demo_pipeline.cli.kit import console
+from demo_pipeline.cli.kit.console import Column, Table, kpi_table, plain
+from demo_pipeline.cli.kit.progress_bar import Bars
+from demo_pipeline.cli.kit.suggestion import as_yaml
+from demo_pipeline.domain.core.display import neutral, neutral_line
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.files.yaml_files import read_yaml
+from demo_pipeline.storage.connection.masking import masked, masked_tree
 
 #: Sets the title, clears the screen, moves the cursor, reverses the writing, hides itself.
 HOSTILE = (

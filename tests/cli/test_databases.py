@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from demo_pipeline.storage import database as databases
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection import database as databases
+from demo_pipeline.storage.connection.database import Database
 from tests.fixtures.cli import RunCommand, clean_environment, run_program
 from tests.fixtures.embedded_server import forget
 from tests.fixtures.postgres import MakeDatabase

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from demo_pipeline.cli import main
-from demo_pipeline.services.blueprint_files import blueprint_paths
+from demo_pipeline.services.files.blueprint_files import blueprint_paths
 from demo_pipeline.settings import BUNDLED_BLUEPRINTS, FOLDER_MARKER, PROJECT_ROOT, load_settings
 from tests.fixtures.cli import PROGRAM, RunCommand, clean_environment, run_program
 

@@ -34,7 +34,7 @@ sys.meta_path.insert(0, Interrupt())
 """
 #: Fails in a way that nobody foresaw.
 BREAK = """
-import demo_pipeline.services.reading as reading
+import demo_pipeline.services.tenants.queries as reading
 
 def broken(*_, **__):
     raise RuntimeError("lost postgresql://ann:hunter22@db/crm")
@@ -61,7 +61,7 @@ totals: {leads_created: 3000, contacts_created: 4800, companies_created: 900, de
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "pydantic", "psycopg", "demo_pipeline.services.reading"])
+@pytest.mark.parametrize("module", ["typer", "pydantic", "psycopg", "demo_pipeline.services.tenants.queries"])
 def test_an_interrupt_while_starting(changed_command: RunChanged, module: str) -> None:
     """Ctrl-C before anything has begun: exit 130, one line, no traceback."""
     done = changed_command(INTERRUPT_AT_IMPORT.format(module=module), "tenant", "list")
@@ -74,8 +74,8 @@ def test_an_interrupt_that_somebody_else_handled(changed_command: RunChanged) ->
     """Libraries put their own handlers in place and fail in their own way: it still was Ctrl-C."""
     change = """
 import os, signal
-import demo_pipeline.services.reading as reading
-from demo_pipeline.domain.errors import JobFailedError
+import demo_pipeline.services.tenants.queries as reading
+from demo_pipeline.domain.core.errors import JobFailedError
 
 def interrupted(*_, **__):
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -90,7 +90,7 @@ reading.list_tenants = interrupted
 
 def test_an_interrupt_for_a_program(changed_command: RunChanged) -> None:
     """With --json it is a document like every other error."""
-    change = INTERRUPT_AT_IMPORT.format(module="demo_pipeline.services.reading")
+    change = INTERRUPT_AT_IMPORT.format(module="demo_pipeline.services.tenants.queries")
     done = changed_command(change, "tenant", "list", "--json")
     assert (done.code, done.error["code"]) == (130, "interrupted")
 
@@ -126,7 +126,7 @@ def test_an_interrupt_before_the_job_has_begun(kranz: str, changed_command: RunC
     """It says so: nothing was rolled back, as there was nothing yet; the ledger has no further job."""
     change = """
 import os, signal, time
-import demo_pipeline.services.job_run as job_run
+import demo_pipeline.services.jobs.runner as job_run
 
 def interrupted(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from demo_pipeline.domain.metrics import METRICS
-from demo_pipeline.domain.months import Month
+from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.domain.core.months import Month
 from tests.fixtures.cli import RunCommand
 
 #: the span of the tenant ``kranz``

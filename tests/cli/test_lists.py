@@ -9,8 +9,11 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from demo_pipeline.services import backfill, blueprint_rows, hidden_rows, patch, reports, subject, undo
-from demo_pipeline.storage import ledger
+from demo_pipeline.services.jobs import report, soft_deletion, tenant_context
+from demo_pipeline.services.months import pending_load
+from demo_pipeline.services.patches import patch, undo
+from demo_pipeline.services.repairs import backfill
+from demo_pipeline.storage.ledger import job_ledger
 from tests.fixtures.cli import SMALL, RunCommand
 
 PLAN: Final = "month,contacts_created\n2025-02,5\n"
@@ -33,15 +36,15 @@ def kinds(run: RunCommand, *arguments: str) -> list[str]:
 
 def test_kinds_and_statuses_are_those_of_the_services(admin_conn: psycopg.Connection[Any]) -> None:
     """What the filters know is what jobs are."""
-    assert set(ledger.KINDS) == {
-        *(blueprint_rows.KIND, reports.HEAL, patch.KIND, subject.EXTEND, undo.KIND, backfill.KIND),
-        *hidden_rows.REPAIRS,
+    assert set(job_ledger.KINDS) == {
+        *(pending_load.KIND, report.HEAL, patch.KIND, tenant_context.EXTEND, undo.KIND, backfill.KIND),
+        *soft_deletion.REPAIRS,
     }
     [(rule,)] = admin_conn.execute(
         "select string_agg(pg_get_constraintdef(oid), ' ') from pg_constraint"
         " where conrelid = 'demo.job_ledger'::regclass and contype = 'c'"
     ).fetchall()
-    assert all(f"'{status}'" in rule for status in ledger.STATUSES)
+    assert all(f"'{status}'" in rule for status in job_ledger.STATUSES)
 
 
 @pytest.mark.usefixtures("patched")
@@ -103,7 +106,7 @@ def test_a_list_that_was_cut_says_so(quick_command: RunCommand, monkeypatch: pyt
     whole = quick_command("job", "list", "--limit", "3")
     assert len(whole.out.splitlines()) == 4
     assert not whole.err
-    monkeypatch.setattr("demo_pipeline.cli.job_commands._MOST_SHOWN", 2)
+    monkeypatch.setattr("demo_pipeline.cli.commands.job._MOST_SHOWN", 2)
     assert "1 earlier job is not shown" in quick_command("job", "list").err
     document = quick_command("job", "list", "--json").document
     assert (len(document["jobs"]), document["total"]) == (3, 3)

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import tenants
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger import tenants
 from tests.fixtures.cli import Finished, RunChanged, RunCommand, StartCommand, finish, table_counts
 from tests.fixtures.ledger_steps import real_tenant
 
@@ -23,7 +23,7 @@ PLAN: Final = "month,contacts_created,activities_created\n2025-02,10,40\n"
 LARGE: Final = "month,contacts_created,activities_created\n2025-02,4000,60000\n"
 #: The last activity of every batch goes missing on its way.
 LOSE_ROWS: Final = """
-import demo_pipeline.services.job_run as job_run
+import demo_pipeline.services.jobs.runner as job_run
 
 whole = job_run.JobRun.making
 
@@ -257,7 +257,7 @@ def test_commands_that_patch_import_nothing_that_they_do_not_need() -> None:
     """Dagster, pandas and the like would cost a short job more time than it takes."""
     heavy = ("dagster", "pandas", "alembic", "sqlalchemy")
     code = (
-        "import sys; import demo_pipeline.cli.commands, demo_pipeline.cli.patching; "
+        "import sys; import demo_pipeline.cli.command_tree, demo_pipeline.cli.commands.patching; "
         "from demo_pipeline.services import patch, plan_files, preview, retry, split, undo, asset_pages; "
         "import pyarrow; pyarrow.array(['a']); "
         f"print([name for name in {heavy!r} if name in sys.modules])"

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from demo_pipeline.domain.metrics import METRICS, VALUE_METRICS
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
 from tests.fixtures.cli import PROGRAM, RunCommand, clean_environment, table_counts
 
 PLAN: Final = """\

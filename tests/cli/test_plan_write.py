@@ -9,10 +9,10 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from demo_pipeline.cli import plan_commands
-from demo_pipeline.domain.metrics import METRICS
-from demo_pipeline.services.plan_drafts import SHAPES
-from demo_pipeline.services.plan_files import read_plan
+from demo_pipeline.cli.commands import plan
+from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.services.files.plan_files import read_plan
+from demo_pipeline.services.patches.drafts import SHAPES
 from tests.fixtures.cli import RunCommand, table_counts
 
 #: shape → its options
@@ -32,7 +32,7 @@ def asked(document: Any) -> dict[str, dict[str, Any]]:
 
 def test_every_shape_has_a_name() -> None:
     """The names that the command takes are those that can be drafted."""
-    assert tuple(SHAPES) == plan_commands.SHAPES
+    assert tuple(SHAPES) == plan.SHAPES
     assert set(OPTIONS) == set(SHAPES)
 
 

@@ -11,22 +11,23 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from demo_pipeline.domain.errors import DatabaseError, InputError, NotADemoTenantError
-from demo_pipeline.services.instance import STORAGE_VARIABLE, storage_url
-from demo_pipeline.services.materialise import materialise
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.provision import provision
-from demo_pipeline.services.reading import kpis
-from demo_pipeline.services.verify import verify
+from demo_pipeline.domain.core.errors import DatabaseError, InputError, NotADemoTenantError
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.platform.instance import STORAGE_VARIABLE, storage_url
+from demo_pipeline.services.tenants.provision import provision
+from demo_pipeline.services.tenants.queries import kpis
+from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import connecting, migrate, pooling
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection import connecting, pooling
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.schema import migrate
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.embedded_server import new_folder
 from tests.fixtures.ledger_steps import real_tenant
 from tests.fixtures.pooler import SIZES, Pooler, running_pooler
 from tests.fixtures.postgres import PostgresServer, new_database
-from tests.services.patch_scenes import plan
+from tests.services.patches.builders import plan
 
 SHARING = ("transaction", "statement")
 PLAN = plan({"2025-01": {"contacts_created": 2}})
@@ -197,7 +198,7 @@ def test_session_mode_works(
     """Provision, load, patch, look and verify; each connection is as before for the next client."""
     monkeypatch.setattr(pooling, "WAIT_SECONDS", 0.2)
     # A job of some length reports its progress on a second connection.
-    monkeypatch.setattr("demo_pipeline.services.progress._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("demo_pipeline.services.jobs.progress._SECONDS_BETWEEN", 0.0)
     monkeypatch.setattr(connecting, "USED_UP_SECONDS", 1.0)
     with running_pooler(database, folder) as pooler:
         pooled = pooler.database("session", size)
@@ -218,7 +219,7 @@ def test_an_attempt_on_a_customer_does_not_wait_for_a_pool_of_one(
 ) -> None:
     """The audit's own connection gets no process there; the refusal is the same, and comes at once."""
     monkeypatch.setattr(pooling, "WAIT_SECONDS", 0.2)
-    monkeypatch.setattr("demo_pipeline.storage.database.USED_UP_SECONDS", 0.2)
+    monkeypatch.setattr("demo_pipeline.storage.connection.database.USED_UP_SECONDS", 0.2)
     with database.admin() as conn:
         real_tenant(conn)
     # The pooler keeps a client waiting for a minute, and ends its connection then.

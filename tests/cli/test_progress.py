@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from demo_pipeline.cli import progress_bar
-from demo_pipeline.cli.progress_bar import Bars, Lines, watched
-from demo_pipeline.cli.session import Session
+from demo_pipeline.cli.kit import progress_bar
+from demo_pipeline.cli.kit.progress_bar import Bars, Lines, watched
+from demo_pipeline.cli.kit.session import Session
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage import ledger
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger import job_ledger
 from tests.fixtures.ledger_steps import begun, provisioned
 
 
@@ -62,7 +62,7 @@ def test_a_running_job_is_shown(
     session = Session(database_settings, database)
     with database.loader() as conn:
         job_id = begun(conn, provisioned(conn))
-        ledger.report_progress(conn, job_id, 42, "loading deals")
+        job_ledger.report_progress(conn, job_id, 42, "loading deals")
     with watched(session, ["acme"]):
         pass
     assert not capsys.readouterr().err

@@ -8,18 +8,19 @@ from uuid import uuid4
 
 import pytest
 
-from demo_pipeline.domain.errors import JobFailedError
-from demo_pipeline.services.patch import apply_patch
-from demo_pipeline.services.reading import digest, list_jobs
+from demo_pipeline.domain.core.errors import JobFailedError
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.database import Database
-from tests.docs.test_docs import ROOT, typed_lines
+from demo_pipeline.storage.connection.database import Database
+from tests.docs.test_docs import typed_lines
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.ledger_steps import real_tenant
-from tests.services.patch_scenes import SMALL, execute, plan
-from tests.services.repair_scenes import copy_company, misplace, plant_rows_of
-from tests.services.scenes import made
-from tests.services.test_patch_faults import plant, uproot
+from tests.paths import PROJECT
+from tests.services.builders import made
+from tests.services.patches.builders import SMALL, execute, plan
+from tests.services.patches.test_patch_faults import plant, uproot
+from tests.services.repairs.damage import copy_company, misplace, plant_rows_of
 
 PLAN: Final = plan({"2025-02": {"contacts_created": 5, "deals_created": 2}})
 KEYS: Final = {
@@ -168,7 +169,7 @@ def test_the_runbooks_can_be_followed(
         "7d2e51a0": str(failed)[:8],
         "3c5a7e19-84d2-5f60-9b1e-6f2d7c1a9e42": str(half),
     }
-    lines = typed_lines((ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8"))
+    lines = typed_lines((PROJECT / "docs" / "runbooks.md").read_text(encoding="utf-8"))
     typed = [[own.get(word, word) for word in rest] for _, *rest in lines]
     assert {words[0] for words in typed} >= {"verify", "repair", "dedupe", "cleanup", "generate", "job"}
     for number, words in enumerate(typed):

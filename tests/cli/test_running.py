@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from demo_pipeline.domain.metrics import COUNT_METRICS, METRICS, VALUE_METRICS
+from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS
 from tests.fixtures.cli import Finished, RunCommand, StartCommand, finish, table_counts
 from tests.fixtures.ledger_steps import real_tenant
 

@@ -10,11 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from demo_pipeline.domain.metrics import COUNT_METRICS
-from demo_pipeline.domain.versions import GENERATOR_VERSION, LISTS_VERSION
+from demo_pipeline.domain.core.figures import COUNT_METRICS
+from demo_pipeline.domain.reference.versions import GENERATOR_VERSION, LISTS_VERSION
 from tests.fixtures.cli import SMALL, RunCommand, run_program, table_counts
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import PROJECT
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ def test_a_month_after_the_end_with_rows_of_a_plan_can_be_generated(
 
 def readme_plan() -> list[list[str]]:
     """README's lines about plans, as words without the program and comments."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
     lines = re.findall(r"^\.venv/bin/demo-pipeline (plan .*)$", text, re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
 
@@ -140,7 +139,7 @@ def test_readme_s_plan_shows_the_growth_that_was_asked_for(
     )
     monkeypatch.chdir(tmp_path)
     for words in (
-        ["tenant", "provision", ROOT / "blueprints" / "larkmoor.yaml"],
+        ["tenant", "provision", PROJECT / "blueprints" / "larkmoor.yaml"],
         ["generate", "larkmoor"],
         write,
     ):

@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 
 from scripts.build_cli_reference import PROGRAM, TARGET, Command, leaves, load_root, render
+from tests.paths import PROJECT
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-DOCUMENTS: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS: Final = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
 #: Programs of others that a document may tell a person to type.
 FOREIGN: Final = frozenset(
     {
@@ -41,12 +41,12 @@ ASSIGNMENT: Final = re.compile(r"^[A-Z][A-Z0-9_]*=")
 
 def name_of(path: Path) -> str:
     """The path as the tests' ids show it."""
-    return str(path.relative_to(ROOT))
+    return str(path.relative_to(PROJECT))
 
 
 def targets() -> set[str]:
     """The targets of the Makefile that a person may call."""
-    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    text = (PROJECT / "Makefile").read_text(encoding="utf-8")
     return set(re.findall(r"^([a-z][a-z-]*):.*##", text, re.MULTILINE))
 
 
@@ -126,7 +126,7 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
 
 def test_the_glossary_lists_terms_in_order() -> None:
     """The glossary explains the words of the house, each once, in alphabetical order."""
-    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    text = (PROJECT / "docs" / "glossary.md").read_text(encoding="utf-8")
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
     terms = [row[0] for row in rows]
     assert terms == sorted(set(terms), key=str.lower)
@@ -137,7 +137,7 @@ def test_the_glossary_lists_terms_in_order() -> None:
 
 def test_the_list_of_decisions_is_complete() -> None:
     """Every decision is in the list, numbered without a gap."""
-    folder = ROOT / "docs" / "adr"
+    folder = PROJECT / "docs" / "adr"
     files = sorted(path.name for path in folder.glob("[0-9]*.md"))
     linked = re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))
     assert linked == files

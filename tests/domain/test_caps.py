@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo_pipeline.domain.blueprint import Blueprint
+from demo_pipeline.domain.blueprint.checks import check_tree
+from demo_pipeline.domain.blueprint.rules import minor_digits_of
+from demo_pipeline.domain.blueprint.schema import Blueprint
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
 from demo_pipeline.domain.caps import MOST_DEAL_VALUE
-from demo_pipeline.domain.declaration import check_tree
-from demo_pipeline.domain.declaration_rules import minor_digits_of
-from demo_pipeline.domain.errors import CapExceededError, InputError
+from demo_pipeline.domain.core.errors import CapExceededError, InputError
+from demo_pipeline.domain.core.figures import COUNT_METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import grouped
 from demo_pipeline.domain.feasibility import Caps
-from demo_pipeline.domain.industries import INDUSTRIES
-from demo_pipeline.domain.locales import CURRENCIES, units_per_usd
-from demo_pipeline.domain.metrics import COUNT_METRICS, VALUE_METRICS, Figures, money
-from demo_pipeline.domain.months import Month
-from demo_pipeline.domain.patching import Ground, resolve_plan
-from demo_pipeline.domain.plan import MonthRequest, PatchPlan, PlanType
-from demo_pipeline.domain.planning import TenantSpec, resolve
-from demo_pipeline.domain.wording import grouped
+from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
+from demo_pipeline.domain.patch_plan.resolve import Ground, resolve_plan
+from demo_pipeline.domain.reference.countries import CURRENCIES, units_per_usd
+from demo_pipeline.domain.reference.industries import INDUSTRIES
 
 NOW = datetime(2025, 6, 20, 12, tzinfo=UTC)
 START, LAST = Month.parse("2025-01"), Month.parse("2025-06")

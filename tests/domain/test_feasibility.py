@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo_pipeline.domain.errors import CapExceededError
+from demo_pipeline.domain.core.errors import CapExceededError
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import (
     RULES,
     Caps,
@@ -17,8 +19,6 @@ from demo_pipeline.domain.feasibility import (
     infeasible,
     nearest_feasible,
 )
-from demo_pipeline.domain.metrics import Figures
-from demo_pipeline.domain.months import Month
 
 #: Small numbers, so that every rule is at its edge often.
 _FIGURES = st.builds(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.paths import PROJECT
 
 
 def fake_python(folder: Path, name: str, version: str, *, has_venv: bool = True) -> None:
@@ -24,7 +23,7 @@ def fake_python(folder: Path, name: str, version: str, *, has_venv: bool = True)
 def find(folder: Path, *candidates: str) -> tuple[int, str, str]:
     """What the script says where only the folder's programs are found."""
     done = subprocess.run(
-        [ROOT / "scripts" / "find_python.sh", *candidates],
+        [PROJECT / "scripts" / "find_python.sh", *candidates],
         env={"PATH": str(folder)},
         capture_output=True,
         text=True,
@@ -101,7 +100,7 @@ def test_make_ends_with_the_message(tmp_path: Path) -> None:
     fake_python(tmp_path, "mine", "3.14.2")
     done = subprocess.run(
         ["make", "install", f"VENV={tmp_path / 'venv'}", f"PYTHON={tmp_path / 'mine'}"],
-        cwd=ROOT,
+        cwd=PROJECT,
         env={"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,

@@ -24,9 +24,9 @@ import pytest
 
 from scripts import house_rules
 from tests.fixtures.embedded_server import forget
+from tests.paths import PROJECT
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+README: Final = (PROJECT / "README.md").read_text(encoding="utf-8")
 BLOCK: Final = re.compile(r"```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 #: A file that README shows: its name in the sentence before.
 FILE: Final = re.compile(r"^`([\w.-]+)`.*\n\n```(?:csv|yaml|json)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -112,7 +112,7 @@ def clone() -> Iterator[Clone]:
     root = folder / "demo_pipeline"
     for path in house_rules.files():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, root / path)
+        shutil.copy(PROJECT / path, root / path)
     (folder / "home").mkdir()
     kept = {name: value for name, value in os.environ.items() if HANDED_ON.fullmatch(name)}
     # The interpreter that runs the tests, as a machine has one; shims of a version manager need a home.

@@ -24,7 +24,8 @@ from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.paths import PROJECT
+
 REAL_UV: Final = Path(sys.executable).parent / "uv"
 UV_VERSION: Final = "9.9.9"
 BACKEND: Final = """\
@@ -170,7 +171,7 @@ def project(tmp_path: Path, empty_environment: Path) -> Project:
     (made.root / "scripts").mkdir(parents=True)
     made.wheels.mkdir()
     for name in ("__init__.py", "install.py", "pip_settings.py"):
-        shutil.copy(ROOT / "scripts" / name, made.root / "scripts" / name)
+        shutil.copy(PROJECT / "scripts" / name, made.root / "scripts" / name)
     (made.root / "pyproject.toml").write_text(PYPROJECT)
     (made.root / "backend.py").write_text(BACKEND)
     tiny = write_wheel(made.wheels, "tiny", "1.0", {"tiny.py": "VALUE = 'locked'\n"})

@@ -17,10 +17,10 @@ from packaging.specifiers import SpecifierSet
 from ruamel.yaml import YAML
 
 from scripts import check, house_rules
+from tests.paths import PROJECT
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-WORKFLOW: Final = ROOT / ".github" / "workflows" / "ci.yml"
+DECLARED: Final = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WORKFLOW: Final = PROJECT / ".github" / "workflows" / "ci.yml"
 
 
 def read_yaml(path: Path) -> Any:
@@ -30,30 +30,30 @@ def read_yaml(path: Path) -> Any:
 
 def test_the_licence_is_the_one_that_the_metadata_name() -> None:
     """The licence file has the text of the named licence, and the authors of the metadata."""
-    assert PROJECT["license"] == "MIT"
-    (name,) = PROJECT["license-files"]
-    text = (ROOT / name).read_text(encoding="utf-8")
+    assert DECLARED["license"] == "MIT"
+    (name,) = DECLARED["license-files"]
+    text = (PROJECT / name).read_text(encoding="utf-8")
     assert text.startswith("MIT License\n")
-    assert f"Copyright (c) 2026 {PROJECT['authors'][0]['name']}\n" in text
+    assert f"Copyright (c) 2026 {DECLARED['authors'][0]['name']}\n" in text
     assert "Permission is hereby granted, free of charge" in text
 
 
 def test_every_file_of_the_metadata_is_there() -> None:
     """Readme and licence files exist, and each pattern of package data finds a file."""
-    assert all((ROOT / name).is_file() for name in [PROJECT["readme"], *PROJECT["license-files"]])
-    data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+    assert all((PROJECT / name).is_file() for name in [DECLARED["readme"], *DECLARED["license-files"]])
+    data = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
         "package-data"
     ]
     patterns = [(package, pattern) for package, patterns in data.items() for pattern in patterns]
-    assert [pattern for package, pattern in patterns if not list((ROOT / package).glob(pattern))] == []
+    assert [pattern for package, pattern in patterns if not list((PROJECT / package).glob(pattern))] == []
 
 
 def test_the_supported_versions_of_python_are_named_alike() -> None:
     """Metadata, classifiers and the search for an interpreter agree."""
-    named = [found[1] for line in PROJECT["classifiers"] if (found := re.search(r":: (3\.\d+)$", line))]
+    named = [found[1] for line in DECLARED["classifiers"] if (found := re.search(r":: (3\.\d+)$", line))]
     every = [f"3.{minor}" for minor in range(8, 20)]
-    assert named == list(SpecifierSet(PROJECT["requires-python"]).filter(every))
-    finder = (ROOT / "scripts" / "find_python.sh").read_text(encoding="utf-8")
+    assert named == list(SpecifierSet(DECLARED["requires-python"]).filter(every))
+    finder = (PROJECT / "scripts" / "find_python.sh").read_text(encoding="utf-8")
     assert " | ".join(f"{version}.*" for version in named) in finder
 
 
@@ -64,7 +64,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for path in house_rules.files():
         copy = folder / "tree" / path
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes((ROOT / path).read_bytes())
+        copy.write_bytes((PROJECT / path).read_bytes())
     command = [
         sys.executable,
         "-m",
@@ -88,11 +88,11 @@ def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None
 
 def test_the_wheel_has_the_licence_and_the_readme(wheel: zipfile.ZipFile) -> None:
     """Who gets the wheel gets the licence, and the readme as its description."""
-    info = f"demo_pipeline-{PROJECT['version']}.dist-info"
-    assert wheel.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    info = f"demo_pipeline-{DECLARED['version']}.dist-info"
+    assert wheel.read(f"{info}/licenses/LICENSE") == (PROJECT / "LICENSE").read_bytes()
     metadata = wheel.read(f"{info}/METADATA").decode()
     assert "License-Expression: MIT\n" in metadata
-    assert (ROOT / "README.md").read_text(encoding="utf-8").strip() in metadata
+    assert (PROJECT / "README.md").read_text(encoding="utf-8").strip() in metadata
 
 
 def names_of(command: str) -> list[str]:
@@ -104,9 +104,9 @@ def names_of(command: str) -> list[str]:
 
 def test_hooks_and_make_check_run_the_same_checks() -> None:
     """Before a push all checks of ``make check`` run; before a commit those that take seconds."""
-    (repository,) = read_yaml(ROOT / ".pre-commit-config.yaml")["repos"]
+    (repository,) = read_yaml(PROJECT / ".pre-commit-config.yaml")["repos"]
     entry = {stage: hook["entry"] for hook in repository["hooks"] for stage in hook["stages"]}
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     assert "check.py\n" in makefile
     everything = [step.name for step in check.steps("")]
     assert names_of(entry["pre-push"]) == everything
@@ -135,10 +135,10 @@ def test_the_help_lists_every_target() -> None:
     # Inside make another make says which folder it enters.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     shown = subprocess.run(
-        ["make", "help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        ["make", "help"], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
     ).stdout
     listed = [line.split()[1] for line in shown.splitlines()]
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert sorted(listed) == sorted(" ".join(phony).split())
     assert all(len(line.split(maxsplit=2)[2]) > 10 for line in shown.splitlines())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.database import Database
-from tests.services.patch_scenes import SMALL
-from tests.services.scenes import made
+from demo_pipeline.storage.connection.database import Database
+from tests.services.builders import made
+from tests.services.patches.builders import SMALL
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from demo_pipeline.storage.embedded import Endpoint, ensure_running
+from demo_pipeline.storage.embedded.server import Endpoint, ensure_running
 from tests.fixtures.embedded_server import forget, new_folder
 
 

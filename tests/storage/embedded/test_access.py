@@ -15,12 +15,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from demo_pipeline.domain.errors import DatabaseError
-from demo_pipeline.storage import embedded
-from demo_pipeline.storage.binaries import ServerBinaries, find_server
-from demo_pipeline.storage.embedded import Endpoint, ensure_running, stop
-from demo_pipeline.storage.embedded_account import SHARED_BASE, Account
-from demo_pipeline.storage.embedded_home import LOG_KEPT_BYTES, LOG_LIMIT_BYTES, LOGINS
+from demo_pipeline.domain.core.errors import DatabaseError
+from demo_pipeline.storage.embedded import server
+from demo_pipeline.storage.embedded.account import SHARED_BASE, Account
+from demo_pipeline.storage.embedded.binaries import ServerBinaries, find_server
+from demo_pipeline.storage.embedded.home import LOG_KEPT_BYTES, LOG_LIMIT_BYTES, LOGINS
+from demo_pipeline.storage.embedded.server import Endpoint, ensure_running, stop
 from tests.fixtures.embedded_server import (
     IS_ROOT,
     forget,
@@ -253,7 +253,7 @@ def test_root_with_a_home_that_the_account_cannot_reach(
         assert data_major in (None, hidden.major)
         return hidden
 
-    monkeypatch.setattr(embedded, "find_server", find_hidden)
+    monkeypatch.setattr(server, "find_server", find_hidden)
     home = private / "home"
     try:
         endpoint = ensure_running(home)

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from psycopg.conninfo import conninfo_to_dict
 
-from demo_pipeline.services.verify import verify
+from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.adoption import adoption
+from demo_pipeline.storage.adoption.adoption import adoption
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, in_database
-from tests.services.patch_scenes import SMALL
-from tests.services.scenes import made
-from tests.storage.catalogue import whole
-from tests.storage.foreign_crm import SCHEMA, TABLES, fill, hashes, own_columns
+from tests.services.builders import made
+from tests.services.patches.builders import SMALL
+from tests.storage.adoption.foreign_crm import SCHEMA, TABLES, fill, hashes, own_columns
+from tests.storage.schema.catalogue import whole
 
 
 def test_a_superuser_adopts(

@@ -11,14 +11,14 @@ import pytest
 from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from demo_pipeline.domain.errors import InputError
-from demo_pipeline.storage import revision
-from demo_pipeline.storage.adoption import adoption
-from demo_pipeline.storage.adoption_roles import read_roles, role_misfits
-from demo_pipeline.storage.database import Database
+from demo_pipeline.domain.core.errors import InputError
+from demo_pipeline.storage.adoption.adoption import adoption
+from demo_pipeline.storage.adoption.roles import read_roles, role_misfits
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.schema import revision
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database, in_database
-from tests.storage.foreign_crm import TABLES, make_crm
-from tests.storage.test_adoption_schemas import SCRIPT, refusal, state
+from tests.storage.adoption.foreign_crm import TABLES, make_crm
+from tests.storage.adoption.test_adoption_schemas import SCRIPT, refusal, state
 
 Conn = Connection[Any]
 

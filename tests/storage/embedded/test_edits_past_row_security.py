@@ -9,10 +9,10 @@ import psycopg
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 
-from demo_pipeline.storage.database import Database
+from demo_pipeline.storage.connection.database import Database
 from tests.fixtures.ledger_steps import GENERATED, real_tenant
 from tests.fixtures.postgres import PostgresServer, in_database
-from tests.storage.test_edits import TEXTS, demo_with_rows, recorded
+from tests.storage.schema.test_edits import TEXTS, demo_with_rows, recorded
 
 
 def test_an_edit_with_row_security_switched_off_succeeds_and_is_recorded(

@@ -15,14 +15,14 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.libpq_environment import SESSION_VARIABLES, complete_url, left_open
-from demo_pipeline.services.database import ready_database
-from demo_pipeline.services.instance import storage_url
+from demo_pipeline.services.platform.instance import storage_url
+from demo_pipeline.services.platform.ready_database import ready_database
 from demo_pipeline.settings import Settings, load_settings
-from demo_pipeline.storage import migrate
 from demo_pipeline.storage.backup import back_up
-from demo_pipeline.storage.database import dagster_storage_url, open_database
-from demo_pipeline.storage.embedded import Endpoint
-from demo_pipeline.storage.lock_watch import watched
+from demo_pipeline.storage.connection.database import dagster_storage_url, open_database
+from demo_pipeline.storage.embedded.server import Endpoint
+from demo_pipeline.storage.schema import migrate
+from demo_pipeline.storage.schema.lock_watch import watched
 from tests.fixtures.cli import SMALL, clean_environment, run_program
 from tests.fixtures.embedded_server import PROJECT, forget
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from demo_pipeline.domain.errors import DatabaseError
-from demo_pipeline.storage.embedded import Endpoint, ensure_running, status, stop
-from demo_pipeline.storage.embedded_home import ServerHome
-from demo_pipeline.storage.embedded_process import cluster_name
-from demo_pipeline.storage.filelock import file_lock
+from demo_pipeline.domain.core.errors import DatabaseError
+from demo_pipeline.storage.embedded.file_lock import file_lock
+from demo_pipeline.storage.embedded.home import ServerHome
+from demo_pipeline.storage.embedded.process import cluster_name
+from demo_pipeline.storage.embedded.server import Endpoint, ensure_running, status, stop
 from tests.fixtures.embedded_server import (
     IS_ROOT,
     PRINT_URL,

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from demo_pipeline.domain.errors import DatabaseError
-from demo_pipeline.storage.database import Database
+from demo_pipeline.domain.core.errors import DatabaseError
+from demo_pipeline.storage.connection.database import Database
 from tests.fixtures.postgres import PostgresServer, refusal
 
 

@@ -1,0 +1,1 @@
+"""The commands, one module a group: arguments in, a service called, its result shown."""

@@ -1,0 +1,253 @@
+"""``db``: the schema of the CRM database, and the embedded server."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo_pipeline.cli.kit.console import say, write_document, write_text
+from demo_pipeline.cli.kit.parameters import Json, example, group
+from demo_pipeline.cli.kit.program_path import command_line, shell_path
+from demo_pipeline.cli.kit.session import QUIET_SECONDS, notice_if_slow, open_settings
+from demo_pipeline.cli.views.adoption import adoption_document, write_adoption
+
+if TYPE_CHECKING:
+    from demo_pipeline.settings import Settings
+
+app = group("Look after the database: its schema, and the embedded server.")
+
+
+@app.command(epilog=example("db upgrade", "db upgrade --plan"))
+def upgrade(
+    *,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the SQL that would run, for psql, and change nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Bring the database's schema to what this program needs.
+
+    Makes missing roles. The login of DEMO_DATABASE_URL must own the database. Can be repeated. Waits 5 s for
+    a table that is in use, tries again a few times, and ends with exit code 5 and who is in the way.
+    """
+    settings = open_settings()
+    if plan:
+        _tell_plan(settings, json=json)
+        return
+    from demo_pipeline.storage.connection.database import open_database
+    from demo_pipeline.storage.schema import migrate
+    from demo_pipeline.storage.schema.revision import known_revisions
+
+    with notice_if_slow("upgrading the schema ..."):
+        migrate.upgrade(open_database(settings).admin_url)
+    _tell_revision(known_revisions()[-1], json=json)
+
+
+def _tell_plan(settings: Settings, *, json: bool) -> None:
+    from demo_pipeline.storage.connection.database import open_database
+    from demo_pipeline.storage.schema import migrate
+
+    plan = migrate.plan(open_database(settings).admin_url)
+    if json:
+        write_document(
+            {
+                "current": plan.current,
+                "target": plan.target,
+                "revisions": [
+                    {
+                        "revision": revision.revision,
+                        "steps": [
+                            {"sql": step.sql, "in_transaction": step.in_transaction}
+                            for step in revision.steps
+                        ],
+                    }
+                    for revision in plan.revisions
+                ],
+                "script": plan.script() if plan.revisions else None,
+            }
+        )
+    else:
+        write_text(plan.script())
+
+
+def _revision(text: str) -> str:
+    if not re.fullmatch(r"-\d+|\w+", text):
+        raise typer.BadParameter(f"{text!r} is no revision")
+    return text
+
+
+# A revision may be -1, which is no option.
+@app.command(context_settings={"ignore_unknown_options": True}, epilog=example("db downgrade base"))
+def downgrade(
+    revision: Annotated[
+        str,
+        typer.Argument(
+            parser=_revision,
+            metavar="REV",
+            help="A revision, -1 for the one before, base for no schema.",
+        ),
+    ],
+    *,
+    discard: Annotated[bool, typer.Option("--discard", help="Lose the rows that REV cannot hold.")] = False,
+    json: Json = False,
+) -> None:
+    """Take the schema back to a revision.
+
+    Refused while rows would be lost, unless they are to be discarded. Roles are never dropped.
+    """
+    settings = open_settings()
+    from demo_pipeline.storage.connection.database import open_database
+    from demo_pipeline.storage.schema import migrate
+    from demo_pipeline.storage.schema.revision import current_revision
+
+    database = open_database(settings)
+    with notice_if_slow("downgrading the schema ..."):
+        migrate.downgrade(database.admin_url, revision, discard=discard)
+    with database.admin(readonly=True) as conn:
+        current = current_revision(conn)
+    _tell_revision(current, json=json)
+
+
+def _tell_revision(revision: str | None, *, json: bool) -> None:
+    if json:
+        write_document({"revision": revision})
+    else:
+        write_text(f"the schema is at {revision}" if revision else "the database has no schema")
+
+
+@app.command(epilog=example("db backup crm.dump"))
+def backup(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A new file; one that exists is not overwritten.")
+    ],
+    *,
+    json: Json = False,
+) -> None:
+    """Write everything that a migration touches into a file, for pg_restore.
+
+    The schemas crm, demo and crm_app of one moment, customers' rows included; other work goes on meanwhile.
+    The file is there only when it is whole and was read again. Prints the command that restores it.
+    """
+    settings = open_settings()
+    from demo_pipeline.storage.backup import back_up
+    from demo_pipeline.storage.connection.database import open_database
+
+    with notice_if_slow(f"writing {file} ..."):
+        made = back_up(open_database(settings), file)
+    restoring = command_line(f"db restore {shell_path(file)} --into crm_restored")
+    if json:
+        write_document(
+            {
+                "file": str(made.path),
+                "size_bytes": made.size_bytes,
+                "revision": made.revision,
+                "table_count": made.table_count,
+                "pg_dump": made.tool_version,
+                "restore": restoring,
+            }
+        )
+    else:
+        write_text(
+            f"{made.path}: {made.table_count} tables, {made.size_bytes:,} bytes, schema {made.revision}"
+        )
+        say(f"to restore it: {restoring}")
+
+
+@app.command(epilog=example("db restore crm.dump --into crm_restored"))
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What db backup wrote.")],
+    *,
+    into: Annotated[
+        str,
+        typer.Option("--into", metavar="DATABASE", help="A database of the server; made if need be."),
+    ],
+    json: Json = False,
+) -> None:
+    """Restore a backup into another database of the server.
+
+    Never into one that has any of the schemas. Makes missing roles. Point DEMO_DATABASE_URL and
+    DEMO_LOADER_URL at the new database to use it.
+    """
+    settings = open_settings()
+    from demo_pipeline.storage.backup import restore as restore_backup
+    from demo_pipeline.storage.connection.database import open_database
+
+    with notice_if_slow(f"restoring {file} ..."):
+        restored = restore_backup(open_database(settings), file, into)
+    if json:
+        write_document({"database": restored.database, "revision": restored.revision})
+    else:
+        write_text(f"{restored.database} holds the backup, schema {restored.revision}")
+
+
+@app.command(epilog=example("db adopt", "db adopt --yes"))
+def adopt(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")] = False,
+    json: Json = False,
+) -> None:
+    """Put what demo tenants need beside the tables and rows of a CRM that was there before.
+
+    The CRM's tables are in schema crm, with keys (tenant_id, id). No row changes, no table is rewritten, and
+    who uses the tables goes on. All that does not fit is said at once, and nothing is changed then. Needs a
+    superuser or the owner of the tables. Called again, it goes on where it was stopped.
+    """
+    settings = open_settings()
+    from demo_pipeline.storage.adoption.adoption import adoption
+    from demo_pipeline.storage.connection.database import open_database
+    from demo_pipeline.storage.schema.revision import known_revisions
+
+    head = known_revisions()[-1]
+    began = time.monotonic()
+    with notice_if_slow("reading the tables ..."):
+        database = open_database(settings)
+        stack = ExitStack()
+        plan, run = stack.enter_context(adoption(database))
+    with stack:
+        if yes:
+            run(tell=lambda text: say(text) if time.monotonic() - began > QUIET_SECONDS else None)
+    done = yes or not plan.tasks
+    if json:
+        write_document(adoption_document(plan, revision=head if done else plan.revision))
+    elif not plan.tasks:
+        write_text(f"already adopted: the schema is at {head}")
+    else:
+        write_adoption(plan)
+        write_text(f"adopted: the schema is at {head}" if yes else "nothing was changed; to do it, add --yes")
+
+
+@app.command(epilog=example("db url"))
+def url(*, json: Json = False) -> None:
+    """Print the URL of the database and nothing else.
+
+    It holds the password. Starts the embedded server if need be: psql "$(demo-pipeline db url)".
+    """
+    settings = open_settings()
+    from demo_pipeline.storage.connection.database import open_database
+
+    with notice_if_slow("starting the embedded PostgreSQL ..."):
+        address = open_database(settings).admin_url
+    if json:
+        write_document({"url": address})
+    else:
+        write_text(address)
+
+
+@app.command(epilog=example("db stop"))
+def stop(*, json: Json = False) -> None:
+    """Stop the embedded PostgreSQL; the next command that needs it starts it again."""
+    settings = open_settings()
+    from demo_pipeline.storage.embedded import server
+
+    with notice_if_slow("stopping the embedded PostgreSQL ..."):
+        was_running = server.stop(settings.home)
+    document: dict[str, Any] = {"was_running": was_running}
+    if json:
+        write_document(document)
+    else:
+        write_text("stopped" if was_running else "it was not running")

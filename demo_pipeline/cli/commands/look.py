@@ -1,0 +1,204 @@
+"""Commands that only look at one tenant: ``kpis``, ``verify``, ``digest``; read-only and quick."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo_pipeline.cli.kit.console import (
+    Column,
+    Table,
+    kpi_table,
+    note,
+    say,
+    warn,
+    write_document,
+    write_table,
+    write_text,
+)
+from demo_pipeline.cli.kit.parameters import FromMonth, Json, Slug, ToMonth, example, slug_text
+from demo_pipeline.cli.kit.program_path import command_line
+from demo_pipeline.cli.kit.session import open_session
+from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.domain.core.wording import counted
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.tenants.queries import KpiTable
+    from demo_pipeline.services.tenants.verify import Verdict
+
+DRIFTED = 4
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Register the commands of this module."""
+    app.command(
+        rich_help_panel=panel,
+        epilog=example("kpis larkmoor --from 2025-01", "kpis larkmoor --xlsx larkmoor.xlsx"),
+    )(kpis)
+    app.command(rich_help_panel=panel, epilog=example("verify", "verify larkmoor --json"))(verify)
+    app.command(rich_help_panel=panel, epilog=example("digest larkmoor"))(digest)
+
+
+def kpis(
+    slug: Slug,
+    first: FromMonth = None,
+    last: ToMonth = None,
+    *,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values with a header.")] = False,
+    xlsx: Annotated[
+        Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", metavar="FILE", help="Write a Parquet file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the eight KPIs of every month.
+
+    Every month of the blueprint's span, zeros included, and any other month that has rows. With both --from
+    and --to exactly these months. In a workbook and in Parquet a month is its first day.
+    """
+    if sum((csv, json, xlsx is not None, parquet is not None)) > 1:
+        raise typer.BadParameter("--csv, --xlsx, --parquet and --json exclude each other; choose one")
+    session = open_session()
+    from demo_pipeline.services.tenants import queries
+
+    table = queries.kpis(session.database, session.settings, slug, first, last)
+    if not table.months:
+        bound = f"from {first} on" if first is not None else f"up to {last}"
+        other = "--to" if first is not None else "--from"
+        warn(f"{slug} has no month {bound}, of its span or with rows; {other} as well shows them as zeros")
+    if json:
+        write_document(kpi_document(table))
+    elif file := xlsx or parquet:
+        _save(table, file, ".xlsx" if xlsx else ".parquet")
+        say(f"wrote {counted(len(table.months), 'month')} of {slug} to {file}")
+    elif csv:
+        write_text("\n".join([",".join(("month", *METRICS)), *_csv_lines(table)]))
+    else:
+        write_table(kpi_table(f"{slug}, values in {table.currency}", table.months, table.minor_digits))
+    for text in table.notes:
+        note(f"{slug}: {text}")
+
+
+def kpi_document(table: KpiTable) -> dict[str, Any]:
+    """The KPIs as ``kpis --json`` prints them."""
+    return {
+        "tenant": table.tenant,
+        "months": [
+            {"month": str(month), **figures.to_json(table.minor_digits)}
+            for month, figures in table.months.items()
+        ],
+    }
+
+
+def _save(table: KpiTable, file: Path, suffix: str) -> None:
+    from demo_pipeline.services.files.figure_files import save_figures
+
+    rows = {
+        month: {
+            metric: Decimal(figure) if isinstance(figure, str) else figure
+            for metric, figure in figures.to_json(table.minor_digits).items()
+        }
+        for month, figures in table.months.items()
+    }
+    save_figures(file, rows, table.minor_digits, title=table.tenant[:31], suffix=suffix)
+
+
+def _csv_lines(table: KpiTable) -> list[str]:
+    return [
+        ",".join([str(month), *(str(value) for value in figures.to_json(table.minor_digits).values())])
+        for month, figures in table.months.items()
+    ]
+
+
+def verify(
+    slug: Annotated[
+        str | None,
+        typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant; all demo tenants without it."),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Check everything that is in the database.
+
+    Figures as expected, life cycles sound, the ledger honest. Figures that people changed count as findings;
+    that people edited rows is a note. Exit code 4 if there are findings.
+    """
+    session = open_session()
+    from demo_pipeline.services.tenants import verify as verification
+
+    verdicts = verification.verify(session.database, session.settings, slug)
+    if json:
+        passed = all(verdict.is_as_expected for verdict in verdicts)
+        write_document({"passed": passed, "tenants": [verdict_document(verdict) for verdict in verdicts]})
+    else:
+        write_verdicts(verdicts)
+    if not all(verdict.is_as_expected for verdict in verdicts):
+        raise typer.Exit(DRIFTED)
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """What ``verify --json`` says of one tenant."""
+    return {
+        "tenant": verdict.tenant,
+        "is_as_expected": verdict.is_as_expected,
+        "findings": [
+            {
+                "check": finding.check.value,
+                "month": finding.month,
+                "metric": finding.metric,
+                "message": finding.message,
+            }
+            for finding in verdict.findings
+        ],
+        "pending": [str(month) for month in verdict.pending],
+        "notes": list(verdict.notes),
+    }
+
+
+def write_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """One line a tenant, then every finding."""
+    if not verdicts:
+        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
+        return
+    rows = [[verdict.tenant, _answer(verdict), _pending(verdict)] for verdict in verdicts]
+    colours = {row: "red" for row, verdict in enumerate(verdicts) if not verdict.is_as_expected}
+    write_table(Table((Column("tenant"), Column("verdict"), Column("not loaded yet")), rows, colours=colours))
+    for verdict in verdicts:
+        for finding in verdict.findings:
+            write_text(f"{verdict.tenant}: {finding.check.value}: {finding.message}")
+        for text in verdict.notes:
+            write_text(f"{verdict.tenant}: note: {text}")
+
+
+def _answer(verdict: Verdict) -> str:
+    count = len(verdict.findings)
+    return "as expected" if not count else "1 finding" if count == 1 else f"{count} findings"
+
+
+def _pending(verdict: Verdict) -> str:
+    if not verdict.pending:
+        return ""
+    first, last = verdict.pending[0], verdict.pending[-1]
+    return f"{len(verdict.pending)} of {first} to {last}" if first != last else str(first)
+
+
+def digest(slug: Slug, *, json: Json = False) -> None:
+    """Print a SHA-256 of all that the tenant can see.
+
+    Independent of row order, physical layout, server version and time zone: two tenants with the same digest
+    hold the same rows.
+    """
+    session = open_session()
+    from demo_pipeline.services.tenants import queries
+
+    value = queries.digest(session.database, session.settings, slug)
+    if json:
+        write_document({"tenant": slug, "digest": value})
+    else:
+        write_text(value)

@@ -1,0 +1,220 @@
+"""``plan``: looking at what a plan would do, and writing plans that go on as the months before."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from demo_pipeline.cli.kit.console import say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.kit.parameters import (
+    FromMonth,
+    Json,
+    PlanPath,
+    PlanTypeOption,
+    SeedOption,
+    SheetOption,
+    Slug,
+    example,
+    group,
+    whole_number,
+)
+from demo_pipeline.cli.kit.program_path import command_line, shell_path
+from demo_pipeline.cli.kit.session import about_options, open_session
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.files.plan_files import PlanKind
+    from demo_pipeline.services.patches.preview import Preview
+
+app = group("Look at what a plan would do, and write plans.")
+
+
+@app.command(
+    epilog=example(
+        "plan preview larkmoor plan.csv",
+        "plan preview larkmoor targets.yaml --json",
+    )
+)
+def preview(
+    slug: Slug,
+    plan: PlanPath,
+    *,
+    plan_type: PlanTypeOption = None,
+    seed: SeedOption = None,
+    sheet: SheetOption = None,
+    json: Json = False,
+) -> None:
+    """Show what a plan would do, and write nothing.
+
+    The figures of its months as they are and as they would be, the rows to make, warnings, an estimate of
+    the time. A plan that cannot be: exit code 2 with every reason, and on stdout the nearest plan that can,
+    as JSON to save and apply, within the caps. Beyond a cap and possible otherwise: exit code 3.
+    """
+    from demo_pipeline.cli.commands.patching import about_plan, read_plan_file
+
+    file = read_plan_file(plan, plan_type, seed, sheet)
+    session = open_session()
+    from demo_pipeline.services.patches import preview as previews
+
+    with about_plan(plan):
+        seen = previews.preview(session.database, session.settings, slug, file)
+    if json:
+        from demo_pipeline.cli.views.plans import preview_document
+
+        write_document(preview_document(seen))
+    elif seen.feasible:
+        _write_preview(seen)
+    else:
+        _write_refusal(seen, plan)
+    if seen.exit_code:
+        raise typer.Exit(seen.exit_code)
+
+
+def _write_preview(seen: Preview) -> None:
+    from demo_pipeline.cli.views.plans import closing_lines, figure_table, row_table
+
+    write_table(figure_table(seen))
+    write_text("")
+    write_table(row_table(seen))
+    write_text("")
+    for line in closing_lines(seen):
+        write_text(line)
+    for warning in seen.warnings:
+        warn(warning)
+
+
+def _write_refusal(seen: Preview, plan: str) -> None:
+    """The reasons on stderr; the nearest plan on stdout, which holds nothing else then."""
+    from demo_pipeline.cli.commands.patching import SPLIT_IT, plan_name
+    from demo_pipeline.cli.kit.console import plain
+    from demo_pipeline.cli.kit.failures import say_problems
+    from demo_pipeline.cli.views.plans import now_table
+    from demo_pipeline.domain.core.errors import CapExceededError, InputError
+
+    error = InputError("", seen.problems)
+    error.details["files"] = [plan_name(plan)]
+    say_problems(error)
+    say("")
+    say(plain(now_table(seen)))
+    say("")
+    if seen.suggestion is None:
+        is_capped = seen.exit_code == CapExceededError.exit_code
+        say(SPLIT_IT if is_capped else "there is no plan near it that would work")
+        return
+    say("the nearest plan that works is on stdout; save it as nearest.json, look at it, apply it")
+    write_document(seen.suggestion)
+
+
+#: what a written plan may look like
+SHAPES: Final = ("copy-last-month", "grow", "match-average", "holiday-dip", "q4-surge")
+#: parameter of the service → option
+_OPTIONS: Final = {
+    "percent": "--percent",
+    "month_count": "--months",
+    "average": "--average",
+    "last_count": "--average",
+    "first": "--from",
+    "known": None,
+}
+
+
+def _shape(text: str) -> str:
+    from demo_pipeline.domain.parsing.choices import word_of
+
+    try:
+        return word_of("shape", SHAPES)(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _percent(text: str) -> Decimal:
+    from demo_pipeline.domain.parsing.scalars import plain_decimal
+
+    number = plain_decimal(text.removesuffix("%").strip())
+    if number is not None:
+        return number
+    raise typer.BadParameter(f"{text!a} is not a number in plain digits; write per cent, like 10 or 2.5")
+
+
+@app.command(
+    epilog=example(
+        "plan write larkmoor grow --percent 10 --months 3 -o plan.yaml",
+        "plan write larkmoor match-average --average 6 --from 2025-11",
+        "plan write larkmoor q4-surge --percent 40 -o surge.csv",
+    )
+)
+def write(
+    slug: Slug,
+    shape: Annotated[
+        str, typer.Argument(parser=_shape, metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A .csv, .xlsx, .json or .yaml; stdout without."),
+    ] = None,
+    percent: Annotated[
+        Decimal | None,
+        typer.Option(
+            "--percent",
+            parser=_percent,
+            metavar="P",
+            help="How much more each month (grow), in December (q4-surge), or less (holiday-dip).",
+        ),
+    ] = None,
+    months: Annotated[
+        int | None,
+        typer.Option(
+            "--months",
+            parser=whole_number,
+            metavar="N",
+            help="How many months; without it 1, or up to the end of the next season (dip, surge).",
+        ),
+    ] = None,
+    average: Annotated[
+        int | None,
+        typer.Option(
+            "--average", parser=whole_number, metavar="N", help="Months to average over (match-average); 3."
+        ),
+    ] = None,
+    first: FromMonth = None,
+    json: Json = False,
+) -> None:
+    """Write a plan that goes on from the figures of the months before.
+
+    Its type is targets: what the months should show. It begins with --from, or after the last month that is
+    over, of the blueprint's span or with rows. A plan only adds: where a month shows more than the shape asks
+    for, the plan has that, and its values follow the deals; so do values beyond the cap on declared value.
+    Printed as YAML without -o, as JSON with --json; nothing is applied.
+    """
+    session = open_session()
+    from demo_pipeline.services.patches.drafts import draft_plan
+
+    with about_options(_OPTIONS):
+        draft = draft_plan(
+            session.database,
+            session.settings,
+            slug,
+            shape,
+            percent=percent,
+            month_count=months,
+            average_count=average,
+            first=first,
+        )
+    for warning in draft.warnings:
+        warn(warning)
+    from demo_pipeline.domain.patch_plan.writing import write_plan
+
+    if output is not None:
+        from demo_pipeline.services.patches.drafts import save_plan
+
+        kind: PlanKind = save_plan(draft.plan, output)
+        # A table says nothing of its type.
+        option = " --plan-type targets" if kind in {"csv", "xlsx"} else ""
+        say(f"wrote {output}; next: {command_line(f'plan preview {slug} {shell_path(output)}{option}')}")
+    if json:
+        write_text(write_plan(draft.plan, "json").rstrip())
+    elif output is None:
+        write_text(write_plan(draft.plan, "yaml").rstrip())

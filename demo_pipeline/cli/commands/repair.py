@@ -1,0 +1,255 @@
+"""``repair``, ``dedupe`` and ``cleanup``: hide rows that ought not to be there; first shown, then done."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
+
+import typer
+
+from demo_pipeline.cli.kit.console import Column, Table, say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.kit.parameters import JobId, Json, Slug, example
+from demo_pipeline.cli.kit.program_path import command_line
+from demo_pipeline.cli.kit.session import Session, notice_if_slow, open_session
+from demo_pipeline.cli.views.changes import change_document
+from demo_pipeline.domain.core.wording import counted
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.jobs.report import JobReport
+    from demo_pipeline.services.jobs.runner import Asker
+    from demo_pipeline.services.repairs.repair import Plan, Repaired
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it the plan is shown and nothing is done.")]
+RestoreStages = Annotated[
+    bool,
+    typer.Option(
+        "--restore-stages",
+        help="Also set stages that people changed to won, lost or open again, where deals contradict them.",
+    ),
+]
+#: ids of rows that a document names
+_MOST_IDS: Final = 100
+
+
+class _Call(Protocol):
+    """One of the three services, for one tenant or job."""
+
+    def __call__(self, *, asker: Asker, is_dry: bool) -> Repaired: ...
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Register the commands of this module."""
+    app.command(
+        rich_help_panel=panel,
+        epilog=example("repair larkmoor", "repair larkmoor --yes", "repair larkmoor --restore-stages --yes"),
+    )(repair)
+    app.command(rich_help_panel=panel, epilog=example("dedupe larkmoor --yes"))(dedupe)
+    app.command(rich_help_panel=panel, epilog=example("cleanup 0f1c2f3e-5d1c-5b7a-9a51-3a6f5a2b7c11 --yes"))(
+        cleanup
+    )
+
+
+def repair(
+    slug: Slug, *, yes: Yes = False, restore_stages: RestoreStages = False, json: Json = False
+) -> None:
+    """Show what is wrong with a tenant's rows, and with --yes put it right.
+
+    Orphans, broken life cycles, rows of no completed job and copies are hidden, with the rows of jobs that
+    depend on them, by one job that **job undo** takes back. Rows of its jobs that lie in other tenants are
+    deleted there; the audit log keeps them. Rows that people made or edited are never touched. Deals that
+    contradict a stage are not hidden where people changed the stage: the stage is named, and
+    --restore-stages sets it as it was. What is missing then, **generate** makes up for.
+    """
+    session = open_session()
+    from demo_pipeline.services.repairs import repair as service
+
+    call = partial(service.repair, session.database, session.settings, slug, with_stages=restore_stages)
+    _do(session, slug, call, yes=yes, json=json)
+
+
+def dedupe(slug: Slug, *, yes: Yes = False, json: Json = False) -> None:
+    """Show rows that say the same as another one in every column, and with --yes hide all but one of each.
+
+    One job, which **job undo** takes back.
+    """
+    session = open_session()
+    from demo_pipeline.services.repairs import repair as service
+
+    call = partial(service.dedupe, session.database, session.settings, slug)
+    _do(session, slug, call, yes=yes, json=json)
+
+
+def cleanup(job_id: JobId, *, yes: Yes = False, json: Json = False) -> None:
+    """Show the rows of a job that was not completed, and with --yes hide them.
+
+    There are none unless the database's guards were switched off. A completed patch is taken back with
+    **job undo**. One job, which **job undo** takes back.
+    """
+    session = open_session()
+    from demo_pipeline.services.repairs import repair as service
+    from demo_pipeline.services.tenants import queries
+
+    job = queries.find_job(session.database, job_id)
+    call = partial(service.cleanup, session.database, session.settings, job.id)
+    _do(session, job.slug, call, yes=yes, json=json)
+
+
+def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> None:
+    """Show the plan; with ``yes`` do it, and show what was done."""
+    from demo_pipeline.cli.commands.patching import asker, shown_on_asset_pages
+    from demo_pipeline.cli.kit.progress_bar import watched
+
+    with notice_if_slow("looking through the tenant's rows ..."):
+        done = call(asker=asker(), is_dry=True)
+    if yes and not done.plan.is_empty:
+        if not json:
+            _write_plan(done)
+        with watched(session, [slug]), shown_on_asset_pages(session) as reports:
+            done = call(asker=asker(), is_dry=False)
+            reports.extend([done.report] if done.report is not None else [])
+    if json:
+        write_document(_document(done, is_done=yes))
+    elif done.plan.is_empty:
+        write_text(f"{slug}: there is nothing to {done.plan.kind}")
+        _say_of_kept(done.plan)
+        _say_of_months(done)
+    elif not yes:
+        if _write_plan(done):
+            say("nothing was done yet: the same command with --yes does it")
+        _say_of_kept(done.plan)
+        _say_of_stages(done)
+        _say_of_months(done)
+    else:
+        _write_done(done)
+        _say_of_kept(done.plan)
+        _say_of_stages(done)
+        _say_of_months(done)
+
+
+def _write_plan(done: Repaired) -> bool:
+    """Show what is to be done; whether there is anything."""
+    plan = done.plan
+    rows = [["hide", group.table, f"{len(group.ids):,}", group.reason] for group in plan.groups]
+    rows += [["hide", table, f"{count:,}", "depend on those"] for table, count in plan.along.items()]
+    rows += [
+        ["delete", stray.table, f"{len(stray.ids):,}", f"lie in tenant {stray.slug or stray.tenant_id}"]
+        for stray in plan.elsewhere
+    ]
+    rows += [
+        [
+            "restore",
+            "pipeline_stages",
+            "1",
+            f"{stage.name} was {stage.outcome}: {stage.deal_count:,} deals contradict it now",
+        ]
+        for stage in (plan.stages if done.with_stages else ())
+    ]
+    if not rows:
+        write_text(f"{plan.tenant}: there is nothing to hide")
+        return False
+    columns = (Column(""), Column("table"), Column("rows", is_number=True), Column("that"))
+    write_table(Table(columns, rows, title=f"{plan.tenant}: {plan.kind}"))
+    return True
+
+
+def _write_done(done: Repaired) -> None:
+    if done.deleted_elsewhere:
+        write_text(
+            f"{done.plan.tenant}: {done.deleted_elsewhere:,} rows deleted in other tenants; the audit log "
+            "has what they were"
+        )
+    if done.restored_stages:
+        write_text(
+            f"{done.plan.tenant}: restored {counted(done.restored_stages, 'stage')}; the audit log has "
+            "what people had made of it"
+        )
+    if done.report is not None:
+        count = sum(len(group.ids) for group in done.plan.groups) + sum(done.plan.along.values())
+        write_text(
+            f"{done.plan.tenant}: {count:,} rows are hidden by job {done.report.job_id}, "
+            f"in {done.report.seconds:.1f} s"
+        )
+        say(f"{command_line(f'job undo {done.report.job_id}')} brings them back")
+
+
+def _say_of_kept(plan: Plan) -> None:
+    for group in plan.kept:
+        warn(
+            f"{len(group.ids):,} {group.table} that {group.reason} stay, because people edited them or rows "
+            "that depend on them: correct or delete them in the CRM"
+        )
+
+
+def _say_of_stages(done: Repaired) -> None:
+    for stage in () if done.with_stages else done.plan.stages:
+        warn(
+            f"no deal is hidden because of stage {stage.name!r}: set it to {stage.outcome} in the CRM, or "
+            "add --restore-stages"
+        )
+
+
+def _say_of_months(done: Repaired) -> None:
+    plan = done.plan
+    if not plan.short:
+        return
+    which = ", ".join(str(month) for month in plan.short[:6]) + (" ..." if len(plan.short) > 6 else "")
+    short = f"{counted(len(plan.short), 'month')} with less than what is expected then ({which})"
+    if plan.stages and not done.restored_stages:
+        warn(f"{short}: restore the stage first, since its deals count for something else now")
+    else:
+        warn(f"{short}: {command_line(f'generate {plan.tenant}')} makes up for it")
+
+
+def _document(done: Repaired, *, is_done: bool) -> dict[str, Any]:
+    plan = done.plan
+    return {
+        "tenant": plan.tenant,
+        "kind": plan.kind,
+        "done": is_done,
+        "hide": [
+            {
+                "table": group.table,
+                "reason": group.reason,
+                "rows": len(group.ids),
+                "ids": [str(row) for row in group.ids[:_MOST_IDS]],
+            }
+            for group in plan.groups
+        ],
+        "along": dict(plan.along),
+        "elsewhere": [
+            {
+                "tenant": stray.slug,
+                "tenant_id": str(stray.tenant_id),
+                "table": stray.table,
+                "rows": len(stray.ids),
+            }
+            for stray in plan.elsewhere
+        ],
+        "deleted_elsewhere": done.deleted_elsewhere,
+        "kept": [
+            {
+                "table": group.table,
+                "reason": group.reason,
+                "rows": len(group.ids),
+                "ids": [str(row) for row in group.ids[:_MOST_IDS]],
+            }
+            for group in plan.kept
+        ],
+        "stages": [
+            {
+                "id": str(stage.id),
+                "name": stage.name,
+                "is_won": stage.is_won,
+                "is_lost": stage.is_lost,
+                "deals": stage.deal_count,
+            }
+            for stage in plan.stages
+        ],
+        "restored_stages": done.restored_stages,
+        "short": [str(month) for month in plan.short],
+        "job": _job(done.report),
+    }
+
+
+def _job(report: JobReport | None) -> dict[str, Any] | None:
+    return None if report is None else change_document(report)

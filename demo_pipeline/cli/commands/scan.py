@@ -1,0 +1,105 @@
+"""``scan``: whether a tenant could see that it is a demo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from demo_pipeline.cli.kit.console import Column, Table, say, write_document, write_table, write_text
+from demo_pipeline.cli.kit.parameters import Json, example, slug_text
+from demo_pipeline.cli.kit.program_path import command_line
+from demo_pipeline.cli.kit.session import notice_if_slow, open_session
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.tenants.scan import Scan
+    from demo_pipeline.storage.rows.disclosure_scan import TellTale
+
+#: something would tell
+FOUND: Final = 4
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Register the command."""
+    app.command(rich_help_panel=panel, epilog=example("scan", "scan larkmoor --json"))(scan)
+
+
+def scan(
+    slug: Annotated[
+        str | None,
+        typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant; all demo tenants without it."),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Look for whatever tells a tenant that it is a demo.
+
+    Every name and value in the views of the CRM's reader, distributions that only a program leaves (no
+    telephone number is missing, no row was ever changed, all were made within a second), and what the
+    reader may read beside the views. What docs/security.md leaves open on purpose is not looked for. Exit
+    code 4 if something was found.
+    """
+    session = open_session()
+    from demo_pipeline.services.tenants import scan as service
+
+    with notice_if_slow("reading every row; a million take about ten seconds ..."):
+        scans = service.scan(session.database, session.settings, slug)
+    is_clean = all(one.is_clean for one in scans)
+    if json:
+        write_document({"clean": is_clean, "tenants": [_document(one) for one in scans]})
+    else:
+        _write(scans)
+    if not is_clean:
+        raise typer.Exit(FOUND)
+
+
+def _document(one: Scan) -> dict[str, Any]:
+    return {
+        "tenant": one.tenant,
+        "clean": one.is_clean,
+        "columns": one.columns,
+        "values": one.values,
+        "findings": [
+            {
+                "check": finding.check.value,
+                "place": finding.place,
+                "word": finding.word,
+                "count": finding.count,
+                "examples": list(finding.examples),
+            }
+            for finding in (*one.findings, *one.reader_findings)
+        ],
+    }
+
+
+def _write(scans: Sequence[Scan]) -> None:
+    """One line a tenant, then every finding; those of the reader once."""
+    if not scans:
+        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
+        return
+    rows = [[one.tenant, _answer(one), f"{one.columns:,}", f"{one.values:,}"] for one in scans]
+    colours = {row: "red" for row, one in enumerate(scans) if not one.is_clean}
+    columns = (
+        Column("tenant"),
+        Column("verdict"),
+        Column("columns", is_number=True),
+        Column("values", is_number=True),
+    )
+    write_table(Table(columns, rows, colours=colours))
+    for one in scans:
+        for finding in one.findings:
+            write_text(f"{one.tenant}: {_sentence(finding)}")
+    for finding in dict.fromkeys(finding for one in scans for finding in one.reader_findings):
+        write_text(f"every tenant: {_sentence(finding)}")
+
+
+def _answer(one: Scan) -> str:
+    count = len(one.findings) + len(one.reader_findings)
+    return "clean" if not count else "1 finding" if count == 1 else f"{count} findings"
+
+
+def _sentence(finding: TellTale) -> str:
+    times = f" ({finding.count:,} times)" if finding.count > 1 else ""
+    like = ": " + " | ".join(finding.examples) if finding.examples else ""
+    return f"{finding.check.value}: {finding.place}: {finding.word}{times}{like}"

@@ -1,0 +1,67 @@
+"""``serve``: the Dagster UI and daemon, until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from demo_pipeline.cli.kit.console import say, write_document, write_text
+from demo_pipeline.cli.kit.parameters import Json, example, positive_number
+from demo_pipeline.cli.kit.session import open_session
+
+_LAST_PORT: Final = 65535
+
+
+def add_to(app: typer.Typer, panel: str) -> None:
+    """Register the command."""
+    app.command(rich_help_panel=panel, epilog=example("serve", "serve --port 3100 --read-only"))(serve)
+
+
+def _port(text: str) -> int:
+    port = positive_number(text)
+    if port > _LAST_PORT:
+        raise typer.BadParameter(f"{text!a} is not a port; write a number from 1 to {_LAST_PORT}")
+    return port
+
+
+def serve(
+    *,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            parser=_port,
+            metavar="PORT",
+            help="A port of this machine; 3000, or a free one, without.",
+        ),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Nothing can be started or stopped from the pages.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Open the Dagster UI with what is there, and its daemon, until Ctrl-C.
+
+    Prints the address once the pages answer. They are for this machine only, there is no login.
+    """
+    session = open_session()
+    from demo_pipeline.cli.serving.processes import serve_command
+
+    def tell(url: str) -> None:
+        if json:
+            write_document({"url": url})
+        else:
+            write_text(url)
+            say("Ctrl-C ends it")
+
+    say("starting Dagster ...")
+    say(f"the inbox for plans: {session.settings.inbox_folder.absolute()}/<tenant>/")
+    serve_command(
+        session.settings,
+        session.database,
+        port=port,
+        read_only=read_only,
+        on_ready=tell,
+        on_stop=lambda: say("stopping ..."),
+    )

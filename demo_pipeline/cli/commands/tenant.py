@@ -1,0 +1,462 @@
+"""``tenant``: making demo tenants from blueprints, looking at them, deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from demo_pipeline.cli.commands.patching import asker
+from demo_pipeline.cli.kit.console import (
+    Column,
+    Table,
+    kpi_table,
+    note,
+    say,
+    warn,
+    write_document,
+    write_table,
+    write_text,
+)
+from demo_pipeline.cli.kit.parameters import Json, SheetOption, Slug, example, group, month_text
+from demo_pipeline.cli.kit.program_path import command_line
+from demo_pipeline.cli.kit.session import (
+    Session,
+    about_files,
+    notice_if_slow,
+    open_session,
+    open_settings,
+    requester,
+)
+from demo_pipeline.cli.views.jobs import job_document, job_table, month_span
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import counted, rows_text
+
+if TYPE_CHECKING:
+    from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+    from demo_pipeline.services.tenants.extend import Extension
+    from demo_pipeline.services.tenants.provision import Provisioned
+    from demo_pipeline.services.tenants.queries import TenantDetail
+    from demo_pipeline.storage.ledger.tenants import TenantSummary
+
+app = group("Make demo tenants from blueprints, look at them, delete them.")
+
+
+@app.command(epilog=example("tenant provision blueprints/larkmoor.yaml"))
+def provision(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A blueprint; the name of the file is the tenant's slug.")
+    ],
+    *,
+    sheet: SheetOption = None,
+    json: Json = False,
+) -> None:
+    """Make the demo tenant that a blueprint declares, without data yet.
+
+    All problems of the file are named at once, and nothing is made then. A tenant that is there already, made
+    from this very blueprint, is left alone.
+    """
+    session = open_session()
+    from demo_pipeline.services.tenants import provision as provisioning
+
+    with about_files([file]):
+        made = provisioning.provision(
+            session.database, session.settings, file, requested_by=requester(), sheet=sheet
+        )
+    for warning in made.warnings:
+        warn(warning)
+    if made.is_new:
+        _begin_partitions(session, made.slug)
+    if json:
+        write_document(provisioned_document(made))
+        return
+    state = "is there now" if made.is_new else "was there already, with this blueprint"
+    write_text(f"{made.slug} {state}: {made.first_month} to {made.last_month}")
+    if made.is_new:
+        say(f"next: {command_line(f'generate {made.slug}')}")
+
+
+def provisioned_document(made: Provisioned) -> dict[str, Any]:
+    """What ``tenant provision --json`` prints."""
+    return {
+        "tenant": made.slug,
+        "tenant_id": str(made.tenant_id),
+        "is_new": made.is_new,
+        "first_month": str(made.first_month),
+        "last_month": str(made.last_month),
+        "warnings": list(made.warnings),
+    }
+
+
+@app.command(epilog=example("tenant preview blueprints/larkmoor.yaml"))
+def preview(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A blueprint; the name of the file is the tenant's slug.")
+    ],
+    *,
+    sheet: SheetOption = None,
+    json: Json = False,
+) -> None:
+    """Show the months of a blueprint with all figures, before anything is provisioned.
+
+    Needs no database and writes nothing. Totals are spread over the months as provisioning now would spread
+    them.
+    """
+    settings = open_settings()
+    from demo_pipeline.services.files.blueprint_files import preview_blueprint
+    from demo_pipeline.services.months.partial_months import preview_notes
+
+    with about_files([file]):
+        spec, warnings = preview_blueprint(file, settings, sheet=sheet)
+    for warning in warnings:
+        warn(warning)
+    notes = preview_notes(spec, settings.client_instant())
+    figures = dict(zip(spec.months, spec.figures, strict=True))
+    if json:
+        write_document(_preview_document(spec, (*warnings, *notes)))
+        return
+    write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", figures, spec.minor_digits))
+    for text in notes:
+        note(text)
+    write_text("")
+    write_text(_end_text(spec.closed_month))
+
+
+def _preview_document(spec: TenantSpec, warnings: Sequence[str]) -> dict[str, Any]:
+    return {
+        "tenant": spec.slug,
+        "currency": spec.currency,
+        "is_living": spec.closed_month is None,
+        "first_month": str(spec.start_month),
+        "last_month": str(spec.end_month),
+        "months": [
+            {"month": str(month), **one.to_json(spec.minor_digits)}
+            for month, one in zip(spec.months, spec.figures, strict=True)
+        ],
+        "warnings": list(warnings),
+    }
+
+
+def _end_text(end: Month | None) -> str:
+    """Whether a tenant is closed or living, and until when."""
+    return "living: goes on month by month, up to the running one" if end is None else f"closed after {end}"
+
+
+@app.command(epilog=example("tenant extend larkmoor --to 2026-01"))
+def extend(
+    slug: Slug,
+    *,
+    to: Annotated[
+        Month,
+        typer.Option("--to", parser=month_text, metavar="MONTH", help="New last month, as YYYY-MM."),
+    ],
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only show the months that would be added; write nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Let the blueprint of a closed tenant ask for more months, along its curve.
+
+    Makes no rows: generate does. At most 24 months at once, and none that has not begun. What plans have
+    added to these months stays, and the blueprint's figures come on top of it. job undo takes an extension
+    back and soft-deletes the rows that were made for it.
+    """
+    session = open_session()
+    from demo_pipeline.services.tenants.extend import extend_tenant, preview_extension
+
+    seen = preview_extension(session.database, session.settings, slug, to)
+    job_id: str | None = None
+    if not preview:
+        report = extend_tenant(session.database, session.settings, slug, to, asker=asker())
+        job_id = str(report.job_id)
+    if json:
+        write_document(_extension_document(seen, to, job_id))
+        return
+    if not seen.figures:
+        write_text(f"the blueprint of {slug} asks for the months until {to} already")
+        return
+    title = f"{slug}, values in {seen.currency}: what the blueprint {'would ask' if preview else 'asks'} for"
+    write_table(kpi_table(title, seen.figures, seen.minor_digits))
+    if seen.now:
+        write_text("")
+        write_table(kpi_table("it comes on top of what is in the database", seen.now, seen.minor_digits))
+    if preview:
+        say("nothing was written")
+    else:
+        say(f"next: {command_line(f'generate {slug}')}")
+        say(f"{command_line(f'job undo {job_id}')} takes the extension back")
+
+
+def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[str, Any]:
+    return {
+        "tenant": seen.tenant,
+        "job_id": job_id,
+        "last_month": str(to),
+        "already_applied": not seen.figures,
+        "months": [
+            {"month": str(month), **one.to_json(seen.minor_digits)} for month, one in seen.figures.items()
+        ],
+        "now": {str(month): one.to_json(seen.minor_digits) for month, one in seen.now.items()},
+    }
+
+
+@app.command("list", epilog=example("tenant list", "tenant list --country DE --country GB --living"))
+def list_(
+    *,
+    country: Annotated[
+        list[str] | None,
+        typer.Option("--country", metavar="CODE", help="Only tenants of that country, like DE; repeatable."),
+    ] = None,
+    industry: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--industry", metavar="INDUSTRY", help="Only tenants of that industry, like saas; repeatable."
+        ),
+    ] = None,
+    is_living: Annotated[
+        bool | None,
+        typer.Option(
+            "--living/--closed",
+            help="Only tenants that go on month by month, or only those whose blueprint has a last month.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the demo tenants.
+
+    The months are those with rows of the blueprint and those that plans have filled.
+    """
+    session = open_session()
+    from demo_pipeline.services.tenants import queries
+
+    tenants = queries.list_tenants(
+        session.database, countries=country or (), industries=industry or (), is_living=is_living
+    )
+    if json:
+        write_document({"tenants": [_summary_document(tenant) for tenant in tenants]})
+    elif tenants:
+        write_table(_summary_table(tenants))
+    elif country or industry or is_living is not None:
+        say("no demo tenant fits these filters; tenant list without them shows all")
+    else:
+        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
+
+
+def _summary_document(tenant: TenantSummary) -> dict[str, Any]:
+    return {
+        "tenant": tenant.slug,
+        "tenant_id": str(tenant.tenant_id),
+        "name": tenant.name,
+        "country": tenant.country,
+        "currency": tenant.currency,
+        "industry": tenant.industry,
+        "incarnation": tenant.incarnation,
+        "provisioned_at": tenant.provisioned_at.isoformat(),
+        "is_living": tenant.end_month is None,
+        "end_month": tenant.end_month,
+        "loaded_month_count": tenant.loaded_month_count,
+        "last_job_status": tenant.last_job_status,
+    }
+
+
+def _summary_table(tenants: list[TenantSummary]) -> Table:
+    columns = (
+        Column("tenant"),
+        Column("name"),
+        Column("country"),
+        Column("industry"),
+        Column("currency"),
+        Column("end"),
+        Column("months loaded", is_number=True),
+        Column("last job"),
+    )
+    rows = [
+        [
+            tenant.slug,
+            tenant.name,
+            tenant.country,
+            tenant.industry,
+            tenant.currency,
+            "living" if tenant.end_month is None else f"closed after {tenant.end_month}",
+            str(tenant.loaded_month_count),
+            tenant.last_job_status or "",
+        ]
+        for tenant in tenants
+    ]
+    return Table(columns, rows)
+
+
+@app.command(epilog=example("tenant show larkmoor"))
+def show(slug: Slug, *, json: Json = False) -> None:
+    """Show one demo tenant: what it was made from, what is loaded, its jobs."""
+    session = open_session()
+    from demo_pipeline.services.tenants import queries
+
+    detail = queries.show_tenant(session.database, session.settings, slug)
+    if json:
+        write_document(_detail_document(detail))
+        return
+    write_table(_detail_table(detail))
+    write_text("")
+    write_table(job_table(detail.jobs, detail.id_length))
+
+
+def _detail_document(detail: TenantDetail) -> dict[str, Any]:
+    tenant, spec, digits = detail.subject.state.tenant, detail.spec, detail.spec.minor_digits
+    return {
+        "tenant": tenant.slug,
+        "tenant_id": str(tenant.tenant_id),
+        "name": tenant.name,
+        "country": tenant.country,
+        "timezone": tenant.timezone,
+        "currency": tenant.currency,
+        "industry": tenant.industry,
+        "incarnation": tenant.incarnation,
+        "seed": tenant.seed,
+        "lists_version": tenant.lists_version,
+        "versions": list(_versions(detail)),
+        "provisioned_at": tenant.provisioned_at.isoformat(),
+        "excluded_from_analytics": tenant.is_excluded_from_analytics,
+        "first_month": str(spec.start_month),
+        "last_month": str(spec.end_month),
+        "is_living": detail.subject.end_month is None,
+        "end_month": str(detail.subject.end_month) if detail.subject.end_month is not None else None,
+        "extensions": [
+            {"job_id": str(job_id), "to": str(last)} for job_id, last in detail.subject.extensions
+        ],
+        "totals": spec.total.to_json(digits),
+        "months": [
+            {
+                "month": str(state.month),
+                "is_whole": state.is_whole,
+                "loaded_as_of": state.loaded_as_of.isoformat(),
+                "versions": list(state.versions),
+                "expected": detail.subject.expected(state.month).to_json(digits),
+            }
+            for _, state in sorted(detail.subject.loaded_months.items())
+        ],
+        "blueprint": tenant.blueprint,
+        "jobs": [job_document(job) for job in detail.jobs],
+    }
+
+
+def _detail_table(detail: TenantDetail) -> Table:
+    tenant, spec = detail.subject.state.tenant, detail.spec
+    facts = [
+        ("tenant", tenant.slug),
+        ("name", tenant.name),
+        ("country", f"{tenant.country}, {tenant.timezone}, {tenant.currency}"),
+        ("industry", tenant.industry),
+        ("seed", tenant.seed),
+        ("span", f"{spec.start_month} to {spec.end_month}"),
+        ("end", _end_text(detail.subject.end_month)),
+        ("loaded", _loaded_text(detail.summary)),
+        ("versions", "; ".join(_version_text(one, count) for one, count in _versions(detail).items())),
+        ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("id", str(tenant.tenant_id)),
+    ]
+    return Table((Column("fact"), Column("value")), [list(fact) for fact in facts])
+
+
+def _loaded_text(summary: TenantSummary) -> str:
+    """The months that ``tenant list`` counts."""
+    first, last, count = summary.first_loaded_month, summary.last_loaded_month, summary.loaded_month_count
+    if first is None or last is None:
+        return "nothing yet"
+    return f"{counted(count, 'month')}, {month_span(first, last)}"
+
+
+def _versions(detail: TenantDetail) -> dict[str, int]:
+    """Version of lists and generator → loaded months that it made rows of."""
+    made = [version for state in detail.subject.loaded_months.values() for version in state.versions]
+    return {version: made.count(version) for version in sorted(set(made))}
+
+
+def _version_text(version: str, count: int) -> str:
+    lists, _, generator = version.partition("/")
+    return f"lists {lists}, generator {generator} ({counted(count, 'month')})"
+
+
+@app.command(epilog=example("tenant delete larkmoor", "tenant delete larkmoor --yes"))
+def delete(
+    slug: Slug,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it; without, only say what would go.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete a demo tenant with all its rows; its history stays, and its name is free again.
+
+    People's rows in it go too, and nothing brings them back. Waits for a running job. Without --yes it says
+    what would be deleted and deletes nothing, exit code 2.
+    """
+    session = open_session()
+    if not yes:
+        raise _not_confirmed(session, slug)
+    from demo_pipeline.services.tenants.delete_tenant import delete_tenant
+
+    with notice_if_slow(f"deleting {slug} ..."):
+        rows = delete_tenant(session.database, session.settings, slug, requested_by=requester())
+        _remove_partition(session, slug)
+    if json:
+        write_document({"tenant": slug, "deleted": rows})
+        return
+    write_table(
+        Table(
+            (Column("table"), Column("rows deleted", is_number=True)),
+            [[table, f"{count:,}"] for table, count in sorted(rows.items())],
+            title=f"{slug} is deleted; job list {slug} shows its history",
+        )
+    )
+
+
+def _not_confirmed(session: Session, slug: str) -> InputError:
+    """What would be deleted. Raises ``NotFoundError``, ``NotADemoTenantError``."""
+    from demo_pipeline.services.tenants import queries
+
+    rows, hidden = queries.row_counts(session.database, session.settings, slug)
+    hidden_text = f", of hidden rows {rows_text(hidden)}," if any(hidden.values()) else ""
+    visible_text = rows_text(rows) or "no visible rows"
+    message = (
+        f"{slug} would lose {visible_text}{hidden_text} and everything that depends on them, for good; "
+        "nothing was deleted; to do it, add --yes"
+    )
+    error = InputError(message, [Problem(code="not_confirmed", field="--yes", message=message)])
+    error.details |= {"tenant": slug, "rows": rows, "hidden_rows": hidden}
+    return error
+
+
+def _remove_partition(session: Session, slug: str) -> None:
+    """From Dagster, too. The sensor would see to it as well."""
+    with _or_warn(
+        f"Dagster still shows {slug} and its months",
+        "its sensor removes them once its database answers, or else the next tenant of that name does",
+    ):
+        from demo_pipeline.cli.kit.dagster_runs import remove_partition
+
+        remove_partition(session.settings, session.database, slug)
+
+
+def _begin_partitions(session: Session, slug: str) -> None:
+    """Have Dagster forget a deleted tenant of that name."""
+    with _or_warn(
+        f"Dagster may still show months of a deleted {slug}",
+        "its sensor or the first run of this one removes them",
+    ):
+        from demo_pipeline.cli.kit.dagster_runs import begin_incarnation
+
+        begin_incarnation(session.settings, session.database, slug)
+
+
+@contextmanager
+def _or_warn(state: str, remedy: str) -> Generator[None]:
+    """Warn of what fails in Dagster: the command's own work is committed, and Dagster catches up later."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever keeps Dagster from it
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        warn(f"{state} ({reason}); nothing is to be done: {remedy}")

@@ -1,0 +1,1 @@
+"""What commands share: options, the opened session, tables and messages, errors, progress, runs."""

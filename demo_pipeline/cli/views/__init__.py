@@ -1,0 +1,1 @@
+"""Results of services as documents for programs and as tables for people."""

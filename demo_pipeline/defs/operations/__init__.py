@@ -1,0 +1,1 @@
+"""Sensors that keep Dagster in step with the database."""

@@ -1,0 +1,96 @@
+"""What the asset pages show of a patch or an undo, made from its report and the tenant as it stands.
+
+Every month that the job touched is materialised anew, all five assets of it: their rows are other rows now,
+verified, and nothing downstream is left behind. Besides what a materialising run shows there is a table of
+the change. A month that the job made whole on its way, and that no page knows yet, is shown with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import dagster as dg
+
+from demo_pipeline.defs.shared.asset_specs import KPI_SNAPSHOT
+from demo_pipeline.defs.shared.kpi_tables import KpiMonth, change_markdown
+from demo_pipeline.defs.shared.partition_events import table_events, verdict_events
+from demo_pipeline.defs.shared.partitions import partition_key
+from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.services.jobs.report import JobReport, MonthResult
+from demo_pipeline.services.jobs.tenant_snapshot import Standing
+
+_KPI_KEY = dg.AssetKey(KPI_SNAPSHOT)
+#: materialisations of a partition that are looked at for those of a job
+_MOST_LOOKED_AT = 50
+
+
+def is_shown(instance: dg.DagsterInstance, report: JobReport) -> bool:
+    """Whether the pages have the job already; also where it has nothing to show."""
+    if not report.months:
+        return True
+    # The last month's snapshot is told last.
+    key = partition_key(report.tenant, report.months[-1].month)
+    found = instance.fetch_materializations(
+        dg.AssetRecordsFilter(_KPI_KEY, asset_partitions=[key]), limit=_MOST_LOOKED_AT
+    )
+    shown = (record.asset_materialization for record in found.records)
+    return any(
+        one is not None and "job_id" in one.metadata and one.metadata["job_id"].value == str(report.job_id)
+        for one in shown
+    )
+
+
+def shown_events(
+    instance: dg.DagsterInstance, report: JobReport, now: Standing
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """The events of a completed job."""
+    months = sorted([*report.months, *_made_beside(instance, report, now)], key=lambda result: result.month)
+    loaded = Loaded(
+        request=LoadRequest(tenant=report.tenant, months=tuple(result.month for result in months)),
+        report=replace(report, months=tuple(months)),
+    )
+    changes = {result.month: _change(result, now) for result in report.months}
+    yield from table_events(loaded, now.figures, changes)
+    yield from verdict_events(loaded, now, changes)
+
+
+def report_markdown(report: JobReport, currency: str) -> str:
+    """The change of every month, one table below the other."""
+    return "\n\n".join(
+        f"**{result.month}**\n\n{change_markdown(_job_month(result, currency, report.minor_digits))}"
+        for result in report.months
+    )
+
+
+def _made_beside(instance: dg.DagsterInstance, report: JobReport, now: Standing) -> Iterator[MonthResult]:
+    """Months that the request's first job changed, and months up to its last that no page shows.
+
+    Where the report does not say what was there before, it is what is there beyond what jobs have made.
+    """
+    if not report.months:
+        return
+    own = {result.month for result in report.months}
+    shown = instance.get_materialized_partitions(_KPI_KEY)
+    for month, expected in now.expected.items():
+        is_known = month > max(own) or partition_key(report.tenant, month) in shown
+        if month in own or (is_known and month not in report.other_months):
+            continue
+        after = now.figures.get(month, Figures())
+        before = report.other_months.get(month, after - expected)
+        yield MonthResult(month=month, expected=expected, before=before, target=after, after=after)
+
+
+def _change(result: MonthResult, now: Standing) -> KpiMonth:
+    return _job_month(result, now.currency, now.minor_digits)
+
+
+def _job_month(result: MonthResult, currency: str, minor_digits: int) -> KpiMonth:
+    return KpiMonth(
+        currency=currency,
+        minor_digits=minor_digits,
+        expected=result.target,
+        before=result.before,
+        after=result.after,
+    )

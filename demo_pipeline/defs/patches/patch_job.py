@@ -1,0 +1,255 @@
+"""The job that applies a patch plan: from the launchpad, or a file of a tenant's inbox.
+
+One op, since a job of ours is one transaction. What a plan may say and what becomes of it is the services';
+what the pages show of it is in ``patch_events``.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import dagster as dg
+from pydantic import Field
+
+from demo_pipeline.defs.patches.patch_events import is_shown, report_markdown, shown_events
+from demo_pipeline.defs.shared.incarnations import begin_in_run
+from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
+from demo_pipeline.defs.shared.partition_events import refusal_events
+from demo_pipeline.defs.shared.problem_tables import refusal_failure
+from demo_pipeline.defs.shared.resources import DemoTenants
+from demo_pipeline.defs.shared.run_tags import INBOX_TAG, KIND_TAG, REQUESTER_TAG, STUCK_TAG, TenantTags
+from demo_pipeline.defs.shared.tenant_loads import LoadRequest, Refused
+from demo_pipeline.domain.core.errors import (
+    DemoError,
+    InputError,
+    InterruptedJobError,
+    NotFoundError,
+    Problem,
+    VerificationError,
+)
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.files.plan_files import plan_from_document
+from demo_pipeline.services.inbox.apply import HINDRANCE, Handled, apply_inbox_file
+from demo_pipeline.services.inbox.folder import End
+from demo_pipeline.services.jobs.failures import is_passing
+from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.tenant_snapshot import standing
+from demo_pipeline.services.patches.patch import KIND, apply_patch
+from demo_pipeline.services.tenants import queries
+
+JOB: Final = "apply_patch"
+#: tries after the first, where trying again may help
+_MOST_RETRIES: Final = 3
+
+
+class InlinePlan(dg.PermissiveConfig):
+    """A plan as its JSON document."""
+
+    mode: str | None = Field(
+        default=None, description="`additive`, the only one: rows are made, none is hidden."
+    )
+    plan_type: str | None = Field(
+        default=None,
+        description="`deltas` (the default): figures to add. `targets`: figures to reach.",
+    )
+    tolerances: dict[str, Any] | None = Field(
+        default=None,
+        description="How far a figure may be from its target for a plan of targets that was applied before "
+        "to count as still reached: `count` in units, `value` as a share. What is made is exact. "
+        "Zero without.",
+    )
+    months: list[dict[str, Any]] = Field(
+        default_factory=list[dict[str, Any]],
+        description="1 to 24 months, each once: `{month: 2025-01, metrics: {contacts_created: 40, ...}}`. "
+        "Metrics: leads_created, contacts_created, companies_created, deals_created, closed_won_count, "
+        "closed_won_value, pipeline_added_value, activities_created. An absent count stays as it is, an "
+        "absent value follows the deals that are made.",
+    )
+
+
+class PatchConfig(dg.Config):
+    """What to apply, and to whom: `plan` or `inbox_file`, one of the two."""
+
+    tenant: str = Field(description="The demo tenant, by its slug.")
+    plan: InlinePlan | None = Field(
+        default=None,
+        description="The plan itself, as in a JSON plan file. Leave it out where inbox_file is given.",
+    )
+    inbox_file: str | None = Field(
+        default=None,
+        description="A file in the tenant's inbox ($DEMO_HOME/inbox/<tenant>), its name alone: .csv, .xlsx, "
+        ".json or .yaml. It is moved to done/ or refused/ there, with a report. Leave it out where plan is "
+        "given.",
+    )
+    plan_type: str | None = Field(
+        default=None,
+        description="`deltas` or `targets`; counts before what the plan itself says.",
+    )
+    seed: str | None = Field(
+        default=None,
+        description="Any text; counts before the plan's own seed. Without both the tenant's seed is taken.",
+    )
+    sheet: str | None = Field(
+        default=None,
+        description="The sheet of a workbook in inbox_file; the first visible one without it.",
+    )
+    again: bool = Field(
+        default=False,
+        description="Apply it once more although the same plan was applied before. Without it the second "
+        "time changes nothing.",
+    )
+
+
+#: What the launchpad begins with: it can be launched as it is where the bundled tenants are.
+EXAMPLE: Final[dict[str, Any]] = {
+    "ops": {
+        "patch": {
+            "config": {
+                "tenant": "larkmoor",
+                "plan": {
+                    "plan_type": "deltas",
+                    "months": [
+                        {
+                            "month": "2025-09",
+                            "metrics": {
+                                "contacts_created": 12,
+                                "leads_created": 8,
+                                "deals_created": 4,
+                                "closed_won_count": 1,
+                                "closed_won_value": "12500.00",
+                            },
+                        },
+                        {"month": "2025-10", "metrics": {"activities_created": 60}},
+                    ],
+                },
+                "again": False,
+            }
+        }
+    }
+}
+
+
+@dg.op(
+    out=dg.Out(dg.Nothing),
+    description="Validate the plan, then in one transaction generate, load, verify and commit; then show the "
+    "months that it touched.",
+)
+def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants) -> Iterator[Any]:
+    """One plan of one tenant."""
+    tags = TenantTags(context, demo, [config.tenant])
+    try:
+        with interrupts_end_the_job():
+            handled = _apply(context, config, demo, tags)
+    except InterruptedJobError:
+        raise
+    except DemoError as error:
+        if _has_gone(context, error):
+            context.log.info("%s has been dealt with by another run", config.inbox_file)
+            yield dg.Output(None)
+            return
+        if not isinstance(error, InputError):
+            tags.add_open_job(config.tenant)
+        if is_passing(error) and context.retry_number < _MOST_RETRIES:
+            seconds = demo.settings.retry_seconds
+            context.log.warning("%s; another try in %g s", error.message, seconds)
+            raise dg.RetryRequested(max_retries=_MOST_RETRIES, seconds_to_wait=seconds) from None
+        if isinstance(error, VerificationError):
+            yield from _verdicts(config.tenant, demo, error)
+        if HINDRANCE in error.details:
+            _mark_stuck(context, "refused")
+        raise refusal_failure(error, config.tenant) from None
+    report = handled.report
+    tags.add_report(report)
+    for note in report.notes:
+        context.log.warning("%s", note)
+    if report.already_applied:
+        context.log.info("this plan was applied before, by job %s; nothing was changed", report.job_id)
+    begin_in_run(context, demo, [config.tenant])
+    now = standing(demo.database, demo.settings, config.tenant)
+    if not is_shown(context.instance, report):
+        yield from shown_events(context.instance, report, now)
+    if handled.hindrance:
+        _mark_stuck(context, "done")
+        raise dg.Failure(
+            f"job {report.job_id} is completed, but {handled.hindrance}",
+            metadata={"job_id": str(report.job_id)},
+            allow_retries=False,
+        )
+    yield dg.Output(
+        None,
+        metadata={
+            "job_id": str(report.job_id),
+            "already_applied": report.already_applied,
+            "created": dg.MetadataValue.json(dict(report.created)),
+            "jobs": dg.MetadataValue.json([part.to_json() for part in report.jobs]),
+            "months": dg.MetadataValue.md(report_markdown(report, now.currency)),
+            **({"file": handled.place} if handled.place else {}),
+        },
+    )
+
+
+@dg.job(
+    name=JOB,
+    tags={KIND_TAG: KIND},
+    config=EXAMPLE,
+    description="Apply a patch plan to a demo tenant: exactly, once, all of it or nothing.\n\n"
+    "The launchpad begins with a plan for `larkmoor` that can be launched as it is; put your tenant, months "
+    "and figures in its place, or name an `inbox_file`. A plan that cannot be is refused before anything is "
+    "written, and the run says what is wrong with each figure and which plan would work. A plan that was "
+    "applied before changes nothing, unless `again` is set.",
+)
+def apply_patch_job() -> None:
+    """From a plan to committed rows."""
+    patch()
+
+
+def _apply(
+    context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants, tags: TenantTags
+) -> Handled:
+    def on_progress(percent: int, step: str) -> None:
+        tags.add_open_job(config.tenant)
+        context.log.debug("%s %%, %s", percent, step)
+
+    requester = context.run_tags.get(REQUESTER_TAG, "dagster")
+    asker = Asker(requested_by=requester, dagster_run_id=context.run_id, on_progress=on_progress)
+    if (config.plan is None) == (config.inbox_file is None):
+        given = "neither" if config.plan is None else "both"
+        message = f"{given} of plan and inbox_file is given; give one of the two"
+        raise InputError(message, [Problem(code="one_of_two", field="plan, inbox_file", message=message)])
+    if config.inbox_file is not None:
+        return apply_inbox_file(
+            demo.database,
+            demo.settings,
+            config.tenant,
+            config.inbox_file,
+            again=config.again,
+            plan_type=config.plan_type,
+            seed=config.seed,
+            sheet=config.sheet,
+            asker=asker,
+        )
+    assert config.plan is not None
+    written = cast("dict[str, Any]", config.plan.model_dump())
+    document = {key: value for key, value in written.items() if value is not None}
+    plan = plan_from_document(document, plan_type=config.plan_type, seed=config.seed)
+    report = apply_patch(demo.database, demo.settings, config.tenant, plan, again=config.again, asker=asker)
+    return Handled(report=report, place=None)
+
+
+def _mark_stuck(context: dg.OpExecutionContext, end: End) -> None:
+    """The run's file has been dealt with, and stays where it is: no other run is to deal with it again."""
+    context.instance.add_run_tags(context.run_id, {STUCK_TAG: end})
+
+
+def _has_gone(context: dg.OpExecutionContext, error: DemoError) -> bool:
+    """Whether the sensor's file is not there any more: two runs were asked for it, and one was earlier."""
+    return (
+        isinstance(error, NotFoundError) and "inbox_file" in error.details and INBOX_TAG in context.run_tags
+    )
+
+
+def _verdicts(tenant: str, demo: DemoTenants, error: VerificationError) -> Iterator[dg.AssetCheckEvaluation]:
+    """A failed verdict on each month that was not as it was to be, of a job that was rolled back."""
+    months = sorted({Month.parse(one["month"]) for one in error.details.get("mismatches", ())})
+    request = LoadRequest(tenant=tenant, months=tuple(months))
+    now = queries.kpis(demo.database, demo.settings, tenant)
+    return refusal_events(Refused(request=request, error=error), now)

@@ -1,0 +1,1 @@
+"""What definitions share: partitions, resources, events, tables of pages, and the instance classes."""

@@ -1,0 +1,125 @@
+"""What the five assets and their checks are, in words and columns for whoever opens their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dagster as dg
+
+from demo_pipeline.defs.shared.partitions import TENANT_MONTHS
+from demo_pipeline.domain.reference.versions import LISTS_VERSION
+from demo_pipeline.storage.schema.crm_tables import METADATA
+
+TABLES: Final = ("companies", "contacts", "deals", "activities")
+KPI_SNAPSHOT: Final = "kpi_snapshot"
+ASSETS: Final = (*TABLES, KPI_SNAPSHOT)
+#: asset → what it comes from
+DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "companies": (),
+    "contacts": ("companies",),
+    "deals": ("contacts",),
+    "activities": ("deals", "contacts"),
+    KPI_SNAPSHOT: TABLES,
+}
+GROUPS: Final = {**dict.fromkeys(TABLES, "tenant_tables"), KPI_SNAPSHOT: "tenant_kpis"}
+OWNERS: Final = ("team:demo-data",)
+TAGS: Final = {"dagster/kind/postgres": ""}
+#: what new tenants are made with; a tenant keeps the lists that it was made with
+CODE_VERSION: Final = f"1-lists-{LISTS_VERSION}"
+
+KPIS_MATCH_PLAN: Final = "kpis_match_plan"
+NO_DRIFT: Final = "no_drift"
+LIFECYCLES_ARE_SOUND: Final = "lifecycles_are_sound"
+
+_ALL_OR_NOTHING: Final = """
+
+All rows of a tenant's selected months are loaded in **one transaction**, together with those of the other
+three tables, and committed only once all eight KPIs of every month are exact. Running a partition again
+changes nothing unless rows are missing.
+"""
+DESCRIPTIONS: Final = {
+    "companies": "Companies of a demo tenant, by the month in which the CRM came to know them. Names and "
+    "domains are unique within the tenant; addresses are real places of its country; domains and phone "
+    f"numbers reach nobody.{_ALL_OR_NOTHING}",
+    "contacts": "People of a demo tenant, leads among them. Each belongs to a company that exists by then "
+    f"(a few to none), with an e-mail address of that company's domain.{_ALL_OR_NOTHING}",
+    "deals": "Deals of a demo tenant, by the month in which they were opened. Each belongs to a contact and "
+    "that contact's company; won values add up to the plan **to the minor unit**. Closing dates and "
+    f"probabilities fit the stage and the industry's sales cycle.{_ALL_OR_NOTHING}",
+    "activities": "Notes, calls, e-mails, meetings and tasks about a contact and, where there is one, that "
+    "contact's deal, in the tenant's working hours. No text comes twice within a deal."
+    f"{_ALL_OR_NOTHING}",
+    KPI_SNAPSHOT: "The eight KPIs of a tenant's month, **read again after the commit**: what the plan "
+    "expects, what was there before, what is there now, and the drift that people's own changes have "
+    "caused since.\n\nA partition that is not materialised has no rows of its run in the database: a KPI "
+    "that is off by one unit or one cent rolls back everything, and the failed check says which.",
+}
+
+#: types whose name in PostgreSQL is not what SQLAlchemy calls them
+_TYPES: Final = {"Uuid": "uuid", "DateTime": "timestamptz"}
+_COLUMNS: Final = {
+    "tenant_id": "whose row it is; in every key and every reference",
+    "id": "deterministic and ordered in time (the layout of UUIDv7)",
+    "created_at": "inside the partition's UTC month, in the tenant's working hours",
+    "updated_at": "never before created_at",
+    "deleted_at": "set: people deleted the row, and no KPI counts it",
+    "value": "in units of the currency; zero or more",
+    "status": "lead, prospect, customer, churned or other; leads are a KPI of their own",
+    "stage_id": "won, lost or open, with the stage's probability",
+    "closed_at": "if and only if the stage is won or lost",
+    "completed_at": "empty: still to be done",
+    "demo_generated": "made by a job of ours; people's rows have false",
+    "demo_job_id": "the job that made the row",
+    "demo_source_month": "the partition's month",
+}
+
+
+def column_schema(table: str) -> dg.TableSchema:
+    """The declared columns of a table of schema ``crm``."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                _TYPES.get(type(column.type).__name__, str(column.type).lower()),
+                description=_COLUMNS.get(column.name),
+                constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
+            )
+            for column in METADATA.tables[f"crm.{table}"].columns
+        ]
+    )
+
+
+def definition_metadata(asset: str) -> dict[str, Any]:
+    """What is known of an asset before it is ever materialised."""
+    if asset == KPI_SNAPSHOT:
+        return {"dagster/table_name": "demo.kpi_monthly"}
+    return {"dagster/table_name": f"crm.{asset}", "dagster/column_schema": column_schema(asset)}
+
+
+def check_specs() -> list[dg.AssetCheckSpec]:
+    """The checks; each is judged for each partition by itself."""
+    return [
+        dg.AssetCheckSpec(
+            KPIS_MATCH_PLAN,
+            asset=KPI_SNAPSHOT,
+            blocking=True,
+            partitions_def=TENANT_MONTHS,
+            description="Every KPI moved by exactly what the plan asked, seen from inside the transaction. "
+            "Where it did not, all was rolled back and the partition stays unmaterialised.",
+        ),
+        dg.AssetCheckSpec(
+            NO_DRIFT,
+            asset=KPI_SNAPSHOT,
+            partitions_def=TENANT_MONTHS,
+            description="What is in the tables after the commit is what is expected. People may add and "
+            "change rows of their own: that is a warning, never a failure.",
+        ),
+        dg.AssetCheckSpec(
+            LIFECYCLES_ARE_SOUND,
+            asset="activities",
+            partitions_def=TENANT_MONTHS,
+            description="Over the whole tenant: company before contact before deal before activity, closed "
+            "deals and only those have a closing date, nothing lies in the future.",
+        ),
+    ]

@@ -1,0 +1,185 @@
+"""Dagster's events of single partitions: materialisations and verdicts, made from what the services say.
+
+An asset output would mark every partition of a run. Here each tenant's partitions are marked by themselves,
+right after their commit, so that a tenant that failed beside them stays unmaterialised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import dagster as dg
+
+from demo_pipeline.defs.shared import asset_specs as specs
+from demo_pipeline.defs.shared.kpi_tables import (
+    FoundKpi,
+    KpiMonth,
+    change_markdown,
+    found_markdown,
+    kpi_markdown,
+    kpi_table,
+)
+from demo_pipeline.defs.shared.partitions import partition_key
+from demo_pipeline.defs.shared.tenant_loads import Loaded, Refused, error_json
+from demo_pipeline.domain.core.figures import METRICS, Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.jobs.tenant_snapshot import Standing
+from demo_pipeline.services.tenants.queries import KpiTable
+
+#: month → the figures of a job that changed it: ``expected`` is what it was to reach
+Changes: TypeAlias = "Mapping[Month, KpiMonth]"
+#: table → KPIs that its rows make
+KPIS_OF_TABLE: Final[Mapping[str, Sequence[str]]] = {
+    "companies": ("companies_created",),
+    "contacts": ("contacts_created", "leads_created"),
+    "deals": ("deals_created", "closed_won_count", "closed_won_value", "pipeline_added_value"),
+    "activities": ("activities_created",),
+}
+_KPI_KEY = dg.AssetKey(specs.KPI_SNAPSHOT)
+_ACTIVITIES_KEY = dg.AssetKey("activities")
+
+
+def table_events(
+    loaded: Loaded, now: Mapping[Month, Figures], changes: Changes | None = None
+) -> Iterator[dg.AssetMaterialization]:
+    """The four tables of the committed months, with their rows as ``now`` has them.
+
+    ``changes``: what a job that was to change the figures has to show of each of its months.
+    """
+    for month in loaded.request.months:
+        rows, added = now.get(month, Figures()), loaded.result(month).made
+        for table in specs.TABLES:
+            yield dg.AssetMaterialization(
+                table,
+                partition=partition_key(loaded.request.tenant, month),
+                metadata={
+                    "dagster/partition_row_count": rows[f"{table}_created"],
+                    "rows_added": added[f"{table}_created"],
+                    **_jobs(loaded),
+                    **_change(changes, month, KPIS_OF_TABLE[table]),
+                },
+            )
+
+
+def verdict_events(
+    loaded: Loaded, now: Standing, changes: Changes | None = None
+) -> Iterator[dg.AssetCheckEvaluation | dg.AssetMaterialization]:
+    """The KPIs of the committed months as they stand ``now``, and the three verdicts on each."""
+    for month in loaded.request.months:
+        shown, key = _kpi_month(loaded, now, month), partition_key(loaded.request.tenant, month)
+        table: dict[str, Any] = {"kpis": dg.MetadataValue.md(kpi_markdown(shown))}
+        yield dg.AssetCheckEvaluation(
+            _KPI_KEY,
+            specs.KPIS_MATCH_PLAN,
+            passed=True,
+            blocking=True,
+            partition=key,
+            description="all eight KPIs moved by exactly what the plan asked",
+            metadata=table,
+        )
+        yield dg.AssetMaterialization(
+            _KPI_KEY,
+            partition=key,
+            metadata={
+                **table,
+                **_change(changes, month, METRICS),
+                "kpi_table": kpi_table(shown),
+                "read_at": dg.MetadataValue.timestamp(now.read_at),
+                **_jobs(loaded),
+            },
+        )
+        drift = bool(shown.drift)
+        yield dg.AssetCheckEvaluation(
+            _KPI_KEY,
+            specs.NO_DRIFT,
+            passed=not drift,
+            severity=dg.AssetCheckSeverity.WARN,
+            blocking=False,
+            partition=key,
+            description="people added or changed rows" if drift else "the tables are as expected",
+            metadata=table if drift else {},
+        )
+        broken = [f"{item.count:,} {item.table}: not true that {item.rule}" for item in now.violations]
+        yield dg.AssetCheckEvaluation(
+            _ACTIVITIES_KEY,
+            specs.LIFECYCLES_ARE_SOUND,
+            passed=not broken,
+            blocking=False,
+            partition=key,
+            description="; ".join(broken) or "no row of the tenant breaks a rule",
+        )
+
+
+def refusal_events(refused: Refused, now: KpiTable | None) -> Iterator[dg.AssetCheckEvaluation]:
+    """A failed verdict on every month that stays unmaterialised; ``now`` is read after the roll-back."""
+    error = refused.error
+    found = [] if now is None else _found(error.details.get("mismatches", ()), now)
+    for month in refused.request.months:
+        metadata: dict[str, Any] = {"error": error.code, "exit_code": error.exit_code}
+        # What the gate saw in this month, or else the first that it saw anywhere.
+        rows = [one for one in found if one.month == str(month)] or found[:8]
+        if now is not None and rows:
+            table = found_markdown(now.currency, now.minor_digits, rows)
+            metadata["kpis_found"] = dg.MetadataValue.md(table)
+        yield dg.AssetCheckEvaluation(
+            _KPI_KEY,
+            specs.KPIS_MATCH_PLAN,
+            passed=False,
+            blocking=True,
+            partition=partition_key(refused.request.tenant, month),
+            description=f"nothing was committed: {error.message}",
+            metadata=metadata,
+        )
+
+
+def failure_of(refusals: list[Refused]) -> dg.Failure:
+    """The end of a run in which tenants failed; programs read ``errors``."""
+    errors = [error_json(refused.error, refused.request.tenant) for refused in refusals]
+    return dg.Failure(
+        description="; ".join(f"{refused.request}: {refused.error.message}" for refused in refusals),
+        metadata={"errors": dg.MetadataValue.json(errors)},
+        # What failed for a reason fails again; a person reads the reason first.
+        allow_retries=False,
+    )
+
+
+def _jobs(loaded: Loaded) -> dict[str, str]:
+    """The request's own job, and the one that made the blueprint's missing rows first."""
+    own, first = loaded.report.job_id, loaded.report.first_job_id
+    return {"job_id": str(own), **({} if first is None else {"blueprint_job_id": str(first)})}
+
+
+def _change(changes: Changes | None, month: Month, metrics: Sequence[str]) -> dict[str, Any]:
+    if changes is None or month not in changes:
+        return {}
+    return {"change": dg.MetadataValue.md(change_markdown(changes[month], metrics))}
+
+
+def _kpi_month(loaded: Loaded, now: Standing, month: Month) -> KpiMonth:
+    nothing = Figures()
+    return KpiMonth(
+        currency=now.currency,
+        minor_digits=now.minor_digits,
+        expected=now.expected.get(month, nothing),
+        before=loaded.result(month).before_request,
+        after=now.figures.get(month, nothing),
+    )
+
+
+def _found(mismatches: Iterable[Mapping[str, Any]], now: KpiTable) -> list[FoundKpi]:
+    return [
+        FoundKpi(
+            month=row["month"],
+            metric=row["metric"],
+            expected=_minor(row, "expected", now.minor_digits),
+            found=_minor(row, "actual", now.minor_digits),
+            now=now.months.get(Month.parse(row["month"]), Figures())[row["metric"]],
+        )
+        for row in mismatches
+    ]
+
+
+def _minor(row: Mapping[str, Any], side: str, minor_digits: int) -> int:
+    metric: str = row["metric"]
+    return Figures.from_json({metric: row[side]}, minor_digits)[metric]

@@ -1,0 +1,73 @@
+"""Tags by which runs are found: the kind, the tenants, and the jobs once they are open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import dagster as dg
+
+from demo_pipeline.defs.shared.resources import DemoTenants
+from demo_pipeline.defs.shared.tenant_loads import jobs_of_run
+from demo_pipeline.services.jobs.report import JobReport
+
+KIND_TAG: Final = "demo/kind"
+TENANT_TAG: Final = "demo/tenant"
+JOB_TAG: Final = "demo/job_id"
+#: the job that made the blueprint's missing rows first, where a request caused two
+FIRST_JOB_TAG: Final = "demo/blueprint_job_id"
+#: who asked, where it was not a page or a schedule
+REQUESTER_TAG: Final = "demo/requested_by"
+#: fingerprint of the inbox file that a run was launched for
+INBOX_TAG: Final = "demo/inbox_key"
+#: ``done`` or ``refused``: where the file of a run belongs, which could not be moved there
+STUCK_TAG: Final = "demo/inbox_stuck"
+#: the tenant of a run with more than one
+SEVERAL: Final = "several"
+
+
+def first_job_tags(report: JobReport, key: str = FIRST_JOB_TAG) -> dict[str, str]:
+    """The tag of the job that came before the request's own, if there is one."""
+    return {} if report.first_job_id is None else {key: str(report.first_job_id)}
+
+
+class TenantTags:
+    """Tags one run with its jobs, each as soon as it is known.
+
+    One tenant: ``demo/tenant`` is its slug and ``demo/job_id`` its job. More: ``demo/tenant`` is
+    ``several``, and there is a ``demo/tenant/<slug>`` for each, with its job. A job that made the blueprint's
+    missing rows first is ``demo/blueprint_job_id``, or ``demo/blueprint_job_id/<slug>``.
+    """
+
+    def __init__(self, context: dg.OpExecutionContext, demo: DemoTenants, slugs: Sequence[str]) -> None:
+        self._context, self._demo = context, demo
+        self._is_single = len(slugs) == 1
+        self._tagged: set[str] = set()
+        # None where no selected month can have rows of its tenant.
+        self._write({TENANT_TAG: slugs[0] if self._is_single else SEVERAL} if slugs else {})
+
+    def add_open_job(self, slug: str) -> None:
+        """Tag the tenant's job that runs now or has failed, found by the run in the ledger."""
+        if slug in self._tagged:
+            return
+        jobs = jobs_of_run(self._demo.database, self._demo.settings, [slug], self._context.run_id)
+        if slug in jobs:
+            self.add(slug, jobs[slug])
+
+    def add(self, slug: str, job_id: UUID) -> None:
+        """Tag a job that is known."""
+        if slug not in self._tagged:
+            self._tagged.add(slug)
+            self._write({JOB_TAG if self._is_single else f"{TENANT_TAG}/{slug}": str(job_id)})
+
+    def add_report(self, report: JobReport) -> None:
+        """Tag all jobs of a request."""
+        self.add(report.tenant, report.job_id)
+        key = FIRST_JOB_TAG if self._is_single else f"{FIRST_JOB_TAG}/{report.tenant}"
+        self._write(first_job_tags(report, key))
+
+    def _write(self, tags: dict[str, str]) -> None:
+        if not tags:
+            return
+        self._context.instance.add_run_tags(self._context.run_id, tags)

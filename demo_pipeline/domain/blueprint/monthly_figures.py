@@ -1,0 +1,201 @@
+"""From declared figures to figures of every month: exact, and each month feasible by itself.
+
+Totals are shared out in stages, each by largest remainder over the month weights of ``growth``:
+
+1. leads, other contacts and companies;
+2. won deals, other deals and activities, over the months by which a contact exists;
+3. won value over the months with won deals, at least one minor unit each; open value over the months with
+   other deals. Values are weighted by what such deals would be worth, so a month with two deals varies more
+   than a month with two hundred.
+
+Leads and the rest, won deals and the rest are shared out apart: so no part exceeds its whole in any month.
+Conservation: every stage sums to its total (``apportion`` checks it). Known drawback: where totals are
+smaller than the number of months, some months have none.
+
+Values that were not declared follow the deals: the sum of keyed draws from the industry's deal sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import TYPE_CHECKING, Final
+
+from demo_pipeline.domain.blueprint.growth import Growth, month_weight, month_weights
+from demo_pipeline.domain.blueprint.rules import stand_in
+from demo_pipeline.domain.blueprint.schema import MonthEntry, Totals
+from demo_pipeline.domain.core.apportion import apportion
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.reference.countries import units_per_usd
+from demo_pipeline.domain.reference.industries import Industry
+
+if TYPE_CHECKING:
+    from demo_pipeline.domain.core.random_streams import Stream
+
+_CONTEXT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DealSizes:
+    """What deals of a tenant are usually worth, in minor units of its currency."""
+
+    industry: Industry
+    currency: str
+    minor_digits: int
+    #: share of very large deals, millionths
+    whale_ppm: int
+    #: the tenant's own stream
+    stream: Stream
+
+    def drawn_sum(self, kind: str, month: Month, count: int) -> int:
+        """The value of ``count`` deals of a kind (``won``, ``open``) and month, at least 1 each."""
+        if count == 0:
+            return 0
+        from demo_pipeline.domain.core.deal_values import natural_values
+
+        stream = self.stream.child("deal_value", kind, str(month))
+        usd_cents = natural_values(
+            stream.raw("size", count),
+            stream.raw("whale", count),
+            self.industry.deal_quantiles,
+            self.industry.whale_quantiles,
+            self.whale_ppm,
+        )
+        amount = _CONTEXT.multiply(Decimal(sum(usd_cents.tolist())), units_per_usd(self.currency))
+        minor = amount.scaleb(self.minor_digits - 2, _CONTEXT)
+        return max(count, int(minor.to_integral_value(ROUND_HALF_EVEN)))
+
+
+def open_deals_count(other_deals: int, won_deals: int, win_rate_percent: int) -> int:
+    """How many of the deals that are not won are taken to be open, where no value says so.
+
+    As many are lost as the industry's win rate tells, and at least a third stays open (assumption).
+    """
+    lost = won_deals * (100 - win_rate_percent) // win_rate_percent
+    return max(other_deals - lost, -(-other_deals // 3))
+
+
+def figures_from_months(
+    entries: Sequence[MonthEntry], start: Month, end: Month, sizes: DealSizes
+) -> tuple[Figures, ...]:
+    """The figures of every month of the span; a month that is not listed is 0."""
+    listed = {entry.month: entry for entry in entries}
+    return tuple(
+        with_values(listed[month], month, sizes) if month in listed else Figures()
+        for month in start.until(end)
+    )
+
+
+def figures_from_totals(
+    totals: Totals, growth: Growth, start: Month, end: Month, sizes: DealSizes
+) -> tuple[Figures, ...]:
+    """Feasible totals (``activities_created`` given or meant to be 0) as figures of every month."""
+    whole = stand_in(totals, sizes.minor_digits)
+    months = list(start.until(end))
+
+    def weights(metric: str) -> tuple[int, ...]:
+        return month_weights(growth, start, len(months), sizes.stream.child(metric))
+
+    leads = apportion(whole.leads_created, weights("leads_created"))
+    others = apportion(whole.other_contacts, weights("other_contacts"))
+    companies = apportion(whole.companies_created, weights("companies_created"))
+    # An account grows from its first contact on.
+    has_contact = [sum(leads[: i + 1]) + sum(others[: i + 1]) > 0 for i in range(len(months))]
+    won = apportion(whole.closed_won_count, weights("closed_won_count"), allowed=has_contact)
+    other_deals = apportion(whole.other_deals, weights("other_deals"), allowed=has_contact)
+    activities = apportion(whole.activities_created, weights("activities_created"), allowed=has_contact)
+
+    won_drawn = [sizes.drawn_sum("won", month, count) for month, count in zip(months, won, strict=True)]
+    open_drawn = [
+        sizes.drawn_sum("open", month, open_deals_count(rest, count, sizes.industry.win_rate_percent))
+        for month, count, rest in zip(months, won, other_deals, strict=True)
+    ]
+    worth = _valued(totals, whole, sum(won_drawn), sum(open_drawn), sizes.industry.win_rate_percent)
+    won_value = apportion(worth.closed_won_value, _smoothed(won_drawn, won), minimum=won)
+    open_value = apportion(worth.open_value, _smoothed(open_drawn, other_deals))
+    return tuple(
+        Figures(
+            leads_created=leads[i],
+            contacts_created=leads[i] + others[i],
+            companies_created=companies[i],
+            deals_created=won[i] + other_deals[i],
+            closed_won_count=won[i],
+            closed_won_value=won_value[i],
+            pipeline_added_value=won_value[i] + open_value[i],
+            activities_created=activities[i],
+        )
+        for i in range(len(months))
+    )
+
+
+def continued(
+    last: Figures, growth: Growth, start: Month, month_count: int, index: int, stream: Stream
+) -> Figures:
+    """Figures of month ``index`` beyond a span: the curve goes on, the last month's ratios stay.
+
+    Each part is scaled by itself and keeps its mean value, so the month is feasible where ``last`` is.
+    """
+    variance = stream.child("continued")
+    weight = month_weight(growth, start, month_count, index, variance)
+    ratio = _CONTEXT.divide(weight, month_weight(growth, start, month_count, month_count - 1, variance))
+
+    def scaled(count: int) -> int:
+        return int(_CONTEXT.multiply(Decimal(count), ratio).to_integral_value(ROUND_HALF_EVEN))
+
+    won, other_deals = scaled(last.closed_won_count), scaled(last.other_deals)
+    won_value = last.closed_won_value * won // last.closed_won_count if won else 0
+    open_value = last.open_value * other_deals // last.other_deals if other_deals else 0
+    return Figures(
+        leads_created=scaled(last.leads_created),
+        contacts_created=scaled(last.leads_created) + scaled(last.other_contacts),
+        companies_created=scaled(last.companies_created),
+        deals_created=won + other_deals,
+        closed_won_count=won,
+        closed_won_value=won_value,
+        pipeline_added_value=won_value + open_value,
+        activities_created=scaled(last.activities_created),
+    )
+
+
+def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:
+    """Weights half by the drawn values, half by the deals: one whale does not make a month's story.
+
+    Months without deals have the weight 0, all others a positive one.
+    """
+    deals, whole = sum(counts), sum(drawn)
+    return [value * deals + count * whole for value, count in zip(drawn, counts, strict=True)]
+
+
+def with_values(entry: MonthEntry, month: Month, sizes: DealSizes) -> Figures:
+    """Feasible figures of a month, complete: absent values follow the deals."""
+    figures = stand_in(entry, sizes.minor_digits)
+    win_rate = sizes.industry.win_rate_percent
+    open_count = open_deals_count(figures.other_deals, figures.closed_won_count, win_rate)
+    return _valued(
+        entry,
+        figures,
+        sizes.drawn_sum("won", month, figures.closed_won_count),
+        sizes.drawn_sum("open", month, open_count),
+        win_rate,
+    )
+
+
+def _valued(
+    declared: Totals | MonthEntry, figures: Figures, won_drawn: int, open_drawn: int, win_rate_percent: int
+) -> Figures:
+    """Feasible figures with the values that were not declared put in, minor units."""
+    won = figures.closed_won_count
+    won_value, pipeline = figures.closed_won_value, figures.pipeline_added_value
+    if declared.closed_won_value is None and figures.other_deals:
+        won_value = won_drawn
+        if declared.pipeline_added_value is not None:
+            # Part of a given pipeline: what is usual, but no more than the won deals' share of it.
+            open_count = open_deals_count(figures.other_deals, won, win_rate_percent)
+            won_value = min(won_drawn, max(won, pipeline * won // (won + open_count)))
+    elif declared.closed_won_value is None and declared.pipeline_added_value is None:
+        won_value = won_drawn
+    if declared.pipeline_added_value is None:
+        pipeline = won_value + open_drawn
+    return replace(figures, closed_won_value=won_value, pipeline_added_value=pipeline)

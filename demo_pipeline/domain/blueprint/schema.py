@@ -1,0 +1,328 @@
+"""A blueprint as a person declares it: one demo tenant, its fields and their defaults.
+
+The models say which keys there are and read each value (``scalars``). They are frozen and refuse unknown
+keys; a key without a value counts as left out. What must hold between the fields is in ``blueprint.checks``,
+what a blueprint means once it is resolved (defaults from country and clock, months) in
+``blueprint.tenant_spec``.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Annotated, Any, Final, cast
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+
+from demo_pipeline.domain.blueprint.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
+from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
+from demo_pipeline.domain.parsing.scalars import (
+    Amount,
+    Count,
+    Country,
+    CurrencyCode,
+    Flag,
+    IndustryKey,
+    MailDomain,
+    MonthlyRate,
+    Seed,
+    Share,
+    SlaHours,
+    SpanLength,
+    TeamSize,
+    TenantName,
+    TimezoneName,
+    YearMonth,
+    one_of,
+    wrong,
+)
+from demo_pipeline.domain.reference.countries import COUNTRIES, FALLBACK_COUNTRY
+
+DEFAULT_TEAM_SIZE: Final = 8
+
+CurveName = Annotated[Curve, PlainValidator(one_of("curve", CURVES)), WithJsonSchema({"enum": list(CURVES)})]
+
+
+class Declared(BaseModel):
+    """A mapping of a blueprint."""
+
+    # Built when something is declared: jobs only compute with declarations, and need not wait for it.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, values: Any) -> Any:
+        """``seed:`` without a value says nothing; an unknown key without one is still unknown."""
+        if not isinstance(values, dict):
+            return values
+        given = cast("dict[Any, Any]", values)
+        return {
+            key: value for key, value in given.items() if value is not None or key not in cls.model_fields
+        }
+
+
+#: the figures that totals and months have in common, said once
+Leads = Annotated[Count, Field(description="Contacts whose status is lead.", examples=[30])]
+Contacts = Annotated[Count, Field(description="Contacts, leads included.", examples=[40])]
+Companies = Annotated[Count, Field(description="Companies.", examples=[6])]
+Deals = Annotated[Count, Field(description="Deals in any stage.", examples=[8])]
+WonDeals = Annotated[Count, Field(description="Won deals.", examples=[2])]
+WonValue = Annotated[
+    Amount | None,
+    Field(
+        description="Value of the won deals, in major units of the currency. Left out: follows the deals.",
+        examples=[25000],
+    ),
+]
+PipelineValue = Annotated[
+    Amount | None,
+    Field(
+        description="Value of the won and the open deals, in major units of the currency. "
+        "Left out: follows the deals.",
+        examples=[61000],
+    ),
+]
+
+
+class Totals(Declared):
+    """Figures of the whole span. A count that is left out is 0."""
+
+    leads_created: Leads = 0
+    contacts_created: Contacts = 0
+    companies_created: Companies = 0
+    deals_created: Deals = 0
+    closed_won_count: WonDeals = 0
+    closed_won_value: WonValue = None
+    pipeline_added_value: PipelineValue = None
+    activities_created: Count | None = Field(
+        default=None,
+        description="Activities. Left out: as many for each contact as is usual in the industry.",
+        examples=[140],
+    )
+
+
+class MonthEntry(Declared):
+    """Exact figures of one month. A count that is left out is 0."""
+
+    month: YearMonth = Field(
+        description="The month, as YYYY-MM; within the span, each once.", examples=["2025-01"]
+    )
+    leads_created: Leads = 0
+    contacts_created: Contacts = 0
+    companies_created: Companies = 0
+    deals_created: Deals = 0
+    closed_won_count: WonDeals = 0
+    closed_won_value: WonValue = None
+    pipeline_added_value: PipelineValue = None
+    activities_created: Count = Field(default=0, description="Activities.", examples=[140])
+
+
+_EXAMPLE_MONTH: Final = {
+    name: next(iter(field.examples or ())) for name, field in MonthEntry.model_fields.items()
+}
+
+
+class GrowthChoice(Declared):
+    """How totals are spread over the months."""
+
+    curve: CurveName = Field(
+        default=DEFAULT_CURVE, description="The shape of growth.", examples=["exponential"]
+    )
+    monthly_rate: MonthlyRate = Field(
+        default=DEFAULT_MONTHLY_RATE,
+        description="Growth a month as a share: 0.15 is 15 %. Negative: the tenant shrinks.",
+        examples=[0.15],
+    )
+    seasonality: Flag = Field(
+        default=False, description="Whether months follow the seasons of the industry.", examples=[True]
+    )
+
+
+class ChannelMix(Declared):
+    """Where contacts come from, as shares that sum to 1. A channel that is left out is 0."""
+
+    seo: Share = Field(default=Decimal(0), description="Share from search engines.", examples=[0.25])
+    meta: Share = Field(default=Decimal(0), description="Share from ads on social networks.", examples=[0.2])
+    google: Share = Field(default=Decimal(0), description="Share from search ads.", examples=[0.25])
+    affiliates: Share = Field(default=Decimal(0), description="Share from affiliates.", examples=[0.15])
+    referrals: Share = Field(
+        default=Decimal(0), description="Share from recommendations by customers.", examples=[0.1]
+    )
+    direct: Share = Field(
+        default=Decimal(0), description="Share that comes without a known source.", examples=[0.05]
+    )
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> ChannelMix:
+        whole = sum((share for _, share in self.shares), Decimal(0))
+        if whole != 1:
+            raise wrong("shares_do_not_sum", f"the shares sum to {whole.normalize():f}, not to 1")
+        return self
+
+    @property
+    def shares(self) -> tuple[tuple[str, Decimal], ...]:
+        """Channel and share, in the fixed order."""
+        return tuple((name, getattr(self, name)) for name in type(self).model_fields)
+
+
+DEFAULT_CHANNEL_MIX: Final = ChannelMix(
+    seo=Decimal("0.25"),
+    meta=Decimal("0.20"),
+    google=Decimal("0.25"),
+    affiliates=Decimal("0.15"),
+    referrals=Decimal("0.10"),
+    direct=Decimal("0.05"),
+)
+
+
+class Realism(Declared):
+    """How far single contacts and deals differ from the average."""
+
+    drop_off_rate: Share = Field(
+        default=Decimal("0.20"), description="Share of leads that never get an answer.", examples=[0.2]
+    )
+    whale_ratio: Share = Field(
+        default=Decimal("0.05"), description="Share of very large deals.", examples=[0.05]
+    )
+    response_sla_hours: SlaHours = Field(
+        default=Decimal(4),
+        description="Working hours within which a lead gets its first answer.",
+        examples=[4],
+    )
+
+
+class Blueprint(Declared):
+    """One demo tenant as a person declares it. The slug is the name of the file."""
+
+    name: TenantName = Field(description="Name that the tenant sees.", examples=["Kranz Logistik"])
+    country: Country = Field(
+        description="Country as ISO 3166-1 alpha-2 code. A country without lists of its own is made as "
+        f"{FALLBACK_COUNTRY}, with a warning; with lists: {', '.join(COUNTRIES)}.",
+        examples=["DE"],
+    )
+    industry: IndustryKey = Field(
+        description="Line of business: pipeline stages, deal sizes, cycles, seasons.", examples=["saas"]
+    )
+    start_month: YearMonth | None = Field(
+        default=None,
+        description=f"First month of data, as YYYY-MM; {FIRST_MONTH} or later, none in the future. "
+        "Required, unless last_months is given.",
+        examples=["2024-12"],
+    )
+    end_month: YearMonth | None = Field(
+        default=None,
+        description="Last month that the blueprint asks anything for, as YYYY-MM; the span has at most "
+        f"{MOST_MONTHS} months. Left out: the tenant goes on month by month.",
+        examples=["2025-11"],
+    )
+    last_months: SpanLength | None = Field(
+        default=None,
+        description="Instead of start_month and end_month, with totals only: the span has this many months "
+        "and ends with the month of provisioning; the tenant goes on month by month.",
+        examples=[12],
+    )
+    seed: Seed | None = Field(
+        default=None,
+        description="Any text of 1 to 200 characters: the same blueprint with the same seed makes the same "
+        "rows. Left out: made once and stored.",
+        examples=["1337"],
+    )
+    timezone: TimezoneName | None = Field(
+        default=None,
+        description="Time zone of working hours, as IANA name. Left out: the country's.",
+        examples=["Europe/Berlin"],
+    )
+    currency: CurrencyCode | None = Field(
+        default=None,
+        description="Currency of all values, as ISO 4217 code. Left out: the country's.",
+        examples=["EUR"],
+    )
+    team_size: TeamSize = Field(
+        default=DEFAULT_TEAM_SIZE, description="Number of users of the tenant.", examples=[12]
+    )
+    mail_domain: MailDomain | None = Field(
+        default=None,
+        description="A domain that you own, for the mail addresses of contacts; no public mail provider. "
+        "Left out: domains that cannot be owned (.example).",
+        examples=["crm.kranz-gruppe.de"],
+    )
+    totals: Totals | None = Field(
+        default=None, description="Figures of the whole span. Exactly one of totals and months is given."
+    )
+    growth: GrowthChoice | None = Field(
+        default=None,
+        description="How totals are spread over the months; not with months. "
+        f"Left out: {DEFAULT_CURVE}, {int(DEFAULT_MONTHLY_RATE * 100)} % a month, without seasons.",
+        examples=[{"curve": "exponential", "monthly_rate": 0.15, "seasonality": True}],
+    )
+    channel_mix: ChannelMix = Field(
+        default=DEFAULT_CHANNEL_MIX,
+        description="Where contacts come from: shares that sum to 1; a channel that is left out is 0.",
+    )
+    realism: Realism = Field(
+        default=Realism(), description="How far single contacts and deals differ from the average."
+    )
+    months: Annotated[tuple[MonthEntry, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Exact figures month by month, instead of totals: a list, or a table beside the "
+        "blueprint (.xlsx or .csv); a month that is not listed is 0. Needs start_month.",
+        examples=[[_EXAMPLE_MONTH], "figures.xlsx", {"file": "figures.xlsx", "sheet": "Budget"}],
+    )
+
+    def span(self, current: Month) -> tuple[Month, Month]:
+        """First and last month of the declared span; ``current`` is the month of provisioning, UTC."""
+        end = self.end_month or current
+        if self.last_months is not None:
+            return end + (1 - self.last_months), end
+        if self.start_month is None:
+            raise ValueError("neither start_month nor last_months is declared")
+        return self.start_month, end
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema that editors use, as it is published in ``blueprints/schema.json``."""
+    schema = _with_plain_defaults(Blueprint.model_json_schema())
+    schema["properties"]["months"]["anyOf"] += [
+        {"type": "string", "pattern": r"\.(xlsx|csv)$"},
+        {
+            "type": "object",
+            "properties": {
+                "file": {
+                    "type": "string",
+                    "description": "Instead of a list: the name of a table of months beside the blueprint.",
+                    "examples": ["figures.xlsx"],
+                },
+                "sheet": {
+                    "type": "string",
+                    "description": "Beside file: the sheet of a workbook. Left out: the first visible one.",
+                    "examples": ["Budget"],
+                },
+            },
+            "required": ["file"],
+            "additionalProperties": False,
+        },
+    ]
+    schema["allOf"] = [
+        {"oneOf": [{"required": ["totals"]}, {"required": ["months"]}]},
+        {"oneOf": [{"required": ["start_month"]}, {"required": ["last_months", "totals"]}]},
+    ]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def schema_text() -> str:
+    """The same as the text of the file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _with_plain_defaults(schema: Any, *, is_default: bool = False) -> Any:
+    """Decimals among the defaults as JSON numbers, which is how a person writes them."""
+    if isinstance(schema, dict):
+        return {
+            key: _with_plain_defaults(value, is_default=is_default or key == "default")
+            for key, value in cast("dict[str, Any]", schema).items()
+        }
+    if isinstance(schema, list):
+        return [_with_plain_defaults(value, is_default=is_default) for value in cast("list[Any]", schema)]
+    if is_default and isinstance(schema, str) and schema.replace(".", "").isdigit():
+        return float(schema) if "." in schema else int(schema)
+    return schema

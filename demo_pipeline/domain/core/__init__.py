@@ -1,0 +1,1 @@
+"""The ground of the domain: months, figures, errors, exact shares, random streams, ids."""

@@ -1,0 +1,66 @@
+"""Deal values: natural sizes, scaled so that they sum to the target to the minor unit.
+
+Assumptions: sizes are log-normal with a Pareto tail (the industry's frozen quantile tables). Stages:
+
+1. a natural size for every deal from its draw;
+2. scaled to the target with integers, at least one minor unit each;
+3. rounded down to the step in which such amounts are quoted (two or three leading digits);
+4. what is left goes out by largest remainder in whole steps, the rest to the largest deal.
+
+Conservation: the result sums to the target, always. Known drawback: where the target is far from what
+the industry's deals would sum to, all deals of that month are large (or small) together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from demo_pipeline.domain.core.random_streams import I64, U64, quantile
+
+_PPM = 1_000_000
+_POWERS = np.array([10**n for n in range(18)], np.int64)
+
+
+def natural_values(draws: U64, whales: U64, body: I64, tail: I64, whale_ppm: int) -> I64:
+    """Sizes as the industry has them, in the units of the tables, at least 1; shape (n,)."""
+    is_whale = (whales >> np.uint64(44)).astype(np.int64) * _PPM < (whale_ppm << 20)
+    return np.maximum(np.where(is_whale, quantile(draws, tail), quantile(draws, body)), 1)
+
+
+def apportion_values(natural: I64, target_minor: int) -> I64:
+    """Values (minor units, each ≥ 1) in proportion to ``natural`` that sum to ``target_minor``.
+
+    ``target_minor`` below one unit a deal is a ``ValueError``.
+    """
+    count = len(natural)
+    if target_minor < count:
+        raise ValueError(f"{target_minor} minor units cannot be shared by {count} deals")
+    if count == 0:
+        if target_minor:
+            raise ValueError(f"{target_minor} minor units and no deal to carry them")
+        return np.empty(0, np.int64)
+    sizes: list[int] = natural.tolist()
+    total = sum(sizes)
+    spare = target_minor - count
+    # Python's integers: the products exceed 64 bits.
+    scaled = np.array([1 + size * spare // total for size in sizes], np.int64)
+    step = _steps(scaled)
+    values = scaled - scaled % step
+    left = target_minor - int(values.sum())
+    # By what rounding took from each, relative to its step; ties by position.
+    by_loss = np.argsort(-((scaled - values) * _PPM // step), kind="stable")
+    for i, one in zip(by_loss.tolist(), step[by_loss].tolist(), strict=True):
+        if one <= left:
+            values[i] += one
+            left -= one
+            if left == 0:
+                break
+    values[np.argmax(values)] += left
+    return values
+
+
+def _steps(minor: I64) -> I64:
+    """The steps in which amounts of this size are quoted: 12,345.67 in hundreds, 89.90 in tenths."""
+    digits = np.searchsorted(_POWERS, minor, side="right")
+    step = _POWERS[np.maximum(digits - 3, 0)]
+    return np.where(digits <= 3, 1, np.where(minor < 5 * _POWERS[np.maximum(digits - 1, 0)], step, 5 * step))

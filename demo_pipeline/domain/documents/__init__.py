@@ -1,0 +1,1 @@
+"""Documents that the product writes and reads back: stored JSON, starter files."""

@@ -1,0 +1,1 @@
+"""From resolved figures to rows: companies, contacts, deals, activities, as Arrow batches."""

@@ -1,0 +1,192 @@
+"""Activities of one month: what people did with contacts, and with their deals.
+
+Three kinds of row: a first answer to a new lead within the house's response time, work on a deal that is
+alive, and everything else with a contact. The texts are in ``phrases``. Rows come in blocks, so that
+memory does not grow with a month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.core.arrow import texts
+from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.random_streams import I64, U64, ascending, pick, scale
+from demo_pipeline.domain.generation.calendar import MEETING_HOURS
+from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.generation.deals import first_contact_bound
+from demo_pipeline.domain.generation.entity_index import LEAD, recent
+from demo_pipeline.domain.generation.phrases import MOST_A_MONTH, activity_texts
+from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+
+_TABLE: Final = "activities"
+#: Rows of one block, a multiple of 4. The order of a month's rows hangs on it: they ascend within a block.
+_BLOCK_ROWS: Final = 24_576
+
+CALL, EMAIL, MEETING, NOTE, TASK = (
+    ACTIVITY_TYPES.index(kind) for kind in ("call", "email", "meeting", "note", "task")
+)
+
+#: Assumptions: shares in per cent, in millionths, and in 2**64ths of a draw.
+_RESPONSES_PERCENT: Final = 40
+_PPM: Final = 1_000_000
+_ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
+_BY_PHONE: Final = np.uint64(2**64 * 45 // 100)
+_CANCELLED: Final = np.uint64(2**64 * 6 // 100)
+_STILL_TO_DO: Final = np.uint64(2**64 * 20 // 100)
+_BY_OTHERS: Final = np.uint64(2**64 * 18 // 100)
+_CHANGED: Final = np.uint64(2**64 * 12 // 100)
+#: Working minutes.
+_CHANGED_WITHIN: Final = 90
+
+_MINUTE_US: Final = 60_000_000
+_AN_HOUR: Final = 60
+#: Working minutes until a meeting takes place, and until a task is due, at most: five days, three and a half.
+_MEETING_AHEAD: Final = 4200
+_TASK_AHEAD: Final = 2940
+_QUARTER: Final = 15 * _MINUTE_US
+#: How long after its end a meeting is marked as held, at most (us).
+_MARKED_WITHIN: Final = 40 * _MINUTE_US
+
+
+def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.RecordBatch]:
+    """``figures.activities_created`` activities as ``SCHEMAS["activities"]``, in blocks.
+
+    Contacts and deals are those of the book, which has the month's own by now.
+    """
+    count = figures.activities_created
+    after_us = first_contact_bound(context, count)
+    leads = _answered_leads(context, count)
+    on_deal = context.book.deals.text_count.astype(np.int64)
+    for start, stop in blocks(count, _BLOCK_ROWS):
+        draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
+        yield _block(context, draws, leads[start:stop], on_deal)
+    if context.is_patch:
+        context.book.deals.text_count = on_deal
+
+
+def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.RecordBatch:
+    """One block; its first draws answer ``leads``; ``on_deal`` counts the month's activities by deal."""
+    book, deals = context.book, context.book.deals
+    created = draws.created_us
+    everybody = np.searchsorted(book.contacts.created_us, created, side="right").astype(np.int64)
+    contact = recent(draws("contact"), everybody)
+    there = np.searchsorted(deals.created_us, created, side="right").astype(np.int64)
+    deal = recent(draws("deal"), np.where(draws("on_deal") < _ON_DEALS, there, 0))
+    kind = pick(draws("type"), context.industry.activity_cumulative)
+
+    answers = np.flatnonzero(draws.order < len(leads))
+    lead = leads[draws.order[answers]]
+    contact[answers], deal[answers] = lead, -1
+    kind[answers] = np.where(draws("by_phone")[answers] < _BY_PHONE, CALL, EMAIL)
+    created = created.copy()
+    created[answers] = _answer_times(context, book.contacts.created_us[lead], draws("delay")[answers])
+    draws, again = draws.moved(created)
+    created, contact, deal, kind = draws.created_us, contact[again], deal[again], kind[again]
+
+    place = np.zeros(len(created), np.int64)
+    if len(deals.created_us):
+        deal = np.where((deal >= 0) & (deals.contact[deal] >= 0), deal, -1)
+        contact = np.where(deal >= 0, deals.contact[deal], contact)
+        deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
+        place = _places(deal, on_deal)
+        deal = np.where(place < MOST_A_MONTH, deal, -1)
+    if not book.contacts.has_email.all():
+        # Nobody writes to an address that is not known.
+        kind[(kind == EMAIL) & (book.contacts.has_email[contact] == 0)] = CALL
+    scheduled, completed, minutes = _times(context, draws, kind)
+    done = np.maximum(created, completed)
+    changed = draws("changed")
+    # While it is fresh. One column of draws serves all: of those that are small the other bits are uniform.
+    within = 1 + scale(changed << np.uint64(8), _CHANGED_WITHIN)
+    updated = context.changed(done, changed < _CHANGED, within, changed << np.uint64(16))
+    author = np.where(
+        draws("by_others") < _BY_OTHERS,
+        context.team.sellers(draws("author")),
+        book.contacts.owner[contact],
+    )
+    subject, description = activity_texts(context, draws, kind, completed < 0, contact, deal, place)
+    return pa.RecordBatch.from_arrays(
+        [
+            uuid_array(draws.ids()),
+            instants(created),
+            instants(updated),
+            texts(ACTIVITY_TYPES, kind),
+            subject,
+            description,
+            uuid_array(book.contacts.ids, contact),
+            uuid_array(book.companies.ids, book.contacts.company[contact]),
+            uuid_array(deals.ids, deal),
+            uuid_array(context.team.ids, author),
+            instants(scheduled, scheduled < 0),
+            instants(completed, completed < 0),
+            pa.array(minutes, pa.int32(), mask=minutes == 0),
+            context.source_month(len(created)),
+        ],
+        schema=SCHEMAS[_TABLE],
+    )
+
+
+def _answered_leads(context: MonthContext, count: int) -> I64:
+    """The month's leads that are answered, in a drawn order; the rest drop off unheard."""
+    contacts = context.book.contacts
+    first = int(np.searchsorted(contacts.created_us, int(context.work.minutes[0]) * _MINUTE_US))
+    leads = first + np.flatnonzero(contacts.status[first:] == LEAD)
+    if context.is_patch:
+        # People make leads at any hour; after the last working minute there is no time for an answer.
+        leads = leads[contacts.created_us[leads] < int(context.work.minutes[-1]) * _MINUTE_US]
+    keep = len(leads) * (_PPM - context.spec.drop_off_ppm) // _PPM
+    drawn = np.argsort(context.stream.child(_TABLE).raw("answered", len(leads)), kind="stable")
+    return leads[drawn[: min(keep, count * _RESPONSES_PERCENT // 100)]]
+
+
+def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
+    """Within the response time in working minutes, and within the month."""
+    minutes = 1 + scale(delay, max(context.spec.response_sla_minutes - 1, 1))
+    left = context.minutes_between(lead_us, int(context.work.minutes[-1]) * _MINUTE_US)
+    return context.later(lead_us, np.minimum(minutes, left), delay << np.uint64(20))
+
+
+def _places(deal: I64, on_deal: I64) -> I64:
+    """The how-manieth activity of its deal in this month each row is, from 0; counts on."""
+    by_deal = ascending(deal)
+    ordered = deal[by_deal]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-2))
+    lengths = np.diff(starts, append=len(ordered))
+    place = np.empty(len(deal), np.int64)
+    place[by_deal] = np.arange(len(deal)) - np.repeat(starts, lengths)
+    linked = deal >= 0
+    place[linked] += on_deal[deal[linked]]
+    place[~linked] = 0
+    np.add.at(on_deal, deal[linked], 1)
+    return place
+
+
+def _times(context: MonthContext, draws: Draws, kind: I64) -> tuple[I64, I64, I64]:
+    """When scheduled and completed (us, -1 for never) and how long (minutes, 0 for no matter)."""
+    created, ahead, length = draws.created_us, draws("ahead"), draws("length")
+    never = np.full(len(created), -1)
+    minutes = np.zeros(len(created), np.int64)
+    calls, meetings, tasks = kind == CALL, kind == MEETING, kind == TASK
+    minutes[calls] = 3 + scale(length[calls], 40)
+    minutes[meetings] = 30 * (1 + scale(length[meetings], 4))
+
+    held = context.later(created, _AN_HOUR + scale(ahead, _MEETING_AHEAD), ahead) // _QUARTER * _QUARTER
+    held = context.at_usual_hour(held, created, draws("hour"), MEETING_HOURS) // _QUARTER * _QUARTER
+    due = context.later(created, _AN_HOUR + scale(ahead, _TASK_AHEAD), ahead) // _QUARTER * _QUARTER
+    done = context.later(created, scale(length, _TASK_AHEAD), length)
+    scheduled = np.where(meetings, held, np.where(tasks, due, never))
+    open_end = draws("is_done")
+    completed = np.where(calls | (kind == EMAIL), created, never)
+    ended = (held + minutes * _MINUTE_US)[meetings]
+    completed[meetings] = ended + scale(length[meetings] << np.uint64(8), _MARKED_WITHIN)
+    completed[meetings & (open_end < _CANCELLED)] = -1
+    completed[tasks] = done[tasks]
+    completed[tasks & (open_end < _STILL_TO_DO)] = -1
+    completed[completed > context.limit_us] = -1
+    return scheduled, completed, minutes

@@ -1,0 +1,171 @@
+"""When people work: the minutes of a UTC month in which a tenant's rows may be made.
+
+Monday to Friday (or the country's own week), 07:00 to 20:59 in the tenant's time zone, on no public
+holiday, cut with the UTC month, so that no row falls outside its KPI month. Instants are whole
+microseconds since 1970 UTC (``_us``), minutes whole minutes since then.
+
+Time zones come from the pinned ``tzdata`` wheel, never from the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, lru_cache
+from typing import Final
+
+import numpy as np
+
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.random_streams import I64, U64, scale
+from demo_pipeline.domain.core.timezones import load_timezone
+
+MINUTE_US: Final = 60_000_000
+FIRST_HOUR: Final = 7
+LAST_HOUR: Final = 20
+
+#: Relative weight of a minute by local hour, 7 to 20: peaks at 10 and 16, a lunch dip (FIELD: calls).
+_HOUR_WEIGHTS: Final = (2, 6, 10, 12, 10, 5, 7, 9, 10, 12, 8, 4, 2, 1)
+#: The same for meetings, which start from 9 to 17.
+_MEETING_WEIGHTS: Final = (0, 0, 8, 12, 12, 4, 6, 10, 11, 10, 5, 0, 0, 0)
+#: Monday to Sunday: Wednesday most, Friday least.
+_WEEKDAY_WEIGHTS: Final = (95, 105, 110, 105, 80, 60, 60)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTES_A_DAY: Final = (LAST_HOUR - FIRST_HOUR + 1) * 60
+_DAY_PROFILE: Final = np.repeat(np.array(_HOUR_WEIGHTS, np.int64), 60)
+#: Running sums over the minutes of a working day: when deals close, and when meetings start.
+CLOSING_HOURS: Final = np.cumsum(_DAY_PROFILE)
+MEETING_HOURS: Final = np.cumsum(np.repeat(np.array(_MEETING_WEIGHTS, np.int64), 60))
+
+
+@dataclass(frozen=True)
+class WorkMonth:
+    """The working minutes of one UTC month, ascending, in blocks of equal weight."""
+
+    month: Month
+    #: shape (k,)
+    minutes: I64
+    #: place of each block's first minute, shape (blocks,)
+    starts: I64
+    #: weight of a minute of each block
+    weights: I64
+    #: running sums of the weights of the blocks, 0 before them, shape (blocks + 1,)
+    cumulative: I64
+
+    @classmethod
+    def of(cls, month: Month, minutes: I64, weights: I64) -> WorkMonth:
+        """From all minutes and their weights, shape (k,) each."""
+        starts = np.flatnonzero(np.diff(weights, prepend=0)).astype(np.int64)
+        sums = np.add.reduceat(weights, starts)
+        return cls(month, minutes, starts, weights[starts], np.concatenate([[0], np.cumsum(sums)]))
+
+    def until(self, end_us: int) -> WorkMonth:
+        """The minutes that have passed by ``end_us`` (us); may be none."""
+        count = int(np.searchsorted(self.minutes, end_us // MINUTE_US))
+        if count == len(self.minutes):
+            return self
+        starts = self.starts[self.starts < count]
+        weights = self.weights[: len(starts)]
+        sums = np.diff(starts, append=count) * weights
+        cumulative = np.concatenate([[0], np.cumsum(sums)])
+        return WorkMonth(self.month, self.minutes[:count], starts, weights, cumulative)
+
+    def draw(self, places: U64, fractions: U64, *, after_us: int | None = None) -> I64:
+        """Instants (us) for two columns of draws, later than the minute of ``after_us`` if given.
+
+        Where the month has no minute left, the last one is taken: the caller bounds from below.
+        """
+        first = 0
+        if after_us is not None:
+            start = int(np.searchsorted(self.minutes, after_us // MINUTE_US, side="right"))
+            start = min(start, len(self.minutes) - 1)
+            block = int(np.searchsorted(self.starts, start, side="right")) - 1
+            first = int(self.cumulative[block] + (start - self.starts[block]) * self.weights[block])
+        weight = scale(places, int(self.cumulative[-1]) - first) + first
+        # Two steps, since a search among some hundred blocks stays in the processor's cache.
+        block = np.searchsorted(self.cumulative, weight, side="right") - 1
+        slot = self.starts[block] + (weight - self.cumulative[block]) // self.weights[block]
+        return self.minutes[slot] * MINUTE_US + scale(fractions, MINUTE_US)
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """All working minutes of a span of months."""
+
+    #: ascending, shape (k,)
+    minutes: I64
+
+    @cached_property
+    def day_starts(self) -> I64:
+        """Places at which each working day begins."""
+        return np.concatenate([[0], 1 + np.flatnonzero(np.diff(self.minutes) > 1)])
+
+    @cached_property
+    def day_lengths(self) -> I64:
+        """Minutes of each working day; the first and the last may be cut by the end of a month."""
+        return np.diff(self.day_starts, append=len(self.minutes))
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The working time of one tenant."""
+
+    timezone: str
+    #: weekday numbers that are free, Monday 0
+    weekend: tuple[int, ...]
+    holidays: frozenset[date]
+
+    def month(self, month: Month) -> WorkMonth:
+        return _work_month(self, month)
+
+    def timeline(self, first: Month, last: Month) -> Timeline:
+        """The working minutes from the month ``first`` to ``last``: the same for most months of a job."""
+        return _timeline(self, first, last)
+
+    def last_working_day_before(self, month: Month) -> datetime:
+        """07:00 local on the last working day that ends before the month: when a tenant signs up."""
+        zone = load_timezone(self.timezone)
+        day = month.start.date() - timedelta(days=2)
+        while not self.is_working_day(day):
+            day -= timedelta(days=1)
+        return datetime.combine(day, time(FIRST_HOUR), zone)
+
+    def is_working_day(self, day: date) -> bool:
+        return day.weekday() not in self.weekend and day not in self.holidays
+
+
+@lru_cache(maxsize=512)
+def _work_month(calendar: Calendar, month: Month) -> WorkMonth:
+    zone = load_timezone(calendar.timezone)
+    first, last = _minute(month.start), _minute(month.end)
+    minutes: list[I64] = []
+    weights: list[I64] = []
+    day = month.start.date() - timedelta(days=1)
+    while day <= month.end.date():
+        if calendar.is_working_day(day):
+            opens = _minute(datetime.combine(day, time(FIRST_HOUR), zone))
+            closes = _minute(datetime.combine(day, time(LAST_HOUR, 59), zone))
+            # A day on which the clocks change during working hours is left out.
+            if closes - opens == _MINUTES_A_DAY - 1:
+                minutes.append(np.arange(opens, closes + 1, dtype=np.int64))
+                weights.append(_DAY_PROFILE * _WEEKDAY_WEIGHTS[day.weekday()])
+        day += timedelta(days=1)
+    all_minutes, all_weights = np.concatenate(minutes), np.concatenate(weights)
+    inside = (all_minutes >= first) & (all_minutes < last)
+    return WorkMonth.of(month, all_minutes[inside], all_weights[inside])
+
+
+@lru_cache(maxsize=4)
+def _timeline(calendar: Calendar, first: Month, last: Month) -> Timeline:
+    return Timeline(np.concatenate([calendar.month(month).minutes for month in first.until(last)]))
+
+
+def _minute(instant: datetime) -> int:
+    return int(instant.timestamp()) // 60
+
+
+def instant_us(instant: datetime) -> int:
+    """An aware instant as microseconds since 1970 UTC, exactly."""
+    delta = instant - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

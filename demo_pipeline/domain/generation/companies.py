@@ -1,0 +1,212 @@
+"""Companies of one month: unique names and domains, an address whose parts agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from math import gcd
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.core.arrow import Mask, choose, codes, constant, is_null, join, take, texts
+from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, quantile, scale
+from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.generation.entity_index import Companies, Small, part
+from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+from demo_pipeline.domain.reference.countries import Locale
+
+_TABLE: Final = "companies"
+
+#: Assumptions, in per cent: what people leave empty of companies with up to ten employees, and of others;
+#: companies that somebody changed. A domain is always known: it comes with the first e-mail.
+_NO_PHONE: Final = (22, 12)
+_NO_WEBSITE: Final = (24, 8)
+_NO_ADDRESS: Final = (21, 13)
+_CHANGED: Final = 62
+#: Addresses without a street of which the city is not known either.
+_NO_CITY: Final = 35
+#: How websites are written, with weights.
+_WEBSITES: Final = ("https://www.", "https://", "http://www.", "www.")
+_WEBSITE_WEIGHTS: Final = np.cumsum(np.array([62, 22, 9, 7]))
+
+
+def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Draws]:
+    """``count`` companies, and their draws, for the columns of :func:`company_batches`."""
+    draws = context.draws(_TABLE, count)
+    parts = context.locale.companies
+    return Companies(
+        ids=draws.ids(),
+        created_us=draws.created_us,
+        owner=context.team.sellers(draws("owner")),
+        number=context.book.next_company_number + np.arange(count),
+        legal_form=pick(draws("legal_form"), parts.legal_forms.cumulative),
+        city=cities(context.locale, draws),
+        size=pick(draws("size"), parts.sizes.cumulative),
+    ), draws
+
+
+def names(context: MonthContext, company: I64) -> pa.StringArray:
+    """The names of companies (indices into the book)."""
+    rows = context.book.companies
+    number = rows.number[company]
+    made = _made_names(context, number, rows.legal_form[company])
+    return _with_known(made, number, context.book.known_names)
+
+
+def domains(context: MonthContext, company: I64) -> pa.StringArray:
+    """The domains of companies (indices into the book); null where a known one has none."""
+    number = context.book.companies.number[company]
+    return _with_known(_made_domains(context, number), number, context.book.known_domains)
+
+
+def houses(context: MonthContext, company: I64) -> I64:
+    """A number for the domain of each company (indices into the book); -1 for no company, or no domain."""
+    book = context.book
+    house = np.full(len(company), -1)
+    has = company >= 0
+    number = book.companies.number[company[has]].astype(np.int64)
+    if len(book.known_domains):
+        # Known companies may share a domain.
+        known = np.where(is_null(book.known_domains), -1, -2 - codes(book.known_domains))
+        number = np.where(number < 0, known[np.maximum(-1 - number, 0)], number)
+    house[has] = number
+    return house
+
+
+def company_batches(context: MonthContext, rows: Companies, draws: Draws) -> Iterator[pa.RecordBatch]:
+    """The rows as ``SCHEMAS["companies"]``, in blocks."""
+    for start, stop in blocks(len(rows.created_us)):
+        yield _block(context, part(rows, start, stop), draws.part(start, stop))
+
+
+def _block(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBatch:
+    # Not by their places in the book, where those that were there already may stand between them.
+    locale, count = context.locale, len(draws.order)
+    places = locale.places
+    domain, descriptor = _made_domains(context, rows.number), _name_parts(context, rows.number)[1]
+    industry = locale.companies.descriptor_industry[descriptor]
+    street = take(locale.streets.arrow, pick(draws("street"), locale.streets.cumulative))
+    number = take(locale.house_numbers.arrow, pick(draws("house_number"), locale.house_numbers.cumulative))
+    parts = (number, street) if locale.number_before_street else (street, number)
+    postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
+    gaps = _Gaps(rows.size, draws)
+    cycle = quantile(draws("change"), context.industry.cycle_quantiles) * 5 // 12 + 1
+    updated = context.changed(
+        rows.created_us, scale(draws("is_changed"), 100) < _CHANGED, cycle, draws("changed_second")
+    )
+    return pa.RecordBatch.from_arrays(
+        [
+            uuid_array(rows.ids),
+            instants(rows.created_us),
+            instants(updated),
+            _made_names(context, rows.number, rows.legal_form),
+            domain,
+            take(locale.companies.industries.arrow, industry),
+            take(locale.companies.sizes.arrow, rows.size),
+            uuid_array(context.team.ids, rows.owner),
+            choose(gaps.address, None, join(*parts, separator=" ")),
+            choose(gaps.city, None, take(places.city_names, rows.city)),
+            choose(gaps.city, None, take(places.states, rows.city)),
+            constant(locale.country, count),
+            choose(gaps.address, None, take(places.postal_codes, postal)),
+            choose(gaps.phone, None, phone_numbers(locale, draws("phone"), rows.city)),
+            choose(gaps.website, None, _websites(domain, draws)),
+            context.source_month(count),
+        ],
+        schema=SCHEMAS[_TABLE],
+    )
+
+
+class _Gaps:
+    """What is missing: a mask for each column, or group of columns."""
+
+    def __init__(self, size: I64, draws: Draws) -> None:
+        is_large = (size > 0).astype(np.int64)
+
+        def missing(column: str, percent: tuple[int, int]) -> Mask:
+            return scale(draws(column), 100) < np.array(percent)[is_large]
+
+        self.phone = missing("has_phone", _NO_PHONE)
+        self.website = missing("has_website", _NO_WEBSITE)
+        self.address = missing("has_address", _NO_ADDRESS)
+        self.city = self.address & missing("has_city", (_NO_CITY, _NO_CITY))
+
+
+def _websites(domain: pa.StringArray, draws: Draws) -> pa.StringArray:
+    """Websites at the domain, written as people write them."""
+    before = texts(_WEBSITES, pick(draws("website"), _WEBSITE_WEIGHTS))
+    return join(before, domain)
+
+
+def cities(locale: Locale, draws: Draws) -> I64:
+    """A city by its weight for every row."""
+    return pick(draws("city"), locale.places.cumulative)
+
+
+def phone_numbers(locale: Locale, draws: U64, city: I64) -> pa.StringArray:
+    """Numbers of the city's area that nobody has."""
+    places = locale.places
+    place = places.phone_start[city] + scale(draws, places.phone_count[city])
+    return take(places.phones, place)
+
+
+def company_space(locale: Locale) -> int:
+    """How many companies can have names of their own."""
+    return len(locale.companies.stems) * len(locale.companies.descriptors)
+
+
+def _with_known(made: pa.StringArray, number: Small, known: pa.StringArray) -> pa.StringArray:
+    """``made`` where ``number`` is 0 or more, else the text of the pool that the number means."""
+    is_known = number < 0
+    if not is_known.any():
+        return made
+    return choose(is_known, take(known, np.where(is_known, -1 - number, 0)), made)
+
+
+def _made_names(context: MonthContext, number: Small, legal_form: Small) -> pa.StringArray:
+    """The names of a tenant's ``number``-th companies (any, where below 0)."""
+    parts = context.locale.companies
+    stem, descriptor = _name_parts(context, number)
+    return join(
+        take(parts.stems.arrow, stem),
+        take(parts.descriptors.arrow, descriptor),
+        take(parts.legal_forms.arrow, legal_form),
+        separator=" ",
+    )
+
+
+def _made_domains(context: MonthContext, number: Small) -> pa.StringArray:
+    """The domains of a tenant's ``number``-th companies (any, where below 0)."""
+    parts = context.locale.companies
+    stem, descriptor = _name_parts(context, number)
+    label = join(
+        take(parts.stems.arrow_ascii, stem), take(parts.descriptors.arrow_ascii, descriptor), separator="-"
+    )
+    return join(label, context.spec.mail_domain or "example", separator=".")
+
+
+def _name_parts(context: MonthContext, number: Small) -> tuple[I64, I64]:
+    """Stem and descriptor of a tenant's ``number``-th companies (any, where below 0).
+
+    An affine permutation of all pairs, keyed by the tenant: no name comes twice, and no list of the
+    names that were taken has to be kept.
+    """
+    names = context.locale.companies
+    width = len(names.descriptors)
+    space = len(names.stems) * width
+    step, first = _permutation(context.tenant_stream, space, width)
+    place = (number.astype(np.int64) * step + first) % space
+    return place // width, place % width
+
+
+@lru_cache(maxsize=64)
+def _permutation(tenant_stream: Stream, space: int, width: int) -> tuple[int, int]:
+    """Step and first place of a tenant's permutation of ``space`` pairs, ``width`` descriptors a stem."""
+    drawn, first = tenant_stream.child(_TABLE).below("permutation", 2, space).tolist()
+    step = drawn | 1
+    # Neither the next descriptor nor nearly the same one: who reads the list must not see the order.
+    while gcd(step, space) != 1 or not width // 5 < step % width < width * 4 // 5:
+        step += 2
+    return step % space, first

@@ -1,0 +1,235 @@
+"""Contacts of one month: people at companies that exist by then, some at none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.core.arrow import (
+    choose,
+    constant,
+    initials,
+    join,
+    strings,
+    take,
+    texts,
+)
+from demo_pipeline.domain.core.crm_values import CONTACT_STATUSES
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
+from demo_pipeline.domain.generation.calendar import MINUTE_US
+from demo_pipeline.domain.generation.companies import cities, domains, houses, phone_numbers
+from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.generation.entity_index import (
+    CHURNED,
+    CUSTOMER,
+    LEAD,
+    OTHER,
+    PROSPECT,
+    Contacts,
+    part,
+    recent,
+)
+from demo_pipeline.domain.generation.key_counts import Keys
+from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+
+_TABLE: Final = "contacts"
+
+#: Assumptions, in 2**64ths of a draw: contacts without a company, without an e-mail address, and, of those
+#: who have one, without a telephone number.
+_NO_COMPANY: Final = np.uint64(2**64 * 8 // 100)
+_NO_PHONE: Final = np.uint64(2**64 * 18 // 100)
+_NO_EMAIL: Final = np.uint64(2**64 * 5 // 100)
+_NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 85 // 100)
+_OTHER_OWNER: Final = np.uint64(2**64 * 15 // 100)
+
+#: What contacts that are not leads are, in the order of the weights of ``_kinds``.
+_NOT_LEADS: Final = np.array([PROSPECT, CUSTOMER, CHURNED, OTHER])
+#: Assumption: how many contacts of each status somebody changed after their creation, in per cent.
+_CHANGED: Final = {LEAD: 55, PROSPECT: 75, CUSTOMER: 92, CHURNED: 96, OTHER: 60}
+_PPM: Final = 1_000_000
+
+
+def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts, Draws]:
+    """``figures.contacts_created`` contacts, of them exactly ``figures.leads_created`` leads.
+
+    With them their draws, for the columns of :func:`contact_batches`.
+    """
+    count = figures.contacts_created
+    draws = context.draws(_TABLE, count)
+    known, opening_us = context.book.contacts.created_us, int(context.work.minutes[0]) * MINUTE_US
+    if count and (len(known) == 0 or known[0] >= opening_us):
+        # The tenant's first contact comes in the first working minute, so that everything else of
+        # its first month has somebody to hang on.
+        created = draws.created_us.copy()
+        created[0] = opening_us + created[0] % MINUTE_US
+        draws, _ = draws.moved(created)
+    created = draws.created_us
+    companies = context.book.companies
+
+    status = _NOT_LEADS[pick(draws("status"), _kinds(figures))]
+    leads = np.argsort(draws("is_lead"), kind="stable")
+    if count and len(known) == 0 and figures.other_contacts:
+        # The tenant's first contact is none, so that its first deals can be won with somebody else.
+        leads = leads[leads != 0]
+    status[leads[: figures.leads_created]] = LEAD
+
+    available = np.searchsorted(companies.created_us, created, side="right").astype(np.int64)
+    available[draws("has_company") < _NO_COMPANY] = 0
+    # Of three companies the largest: the larger a company, the more of its people are known.
+    company = recent(draws("company"), available)
+    for again in ("company_2", "company_3"):
+        other = recent(draws(again), available)
+        if len(companies.size):
+            is_larger = companies.size[np.maximum(other, 0)] > companies.size[np.maximum(company, 0)]
+            company = np.where(is_larger & (company >= 0), other, company)
+
+    owner = context.team.sellers(draws("owner"))
+    if len(companies.owner):
+        of_company = companies.owner[np.maximum(company, 0)]
+        own = (company < 0) | (draws("own_owner") < _OTHER_OWNER)
+        owner = np.where(own, owner, of_company)
+
+    is_female = (draws("sex") >> np.uint64(63)).astype(np.int64)
+    names = _Names(context, draws, is_female)
+    rows = Contacts(
+        ids=draws.ids(),
+        created_us=created,
+        owner=owner,
+        company=company,
+        status=status,
+        has_email=(draws("has_email") >= _NO_EMAIL).astype(np.int64),
+        is_female=is_female,
+        first=names.first,
+        last=names.last,
+    )
+    return rows, draws
+
+
+def contact_batches(
+    context: MonthContext, rows: Contacts, draws: Draws, keys: I64
+) -> Iterator[pa.RecordBatch]:
+    """The rows as ``SCHEMAS["contacts"]``, in blocks; ``keys`` are those of :func:`address_keys`."""
+    namesakes = _namesakes(context.book.addresses, keys)
+    for start, stop in blocks(len(keys)):
+        yield _block(context, part(rows, start, stop), draws.part(start, stop), namesakes[start:stop])
+
+
+def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) -> pa.RecordBatch:
+    count = len(rows.created_us)
+    channels, ppm = zip(*context.spec.channel_ppm, strict=True)
+    source = pick(draws("source"), np.cumsum(np.array(ppm, np.int64)))
+    companies = context.book.companies
+    city = cities(context.locale, draws)
+    if len(companies.city):
+        city = np.where(rows.company < 0, city, companies.city[np.maximum(rows.company, 0)])
+    phone = phone_numbers(context.locale, draws("phone"), city)
+    # Where a city has no range of its own, what is left is few numbers for many: most have none.
+    has_range = context.locale.places.has_area_range[city]
+    no_phone = draws("has_phone") < np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
+    no_email = rows.has_email == 0
+    emails = _emails(context, rows, namesakes)
+    return pa.RecordBatch.from_arrays(
+        [
+            uuid_array(rows.ids),
+            instants(rows.created_us),
+            instants(_updated(context, rows, draws)),
+            take(context.people.given, rows.first),
+            take(context.people.surnames, rows.last),
+            choose(no_email, None, emails),
+            choose(no_phone & ~no_email, None, phone),
+            uuid_array(companies.ids, rows.company),
+            uuid_array(context.team.ids, rows.owner),
+            texts(CONTACT_STATUSES, rows.status),
+            texts(channels, source),
+            context.source_month(count),
+        ],
+        schema=SCHEMAS[_TABLE],
+    )
+
+
+def _updated(context: MonthContext, rows: Contacts, draws: Draws) -> I64:
+    """When contacts were last changed: the further they have come, the more often and the later."""
+    percent = np.array([_CHANGED[status] for status in range(len(CONTACT_STATUSES))])[rows.status]
+    is_changed = scale(draws("is_changed"), 100) < percent
+    # Working minutes: a deal's cycle; leads are looked at within the first days.
+    cycle = quantile(draws("change"), context.industry.cycle_quantiles) * 5 // 12
+    minutes = np.where(rows.status == LEAD, cycle // 8, cycle) + 1
+    return context.changed(rows.created_us, is_changed, minutes, draws("changed_second"))
+
+
+def _kinds(figures: Figures) -> I64:
+    """Running weights of prospects, customers, churned and others.
+
+    About as many customers as the month's won deals need: who has won nothing is seldom a customer.
+    Assumptions: four customers for five won deals; of the rest three in four are prospects.
+    """
+    wanted = figures.closed_won_count * _PPM * 4 // (5 * max(figures.other_contacts, 1))
+    customers = min(max(wanted, 30_000), 700_000)
+    rest = _PPM - customers
+    return np.cumsum(np.array([rest * 3 // 4, customers, rest // 16, rest - rest * 3 // 4 - rest // 16]))
+
+
+class _Names:
+    """Given and family names by their weight in the country: places in the lists, women's first."""
+
+    def __init__(self, context: MonthContext, draws: Draws, is_female: I64) -> None:
+        locale = context.locale
+        name = draws("first_name")
+        female, male = pick(name, locale.female.cumulative), pick(name, locale.male.cumulative)
+        self.first = np.where(is_female == 1, female, male + len(locale.female))
+        self.last = pick(draws("last_name"), locale.surnames.cumulative)
+
+
+def _style(context: MonthContext, company: I64) -> I64:
+    """A house writes its addresses in one way: first.last, f.last (7), or first_last (6)."""
+    ids = context.book.companies.ids
+    if len(ids) == 0:
+        return np.zeros(len(company), np.int64)
+    return ids[np.maximum(company, 0), 15].astype(np.int64) % 8
+
+
+def address_keys(context: MonthContext, rows: Contacts) -> I64:
+    """A number for each address before it is made unique: equal in their letters, equal in their number."""
+    people = context.people
+    names, surnames = int(people.given_keys.max()) + 1, int(people.surname_keys.max()) + 1
+    given = np.where(
+        _style(context, rows.company) == 7,
+        people.initial_keys[rows.first] + names,
+        people.given_keys[rows.first],
+    )
+    # There are no more initials than names. Dense, so that the keys' upper halves are few.
+    house = (houses(context, rows.company) + 1) * (2 * names)
+    return (house + given) * surnames + people.surname_keys[rows.last]
+
+
+def _emails(context: MonthContext, rows: Contacts, namesakes: I64) -> pa.StringArray:
+    """An address at the company's domain from the own name, unique within the tenant.
+
+    Who comes second under a name at a house gets a number: one more than there are before.
+    """
+    company, style = rows.company, _style(context, rows.company)
+    has_domain = houses(context, company) != -1
+    domain = constant(f"post.{context.spec.mail_domain or 'example'}", len(company))
+    if has_domain.any():
+        domain = choose(has_domain, domains(context, np.maximum(company, 0)), domain)
+    most = int(namesakes.max(initial=0))
+    numbers = strings(["", *(str(count + 1) for count in range(1, most + 1))])
+    given = take(context.people.given_ascii, rows.first)
+    first = choose(style == 7, initials(given), given)
+    family = take(context.people.surnames_ascii, rows.last)
+    return join(first, choose(style == 6, "_", "."), family, take(numbers, namesakes), "@", domain)
+
+
+def _namesakes(earlier: Keys, keys: I64) -> I64:
+    """How many equal keys come before each: among ``earlier``, and among those before it."""
+    count = earlier.count(keys)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
+    lengths = np.diff(starts, append=len(ordered))
+    count[order] += np.arange(len(keys)) - np.repeat(starts, lengths)
+    return count

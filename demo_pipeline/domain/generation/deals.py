@@ -1,0 +1,293 @@
+"""Deals of one month: won, open and lost, with values that sum to the month's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.core.arrow import chain, constant, strings
+from demo_pipeline.domain.core.crm_values import CONTACT_STATUSES
+from demo_pipeline.domain.core.deal_values import apportion_values, natural_values
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
+from demo_pipeline.domain.generation.calendar import CLOSING_HOURS
+from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.generation.entity_index import (
+    CHURNED,
+    CUSTOMER,
+    LEAD,
+    OTHER,
+    PROSPECT,
+    Contacts,
+    Deals,
+    part,
+    recent,
+)
+from demo_pipeline.domain.generation.phrases import deal_titles
+from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, money_array, uuid_array
+from demo_pipeline.domain.reference.countries import units_per_usd
+
+_TABLE: Final = "deals"
+_NEVER: Final = np.iinfo(np.int64).max
+_DAY_US: Final = 86_400_000_000
+
+OPEN, WON, LOST = range(3)
+
+#: Who a deal of each outcome is with, where such contacts exist by then: the first group that has somebody.
+_PARTNERS: Final = {
+    WON: ((CUSTOMER, CHURNED), (PROSPECT, OTHER)),
+    OPEN: ((PROSPECT, CUSTOMER),),
+    LOST: ((PROSPECT, OTHER, LEAD),),
+}
+
+#: A week has 14 × 5 of its 24 × 7 hours at work.
+_WORKING: Final = (5, 12)
+#: A lost deal is at most so many times as large as the month's largest other one.
+_LOST_AT_MOST: Final = 3
+#: Assumptions: open deals whose date has passed and was not moved; how long people still work with a
+#: customer after closing.
+_OVERDUE: Final = np.uint64(2**64 * 15 // 100)
+_AFTER_CLOSING_US: Final = 14 * _DAY_US
+#: Assumption: closed deals that somebody changed afterwards, and working minutes until then, at most.
+_CHANGED_CLOSED: Final = np.uint64(2**64 * 22 // 100)
+_CHANGED_WITHIN: Final = 4200
+
+
+@dataclass(kw_only=True)
+class DealFacts:
+    """What a batch needs of a month's deals besides their place in the book; columns of shape (n,)."""
+
+    draws: Draws
+    #: OPEN, WON or LOST
+    outcome: I64
+    value_minor: I64
+    #: when won or lost; -1 while open
+    closed_us: I64
+    updated_us: I64
+    #: working minutes that a deal of this size takes
+    cycle: I64
+
+    def part(self, start: int, stop: int) -> DealFacts:
+        """Those of the deals from ``start`` to ``stop``."""
+        return DealFacts(
+            draws=self.draws.part(start, stop),
+            outcome=self.outcome[start:stop],
+            value_minor=self.value_minor[start:stop],
+            closed_us=self.closed_us[start:stop],
+            updated_us=self.updated_us[start:stop],
+            cycle=self.cycle[start:stop],
+        )
+
+
+def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealFacts]:
+    """``figures.deals_created`` deals whose counts and values are the figures', exactly."""
+    contacts = context.book.contacts
+    draws = context.draws(
+        _TABLE, figures.deals_created, after_us=first_contact_bound(context, figures.deals_created)
+    )
+    draws = _with_somebody_to_win(context, figures, draws)
+    created = draws.created_us
+    value_minor, outcome = _values(context, figures, draws)
+    cycle = quantile(draws("cycle"), context.industry.cycle_quantiles)
+    cycle = cycle * _WORKING[0] // _WORKING[1]
+
+    seconds = draws("closed_second")
+    left = context.minutes_left(created)
+    place = draws("closed_place")
+    closed = context.later(created, np.where(cycle <= left, cycle, scale(place, left + 1)), seconds)
+    closed = context.at_usual_hour(closed, created, draws("closed_hour"), CLOSING_HOURS)
+    touched = draws("is_touched")
+    is_open = outcome == OPEN
+    updated = context.changed(
+        np.where(is_open, created, closed),
+        np.where(is_open, touched >= np.uint64(2**63), touched < _CHANGED_CLOSED),
+        np.where(is_open, scale(place, np.minimum(cycle, left) + 1), 1 + scale(place, _CHANGED_WITHIN)),
+        seconds,
+    )
+    contact = _partners(contacts, created, outcome, draws("contact"))
+    titles = [
+        deal_titles(context, contact[start:stop], draws.part(start, stop))
+        for start, stop in blocks(len(created))
+    ]
+    rows = Deals(
+        ids=draws.ids(),
+        created_us=created,
+        contact=contact,
+        ended_us=np.where(
+            outcome == LOST, closed, np.where(outcome == WON, closed + _AFTER_CLOSING_US, _NEVER)
+        ),
+        title=chain(strings(()), *titles),
+        text_count=np.zeros(len(created), np.int64),
+    )
+    return rows, DealFacts(
+        draws=draws,
+        outcome=outcome,
+        value_minor=value_minor,
+        closed_us=np.where(outcome == OPEN, -1, closed),
+        updated_us=updated,
+        cycle=cycle,
+    )
+
+
+def deal_batches(context: MonthContext, rows: Deals, facts: DealFacts) -> Iterator[pa.RecordBatch]:
+    """The rows as ``SCHEMAS["deals"]``, in blocks."""
+    for start, stop in blocks(len(rows.created_us)):
+        yield _block(context, part(rows, start, stop), facts.part(start, stop))
+
+
+def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBatch:
+    count, contacts = len(rows.created_us), context.book.contacts
+    stage = _stages(context, rows, facts)
+    pipeline = context.team.pipeline
+    # A deal whose stage people took away stands in none, and has no probability.
+    probability = pa.array(np.append(pipeline.probability, 0)[stage], pa.int32(), mask=stage < 0)
+    return pa.RecordBatch.from_arrays(
+        [
+            uuid_array(rows.ids),
+            instants(rows.created_us),
+            instants(facts.updated_us),
+            rows.title,
+            money_array(facts.value_minor, context.spec.minor_digits),
+            constant(context.spec.currency, count),
+            uuid_array(pipeline.ids, stage),
+            uuid_array(context.team.ids, contacts.owner[rows.contact]),
+            uuid_array(contacts.ids, rows.contact),
+            uuid_array(context.book.companies.ids, contacts.company[rows.contact]),
+            probability,
+            pa.array(_expected_close_days(context, rows, facts).astype(np.int32)).cast(pa.date32()),
+            instants(facts.closed_us, facts.closed_us < 0),
+            context.source_month(count),
+        ],
+        schema=SCHEMAS[_TABLE],
+    )
+
+
+def first_contact_bound(context: MonthContext, count: int) -> int | None:
+    """The instant (us) after which something may hang on a contact; None: from the month's start."""
+    if count == 0:
+        return None
+    first = int(context.book.contacts.created_us[0])
+    return first if first >= int(context.work.minutes[0]) * 60_000_000 else None
+
+
+def _won(figures: Figures, draws: Draws) -> tuple[I64, I64]:
+    """The rows that are won, and the others, in a drawn order."""
+    by_draw = np.argsort(draws("outcome"), kind="stable")
+    return by_draw[: figures.closed_won_count], by_draw[figures.closed_won_count :]
+
+
+def _with_somebody_to_win(context: MonthContext, figures: Figures, draws: Draws) -> Draws:
+    """The draws with won deals after the first contact that is not a lead, where time is left for them."""
+    contacts = context.book.contacts
+    others = np.flatnonzero(contacts.status != LEAD)
+    if figures.closed_won_count == 0 or len(others) == 0:
+        return draws
+    first_us = int(contacts.created_us[others[0]])
+    won, _ = _won(figures, draws)
+    early = won[draws.created_us[won] < first_us]
+    if len(early) == 0:
+        return draws
+    created = draws.created_us.copy()
+    after = context.work.draw(draws("later_minute")[early], draws("later_second")[early], after_us=first_us)
+    created[early] = np.where(after >= first_us, after, created[early])
+    return draws.moved(created)[0]
+
+
+def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64, I64]:
+    """Values (minor units) and outcomes: won and open ones sum to the figures, lost ones to neither."""
+    industry = context.industry
+    natural = natural_values(
+        draws("value"),
+        draws("is_whale"),
+        industry.deal_quantiles,
+        industry.whale_quantiles,
+        context.spec.whale_ppm,
+    )
+    won, others = _won(figures, draws)
+    # One natural unit in the tenant's money, as a ratio: that of the won deals where there are any.
+    ratio = (figures.closed_won_value, int(natural[won].sum()))
+    if not figures.closed_won_count:
+        per_usd = units_per_usd(context.spec.currency).as_integer_ratio()
+        ratio = (per_usd[0] * 10**context.spec.minor_digits, per_usd[1] * 100)
+    open_count = _open_count(figures, int(natural[others].sum()) * ratio[0] // ratio[1])
+    opened, lost = others[:open_count], others[open_count:]
+    values = np.empty(len(draws.order), np.int64)
+    outcome = np.full(len(draws.order), LOST)
+    outcome[won], outcome[opened] = WON, OPEN
+    if not context.team.pipeline.is_lost.any():
+        # Without a stage for lost deals those that are worth nothing stay open.
+        outcome[lost] = OPEN
+        values[lost] = 0
+        lost = lost[:0]
+    values[won] = apportion_values(natural[won], figures.closed_won_value)
+    values[opened] = apportion_values(natural[opened], figures.open_value)
+    worth = int(natural[lost].sum()) * ratio[0] // ratio[1]
+    largest = int(values[outcome != LOST].max(initial=0)) * _LOST_AT_MOST
+    values[lost] = apportion_values(natural[lost], max(worth, len(lost)))
+    # Lost value is in no figure, so nothing but this keeps a plan of few large deals from losing billions.
+    values[lost] = np.where(largest > 0, np.minimum(values[lost], max(largest, 1)), values[lost])
+    return values, outcome
+
+
+def _open_count(figures: Figures, others_worth: int) -> int:
+    """How many of the deals that are not won are open, so that they are about as large as the others."""
+    if figures.open_value == 0:
+        return 0
+    others = figures.other_deals
+    fitting = (figures.open_value * others + others_worth // 2) // max(others_worth, 1)
+    return max(1, min(fitting, others, figures.open_value))
+
+
+def _partners(contacts: Contacts, created_us: I64, outcome: I64, draws: U64) -> I64:
+    """A contact that exists by then: one whose status fits the outcome, or else any.
+
+    So a won deal is with a lead only where nobody else exists by then.
+    """
+    everybody = np.searchsorted(contacts.created_us, created_us, side="right").astype(np.int64)
+    chosen = recent(draws, everybody)
+    for result, groups in _PARTNERS.items():
+        rows = np.flatnonzero(outcome == result)
+        for statuses in groups:
+            if len(rows) == 0:
+                break
+            pool = np.flatnonzero(np.isin(np.arange(len(CONTACT_STATUSES)), statuses)[contacts.status])
+            there = np.searchsorted(contacts.created_us[pool], created_us[rows], side="right")
+            fits = there > 0
+            chosen[rows[fits]] = pool[recent(draws[rows[fits]], there[fits].astype(np.int64))]
+            rows = rows[~fits]
+    return chosen
+
+
+def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
+    """A stage that fits the outcome; the older an open deal for its cycle, the further it may be."""
+    place_draws = facts.draws("stage")
+    pipeline = context.team.pipeline
+    open_stages = np.flatnonzero(~(pipeline.is_won | pipeline.is_lost))
+    age = np.minimum(context.minutes_between(rows.created_us, context.today_us), facts.cycle)
+    furthest = np.maximum(age * (len(open_stages) - 1) // np.maximum(facts.cycle, 1), 1)
+    place = np.minimum(scale(place_draws, furthest + 1), len(open_stages) - 1)
+    chosen = open_stages[place] if len(open_stages) else np.full(len(place), -1)
+    for result, flags in ((WON, pipeline.is_won), (LOST, pipeline.is_lost)):
+        these, mask = np.flatnonzero(flags), facts.outcome == result
+        if mask.any():
+            chosen[mask] = these[pick(place_draws[mask], np.cumsum(pipeline.weight[these]))]
+    return chosen
+
+
+def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
+    """Days since 1970: the day a deal closed, or a weekday on which an open one is expected to."""
+    length = facts.cycle * _WORKING[1] // _WORKING[0] * 60_000_000
+    due = (rows.created_us + length) // _DAY_US
+    today = context.today_us // _DAY_US
+    still = 1 + scale(facts.draws("overdue_days"), context.industry.cycle_days[1])
+    is_moved = (due <= today) & (facts.draws("is_overdue") >= _OVERDUE)
+    due = np.where(is_moved, today + still, due)
+    weekday = (due + 3) % 7
+    # From a weekend to any day of the week after it.
+    later = 7 - weekday + scale(facts.draws("weekday"), 5)
+    due += np.where(weekday >= 5, later, 0)
+    return np.where(facts.outcome == OPEN, due, facts.closed_us // _DAY_US)

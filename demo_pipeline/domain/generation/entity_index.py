@@ -1,0 +1,203 @@
+"""What exists by a given moment: the companies, contacts and deals that new rows may refer to.
+
+Kept in order of creation, so that *who exists by then* is one binary search. Compact: generation of a
+later month makes only this of the earlier ones. Names are codes: places in the locale's lists, or, where
+no list knows a name, in a pool of texts that belongs to the book. What the codes come to in letters is in
+``companies`` and ``name_lookup``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from demo_pipeline.domain.core.arrow import chain, strings, take
+from demo_pipeline.domain.core.ids import Uuids
+from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
+from demo_pipeline.domain.generation.key_counts import Keys
+
+#: places in CONTACT_STATUSES
+LEAD, PROSPECT, CUSTOMER, CHURNED, OTHER = range(5)
+
+#: Kept at most; no tenant within the default caps has as many.
+MOST_CONTACTS: Final = 131_072
+MOST_DEALS: Final = 65_536
+
+_EMPTY_IDS: Final = np.empty((0, 16), np.uint8)
+_EMPTY: Final = np.empty(0, np.int64)
+_NO_TEXT: Final = strings(())
+#: How a column is kept: as small as its values allow.
+_KEPT: Final = {
+    "owner": np.int16, "number": np.int32, "legal_form": np.int8, "city": np.int16, "size": np.int8,
+    "company": np.int32, "status": np.int8, "has_email": np.int8, "is_female": np.int8,
+    "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
+}  # fmt: skip
+
+#: integers in a type as small as their values allow
+Small = NDArray[Any]
+
+
+@dataclass(kw_only=True)
+class Companies:
+    """Companies by creation. All columns have the same length."""
+
+    ids: Uuids = field(default_factory=lambda: _EMPTY_IDS)
+    created_us: I64 = field(default_factory=lambda: _EMPTY)
+    #: index of the user who looks after it
+    owner: Small = field(default_factory=lambda: _EMPTY)
+    #: from 0: the number that name and domain are made of; below: ``-1 - place`` in the book's pool
+    number: Small = field(default_factory=lambda: _EMPTY)
+    #: place in the locale's list of legal forms
+    legal_form: Small = field(default_factory=lambda: _EMPTY)
+    #: place in the locale's list of cities
+    city: Small = field(default_factory=lambda: _EMPTY)
+    #: place in the locale's list of sizes, the smallest first
+    size: Small = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(kw_only=True)
+class Contacts:
+    """Contacts by creation. ``company`` is an index into the companies, -1 for none."""
+
+    ids: Uuids = field(default_factory=lambda: _EMPTY_IDS)
+    created_us: I64 = field(default_factory=lambda: _EMPTY)
+    owner: Small = field(default_factory=lambda: _EMPTY)
+    company: Small = field(default_factory=lambda: _EMPTY)
+    #: place in CONTACT_STATUSES
+    status: Small = field(default_factory=lambda: _EMPTY)
+    #: 1 where an e-mail address is known, else 0
+    has_email: Small = field(default_factory=lambda: _EMPTY)
+    #: 1 a woman, 0 a man, -1 unknown
+    is_female: Small = field(default_factory=lambda: _EMPTY)
+    #: places in the locale's given names (women's first) and surnames, and on into the book's pools
+    first: Small = field(default_factory=lambda: _EMPTY)
+    last: Small = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(kw_only=True)
+class Deals:
+    """Deals by creation. ``ended_us`` is when a lost deal was lost, else beyond all time."""
+
+    ids: Uuids = field(default_factory=lambda: _EMPTY_IDS)
+    created_us: I64 = field(default_factory=lambda: _EMPTY)
+    contact: Small = field(default_factory=lambda: _EMPTY)
+    ended_us: I64 = field(default_factory=lambda: _EMPTY)
+    title: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    #: activities that patches have given it
+    text_count: Small = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass
+class Book:
+    """All that exists by the end of the last month that was added."""
+
+    companies: Companies = field(default_factory=Companies)
+    contacts: Contacts = field(default_factory=Contacts)
+    deals: Deals = field(default_factory=Deals)
+    #: of all addresses that contacts have had
+    addresses: Keys = field(default_factory=Keys)
+    #: number of the next company that is made
+    next_company_number: int = 0
+    #: names of companies that no list knows, and their domains (null: none)
+    known_names: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    known_domains: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    #: names of people that no list knows
+    given: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    surnames: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+
+    def add_companies(self, new: Companies) -> None:
+        """Companies that were made, with the numbers from ``next_company_number`` on."""
+        place = _merge(self.companies, new)
+        if place is not None:
+            self.contacts.company = _moved(self.contacts.company, place)
+        self.next_company_number += len(new.ids)
+
+    def add_contacts(self, new: Contacts) -> None:
+        """Contacts that were made."""
+        place = _merge(self.contacts, new)
+        if place is not None:
+            self.deals.contact = _moved(self.deals.contact, place)
+
+    def add_deals(self, new: Deals) -> None:
+        """Deals that were made."""
+        _merge(self.deals, new)
+
+    def add_addresses(self, keys: I64) -> None:
+        """The keys of new contacts' addresses."""
+        self.addresses.add(keys)
+
+    def forget(self) -> None:
+        """Keep what is recent, so that memory does not grow with a tenant."""
+        surplus = max(len(self.contacts.created_us) - MOST_CONTACTS, 0)
+        _keep_latest(self.contacts, MOST_CONTACTS)
+        _keep_latest(self.deals, MOST_DEALS)
+        if surplus:
+            # Below 0: the contact is forgotten.
+            self.deals.contact = np.maximum(self.deals.contact - surplus, -1).astype(np.int32)
+
+
+T = TypeVar("T", Companies, Contacts, Deals)
+
+
+def _merge(rows: T, new: T) -> I64 | None:
+    """Add ``new``, by creation; the places of the rows that were there, where they are others now.
+
+    Column by column, so that only one at a time is there twice.
+    """
+    count, order = len(rows.created_us), None
+    if count and len(new.created_us) and new.created_us[0] < rows.created_us[-1]:
+        order = ascending(np.concatenate([rows.created_us, new.created_us]))
+    for column in fields(rows):
+        both = _joined(column.name, getattr(rows, column.name), getattr(new, column.name))
+        if order is not None:
+            both = take(both, order) if isinstance(both, pa.StringArray) else both[order]
+        setattr(rows, column.name, both)
+    if order is None:
+        return None
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place[:count]
+
+
+def _moved(references: Small, place: I64) -> Small:
+    """References (-1: none) to rows that stand elsewhere now."""
+    return np.where(references < 0, references, np.append(place, -1)[references]).astype(references.dtype)
+
+
+def _joined(name: str, old: NDArray[Any] | pa.StringArray, new: Any) -> Any:
+    if isinstance(old, pa.StringArray):
+        return chain(old, new) if len(old) else new
+    kept = new.astype(_KEPT.get(name, new.dtype))
+    return np.concatenate([old, kept]) if len(old) else kept
+
+
+def part(rows: T, start: int, stop: int) -> T:
+    """The rows from ``start`` to ``stop``, not copied."""
+    return type(rows)(**{column.name: getattr(rows, column.name)[start:stop] for column in fields(rows)})
+
+
+def _keep_latest(rows: T, count: int) -> None:
+    """Forget all but the last ``count`` rows."""
+    start = max(len(rows.created_us) - count, 0)
+    if start == 0:
+        return
+    for column in fields(rows):
+        values = getattr(rows, column.name)
+        is_text = isinstance(values, pa.StringArray)
+        # Copied: a slice would keep all of its memory.
+        setattr(rows, column.name, chain(values[start:], _NO_TEXT) if is_text else values[start:].copy())
+
+
+def recent(draws: U64, available: I64) -> I64:
+    """Picks among the first ``available[i]`` of a list by age, newer ones more often; -1 where none.
+
+    The place from the end is quadratic in a uniform draw: half of the picks fall into the newest
+    quarter.
+    """
+    high = draws >> np.uint64(32)
+    skewed = high * high
+    return np.where(available > 0, available - 1 - scale(skewed, np.maximum(available, 1)), -1)

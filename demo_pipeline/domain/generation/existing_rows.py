@@ -1,0 +1,213 @@
+"""What a tenant has already, as rows of its database: what the rows of a patch may refer to.
+
+Instants are whole microseconds since 1970 UTC (``_us``). Here the rows become the book and the team that
+generation works with, whoever made them: names are texts, owners that have left are replaced, what cannot be
+told is left open. Reading them is ``storage.rows.existing_rows``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.core.arrow import strings
+from demo_pipeline.domain.core.crm_values import CONTACT_STATUSES
+from demo_pipeline.domain.core.ids import Uuids
+from demo_pipeline.domain.core.random_streams import I64
+from demo_pipeline.domain.generation.entity_index import OTHER, Book, Companies, Contacts, Deals
+from demo_pipeline.domain.generation.team import Pipeline, Team, seller_weights
+from demo_pipeline.domain.reference.countries import Locale
+
+_NEVER: Final = np.iinfo(np.int64).max
+_READONLY: Final = "readonly"
+#: Bands above a thousand, which tenants made by version 2026.11 of the lists have.
+_LARGER_SIZES: Final = ("1001-5000", "5001-10000", "10001+")
+
+#: The 16 bytes of a UUID: with objects half of a patch's own time would go into their hashes.
+Id: TypeAlias = bytes
+
+
+class KnownUser(NamedTuple):
+    """Somebody of the tenant's team."""
+
+    id: Id
+    role: str
+
+
+class KnownStage(NamedTuple):
+    """A stage of its pipeline, as it is now."""
+
+    id: Id
+    probability: int
+    is_won: bool
+    is_lost: bool
+
+
+class KnownCompany(NamedTuple):
+    """A company, with what its contacts take from it."""
+
+    id: Id
+    created_us: int
+    owner_id: Id | None
+    name: str
+    domain: str | None
+    city: str | None
+    size: str | None
+    #: deleted: only contacts that have it already refer to it
+    is_gone: bool
+
+
+class KnownContact(NamedTuple):
+    """A contact that deals and activities may be with."""
+
+    id: Id
+    created_us: int
+    owner_id: Id | None
+    company_id: Id | None
+    status: str | None
+    first_name: str | None
+    last_name: str | None
+    has_email: bool
+
+
+class KnownDeal(NamedTuple):
+    """A deal that activities may be about."""
+
+    id: Id
+    #: when it and its contact were both there: people give a deal to a contact that is younger
+    since_us: int
+    contact_id: Id
+    #: when it was won or lost; None: it is open
+    closed_us: int | None
+    title: str | None
+    #: activities that patches have given it
+    text_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownRows:
+    """Living rows of one tenant, by creation; companies that contacts refer to are there, gone ones last."""
+
+    users: Sequence[KnownUser]
+    stages: Sequence[KnownStage]
+    tags: Sequence[Id]
+    companies: Sequence[KnownCompany]
+    contacts: Sequence[KnownContact]
+    deals: Sequence[KnownDeal]
+    #: addresses that patches have given to contacts
+    addresses: frozenset[str]
+
+
+def known_team(blueprint: Team, known: KnownRows) -> Team:
+    """The tenant's people, pipeline and tags as they are now; weights as the blueprint's where it has any."""
+    weights = {
+        bytes(one): int(weight)
+        for one, weight in zip(blueprint.pipeline.ids, blueprint.pipeline.weight, strict=True)
+    }
+    stages = known.stages
+    sells = seller_weights(len(known.users))
+    readonly = np.array([user.role == _READONLY for user in known.users], bool)
+    if not readonly.all():
+        sells = np.where(readonly, 0, np.maximum(sells, 1))
+    return replace(
+        blueprint,
+        ids=_ids([user.id for user in known.users]),
+        pipeline=Pipeline(
+            ids=_ids([stage.id for stage in stages]),
+            probability=np.array([stage.probability for stage in stages], np.int64),
+            is_won=np.array([stage.is_won for stage in stages], bool),
+            is_lost=np.array([stage.is_lost for stage in stages], bool),
+            weight=np.array([weights.get(stage.id, 1) for stage in stages], np.int64),
+        ),
+        tag_ids=_ids(known.tags),
+        seller_weights=np.cumsum(sells),
+    )
+
+
+def known_book(locale: Locale, known: KnownRows) -> Book:
+    """The rows as a book whose names are texts of its own."""
+    users = _places([user.id for user in known.users])
+    company_places = _places([company.id for company in known.companies])
+    contact_places = _places([contact.id for contact in known.contacts])
+    cities = {city.name: place for place, city in enumerate(locale.places.cities)}
+    sizes = locale.companies.sizes.index
+    given, surnames = len(locale.given), len(locale.surnames.names)
+    companies, contacts, deals = known.companies, known.contacts, known.deals
+    status = {name: place for place, name in enumerate(CONTACT_STATUSES)}
+    return Book(
+        companies=Companies(
+            ids=_ids([one.id for one in companies]),
+            # Beyond all time nobody comes to it any more.
+            created_us=np.array([_NEVER if one.is_gone else one.created_us for one in companies], np.int64),
+            owner=_owners([one.owner_id for one in companies], users),
+            number=-1 - np.arange(len(companies)),
+            legal_form=np.zeros(len(companies), np.int64),
+            city=np.array(
+                [cities.get(one.city or "", i % len(cities)) for i, one in enumerate(companies)], int
+            ),
+            size=np.array([_size(sizes, one.size) for one in companies], int),
+        ),
+        contacts=Contacts(
+            ids=_ids([one.id for one in contacts]),
+            created_us=np.array([one.created_us for one in contacts], np.int64),
+            owner=_owners([one.owner_id for one in contacts], users),
+            company=np.array(
+                [company_places.get(one.company_id, -1) if one.company_id else -1 for one in contacts], int
+            ),
+            status=np.array([status.get(one.status or "", OTHER) for one in contacts], int),
+            has_email=np.array([one.has_email for one in contacts], int),
+            is_female=np.array([_sex(locale, one.first_name) for one in contacts], int),
+            first=given + np.arange(len(contacts)),
+            last=surnames + np.arange(len(contacts)),
+        ),
+        deals=Deals(
+            ids=_ids([one.id for one in deals]),
+            created_us=np.array([one.since_us for one in deals], np.int64),
+            contact=np.array([contact_places[one.contact_id] for one in deals], int),
+            ended_us=np.array(
+                [_NEVER if one.closed_us is None else one.closed_us for one in deals], np.int64
+            ),
+            title=strings([one.title or "" for one in deals]),
+            text_count=np.array([one.text_count for one in deals], int),
+        ),
+        known_names=strings([one.name for one in companies]),
+        known_domains=pa.array([one.domain for one in companies], pa.string()),
+        given=strings([one.first_name or "" for one in contacts]),
+        surnames=strings([one.last_name or "" for one in contacts]),
+    )
+
+
+def _ids(ids: Sequence[Id]) -> Uuids:
+    return np.frombuffer(b"".join(ids), np.uint8).reshape(len(ids), 16)
+
+
+def _places(ids: Sequence[Id]) -> dict[Id, int]:
+    return {one: place for place, one in enumerate(ids)}
+
+
+def _owners(owners: Sequence[Id | None], users: dict[Id, int]) -> I64:
+    """Places among the users; somebody of the team takes over what nobody looks after, -1: there is none."""
+    count = len(users)
+    return np.array(
+        [
+            users.get(owner, place % count if count else -1) if owner else (place % count if count else -1)
+            for place, owner in enumerate(owners)
+        ],
+        np.int64,
+    )
+
+
+def _size(sizes: Mapping[str, int], label: str | None) -> int:
+    """The place of a size; of labels that are not in the list, those above the last band are the largest."""
+    if label is None or label in sizes:
+        return sizes.get(label or "", 0)
+    return len(sizes) - 1 if label in _LARGER_SIZES else 0
+
+
+def _sex(locale: Locale, first_name: str | None) -> int:
+    is_female = locale.is_female(first_name) if first_name else None
+    return -1 if is_female is None else int(is_female)

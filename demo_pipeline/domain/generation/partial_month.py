@@ -1,0 +1,77 @@
+"""The part of a month that has happened: whose facts lie at or before *now* and whose parents are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from demo_pipeline.domain.core.arrow import Column, column, is_by, is_in, keep, strings, total
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.generation.generator import Batch
+
+_FACTS: Final = ("created_at", "updated_at", "closed_at", "completed_at")
+#: table → columns that refer to rows of the same month
+_PARENTS: Final = {
+    "contacts": {"company_id": "companies"},
+    "contact_tags": {"contact_id": "contacts"},
+    "deals": {"contact_id": "contacts", "company_id": "companies"},
+    "activities": {"contact_id": "contacts", "company_id": "companies", "deal_id": "deals"},
+}
+
+
+def happened(batches: Iterable[Batch], as_of_us: int) -> Iterator[Batch]:
+    """Batches without the rows that have not happened by ``as_of_us`` (us since 1970).
+
+    Parents come before children, as ``Story.month`` makes them.
+    """
+    absent: dict[str, list[Column]] = {}
+    for batch in batches:
+        rows = batch.rows
+        mask = is_by(column(rows, "created_at"), as_of_us, missing=False)
+        for fact in _FACTS[1:]:
+            if fact in rows.schema.names:
+                mask &= is_by(column(rows, fact), as_of_us, missing=True)
+        for reference, parents in _PARENTS.get(batch.table, {}).items():
+            for ids in absent.get(parents, ()):
+                mask &= ~is_in(column(rows, reference), ids)
+        missing = keep(column(rows, "id"), ~mask)
+        if len(missing):
+            absent.setdefault(batch.table, []).append(missing)
+        yield Batch(batch.table, batch.month, keep(rows, mask))
+
+
+def without(batch: Batch, ids: Column) -> Batch:
+    """A batch without the rows of these ids."""
+    if len(ids) == 0:
+        return batch
+    return Batch(batch.table, batch.month, keep(batch.rows, ~is_in(column(batch.rows, "id"), ids)))
+
+
+def figures_of_rows(batch: Batch, outcomes: tuple[Column, Column], minor_digits: int) -> Figures:
+    """What the rows of one batch add to the KPIs of their month.
+
+    ``outcomes`` are the ids of the won and of the lost stages. Counted in Arrow, not in SQL: the gate
+    compares the two.
+    """
+    rows, count = batch.rows, batch.rows.num_rows
+    if batch.table == "companies":
+        return Figures(companies_created=count)
+    if batch.table == "contacts":
+        leads = is_in(column(rows, "status"), strings(["lead"]))
+        return Figures(contacts_created=count, leads_created=int(leads.sum()))
+    if batch.table == "activities":
+        return Figures(activities_created=count)
+    if batch.table != "deals":
+        return Figures()
+    won, lost = (is_in(column(rows, "stage_id"), stages) for stages in outcomes)
+    values = column(rows, "value")
+    return Figures(
+        deals_created=count,
+        closed_won_count=int(won.sum()),
+        closed_won_value=_minor(keep(values, won), minor_digits),
+        pipeline_added_value=_minor(keep(values, ~lost), minor_digits),
+    )
+
+
+def _minor(values: Column, minor_digits: int) -> int:
+    return int(total(values).scaleb(minor_digits))

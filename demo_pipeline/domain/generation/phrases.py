@@ -1,0 +1,202 @@
+"""Which words a row gets: titles of deals, subjects and descriptions of activities.
+
+Within a deal no text comes twice: its activities are numbered, month after month, and the number goes
+through a permutation of all pairs of template and topic (and step), keyed by the deal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import product
+from math import gcd
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.core.arrow import Column, Mask, lookup, take
+from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
+from demo_pipeline.domain.generation.companies import names
+from demo_pipeline.domain.generation.context import Draws, MonthContext
+from demo_pipeline.domain.reference.texts import MEETING, Template, Texts, person_slots, render
+
+#: Activities of one deal in one month, of patches in all, at most; what is more goes to the contact alone.
+MOST_A_MONTH: Final = 64
+
+
+def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringArray:
+    """Titles for deals with these contacts (indices into the book), shape (n,)."""
+    texts = context.texts
+    company = context.book.contacts.company[contact]
+    usable = {
+        has: [texts.deal_titles.index(template) for template in texts.titles_for(with_company=has)]
+        for has in (True, False)
+    }
+    drawn = draws("title")
+    which = np.where(
+        company >= 0,
+        np.array(usable[True])[scale(drawn, len(usable[True]))],
+        np.array(usable[False])[scale(drawn, len(usable[False]))],
+    )
+    item = scale(draws("product"), len(texts.products))
+    slots = _people(context, contact) | {
+        "company": _company_names(context, company),
+        "product": texts.product_slot(item),
+        **texts.topic_slots(item % texts.topic_count),
+    }
+    return render(texts.deal_titles, which, slots)
+
+
+def activity_texts(
+    context: MonthContext, draws: Draws, kind: I64, is_ahead: Mask, contact: I64, deal: I64, place: I64
+) -> tuple[pa.StringArray, pa.StringArray]:
+    """Subjects and descriptions of one topic a row, shape (n,) each.
+
+    ``contact`` and ``deal`` are indices into the book (-1: no deal), ``place`` counts the activities of
+    the deal in this month. Meetings that are ahead, or were called off, have an agenda, no minutes.
+    """
+    texts, book = context.texts, context.book
+    company = book.contacts.company[contact]
+    words = _Words(context, draws, deal, place)
+    group = kind * 4 + (deal >= 0) * 2 + (company >= 0)
+    for name_place, name in enumerate(ACTIVITY_TYPES):
+        for has_deal, has_company in product((False, True), repeat=2):
+            rows = np.flatnonzero(group == name_place * 4 + has_deal * 2 + has_company)
+            ahead = is_ahead[rows] & (name == MEETING)
+            for part, is_planned in ((rows[~ahead], False), (rows[ahead], True)):
+                if len(part):
+                    words.choose(
+                        part, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
+                    )
+    slots = (
+        _people(context, contact)
+        | texts.topic_slots(words.topic)
+        | {
+            "company": _company_names(context, company),
+            "deal": lookup(book.deals.title, deal),
+            "step": texts.step_slot(words.step),
+        }
+    )
+    return (
+        render(words.subjects, words.subject, slots),
+        render(words.descriptions, words.description, slots),
+    )
+
+
+class _Words:
+    """Template, topic and step of every row.
+
+    For a deal, its ``number``-th activity takes the pair (topic, subject) at a place of a permutation of
+    all pairs. Rows of one topic have different subjects then, and the subject's place chooses among the
+    pairs (description, step), again through a permutation: nothing comes twice.
+    """
+
+    def __init__(self, context: MonthContext, draws: Draws, deal: I64, place: I64) -> None:
+        self._texts = context.texts
+        # The rows of patches count from the other end, whatever the blueprint has yet to tell of the deal.
+        earlier = (context.month - context.spec.start_month) * MOST_A_MONTH
+        self._number = -1 - place if context.is_patch else earlier + place
+        self._key = _deal_keys(context, deal)
+        self._drawn = {name: draws(name) for name in ("topic", "subject", "description")}
+        self.subjects, self.descriptions = _everything(self._texts)
+        #: indices, shape (n,)
+        self.subject, self.description, self.topic, self.step = np.zeros((4, len(deal)), np.int64)
+
+    def choose(self, rows: I64, name: str, *, is_planned: bool, has_deal: bool, has_company: bool) -> None:
+        """Words for the rows of one type that have, or have not, a deal and a company."""
+        texts = self._texts
+        subjects, descriptions = _usable(
+            texts, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
+        )
+        topics, endings = texts.topic_count, len(descriptions) * len(texts.steps)
+        if has_deal:
+            key, space = self._key[rows], len(subjects) * topics
+            at = (self._number[rows] * _step(space) + scale(key, space)) % space
+            topic, subject = at % topics, at // topics
+            start = scale(key << np.uint64(24), endings) + topic * _step(endings)
+            ending = (subject * _step(endings) + start) % endings
+        else:
+            topic = pick(self._drawn["topic"][rows], texts.topic_cumulative)
+            subject = scale(self._drawn["subject"][rows], len(subjects))
+            ending = scale(self._drawn["description"][rows], endings)
+        self.topic[rows], self.subject[rows] = topic, subjects[subject]
+        self.description[rows] = descriptions[ending // len(texts.steps)]
+        self.step[rows] = ending % len(texts.steps)
+
+
+def _company_names(context: MonthContext, company: I64) -> Callable[[I64], pa.StringArray]:
+    """Makes the names of the companies of the rows that it is asked for."""
+
+    def names_of(rows: I64) -> pa.StringArray:
+        return names(context, company[rows])
+
+    return names_of
+
+
+@cache
+def _everything(texts: Texts) -> tuple[list[Template], list[Template]]:
+    """Subjects, and descriptions, of all types of activities."""
+    subjects = [one for name in ACTIVITY_TYPES for one in texts.subjects[name]]
+    descriptions = [one for name in ACTIVITY_TYPES for one in texts.descriptions[name]]
+    return subjects, [*descriptions, *texts.planned[MEETING]]
+
+
+@cache
+def _usable(
+    texts: Texts, name: str, *, is_planned: bool, has_deal: bool, has_company: bool
+) -> tuple[I64, I64]:
+    """The places of a type's subjects and descriptions that need nothing that is not there."""
+    subjects, descriptions = _everything(texts)
+    if is_planned:
+        of_type = texts.planned[name]
+        usable = texts.planned_for(with_deal=has_deal, with_company=has_company)
+    else:
+        of_type = texts.descriptions[name]
+        usable = texts.descriptions_for(name, with_deal=has_deal, with_company=has_company)
+    return (
+        _places(
+            subjects,
+            texts.subjects[name],
+            texts.subjects_for(name, with_deal=has_deal, with_company=has_company),
+        ),
+        _places(descriptions, of_type, usable),
+    )
+
+
+def _places(everything: list[Template], of_type: Sequence[Template], usable: Sequence[Template]) -> I64:
+    """Where in the list of all types the usable templates of one type are."""
+    first = everything.index(of_type[0])
+    places = {template: first + place for place, template in enumerate(of_type)}
+    return np.array([places[template] for template in usable])
+
+
+def _deal_keys(context: MonthContext, deal: I64) -> U64:
+    """64 bits of each row's deal: the low half of its id."""
+    ids = context.book.deals.ids
+    if len(ids) == 0:
+        return np.zeros(len(deal), np.uint64)
+    low = np.ascontiguousarray(ids[:, 8:]).view(">u8").reshape(len(ids)).astype(np.uint64)
+    # The two highest bits are the same in every id.
+    return (low << np.uint64(2))[np.maximum(deal, 0)]
+
+
+def _step(space: int) -> int:
+    """A step about 0.618 of the space, without a common divisor: it visits every place once."""
+    step = max(space * 618 // 1000, 1)
+    while gcd(step, space) != 1:
+        step += 1
+    return step
+
+
+def _people(context: MonthContext, contact: I64) -> dict[str, Column]:
+    contacts, locale = context.book.contacts, context.locale
+    sex = contacts.is_female[contact]
+    return person_slots(
+        context.texts.language,
+        take(context.people.given, contacts.first[contact]),
+        take(context.people.surnames, contacts.last[contact]),
+        pa.array(sex == 1, mask=sex < 0),
+        (locale.honorific_female, locale.honorific_male),
+    )

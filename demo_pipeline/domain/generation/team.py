@@ -1,0 +1,272 @@
+"""The tenant's own people, pipeline and tags: what is there before its first company."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.arrow import Mask
+from demo_pipeline.domain.core.crm_values import USER_ROLES
+from demo_pipeline.domain.core.ids import Uuids, row_ids
+from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, scale
+from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, instant_us
+from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+from demo_pipeline.domain.reference.countries import Locale, ascii_label
+from demo_pipeline.domain.reference.industries import Industry
+
+#: Lists of the versions whose tenants have a team that was made at one instant: it stays as it is, because
+#: rows are found again by their ids, and ids are made from instants.
+_MADE_AT_ONCE: Final = frozenset({"2026.11"})
+
+#: Assumptions. Working days from sign-up to the first month, at least and less than; sign-up in minutes of
+#: its working day.
+_DAYS_BEFORE: Final = (10, 15)
+_SIGN_UP_MINUTES: Final = (120, 540)
+#: Working minutes within which people join and tags are made: eight working days.
+_JOINING: Final = 8 * 840
+#: Until the first stage is made, at least and less than, and from one stage to the next (us).
+_FIRST_STAGE_US: Final = (4 * MINUTE_US, 25 * MINUTE_US)
+_NEXT_STAGE_US: Final = (9_000_000, 80_000_000)
+#: Of users, stages and tags, those that are changed later, per cent, and working minutes within which.
+_CHANGED: Final = {"users": 70, "pipeline_stages": 45, "tags": 30}
+_CHANGED_WITHIN: Final = 45 * 840
+_SOON: Final = 110
+#: Months of the timeline, from the one before the first: enough for all that is above.
+_MONTHS: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pipeline:
+    """The stages of deals in their order; columns of the same length."""
+
+    ids: Uuids
+    #: that a deal in it will be won, percent
+    probability: I64
+    is_won: Mask
+    is_lost: Mask
+    #: how often a deal stands here, among the stages of its kind (open, won, lost)
+    weight: I64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """Users, stages and tags of a tenant, in the order of their batches."""
+
+    users: pa.RecordBatch
+    stages: pa.RecordBatch
+    tags: pa.RecordBatch
+    #: users' ids, shape (team_size, 16)
+    ids: Uuids
+    pipeline: Pipeline
+    tag_ids: Uuids
+    #: running sums of how much each user sells; who only reads sells nothing
+    seller_weights: I64
+
+    def sellers(self, draws: U64) -> I64:
+        """A user who may own companies, contacts and deals, one a draw; -1 where there is no user."""
+        if len(self.seller_weights) == 0:
+            return np.full(len(draws), -1)
+        return pick(draws, self.seller_weights)
+
+    def batches(self) -> dict[str, pa.RecordBatch]:
+        return {"users": self.users, "pipeline_stages": self.stages, "tags": self.tags}
+
+
+def signed_up_at(spec: TenantSpec, calendar: Calendar, stream: Stream) -> datetime:
+    """When a tenant came to be: before its team, which comes before everything else."""
+    if spec.lists_version in _MADE_AT_ONCE:
+        return calendar.last_working_day_before(spec.start_month)
+    draws = stream.child("sign_up")
+    starts = _timeline(spec, calendar, 1).day_starts
+    least, beyond = _DAYS_BEFORE
+    day = len(starts) - least - int(draws.below("day", 1, beyond - least)[0])
+    first, last = _SIGN_UP_MINUTES
+    slot = starts[max(day, 0)] + first + int(draws.below("minute", 1, last - first)[0])
+    second_us = int(draws.below("second", 1, MINUTE_US)[0])
+    minute = int(_timeline(spec, calendar, 1).minutes[slot])
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=minute * MINUTE_US + second_us)
+
+
+def assemble_team(
+    spec: TenantSpec,
+    locale: Locale,
+    industry: Industry,
+    calendar: Calendar,
+    stream: Stream,
+    reference_us: int,
+) -> Team:
+    """The people, pipeline and tags of a tenant, made from sign-up on, unchanged after ``reference_us``."""
+    moments = _Moments(spec, calendar, stream, reference_us)
+    size = spec.team_size
+    users, user_ids = _users(spec, locale, stream.child("users"), moments)
+    tags = industry.tags[locale.language]
+    stages = industry.stages
+    stage_times = moments.of_stages(len(stages))
+    stage_ids = _ids(stream.child("pipeline_stages"), stage_times)
+    tag_times = moments.joining("tags", len(tags))
+    tag_ids = _ids(stream.child("tags"), tag_times)
+    sells = seller_weights(size)
+    if size > 4:
+        sells[-1] = 0
+    return Team(
+        users=users,
+        stages=pa.RecordBatch.from_arrays(
+            [
+                uuid_array(stage_ids),
+                instants(stage_times),
+                instants(moments.changed("pipeline_stages", stage_times)),
+                pa.array([stage.name(locale.language) for stage in stages]),
+                pa.array([stage.position for stage in stages], pa.int32()),
+                pa.array([stage.probability for stage in stages], pa.int32()),
+                pa.array([stage.is_won for stage in stages]),
+                pa.array([stage.is_lost for stage in stages]),
+            ],
+            schema=SCHEMAS["pipeline_stages"],
+        ),
+        tags=pa.RecordBatch.from_arrays(
+            [
+                uuid_array(tag_ids),
+                instants(tag_times),
+                instants(moments.changed("tags", tag_times)),
+                pa.array([tag.name for tag in tags]),
+                pa.array([tag.color for tag in tags]),
+            ],
+            schema=SCHEMAS["tags"],
+        ),
+        ids=user_ids,
+        pipeline=Pipeline(
+            ids=stage_ids,
+            probability=np.array([stage.probability for stage in stages]),
+            is_won=np.array([stage.is_won for stage in stages]),
+            is_lost=np.array([stage.is_lost for stage in stages]),
+            weight=np.array([stage.weight for stage in stages], np.int64),
+        ),
+        tag_ids=tag_ids,
+        seller_weights=np.cumsum(sells),
+    )
+
+
+class _Moments:
+    """When the team, its pipeline and its tags were made and last changed (us)."""
+
+    def __init__(self, spec: TenantSpec, calendar: Calendar, stream: Stream, reference_us: int) -> None:
+        self._stream = stream
+        self._reference_us = reference_us
+        self._sign_up_us = instant_us(signed_up_at(spec, calendar, stream))
+        self._is_at_once = spec.lists_version in _MADE_AT_ONCE
+        self._minutes = _timeline(spec, calendar, _MONTHS).minutes
+
+    def joining(self, table: str, count: int) -> I64:
+        """From sign-up on, ascending, within the working days before the first month."""
+        if self._is_at_once:
+            return np.full(count, self._sign_up_us)
+        draws = self._stream.child(table)
+        return np.sort(
+            self._later(
+                self._sign_up_us,
+                1 + draws.below("joined", count, _JOINING),
+                draws.raw("joined_second", count),
+            )
+        )
+
+    def of_stages(self, count: int) -> I64:
+        """One after the other on the day of the sign-up."""
+        if self._is_at_once:
+            return np.full(count, self._sign_up_us)
+        draws = self._stream.child("pipeline_stages")
+        first, following = (
+            least + draws.below(column, length, beyond - least)
+            for column, length, (least, beyond) in (
+                ("first", 1, _FIRST_STAGE_US),
+                ("following", count - 1, _NEXT_STAGE_US),
+            )
+        )
+        return self._sign_up_us + np.cumsum(np.concatenate([first, following]))
+
+    def changed(self, table: str, created_us: I64) -> I64:
+        """When rows were last changed: some of them later than they were made."""
+        if self._is_at_once:
+            return created_us
+        draws, count = self._stream.child(table), len(created_us)
+        seconds = draws.raw("changed_second", count)
+        far = self._later(created_us, 1 + draws.below("change", count, _CHANGED_WITHIN), seconds)
+        soon = self._later(created_us, 1 + draws.below("soon", count, _SOON), seconds)
+        after = np.where(far < self._reference_us, far, soon)
+        is_changed = draws.below("is_changed", count, 100) < _CHANGED[table]
+        return np.where(is_changed & (after < self._reference_us), after, created_us)
+
+    def _later(self, start_us: I64 | int, minutes: I64, seconds: U64) -> I64:
+        """Instants ``minutes`` working minutes, at least one, after ``start_us``."""
+        slots = np.searchsorted(self._minutes, np.asarray(start_us) // MINUTE_US) + minutes
+        chosen = self._minutes[np.minimum(slots, len(self._minutes) - 1)]
+        return chosen * MINUTE_US + scale(seconds, MINUTE_US)
+
+
+def _timeline(spec: TenantSpec, calendar: Calendar, months: int) -> Timeline:
+    """The working minutes of some months from the one before the first on."""
+    before = spec.start_month + -1
+    return calendar.timeline(before, before + (months - 1))
+
+
+def seller_weights(count: int) -> I64:
+    """How much each of ``count`` users sells: who was there first, a little more."""
+    return np.arange(count, 0, -1) + 2
+
+
+def _users(
+    spec: TenantSpec, locale: Locale, stream: Stream, moments: _Moments
+) -> tuple[pa.RecordBatch, Uuids]:
+    size = spec.team_size
+    created = moments.joining("users", size)
+    ids = _ids(stream, created)
+    is_female = (stream.raw("sex", size) >> np.uint64(63)).astype(bool)
+    drawn = stream.raw("first_name", size)
+    women: list[int] = pick(drawn, locale.female.cumulative).tolist()
+    men: list[int] = pick(drawn, locale.male.cumulative).tolist()
+    surnames: list[int] = pick(stream.raw("last_name", size), locale.surnames.cumulative).tolist()
+    first = [
+        locale.female.names[woman] if female else locale.male.names[man]
+        for female, woman, man in zip(is_female, women, men, strict=True)
+    ]
+    last = [locale.surnames.names[place] for place in surnames]
+    owner, admin, member, readonly = USER_ROLES
+    roles = [owner, admin, *[member] * size][:size]
+    if size > 4:
+        roles[-1] = readonly
+    domain = f"{_label(spec.name)}.{spec.mail_domain or 'example'}"
+    emails: list[str] = []
+    namesakes = Counter[str]()
+    for given, family in zip(first, last, strict=True):
+        local = f"{ascii_label(given)}.{ascii_label(family)}"
+        namesakes[local] += 1
+        emails.append(f"{local}{namesakes[local] if namesakes[local] > 1 else ''}@{domain}")
+    batch = pa.RecordBatch.from_arrays(
+        [
+            uuid_array(ids),
+            instants(created),
+            instants(moments.changed("users", created)),
+            pa.array(emails),
+            pa.array(first),
+            pa.array(last),
+            pa.array(roles),
+        ],
+        schema=SCHEMAS["users"],
+    )
+    return batch, ids
+
+
+def _ids(stream: Stream, created_us: I64) -> Uuids:
+    count = len(created_us)
+    return row_ids(created_us, stream.raw("id_high", count), stream.raw("id_low", count))
+
+
+def _label(name: str) -> str:
+    """The tenant's own domain label: ``Kranz Logistik`` → ``kranz-logistik``."""
+    label = "-".join(part for part in (ascii_label(word) for word in name.split()) if part)
+    return label[:63].strip("-") or "office"

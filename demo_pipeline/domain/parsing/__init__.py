@@ -1,0 +1,1 @@
+"""Single values as people write them: numbers, months, names, choices."""

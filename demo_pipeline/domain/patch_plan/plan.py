@@ -1,0 +1,207 @@
+"""A patch plan as data: what a person asks of some months of one tenant.
+
+Promises that a plan that exists is sound in itself (one to twenty-four months in order, counts and amounts
+in their bounds), and that equal plans have one document (``to_json``), however they were spelled: a job's
+identity is built from it. Amounts are major units as they were asked for; what they are in the tenant's
+currency, whether the figures are feasible and whether a cap allows them is not known here. How a plan is
+read from what people write is in ``patch_plan.reading``, how it is written in ``patch_plan.writing``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from demo_pipeline.domain.caps import MOST_MONTH_VALUE
+from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS
+from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, MOST_MONTHS, Month
+
+#: Beyond it a calendar of 24 months more would leave what the database can hold.
+MOST_COUNT: Final = 10**9
+#: a target is a sum over the deals of a month
+MOST_VALUE: Final = MOST_MONTH_VALUE
+MOST_DECIMALS: Final = 2
+#: decimals of a tolerance
+SHARE_DECIMALS: Final = 6
+#: The one mode there is.
+ADDITIVE: Final = "additive"
+
+_CENT: Final = Decimal("0.01")
+_EXACT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
+
+
+def has_decimals(number: Decimal, most: int) -> bool:
+    """Whether a finite number needs at most so many decimals; zeros at the end do not count."""
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int), "not finite"
+    if exponent >= -most:
+        return True
+    return all(digit == 0 for digit in digits[exponent + most :])
+
+
+class PlanType(StrEnum):
+    """What a plan's figures are."""
+
+    #: to be added to what is there
+    DELTAS = "deltas"
+    #: to be what is there afterwards
+    TARGETS = "targets"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerances:
+    """How far a figure may be from its target for a TARGETS plan that was applied to count as still there.
+
+    What a job makes is exact, whatever they are.
+    """
+
+    #: units
+    count: int = 0
+    #: share of the target
+    value: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.count <= MOST_COUNT:
+            raise ValueError(f"tolerances.count {self.count} is not from 0 to {MOST_COUNT}")
+        if not (self.value.is_finite() and 0 <= self.value <= 1 and has_decimals(self.value, SHARE_DECIMALS)):
+            raise ValueError(f"tolerances.value {self.value} is not a share from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthRequest:
+    """What is asked of one month; ``None``: nothing is said of that figure. Values in major units."""
+
+    month: Month
+    leads_created: int | None = None
+    contacts_created: int | None = None
+    companies_created: int | None = None
+    deals_created: int | None = None
+    closed_won_count: int | None = None
+    closed_won_value: Decimal | None = None
+    pipeline_added_value: Decimal | None = None
+    activities_created: int | None = None
+
+    def __post_init__(self) -> None:
+        if not FIRST_MONTH <= self.month <= LAST_MONTH:
+            raise ValueError(f"{self.month} is not from {FIRST_MONTH} to {LAST_MONTH}")
+        for metric, figure in self.given.items():
+            if not is_in_bounds(metric, figure):
+                raise ValueError(f"{self.month} {metric} {figure} is out of bounds")
+
+    def __getitem__(self, metric: str) -> int | Decimal | None:
+        figure: int | Decimal | None = getattr(self, metric)
+        return figure
+
+    @property
+    def given(self) -> dict[str, int | Decimal]:
+        """The figures that are asked for, in the order of ``METRICS``."""
+        return {metric: figure for metric in METRICS if (figure := self[metric]) is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """Canonical and JSON-ready; money as a string with two decimals."""
+        metrics = {
+            metric: amount_text(figure) if isinstance(figure, Decimal) else figure
+            for metric, figure in self.given.items()
+        }
+        return {"month": str(self.month), "metrics": metrics}
+
+    @classmethod
+    def of(cls, month: Month, figures: Mapping[str, int | Decimal]) -> MonthRequest:
+        """A request from figures by metric; an unknown metric is a ``TypeError``."""
+        values: dict[str, Any] = dict(figures)
+        return cls(month=month, **values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchPlan:
+    """Figures for some months of one tenant. Its mode is always additive: it makes rows and hides none."""
+
+    months: tuple[MonthRequest, ...]
+    plan_type: PlanType = PlanType.DELTAS
+    #: none: the tenant's own
+    seed: str | None = None
+    tolerances: Tolerances = Tolerances()
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.months) <= MOST_MONTHS:
+            raise ValueError(f"{len(self.months)} months are not 1 to {MOST_MONTHS}")
+        listed = [request.month for request in self.months]
+        if listed != sorted(set(listed)):
+            raise ValueError("the months are not in order, each once")
+
+    @property
+    def first_month(self) -> Month:
+        return self.months[0].month
+
+    @property
+    def last_month(self) -> Month:
+        return self.months[-1].month
+
+    def to_json(self) -> dict[str, Any]:
+        """The normalised plan, JSON-ready. The seed is not in it: it stands beside it in a job's identity."""
+        return {
+            "mode": ADDITIVE,
+            "plan_type": str(self.plan_type),
+            "tolerances": {"count": self.tolerances.count, "value": share_text(self.tolerances.value)},
+            "months": [request.to_json() for request in self.months],
+        }
+
+    @property
+    def plain(self) -> PatchPlan:
+        """The same plan without what asks for nothing: in DELTAS a count of 0 is as good as none."""
+        if self.plan_type is PlanType.TARGETS:
+            return self
+        months = [
+            MonthRequest.of(
+                request.month,
+                {
+                    metric: figure
+                    for metric, figure in request.given.items()
+                    if figure or metric in VALUE_METRICS
+                },
+            )
+            for request in self.months
+        ]
+        asking = tuple(request for request in months if request.given)
+        return replace(self, months=asking or tuple(months[:1]))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], *, seed: str | None = None) -> PatchPlan:
+        """The inverse of :meth:`to_json`, for plans that are stored; ``seed`` is stored beside them."""
+        tolerances = document["tolerances"]
+        return cls(
+            plan_type=PlanType(document["plan_type"]),
+            seed=seed,
+            tolerances=Tolerances(count=int(tolerances["count"]), value=Decimal(tolerances["value"])),
+            months=tuple(
+                MonthRequest.of(
+                    Month.parse(entry["month"]),
+                    {
+                        metric: Decimal(figure) if metric in VALUE_METRICS else int(figure)
+                        for metric, figure in entry["metrics"].items()
+                    },
+                )
+                for entry in document["months"]
+            ),
+        )
+
+
+def is_in_bounds(metric: str, figure: int | Decimal) -> bool:
+    """Whether a figure may stand in a plan: finite, not negative, not beyond what can be stored."""
+    if metric in COUNT_METRICS:
+        return isinstance(figure, int) and 0 <= figure <= MOST_COUNT
+    amount = Decimal(figure)
+    return amount.is_finite() and 0 <= amount <= MOST_VALUE and has_decimals(amount, MOST_DECIMALS)
+
+
+def amount_text(amount: Decimal) -> str:
+    """Money as a plan's document has it: plain, two decimals, ``25000.00``."""
+    return f"{_EXACT.quantize(amount.copy_abs(), _CENT):f}"
+
+
+def share_text(share: Decimal) -> str:
+    """A share without zeros at its end: ``0.01``, ``0``."""
+    return f"{_EXACT.normalize(share.copy_abs()):f}"

@@ -1,0 +1,346 @@
+"""From a plan to exact deltas of every month, or to the nearest plan that works.
+
+Pure: what is there (``Ground``) is handed in. Stages:
+
+1. counts: DELTAS as they are, TARGETS minus what is there; an absent count asks for no change;
+2. values that were given, in the same way; absent ones follow the deals that are made, by the industry's
+   deal sizes;
+3. the rules of ``feasibility``, and those of a living tenant: months of its span that have begun, working
+   time that has passed, a contact to hang rows on, a stage for won deals.
+
+Conservation: what is asked is what is made; nothing is rounded, cut or moved between months. A plan that
+breaks a rule is refused whole, with every problem and the nearest plan, which is feasible itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from demo_pipeline.domain.blueprint.monthly_figures import DealSizes, with_values
+from demo_pipeline.domain.blueprint.rules import declared_value, stand_in
+from demo_pipeline.domain.blueprint.schema import MonthEntry
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, plan_stream
+from demo_pipeline.domain.caps import check_storable, within_caps
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.figures import (
+    COUNT_METRICS,
+    METRICS,
+    VALUE_METRICS,
+    Figures,
+    minor_units,
+    money,
+)
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import grouped
+from demo_pipeline.domain.feasibility import (
+    Caps,
+    cap_problems,
+    check_caps,
+    figure_json,
+    infeasible,
+    nearest_feasible,
+)
+from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType, is_in_bounds
+from demo_pipeline.domain.reference.industries import load_industry
+
+_NOTHING: Final = Figures()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What a plan stands on: the tenant as it is when the plan's change begins."""
+
+    spec: TenantSpec
+    #: figures of every month that has rows, with the blueprint's own rows made whole
+    before: Mapping[Month, Figures]
+    #: the month that runs now
+    running: Month
+    #: whether a contact exists before the last working minute of a month
+    has_contact: Callable[[Month], bool]
+    #: whether working time of a month has passed
+    has_worked: Callable[[Month], bool]
+    #: whether the tenant has a stage for won deals
+    has_won_stage: bool = True
+    #: when the first contact that is not a lead was made; None: there is none
+    first_other_contact_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A feasible plan on its ground."""
+
+    #: what every month of the plan is to gain
+    deltas: Mapping[Month, Figures]
+    #: what every month of the plan is to show: before + delta
+    targets: Mapping[Month, Figures]
+    #: minor units that the plan itself asks for; the rest of the values follows the deals
+    declared_value: int = 0
+    #: month → values that the plan gives; others follow the deals
+    given_values: Mapping[Month, frozenset[str]] = field(default_factory=dict[Month, frozenset[str]])
+
+    @property
+    def total(self) -> Figures:
+        return sum(self.deltas.values(), Figures())
+
+
+def resolve_plan(plan: PatchPlan, ground: Ground, caps: Caps) -> Resolved:
+    """The deltas of every month.
+
+    Raises ``InputError`` with all problems and the nearest plan, or ``CapExceededError``.
+    """
+    problems: list[Problem] = []
+    digits = ground.spec.minor_digits
+    is_total = plan.plan_type is PlanType.TARGETS
+    asked = {request.month: _asked(request, plan.plan_type, ground, problems) for request in plan.months}
+    wanted = {month: entry.figures for month, entry in asked.items()}
+    # What targets are counted from; deltas are counted from nothing.
+    there = {month: ground.before.get(month, _NOTHING) for month in wanted} if is_total else {}
+    nearest = _nearest(wanted, ground, there, problems)
+    if problems:
+        lowered = _lowered(nearest, asked, ground, caps, problems)
+        suggestion = _suggestion(plan, asked, lowered, there, digits)
+        raise InputError("; ".join(map(str, problems)), problems, suggestion=suggestion)
+    # Before the first draw: a number beyond a cap must not cost memory.
+    currency = ground.spec.currency
+    given = {month: declared_value(entry.declared, digits) for month, entry in asked.items()}
+    check_caps(
+        sum(wanted.values(), _NOTHING),
+        caps,
+        currency=currency,
+        minor_digits=digits,
+        declared_value=sum(given.values()),
+    )
+    sizes = _sizes(ground.spec)
+    deltas = {month: with_values(entry.declared, month, sizes) for month, entry in asked.items()}
+    targets = {month: ground.before.get(month, _NOTHING) + delta for month, delta in deltas.items()}
+    check_storable(targets, given, currency=currency, minor_digits=digits)
+    return Resolved(
+        deltas=deltas,
+        targets=targets,
+        declared_value=sum(given.values()),
+        given_values={month: entry.given_values for month, entry in asked.items()},
+    )
+
+
+def shows_targets(plan: PatchPlan, ground: Ground) -> bool:
+    """Whether every figure that a TARGETS plan gives is there, within its tolerances."""
+    digits = ground.spec.minor_digits
+    for request in plan.months:
+        before = ground.before.get(request.month, _NOTHING)
+        for metric, figure in request.given.items():
+            if metric in VALUE_METRICS:
+                away = abs(Decimal(money(before[metric], digits)) - figure)
+                if away > plan.tolerances.value * figure:
+                    return False
+            elif abs(before[metric] - int(figure)) > plan.tolerances.count:
+                return False
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One month's deltas as they were asked for: absent values are None in ``declared``."""
+
+    declared: MonthEntry
+    figures: Figures
+
+    @property
+    def given_values(self) -> frozenset[str]:
+        """The values that are given; an absent one follows the deals."""
+        return frozenset(name for name in VALUE_METRICS if getattr(self.declared, name) is not None)
+
+
+def _asked(request: MonthRequest, plan_type: PlanType, ground: Ground, problems: list[Problem]) -> _Asked:
+    month, digits = request.month, ground.spec.minor_digits
+    before = ground.before.get(month, _NOTHING)
+    deltas: dict[str, int | None] = {}
+    for metric in METRICS:
+        figure = request[metric]
+        if figure is None:
+            deltas[metric] = None if metric in VALUE_METRICS else 0
+            continue
+        try:
+            amount = minor_units(Decimal(figure), digits) if metric in VALUE_METRICS else int(figure)
+        except ValueError:
+            cut = int(Decimal(figure).scaleb(digits))
+            message = f"{figure} has more decimals than {ground.spec.currency} has ({digits})"
+            problems.append(_problem("too_many_decimals", month, metric, figure, message, money(cut, digits)))
+            amount = cut
+        if plan_type is PlanType.TARGETS:
+            amount -= before[metric]
+        if amount < 0:
+            there = figure_json(before, metric, digits)
+            message = (
+                f"the target {figure} is below the {grouped(there)} that are there, and a plan only adds; "
+                f"nearest: {grouped(there)}"
+            )
+            problems.append(_problem("target_below_current", month, metric, figure, message, there))
+            amount = 0
+        deltas[metric] = amount
+    declared = _entry(month, deltas, digits)
+    return _Asked(declared=declared, figures=stand_in(declared, digits))
+
+
+def _entry(month: Month, deltas: Mapping[str, int | None], digits: int) -> MonthEntry:
+    values: dict[str, Any] = {name: deltas[name] for name in COUNT_METRICS}
+    for name in VALUE_METRICS:
+        amount = deltas[name]
+        values[name] = None if amount is None else Decimal(money(amount, digits))
+    # Its bounds are a blueprint's; what is asked here was bounded where it was read.
+    return MonthEntry.model_construct(month=month, **values)
+
+
+def _nearest(
+    wanted: Mapping[Month, Figures], ground: Ground, there: Mapping[Month, Figures], problems: list[Problem]
+) -> dict[Month, Figures]:
+    """The nearest deltas that work; what is wrong with the wanted ones goes to ``problems``.
+
+    Which tell figures as they were asked for: on top of ``there``.
+    """
+    nearest: dict[Month, Figures] = {}
+    for month, figures in wanted.items():
+        better = figures
+        if month < ground.spec.start_month:
+            message = f"{month} is before the tenant's first month; begin with {ground.spec.start_month}"
+            problems.append(Problem(code="before_span", month=str(month), message=message))
+            continue
+        if month > ground.running:
+            message = f"{month} lies in the future; the last month that has begun is {ground.running}"
+            problems.append(Problem(code="future_month", month=str(month), message=message))
+            continue
+        if figures and not ground.has_worked(month):
+            message = "no working time of the month has passed yet; apply it later"
+            problems.append(Problem(code="no_working_time", month=str(month), message=message))
+            continue
+        if figures.closed_won_count and not ground.has_won_stage:
+            message = "the tenant has no stage for won deals any more; mark one of its stages as won"
+            base = there.get(month, _NOTHING).closed_won_count
+            asked = base + figures.closed_won_count
+            problems.append(_problem("no_won_stage", month, "closed_won_count", asked, message, base))
+            better = replace(
+                figures,
+                closed_won_count=0,
+                closed_won_value=0,
+                pipeline_added_value=figures.open_value if figures.other_deals else 0,
+            )
+        nearest[month] = better
+    for months, contacts in _judged_together(nearest, ground):
+        figures = [nearest[month] for month in months]
+        problems += infeasible(
+            figures,
+            minor_digits=ground.spec.minor_digits,
+            months=months,
+            contacts_before=contacts,
+            there=[there[month] for month in months] if there else (),
+        )
+        nearest |= dict(zip(months, nearest_feasible(figures, contacts_before=contacts), strict=True))
+    return nearest
+
+
+def _judged_together(months: Iterable[Month], ground: Ground) -> tuple[tuple[list[Month], int], ...]:
+    """Months whose contacts are counted together, with the contacts before them.
+
+    Until somebody is there, one of the months may bring the first contact.
+    """
+    alone = [month for month in months if not ground.has_contact(month)]
+    return (alone, 0), ([month for month in months if month not in alone], 1)
+
+
+def _lowered(
+    nearest: Mapping[Month, Figures],
+    asked: Mapping[Month, _Asked],
+    ground: Ground,
+    caps: Caps,
+    problems: list[Problem],
+) -> dict[Month, Figures]:
+    """The nearest deltas within the caps, none where there are none; caps that they exceed are problems."""
+    currency, digits = ground.spec.currency, ground.spec.minor_digits
+
+    def beyond(figures: Mapping[Month, Figures]) -> tuple[Problem, ...]:
+        values = (one.pipeline_added_value for month, one in figures.items() if asked[month].given_values)
+        return cap_problems(
+            sum(figures.values(), _NOTHING),
+            caps,
+            currency=currency,
+            minor_digits=digits,
+            declared_value=sum(values),
+        )
+
+    exceeded = beyond(nearest)
+    if not exceeded:
+        return dict(nearest)
+    problems += exceeded
+    months = list(nearest)
+    figures = within_caps(
+        list(nearest.values()),
+        caps,
+        currency=currency,
+        minor_digits=digits,
+        has_value=[bool(asked[month].given_values) for month in months],
+    )
+    lowered = dict(zip(months, figures, strict=True))
+    for group, contacts in _judged_together(lowered, ground):
+        better = nearest_feasible([lowered[month] for month in group], contacts_before=contacts)
+        lowered |= dict(zip(group, better, strict=True))
+    return {} if beyond(lowered) else lowered
+
+
+def _suggestion(
+    plan: PatchPlan,
+    asked: Mapping[Month, _Asked],
+    nearest: Mapping[Month, Figures],
+    there: Mapping[Month, Figures],
+    digits: int,
+) -> dict[str, Any] | None:
+    """The nearest plan as a document that can be applied as it is; None: no month is left."""
+    months: list[MonthRequest] = []
+    for request in plan.months:
+        better = nearest.get(request.month)
+        if better is None:
+            continue
+        wanted = asked[request.month].figures
+        base = there.get(request.month, _NOTHING)
+        given: dict[str, int | Decimal] = {}
+        for metric in METRICS:
+            is_absent = request[metric] is None
+            if is_absent and (metric in VALUE_METRICS or better[metric] == wanted[metric]):
+                continue
+            amount = base[metric] + better[metric]
+            figure = Decimal(money(amount, digits)) if metric in VALUE_METRICS else amount
+            # A value that no plan can name is left to the deals.
+            if is_in_bounds(metric, figure):
+                given[metric] = figure
+        months.append(MonthRequest.of(request.month, given))
+    if not months:
+        return None
+    document = replace(plan, months=tuple(months)).to_json()
+    if plan.seed is not None:
+        document["seed"] = plan.seed
+    return document
+
+
+def _sizes(spec: TenantSpec) -> DealSizes:
+    return DealSizes(
+        industry=load_industry(spec.industry),
+        currency=spec.currency,
+        minor_digits=spec.minor_digits,
+        whale_ppm=spec.whale_ppm,
+        stream=plan_stream(spec.seed, spec.slug).child("patch"),
+    )
+
+
+def _problem(
+    code: str, month: Month, metric: str, value: object, message: str, suggestion: object
+) -> Problem:
+    return Problem(
+        code=code,
+        month=str(month),
+        metric=metric,
+        value=str(value),
+        message=message,
+        suggestion={metric: suggestion},
+    )

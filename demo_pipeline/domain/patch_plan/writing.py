@@ -1,0 +1,85 @@
+"""A plan as text, in the form in which people keep it: CSV, JSON or YAML.
+
+What is written reads back as the same plan. A CSV holds months and figures alone: its plan type and seed are
+given beside it when it is read, and tolerances have no place in it. A month of which nothing is asked has
+an empty row there.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.domain.patch_plan.plan import PatchPlan, Tolerances
+
+
+def write_plan(plan: PatchPlan, kind: Literal["csv", "json", "yaml"]) -> str:
+    """The plan as text with Unix line ends. Raises ``InputError`` for tolerances in a CSV."""
+    match kind:
+        case "csv":
+            return _csv(plan)
+        case "json":
+            return json.dumps(_document(plan), ensure_ascii=False, indent=2) + "\n"
+        case "yaml":
+            return "\n".join(_yaml(_document(plan))) + "\n"
+
+
+def _document(plan: PatchPlan) -> dict[str, Any]:
+    """With the seed, which the canonical document leaves out, before the months."""
+    document = plan.to_json()
+    months = document.pop("months")
+    seed = {"seed": plan.seed} if plan.seed is not None else {}
+    return {**document, **seed, "months": months}
+
+
+def check_is_table(plan: PatchPlan) -> None:
+    """Whether a table, which has months and figures only, can hold a plan. Raises ``InputError``."""
+    if plan.tolerances != Tolerances():
+        message = "tolerances cannot be written in a CSV or a workbook; write JSON or YAML"
+        problem = Problem(code="not_in_csv", field="tolerances", message=message)
+        raise InputError(str(problem), [problem])
+
+
+def _csv(plan: PatchPlan) -> str:
+    check_is_table(plan)
+    entries = plan.to_json()["months"]
+    asked = [metric for metric in METRICS if any(metric in entry["metrics"] for entry in entries)]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["month", *asked])
+    writer.writerows(
+        [entry["month"], *(entry["metrics"].get(metric, "") for metric in asked)] for entry in entries
+    )
+    return text.getvalue()
+
+
+def _yaml(document: dict[str, Any]) -> Iterator[str]:
+    tolerances = document["tolerances"]
+    yield f"mode: {document['mode']}"
+    yield f"plan_type: {document['plan_type']}"
+    if "seed" in document:
+        yield f"seed: {_quoted(document['seed'])}"
+    yield f"tolerances: {{count: {tolerances['count']}, value: {tolerances['value']}}}"
+    yield "months:"
+    for entry in document["months"]:
+        metrics = ", ".join(f"{metric}: {figure}" for metric, figure in entry["metrics"].items())
+        yield f"  - month: {entry['month']}"
+        yield f"    metrics: {{{metrics}}}"
+
+
+def _quoted(text: str) -> str:
+    """A double-quoted scalar: JSON's, with an escape for what YAML would not take as it is."""
+    return "".join(
+        character if character.isprintable() else _escape(character)
+        for character in json.dumps(text, ensure_ascii=False)
+    )
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -1,0 +1,1 @@
+"""Countries, industries and texts: frozen data files and the modules that read them."""

@@ -1,0 +1,392 @@
+"""Sentences with gaps: titles of deals, subjects and descriptions of activities, and how gaps are filled.
+
+A template is literal text around named slots. Every template of a subject has a topic, every description a
+topic and a step, and different (template, topic) or (template, topic, step) give different texts, across
+all types of activities: who never draws a pair twice for a deal never repeats himself. Forms of address and
+topics come in the grammatical cases that a language needs; no template makes a verb agree with a topic.
+
+The words are frozen files of the package (``scripts/build_lists.py``). Which template, topic and step a row
+draws is not decided here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.reference.countries import read_list
+from demo_pipeline.domain.reference.industries import INDUSTRIES
+
+LANGUAGES: Final = ("en", "de")
+#: Slots that need a company, a deal.
+COMPANY_SLOT: Final = "company"
+DEAL_SLOT: Final = "deal"
+#: The type of activity that may lie ahead.
+MEETING: Final = "meeting"
+#: Forms of a topic, by language. ``topic`` is "the pricing model" in English, "Preismodell" in German.
+TOPIC_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "en": ("topic", "topic_bare", "topic_title"),
+        "de": ("topic", "topic_acc", "topic_acc_title", "topic_bei", "topic_dat", "topic_zu"),
+    }
+)
+#: What :func:`person_slots` makes, by language.
+PERSON_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "en": ("first", "last", "person", "salutation", "pronoun", "pronoun_title", "possessive"),
+        "de": ("first", "last", "person", "salutation_nom", "salutation_dat", "salutation_acc"),
+    }
+)
+
+#: Arrow's string columns, plain or dictionary, and indices into them. The stubs know less than Arrow.
+Strings: TypeAlias = Any
+Places: TypeAlias = Any
+#: Up to so many rows are rendered one by one.
+FEW_ROWS: Final = 1_000
+_UNCHECKED: Final = pc.TakeOptions(boundscheck=False)
+_SLOT = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """``literals[0] + slots[0] + literals[1] + … + literals[-1]``; one literal more than slots."""
+
+    literals: tuple[str, ...]
+    slots: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Template:
+        """``"Call with {person} about {topic}"``; literal braces are not possible."""
+        parts = _SLOT.split(text)
+        return cls(tuple(parts[::2]), tuple(parts[1::2]))
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, str, str], ...]:
+        """Each slot with the literal before it; the last one with the literal after it, too."""
+        last = len(self.slots) - 1
+        return tuple(
+            (self.literals[place], slot, self.literals[-1] if place == last else "")
+            for place, slot in enumerate(self.slots)
+        )
+
+    @cached_property
+    def distinct_slots(self) -> tuple[str, ...]:
+        """Each slot once."""
+        return tuple(dict.fromkeys(self.slots))
+
+    @cached_property
+    def text(self) -> str:
+        """As it was parsed, for ``str.format_map``."""
+        gaps = [f"{{{slot}}}" for slot in self.slots]
+        return "".join(piece for pair in zip(self.literals, [*gaps, ""], strict=True) for piece in pair)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Forms:
+    """Strings that stay as long as the process: what literals make of each is made once and kept.
+
+    Only for frozen lists; what is kept is bounded by their number times that of the templates.
+    """
+
+    def __init__(self, values: Strings) -> None:
+        self.values = values
+        self._glued: dict[tuple[str, str], Strings] = {("", ""): values}
+
+    @property
+    def kept_count(self) -> int:
+        """How many pairs of literals were glued to the strings."""
+        return len(self._glued)
+
+    def between(self, before: str, after: str) -> Strings:
+        """``before + value + after`` for each value: a join a row less."""
+        key = (before, after)
+        if key not in self._glued:
+            self._glued[key] = _join(pa.scalar(before), self.values, pa.scalar(after))
+        return self._glued[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A slot whose row *i* is ``forms.values[places[i]]``."""
+
+    forms: Forms
+    #: indices, shape (rows,), without nulls
+    places: Places
+
+    @classmethod
+    def of(cls, forms: Forms, places: NDArray[np.int64]) -> Choice:
+        """From indices in numpy's form."""
+        return cls(forms, pa.array(places.astype(np.int32)))
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """All texts of a language and industry."""
+
+    language: str
+    industry: str
+    #: with slots of a person, ``company`` and ``product``
+    deal_titles: tuple[Template, ...]
+    products: Strings
+    #: by type of activity
+    subjects: Mapping[str, tuple[Template, ...]]
+    #: by type of activity, 60 to 300 characters when filled
+    descriptions: Mapping[str, tuple[Template, ...]]
+    #: descriptions of meetings that have not taken place yet; only for the type ``meeting``
+    planned: Mapping[str, tuple[Template, ...]]
+    #: the forms of ``TOPIC_SLOTS``, aligned: place *i* is the same topic in all
+    topics: Mapping[str, Strings]
+    #: running sums of weights: plain topics more often than those with "and"
+    topic_cumulative: NDArray[np.int64]
+    #: whole sentences
+    steps: Strings
+
+    @property
+    def topic_count(self) -> int:
+        return len(self.topics["topic"])
+
+    def titles_for(self, *, with_company: bool) -> tuple[Template, ...]:
+        """Deal titles that need nothing that is not there."""
+        return _usable(self.deal_titles, with_company=with_company, with_deal=True)
+
+    def subjects_for(self, kind: str, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
+        """Subjects of a type that need nothing that is not there."""
+        return _usable(self.subjects[kind], with_company=with_company, with_deal=with_deal)
+
+    def descriptions_for(self, kind: str, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
+        """Descriptions of a type that need nothing that is not there."""
+        return _usable(self.descriptions[kind], with_company=with_company, with_deal=with_deal)
+
+    def planned_for(self, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
+        """Descriptions of coming meetings that need nothing that is not there."""
+        return _usable(self.planned[MEETING], with_company=with_company, with_deal=with_deal)
+
+    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, Choice]:
+        """All forms of the topics at the places ``topic``, shape (rows,)."""
+        return {slot: Choice.of(forms, topic) for slot, forms in self._topic_forms.items()}
+
+    def step_slot(self, step: NDArray[np.int64]) -> Choice:
+        """The steps at the places ``step``, shape (rows,)."""
+        return Choice.of(self._step_forms, step)
+
+    def product_slot(self, product: NDArray[np.int64]) -> Choice:
+        """The products at the places ``product``, shape (rows,)."""
+        return Choice.of(self._product_forms, product)
+
+    @cached_property
+    def _topic_forms(self) -> Mapping[str, Forms]:
+        return MappingProxyType({slot: Forms(values) for slot, values in self.topics.items()})
+
+    @cached_property
+    def _step_forms(self) -> Forms:
+        return Forms(self.steps)
+
+    @cached_property
+    def _product_forms(self) -> Forms:
+        return Forms(self.products)
+
+
+@lru_cache(maxsize=len(LANGUAGES) * len(INDUSTRIES))
+def load_texts(language: str, industry: str) -> Texts:
+    """Texts of a language and industry, read once a process. ``KeyError`` for another one."""
+    raw = _read(language)
+    own = raw["industries"][industry]
+    topics = MappingProxyType(
+        {slot: pa.array(own["topics"][slot], pa.string()) for slot in TOPIC_SLOTS[language]}
+    )
+    return Texts(
+        language=language,
+        industry=industry,
+        deal_titles=_parse(own["deal_titles"]),
+        products=pa.array(own["products"], pa.string()),
+        subjects=MappingProxyType({kind: _parse(raw["subjects"][kind]) for kind in ACTIVITY_TYPES}),
+        descriptions=MappingProxyType({kind: _parse(raw["descriptions"][kind]) for kind in ACTIVITY_TYPES}),
+        planned=MappingProxyType({MEETING: _parse(raw["planned"][MEETING])}),
+        topics=topics,
+        topic_cumulative=np.cumsum(np.array(own["topics"]["weights"], np.int64)),
+        steps=pa.array(raw["steps"], pa.string()),
+    )
+
+
+def person_slots(
+    language: str,
+    first: Strings,
+    last: Strings,
+    is_female: Any,
+    honorifics: tuple[str, str],
+) -> dict[str, Strings]:
+    """The slots of ``PERSON_SLOTS`` for people, shape (people,) each.
+
+    ``honorifics`` are the female and the male of the locale. Where ``is_female`` is null the full name
+    stands for the form of address, and English pronouns are neutral (no template makes a present tense
+    depend on one).
+    """
+    person = _join(first, " ", last)
+
+    # 0 a man, 1 a woman, null unknown
+    gender = is_female.cast(pa.int32())
+
+    def pronoun(female: str, male: str, unknown: str) -> Strings:
+        array: Any = pa.DictionaryArray
+        return array.from_arrays(pc.fill_null(gender, 2), pa.array([male, female, unknown], pa.string()))
+
+    def addressed(female: str, male: str) -> Strings:
+        known = _join(pc.if_else(is_female, pa.scalar(female), pa.scalar(male)), " ", last)
+        return pc.coalesce(known, person) if is_female.null_count else known
+
+    female, male = honorifics
+    slots: dict[str, Strings] = {"first": first, "last": last, "person": person}
+    if language == "de":
+        oblique = addressed(female, f"{male}n")
+        return {
+            **slots,
+            "salutation_nom": addressed(female, male),
+            "salutation_dat": oblique,
+            "salutation_acc": oblique,
+        }
+    return {
+        **slots,
+        "salutation": addressed(female, male),
+        "pronoun": pronoun("she", "he", "they"),
+        "pronoun_title": pronoun("She", "He", "They"),
+        "possessive": pronoun("her", "his", "their"),
+    }
+
+
+def render(
+    templates: Sequence[Template],
+    which: NDArray[np.int64],
+    slots: Mapping[str, Strings | Choice],
+) -> Strings:
+    """Row *i* is ``templates[which[i]]`` filled with row *i* of the slots; shape (rows,).
+
+    Slots are string arrays, dictionary arrays of strings, choices from frozen lists, or functions that make
+    the texts of the rows that they are given, without nulls where a template needs them (a null makes the
+    text null). A choice is the cheapest, because literals are glued
+    to its forms once a process. ``KeyError`` names a slot that a drawn template needs and nobody gave.
+    """
+    if len(which) <= FEW_ROWS:
+        return _render_rows(templates, which.tolist(), slots)
+    order = np.argsort(which.astype(np.uint16), kind="stable")
+    counts = np.bincount(which, minlength=len(templates))
+    stops = np.cumsum(counts)
+    drawn = [
+        (templates[place], slice(int(stops[place] - counts[place]), int(stops[place])))
+        for place in np.flatnonzero(counts).tolist()
+    ]
+    choices = {
+        slot: (choice.forms, _take(choice.places, pa.array(order)))
+        for slot, choice in slots.items()
+        if isinstance(choice, Choice)
+    }
+    # Any other slot is looked up once, for the rows of all templates that have it, in their order.
+    rows_of: dict[str, list[NDArray[np.int64]]] = {}
+    for template, rows in drawn:
+        for slot in set(template.slots).difference(choices):
+            rows_of.setdefault(slot, []).append(order[rows])
+    filled = {slot: _looked_up(slots[slot], np.concatenate(rows)) for slot, rows in rows_of.items()}
+    used = dict.fromkeys(filled, 0)
+    parts: list[Strings] = []
+    for template, rows in drawn:
+        count = rows.stop - rows.start
+        pieces: list[Any] = []
+        for before, slot, after in template.parts:
+            if slot in choices:
+                forms, places = choices[slot]
+                pieces.append(_take(forms.between(before, after), places.slice(rows.start, count)))
+            else:
+                pieces += [_scalar(before)] if before else []
+                pieces.append(filled[slot].slice(used[slot], count))
+                pieces += [_scalar(after)] if after else []
+        for slot in set(template.slots).difference(choices):
+            used[slot] += count
+        if not template.slots:
+            pieces = [pa.array([str(template)] * count, pa.string())]
+        parts.append(_join(*pieces) if len(pieces) > 1 else pieces[0])
+    inverse = np.empty(len(order), np.int64)
+    inverse[order] = np.arange(len(order))
+    return _take(pa.concat_arrays(parts), pa.array(inverse))
+
+
+def _render_rows(
+    templates: Sequence[Template], which: Sequence[int], slots: Mapping[str, Strings | Choice]
+) -> Strings:
+    """The same row by row: for few rows it is quicker than a few calls for each template."""
+    rows_of: dict[str, list[int]] = {}
+    for row, place in enumerate(which):
+        for slot in templates[place].distinct_slots:
+            rows_of.setdefault(slot, []).append(row)
+    filled = {
+        slot: iter(_looked_up(slots[slot], np.array(rows, np.int64)).to_pylist())
+        for slot, rows in rows_of.items()
+    }
+    texts: list[str | None] = []
+    for place in which:
+        template = templates[place]
+        row = {slot: next(filled[slot]) for slot in template.distinct_slots}
+        texts.append(None if None in row.values() else template.text.format_map(row))
+    return pa.array(texts, pa.string())
+
+
+def _looked_up(values: Strings, rows: NDArray[np.int64]) -> Strings:
+    """The values of these rows."""
+    if callable(values):
+        return values(rows)
+    places = pa.array(rows)
+    if isinstance(values, Choice):
+        return _take(values.forms.values, _take(values.places, places))
+    if pa.types.is_dictionary(values.type):
+        return _take(values.dictionary, _take(values.indices, places))
+    return _take(values, places)
+
+
+@cache
+def _scalar(text: str) -> Any:
+    return pa.scalar(text)
+
+
+def _take(values: Any, places: Places) -> Any:
+    # All places are in bounds by construction, and the plain kernel spares a dispatch a call.
+    return pc.call_function("array_take", [values, places], _UNCHECKED)
+
+
+def _join(*pieces: Any) -> Strings:
+    return pc.binary_join_element_wise(*pieces, "")
+
+
+@cache
+def _usable(templates: tuple[Template, ...], *, with_company: bool, with_deal: bool) -> tuple[Template, ...]:
+    return tuple(
+        template
+        for template in templates
+        if (with_company or COMPANY_SLOT not in template.slots)
+        and (with_deal or DEAL_SLOT not in template.slots)
+    )
+
+
+@cache
+def _read(language: str) -> dict[str, Any]:
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    return read_list(f"texts_{language}")
+
+
+@cache
+def _parsed(texts: tuple[str, ...]) -> tuple[Template, ...]:
+    return tuple(Template.parse(text) for text in texts)
+
+
+def _parse(texts: list[str]) -> tuple[Template, ...]:
+    return _parsed(tuple(texts))

@@ -1,0 +1,95 @@
+"""CSV as spreadsheets export it, as rows of cells.
+
+The separator of columns is given by a first line ``sep=;``, which Excel writes and does not show, or found
+from the header: the one of ``, ; tab |`` by which it has the most known names. Blank rows and cells with line
+breaks are counted as the spreadsheet counts them. What the rows say is in ``plan_tables``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from demo_pipeline.domain.core.errors import Problem
+from demo_pipeline.domain.patch_plan.reading import Findings, WrittenPlan
+from demo_pipeline.services.files.plan_tables import (
+    EMPTY,
+    Cell,
+    Row,
+    header_of,
+    known_names,
+    names_month,
+    read_rows,
+    row_of,
+)
+
+SEPARATORS: Final = (",", ";", "\t", "|")
+
+#: characters in which the header is looked for
+_MOST_HEAD: Final = 20_000
+#: Excel's own line; it does not count as a row.
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?[ ;,]*(?:\r\n|\n|\r|$)', re.IGNORECASE)
+#: A comment or a key on the first line, which may have commas too.
+_YAML_LINE: Final = re.compile(r"\s*(?:#|[A-Za-z_]+:(?:\s|$))")
+_QUOTES: Final = "a quoted cell has no end, or text after it; correct the quotes or export the file again"
+
+
+def is_table(text: str) -> bool:
+    """Whether a text has a header that names the column ``month``."""
+    if _YAML_LINE.match(text):
+        return False
+    separator, body = _separator_line(text)
+    separators = SEPARATORS if separator is None else (separator,)
+    headers = (_header(body, separator) for separator in separators)
+    return any(header is not None and names_month(header) for header in headers)
+
+
+def read_table(text: str, findings: Findings) -> WrittenPlan:
+    """The cells of a table. What cannot be a cell of a plan is added to ``findings``."""
+    separator, body = _separator_line(text)
+    if separator is None:
+        separator = _separator(body, findings)
+    return read_rows(_rows(body, separator, findings), findings)
+
+
+def _separator_line(text: str) -> tuple[str | None, str]:
+    """The separator of a first line ``sep=;``, and the text below it."""
+    found = _SEPARATOR_LINE.match(text)
+    return (found[1], text[found.end() :]) if found else (None, text)
+
+
+def _rows(text: str, separator: str, findings: Findings) -> Iterator[Row]:
+    """Every row that is not blank, up to what cannot be read, which is added to ``findings``."""
+    number = 0
+    try:
+        for number, raw in enumerate(_records(text, separator), start=1):
+            row = row_of(number, (Cell(text=text) if (text := cell.strip()) else EMPTY for cell in raw))
+            if row is not None:
+                yield row
+    except csv.Error:
+        findings.add(Problem(code="not_csv", field=f"row {number + 1}", message=_QUOTES), (number + 1, 0))
+
+
+def _records(text: str, separator: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+
+
+def _header(text: str, separator: str) -> Row | None:
+    return header_of(_rows(text[:_MOST_HEAD], separator, Findings()))
+
+
+def _separator(text: str, findings: Findings) -> str:
+    """The separator by which the header has the most known names."""
+    headers = {separator: header for separator in SEPARATORS if (header := _header(text, separator))}
+    known = {separator: known_names(header) for separator, header in headers.items()}
+    most = max(known.values(), default=0)
+    best = [separator for separator, count in known.items() if count == most]
+    if not most:
+        return SEPARATORS[0]
+    if any(headers[separator] != headers[best[0]] for separator in best):
+        message = "more than one separator may be meant; separate all columns by the same one, like a comma"
+        findings.add(Problem(code="unclear_separator", field="row 1", message=message))
+    return best[0]

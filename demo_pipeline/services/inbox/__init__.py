@@ -1,0 +1,1 @@
+"""The plan inbox: a folder a tenant, its files applied and answered."""

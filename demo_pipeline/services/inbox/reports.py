@@ -1,0 +1,171 @@
+"""What became of a plan of the inbox, as the reports beside the file: JSON for programs, text for people.
+
+Belongs here: how the two look. Does not: what they say, nor where they are put.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from demo_pipeline.domain.core.display import neutral
+from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, money
+from demo_pipeline.domain.core.wording import grouped, rows_text
+from demo_pipeline.services.files.plan_files import PlanFile
+from demo_pipeline.services.inbox.folder import REPORT_SUFFIXES, InboxFile
+from demo_pipeline.services.jobs.report import JobReport, MonthResult
+from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.storage.connection.masking import masked, masked_tree
+
+JSON_SUFFIX, TEXT_SUFFIX = REPORT_SUFFIXES
+#: the outcome of files whose tenant does not exist
+UNKNOWN_TENANT: Final = "no such tenant"
+#: characters that begin markup in Markdown or HTML
+_MARKUP: Final = re.compile(r"[\\`*<>\[\]|!&]")
+
+
+def done_reports(
+    file: InboxFile, plan: PlanFile, report: JobReport, asker: Asker, at: datetime
+) -> dict[str, str]:
+    """Suffix → text, of a plan whose job is completed."""
+    document = {
+        **_head(file, plan, asker, at),
+        "outcome": "already applied" if report.already_applied else "applied",
+        "job_id": str(report.job_id),
+        "status": report.status,
+        "already_applied": report.already_applied,
+        "created": dict(report.created),
+        "jobs": [part.to_json() for part in report.jobs],
+        "months": [_month(result, report.minor_digits) for result in report.months],
+        "passed": report.is_passed,
+        "seconds": round(report.seconds, 3),
+        "notes": list(report.notes),
+    }
+    return _both(document, _done_lines(document))
+
+
+def refused_reports(
+    file: InboxFile, plan: PlanFile | None, error: DemoError, asker: Asker, at: datetime
+) -> dict[str, str]:
+    """Suffix → text, of a file that is no plan, or of a plan of which nothing was done."""
+    document = {
+        **_head(file, plan, asker, at),
+        "outcome": "refused",
+        "error": {"code": error.code, "message": error.message, "details": error.details},
+    }
+    return _both(document, _refused_lines(document, error))
+
+
+def unknown_tenant_reports(folder: str, names: Sequence[str], error: DemoError) -> dict[str, str]:
+    """Suffix → text, of the files in a folder whose tenant does not exist; of their names alone."""
+    document = {
+        "folder": folder,
+        "outcome": UNKNOWN_TENANT,
+        "files": list(names),
+        "error": {"code": error.code, "message": error.message, "details": error.details},
+    }
+    lines = [
+        f"# {folder}: {UNKNOWN_TENANT}",
+        "",
+        _escaped(error.message),
+        *(["", "These files wait there, and nothing was done with them:", ""] if names else []),
+        *(f"- {_escaped(name)}" for name in names),
+    ]
+    return _both(document, iter(lines))
+
+
+def _head(file: InboxFile, plan: PlanFile | None, asker: Asker, at: datetime) -> dict[str, Any]:
+    return {
+        "file": file.name,
+        "tenant": file.tenant,
+        "sha256": file.sha256,
+        "at": at.isoformat(timespec="seconds"),
+        "requested_by": asker.requested_by,
+        "dagster_run_id": asker.dagster_run_id,
+        "plan": None if plan is None else plan.plan.to_json(),
+        "seed": None if plan is None else plan.plan.seed,
+    }
+
+
+def _month(result: MonthResult, minor_digits: int) -> dict[str, Any]:
+    """A month as ``patch apply --json`` tells it."""
+
+    def amount(metric: str, value: int) -> int | str:
+        return money(value, minor_digits) if metric in VALUE_METRICS else value
+
+    return {
+        "month": str(result.month),
+        "metrics": {
+            metric: {
+                "before": amount(metric, result.before[metric]),
+                "target": amount(metric, result.target[metric]),
+                "after": amount(metric, result.after[metric]),
+                "delta": amount(metric, result.delta[metric]),
+                "passed": result.after[metric] == result.target[metric],
+            }
+            for metric in METRICS
+        },
+    }
+
+
+def _both(document: Mapping[str, Any], lines: Iterator[str]) -> dict[str, str]:
+    return {
+        JSON_SUFFIX: neutral(json.dumps(masked_tree(document), ensure_ascii=False, indent=2, default=str))
+        + "\n",
+        TEXT_SUFFIX: neutral(masked("\n".join(lines))) + "\n",
+    }
+
+
+def _done_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# {document['file']}: {document['outcome']}"
+    yield ""
+    yield f"Tenant {document['tenant']}, job {document['job_id']}, {document['at']}."
+    yield f"Made: {rows_text(document['created']) or 'nothing'}."
+    yield from document["notes"]
+    for month in document["months"]:
+        yield ""
+        yield f"| {month['month']} | before | target | after | change |"
+        yield "|:--|--:|--:|--:|--:|"
+        for metric, moved in month["metrics"].items():
+            before, target, after, change = (
+                grouped(moved[name]) for name in ("before", "target", "after", "delta")
+            )
+            sign = "+" if change.strip("-0.,") and not change.startswith("-") else ""
+            yield f"| {metric} | {before} | {target} | {after} | {sign}{change} |"
+
+
+def _refused_lines(document: Mapping[str, Any], error: DemoError) -> Iterator[str]:
+    yield f"# {document['file']}: refused, nothing was done"
+    yield ""
+    yield f"Tenant {document['tenant']}, {document['at']}."
+    yield ""
+    if isinstance(error, InputError) and error.problems:
+        yield from (f"- {_problem_line(problem)}" for problem in error.problems)
+    else:
+        yield _escaped(error.message)
+    if isinstance(error, InputError) and error.suggestion is not None:
+        yield ""
+        yield "This would work:"
+        yield ""
+        yield "```json"
+        yield json.dumps(error.suggestion, ensure_ascii=False, indent=2, default=str)
+        yield "```"
+
+
+def _problem_line(problem: Problem) -> str:
+    """The place, what is wrong, what was written and what to write instead, as far as these are known."""
+    text = str(problem)
+    if problem.value and problem.value not in text:
+        text += f" (written: {problem.value})"
+    if isinstance(problem.suggestion, str | int) and str(problem.suggestion) not in text:
+        text += f"; write {problem.suggestion}"
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    """Text that is no markup: it may quote what a file says."""
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))

@@ -1,0 +1,243 @@
+"""The report of a request that changed a tenant: its figures and counts, as data.
+
+A request may cause two jobs: the blueprint's missing rows are made first, by a job of their own, then its
+own change. The report counts the rows of both; the ledger keeps each job as it was. How reports are shown, or
+how they came to be, does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from uuid import UUID
+
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.documents.stored import reading_job
+from demo_pipeline.storage.ledger.job_ledger import Job, JobRequest, readable
+
+#: of jobs that make up for rows that people hid or changed
+HEAL: Final = "heal"
+#: the key of a job's metrics that has the other jobs of its request
+_REQUEST: Final = "request"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthResult:
+    """One month before and after a job. Values in minor units."""
+
+    month: Month
+    #: what the ledger says of the month once the job is done
+    expected: Figures
+    before: Figures
+    #: what the job was to reach: a declared target, or before + delta
+    target: Figures
+    after: Figures
+    #: before the first job of the request; None: as ``before``
+    first_before: Figures | None = None
+
+    @property
+    def before_request(self) -> Figures:
+        """What was there before the first job of the request."""
+        return self.before if self.first_before is None else self.first_before
+
+    @property
+    def made(self) -> Figures:
+        """What all jobs of the request changed."""
+        return self.after - self.before_request
+
+    @property
+    def drift(self) -> Figures:
+        """What is there beyond what is expected; negative where something is missing."""
+        return self.after - self.expected
+
+    @property
+    def delta(self) -> Figures:
+        return self.after - self.before
+
+    def to_json(self, minor_digits: int) -> dict[str, Any]:
+        """As the ledger keeps it; money as strings in major units."""
+        return {
+            "before": self.before.to_json(minor_digits),
+            "target": self.target.to_json(minor_digits),
+            "after": self.after.to_json(minor_digits),
+            "expected": self.expected.to_json(minor_digits),
+            "drift": self.drift.to_json(minor_digits),
+        }
+
+    @classmethod
+    def from_json(cls, month: str, row: Mapping[str, Any], minor_digits: int) -> MonthResult:
+        """The inverse of :meth:`to_json`."""
+        before, target, after, expected = (
+            Figures.from_json(row.get(name, {}), minor_digits)
+            for name in ("before", "target", "after", "expected")
+        )
+        return cls(month=Month.parse(month), expected=expected, before=before, target=target, after=after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPart:
+    """One of the jobs of a request."""
+
+    job_id: UUID
+    kind: str
+    #: table → rows
+    created: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"job_id": str(self.job_id), "kind": self.kind, "created": dict(self.created)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeFirst:
+    """What the blueprint's job did that was claimed beside the request's own."""
+
+    #: table → rows
+    created: Mapping[str, int]
+    #: figures before it
+    before: Mapping[Month, Figures]
+    change: Mapping[Month, Figures]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstJob:
+    """The blueprint's job that came before the request's own, in the same transaction."""
+
+    part: JobPart
+    #: of the months that it changed, before it
+    before: Mapping[Month, Figures]
+
+    @classmethod
+    def of(cls, request: JobRequest | None, made: MadeFirst | None) -> FirstJob | None:
+        """The job of ``request`` and what it made; None: there was none."""
+        if request is None or made is None:
+            return None
+        return cls(
+            part=JobPart(job_id=request.job_id, kind=request.kind, created=made.created),
+            before={month: made.before.get(month, Figures()) for month, one in made.change.items() if one},
+        )
+
+    def to_json(self, minor_digits: int) -> dict[str, Any]:
+        """As the ledger keeps it with the request's own job."""
+        before = {str(month): one.to_json(minor_digits) for month, one in self.before.items()}
+        return {_REQUEST: {"jobs": [self.part.to_json()], "before": before}}
+
+    @classmethod
+    def from_metrics(cls, metrics: Mapping[str, Any], minor_digits: int) -> FirstJob | None:
+        """The inverse of :meth:`to_json`; None: the job was the only one of its request."""
+        if _REQUEST not in metrics:
+            return None
+        [part] = metrics[_REQUEST]["jobs"]
+        return cls(
+            part=JobPart(job_id=UUID(part["job_id"]), kind=part["kind"], created=part["created"]),
+            before={
+                Month.parse(month): Figures.from_json(row, minor_digits)
+                for month, row in metrics[_REQUEST]["before"].items()
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobReport:
+    """What a request did: its figures are those that its transaction verified before it committed."""
+
+    job_id: UUID
+    tenant: str
+    kind: str
+    minor_digits: int
+    already_applied: bool
+    #: table → rows of all jobs of the request
+    created: Mapping[str, int]
+    months: tuple[MonthResult, ...]
+    seconds: float
+    #: all jobs of the request in their order; none where it was applied already
+    jobs: tuple[JobPart, ...] = ()
+    #: months that are not of the request's own job and that its first job changed → figures before it
+    other_months: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
+    status: str = "completed"
+    #: what a person should know, a sentence each
+    notes: tuple[str, ...] = ()
+    #: table → rows that were soft-deleted, or brought back
+    hidden: Mapping[str, int] = field(default_factory=dict[str, int])
+    shown: Mapping[str, int] = field(default_factory=dict[str, int])
+    #: the undo that took an earlier job back, where its report is shown again
+    undone_by: UUID | None = None
+
+    @property
+    def first_job_id(self) -> UUID | None:
+        """The job that made the blueprint's missing rows before the request's own; None: there was none."""
+        return next((part.job_id for part in self.jobs if part.job_id != self.job_id), None)
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether every figure is what it was to be."""
+        return all(result.after == result.target for result in self.months)
+
+
+def whole_report(report: JobReport, first: FirstJob | None) -> JobReport:
+    """The report of a request from that of its own job and the job before it.
+
+    Its *before* is what was there before the first job. A patch's is what its plan was resolved against,
+    with the blueprint's rows: there, the first *before* is kept beside it.
+    """
+    own = JobPart(job_id=report.job_id, kind=report.kind, created=report.created)
+    if first is None:
+        return replace(report, jobs=(own,))
+    tables = [*first.part.created, *(table for table in own.created if table not in first.part.created)]
+    months: list[MonthResult] = []
+    for result in report.months:
+        found = first.before.get(result.month, result.before)
+        before = found if report.kind == HEAL else result.before
+        months.append(replace(result, before=before, first_before=found))
+    listed = {result.month for result in months}
+    return replace(
+        report,
+        created={table: first.part.created.get(table, 0) + own.created.get(table, 0) for table in tables},
+        months=tuple(months),
+        jobs=(first.part, own),
+        other_months={month: one for month, one in first.before.items() if month not in listed},
+    )
+
+
+def report_of(
+    job: Job, minor_digits: int, *, already_applied: bool = False, seconds: float | None = None
+) -> JobReport:
+    """The report of a completed request from the ledger, as it was recorded when it was done.
+
+    Raises ``UnreadableJobError``.
+    """
+    metrics: dict[str, Any] = readable(job).metrics or {}
+    report = JobReport(
+        job_id=job.id,
+        tenant=job.slug,
+        kind=job.kind,
+        minor_digits=minor_digits,
+        already_applied=already_applied,
+        created={} if already_applied else metrics.get("created", {}),
+        hidden={} if already_applied else metrics.get("hidden", {}),
+        shown={} if already_applied else metrics.get("shown", {}),
+        months=months_of(job, minor_digits),
+        seconds=seconds if seconds is not None else job.seconds or 0.0,
+        status=job.status,
+    )
+    if already_applied:
+        return report
+    return whole_report(report, FirstJob.from_metrics(metrics, minor_digits))
+
+
+def months_of(job: Job, minor_digits: int) -> tuple[MonthResult, ...]:
+    """The months of one job of the ledger, by itself. Raises ``UnreadableJobError``."""
+    diff: dict[str, Any] = readable(job).diff_report or {}
+    with reading_job(job.slug, job.id, "diff_report"):
+        return tuple(MonthResult.from_json(month, told, minor_digits) for month, told in sorted(diff.items()))
+
+
+def request_job(jobs: Sequence[Job]) -> Job | None:
+    """Of the jobs of one Dagster run and tenant the request's own: no other one came after it."""
+    first = set[str]()
+    for job in jobs:
+        metrics: dict[str, Any] = job.metrics or {}
+        request: dict[str, Any] = metrics.get(_REQUEST, {})
+        first.update(str(part["job_id"]) for part in request.get("jobs", ()))
+    return next((job for job in jobs if str(job.id) not in first), None)

@@ -1,0 +1,103 @@
+"""Generated rows that break a rule, apart by cause: faults of ours, and what people changed.
+
+A rule that a row breaks because a person changed the row, a row that it refers to, or a deal's stage, is not
+a fault: nobody hides such a row, and it is no reason to fail. Figures do not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from demo_pipeline.services.jobs.tenant_context import Subject, latest_instant
+from demo_pipeline.storage.connection.clock import server_clock
+from demo_pipeline.storage.rows import edits, integrity
+from demo_pipeline.storage.rows.integrity import Violation
+from demo_pipeline.storage.rows.stages import stage_outcomes
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedStage:
+    """A pipeline stage whose outcome people changed, so that deals in it contradict it."""
+
+    id: UUID
+    name: str
+    #: as the tenant was made
+    is_won: bool
+    is_lost: bool
+    #: deals of jobs that contradict the stage as it is now
+    deal_count: int
+
+    @property
+    def outcome(self) -> str:
+        """As the tenant was made: ``won``, ``lost`` or ``open``."""
+        return "won" if self.is_won else "lost" if self.is_lost else "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowChecks:
+    """What was found, by cause."""
+
+    #: that no edit explains
+    faults: tuple[Violation, ...]
+    #: that edits explain
+    by_people: tuple[Violation, ...]
+    stages: tuple[ChangedStage, ...]
+    #: table → living generated rows that people edited
+    edited: Mapping[str, frozenset[UUID]]
+
+
+def check_rows(
+    conn: Connection, subject: Subject, as_of: datetime, finished: Mapping[UUID, datetime]
+) -> RowChecks:
+    """Check the life cycles of a tenant's generated rows. Within a transaction.
+
+    ``finished`` is what ``edits.finished_at`` says, which only administrators may ask.
+    """
+    tenant_id = subject.state.tenant.tenant_id
+    edited = edits.edited_rows(conn, tenant_id, finished)
+    # No row may lie in the server's future, whatever a job took for now.
+    latest = min(latest_instant(subject, as_of), server_clock(conn))
+    found = integrity.violations(conn, tenant_id, latest, subject.spec.start_month.start)
+    changed = {row for rows in edited.values() for row in rows}
+    stages = _changed_stages(conn, subject) if any(one.table == "deals" for one in found) else {}
+    faults: list[Violation] = []
+    by_people: list[Violation] = []
+    for one in found:
+        explained = one.explained_by(changed | stages.keys())
+        rest = frozenset(one.ids) - explained
+        by_people += [one.of_rows(explained)] if explained else []
+        faults += [one.of_rows(rest)] if rest else []
+    counted = tuple(
+        replace(stage, deal_count=count)
+        for stage in stages.values()
+        if (count := sum(stage.id in parents for one in by_people for parents in one.parents.values()))
+    )
+    return RowChecks(faults=tuple(faults), by_people=tuple(by_people), stages=counted, edited=edited)
+
+
+def _changed_stages(conn: Connection, subject: Subject) -> dict[UUID, ChangedStage]:
+    """The tenant's stages whose outcome is not the one that they were made with."""
+    # numpy and Arrow: only where a deal breaks a rule.
+    from demo_pipeline.domain.generation.generator import Story
+
+    tenant = subject.state.tenant
+    now = stage_outcomes(conn, tenant.tenant_id)
+    return {
+        (stage_id := UUID(bytes=stage["id"])): ChangedStage(
+            id=stage_id,
+            name=stage["name"],
+            is_won=stage["is_won"],
+            is_lost=stage["is_lost"],
+            deal_count=0,
+        )
+        for stage in Story(subject.spec, tenant.provisioned_at).team.stages.to_pylist()
+        if now.get(stage["id"], flags := (stage["is_won"], stage["is_lost"])) != flags
+    }

@@ -1,0 +1,155 @@
+"""The tenant that a request is about: found, or refused, audited and logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import psycopg
+
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.errors import DemoError, NotADemoTenantError, NotFoundError
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.reference.versions import present_version
+from demo_pipeline.services.jobs.events import Event, record
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.database import beside, open_database
+from demo_pipeline.storage.ledger import job_ledger, tenants
+from demo_pipeline.storage.ledger.tenants import MonthState, TenantState
+
+#: months with the blueprint's rows that are loaded of them
+Loaded: TypeAlias = Mapping[Month, MonthState]
+#: of jobs that let a closed tenant's blueprint ask for more months
+EXTEND: Final = "extend"
+_NOTHING_MORE: Final[Loaded] = {}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A demo tenant as it is at one moment."""
+
+    spec: TenantSpec
+    state: TenantState
+
+    @cached_property
+    def end_month(self) -> Month | None:
+        """The last month that the blueprint asks anything for, extensions included; None: a living tenant."""
+        closed = self.spec.closed_month
+        return None if closed is None else max([closed, *(last for _, last in self.extensions)])
+
+    @property
+    def extensions(self) -> tuple[tuple[UUID, Month], ...]:
+        """Extensions that were not undone, the oldest first: job and last month."""
+        return tuple(
+            (job.job_id, job.last_month)
+            for job in self.state.jobs
+            if job.kind == EXTEND and job.status == "completed" and job.undone_by is None
+            if job.last_month is not None
+        )
+
+    def last_asked(self, last: Month) -> Month:
+        """The last month up to ``last`` that the blueprint asks anything for; may be before the span."""
+        return last if self.end_month is None else min(last, self.end_month)
+
+    def is_asked(self, month: Month) -> bool:
+        """Whether the blueprint asks anything for a month that has begun."""
+        return self.spec.start_month <= month == self.last_asked(month)
+
+    def has_month(self, month: Month) -> bool:
+        """Whether a month belongs to the tenant: by its blueprint, or by a job that recorded a change."""
+        return self.is_asked(month) or month in self.state.changes
+
+    def asked_months(self, running: Month) -> Iterator[Month]:
+        """The months up to the running one that the blueprint asks anything for, in order."""
+        return self.spec.start_month.until(self.last_asked(running))
+
+    @cached_property
+    def loaded_months(self) -> dict[Month, MonthState]:
+        """Months with loaded rows of the blueprint, without those of an extension that was undone."""
+        return {month: state for month, state in self.state.months.items() if self.is_asked(month)}
+
+    def expected(self, month: Month, loaded: Loaded = _NOTHING_MORE) -> Figures:
+        """What is due of a month: the blueprint's rows that were loaded, and what jobs changed.
+
+        As the ledger says, but for the months that are ``loaded`` meanwhile.
+        """
+        state = loaded.get(month) or self.loaded_months.get(month)
+        blueprint = state.figures if state is not None else Figures()
+        return blueprint + self.state.changes.get(month, Figures())
+
+    @property
+    def known_months(self) -> set[Month]:
+        """Months of which the ledger says anything."""
+        return {*self.loaded_months, *self.state.changes}
+
+    @property
+    def other_versions(self) -> tuple[str, ...]:
+        """Versions of lists and generator, but the present one, that made loaded months, sorted.
+
+        Rows that they made are never made again: see ``pending_load``.
+        """
+        made = {version for state in self.state.months.values() for version in state.versions}
+        return tuple(sorted(made - {present_version()}))
+
+
+def find_tenant_id(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> UUID:
+    """The id of the demo tenant ``slug``; ``wish`` says what was asked of it, for the audit.
+
+    Raises ``NotFoundError`` that proposes the nearest demo tenant, or ``NotADemoTenantError`` once the
+    attempt is written down.
+    """
+    try:
+        return tenants.demo_tenant_id(conn, slug)
+    except NotFoundError:
+        raise _unknown(conn, settings, slug) from None
+    except NotADemoTenantError:
+        is_audited = _audit(conn, slug, wish)
+        record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=slug, wish=wish, is_audited=is_audited)
+        raise
+
+
+def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> Subject:
+    """The demo tenant ``slug`` as it is now.
+
+    Raises as :func:`find_tenant_id` does, and ``UnreadableTenantError``.
+    """
+    tenant_id = find_tenant_id(conn, settings, slug, wish)
+    try:
+        state = tenants.tenant_state(conn, tenant_id)
+    except NotADemoTenantError:
+        # Deleted between the two statements.
+        raise _unknown(conn, settings, slug) from None
+    return Subject(state.spec, state)
+
+
+def _unknown(conn: psycopg.Connection[Any], settings: Settings, slug: str) -> NotFoundError:
+    """No tenant has that slug. A job's login may not list tenants, so the administrator's is asked then."""
+    known = tenants.demo_slugs(conn)
+    if known is None:
+        with suppress(DemoError, psycopg.Error), open_database(settings).admin(readonly=True) as admin:
+            known = tenants.demo_slugs(admin)
+    return tenants.unknown_tenant(slug, known or ())
+
+
+def latest_instant(subject: Subject, as_of: datetime) -> datetime:
+    """*Now*, but not before the last job's: its rows are not of the future for a clock that was set back."""
+    return max([as_of, *(job.as_of for job in subject.state.jobs if job.as_of is not None)])
+
+
+def _audit(conn: psycopg.Connection[Any], slug: str, wish: str) -> bool:
+    """Whether the attempt could be written down; a server that takes no writes refuses it all the same.
+
+    On a connection of its own: ``conn`` may be read-only, or amid a transaction that ends with the refusal.
+    """
+    try:
+        with beside(conn) as other:
+            job_ledger.audit(other, Event.NON_DEMO_TENANT_BLOCKED.value, slug=slug, detail={"wish": wish})
+    except psycopg.Error:
+        return False
+    return True

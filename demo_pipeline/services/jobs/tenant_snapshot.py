@@ -1,0 +1,58 @@
+"""A tenant as it stands now, read in one snapshot: what is expected, what is there, what is broken.
+
+For whoever shows it. Comparing and judging is the domain's, changing anything is ``materialise``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.jobs.row_checks import check_rows
+from demo_pipeline.services.jobs.tenant_context import find_subject
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.clock import instant_of
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.rows import edits
+from demo_pipeline.storage.rows.integrity import Violation
+from demo_pipeline.storage.rows.kpis import all_figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Figures by month, values in minor units; a month without rows is absent."""
+
+    tenant: str
+    tenant_id: UUID
+    currency: str
+    minor_digits: int
+    #: what the ledger says of the months that were loaded
+    expected: Mapping[Month, Figures]
+    #: what is in the tables
+    figures: Mapping[Month, Figures]
+    #: rows that break a rule and that people did not cause
+    violations: tuple[Violation, ...]
+    read_at: datetime
+
+
+def standing(database: Database, settings: Settings, slug: str) -> Standing:
+    """Read one tenant. Raises ``NotFoundError``, ``NotADemoTenantError``."""
+    with database.admin(readonly=True) as conn, conn.transaction():
+        # One snapshot, so that figures and ledger belong together.
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        subject = find_subject(conn, settings, slug, "show")
+        tenant_id, now = subject.state.tenant.tenant_id, instant_of(conn, settings)
+        return Standing(
+            tenant=slug,
+            tenant_id=tenant_id,
+            currency=subject.spec.currency,
+            minor_digits=subject.spec.minor_digits,
+            expected={month: subject.expected(month) for month in subject.known_months},
+            figures=all_figures(conn, tenant_id, subject.spec.minor_digits),
+            violations=check_rows(conn, subject, now, edits.finished_at(conn, tenant_id)).faults,
+            read_at=now,
+        )

@@ -1,0 +1,131 @@
+"""Deltas into rows, within a job's transaction: what a patch and the healing of a month have in common.
+
+First what the blueprint still owes, under its own job; then rows that add exactly the deltas. Which deltas is
+decided by who calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.generation.generator import Story
+from demo_pipeline.domain.generation.patch_generator import PatchStory
+from demo_pipeline.domain.generation.row_schemas import COUNTED
+from demo_pipeline.services.jobs.report import MadeFirst
+from demo_pipeline.services.jobs.runner import AnotherTryError, Choice, JobRun
+from demo_pipeline.services.jobs.selection import choose_job
+from demo_pipeline.services.jobs.tenant_context import Loaded
+from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
+from demo_pipeline.services.months.pending_load import MONTHLY_TABLES, MissingRows, missing_rows, request_for
+from demo_pipeline.services.months.plan_baseline import Simulated, simulated_ground
+from demo_pipeline.storage.ledger.job_ledger import JobRequest
+from demo_pipeline.storage.rows.existing_rows import known_rows
+from demo_pipeline.storage.rows.load import Batches, Load, stage
+
+#: Rows of a table, the latest by a month's beginning and by its end, that its new ones may refer to: one for
+#: so many new ones, at least so many, and at most so many (for many months, and for one).
+_NEW_PER_KNOWN: Final = 4
+_FEWEST_KNOWN: Final = 100
+_MOST_KNOWN: Final = (1_000, 10_000)
+
+
+def simulate(run: JobRun, last: Month, months: Collection[Month]) -> Simulated:
+    """What the tenant will be with the blueprint whole up to ``last``, from one snapshot, in memory.
+
+    With the figures of ``months``.
+    """
+    return simulated_ground(run.database, run.subject, run.as_of, last, months)
+
+
+def job_beside(run: JobRun, simulated: Simulated, last: Month) -> JobRequest | None:
+    """The blueprint's job that is to be claimed too; None: none of its rows is missing."""
+    if simulated.is_whole:
+        return None
+    last = run.subject.last_asked(last)
+    blueprint = request_for(run.subject, run.subject.spec.start_month, last, run.as_of)
+    return choose_job(run.subject, blueprint, lambda _: False)[0]
+
+
+def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[Loaded, MadeFirst | None]:
+    """Load what the blueprint owes up to ``last``, as its own job; verified by itself.
+
+    With the months that are loaded then, and what was made, None where no such job was claimed.
+    """
+    missing = missing_rows(run.conn, run.subject, last, run.as_of)
+    if choice.beside is None or choice.beside_number is None:
+        if missing.count_rows():
+            raise AnotherTryError("rows of the blueprint went missing")
+        return missing.loaded, None
+    before = run.figures()
+    created = load_missing(run, missing, choice.beside.job_id, choice.beside_number)
+    run.verify(choice.beside, before, missing.change, run.figures())
+    return missing.loaded, MadeFirst(created=created, before=before, change=missing.change)
+
+
+def load_missing(run: JobRun, missing: MissingRows, job_id: UUID, number: int) -> dict[str, int]:
+    """Load the blueprint's missing rows under a claimed job; ``number`` is the job's. Table → rows."""
+    run.expect_rows(missing.row_count)
+    created = run.load(missing.batches(), job_id)
+    if missing.additions:
+        with run.making(*delta_rows(run, number, run.tenant.seed, missing.additions)) as rows:
+            stage(run.conn, MONTHLY_TABLES)
+            for table, count in run.load_made(rows, job_id).items():
+                created[table] = created.get(table, 0) + count
+    return created
+
+
+def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figures]) -> Sequence[Batches]:
+    """Table and rows that add exactly ``deltas``, feasible ones: first all parents, then all activities.
+
+    Reads at once what they may refer to; what is left to do needs no connection.
+    """
+    deltas = {month: delta for month, delta in sorted(deltas.items()) if delta}
+    if not deltas:
+        return ()
+    # Rows of materialising jobs draw from the blueprint's streams, unless another version made some of them.
+    is_mixed = bool(run.subject.other_versions)
+    others = [job for job in run.subject.state.jobs if is_mixed or job.kind != MATERIALISE]
+    most = max(_MOST_KNOWN[1] // len(deltas), _MOST_KNOWN[0])
+    windows = dict[datetime, int]()
+    for month, delta in deltas.items():
+        count = min(max(delta.row_count // _NEW_PER_KNOWN, _FEWEST_KNOWN), most)
+        # By its end alone there may be nobody to hang the first days' activities on.
+        for before in (month.start, min(month.end, run.as_of)):
+            windows[before] = max(windows.get(before, 0), count)
+    story = PatchStory(
+        run.subject.spec,
+        Story(run.subject.spec, run.tenant.provisioned_at).team,
+        number=number,
+        seed=seed,
+        as_of=run.as_of,
+        first=min(deltas),
+        known=known_rows(
+            run.conn,
+            run.tenant.tenant_id,
+            list(windows.items()),
+            [job.job_id for job in others],
+        ),
+        companies_before=sum(job.companies_created for job in others),
+        company_count=sum(delta.companies_created for delta in deltas.values()),
+    )
+    return tuple(
+        ((batch.table, batch.rows) for batch in batches if batch.rows.num_rows)
+        for batches in (story.parents(deltas), story.children(deltas))
+    )
+
+
+def load_deltas(
+    run: JobRun, choice: Choice, deltas: Mapping[Month, Figures], rows: Iterable[Load]
+) -> dict[str, int]:
+    """Load what is being made of :func:`delta_rows`. Table → rows."""
+    run.expect_rows(sum(delta.row_count for delta in deltas.values()))
+    # While they are made.
+    stage(run.conn, MONTHLY_TABLES)
+    made = run.load_made(rows, choice.request.job_id)
+    # New contacts may bring links to tags.
+    return {table: made.get(table, 0) for table in MONTHLY_TABLES if table in COUNTED or table in made}

@@ -1,0 +1,97 @@
+"""Which months a request means: the range asked for, its defaults, and what is refused of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.clock import instant_of
+from demo_pipeline.storage.connection.database import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthRange:
+    """Months of one tenant, in order; a closed tenant's may have gaps after its end."""
+
+    first: Month
+    last: Month
+    months: tuple[Month, ...]
+
+
+def month_range(
+    subject: Subject, first: Month | None, last: Month | None, as_of: datetime, *, with_gaps: bool = False
+) -> MonthRange:
+    """The months from ``first`` to ``last``; by default all that the tenant has and that have begun.
+
+    A month after the end of a closed tenant belongs to it if a job recorded a change there. Others are left
+    out of a default range and of one ``with_gaps``, and refused where the range was given.
+
+    Raises ``InputError`` for a month before the span, after the end or in the future, and for an empty range.
+    """
+    spec, running = subject.spec, Month.containing(as_of)
+    start = first or spec.start_month
+    end = last or max(start, *_begun(subject, running))
+    problems: list[Problem] = []
+    for month in sorted({start, end}):
+        if month < spec.start_month:
+            message = f"{month} is before the first month of {spec.slug}; begin with {spec.start_month}"
+            problems.append(Problem(code="before_span", month=str(month), message=message))
+        elif month > running:
+            message = f"{month} lies in the future; the last month that has begun is {running}"
+            problems.append(Problem(code="future_month", month=str(month), message=message))
+    if end < start:
+        message = f"the range ends ({end}) before it begins ({start})"
+        problems.append(Problem(code="empty_range", month=str(start), message=message))
+    months = tuple(month for month in start.until(end) if subject.has_month(month))
+    absent = [month for month in start.until(end) if month not in months]
+    may_have_gaps = with_gaps or (last is None and start in months)
+    if not problems and absent and not (may_have_gaps and months):
+        problems.append(_after_end(subject, absent))
+    if problems:
+        raise InputError("; ".join(problem.message for problem in problems), problems)
+    return MonthRange(first=start, last=end, months=months)
+
+
+def impossible_months(
+    database: Database, settings: Settings, slug: str, months: Sequence[Month]
+) -> dict[Month, str]:
+    """Those of ``months`` that can have no rows of the tenant, with the reason.
+
+    Raises ``NotFoundError``, ``NotADemoTenantError``.
+    """
+    with database.admin(readonly=True) as conn:
+        subject = find_subject(conn, settings, slug, "show")
+        running = Month.containing(instant_of(conn, settings))
+    reasons = ((month, _reason(subject, month, running)) for month in months)
+    return {month: reason for month, reason in reasons if reason is not None}
+
+
+def _reason(subject: Subject, month: Month, running: Month) -> str | None:
+    if month < subject.spec.start_month:
+        return f"before the tenant's first month, {subject.spec.start_month}"
+    if month > running:
+        return f"in the future; the last month that has begun is {running}"
+    if not subject.has_month(month):
+        return f"after the tenant's end, {subject.end_month}, and no plan has added rows there"
+    return None
+
+
+def _begun(subject: Subject, running: Month) -> list[Month]:
+    """The last month that the blueprint asks for, and those in which jobs recorded changes."""
+    return [subject.last_asked(running), *(month for month in subject.state.changes if month <= running)]
+
+
+def _after_end(subject: Subject, absent: Sequence[Month]) -> Problem:
+    """Months that the tenant does not have; ``absent`` is in order and not empty."""
+    slug, first, last = subject.spec.slug, absent[0], absent[-1]
+    which = f"{first} is" if first == last else f"{first} to {last} are"
+    message = (
+        f"{which} after the end of {slug}, {subject.end_month}, and no plan has added rows there; to let the "
+        f"blueprint go on: demo-pipeline tenant extend {slug} --to {last}"
+    )
+    return Problem(code="after_end", month=str(first), message=message)

@@ -1,0 +1,403 @@
+"""Which of the blueprint's rows are missing, month by month, and what they will change.
+
+Belongs here: the decision, and the stream of rows to load. Does not: transactions, the gate, the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.arrow import Column, column, keep, to_mask
+from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible
+from demo_pipeline.domain.generation.calendar import instant_us
+from demo_pipeline.domain.generation.generator import Batch, Story
+from demo_pipeline.domain.generation.partial_month import figures_of_rows, happened, without
+from demo_pipeline.domain.generation.row_schemas import COUNTED, UUID
+from demo_pipeline.domain.reference.versions import present_version
+from demo_pipeline.domain.shortfall import shortfall
+from demo_pipeline.services.jobs.tenant_context import Subject
+from demo_pipeline.storage.ledger.job_ledger import JobRequest
+from demo_pipeline.storage.ledger.tenants import MonthState
+from demo_pipeline.storage.rows.existing_rows import first_contact_at, has_won_stage
+from demo_pipeline.storage.rows.generated_row_index import generated_counts, present_ids
+from demo_pipeline.storage.rows.kpis import all_figures
+from demo_pipeline.storage.rows.stages import stage_outcomes
+
+#: of jobs that make the blueprint's rows
+KIND: Final = "materialise"
+#: (table, month) → rows
+Presence = Mapping[tuple[str, str], int]
+
+#: tables that a month brings rows of
+MONTHLY_TABLES: Final = (*COUNTED, "contact_tags")
+_TEAM_TABLES = ("users", "pipeline_stages", "tags")
+#: Tables without any of whose rows a month is not whole.
+OWED: Final = (*_TEAM_TABLES, *COUNTED)
+_NO_IDS = pa.array([], UUID)
+_EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True)
+class MonthWork:
+    """What is to be done for one month."""
+
+    month: Month
+    #: what has happened by then
+    as_of: datetime
+    #: nothing of the month has ever been loaded, and all of it has happened
+    is_new: bool
+    #: all of the month has happened
+    is_whole: bool
+    #: table → ids that are there already; empty for a new month
+    present: Mapping[str, Column]
+
+
+@dataclass
+class MissingRows:
+    """The rows to load, in one pass, and what they change, complete once the pass is over."""
+
+    spec: TenantSpec
+    story: Story
+    as_of: datetime
+    last: Month
+    work: tuple[MonthWork, ...]
+    #: table → ids of the team that are there already; None: no row is made one by one
+    present_team: Mapping[str, Column] | None
+    #: stage id → (is won, is lost), as people may have changed them
+    outcomes_now: Mapping[bytes, tuple[bool, bool]]
+    #: month → what the loaded rows add to its KPIs
+    change: dict[Month, Figures] = field(default_factory=dict[Month, Figures])
+    #: month → the blueprint's rows that are in the database after the job
+    loaded: dict[Month, MonthState] = field(default_factory=dict[Month, MonthState])
+    #: month → figures of rows that another version cannot complete row by row; no ``work`` then
+    additions: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
+
+    @property
+    def row_count(self) -> int:
+        """Rows of the four counted tables that are to be made at most."""
+        figures = [*(self.spec.figures_of(work.month) for work in self.work), *self.additions.values()]
+        return sum(one.row_count for one in figures)
+
+    def count_rows(self) -> int:
+        """How many rows of the tables in ``OWED`` are to be loaded, exactly: makes them all."""
+        added = sum(one.row_count for one in self.additions.values())
+        if not self.work:
+            return added
+        return added + sum(rows.num_rows for table, rows in self.batches() if table in OWED)
+
+    def batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Table and rows but for ``additions``, parents before children; goes with ``storage.rows.load``."""
+        if self.present_team is None:
+            return
+        for table, rows in self.story.team.batches().items():
+            kept = without(Batch(table, self.spec.start_month, rows), self.present_team[table])
+            if kept.rows.num_rows:
+                yield table, kept.rows
+        by_month = {work.month: work for work in self.work}
+        for month in self.spec.start_month.until(self.last):
+            if month not in by_month:
+                self.story.pass_over(month)
+                continue
+            for batch in self._month(by_month[month]):
+                if batch.rows.num_rows:
+                    yield batch.table, batch.rows
+                # Else it would be held while the next one is made.
+                del batch
+
+    def _month(self, work: MonthWork) -> Iterator[Batch]:
+        month, batches = work.month, self.story.month(work.month)
+        told = _outcomes(self.story)
+        now = self._outcomes_now(told)
+        if work.is_new and now is told:
+            figures = self.spec.figures_of(month)
+            yield from batches
+            self.change[month] = figures
+            self.loaded[month] = self._state(work, figures)
+            return
+        # The figures are counted from the rows: what the blueprint has, and what comes now.
+        digits = self.spec.minor_digits
+        whole, change = Figures(), Figures()
+        for batch in happened(batches, instant_us(work.as_of)):
+            whole += figures_of_rows(batch, told, digits)
+            missing = without(batch, work.present.get(batch.table, _NO_IDS))
+            change += figures_of_rows(missing, now, digits)
+            yield missing
+        self.change[month] = change
+        self.loaded[month] = self._state(work, whole)
+
+    def _state(self, work: MonthWork, figures: Figures) -> MonthState:
+        return MonthState(
+            month=work.month,
+            loaded_as_of=work.as_of,
+            is_whole=work.is_whole,
+            figures=figures,
+            versions=(present_version(),),
+        )
+
+    def _outcomes_now(self, told: tuple[Column, Column]) -> tuple[Column, Column]:
+        """Ids of the stages that are won and lost by now; ``told`` itself where nobody changed one."""
+        stages = self.story.team.stages.to_pylist()
+        changed = any(
+            self.outcomes_now.get(stage["id"], flags) != flags
+            for stage in stages
+            if (flags := (stage["is_won"], stage["is_lost"]))
+        )
+        if not changed:
+            return told
+        # A stage that people deleted is made again as it was.
+        flags = [self.outcomes_now.get(stage["id"], (stage["is_won"], stage["is_lost"])) for stage in stages]
+        ids = column(self.story.team.stages, "id")
+        return (
+            keep(ids, np.array([is_won for is_won, _ in flags])),
+            keep(ids, np.array([is_lost for _, is_lost in flags])),
+        )
+
+
+def missing_rows(
+    conn: psycopg.Connection[Any], subject: Subject, last: Month, as_of: datetime
+) -> MissingRows:
+    """What the blueprint still owes, up to ``last``. Within the job's transaction, after its claim.
+
+    A month of which all that has happened was loaded, and is still there, is left alone. So is every month
+    after the end of a closed tenant. Once another version of lists or generator made a month, none is made
+    row by row: what is missing are ``additions``, figures for rows that refer to what is in the database.
+    """
+    spec, tenant = subject.spec, subject.state.tenant
+    last = subject.last_asked(last)
+    counts = presence(conn, subject)
+    incomplete = [
+        month for month in spec.start_month.until(last) if not is_complete(subject, month, counts, as_of)
+    ]
+    if subject.other_versions:
+        return _by_present_version(conn, subject, incomplete, counts, last, as_of)
+    work = tuple(_work(conn, subject, month, as_of) for month in incomplete)
+    team = {table: present_ids(conn, tenant.tenant_id, table, *_EVER) for table in _TEAM_TABLES}
+    return MissingRows(
+        spec=spec,
+        story=Story(spec, tenant.provisioned_at),
+        as_of=as_of,
+        last=last,
+        work=work,
+        present_team=team,
+        outcomes_now=stage_outcomes(conn, tenant.tenant_id),
+    )
+
+
+def _by_present_version(
+    conn: psycopg.Connection[Any],
+    subject: Subject,
+    incomplete: Sequence[Month],
+    counts: Presence,
+    last: Month,
+    as_of: datetime,
+) -> MissingRows:
+    """What is missing of a tenant that has months of another version: figures, not rows.
+
+    The rows that make them up refer to what is in the database, as those of a patch do.
+    """
+    spec, tenant_id, digits = subject.spec, subject.state.tenant.tenant_id, subject.spec.minor_digits
+    there = all_figures(conn, tenant_id, digits) if incomplete else {}
+    first_contact, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
+    additions: dict[Month, Figures] = {}
+    loaded: dict[Month, MonthState] = {}
+    for month in incomplete:
+        state = subject.state.months.get(month)
+        before = state.figures if state is not None else Figures()
+        until = as_of if state is None else max(as_of, state.loaded_as_of)
+        has_contact = any(one.contacts_created for one in additions.values()) or (
+            first_contact is not None and first_contact < min(month.end, until)
+        )
+        due = _due(subject, month, before, until)
+        lacking = due - before
+        if state is not None and not has_all_rows(state, counts):
+            changes = subject.state.changes.get(month, Figures())
+            lacking += shortfall(
+                before + changes,
+                there.get(month, Figures()),
+                has_contact=has_contact,
+                has_won_stage=has_stage,
+            )
+        added = shortfall(lacking, Figures(), has_contact=has_contact, has_won_stage=has_stage)
+        if added:
+            additions[month] = added
+        made_by = state.versions if state is not None else ()
+        loaded[month] = MonthState(
+            month=month,
+            loaded_as_of=until,
+            is_whole=month.end <= until,
+            figures=due,
+            versions=_versions(made_by, is_added=bool(added) or not made_by),
+        )
+    return MissingRows(
+        spec=spec,
+        story=Story(spec, subject.state.tenant.provisioned_at),
+        as_of=as_of,
+        last=last,
+        work=(),
+        present_team=None,
+        outcomes_now={},
+        change=dict(additions),
+        loaded=loaded,
+        additions=additions,
+    )
+
+
+def _versions(made_by: tuple[str, ...], *, is_added: bool) -> tuple[str, ...]:
+    present = present_version()
+    return (*made_by, present) if is_added and present not in made_by else made_by
+
+
+def _due(subject: Subject, month: Month, before: Figures, until: datetime) -> Figures:
+    """The blueprint's figures of a month by an instant, where another version made rows of the tenant.
+
+    Of a running month the present version's part, but no metric less than ``before``, what was loaded; and
+    never so much that the rest of the month could not be made exactly.
+    """
+    whole = subject.spec.figures_of(month)
+    if month.end <= until:
+        return whole
+    part = _part(subject, month, until)
+    step = shortfall(part, before, has_contact=True, has_won_stage=True)
+    rest = whole - before - step
+    if nearest_feasible([rest], contacts_before=1) != (rest,):
+        # Won deals and values wait for the end of the month.
+        step = replace(step, deals_created=0, closed_won_count=0, closed_won_value=0, pipeline_added_value=0)
+    return before + step
+
+
+def _part(subject: Subject, month: Month, until: datetime) -> Figures:
+    """The figures of the rows that the present version has for a month by an instant."""
+    story = Story(subject.spec, subject.state.tenant.provisioned_at)
+    story.pass_over(month + -1)
+    outcomes = _outcomes(story)
+    part = Figures()
+    for batch in happened(story.month(month), instant_us(until)):
+        part += figures_of_rows(batch, outcomes, subject.spec.minor_digits)
+    return part
+
+
+def request_for(subject: Subject, first: Month, last: Month, as_of: datetime) -> JobRequest:
+    """The request for the blueprint's months, before its ordinal is known."""
+    tenant = subject.state.tenant
+    return JobRequest(
+        job_id=tenant.tenant_id,
+        tenant_id=tenant.tenant_id,
+        kind=KIND,
+        seed=tenant.seed,
+        plan={"from": str(first), "to": str(last)},
+        first_month=first,
+        last_month=last,
+        as_of=as_of,
+    )
+
+
+def is_made(conn: psycopg.Connection[Any], subject: Subject, last: Month, as_of: datetime) -> bool:
+    """Whether none of the blueprint's rows up to ``last`` is missing.
+
+    What people made or hid is theirs, and drift. ``conn`` is an administrator's.
+    """
+    counts = presence(conn, subject)
+    for month in subject.spec.start_month.until(subject.last_asked(last)):
+        loaded = subject.state.months.get(month)
+        if loaded is None:
+            return False
+        is_late = not loaded.is_whole and loaded.loaded_as_of < as_of
+        if not is_complete(subject, month, counts, loaded.loaded_as_of if is_late else as_of):
+            return False
+        if is_late and has_more(subject, month, as_of):
+            return False
+    return True
+
+
+def check_months_beyond(subject: Subject, last: Month, caps: Caps) -> None:
+    """Months after the span are not in the blueprint's totals: each that is missing is bounded by itself.
+
+    Raises ``CapExceededError``, before anything of them is made.
+    """
+    for month in (subject.spec.end_month + 1).until(subject.last_asked(last)):
+        if month not in subject.state.months:
+            check_added(subject, subject.spec.figures_of(month), caps)
+
+
+def check_added(subject: Subject, figures: Figures, caps: Caps) -> None:
+    """Refuse figures of months after the span that are beyond a cap (``CapExceededError``).
+
+    Values count where the blueprint declares any: those that follow the deals are never refused.
+    """
+    blueprint: Mapping[str, Any] = subject.state.tenant.blueprint
+    sections: list[Mapping[str, Any]] = [blueprint.get("totals") or {}, *(blueprint.get("months") or ())]
+    is_declared = any(section.get(metric) is not None for section in sections for metric in VALUE_METRICS)
+    check_caps(
+        figures,
+        caps,
+        currency=subject.spec.currency,
+        minor_digits=subject.spec.minor_digits,
+        declared_value=figures.pipeline_added_value if is_declared else 0,
+    )
+
+
+def presence(conn: psycopg.Connection[Any], subject: Subject) -> Presence:
+    """How many of the blueprint's rows are there, by table and month."""
+    jobs = [job.job_id for job in subject.state.jobs if job.kind == KIND]
+    return generated_counts(conn, subject.state.tenant.tenant_id, jobs)
+
+
+def is_complete(subject: Subject, month: Month, counts: Presence, as_of: datetime) -> bool:
+    """Whether all that the blueprint has for a month by ``as_of`` was loaded and is still there.
+
+    Rows that people hid are there; rows that people made do not count.
+    """
+    loaded = subject.state.months.get(month)
+    if loaded is None:
+        return False
+    if not loaded.is_whole and loaded.loaded_as_of < as_of:
+        return False
+    return has_all_rows(loaded, counts)
+
+
+def has_all_rows(loaded: MonthState, counts: Presence) -> bool:
+    """Whether as many rows of a month are there as were loaded.
+
+    More are there where rows of another version were hidden and made up for.
+    """
+    return all(
+        counts.get((table, str(loaded.month)), 0) >= loaded.figures[f"{table}_created"] for table in COUNTED
+    )
+
+
+def has_more(subject: Subject, month: Month, as_of: datetime) -> bool:
+    """Whether rows of the running month have happened since it was loaded last."""
+    loaded = subject.state.months[month].figures
+    if subject.other_versions:
+        return _due(subject, month, loaded, as_of) != loaded
+    return _part(subject, month, as_of) != loaded
+
+
+def _outcomes(story: Story) -> tuple[Column, Column]:
+    """Ids of the won and of the lost stages, as the story has them."""
+    stages = story.team.stages
+    ids, won, lost = (column(stages, name) for name in ("id", "is_won", "is_lost"))
+    return keep(ids, to_mask(won)), keep(ids, to_mask(lost))
+
+
+def _work(conn: psycopg.Connection[Any], subject: Subject, month: Month, as_of: datetime) -> MonthWork:
+    loaded = subject.state.months.get(month)
+    if loaded is None and month.end <= as_of:
+        return MonthWork(month, as_of, is_new=True, is_whole=True, present={})
+    present = {
+        table: present_ids(conn, subject.state.tenant.tenant_id, table, month.start, month.end)
+        for table in MONTHLY_TABLES
+    }
+    # What was loaded stays loaded: an earlier DEMO_NOW takes nothing back.
+    until = as_of if loaded is None else max(as_of, loaded.loaded_as_of)
+    return MonthWork(month, until, is_new=False, is_whole=month.end <= until, present=present)

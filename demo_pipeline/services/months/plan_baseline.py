@@ -1,0 +1,144 @@
+"""What a plan stands on, read from the database, in a job's transaction or for a preview.
+
+The preview makes what the blueprint still owes in memory, where the job loads it: both see the same ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import psycopg
+
+from demo_pipeline.domain.core.arrow import column, is_in, keep, strings, to_mask
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.random_streams import I64
+from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us
+from demo_pipeline.domain.generation.patch_generator import calendar_of
+from demo_pipeline.domain.patch_plan.resolve import Ground
+from demo_pipeline.domain.verification import after_change
+from demo_pipeline.services.jobs.tenant_context import Subject
+from demo_pipeline.services.months.pending_load import OWED, MissingRows, missing_rows
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.rows.existing_rows import first_contact_at, first_other_contact_at, has_won_stage
+from demo_pipeline.storage.rows.kpis import all_figures, month_figures
+
+#: The first contact that a patch brings comes in one minute, what hangs on it in a later one.
+_LEAST_MINUTES = 2
+_LEADS = strings(["lead"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """A ground, and what the blueprint's rows that are still missing would change."""
+
+    ground: Ground
+    #: what the blueprint owes, its pass done
+    missing: MissingRows
+    #: none of its rows is missing
+    is_whole: bool
+
+
+def read_ground(conn: psycopg.Connection[Any], subject: Subject, as_of: datetime) -> Ground:
+    """The ground as the tables have it now."""
+    tenant_id = subject.state.tenant.tenant_id
+    return _ground(
+        subject,
+        as_of,
+        before=all_figures(conn, tenant_id, subject.spec.minor_digits),
+        first_contact=first_contact_at(conn, tenant_id),
+        first_other=first_other_contact_at(conn, tenant_id),
+        has_stage=has_won_stage(conn, tenant_id),
+    )
+
+
+def simulate_ground(
+    conn: psycopg.Connection[Any],
+    subject: Subject,
+    as_of: datetime,
+    last: Month,
+    months: Collection[Month] | None = None,
+) -> Simulated:
+    """The ground as it will be once the blueprint's missing rows up to ``last`` are there.
+
+    ``months``: those whose figures are wanted, which is quicker; the ground may have no others then. None:
+    all that have rows.
+    """
+    tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
+    missing = missing_rows(conn, subject, last, as_of)
+    first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
+    first_other = first_other_contact_at(conn, tenant_id)
+    count = sum(added.row_count for added in missing.additions.values())
+    if missing.work:
+        for table, rows in missing.batches():
+            count += rows.num_rows if table in OWED else 0
+            if table == "pipeline_stages":
+                has_stage = has_stage or bool(to_mask(column(rows, "is_won")).any())
+            if table == "contacts" and rows.num_rows:
+                made = cast("datetime", column(rows, "created_at")[0].as_py())
+                first = made if first is None else min(first, made)
+                others = keep(column(rows, "created_at"), ~is_in(column(rows, "status"), _LEADS))
+                if len(others):
+                    made = cast("datetime", others[0].as_py())
+                    first_other = made if first_other is None else min(first_other, made)
+    if months is None:
+        before = after_change(all_figures(conn, tenant_id, digits), missing.change)
+    elif months:
+        there = month_figures(conn, tenant_id, min(months), max(months), digits)
+        change = {month: one for month, one in missing.change.items() if month in there}
+        before = after_change(there, change)
+    else:
+        before = dict[Month, Figures]()
+    ground = _ground(
+        subject, as_of, before=before, first_contact=first, first_other=first_other, has_stage=has_stage
+    )
+    return Simulated(ground=ground, missing=missing, is_whole=count == 0)
+
+
+def simulated_ground(
+    database: Database,
+    subject: Subject,
+    as_of: datetime,
+    last: Month,
+    months: Collection[Month] | None = None,
+) -> Simulated:
+    """:func:`simulate_ground` from one snapshot of its own."""
+    with database.admin(readonly=True) as conn, conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return simulate_ground(conn, subject, as_of, last, months)
+
+
+def _ground(
+    subject: Subject,
+    as_of: datetime,
+    *,
+    before: Mapping[Month, Figures],
+    first_contact: datetime | None,
+    first_other: datetime | None,
+    has_stage: bool,
+) -> Ground:
+    calendar = calendar_of(subject.spec)
+
+    def minutes(month: Month) -> I64:
+        return calendar.month(month).until(instant_us(as_of)).minutes
+
+    def has_contact(month: Month) -> bool:
+        passed = minutes(month)
+        return (
+            first_contact is not None
+            and len(passed) > 0
+            and instant_us(first_contact) // MINUTE_US < int(passed[-1])
+        )
+
+    return Ground(
+        spec=subject.spec,
+        before=before,
+        running=Month.containing(as_of),
+        has_contact=has_contact,
+        has_worked=lambda month: len(minutes(month)) >= _LEAST_MINUTES,
+        has_won_stage=has_stage,
+        first_other_contact_at=first_other,
+    )

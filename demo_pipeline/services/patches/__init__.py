@@ -1,0 +1,1 @@
+"""Patches: drafted, previewed, applied, split, undone."""

@@ -1,0 +1,300 @@
+"""Plans drafted from a tenant's own figures, and put into files.
+
+The shapes themselves are the domain's (``patch_plan.shapes``); here is what they go on from: the months that
+are over, of the span or with rows, and the blueprint's missing rows of them, since a patch makes these first.
+Where a month shows more without the plan than the shape asks for, the draft keeps what is there, so that it
+can be applied. Values beyond the cap on declared value are left to the deals. Read-only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.feasibility import Caps, nearest_feasible, value_cap
+from demo_pipeline.domain.patch_plan.plan import MOST_DECIMALS, MonthRequest, PatchPlan
+from demo_pipeline.domain.patch_plan.shapes import (
+    DEFAULT_DIP_PERCENT,
+    DEFAULT_SURGE_PERCENT,
+    LEVEL_MONTHS,
+    copy_last_month,
+    grow_monthly,
+    holiday_dip,
+    match_average,
+    q4_surge,
+)
+from demo_pipeline.domain.patch_plan.writing import check_is_table, write_plan
+from demo_pipeline.services.files.figure_files import save_figures
+from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES, SUFFIXES, PlanKind
+from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.months.plan_baseline import simulated_ground
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.clock import instant_of
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.rows.kpis import all_figures
+
+_NOTHING: Final = Figures()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A plan, and what a person should know of it."""
+
+    plan: PatchPlan
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wish:
+    """What a shape is made from."""
+
+    known: Mapping[Month, Figures]
+    minor_digits: int
+    percent: Decimal | None
+    month_count: int | None
+    average_count: int | None
+    first: Month | None
+
+
+def draft_plan(
+    database: Database,
+    settings: Settings,
+    slug: str,
+    shape: str,
+    *,
+    percent: Decimal | None = None,
+    month_count: int | None = None,
+    average_count: int | None = None,
+    first: Month | None = None,
+) -> Draft:
+    """A TARGETS plan of a shape (``SHAPES``).
+
+    Raises ``InputError`` for what makes no plan, with all that is wrong; ``NotFoundError``,
+    ``NotADemoTenantError``.
+    """
+    with database.admin(readonly=True) as conn, conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        subject = find_subject(conn, settings, slug, "plan write")
+        as_of = instant_of(conn, settings)
+        figures = all_figures(conn, subject.state.tenant.tenant_id, subject.spec.minor_digits)
+    _check_options(shape, percent=percent, average_count=average_count)
+    running = Month.containing(as_of)
+    last = min(running + -1, max([subject.last_asked(running), *figures]))
+    if last < subject.spec.start_month:
+        message = f"no month of {slug} is over yet, so there is nothing to go on from; write the plan by hand"
+        raise InputError(message, [Problem(code="nothing_known", message=message)])
+    wish = _Wish(
+        known=_whole(database, subject, as_of, last, figures),
+        minor_digits=subject.spec.minor_digits,
+        percent=percent,
+        month_count=month_count,
+        average_count=average_count,
+        first=first,
+    )
+    plan = SHAPES[shape](wish)
+    warnings: list[str] = []
+    there: Mapping[Month, Figures] = {}
+    if plan.first_month <= running:
+        there = simulated_ground(database, subject, as_of, min(plan.last_month, running)).ground.before
+        plan, kept = _kept_above(plan, there, running, subject.spec.minor_digits)
+        if kept:
+            warnings.append(
+                f"a plan only adds, and {', '.join(kept)} show more without it than the shape asks for, in "
+                "some figures or all; the plan keeps these, and values follow the deals there"
+            )
+    plan, is_left = _values_left_to_deals(plan, there, subject, settings)
+    if is_left:
+        warnings.append(
+            "its values are beyond the cap on declared value (DEMO_CAP_VALUE); the plan leaves them out, and "
+            "they follow the deals"
+        )
+    if plan.last_month > running:
+        coming = max(plan.first_month, running + 1)
+        warnings.append(f"{coming} has not begun: the plan can be applied once all of its months have")
+    return Draft(plan=plan, warnings=tuple(warnings))
+
+
+def save_plan(plan: PatchPlan, path: Path) -> PlanKind:
+    """Write a plan to a file, in the form that its suffix names. Raises ``InputError``."""
+    kind = SUFFIXES.get(path.suffix.lower())
+    if kind is None:
+        message = f"the name does not end with {NAMED_SUFFIXES}; rename it"
+        raise _refused("bad_suffix", path, message)
+    if kind == "xlsx":
+        check_is_table(plan)
+        rows = {request.month: request.given for request in plan.months}
+        save_figures(path, rows, MOST_DECIMALS, title="plan", suffix=path.suffix.lower())
+        return kind
+    try:
+        path.write_text(write_plan(plan, kind), encoding="utf-8", newline="\n")
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no such name"
+        raise _refused("unwritable_file", path, f"cannot be written: {reason}") from None
+    return kind
+
+
+# -- shapes ----------------------------------------------------------------------------------------------
+
+
+def _copy_last_month(wish: _Wish) -> PatchPlan:
+    return copy_last_month(
+        wish.known, minor_digits=wish.minor_digits, month_count=_count(wish), first=wish.first
+    )
+
+
+def _grow(wish: _Wish) -> PatchPlan:
+    assert wish.percent is not None
+    return grow_monthly(
+        wish.known, wish.percent, month_count=_count(wish), minor_digits=wish.minor_digits, first=wish.first
+    )
+
+
+def _match_average(wish: _Wish) -> PatchPlan:
+    last_count = LEVEL_MONTHS if wish.average_count is None else wish.average_count
+    return match_average(
+        wish.known, last_count, minor_digits=wish.minor_digits, month_count=_count(wish), first=wish.first
+    )
+
+
+def _holiday_dip(wish: _Wish) -> PatchPlan:
+    return holiday_dip(
+        wish.known,
+        minor_digits=wish.minor_digits,
+        percent=DEFAULT_DIP_PERCENT if wish.percent is None else wish.percent,
+        month_count=wish.month_count,
+        first=wish.first,
+    )
+
+
+def _q4_surge(wish: _Wish) -> PatchPlan:
+    return q4_surge(
+        wish.known,
+        minor_digits=wish.minor_digits,
+        percent=DEFAULT_SURGE_PERCENT if wish.percent is None else wish.percent,
+        month_count=wish.month_count,
+        first=wish.first,
+    )
+
+
+#: name on the command line → how it is made
+SHAPES: Final[Mapping[str, Callable[[_Wish], PatchPlan]]] = {
+    "copy-last-month": _copy_last_month,
+    "grow": _grow,
+    "match-average": _match_average,
+    "holiday-dip": _holiday_dip,
+    "q4-surge": _q4_surge,
+}
+_WITHOUT_PERCENT: Final = frozenset({"copy-last-month", "match-average"})
+
+
+def _count(wish: _Wish) -> int:
+    return 1 if wish.month_count is None else wish.month_count
+
+
+def _check_options(shape: str, *, percent: Decimal | None, average_count: int | None) -> None:
+    """What a shape does not take, or cannot do without."""
+    problems: list[Problem] = []
+    if shape == "grow" and percent is None:
+        problems.append(
+            Problem(code="missing", field="percent", message="is needed to grow; give per cent, like 10")
+        )
+    if shape in _WITHOUT_PERCENT and percent is not None:
+        message = f"{shape} takes none; leave it out"
+        problems.append(Problem(code="not_taken", field="percent", value=str(percent), message=message))
+    if shape != "match-average" and average_count is not None:
+        message = f"{shape} takes none; leave it out"
+        problems.append(Problem(code="not_taken", field="average", value=str(average_count), message=message))
+    if problems:
+        raise InputError("; ".join(map(str, problems)), problems)
+
+
+# -- figures ---------------------------------------------------------------------------------------------
+
+
+def _whole(
+    database: Database, subject: Subject, as_of: datetime, last: Month, figures: Mapping[Month, Figures]
+) -> dict[Month, Figures]:
+    """Every month up to ``last``, with the blueprint's missing rows."""
+    before = simulated_ground(database, subject, as_of, last).ground.before
+    start = min([subject.spec.start_month, *figures])
+    return {month: before.get(month, _NOTHING) for month in start.until(last)}
+
+
+def _values_left_to_deals(
+    plan: PatchPlan, there: Mapping[Month, Figures], subject: Subject, settings: Settings
+) -> tuple[PatchPlan, bool]:
+    """The plan without values where these would be beyond the cap on declared value; whether they were."""
+    spec = subject.spec
+    asked = 0
+    for request in plan.months:
+        target = Figures.from_json(request.to_json()["metrics"], spec.minor_digits)
+        before = there.get(request.month, _NOTHING)
+        asked += max(
+            (target[metric] - before[metric] for metric in VALUE_METRICS if request[metric] is not None),
+            default=0,
+        )
+    if asked <= value_cap(Caps(**settings.caps.model_dump()), spec.currency, spec.minor_digits):
+        return plan, False
+    months = (
+        MonthRequest.of(
+            request.month,
+            {metric: figure for metric, figure in request.given.items() if metric not in VALUE_METRICS},
+        )
+        for request in plan.months
+    )
+    return replace(plan, months=tuple(months)), True
+
+
+def _kept_above(
+    plan: PatchPlan, there: Mapping[Month, Figures], running: Month, minor_digits: int
+) -> tuple[PatchPlan, list[str]]:
+    """The plan with nothing below what is there, and the months that had that."""
+    months = tuple(
+        _raised(request, there.get(request.month, _NOTHING), minor_digits)
+        if request.month <= running
+        else request
+        for request in plan.months
+    )
+    kept = [str(one.month) for one, asked in zip(months, plan.months, strict=True) if one != asked]
+    return replace(plan, months=months), kept
+
+
+def _raised(request: MonthRequest, now: Figures, minor_digits: int) -> MonthRequest:
+    """A month that can be reached from ``now``; values are left to the deals where the shape's do not fit."""
+    asked = Figures.from_json(request.to_json()["metrics"], minor_digits)
+    leads = max(asked.leads_created, now.leads_created)
+    won = max(asked.closed_won_count, now.closed_won_count)
+    target = replace(
+        asked,
+        leads_created=leads,
+        contacts_created=leads + max(asked.other_contacts, now.other_contacts),
+        companies_created=max(asked.companies_created, now.companies_created),
+        closed_won_count=won,
+        deals_created=won + max(asked.other_deals, now.other_deals),
+        activities_created=max(asked.activities_created, now.activities_created),
+    )
+    delta = target - now
+    is_above = all(delta[metric] >= 0 for metric in METRICS) and (won, target.deals_created) == (
+        asked.closed_won_count,
+        asked.deals_created,
+    )
+    keeps_values = is_above and nearest_feasible([delta], contacts_before=1) == (delta,)
+    given = {
+        metric: request[metric] if metric in VALUE_METRICS else target[metric]
+        for metric in (METRICS if keeps_values else COUNT_METRICS)
+    }
+    return MonthRequest.of(
+        request.month, {metric: figure for metric, figure in given.items() if figure is not None}
+    )
+
+
+def _refused(code: str, path: Path, message: str) -> InputError:
+    return InputError(f"{path}: {message}", [Problem(code=code, value=str(path), message=message)])

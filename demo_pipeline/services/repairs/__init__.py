@@ -1,0 +1,1 @@
+"""Rows and provenance that went wrong, put right by a job."""

@@ -1,0 +1,185 @@
+"""Give rows of a demo tenant back the provenance that they lost, where their job can be known.
+
+A job of its own, all at once or not at all, and again without harm: what has provenance keeps it. A row is
+recognised by its id, which its job generated. A row whose id no job generated was made by a person or another
+program, and stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import numpy as np
+import psycopg
+
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.random_streams import Stream
+from demo_pipeline.domain.generation.provenance import blueprint_stream, drawn_marks, job_stream, marks_of
+from demo_pipeline.services.jobs.report import FirstJob, JobReport, months_of
+from demo_pipeline.services.jobs.runner import Asker, Choice, JobRun, Outcome, run_job
+from demo_pipeline.services.jobs.selection import choose_job
+from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger import job_ledger
+from demo_pipeline.storage.ledger.job_ledger import Job, JobRequest
+from demo_pipeline.storage.rows import provenance
+from demo_pipeline.storage.rows.provenance import Bare, Coverage
+
+#: of jobs that fill provenance in
+KIND: Final = "backfill"
+#: rows that are listed one by one
+_MOST_TOLD: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backfill:
+    """What was found out about a tenant's rows, by table."""
+
+    tenant: str
+    #: None: there was nothing to fill in
+    job_id: UUID | None
+    before: Mapping[str, Coverage]
+    after: Mapping[str, Coverage]
+    #: ids of some rows of which nobody knows whose they are
+    untold: Mapping[str, tuple[UUID, ...]]
+
+
+def backfill(database: Database, settings: Settings, slug: str, asker: Asker | None = None) -> Backfill:
+    """Fill in what can be known. Raises as ``run_job`` does."""
+    with database.admin(readonly=True) as conn:
+        subject = find_subject(conn, settings, slug, "provenance backfill")
+        tenant_id = subject.state.tenant.tenant_id
+        before = provenance.coverage(conn, tenant_id)
+        jobs = job_ledger.list_jobs(conn, slug)
+        is_needed = any(_owned(conn, subject, jobs, table).jobs for table in provenance.TABLES)
+    report: JobReport | None = None
+    if is_needed:
+        report = run_backfill(database, settings, slug, asker or Asker())
+    with database.admin(readonly=True) as conn, conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return Backfill(
+            tenant=slug,
+            job_id=report.job_id if report is not None else None,
+            before=before,
+            after=provenance.coverage(conn, tenant_id),
+            untold={
+                table: tuple(row.id for row in provenance.bare_rows(conn, tenant_id, table)[:_MOST_TOLD])
+                for table in provenance.TABLES
+            },
+        )
+
+
+def run_backfill(database: Database, settings: Settings, slug: str, asker: Asker) -> JobReport:
+    """The job itself, needed or not."""
+    return run_job(database, settings, slug, _Backfill(), asker)
+
+
+@dataclass
+class _Backfill:
+    """The work."""
+
+    kind: str = KIND
+
+    def choose(self, run: JobRun) -> Choice:
+        tenant = run.tenant
+        wanted = JobRequest(
+            job_id=tenant.tenant_id,
+            tenant_id=tenant.tenant_id,
+            kind=KIND,
+            seed=tenant.seed,
+            plan={},
+            as_of=run.as_of,
+        )
+        # What was filled in once may have got lost again: then it is the next job.
+        return Choice(request=choose_job(run.subject, wanted, lambda _: False)[0])
+
+    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+        before = run.figures()
+        with run.database.admin(readonly=True) as conn:
+            # It does not change while the tenant is held.
+            jobs = job_ledger.list_jobs(conn, run.tenant.slug)
+        filled: dict[str, int] = {}
+        by_job: dict[str, int] = {}
+        for table in provenance.TABLES:
+            owned = _owned(run.conn, run.subject, jobs, table)
+            filled[table] = provenance.fill(run.conn, run.tenant.tenant_id, table, owned.rows, owned.jobs)
+            for job_id in owned.jobs:
+                by_job[str(job_id)] = by_job.get(str(job_id), 0) + 1
+        return Outcome(before=before, change={}, metrics={"filled": filled, "by_job": by_job})
+
+    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
+        return run.recorded_report(job_id, already_applied=already_applied)
+
+
+@dataclass
+class _Owned:
+    """Rows, and the job of each."""
+
+    rows: list[UUID] = field(default_factory=list[UUID])
+    jobs: list[UUID] = field(default_factory=list[UUID])
+
+
+def _owned(conn: psycopg.Connection[Any], subject: Subject, jobs: list[Job], table: LiteralString) -> _Owned:
+    """Whose the rows of a table are that do not say so themselves, where that can be known."""
+    owned = _Owned()
+    bare = [row for row in provenance.bare_rows(conn, subject.state.tenant.tenant_id, table) if row.is_sound]
+    if not bare:
+        return owned
+    own = [
+        job_ledger.readable(job)
+        for job in sorted(jobs, key=lambda job: (job.completed_at is None, job.completed_at))
+        if job.tenant_id == subject.state.tenant.tenant_id and job.status == "completed"
+    ]
+    marks = marks_of(row.id for row in bare)
+    for stream, month, count, makers in _origins(subject, own, table):
+        for place in np.flatnonzero(np.isin(marks, drawn_marks(stream, month, table, count))).tolist():
+            row = bare[place]
+            if (maker := _maker(row, makers)) is not None:
+                owned.rows.append(row.id)
+                owned.jobs.append(maker.id)
+    return owned
+
+
+def _origins(subject: Subject, jobs: list[Job], table: str) -> Iterator[tuple[Stream, Month, int, list[Job]]]:
+    """Stream, month and number of rows that were drawn, and who may have made them, the oldest first."""
+    spec, metric = subject.spec, f"{table}_created"
+    blueprint = [job for job in jobs if job.kind == MATERIALISE]
+    for month in sorted(subject.state.months):
+        makers = [job for job in blueprint if (job.range_end_month or "") >= str(month)]
+        yield blueprint_stream(spec), month, spec.figures_of(month)[metric], makers
+    numbers = {job.job_id: job.number for job in subject.state.jobs}
+    for job in jobs:
+        # The rows of a materialising job draw from a stream of its own where another version made some.
+        if job.kind == MATERIALISE and not subject.other_versions:
+            continue
+        stream = job_stream(spec, job.seed or "", numbers[job.id])
+        for month, made in _made(job, jobs, spec.minor_digits):
+            if (count := made[metric]) > 0:
+                yield stream, month, count, [job]
+
+
+def _made(job: Job, jobs: list[Job], minor_digits: int) -> Iterator[tuple[Month, Figures]]:
+    """What a job made by month: by its own report, or by that of the job that it came before."""
+    for result in months_of(job, minor_digits):
+        yield result.month, result.target - result.before
+    for other in jobs:
+        first = FirstJob.from_metrics(other.metrics or {}, minor_digits)
+        if first is not None and first.part.job_id == job.id:
+            after: dict[str, Any] = other.before_kpis or {}
+            for month, before in first.before.items():
+                yield month, Figures.from_json(after.get(str(month), {}), minor_digits) - before
+
+
+def _maker(row: Bare, makers: list[Job]) -> Job | None:
+    """The first job that knew all of the row's facts, as far as people left them; None: there is no job."""
+    for fact in (row.touched_at, row.known_at):
+        for job in makers:
+            if job.as_of is not None and fact <= job.as_of:
+                return job
+    return makers[-1] if makers else None

@@ -1,0 +1,386 @@
+"""Put a tenant right again: hide rows that ought not to be there, as a job that can be taken back.
+
+Three kinds of one work: ``repair`` takes orphans, broken life cycles, rows of no job and copies; ``dedupe``
+only copies; ``cleanup`` the rows of one job that did not end. What depends on such a row is hidden with it;
+rows that people made stop it. A generated row that people edited stays, with all that it depends on. Where
+the cause is a stage that people changed, no deal is hidden: the stage is named, and can be set as it was.
+What is missing is not made here: that is what materialising does.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import counted
+from demo_pipeline.services.jobs.failures import as_demo_error
+from demo_pipeline.services.jobs.report import JobReport
+from demo_pipeline.services.jobs.row_checks import ChangedStage, RowChecks, check_rows
+from demo_pipeline.services.jobs.runner import Asker, Choice, JobRun, Outcome, run_job
+from demo_pipeline.services.jobs.selection import choose_job
+from demo_pipeline.services.jobs.soft_deletion import (
+    CLEANUP,
+    DEDUPE,
+    REPAIR,
+    changed_results,
+    negated,
+    refusal,
+)
+from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.months.materialise import is_short
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.clock import instant_of
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger import job_ledger
+from demo_pipeline.storage.ledger.job_ledger import JobRequest
+from demo_pipeline.storage.rows import edits, misplaced, row_checks, soft_delete
+from demo_pipeline.storage.rows.kpis import all_figures, taken_figures
+from demo_pipeline.storage.rows.misplaced import Misplaced
+from demo_pipeline.storage.rows.soft_delete import Hanging
+from demo_pipeline.storage.rows.stages import restore_outcomes
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Living rows of one table with the same thing wrong."""
+
+    table: str
+    #: what is wrong, after "rows that"
+    reason: str
+    ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a repair would do."""
+
+    tenant: str
+    kind: str
+    groups: tuple[Group, ...]
+    #: table → rows of other jobs that depend on them and are hidden with them
+    along: Mapping[str, int]
+    #: rows of the tenant's jobs in other tenants, to be deleted there
+    elsewhere: tuple[Misplaced, ...] = ()
+    #: rows with something wrong that stay: people edited them, or rows that depend on them
+    kept: tuple[Group, ...] = ()
+    #: stages that people changed, so that deals contradict them
+    stages: tuple[ChangedStage, ...] = ()
+    #: months that fall short of what is expected then: materialising makes up for it
+    short: tuple[Month, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing to do; rows may be kept."""
+        return not (self.groups or self.elsewhere or self.stages)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repaired:
+    """What was planned and what became of it."""
+
+    plan: Plan
+    #: None: nothing was to be hidden, or it was only looked
+    report: JobReport | None = None
+    #: rows deleted in other tenants
+    deleted_elsewhere: int = 0
+    #: stages that were set as they were
+    restored_stages: int = 0
+    #: stages were to be restored too
+    with_stages: bool = False
+
+
+def repair(
+    database: Database,
+    settings: Settings,
+    slug: str,
+    asker: Asker | None = None,
+    *,
+    is_dry: bool = False,
+    with_stages: bool = False,
+) -> Repaired:
+    """Look for all that is wrong with a tenant's rows and, unless ``is_dry``, hide it.
+
+    ``with_stages`` also sets stages that deals contradict to the outcome that the tenant was made with; the
+    audit log has what they were. The tenant's own rows in one transaction; rows of its jobs that lie in other
+    tenants are deleted there, in another one, with their contents in the audit log. Raises as ``run_job``
+    does; ``InputError`` where people's rows depend on what is to be hidden.
+    """
+    work = _Hide(REPAIR)
+    plan = _plan(database, settings, slug, work)
+    with database.admin(readonly=True) as conn:
+        subject = find_subject(conn, settings, slug, REPAIR)
+        owner_id = subject.state.tenant.tenant_id
+        elsewhere = tuple(stray for stray in misplaced.find(conn) if stray.owner_id == owner_id)
+    plan = replace(plan, elsewhere=elsewhere)
+    if is_dry or plan.is_empty:
+        return Repaired(plan=plan, with_stages=with_stages)
+    asker = asker or Asker()
+    deleted = _delete_elsewhere(database, subject, asker) if elsewhere else 0
+    report = run_job(database, settings, slug, work, asker) if plan.groups else None
+    restored = _restore_stages(database, subject, asker, plan.stages) if with_stages and plan.stages else 0
+    if restored:
+        # Their deals count again as what they were.
+        plan = replace(plan, short=_plan(database, settings, slug, work).short)
+    return Repaired(
+        plan=plan,
+        report=report,
+        deleted_elsewhere=deleted,
+        restored_stages=restored,
+        with_stages=with_stages,
+    )
+
+
+def dedupe(
+    database: Database, settings: Settings, slug: str, asker: Asker | None = None, *, is_dry: bool = False
+) -> Repaired:
+    """Hide rows that are copies of others. Raises as ``repair`` does."""
+    return _do(database, settings, slug, _Hide(DEDUPE), asker, is_dry=is_dry)
+
+
+def cleanup(
+    database: Database, settings: Settings, job_id: UUID, asker: Asker | None = None, *, is_dry: bool = False
+) -> Repaired:
+    """Hide the rows of a job that was not completed. Raises as ``repair`` does, and ``NotFoundError``."""
+    with database.admin(readonly=True) as conn:
+        job = job_ledger.get_job(conn, job_id)
+        find_subject(conn, settings, job.slug, CLEANUP)
+    if job.status == "completed":
+        raise refusal("completed", f"job {job_id} is completed: demo-pipeline job undo takes a patch back")
+    return _do(database, settings, job.slug, _Hide(CLEANUP, job_id), asker, is_dry=is_dry)
+
+
+def run_repair(
+    database: Database, settings: Settings, slug: str, kind: str, plan: Any, asker: Asker
+) -> JobReport:
+    """The job itself, needed or not, as it was asked for once."""
+    work = _Hide(kind, UUID(plan["job"]) if "job" in plan else None)
+    return run_job(database, settings, slug, work, asker)
+
+
+def _do(
+    database: Database, settings: Settings, slug: str, work: _Hide, asker: Asker | None, *, is_dry: bool
+) -> Repaired:
+    plan = _plan(database, settings, slug, work)
+    if is_dry or plan.is_empty:
+        return Repaired(plan=plan)
+    return Repaired(plan=plan, report=run_job(database, settings, slug, work, asker or Asker()))
+
+
+def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Plan:
+    """What the work would hide by now. Raises ``InputError`` where people's rows depend on it."""
+    try:
+        with database.admin() as conn:
+            subject = find_subject(conn, settings, slug, work.kind)
+            with conn.transaction(force_rollback=True):
+                finished = edits.finished_at(conn, subject.state.tenant.tenant_id)
+                found = work.collect(conn, subject, instant_of(conn, settings), finished)
+                short = _short_months(conn, subject)
+    except psycopg.Error as error:
+        raise as_demo_error(error, database, has_begun=False) from error
+    return Plan(
+        tenant=slug,
+        kind=work.kind,
+        groups=found.groups,
+        along=found.along,
+        kept=found.kept,
+        stages=found.stages,
+        short=short,
+    )
+
+
+def _short_months(conn: Connection, subject: Subject) -> tuple[Month, ...]:
+    """Months with less than what is expected once the collected rows are hidden."""
+    tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
+    figures, taken = all_figures(conn, tenant_id, digits), taken_figures(conn, tenant_id, digits)
+    nothing = Figures()
+    return tuple(
+        month
+        for month in sorted(subject.known_months)
+        if is_short(subject.expected(month), figures.get(month, nothing) - taken.get(month, nothing))
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Collected:
+    """What lies in the collection."""
+
+    groups: tuple[Group, ...]
+    along: dict[str, int] = field(default_factory=dict[str, int])
+    kept: tuple[Group, ...] = ()
+    stages: tuple[ChangedStage, ...] = ()
+
+
+@dataclass
+class _Hide:
+    """The work: collect, then hide."""
+
+    kind: str
+    #: of a cleanup
+    job_id: UUID | None = None
+
+    def choose(self, run: JobRun) -> Choice:
+        with run.database.admin() as conn, conn.transaction(force_rollback=True):
+            finished = edits.finished_at(conn, run.tenant.tenant_id)
+            self.collect(conn, run.subject, run.as_of, finished)
+        tenant = run.tenant
+        wanted = JobRequest(
+            job_id=tenant.tenant_id,
+            tenant_id=tenant.tenant_id,
+            kind=self.kind,
+            plan={"job": str(self.job_id)} if self.job_id else {},
+            seed=tenant.seed,
+            as_of=run.as_of,
+        )
+        # What was put right once may be wrong again: then it is the next job.
+        return Choice(request=choose_job(run.subject, wanted, lambda _: False)[0])
+
+    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+        conn, tenant_id = run.conn, run.tenant.tenant_id
+        before = run.figures()
+        with run.database.admin(readonly=True) as admin:
+            # It does not change while the tenant is held.
+            finished = edits.finished_at(admin, tenant_id)
+        found = self.collect(conn, run.subject, run.as_of, finished)
+        change = negated(taken_figures(conn, tenant_id, run.digits))
+        hidden_at = soft_delete.hide(conn, tenant_id)
+        return Outcome(
+            before=before,
+            change=change,
+            # What ought not to be there was expected of nobody.
+            results=changed_results(run, before, change, {}),
+            metrics={
+                "hidden_at": hidden_at.isoformat(),
+                "hidden": soft_delete.collected(conn),
+                "reasons": [
+                    {"table": group.table, "reason": group.reason, "rows": len(group.ids)}
+                    for group in found.groups
+                ],
+                "along": found.along,
+            },
+        )
+
+    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
+        return run.recorded_report(job_id, already_applied=already_applied)
+
+    def collect(
+        self, conn: Connection, subject: Subject, as_of: datetime, finished: Mapping[UUID, datetime]
+    ) -> _Collected:
+        """Put the rows that are to go into the collection, with all that depends on them."""
+        tenant_id = subject.state.tenant.tenant_id
+        checks = check_rows(conn, subject, as_of, finished)
+        groups = tuple(self._groups(conn, subject, checks))
+        hanging = _collect(conn, tenant_id, groups)
+        edited = [(table, row) for table, rows in checks.edited.items() for row in rows]
+        left_out = soft_delete.leave_out_edited(conn, tenant_id, edited)
+        kept: tuple[Group, ...] = ()
+        if any(left_out.values()):
+            # Again without them: what depends on nothing but them stays as well.
+            kept = tuple(_part(groups, lambda group, row: row in left_out[group.table]))
+            groups = tuple(_part(groups, lambda group, row: row not in left_out[group.table]))
+            soft_delete.discard(conn)
+            hanging = _collect(conn, tenant_id, groups)
+        _refuse_people(hanging)
+        along: dict[str, int] = defaultdict(int)
+        for row in hanging:
+            along[row.entity] += 1
+        return _Collected(groups=groups, along=dict(along), kept=kept, stages=checks.stages)
+
+    def _groups(self, conn: Connection, subject: Subject, checks: RowChecks) -> Iterable[Group]:
+        tenant_id = subject.state.tenant.tenant_id
+        if self.job_id is not None:
+            for table, ids in row_checks.living_rows_of(conn, tenant_id, [self.job_id]).items():
+                yield Group(table=table, reason=f"are of job {self.job_id}, which was not completed", ids=ids)
+            return
+        if self.kind == REPAIR:
+            yield from _misfits(conn, subject, checks)
+        for table, ids in row_checks.copies(conn, tenant_id, checks.edited).items():
+            yield Group(table=table, reason="are copies of others", ids=ids)
+
+
+def _collect(conn: Connection, tenant_id: UUID, groups: Sequence[Group]) -> list[Hanging]:
+    """Collect the rows of some groups; the rows that depend on them, collected too unless a person's."""
+    soft_delete.collect_rows(conn, [(group.table, group.ids) for group in groups])
+    return soft_delete.hanging(conn, tenant_id, collect=True)
+
+
+def _part(groups: Iterable[Group], is_in: Callable[[Group, UUID], bool]) -> Iterator[Group]:
+    """The groups with some of their rows; without those that have none."""
+    for group in groups:
+        if ids := tuple(row for row in group.ids if is_in(group, row)):
+            yield replace(group, ids=ids)
+
+
+def _misfits(conn: Connection, subject: Subject, checks: RowChecks) -> Iterable[Group]:
+    """All but copies."""
+    tenant_id = subject.state.tenant.tenant_id
+    for one in row_checks.orphans(conn, tenant_id):
+        reason = f"refer by {one.reference} to {one.parent} that do not exist"
+        yield Group(table=one.table, reason=reason, ids=one.ids)
+    for broken in checks.faults:
+        yield Group(table=broken.table, reason=f"break the rule: {broken.rule}", ids=broken.ids)
+    if jobless := _jobs_not_completed(conn, subject):
+        for table, ids in row_checks.living_rows_of(conn, tenant_id, list(jobless)).items():
+            yield Group(table=table, reason="are of no completed job", ids=ids)
+
+
+def _jobs_not_completed(conn: Connection, subject: Subject) -> dict[UUID, dict[Any, int]]:
+    """Jobs that rows of the tenant name and that did not end well, or are none of the tenant's."""
+    completed = {job.job_id for job in subject.state.jobs if job.status == "completed"}
+    rows = row_checks.jobs_of_rows(conn, subject.state.tenant.tenant_id)
+    return {job_id: tables for job_id, tables in rows.items() if job_id not in completed}
+
+
+def _refuse_people(hanging: Iterable[Hanging]) -> None:
+    by_people = [row for row in hanging if row.job_id is None]
+    if by_people:
+        raise refusal(
+            "people_hang_on_it",
+            f"{counted(len(by_people), 'row that people made depends', 'rows that people made depend')} on "
+            "rows that are to be hidden; delete them in the CRM first, or leave everything as it is",
+            by_people,
+        )
+
+
+def _restore_stages(
+    database: Database, subject: Subject, asker: Asker, stages: Sequence[ChangedStage]
+) -> int:
+    """Set the outcome of stages as the tenant was made with; what they were is in the audit log."""
+    tenant = subject.state.tenant
+    try:
+        with database.admin() as conn, conn.transaction():
+            return restore_outcomes(
+                conn,
+                tenant.tenant_id,
+                {stage.id: (stage.is_won, stage.is_lost) for stage in stages},
+                slug=tenant.slug,
+                requested_by=asker.requested_by,
+            )
+    except psycopg.Error as error:
+        raise as_demo_error(error, database, has_begun=False) from error
+
+
+def _delete_elsewhere(database: Database, subject: Subject, asker: Asker) -> int:
+    """Delete the rows of the tenant's jobs that lie in other tenants; what they were is written down."""
+    tenant = subject.state.tenant
+    try:
+        with database.admin() as conn, conn.transaction():
+            return misplaced.delete(conn, tenant.tenant_id, tenant.slug, asker.requested_by)
+    except psycopg.errors.ForeignKeyViolation as error:
+        message = (
+            "rows of the other tenant depend on rows of this one's jobs there; have them moved or deleted by "
+            f"whoever looks after that tenant, then repair again ({error.diag.message_detail})"
+        )
+        raise InputError(message, [Problem(code="others_hang_on_it", message=message)]) from error
+    except psycopg.Error as error:
+        raise as_demo_error(error, database, has_begun=False) from error

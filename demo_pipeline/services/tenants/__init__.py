@@ -1,0 +1,1 @@
+"""Tenants as a whole: provisioned, extended, looked at, verified, scanned, deleted."""

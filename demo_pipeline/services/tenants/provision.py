@@ -1,0 +1,235 @@
+"""Make a demo tenant from a blueprint file: the tenant, its metadata and a pending job, and no data yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+from demo_pipeline.domain.blueprint.checks import complete_declaration
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.errors import InputError, NotADemoTenantError, Problem, UnreadableTenantError
+from demo_pipeline.domain.core.identity import job_id
+from demo_pipeline.domain.core.ids import tenant_id
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.documents.stored import read_spec
+from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.generation.patch_generator import calendar_of
+from demo_pipeline.domain.generation.provenance import blueprint_stream
+from demo_pipeline.domain.generation.team import signed_up_at
+from demo_pipeline.services.files.blueprint_files import read_blueprint, resolve_file
+from demo_pipeline.services.jobs.events import Event, record
+from demo_pipeline.services.months.pending_load import KIND
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.clock import current_instant
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger import job_ledger, tenants
+from demo_pipeline.storage.ledger.job_ledger import JobRequest
+from demo_pipeline.storage.ledger.tenants import NewTenant
+
+#: characters of a value that a message quotes
+_MOST_SHOWN: Final = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provisioned:
+    """A tenant that is there now."""
+
+    slug: str
+    tenant_id: UUID
+    #: False: it was there already, with this very blueprint
+    is_new: bool
+    first_month: Month
+    last_month: Month
+    warnings: tuple[str, ...]
+
+
+def provision_all(
+    database: Database,
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    requested_by: str | None = None,
+    on_unreadable: Callable[[str, UnreadableTenantError], None] | None = None,
+) -> tuple[Provisioned, ...]:
+    """Provision several blueprints; all files are read first, and nothing is made if one is wrong.
+
+    A tenant that exists and cannot be read is passed with its slug to ``on_unreadable`` and left out; without
+    that function it raises ``UnreadableTenantError``.
+    """
+    now = current_instant(database, settings)
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            with database.loader() as conn:
+                _read(path, _instant_of(conn, path, now), settings)
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            problems += [
+                replace(problem, message=f"{path.name}: {problem.message}")
+                for problem in error.problems or [Problem(code=error.code, message=error.message)]
+            ]
+    if problems:
+        raise InputError("; ".join(map(str, problems)), problems)
+    made: list[Provisioned] = []
+    for path in paths:
+        try:
+            made.append(provision(database, settings, path, requested_by=requested_by))
+        except UnreadableTenantError as error:
+            if on_unreadable is None:
+                raise
+            on_unreadable(path.stem, error)
+    return tuple(made)
+
+
+def provision(
+    database: Database,
+    settings: Settings,
+    path: Path,
+    *,
+    requested_by: str | None = None,
+    sheet: str | None = None,
+) -> Provisioned:
+    """Make the tenant that a blueprint file declares, unless it is there with this blueprint.
+
+    ``sheet`` is the sheet of a workbook of months, whatever the blueprint says.
+
+    Raises ``InputError`` for what is wrong with the file and for another blueprint of the same slug,
+    ``CapExceededError``, ``NotADemoTenantError`` where a real tenant has the slug, and
+    ``UnreadableTenantError`` where the tenant exists and cannot be read.
+    """
+    now = current_instant(database, settings)
+    with database.loader() as conn:
+        spec, declared, warnings = _read(path, _instant_of(conn, path, now), settings, sheet)
+        found = tenants.find_tenant(conn, spec.slug)
+        if found.exists and found.tenant_id is None:
+            record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=spec.slug, wish="provision")
+            job_ledger.audit(
+                conn, Event.NON_DEMO_TENANT_BLOCKED.value, slug=spec.slug, detail={"wish": "provision"}
+            )
+            raise NotADemoTenantError(
+                f"tenant {spec.slug!r} exists and is not a demo; give the blueprint another file name",
+                {"tenant": spec.slug},
+            )
+        if found.tenant_id is not None:
+            return _present(tenants.get_tenant(conn, spec.slug), declared, warnings)
+        identity = tenant_id(spec.slug, found.last_incarnation + 1)
+        try:
+            _make(conn, spec, declared, identity, found.last_incarnation + 1, now, requested_by)
+        except InputError:
+            # Somebody made it at the same moment; from this very blueprint, or not.
+            return _present(tenants.get_tenant(conn, spec.slug), declared, warnings)
+    return _provisioned(spec, identity, warnings, is_new=True)
+
+
+def _make(
+    conn: psycopg.Connection[Any],
+    spec: TenantSpec,
+    declared: dict[str, Any],
+    identity: UUID,
+    incarnation: int,
+    now: datetime,
+    requested_by: str | None,
+) -> None:
+    """Tenant, metadata and the pending job of the span, in one transaction."""
+    with conn.transaction():
+        tenants.provision_tenant(
+            conn,
+            NewTenant(
+                tenant_id=identity,
+                slug=spec.slug,
+                name=spec.name,
+                country=spec.country,
+                timezone=spec.timezone,
+                currency=spec.currency,
+                industry=spec.industry,
+                incarnation=incarnation,
+                seed=spec.seed,
+                lists_version=spec.lists_version,
+                blueprint=declared,
+                plan=spec.to_json(),
+                created_at=signed_up_at(spec, calendar_of(spec), blueprint_stream(spec)),
+                provisioned_at=now,
+                requested_by=requested_by,
+            ),
+        )
+        job_ledger.register_job(conn, _first_job(identity, incarnation, spec, requested_by))
+
+
+def _instant_of(conn: psycopg.Connection[Any], path: Path, now: datetime) -> datetime:
+    """The instant by which a file is read: that of its tenant, so that its span is still the same."""
+    if tenants.find_tenant(conn, path.stem).tenant_id is None:
+        return now
+    return tenants.get_tenant(conn, path.stem).provisioned_at
+
+
+def _read(
+    path: Path, now: datetime, settings: Settings, sheet: str | None = None
+) -> tuple[TenantSpec, dict[str, Any], tuple[str, ...]]:
+    """The spec, the blueprint as declared, and warnings."""
+    caps = Caps(**settings.caps.model_dump())
+    file = read_blueprint(path, now, caps, sheet=sheet)
+    spec, warnings = resolve_file(file, now, lambda: token_hex(8), caps)
+    return spec, file.blueprint.model_dump(mode="json"), warnings
+
+
+def _present(tenant: tenants.Tenant, declared: dict[str, Any], warnings: tuple[str, ...]) -> Provisioned:
+    """The tenant that is there, if the file says what it was made from."""
+    stored = complete_declaration(tenant.blueprint)
+    if declared != stored:
+        keys = [key for key in sorted({*declared, *stored}) if declared.get(key) != stored.get(key)]
+        changed = ", ".join(keys)
+        shown = ", ".join(
+            filter(None, (_difference(key, stored.get(key), declared.get(key)) for key in keys))
+        )
+        verb = "differs" if len(keys) == 1 else "differ"
+        message = (
+            f"tenant {tenant.slug!r} was made from another blueprint ({changed} {verb}"
+            f"{f': {shown}' if shown else ''}); give the file another name, or delete the tenant with all "
+            f"its rows first: demo-pipeline tenant delete {tenant.slug}"
+        )
+        raise InputError(message, [Problem(code="other_blueprint", message=message, value=changed)])
+    return _provisioned(read_spec(tenant.slug, tenant.plan), tenant.tenant_id, warnings, is_new=False)
+
+
+def _difference(key: str, before: object, now: object) -> str:
+    """A key of a blueprint with both values, ``name 'Acme' then, 'Ace' now``; empty if that is long."""
+    if any(isinstance(value, dict | list) or len(str(value)) > _MOST_SHOWN for value in (before, now)):
+        return ""
+    old, new = ("not set" if value is None else repr(value) for value in (before, now))
+    return f"{key} {old} then, {new} now"
+
+
+def _provisioned(spec: TenantSpec, identity: UUID, warnings: tuple[str, ...], *, is_new: bool) -> Provisioned:
+    return Provisioned(
+        slug=spec.slug,
+        tenant_id=identity,
+        is_new=is_new,
+        first_month=spec.start_month,
+        last_month=spec.end_month,
+        warnings=warnings,
+    )
+
+
+def _first_job(identity: UUID, incarnation: int, spec: TenantSpec, requested_by: str | None) -> JobRequest:
+    """The job that loads the whole span, pending until somebody runs it."""
+    plan = {"from": str(spec.start_month), "to": str(spec.end_month)}
+    return JobRequest(
+        job_id=job_id(
+            tenant_id=identity, incarnation=incarnation, kind=KIND, plan=plan, seed=spec.seed, ordinal=0
+        ),
+        tenant_id=identity,
+        kind=KIND,
+        seed=spec.seed,
+        plan=plan,
+        first_month=spec.start_month,
+        last_month=spec.end_month,
+        requested_by=requested_by,
+    )

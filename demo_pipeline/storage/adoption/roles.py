@@ -1,0 +1,364 @@
+"""Who owns and who uses the tables of a CRM, so that nobody is locked out when row security begins.
+
+Reads the catalogue and changes nothing. Who is let in, and how, is ``adoption``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import Connection
+
+from demo_pipeline.storage.adoption.remedies import Misfit, Phase, Statement, free_name, misfit, quoted
+from demo_pipeline.storage.adoption.shape import TABLES
+
+OURS: Final = ("demo_owner", "demo_guard", "demo_loader", "crm_reader", "crm_views")
+
+_GRANTEES: Final = """
+SELECT c.relname, g.rolname
+FROM pg_catalog.pg_class c
+CROSS JOIN LATERAL (
+    SELECT a.grantee FROM pg_catalog.aclexplode(c.relacl) a
+    UNION
+    SELECT a.grantee FROM pg_catalog.pg_attribute t CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) a
+    WHERE t.attrelid = c.oid AND t.attacl IS NOT NULL AND NOT t.attisdropped
+) x
+LEFT JOIN pg_catalog.pg_roles g ON g.oid = x.grantee
+WHERE c.relnamespace = 'crm'::pg_catalog.regnamespace AND c.relname = ANY (%(tables)s) AND c.relkind = 'r'
+    AND x.grantee <> c.relowner AND NOT coalesce(g.rolsuper OR g.rolbypassrls, false)
+    AND NOT coalesce(g.rolname = ANY (%(ours)s), false)
+ORDER BY 1, 2
+"""
+#: They read or write all tables without being named at any.
+_PREDEFINED: Final = """
+SELECT r.rolname FROM pg_catalog.pg_roles r
+WHERE r.rolname IN ('pg_read_all_data', 'pg_write_all_data')
+    AND EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid)
+ORDER BY 1
+"""
+#: Tables and schema of an owner, as ALTER names them.
+_OWNED: Final = """
+SELECT 'TABLE', c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class c
+WHERE c.relnamespace = 'crm'::pg_catalog.regnamespace AND c.relname = ANY (%(tables)s) AND c.relkind = 'r'
+    AND c.relowner = %(owner)s::pg_catalog.regrole
+UNION ALL
+SELECT 'SCHEMA', 'crm' FROM pg_catalog.pg_namespace
+WHERE nspname = 'crm' AND nspowner = %(owner)s::pg_catalog.regrole
+"""
+_UNREADABLE: Final = """
+SELECT FROM pg_catalog.pg_class c
+WHERE c.relnamespace = 'crm'::pg_catalog.regnamespace AND c.relname = %s AND c.relkind = 'r'
+    AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+    AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')
+"""
+_OWNERS: Final = """
+SELECT DISTINCT r.rolname, r.rolsuper, pg_catalog.pg_has_role(x.owner, 'USAGE') AND
+    pg_catalog.pg_has_role(x.owner, 'MEMBER')
+FROM (
+    SELECT relowner AS owner FROM pg_catalog.pg_class
+    WHERE relnamespace = 'crm'::pg_catalog.regnamespace AND relname = ANY (%(tables)s) AND relkind = 'r'
+    UNION SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'crm'
+) x JOIN pg_catalog.pg_roles r ON r.oid = x.owner
+ORDER BY 1
+"""
+_USUAL_OWNER: Final = """
+SELECT x.owner::pg_catalog.regrole::text FROM (
+    SELECT relowner AS owner, 1 AS weight FROM pg_catalog.pg_class
+    WHERE relnamespace = 'crm'::pg_catalog.regnamespace AND relname = ANY (%(tables)s) AND relkind = 'r'
+    UNION ALL SELECT nspowner, 0 FROM pg_catalog.pg_namespace WHERE nspname = 'crm'
+) x GROUP BY x.owner ORDER BY sum(x.weight) DESC, 1 LIMIT 1
+"""
+#: An implicit role: its only member is the owner of the database, and it can be in no other role.
+DATABASE_OWNER: Final = "pg_database_owner"
+_SERVER_WITH_FINER_GRANTS: Final = 160_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """Roles by what they are to the tables."""
+
+    login: str
+    is_superuser: bool
+    #: of tables or schema, but for superusers and ours; the database's owner instead of pg_database_owner
+    owners: tuple[str, ...]
+    #: of these, those that are not yet what demo_owner is
+    new_members: tuple[str, ...]
+    #: of most of the tables; who is to own a table that is missing
+    usual_owner: str
+    #: table → roles with rights on it
+    grantees: dict[str, tuple[str, ...]]
+    #: tables whose rows policies of the CRM's own choose already
+    secured: frozenset[str]
+    #: pg_read_all_data, pg_write_all_data, where they have members
+    predefined: tuple[str, ...]
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Owners, and every role with rights on a table."""
+        granted = {role for roles in self.grantees.values() for role in roles if role != "public"}
+        return tuple(sorted({*self.owners, *granted}))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every role that keeps what it could do."""
+        users = {role for roles in self.grantees.values() for role in roles}
+        return tuple(sorted({*self.owners, *users, *self.predefined}))
+
+
+def read_roles(conn: Connection[Any]) -> Roles:
+    """Who is there."""
+    asked = {"tables": list(TABLES), "ours": list(OURS)}
+    login = conn.execute(
+        "SELECT rolname, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    assert login is not None
+    grantees: dict[str, list[str]] = {}
+    for table, role in conn.execute(_GRANTEES, asked):
+        grantees.setdefault(table, []).append(role or "public")
+    secured = conn.execute(
+        "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 'crm'::pg_catalog.regnamespace"
+        " AND relname = ANY (%(tables)s) AND relrowsecurity",
+        asked,
+    ).fetchall()
+    owners = tuple(sorted({role for role, is_superuser in _owners(conn, asked) if not is_superuser}))
+    usual = conn.execute(_USUAL_OWNER, asked).fetchone()
+    return Roles(
+        login=login[0],
+        is_superuser=login[1],
+        owners=owners,
+        new_members=tuple(role for role in owners if role != login[0] and not _is_owner_member(conn, role)),
+        usual_owner=usual[0] if usual is not None and usual[0] != DATABASE_OWNER else login[0],
+        grantees={table: tuple(roles) for table, roles in grantees.items()},
+        secured=frozenset(table for (table,) in secured),
+        predefined=tuple(role for (role,) in conn.execute(_PREDEFINED)),
+    )
+
+
+def may_read(conn: Connection[Any]) -> bool:
+    """Whether the login reaches the tables, and may make the temporary ones that they are compared with."""
+    row = conn.execute(
+        "SELECT pg_catalog.has_schema_privilege('crm', 'USAGE') AND"
+        " pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')"
+    ).fetchone()
+    return row == (True,)
+
+
+def _owners(conn: Connection[Any], asked: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Owners that are roles of the CRM, and whether they are superusers."""
+    for role, is_superuser, _ in conn.execute(_OWNERS, asked).fetchall():
+        if role == DATABASE_OWNER:
+            found = conn.execute(
+                "SELECT r.rolname, r.rolsuper FROM pg_catalog.pg_database d"
+                " JOIN pg_catalog.pg_roles r ON r.oid = d.datdba"
+                " WHERE d.datname = pg_catalog.current_database()"
+            ).fetchone()
+            assert found is not None
+            yield found
+        elif role not in OURS:
+            yield role, is_superuser
+
+
+def _role_exists(conn: Connection[Any], role: str) -> bool:
+    return conn.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [role]).fetchone() is not None
+
+
+def _is(conn: Connection[Any], member: str, role: str, how: str) -> bool:
+    row = conn.execute("SELECT pg_catalog.pg_has_role(%s, %s, %s)", [member, role, how]).fetchone()
+    return row == (True,)
+
+
+def _is_owner_member(conn: Connection[Any], role: str) -> bool:
+    return _role_exists(conn, "demo_owner") and _is(conn, role, "demo_owner", "USAGE")
+
+
+def granted(conn: Connection[Any], role: str, member: str, *, inherits: bool = True) -> str:
+    """The statement that makes ``member`` what ``role`` is, whatever the roles' own attributes."""
+    options = f" WITH INHERIT {'TRUE' if inherits else 'FALSE'}, SET TRUE"
+    finer = conn.info.server_version >= _SERVER_WITH_FINER_GRANTS
+    return f"GRANT {quoted(role)} TO {quoted(member)}{options if finer else ''}"
+
+
+# -- what does not fit -----------------------------------------------------------------------------------
+
+
+def role_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
+    """What about the login, owners, reserved roles, policies and schemas does not fit."""
+    if not roles.is_superuser:
+        yield from _owner_misfits(conn, roles)
+        yield from _login_misfits(conn, roles)
+        yield from _database_misfits(conn, roles)
+    yield from _reserved_misfits(conn)
+    taken = [name for (name,) in conn.execute("SELECT nspname FROM pg_catalog.pg_namespace").fetchall()]
+    for schema in ("demo", "crm_app"):
+        owner = conn.execute(
+            "SELECT nspowner::pg_catalog.regrole::text FROM pg_catalog.pg_namespace WHERE nspname = %s",
+            [schema],
+        ).fetchone()
+        if owner is not None and owner[0] != "demo_owner":
+            yield misfit(
+                "name_taken",
+                schema,
+                f"the name is needed, and a schema of {owner[0]} has it: rename that one",
+                Statement(Phase.NAMES, f"ALTER SCHEMA {schema} RENAME TO {free_name(schema, taken)}"),
+            )
+
+
+def _owner_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
+    for owner, is_superuser, is_member in conn.execute(_OWNERS, {"tables": list(TABLES)}).fetchall():
+        if is_member:
+            continue
+        if is_superuser or owner == DATABASE_OWNER:
+            # Nobody is made a superuser for this, and nobody can be granted pg_database_owner.
+            statements = [
+                Statement(Phase.RIGHTS, f"ALTER {kind} {name} OWNER TO {quoted(roles.login)}")
+                for kind, name in conn.execute(_OWNED, {"tables": list(TABLES), "owner": owner}).fetchall()
+            ]
+        else:
+            statements = [Statement(Phase.RIGHTS, granted(conn, owner, roles.login))]
+        yield misfit(
+            "not_the_owner",
+            "DEMO_DATABASE_URL",
+            f"it must name a superuser or the owner, and {roles.login} is not a member of {owner}: name "
+            "another login, or run the script as a superuser",
+            *statements,
+        )
+
+
+def _login_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
+    finer = conn.info.server_version >= _SERVER_WITH_FINER_GRANTS
+    found = conn.execute(
+        "SELECT rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = %s", [roles.login]
+    ).fetchone()
+    creates_roles = found == (True,)
+    missing = [role for role in OURS if not _role_exists(conn, role)]
+    if missing and not creates_roles:
+        yield misfit(
+            "no_rights",
+            "DEMO_DATABASE_URL",
+            f"{roles.login} may not make the roles {', '.join(missing)}: run the script as a superuser",
+            Statement(Phase.RIGHTS, f"ALTER ROLE {quoted(roles.login)} CREATEROLE"),
+        )
+    for role in OURS:
+        if role in missing:
+            continue
+        may_grant = _is(conn, roles.login, role, "MEMBER WITH ADMIN OPTION") or (creates_roles and not finer)
+        is_enough = (
+            _is(conn, roles.login, role, "USAGE")
+            and _is(conn, roles.login, role, "SET" if finer else "MEMBER")
+            if role == "demo_owner"
+            else _is(conn, roles.login, role, "SET" if finer else "MEMBER")
+        )
+        if not is_enough and not may_grant:
+            yield misfit(
+                "no_rights",
+                "DEMO_DATABASE_URL",
+                f"{roles.login} is not a member of {role} and may not grant it: run the script as a "
+                "superuser",
+                Statement(Phase.RIGHTS, granted(conn, role, roles.login, inherits=role == "demo_owner")),
+            )
+        if role == "demo_owner" and not may_grant:
+            for member in roles.new_members:
+                yield misfit(
+                    "no_rights",
+                    "DEMO_DATABASE_URL",
+                    f"{member} owns tables and becomes a member of demo_owner, and {roles.login} may not "
+                    "grant that: run the script as a superuser",
+                    Statement(Phase.RIGHTS, granted(conn, role, member)),
+                )
+    for table in TABLES:
+        if conn.execute(_UNREADABLE, [table]).fetchone() is not None:
+            yield misfit(
+                "no_rights",
+                f"crm.{table}",
+                f"{roles.login} may not read the rows, which must be checked",
+                Statement(Phase.RIGHTS, f"GRANT SELECT ON crm.{table} TO {quoted(roles.login)}"),
+            )
+
+
+def _database_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
+    row = conn.execute(
+        "SELECT pg_catalog.quote_ident(pg_catalog.current_database()),"
+        " pg_catalog.has_database_privilege(current_user, pg_catalog.current_database(), 'CREATE'),"
+        " pg_catalog.has_database_privilege(current_user, pg_catalog.current_database(),"
+        " 'CONNECT WITH GRANT OPTION'),"
+        " pg_catalog.has_database_privilege(current_user, pg_catalog.current_database(),"
+        " 'TEMPORARY WITH GRANT OPTION'),"
+        " pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY')"
+    ).fetchone()
+    assert row is not None
+    database, may_create, *may_grant, is_temporary = row
+    login = quoted(roles.login)
+    if not is_temporary:
+        yield misfit(
+            "no_rights",
+            "DEMO_DATABASE_URL",
+            f"{roles.login} may not make temporary tables, which the tables are compared with: run the "
+            "script as the database's owner",
+            Statement(Phase.RIGHTS, f"GRANT TEMPORARY ON DATABASE {database} TO {login}"),
+        )
+    if not may_create:
+        yield misfit(
+            "no_rights",
+            "DEMO_DATABASE_URL",
+            f"{roles.login} may not make schemas in the database: run the script as the database's owner",
+            Statement(Phase.RIGHTS, f"GRANT CREATE ON DATABASE {database} TO {login}"),
+        )
+    lacking: list[str] = []
+    for privilege, is_grantable, needing in (
+        ("CONNECT", may_grant[0], ("demo_loader", "crm_reader")),
+        ("TEMPORARY", may_grant[1], ("demo_loader",)),
+    ):
+        has = [
+            conn.execute(
+                "SELECT pg_catalog.has_database_privilege(%s, pg_catalog.current_database(), %s)",
+                # What a new role has is what PUBLIC has.
+                [role if _role_exists(conn, role) else "public", privilege],
+            ).fetchone()
+            == (True,)
+            for role in needing
+        ]
+        if not all(has) and not is_grantable:
+            lacking.append(privilege)
+    if lacking:
+        yield misfit(
+            "no_rights",
+            "DEMO_DATABASE_URL",
+            f"demo_loader and crm_reader need {' and '.join(lacking)} on the database, and {roles.login} may "
+            "not grant it: run the script as the database's owner",
+            Statement(
+                Phase.RIGHTS,
+                f"GRANT {', '.join(lacking)} ON DATABASE {database} TO {login} WITH GRANT OPTION",
+            ),
+        )
+
+
+def _reserved_misfits(conn: Connection[Any]) -> Iterator[Misfit]:
+    """Roles with our names that can do more than ours may."""
+    asked = {"ours": list(OURS)}
+    for (role,) in conn.execute(
+        "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY (%(ours)s)"
+        " AND (rolsuper OR rolbypassrls) ORDER BY 1",
+        asked,
+    ).fetchall():
+        yield misfit(
+            "name_taken",
+            role,
+            "a role of that name can read every tenant: run the script as a superuser",
+            Statement(Phase.RIGHTS, f"ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS"),
+        )
+    for member, role in conn.execute(
+        "SELECT m.member::pg_catalog.regrole::text, m.roleid::pg_catalog.regrole::text"
+        " FROM pg_catalog.pg_auth_members m"
+        " JOIN pg_catalog.pg_roles r ON r.oid = m.member JOIN pg_catalog.pg_roles g ON g.oid = m.roleid"
+        " WHERE r.rolname = ANY (%(ours)s) AND NOT g.rolname = ANY (%(ours)s) ORDER BY 1, 2",
+        asked,
+    ).fetchall():
+        yield misfit(
+            "name_taken",
+            member,
+            f"a role of that name is a member of {role}, and would have its rights: run the script as a "
+            "superuser",
+            Statement(Phase.RIGHTS, f"REVOKE {role} FROM {member}"),
+        )

@@ -1,0 +1,1 @@
+"""Connections: URL, login, session settings, poolers, the server clock."""

@@ -1,0 +1,1 @@
+"""Demo tenants and the jobs that changed them."""

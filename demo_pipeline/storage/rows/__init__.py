@@ -1,0 +1,1 @@
+"""Rows of tenants in SQL: loaded, counted, compared, checked, soft-deleted."""

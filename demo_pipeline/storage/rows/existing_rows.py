@@ -1,0 +1,240 @@
+"""Rows of a tenant that the rows of a patch may refer to: living ones, the latest first, bounded.
+
+Within the transaction that loads, so that what the blueprint owed is among them. Ids come as bytes and
+instants as whole microseconds: objects of them would take half of a patch's own time. Seconds since 1970 are
+numeric in PostgreSQL, so that nothing is rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, LiteralString, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import args_row, scalar_row
+
+from demo_pipeline.domain.generation.existing_rows import (
+    KnownCompany,
+    KnownContact,
+    KnownDeal,
+    KnownRows,
+    KnownStage,
+    KnownUser,
+)
+
+Connection = psycopg.Connection[Any]
+
+#: Contacts that are not leads, at least, for won deals: the latest by each instant.
+_FEWEST_OTHERS: Final = 20
+
+
+def first_contact_at(conn: Connection, tenant_id: UUID) -> datetime | None:
+    """When the oldest living contact was made; None: there is none."""
+    row = conn.execute(
+        "SELECT min(created_at) FROM crm.contacts WHERE tenant_id = %s AND deleted_at IS NULL", [tenant_id]
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def first_other_contact_at(conn: Connection, tenant_id: UUID) -> datetime | None:
+    """When the oldest living contact that is not a lead was made; None: there is none."""
+    row = conn.execute(
+        "SELECT min(created_at) FROM crm.contacts"
+        " WHERE tenant_id = %s AND deleted_at IS NULL AND status IS DISTINCT FROM 'lead'",
+        [tenant_id],
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def has_won_stage(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether a deal of the tenant can be won."""
+    row = conn.execute(
+        "SELECT EXISTS (SELECT FROM crm.pipeline_stages"
+        " WHERE tenant_id = %s AND is_won AND deleted_at IS NULL)",
+        [tenant_id],
+    ).fetchone()
+    return row is not None and row[0]
+
+
+def known_rows(
+    conn: Connection, tenant_id: UUID, windows: Sequence[tuple[datetime, int]], patch_jobs: Sequence[UUID]
+) -> KnownRows:
+    """What there was by some instants: by each at most so many contacts, companies and deals, the latest.
+
+    The contact of each deal is there, and the oldest contact, so that rows of any instant can have one. For
+    won deals the oldest contact that is not a lead is there, and the latest of them.
+    ``patch_jobs``: whose rows are patches'.
+    """
+    scope: dict[str, Any] = {
+        "tenant": tenant_id,
+        "before": [before for before, _ in windows],
+        "most": [most for _, most in windows],
+        "patches": list(patch_jobs),
+        "others": _FEWEST_OTHERS,
+    }
+
+    # For the rest of the transaction. A tenant that is new to the statistics seems to have no rows: a join
+    # would take, row by row, any index that begins with the tenant, and read all of it each time.
+    conn.execute("SELECT set_config('enable_nestloop', 'off', true)")
+
+    def rows(make: Any, query: LiteralString) -> list[Any]:
+        with conn.cursor(row_factory=args_row(make)) as cursor:
+            return cursor.execute(query, scope, binary=True).fetchall()
+
+    def values(query: LiteralString) -> list[Any]:
+        with conn.cursor(row_factory=scalar_row) as cursor:
+            return cursor.execute(query, scope, binary=True).fetchall()
+
+    found: list[_Deal] = rows(
+        _Deal,
+        """
+        SELECT DISTINCT ON (created_at, id)
+            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(contact_id),
+            (extract(epoch FROM closed_at) * 1000000)::bigint, title
+        FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
+        CROSS JOIN LATERAL (
+            SELECT id, created_at, contact_id, closed_at, title FROM crm.deals
+            WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND contact_id IS NOT NULL
+                AND created_at < wanted.before
+            ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest
+        """,
+    )
+    scope["deals"] = _array(deal.id for deal in found)
+    scope["partners"] = _array({deal.contact_id for deal in found})
+    contacts: list[KnownContact] = rows(
+        KnownContact,
+        """
+        WITH oldest AS MATERIALIZED (
+            SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+            FROM crm.contacts
+            WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND status IS DISTINCT FROM 'lead'
+            ORDER BY created_at, id LIMIT 1)
+        SELECT DISTINCT ON (created_at, id)
+            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(owner_id),
+            uuid_send(company_id), status, first_name, last_name, email IS NOT NULL
+        FROM (
+            (SELECT latest.*
+             FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
+             CROSS JOIN LATERAL (
+                SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+                FROM crm.contacts
+                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < wanted.before
+                ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest)
+            UNION ALL
+            (SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+             FROM crm.contacts
+             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY created_at, id LIMIT 1)
+            UNION ALL
+            (SELECT others.*
+             FROM unnest(%(before)s::timestamptz[]) AS wanted (before)
+             CROSS JOIN LATERAL (
+                SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+                FROM crm.contacts
+                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND status IS DISTINCT FROM 'lead'
+                    AND created_at < wanted.before AND created_at >= (SELECT min(created_at) FROM oldest)
+                ORDER BY created_at DESC, id DESC LIMIT %(others)s) others)
+            UNION ALL
+            (SELECT * FROM oldest)
+            UNION ALL
+            (SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
+             FROM crm.contacts
+             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL
+                AND id IN (SELECT unnest(%(partners)s::uuid[])))
+        ) known ORDER BY created_at, id
+        """,
+    )
+    scope["houses"] = _array({contact.company_id for contact in contacts if contact.company_id})
+    companies: list[KnownCompany] = rows(
+        KnownCompany,
+        """
+        SELECT DISTINCT ON (is_gone, created_at, id)
+            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(owner_id),
+            name, domain, city, size, is_gone
+        FROM (
+            (SELECT latest.*
+             FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
+             CROSS JOIN LATERAL (
+                SELECT id, created_at, owner_id, name, domain, city, size, false AS is_gone FROM crm.companies
+                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < wanted.before
+                ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest)
+            UNION ALL
+            (SELECT id, created_at, owner_id, name, domain, city, size, deleted_at IS NOT NULL
+             FROM crm.companies
+             WHERE tenant_id = %(tenant)s AND id IN (SELECT unnest(%(houses)s::uuid[])))
+        ) known ORDER BY is_gone, created_at, id
+        """,
+    )
+    return KnownRows(
+        users=rows(
+            KnownUser,
+            "SELECT uuid_send(id), role FROM crm.users WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
+            " ORDER BY created_at, id",
+        ),
+        stages=rows(
+            KnownStage,
+            "SELECT uuid_send(id), probability, is_won, is_lost FROM crm.pipeline_stages"
+            " WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY position, id",
+        ),
+        tags=values(
+            "SELECT uuid_send(id) FROM crm.tags WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
+            " ORDER BY created_at, id",
+        ),
+        companies=companies,
+        contacts=contacts,
+        deals=_with_partners(
+            found,
+            {contact.id: contact.created_us for contact in contacts},
+            dict(
+                conn.execute(
+                    # With "demo_generated" the index by job would be taken: all rows of all patches.
+                    "SELECT uuid_send(deal_id), count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
+                    " AND deal_id = ANY(%(deals)s::uuid[]) AND demo_job_id = ANY(%(patches)s::uuid[])"
+                    " GROUP BY deal_id",
+                    scope,
+                    binary=True,
+                ).fetchall()
+            ),
+        ),
+        addresses=frozenset(
+            values(
+                "SELECT email FROM crm.contacts WHERE tenant_id = %(tenant)s AND demo_generated"
+                " AND demo_job_id = ANY(%(patches)s::uuid[]) AND email IS NOT NULL",
+            )
+        ),
+    )
+
+
+class _Deal(NamedTuple):
+    """A deal as its table has it."""
+
+    id: bytes
+    created_us: int
+    contact_id: bytes
+    closed_us: int | None
+    title: str | None
+
+
+def _array(ids: Iterable[bytes]) -> str:
+    """As PostgreSQL writes an array of uuids."""
+    return f"{{{','.join(map(bytes.hex, ids))}}}"
+
+
+def _with_partners(
+    deals: Sequence[_Deal], contacts: Mapping[bytes, int], text_counts: Mapping[bytes, int]
+) -> list[KnownDeal]:
+    """The deals whose contact is there, by when both were there."""
+    known = [
+        KnownDeal(
+            id=deal.id,
+            since_us=max(deal.created_us, contacts[deal.contact_id]),
+            contact_id=deal.contact_id,
+            closed_us=deal.closed_us,
+            title=deal.title,
+            text_count=text_counts.get(deal.id, 0),
+        )
+        for deal in deals
+        if deal.contact_id in contacts
+    ]
+    return sorted(known, key=lambda deal: (deal.since_us, deal.id))

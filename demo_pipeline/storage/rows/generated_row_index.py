@@ -1,0 +1,57 @@
+"""Which generated rows of a tenant are there, whatever people made, moved or hid meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from demo_pipeline.domain.core.arrow import Column
+from demo_pipeline.domain.generation.row_schemas import COUNTED
+from demo_pipeline.domain.generation.row_schemas import UUID as UUID_TYPE
+
+Connection = psycopg.Connection[Any]
+
+
+def present_ids(conn: Connection, tenant_id: UUID, table: str, first: datetime, end: datetime) -> Column:
+    """Ids (binary(16)) of the rows made in [first, end), deleted rows included.
+
+    Of rows with provenance also those that were made for a month in that time and moved by people since.
+    """
+    moved = "OR (demo_source_month >= %(from)s AND demo_source_month < %(to)s)" if table in COUNTED else ""
+    found = conn.execute(
+        sql.SQL(
+            "SELECT id FROM crm.{} WHERE tenant_id = %(tenant)s "
+            "AND ((created_at >= %(first)s AND created_at < %(end)s) {})"
+        ).format(sql.Identifier(table), sql.SQL(moved)),
+        {
+            "tenant": tenant_id,
+            "first": first,
+            "end": end,
+            "from": first.strftime("%Y-%m"),
+            "to": end.strftime("%Y-%m"),
+        },
+    ).fetchall()
+    return pa.array([row[0].bytes for row in found], UUID_TYPE)
+
+
+def generated_counts(
+    conn: Connection, tenant_id: UUID, job_ids: Sequence[UUID]
+) -> dict[tuple[str, str], int]:
+    """(table, month) → rows that these jobs made for the month and that are there, deleted ones included."""
+    counts: dict[tuple[str, str], int] = {}
+    for table in COUNTED:
+        rows = conn.execute(
+            sql.SQL(
+                "SELECT demo_source_month, count(*) FROM crm.{} WHERE tenant_id = %s AND demo_generated "
+                "AND demo_job_id = ANY(%s) GROUP BY 1"
+            ).format(sql.Identifier(table)),
+            (tenant_id, list(job_ids)),
+        ).fetchall()
+        counts.update({(table, month): count for month, count in rows})
+    return counts

@@ -1,0 +1,152 @@
+"""The eight KPIs in SQL: the only place where they are computed.
+
+Snapshot, verification, checks, reports and the view ``demo.kpi_monthly`` all run :data:`KPI_SQL`. Months
+are cut at 00:00 UTC whatever the session's time zone; sums are ``numeric``, never floating point.
+What a figure should be does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from psycopg import Connection, sql
+from psycopg.rows import dict_row
+
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures
+from demo_pipeline.domain.core.months import Month
+
+#: One row per tenant and month that has rows; the view in the migration has this very text, frozen.
+#: A deal without a stage is open. Each arm groups before the union, so that a condition on
+#: ``tenant_id`` reaches the covering indexes; ``/* scope */`` takes further conditions on rows.
+KPI_SQL: Final[LiteralString] = """\
+select
+    f.tenant_id,
+    to_char(f.month_start, 'YYYY-MM') as month,
+    sum(f.leads_created)::bigint as leads_created,
+    sum(f.contacts_created)::bigint as contacts_created,
+    sum(f.companies_created)::bigint as companies_created,
+    sum(f.deals_created)::bigint as deals_created,
+    sum(f.closed_won_count)::bigint as closed_won_count,
+    round(sum(f.closed_won_value), 2) as closed_won_value,
+    round(sum(f.pipeline_added_value), 2) as pipeline_added_value,
+    sum(f.activities_created)::bigint as activities_created
+from (
+    select
+        r.tenant_id, date_trunc('month', r.created_at at time zone 'UTC') as month_start,
+        count(*) filter (where r.status = 'lead') as leads_created, count(*) as contacts_created,
+        0::bigint as companies_created, 0::bigint as deals_created, 0::bigint as closed_won_count,
+        0::numeric as closed_won_value, 0::numeric as pipeline_added_value, 0::bigint as activities_created
+    from crm.contacts r
+    where r.deleted_at is null /* scope */
+    group by 1, 2
+    union all
+    select r.tenant_id, date_trunc('month', r.created_at at time zone 'UTC'), 0, 0, count(*), 0, 0, 0, 0, 0
+    from crm.companies r
+    where r.deleted_at is null /* scope */
+    group by 1, 2
+    union all
+    select
+        r.tenant_id, date_trunc('month', r.created_at at time zone 'UTC'), 0, 0, 0, count(*),
+        count(*) filter (where s.is_won),
+        coalesce(sum(r.value) filter (where s.is_won), 0),
+        coalesce(sum(r.value) filter (where s.is_lost is not true), 0),
+        0
+    from crm.deals r
+    left join crm.pipeline_stages s on s.tenant_id = r.tenant_id and s.id = r.stage_id
+    where r.deleted_at is null /* scope */
+    group by 1, 2
+    union all
+    select r.tenant_id, date_trunc('month', r.created_at at time zone 'UTC'), 0, 0, 0, 0, 0, 0, 0, count(*)
+    from crm.activities r
+    where r.deleted_at is null /* scope */
+    group by 1, 2
+) f
+group by f.tenant_id, f.month_start
+"""
+
+_TENANT: Final[LiteralString] = "and r.tenant_id = %(tenant_id)s"
+_TAKEN: Final[LiteralString] = "and r.id in (select t.id from pg_temp.taken t)"
+_JOB: Final[LiteralString] = "and r.demo_job_id = %(job_id)s"
+_JOBS: Final[LiteralString] = "and r.demo_job_id = any(%(job_ids)s)"
+_RANGE: Final[LiteralString] = "and r.created_at >= %(start)s and r.created_at < %(end)s"
+
+
+def month_figures(
+    conn: Connection[Any], tenant_id: UUID, first: Month, last: Month, minor_digits: int
+) -> dict[Month, Figures]:
+    """Figures of every month from ``first`` to ``last``, months without rows included as zeros.
+
+    Values come in minor units of a currency with ``minor_digits`` decimals. The connection sees what
+    its role may see: under the loader's policies that is the claimed tenant.
+    """
+    found = _query(
+        conn,
+        f"{_TENANT} {_RANGE}",
+        {"tenant_id": tenant_id, "start": first.start, "end": last.end},
+        minor_digits,
+    )
+    return {month: found.get(month, Figures()) for month in first.until(last)}
+
+
+def all_figures(conn: Connection[Any], tenant_id: UUID, minor_digits: int) -> dict[Month, Figures]:
+    """Figures of every month that has rows, in order of time; values in minor units."""
+    return _query(conn, _TENANT, {"tenant_id": tenant_id}, minor_digits)
+
+
+def taken_figures(
+    conn: Connection[Any], tenant_id: UUID, minor_digits: int, job_id: UUID | None = None
+) -> dict[Month, Figures]:
+    """Figures of the living rows that ``storage.rows.soft_delete`` has collected; of one job, if given."""
+    scope: LiteralString = f"{_TENANT} {_TAKEN}" if job_id is None else f"{_TENANT} {_TAKEN} {_JOB}"
+    return _query(conn, scope, {"tenant_id": tenant_id, "job_id": job_id}, minor_digits)
+
+
+def job_figures(
+    conn: Connection[Any], tenant_id: UUID, minor_digits: int, job_ids: Sequence[UUID]
+) -> dict[Month, Figures]:
+    """Figures of the living rows that some jobs made."""
+    scope: LiteralString = f"{_TENANT} {_JOBS}"
+    return _query(conn, scope, {"tenant_id": tenant_id, "job_ids": list(job_ids)}, minor_digits)
+
+
+def row_counts(conn: Connection[Any], tenant_id: UUID) -> tuple[dict[str, int], dict[str, int]]:
+    """Visible and hidden rows of a tenant in the tables with provenance, by table; for administrators."""
+    visible: dict[str, int] = {}
+    hidden: dict[str, int] = {}
+    for table in ("companies", "contacts", "deals", "activities"):
+        row = conn.execute(
+            sql.SQL(
+                "select count(*) filter (where deleted_at is null), count(deleted_at)"
+                " from crm.{} where tenant_id = %s"
+            ).format(sql.Identifier(table)),
+            [tenant_id],
+        ).fetchone()
+        visible[table], hidden[table] = row or (0, 0)
+    return visible, hidden
+
+
+def _query(
+    conn: Connection[Any], scope: LiteralString, parameters: dict[str, Any], minor_digits: int
+) -> dict[Month, Figures]:
+    statement = sql.SQL(KPI_SQL.replace("/* scope */", scope) + "order by month")
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(statement, parameters).fetchall()
+    return {Month.parse(row["month"]): _figures(row, minor_digits) for row in rows}
+
+
+def _figures(row: dict[str, Any], minor_digits: int) -> Figures:
+    return Figures(
+        **{
+            name: _minor(row[name], minor_digits) if name in VALUE_METRICS else int(row[name])
+            for name in METRICS
+        }
+    )
+
+
+def _minor(amount: Decimal, minor_digits: int) -> int:
+    # People may enter more decimals than the currency has. Half up moves evenly with what is added, so
+    # that a delta between two snapshots stays exact.
+    return int(amount.scaleb(minor_digits).to_integral_value(ROUND_HALF_UP))

@@ -1,0 +1,247 @@
+"""The tables of schema ``demo``, declared into the same metadata as those of ``crm``.
+
+What is known about demo tenants and never seen by one. History outlives its tenant, so nothing here
+references ``crm.tenants``. A test proves that a migrated database equals this; migrations do not import it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    Numeric,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import UserDefinedType
+
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
+from demo_pipeline.storage.schema.crm_tables import METADATA
+
+_MONTH: Final = "'^[0-9]{4}-(0[1-9]|1[0-2])$'"
+
+
+class TransactionId(UserDefinedType[int]):
+    """``xid8``: a transaction id that does not wrap around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+def _table(name: str, *items: SchemaItem) -> Table:
+    return Table(name, METADATA, *items, schema="demo")
+
+
+def _optional(kind: Any, *names: str) -> list[Column[Any]]:
+    return [Column(name, kind) for name in names]
+
+
+def _required(name: str, kind: Any, default: str | None = None) -> Column[Any]:
+    return Column(name, kind, nullable=False, server_default=None if default is None else text(default))
+
+
+def _reference(name: str, columns: list[str], target: str) -> ForeignKeyConstraint:
+    targets = ["tenant_id", "id"] if len(columns) > 1 else [columns[0] if columns[0] != "job_id" else "id"]
+    return ForeignKeyConstraint(columns, [f"{target}.{column}" for column in targets], name=name)
+
+
+_INSTANT: Final = DateTime(timezone=True)
+
+TENANT_METADATA: Final = _table(
+    "tenant_metadata",
+    _required("tenant_id", Uuid),
+    _required("slug", Text),
+    _required("is_demo_generated", Boolean, "true"),
+    _required("incarnation", Integer, "1"),
+    _required("blueprint", JSONB),
+    _required("plan", JSONB),
+    _required("seed", Text),
+    _required("lists_version", Text),
+    _required("excluded_from_analytics", Boolean, "true"),
+    *_optional(Text, "requested_by"),
+    _required("provisioned_at", _INSTANT),
+    *_optional(_INSTANT, "deleted_at"),
+    _required("next_job_number", Integer, "1"),
+    *_optional(Uuid, "claim_job_id"),
+    *_optional(TransactionId, "claim_xid"),
+    *_optional(_INSTANT, "claim_at"),
+    *_optional(Uuid, "claim_blueprint_job_id"),
+    PrimaryKeyConstraint("tenant_id", name="tenant_metadata_pkey"),
+    UniqueConstraint("slug", "incarnation", name="tenant_metadata_slug_key"),
+    CheckConstraint("slug ~ '^[a-z][a-z0-9-]{1,38}$'", name="tenant_metadata_slug_check"),
+    CheckConstraint("is_demo_generated", name="tenant_metadata_demo_check"),
+    CheckConstraint("incarnation >= 1", name="tenant_metadata_incarnation_check"),
+    CheckConstraint("next_job_number >= 1", name="tenant_metadata_number_check"),
+    Index(
+        "tenant_metadata_living_slug_key",
+        "slug",
+        unique=True,
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
+    Index("tenant_metadata_claim_idx", "claim_xid"),
+)
+
+#: the blueprint's figures that are loaded, by month; money in major units
+TENANT_MONTHS: Final = _table(
+    "tenant_months",
+    _required("tenant_id", Uuid),
+    _required("month", String(7)),
+    _required("loaded_as_of", _INSTANT),
+    _required("is_whole", Boolean),
+    *(
+        _required(metric, Numeric(17, 2) if metric in VALUE_METRICS else BigInteger, "0")
+        for metric in METRICS
+    ),
+    _required("versions", ARRAY(Text), "'{}'"),
+    PrimaryKeyConstraint("tenant_id", "month", name="tenant_months_pkey"),
+    _reference("tenant_months_tenant_fkey", ["tenant_id"], "demo.tenant_metadata"),
+    CheckConstraint(f"month ~ {_MONTH}", name="tenant_months_month_check"),
+    CheckConstraint(
+        "leads_created >= 0 AND companies_created >= 0 AND closed_won_count >= 0"
+        " AND closed_won_value >= 0 AND activities_created >= 0",
+        name="tenant_months_positive_check",
+    ),
+    CheckConstraint("leads_created <= contacts_created", name="tenant_months_contacts_check"),
+    CheckConstraint("closed_won_count <= deals_created", name="tenant_months_deals_check"),
+    CheckConstraint("closed_won_value <= pipeline_added_value", name="tenant_months_value_check"),
+)
+
+JOB_LEDGER: Final = _table(
+    "job_ledger",
+    _required("id", Uuid),
+    _required("tenant_id", Uuid),
+    _required("incarnation", Integer),
+    _required("number", Integer),
+    _required("ordinal", Integer, "0"),
+    _required("kind", Text),
+    *_optional(Text, "mode", "plan_type"),
+    *_optional(JSONB, "plan"),
+    *_optional(Text, "seed"),
+    *_optional(String(7), "range_start_month", "range_end_month"),
+    *_optional(JSONB, "tolerances"),
+    *_optional(_INSTANT, "as_of"),
+    *_optional(JSONB, "before_kpis", "after_kpis", "diff_report"),
+    _required("status", Text, "'pending'"),
+    *_optional(Uuid, "undone_by"),
+    *_optional(JSONB, "metrics"),
+    *_optional(Text, "error_code", "error_message", "dagster_run_id", "requested_by"),
+    *_optional(Numeric(12, 3), "seconds"),
+    _required("created_at", _INSTANT, "now()"),
+    *_optional(_INSTANT, "started_at", "completed_at"),
+    PrimaryKeyConstraint("id", name="job_ledger_pkey"),
+    UniqueConstraint("tenant_id", "id", name="job_ledger_tenant_id_key"),
+    UniqueConstraint("tenant_id", "number", name="job_ledger_number_key"),
+    _reference("job_ledger_tenant_fkey", ["tenant_id"], "demo.tenant_metadata"),
+    _reference("job_ledger_undone_by_fkey", ["tenant_id", "undone_by"], "demo.job_ledger"),
+    CheckConstraint("kind ~ '^[a-z][a-z_]*$'", name="job_ledger_kind_check"),
+    CheckConstraint("plan_type IN ('deltas', 'targets')", name="job_ledger_plan_type_check"),
+    CheckConstraint(
+        "status IN ('pending', 'running', 'completed', 'failed')", name="job_ledger_status_check"
+    ),
+    CheckConstraint("status <> 'completed' OR completed_at IS NOT NULL", name="job_ledger_completed_check"),
+    CheckConstraint("number >= 1", name="job_ledger_number_check"),
+    CheckConstraint("ordinal >= 0", name="job_ledger_ordinal_check"),
+    CheckConstraint(
+        f"range_start_month ~ {_MONTH} AND range_end_month ~ {_MONTH}"
+        " AND range_start_month <= range_end_month",
+        name="job_ledger_range_check",
+    ),
+    Index(
+        "job_ledger_one_running_key", "tenant_id", unique=True, postgresql_where=text("status = 'running'")
+    ),
+    Index("job_ledger_started_idx", "started_at"),
+)
+
+#: what completed jobs changed of what is expected of a month, beyond the blueprint; money in major units
+JOB_MONTHS: Final = _table(
+    "job_months",
+    _required("tenant_id", Uuid),
+    _required("job_id", Uuid),
+    _required("month", String(7)),
+    *(
+        _required(metric, Numeric(17, 2) if metric in VALUE_METRICS else BigInteger, "0")
+        for metric in METRICS
+    ),
+    PrimaryKeyConstraint("tenant_id", "job_id", "month", name="job_months_pkey"),
+    _reference("job_months_job_fkey", ["tenant_id", "job_id"], "demo.job_ledger"),
+    CheckConstraint(f"month ~ {_MONTH}", name="job_months_month_check"),
+)
+
+#: generated rows that were changed outside of a job, by their job; written by triggers of ``crm`` alone
+EDITED_ROWS: Final = _table(
+    "edited_rows",
+    _required("tenant_id", Uuid),
+    _required("job_id", Uuid),
+    _required("id", Uuid),
+    PrimaryKeyConstraint("tenant_id", "job_id", "id", name="edited_rows_pkey"),
+)
+
+#: requests of the last minute
+REQUESTS: Final = _table(
+    "requests",
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    _required("tenant_id", Uuid),
+    _required("at", _INSTANT, "clock_timestamp()"),
+    PrimaryKeyConstraint("id", name="requests_pkey"),
+    Index("requests_at_idx", "at"),
+)
+
+JOB_PROGRESS: Final = _table(
+    "job_progress",
+    _required("job_id", Uuid),
+    _required("progress", Integer, "0"),
+    *_optional(Text, "current_step"),
+    _required("updated_at", _INSTANT, "now()"),
+    PrimaryKeyConstraint("job_id", name="job_progress_pkey"),
+    _reference("job_progress_job_fkey", ["job_id"], "demo.job_ledger"),
+    CheckConstraint("progress BETWEEN 0 AND 100", name="job_progress_progress_check"),
+)
+
+JOB_ATTEMPTS: Final = _table(
+    "job_attempts",
+    _required("job_id", Uuid),
+    _required("attempt", Integer),
+    _required("status", Text, "'running'"),
+    *_optional(Text, "error_code", "error_message"),
+    _required("started_at", _INSTANT, "now()"),
+    *_optional(_INSTANT, "ended_at"),
+    *_optional(Integer, "backend_pid"),
+    *_optional(Text, "requested_by", "dagster_run_id"),
+    PrimaryKeyConstraint("job_id", "attempt", name="job_attempts_pkey"),
+    _reference("job_attempts_job_fkey", ["job_id"], "demo.job_ledger"),
+    CheckConstraint("attempt >= 1", name="job_attempts_attempt_check"),
+    CheckConstraint("status IN ('running', 'completed', 'failed')", name="job_attempts_status_check"),
+    CheckConstraint("(status = 'running') = (ended_at IS NULL)", name="job_attempts_ended_check"),
+)
+
+AUDIT_LOG: Final = _table(
+    "audit_log",
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    _required("at", _INSTANT, "clock_timestamp()"),
+    _required("event", Text),
+    _required("actor", Text, "SESSION_USER"),
+    *_optional(Uuid, "tenant_id"),
+    *_optional(Text, "slug"),
+    *_optional(Uuid, "job_id"),
+    *_optional(JSONB, "detail"),
+    PrimaryKeyConstraint("id", name="audit_log_pkey"),
+    Index("audit_log_at_idx", "at", "event"),
+)

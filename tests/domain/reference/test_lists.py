@@ -1,0 +1,308 @@
+"""The frozen lists: harmless, secret, close to the population, and made by the script that is kept."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+
+import holidays
+import numpy as np
+import phonenumbers
+import pytest
+
+from demo_pipeline.domain.reference import countries
+from demo_pipeline.domain.reference.countries import COUNTRIES, NameList, load_locale
+from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
+from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
+
+LISTS = Path(countries.__file__).parent / "data"
+TELLTALE = ("demo", "test", "fake", "lorem", "sample", "generated", "dummy")
+#: Places of crimes, which no name and no company with its descriptor may spell.
+CRIME_PLACES = re.compile(
+    "auschwitz|belsen|birkenau|buchenwald|dachau|flossenbuerg|majdanek|neuengamme|ravensbrueck"
+    "|sachsenhausen|sobibor|treblinka"
+)
+#: Notorious or crude: whole words, or beginnings.
+NOTORIOUS = re.compile(
+    "(?:boner|bundy|butts|cosby|dahmer|dicks?|eichmann|epstein|gaylord|goebbels|goering|heydrich|himmler"
+    "|hitler|hoare|manson|mengele|rommel|speer|streicher|wanker|weinstein)$"
+    "|cock|cunt|fuck|nigg|rape|shit|slut"
+)
+POSTCODES = {
+    "US": r"\d{5}",
+    "GB": r"[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}",
+    "DE": r"\d{5}",
+}
+#: What the regulators keep free for fiction, national number without the country code.
+FICTION = {
+    "US": r"\d{3}55501\d{2}",
+    "GB": r"20794[6]0\d{3}|1(?:13|14|16|17|18|21|31|41|51|61)4960\d{3}",
+    "DE": r"3023125\d{3}|6990009\d{3}|4066969\d{3}|2214710\d{3}|8999998\d{3}|17139200\d{2}|176040690\d{2}",
+}
+
+
+def all_names(country: str) -> Iterator[str]:
+    """Every string of a country that a tenant may see, and the forms that addresses are made of."""
+    locale = load_locale(country)
+    companies = locale.companies
+    lists = (
+        locale.female,
+        locale.male,
+        locale.surnames,
+        locale.streets,
+        locale.house_numbers,
+        companies.stems,
+        companies.descriptors,
+        companies.industries,
+        companies.legal_forms,
+        companies.sizes,
+    )
+    for names in lists:
+        yield from names.names
+        yield from names.ascii
+    for city in locale.places.cities:
+        yield from (city.name, city.state, *city.postal_codes)
+
+
+def share(names: NameList, count: int) -> float:
+    """Weight of the first ``count`` names."""
+    return float(names.cumulative[count - 1] / names.cumulative[-1])
+
+
+def weights(names: NameList) -> np.ndarray:
+    """Shares, shape (len(names),)."""
+    return np.diff(names.cumulative, prepend=0) / names.cumulative[-1]
+
+
+def telltales(texts: Iterator[str] | list[str]) -> list[str]:
+    """Texts with a word that gives a tenant away."""
+    return [
+        text
+        for text in texts
+        if any(word.lower().startswith(TELLTALE) for word in re.findall(r"[^\W\d_]+", text))
+    ]
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_no_name_begins_with_a_telltale(country: str) -> None:
+    """No name, street, city or part of a company, nor its ASCII form, begins with a telltale word."""
+    assert telltales(all_names(country)) == []
+
+
+def notorious(texts: Iterable[str]) -> list[str]:
+    """Texts with a word that is notorious or crude, or that spell a place of crimes."""
+    return [
+        text
+        for text in texts
+        if CRIME_PLACES.search(countries.ascii_label(text))
+        or any(NOTORIOUS.match(countries.ascii_label(word)) for word in re.findall(r"[^\W\d_]+", text))
+    ]
+
+
+def all_sentences(language: str, industry: str) -> list[str]:
+    """Every template without its slots, every topic, product, step, stage and tag."""
+    texts, about = load_texts(language, industry), load_industry(industry)
+    templates = [
+        *texts.deal_titles,
+        *(template for kind in texts.subjects.values() for template in kind),
+        *(template for kind in texts.descriptions.values() for template in kind),
+        *(template for kind in texts.planned.values() for template in kind),
+    ]
+    return [
+        *(re.sub(r"\{\w+\}", " ", str(template)) for template in templates),
+        *texts.products.to_pylist(),
+        *texts.steps.to_pylist(),
+        *(topic for forms in texts.topics.values() for topic in forms.to_pylist()),
+        *(stage.name(language) for stage in about.stages),
+        *(tag.name for tag in about.tags[language]),
+    ]
+
+
+@pytest.mark.parametrize("industry", INDUSTRIES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sentence_is_telling_or_notorious(language: str, industry: str) -> None:
+    """No template, topic, product, step, stage or tag has a telltale, a notorious or a crude word."""
+    written = all_sentences(language, industry)
+    assert telltales(written) == []
+    assert notorious(written) == []
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_no_name_is_notorious(country: str) -> None:
+    """No name, street, city or company recalls crimes or is crude, nor does a stem with a descriptor."""
+    companies = load_locale(country).companies
+    assert notorious(all_names(country)) == []
+    joined = {
+        first + second for first in companies.stems.ascii for second in ("", *companies.descriptors.ascii)
+    }
+    assert not [label for label in joined if CRIME_PLACES.search(label)]
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_no_stem_says_the_same_twice(country: str) -> None:
+    """No stem is a word twice, with or without a linking syllable (Waldwald, Brückenbrück)."""
+    stems = load_locale(country).companies.stems.ascii
+    assert not [stem for stem in stems if re.fullmatch(r"(\w{3,})(?:en|n|s)?\1", stem)]
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_every_phone_is_valid_and_nobodys(country: str) -> None:
+    """Every number that a city can give is valid for libphonenumber and lies in a range for fiction."""
+    places = load_locale(country).places
+    reachable = {
+        place
+        for start, count in zip(places.phone_start, places.phone_count, strict=True)
+        for place in range(start, start + count)
+    }
+    numbers = [str(number) for number in places.phones.to_pylist()]
+    assert reachable == set(range(len(numbers)))
+    assert len(set(numbers)) == len(numbers)
+    for number in numbers:
+        assert re.fullmatch(FICTION[country], re.sub(r"\D", "", number.split(" ", 1)[1])), number
+    for number in numbers[::17]:
+        assert phonenumbers.is_valid_number(phonenumbers.parse(number)), number
+
+
+@pytest.mark.parametrize("country", ["US", "DE"])
+def test_a_city_has_its_own_area_code(country: str) -> None:
+    """A known city's numbers have that city's area code."""
+    locale = load_locale(country)
+    expected = {
+        "US": {"Seattle": {"206"}, "Boston": {"617", "857"}},
+        "DE": {"Berlin": {"30"}, "Ulm": {"171", "176"}},
+    }
+    for name, codes in expected[country].items():
+        city = next(city for city in locale.places.cities if city.name == name)
+        found = {re.split(r"[ -]", locale.phone_ranges[place].prefix)[1] for place in city.phone_ranges}
+        assert found == codes
+
+
+def test_only_some_german_cities_have_an_area_code_of_their_own() -> None:
+    """Where regulators keep no landline numbers free, a city has no range of its own; elsewhere all have."""
+    germany = load_locale("DE")
+    own = {
+        city.name: bool(has)
+        for city, has in zip(germany.places.cities, germany.places.has_area_range, strict=True)
+    }
+    assert own["Berlin"]
+    assert not own["Ulm"]
+    for city in germany.places.cities:
+        mobile = {germany.phone_ranges[place].prefix[:6] for place in city.phone_ranges} & {
+            "+49 17",
+            "+49 15",
+        }
+        assert own[city.name] != bool(mobile), city.name
+    assert all(load_locale(country).places.has_area_range.all() for country in ("US", "GB"))
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_postal_codes_have_the_countrys_shape(country: str) -> None:
+    """Every city has postal codes, in the shape of the country, and no city has another's."""
+    cities = load_locale(country).places.cities
+    assert len(cities) >= 60
+    codes = [code for city in cities for code in city.postal_codes]
+    assert all(city.postal_codes for city in cities)
+    assert all(re.fullmatch(POSTCODES[country], code) for code in codes)
+    assert len(set(codes)) == len(codes)
+
+
+@pytest.mark.parametrize(
+    ("country", "subdivision"), [("US", None), ("GB", "ENG"), ("DE", None)], ids=COUNTRIES
+)
+def test_holidays_are_those_of_the_library(country: str, subdivision: str | None) -> None:
+    """The frozen calendar equals the ``holidays`` library from 2019-12 to 2032-12."""
+    known = holidays.country_holidays(country, subdiv=subdivision, years=range(2019, 2034))
+    expected = {day for day in known if date(2019, 12, 1) <= day <= date(2032, 12, 31)}
+    assert load_locale(country).holidays == expected
+
+
+def test_american_surnames_are_as_frequent_as_in_the_census() -> None:
+    """Smith has 0.83 %, the first 25 have 8.7 %, about 240 names a quarter of the people."""
+    surnames = load_locale("US").surnames
+    assert surnames.names[0] == "Smith"
+    assert share(surnames, 1) == pytest.approx(0.0083, abs=0.0001)
+    assert share(surnames, 25) == pytest.approx(0.087, abs=0.002)
+    assert share(surnames, 239) == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("country", "surnames", "first", "first_share"),
+    [("US", 1500, "Smith", 0.0083), ("GB", 800, "Smith", 0.0115), ("DE", 1000, "Müller", 0.0095)],
+)
+def test_names_are_many_and_weighted(country: str, surnames: int, first: str, first_share: float) -> None:
+    """Enough names, the commonest first, and two people share a full name as rarely as in life."""
+    locale = load_locale(country)
+    assert len(locale.surnames) >= surnames
+    assert locale.surnames.names[0] == first
+    assert share(locale.surnames, 1) == pytest.approx(first_share, abs=0.0002)
+    assert min(len(locale.female), len(locale.male)) >= 300
+    for names in (locale.female, locale.male, locale.surnames):
+        assert len(set(names.names)) == len(names.names)
+        assert (np.diff(names.cumulative, prepend=0) > 0).all()
+    # Chance that two women have the same full name: between 1 and 8 in a million.
+    chance = (weights(locale.surnames) ** 2).sum() * (weights(locale.female) ** 2).sum()
+    assert 1e-6 < chance < 8e-6
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_a_first_name_tells_the_form_of_address(country: str) -> None:
+    """No first name is in both lists, and an unknown one is told as such."""
+    locale = load_locale(country)
+    assert not set(locale.female.names) & set(locale.male.names)
+    assert locale.is_female(locale.female.names[0]) is True
+    assert locale.is_female(locale.male.names[0]) is False
+    assert locale.is_female("Xyzzy") is None
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_company_names_and_domains_are_unique_by_parts(country: str) -> None:
+    """Different stem and descriptor give a different name and label; there are enough for any tenant."""
+    companies = load_locale(country).companies
+    assert len(companies.stems) >= 1500
+    assert len(companies.descriptors) >= 60
+    for parts in (companies.stems, companies.descriptors):
+        assert len({name.lower() for name in parts.names}) == len(parts)
+        assert len(set(parts.ascii)) == len(parts)
+        assert all(re.fullmatch(r"[a-z0-9]{2,40}", label) for label in parts.ascii)
+    assert len(companies.descriptor_industry) == len(companies.descriptors)
+    assert set(companies.descriptor_industry.tolist()) == set(range(len(companies.industries)))
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_company_sizes_fall_off_as_a_power(country: str) -> None:
+    """P(size > s) falls by the power 1.06 from band to band."""
+    sizes = load_locale(country).companies.sizes
+    above = 1 - np.cumsum(weights(sizes))
+    slope = np.log(above[0] / above[4]) / np.log(1000.5 / 10.5)
+    assert slope == pytest.approx(1.06, abs=0.01)
+
+
+def test_lists_stay_small() -> None:
+    """All files together are below 3 MB."""
+    assert sum(path.stat().st_size for path in LISTS.glob("*.json")) < 3_000_000
+
+
+def test_currencies_and_countries_are_complete() -> None:
+    """Every own country's currency is known with its minor digits; odd ones have theirs."""
+    assert {code: countries.CURRENCIES[code] for code in ("USD", "EUR", "GBP", "JPY", "KWD")} == {
+        "USD": 2,
+        "EUR": 2,
+        "GBP": 2,
+        "JPY": 0,
+        "KWD": 3,
+    }
+    assert len(countries.KNOWN_COUNTRY_CODES) == 249
+    assert {"NO", "XK", "UK"} & countries.KNOWN_COUNTRY_CODES == {"NO"}
+    assert all(countries.units_per_usd(code) > 0 for code in countries.CURRENCIES)
+    assert countries.resolve_country("FR") == "US"
+
+
+def test_the_script_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``scripts/build_lists.py`` reproduces every packaged list byte for byte, and no other."""
+    monkeypatch.syspath_prepend(str(Path(countries.__file__).parents[3]))
+    importlib.import_module("scripts.build_lists").build(tmp_path)
+    written = {path.name: path.read_bytes() for path in tmp_path.glob("*.json")}
+    assert written == {path.name: path.read_bytes() for path in LISTS.glob("*.json")}

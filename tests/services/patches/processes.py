@@ -1,0 +1,94 @@
+"""Patches in processes of their own, which can be killed, interrupted and started twenty at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from demo_pipeline.domain.patch_plan.plan import PatchPlan
+from demo_pipeline.storage.connection.database import Database
+
+#: Applies a plan; arguments: slug, plan, a signal, and the step at which it comes (or a file to wait for).
+_DRIVER: Final = """
+import json, os, sys, time
+from pathlib import Path
+from demo_pipeline.domain.core.errors import DemoError
+from demo_pipeline.domain.patch_plan.plan import PatchPlan
+from demo_pipeline.services.platform.ready_database import ready_database
+from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.settings import load_settings
+
+slug, document, number, at = sys.argv[1:5]
+settings = load_settings()
+database = ready_database(settings)
+
+def on_progress(percent, step):
+    if step == at:
+        os.kill(os.getpid(), int(number))
+
+print("ready", flush=True)
+while at.startswith("/") and not Path(at).exists():
+    time.sleep(0.005)
+try:
+    plan = PatchPlan.from_json(json.loads(document))
+    report = apply_patch(database, settings, slug, plan, asker=Asker(on_progress=on_progress))
+except DemoError as error:
+    print(json.dumps({"error": error.code, "message": str(error)}))
+    sys.exit(error.exit_code)
+print(json.dumps({"job_id": str(report.job_id), "already_applied": report.already_applied}))
+"""
+
+
+def start(
+    environment: Mapping[str, str], slug: str, plan: PatchPlan, *, signal: int = 0, at: str | Path = ""
+) -> subprocess.Popen[str]:
+    """A process that applies a plan; with ``signal`` it sends itself that one when its job is ``at`` a step.
+
+    A path as ``at`` is waited for, so that many can begin at once.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-c", _DRIVER, slug, json.dumps(plan.to_json()), str(signal), str(at)],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_ready(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Until each has connected once and is about to begin."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+
+
+def answer(process: subprocess.Popen[str]) -> Any:
+    """What a process that was waited for said at its end; None: it was killed before."""
+    out, _ = process.communicate(timeout=200)
+    lines = [line for line in out.splitlines() if line != "ready"]
+    return json.loads(lines[-1]) if lines else None
+
+
+def wait_for_backends(database: Database) -> None:
+    """Until no session of a loader is left in this database."""
+    deadline = time.monotonic() + 30
+    with psycopg.connect(database.admin_url, autocommit=True) as conn:
+        while time.monotonic() < deadline:
+            left = conn.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND usename <> current_user"
+            ).fetchall()
+            if left[0][0] == 0:
+                return
+            time.sleep(0.02)
+    raise AssertionError("a session of the killed process did not end within 30 s")

@@ -1,0 +1,233 @@
+"""Migrations: what they make is what is declared, they go up and down, and they lose nothing unasked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import Connection, errors, sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from demo_pipeline.domain.core.errors import DatabaseError, InputError
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.schema import demo_tables, migrate, revision
+from tests.fixtures.ledger_steps import GENERATED, begun, insert_generated, provisioned, real_tenant
+from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
+from tests.storage.schema.catalogue import CATALOGUE, catalogue, whole
+
+Conn = Connection[Any]
+ROLES: Final = ("demo_owner", "demo_guard", "demo_loader", "crm_reader", "crm_views")
+
+
+@pytest.fixture
+def plain_login(postgres_server: PostgresServer, make_database: MakeDatabase) -> Iterator[str]:
+    """URL of an empty database whose owner is no superuser and may make roles and databases."""
+    database = make_database(is_migrated=False)
+    with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
+        if conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() != (True,):
+            # The given login is such a one itself.
+            yield database.admin_url
+            return
+        name = conninfo_to_dict(database.admin_url)["dbname"]
+        assert isinstance(name, str)
+        role = sql.Identifier(f"{name}_plain")
+        conn.execute(sql.SQL("create role {} login createrole createdb password 'plain'").format(role))
+        try:
+            # As for who made the roles, on a server where this is the first database to have them.
+            for known in ROLES:
+                grant = sql.SQL("grant {} to {} with admin option").format(sql.Identifier(known), role)
+                conn.execute(grant)
+            conn.execute(sql.SQL("alter database {} owner to {}").format(sql.Identifier(name), role))
+            yield make_conninfo(database.admin_url, user=f"{name}_plain", password="plain")
+        finally:
+            drop_database(conn, name)
+            conn.execute(sql.SQL("drop role {}").format(role))
+
+
+def test_migrated_equals_declared(make_database: MakeDatabase) -> None:
+    """Columns, types, defaults, constraints and indexes of both schemas are the declared ones."""
+    migrated, declared = make_database(), make_database(is_migrated=False)
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(declared.admin_url), poolclass=NullPool
+    )
+    with declared.admin() as conn:
+        conn.execute("create schema crm")
+        conn.execute("create schema demo")
+        demo_tables.METADATA.create_all(engine)
+        expected = catalogue(conn, CATALOGUE, ["crm", "demo"])
+    with migrated.admin() as conn:
+        found = catalogue(conn, CATALOGUE, ["crm", "demo"])
+    assert found == expected
+    assert all(len(rows) > 10 for rows in found.values())
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_up_down_up(make_database: MakeDatabase) -> None:
+    """A downgrade to nothing leaves nothing, and the way up again makes the same."""
+    database = make_database(is_migrated=False)
+    with database.admin() as conn:
+        assert revision.current_revision(conn) is None
+        with pytest.raises(DatabaseError, match="run 'demo-pipeline db upgrade'"):
+            revision.require_current(conn)
+        migrate.upgrade(database.admin_url)
+        revision.require_current(conn)
+        first = whole(conn)
+        migrate.upgrade(database.admin_url)
+        assert whole(conn) == first
+        migrate.downgrade(database.admin_url, "base")
+        assert revision.current_revision(conn) is None
+        left = conn.execute(
+            "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname in ('crm', 'crm_app', 'demo') and c.relkind in ('r', 'v')"
+        ).fetchall()
+        assert left == [("demo", "alembic_version")]
+        functions = conn.execute("select from pg_proc where pronamespace = 'demo'::regnamespace").fetchall()
+        assert functions == []
+        assert conn.execute(
+            "select count(*) from pg_roles where rolname = any (%s)", [list(ROLES)]
+        ).fetchone() == (len(ROLES),)
+        migrate.upgrade(database.admin_url)
+        assert whole(conn) == first
+
+
+@pytest.mark.risk("G10", partial=True)
+def test_a_downgrade_that_would_lose_rows_is_refused(database: Database, admin_conn: Conn) -> None:
+    """It names what would go and the backup; only the word to discard lets it through."""
+    real_tenant(admin_conn)
+    with pytest.raises(InputError, match=r"1 tenants.*db backup FILE.*--discard"):
+        migrate.downgrade(database.admin_url, "base")
+    assert admin_conn.execute("select count(*) from crm.contacts").fetchone() == (1,)
+    migrate.downgrade(database.admin_url, "base", discard=True)
+    assert revision.current_revision(admin_conn) is None
+
+
+def test_unknown_and_newer_revisions(database: Database, admin_conn: Conn) -> None:
+    """A revision that is not there is the user's mistake; a schema from the future names the remedy."""
+    with pytest.raises(InputError, match="there is no revision 'nonsense'"):
+        migrate.upgrade(database.admin_url, "nonsense")
+    admin_conn.execute("update demo.alembic_version set version_num = '9999'")
+    with pytest.raises(DatabaseError, match="newer than this program"):
+        revision.require_current(admin_conn)
+
+
+def test_the_loader_can_ask_for_the_revision(loader_conn: Conn) -> None:
+    """Jobs find out by themselves that the schema is not theirs."""
+    revision.require_current(loader_conn)
+
+
+def test_an_ordinary_owner_can_migrate(plain_login: str, database: Database) -> None:
+    """A login with CREATEROLE that owns its database makes the same as any other; it serves every tenant."""
+    migrate.upgrade(plain_login)
+    with psycopg.connect(plain_login, autocommit=True) as conn, database.admin() as other:
+        assert whole(conn) == whole(other)
+        tenant = real_tenant(conn)
+        for role in ("demo_loader", "crm_reader"):
+            conn.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+            conn.execute("reset role")
+        assert conn.execute("select tenant_id from crm.contacts").fetchall() == [(tenant,)]
+    migrate.downgrade(plain_login, "base", discard=True)
+
+
+def test_roles_have_no_login_and_no_powers(admin_conn: Conn) -> None:
+    """The groups are only groups; the guard does not own a table, the owner no function of the guard."""
+    powers = admin_conn.execute(
+        "select rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolreplication"
+        " from pg_roles where rolname = any (%s) order by rolname",
+        [list(ROLES)],
+    ).fetchall()
+    assert powers == [(name, *[False] * 6) for name in sorted(ROLES)]
+    owners = admin_conn.execute(
+        "select distinct relowner::regrole::text from pg_class where relkind = 'r'"
+        " and relnamespace in ('crm'::regnamespace, 'demo'::regnamespace)"
+    ).fetchall()
+    assert owners == [("demo_owner",)]
+
+
+def test_definer_functions_are_closed(admin_conn: Conn) -> None:
+    """Each has a fixed search path and the guard as owner, and PUBLIC may call none."""
+    rows = admin_conn.execute(
+        "select p.oid::regprocedure::text, p.proowner::regrole::text, p.proconfig,"
+        " has_function_privilege('public', p.oid, 'execute')"
+        " from pg_proc p where p.pronamespace = 'demo'::regnamespace and p.prosecdef"
+    ).fetchall()
+    assert len(rows) >= 14
+    for name, owner, settings, is_public in rows:
+        assert (owner, settings[0], is_public) == ("demo_guard", "search_path=pg_catalog, pg_temp", False), (
+            name
+        )
+
+
+def test_row_security_is_forced_on_every_table(admin_conn: Conn) -> None:
+    """No table of the CRM is without its policies, for its owner neither."""
+    rows = admin_conn.execute(
+        "select relname, relrowsecurity and relforcerowsecurity from pg_class"
+        " where relkind = 'r' and relnamespace = 'crm'::regnamespace"
+    ).fetchall()
+    assert len(rows) == 9
+    assert all(forced for _, forced in rows)
+
+
+@pytest.mark.risk("P6", partial=True)
+def test_a_generated_row_names_its_job_and_month(loader_conn: Conn, admin_conn: Conn) -> None:
+    """Nobody makes one without; its times are as free as a customer's."""
+    tenant = provisioned(loader_conn)
+    job = begun(loader_conn, tenant)
+    for table in GENERATED:
+        insert_generated(admin_conn, table, tenant, job)
+        for change in ("demo_job_id = null", "demo_source_month = null"):
+            statement = f"update crm.{table} set {change} where demo_generated"
+            with pytest.raises(errors.CheckViolation, match="provenance_check"):
+                admin_conn.execute(statement.encode())
+        times = "created_at = '2025-02-01Z', updated_at = '2025-01-01Z', deleted_at = '2024-01-01Z'"
+        assert admin_conn.execute(f"update crm.{table} set {times}".encode()).rowcount == 1
+
+
+@pytest.mark.risk("P6", partial=True)
+@pytest.mark.parametrize(
+    ("table", "columns", "values"),
+    [
+        ("users", "email, role", "'a', 'king'"),
+        ("pipeline_stages", "name, is_won, is_lost", "'x', true, true"),
+        ("pipeline_stages", "name, probability", "'x', 101"),
+        ("contacts", "status", "'friend'"),
+        ("deals", "value", "-0.01"),
+        ("deals", "probability", "-1"),
+        ("activities", "type", "'fax'"),
+        ("activities", "duration_minutes", "-1"),
+    ],
+)
+def test_impossible_values_are_refused(admin_conn: Conn, table: str, columns: str, values: str) -> None:
+    """What no CRM row can say, real or generated."""
+    tenant = uuid4()
+    admin_conn.execute("insert into crm.tenants (id, slug, name) values (%s, 'a', 'A')", [tenant])
+    statement = f"insert into crm.{table} (tenant_id, {columns}) values (%s, {values})"
+    with pytest.raises(errors.CheckViolation):
+        admin_conn.execute(statement.encode(), [tenant])
+
+
+def test_keys_and_a_name_are_enough(admin_conn: Conn) -> None:
+    """What a CRM can leave empty may be null."""
+    tenant = uuid4()
+    admin_conn.execute("insert into crm.tenants (id, slug, name) values (%s, 'a', 'A')", [tenant])
+    admin_conn.execute(
+        "insert into crm.companies (tenant_id, id, name) values (%s, %s, 'A')", [tenant, tenant]
+    )
+    for table in ("contacts", "deals", "activities"):
+        statement = f"insert into crm.{table} (tenant_id, id) values (%s, %s)"
+        admin_conn.execute(statement.encode(), [tenant, tenant])
+
+
+def test_revisions_import_nothing_of_the_package() -> None:
+    """What was true at a revision stays true: its SQL is frozen in files of its own."""
+    folder = Path(migrate.__file__).parent / "migrations" / "versions"
+    for path in folder.glob("[0-9]*.py"):
+        assert not re.search(
+            r"^\s*(from|import) demo_pipeline", path.read_text(encoding="utf-8"), re.MULTILINE
+        ), path
