@@ -24,7 +24,7 @@ from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, PROVISIONED_AT, Sized
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.generator import Story
 from demo_pipeline.domain.generation.row_schemas import SCHEMAS
-from demo_pipeline.services.jobs.tenant_context import find_subject
+from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.provision import provision as provision_tenant
@@ -138,7 +138,7 @@ def kpis(*, slug: str, repeats: int) -> dict[str, Any]:
     query: list[float] = []
     service: list[float] = []
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "kpis")
+        subject = find_tenant_context(conn, settings, slug, "kpis")
         tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
         _must_be_plan(
             month_figures(conn, tenant_id, FIRST_MONTH, LAST_MONTH, digits), slug, subject.spec.figures_of

@@ -9,9 +9,9 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
 from demo_pipeline.services.jobs.report import JobReport, report_of
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.jobs.soft_deletion import REPAIRS
-from demo_pipeline.services.jobs.tenant_context import EXTEND, find_subject
+from demo_pipeline.services.jobs.tenant_context import EXTEND, find_tenant_context
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
 from demo_pipeline.services.patches.patch import KIND as PATCH
@@ -29,7 +29,7 @@ from demo_pipeline.storage.ledger.job_ledger import Job
 
 
 def retry_job(
-    database: Database, settings: Settings, job_id: UUID, *, asker: Asker | None = None
+    database: Database, settings: Settings, job_id: UUID, *, caller: JobCaller | None = None
 ) -> JobReport:
     """Do what a failed, interrupted or pending job was asked for; of a completed one the report is returned.
 
@@ -38,21 +38,21 @@ def retry_job(
     """
     with database.admin(readonly=True) as conn:
         job = job_ledger.readable(job_ledger.get_job(conn, job_id))
-        subject = find_subject(conn, settings, job.slug, "job retry")
-    if job.incarnation != subject.state.tenant.incarnation:
+        context = find_tenant_context(conn, settings, job.slug, "job retry")
+    if job.incarnation != context.state.tenant.incarnation:
         message = f"job {job.id} was of a {job.slug} that has been deleted since"
         raise InputError(message, [Problem(code="other_incarnation", message=message)])
     if job.status == "completed":
-        return _completed(job, subject.spec.minor_digits)
-    asker = asker or Asker()
+        return _completed(job, context.spec.minor_digits)
+    caller = caller or JobCaller()
     match job.kind:
         case "patch":
             plan = PatchPlan.from_json(job.plan, seed=job.seed)
-            return apply_patch(database, settings, job.slug, plan, retried=job.id, asker=asker)
+            return apply_patch(database, settings, job.slug, plan, retried=job.id, caller=caller)
         case "undo":
             with_dependents = bool(job.plan.get("with_dependents"))
             return undo_job(
-                database, settings, UUID(job.plan["job"]), with_dependents=with_dependents, asker=asker
+                database, settings, UUID(job.plan["job"]), with_dependents=with_dependents, caller=caller
             )
         case "materialise" | "heal":
             return materialise(
@@ -62,17 +62,19 @@ def retry_job(
                 _month(job.range_start_month),
                 _month(job.range_end_month),
                 with_gaps=True,
-                on_progress=asker.on_progress,
-                dagster_run_id=asker.dagster_run_id,
-                requested_by=asker.requested_by,
+                on_progress=caller.on_progress,
+                dagster_run_id=caller.dagster_run_id,
+                requested_by=caller.requested_by,
             )
         case "extend":
             assert job.range_end_month is not None  # an extension has a range
-            return extend_tenant(database, settings, job.slug, Month.parse(job.range_end_month), asker=asker)
+            return extend_tenant(
+                database, settings, job.slug, Month.parse(job.range_end_month), caller=caller
+            )
         case "backfill":
-            return run_backfill(database, settings, job.slug, asker)
+            return run_backfill(database, settings, job.slug, caller)
         case "repair" | "dedupe" | "cleanup":
-            return run_repair(database, settings, job.slug, job.kind, job.plan, asker)
+            return run_repair(database, settings, job.slug, job.kind, job.plan, caller)
         case _:
             raise _refused(job)
 

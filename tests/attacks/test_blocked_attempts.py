@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from demo_pipeline.domain.core.errors import NotADemoTenantError
-from demo_pipeline.services.jobs.tenant_context import find_subject
+from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.tenants.queries import digest
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
@@ -132,7 +132,7 @@ def test_audited_though_the_transaction_is_rolled_back(
             pytest.raises(NotADemoTenantError),
             conn.transaction(),
         ):
-            find_subject(conn, database_settings, "kranz", "a test")
+            find_tenant_context(conn, database_settings, "kranz", "a test")
     assert admin_conn.execute("select count(*) from demo.audit_log").fetchone() == (2,)
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.provision import provision
@@ -243,10 +243,12 @@ def test_in_who_asked(
 ) -> None:
     """Who asked for a job, and in which run, is stored to the letter."""
     payload = PAYLOADS[0]
-    asker = Asker(requested_by=payload, dagster_run_id=PAYLOADS[1])
+    caller = JobCaller(requested_by=payload, dagster_run_id=PAYLOADS[1])
     provision(database, database_settings, write_blueprint(tmp_path, SMALL, "asked"), requested_by=payload)
     materialise(database, database_settings, "asked", requested_by=payload, dagster_run_id=PAYLOADS[1])
-    apply_patch(database, database_settings, "asked", plan({"2025-02": {"contacts_created": 1}}), asker=asker)
+    apply_patch(
+        database, database_settings, "asked", plan({"2025-02": {"contacts_created": 1}}), caller=caller
+    )
     with database.admin(readonly=True) as conn:
         found = conn.execute(
             "select distinct l.requested_by, l.dagster_run_id from demo.job_ledger l"

@@ -22,7 +22,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import grouped
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
-from demo_pipeline.domain.patch_plan.resolve import Ground, resolve_plan
+from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, resolve_plan
 from demo_pipeline.domain.reference.countries import CURRENCIES, units_per_usd
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 
@@ -44,9 +44,9 @@ def resolved(tree: dict[str, Any], caps: Caps | None = None) -> tuple[TenantSpec
     return resolve(Blueprint.model_validate(whole | tree), "homes", NOW, lambda: "", caps or Caps())
 
 
-def ground_of(spec: TenantSpec, has_contact: Callable[[Month], bool] = lambda _: True) -> Ground:
+def ground_of(spec: TenantSpec, has_contact: Callable[[Month], bool] = lambda _: True) -> PlanBaseline:
     """The tenant with the blueprint's figures."""
-    return Ground(
+    return PlanBaseline(
         spec=spec,
         before=dict(zip(spec.months, spec.figures, strict=True)),
         running=LAST,

@@ -171,7 +171,7 @@ def undo(
             else "ID and --last exclude each other; give one of the two"
         )
     session = open_session()
-    from demo_pipeline.cli.commands.patching import asker, run_watched
+    from demo_pipeline.cli.commands.patching import caller, run_watched
     from demo_pipeline.services.patches.undo import last_change, undo_job
 
     if last is not None:
@@ -184,7 +184,7 @@ def undo(
         session,
         job.slug,
         lambda: undo_job(
-            session.database, session.settings, job.id, with_dependents=with_dependents, asker=asker()
+            session.database, session.settings, job.id, with_dependents=with_dependents, caller=caller()
         ),
     )
     _report(report, {"undoes": str(job.id)}, json=json)
@@ -197,14 +197,14 @@ def retry(job_id: JobId, *, json: Json = False) -> None:
     For a completed job its report is shown, and nothing is done.
     """
     session = open_session()
-    from demo_pipeline.cli.commands.patching import asker, run_watched
+    from demo_pipeline.cli.commands.patching import caller, run_watched
     from demo_pipeline.services.retry import retry_job
 
     job = _find(session, job_id)
     report = run_watched(
         session,
         job.slug,
-        lambda: retry_job(session.database, session.settings, job.id, asker=asker()),
+        lambda: retry_job(session.database, session.settings, job.id, caller=caller()),
     )
     _report(report, {"retries": str(job.id)}, json=json)
 

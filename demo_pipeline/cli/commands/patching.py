@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from demo_pipeline.domain.patch_plan.plan import PatchPlan
     from demo_pipeline.services.files.plan_files import PlanFile
     from demo_pipeline.services.jobs.report import JobReport
-    from demo_pipeline.services.jobs.runner import Asker
+    from demo_pipeline.services.jobs.runner import JobCaller
 
 #: for a plan beyond a cap
 SPLIT_IT: Final = (
@@ -77,7 +77,7 @@ def apply_plan(
             if len(pieces) > 1:
                 say(f"piece {number} of {len(pieces)} ...")
             try:
-                report = apply_patch(database, session.settings, slug, piece, again=is_again, asker=asker())
+                report = apply_patch(database, session.settings, slug, piece, again=is_again, caller=caller())
             except DemoError as error:
                 _say_of_pieces(error, reports, len(pieces))
                 if isinstance(error, CapExceededError) and not is_split:
@@ -103,11 +103,11 @@ def run_watched(session: Session, slug: str, job: Callable[[], JobReport]) -> Jo
     return reports[0]
 
 
-def asker() -> Asker:
+def caller() -> JobCaller:
     """Who asks for the jobs of this process."""
-    from demo_pipeline.services.jobs.runner import Asker
+    from demo_pipeline.services.jobs.runner import JobCaller
 
-    return Asker(requested_by=requester())
+    return JobCaller(requested_by=requester())
 
 
 @contextmanager

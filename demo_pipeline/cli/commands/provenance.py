@@ -29,11 +29,13 @@ def backfill(slug: Slug, *, json: Json = False) -> None:
     program's: they are listed and left alone. All or nothing; can be repeated.
     """
     session = open_session()
-    from demo_pipeline.services.jobs.runner import Asker
+    from demo_pipeline.services.jobs.runner import JobCaller
     from demo_pipeline.services.repairs import backfill as service
 
     with notice_if_slow("looking for whose rows they are ..."):
-        found = service.backfill(session.database, session.settings, slug, Asker(requested_by=requester()))
+        found = service.backfill(
+            session.database, session.settings, slug, JobCaller(requested_by=requester())
+        )
     if json:
         write_document(_document(found))
         return

@@ -16,7 +16,7 @@ from demo_pipeline.domain.core.wording import counted
 
 if TYPE_CHECKING:
     from demo_pipeline.services.jobs.report import JobReport
-    from demo_pipeline.services.jobs.runner import Asker
+    from demo_pipeline.services.jobs.runner import JobCaller
     from demo_pipeline.services.repairs.repair import Plan, Repaired
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it the plan is shown and nothing is done.")]
@@ -34,7 +34,7 @@ _MOST_IDS: Final = 100
 class _Call(Protocol):
     """One of the three services, for one tenant or job."""
 
-    def __call__(self, *, asker: Asker, is_dry: bool) -> Repaired: ...
+    def __call__(self, *, caller: JobCaller, is_dry: bool) -> Repaired: ...
 
 
 def add_to(app: typer.Typer, panel: str) -> None:
@@ -96,16 +96,16 @@ def cleanup(job_id: JobId, *, yes: Yes = False, json: Json = False) -> None:
 
 def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> None:
     """Show the plan; with ``yes`` do it, and show what was done."""
-    from demo_pipeline.cli.commands.patching import asker, shown_on_asset_pages
+    from demo_pipeline.cli.commands.patching import caller, shown_on_asset_pages
     from demo_pipeline.cli.kit.progress_bar import watched
 
     with notice_if_slow("looking through the tenant's rows ..."):
-        done = call(asker=asker(), is_dry=True)
+        done = call(caller=caller(), is_dry=True)
     if yes and not done.plan.is_empty:
         if not json:
             _write_plan(done)
         with watched(session, [slug]), shown_on_asset_pages(session) as reports:
-            done = call(asker=asker(), is_dry=False)
+            done = call(caller=caller(), is_dry=False)
             reports.extend([done.report] if done.report is not None else [])
     if json:
         write_document(_document(done, is_done=yes))

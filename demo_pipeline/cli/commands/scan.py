@@ -14,7 +14,7 @@ from demo_pipeline.cli.kit.session import notice_if_slow, open_session
 
 if TYPE_CHECKING:
     from demo_pipeline.services.tenants.scan import Scan
-    from demo_pipeline.storage.rows.disclosure_scan import TellTale
+    from demo_pipeline.storage.rows.disclosure_scan import Disclosure
 
 #: something would tell
 FOUND: Final = 4
@@ -99,7 +99,7 @@ def _answer(one: Scan) -> str:
     return "clean" if not count else "1 finding" if count == 1 else f"{count} findings"
 
 
-def _sentence(finding: TellTale) -> str:
+def _sentence(finding: Disclosure) -> str:
     times = f" ({finding.count:,} times)" if finding.count > 1 else ""
     like = ": " + " | ".join(finding.examples) if finding.examples else ""
     return f"{finding.check.value}: {finding.place}: {finding.word}{times}{like}"

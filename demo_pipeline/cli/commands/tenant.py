@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo_pipeline.cli.commands.patching import asker
+from demo_pipeline.cli.commands.patching import caller
 from demo_pipeline.cli.kit.console import (
     Column,
     Table,
@@ -171,7 +171,7 @@ def extend(
     seen = preview_extension(session.database, session.settings, slug, to)
     job_id: str | None = None
     if not preview:
-        report = extend_tenant(session.database, session.settings, slug, to, asker=asker())
+        report = extend_tenant(session.database, session.settings, slug, to, caller=caller())
         job_id = str(report.job_id)
     if json:
         write_document(_extension_document(seen, to, job_id))
@@ -307,7 +307,7 @@ def show(slug: Slug, *, json: Json = False) -> None:
 
 
 def _detail_document(detail: TenantDetail) -> dict[str, Any]:
-    tenant, spec, digits = detail.subject.state.tenant, detail.spec, detail.spec.minor_digits
+    tenant, spec, digits = detail.context.state.tenant, detail.spec, detail.spec.minor_digits
     return {
         "tenant": tenant.slug,
         "tenant_id": str(tenant.tenant_id),
@@ -324,10 +324,10 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
         "excluded_from_analytics": tenant.is_excluded_from_analytics,
         "first_month": str(spec.start_month),
         "last_month": str(spec.end_month),
-        "is_living": detail.subject.end_month is None,
-        "end_month": str(detail.subject.end_month) if detail.subject.end_month is not None else None,
+        "is_living": detail.context.end_month is None,
+        "end_month": str(detail.context.end_month) if detail.context.end_month is not None else None,
         "extensions": [
-            {"job_id": str(job_id), "to": str(last)} for job_id, last in detail.subject.extensions
+            {"job_id": str(job_id), "to": str(last)} for job_id, last in detail.context.extensions
         ],
         "totals": spec.total.to_json(digits),
         "months": [
@@ -336,9 +336,9 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
                 "is_whole": state.is_whole,
                 "loaded_as_of": state.loaded_as_of.isoformat(),
                 "versions": list(state.versions),
-                "expected": detail.subject.expected(state.month).to_json(digits),
+                "expected": detail.context.expected(state.month).to_json(digits),
             }
-            for _, state in sorted(detail.subject.loaded_months.items())
+            for _, state in sorted(detail.context.loaded_months.items())
         ],
         "blueprint": tenant.blueprint,
         "jobs": [job_document(job) for job in detail.jobs],
@@ -346,7 +346,7 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
 
 
 def _detail_table(detail: TenantDetail) -> Table:
-    tenant, spec = detail.subject.state.tenant, detail.spec
+    tenant, spec = detail.context.state.tenant, detail.spec
     facts = [
         ("tenant", tenant.slug),
         ("name", tenant.name),
@@ -354,7 +354,7 @@ def _detail_table(detail: TenantDetail) -> Table:
         ("industry", tenant.industry),
         ("seed", tenant.seed),
         ("span", f"{spec.start_month} to {spec.end_month}"),
-        ("end", _end_text(detail.subject.end_month)),
+        ("end", _end_text(detail.context.end_month)),
         ("loaded", _loaded_text(detail.summary)),
         ("versions", "; ".join(_version_text(one, count) for one, count in _versions(detail).items())),
         ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),
@@ -373,7 +373,7 @@ def _loaded_text(summary: TenantSummary) -> str:
 
 def _versions(detail: TenantDetail) -> dict[str, int]:
     """Version of lists and generator → loaded months that it made rows of."""
-    made = [version for state in detail.subject.loaded_months.values() for version in state.versions]
+    made = [version for state in detail.context.loaded_months.values() for version in state.versions]
     return {version: made.count(version) for version in sorted(set(made))}
 
 

@@ -36,7 +36,7 @@ from demo_pipeline.domain.core.errors import (
 )
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.failures import of_job
-from demo_pipeline.services.jobs.tenant_context import find_subject
+from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.month_range import MonthRange, month_range
 from demo_pipeline.services.platform.instance import INSTANCE_FILE, prepare_instance
 from demo_pipeline.services.tenants.incarnations import later_incarnations
@@ -145,9 +145,9 @@ def _range(
 ) -> MonthRange:
     """As the loader, who may write down that somebody asked for a tenant that is real."""
     with database.loader() as conn:
-        subject = find_subject(conn, settings, slug, "materialise")
+        context = find_tenant_context(conn, settings, slug, "materialise")
         now = instant_of(conn, settings)
-    return month_range(subject, first, last, now)
+    return month_range(context, first, last, now)
 
 
 def remove_partition(settings: Settings, database: Database, slug: str) -> None:

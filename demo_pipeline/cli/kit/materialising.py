@@ -75,7 +75,7 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
         return report_of(own, detail.spec.minor_digits)
     # It was done before: by the job of these months, or by others, of which the latest stands for all.
     now = current_instant(session.database, session.settings)
-    asked = month_range(detail.subject, first, last, now)
+    asked = month_range(detail.context, first, last, now)
     done = [job for job in detail.jobs if job.kind == "materialise" and job.status == "completed"]
     bounds = (str(asked.first), str(asked.last))
     same = [job for job in done if (job.range_start_month, job.range_end_month) == bounds]
@@ -100,7 +100,7 @@ def _already(session: Session, detail: TenantDetail, job: Job, months: Sequence[
         months=tuple(
             MonthResult(
                 month=month,
-                expected=detail.subject.expected(month),
+                expected=detail.context.expected(month),
                 before=now.get(month, Figures()),
                 target=now.get(month, Figures()),
                 after=now.get(month, Figures()),

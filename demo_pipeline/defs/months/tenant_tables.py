@@ -25,7 +25,7 @@ from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG, TenantTa
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest, Refused, load_each, split_months
 from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.services.jobs.report import JobReport
-from demo_pipeline.services.jobs.tenant_snapshot import Standing, standing
+from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, standing
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.queries import KpiTable
@@ -98,13 +98,13 @@ def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadR
 
 
 @dg.op
-def snapshot_after(demo: DemoTenants, loads: list[Loaded]) -> list[Standing]:
+def snapshot_after(demo: DemoTenants, loads: list[Loaded]) -> list[TenantSnapshot]:
     """Read what is there now, after the commits."""
     return [standing(demo.database, demo.settings, loaded.request.tenant) for loaded in loads]
 
 
 @dg.op(out={specs.KPI_SNAPSHOT: _MARK, **{spec.get_python_identifier(): _MARK for spec in _CHECKS}})
-def verify(loads: list[Loaded], standings: list[Standing]) -> Iterator[Any]:
+def verify(loads: list[Loaded], standings: list[TenantSnapshot]) -> Iterator[Any]:
     """Compare what is there with what is expected, and show both."""
     for loaded, now in zip(loads, standings, strict=True):
         yield from verdict_events(loaded, now)

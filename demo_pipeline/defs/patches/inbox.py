@@ -19,7 +19,7 @@ from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.services.inbox.apply import refuse_unusable
 from demo_pipeline.services.inbox.folder import InboxFile, Waiting, waiting_files
 from demo_pipeline.services.inbox.unknown_tenants import report_unknown, unknown_tenants
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 
 INTERVAL_SECONDS: Final = 30
 #: runs that one tick asks for
@@ -48,7 +48,7 @@ def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.Sen
         if file.tenant in unknown:
             continue
         context.log.warning(
-            "%s", refuse_unusable(demo.database, demo.settings, file, Asker(requested_by="plan_inbox"))
+            "%s", refuse_unusable(demo.database, demo.settings, file, JobCaller(requested_by="plan_inbox"))
         )
     now = time.time()
     requests: list[dg.RunRequest] = []

@@ -19,7 +19,7 @@ from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.services.jobs.report import JobReport, MonthResult
-from demo_pipeline.services.jobs.tenant_snapshot import Standing
+from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
 
 _KPI_KEY = dg.AssetKey(KPI_SNAPSHOT)
 #: materialisations of a partition that are looked at for those of a job
@@ -43,7 +43,7 @@ def is_shown(instance: dg.DagsterInstance, report: JobReport) -> bool:
 
 
 def shown_events(
-    instance: dg.DagsterInstance, report: JobReport, now: Standing
+    instance: dg.DagsterInstance, report: JobReport, now: TenantSnapshot
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """The events of a completed job."""
     months = sorted([*report.months, *_made_beside(instance, report, now)], key=lambda result: result.month)
@@ -64,7 +64,9 @@ def report_markdown(report: JobReport, currency: str) -> str:
     )
 
 
-def _made_beside(instance: dg.DagsterInstance, report: JobReport, now: Standing) -> Iterator[MonthResult]:
+def _made_beside(
+    instance: dg.DagsterInstance, report: JobReport, now: TenantSnapshot
+) -> Iterator[MonthResult]:
     """Months that the request's first job changed, and months up to its last that no page shows.
 
     Where the report does not say what was there before, it is what is there beyond what jobs have made.
@@ -82,7 +84,7 @@ def _made_beside(instance: dg.DagsterInstance, report: JobReport, now: Standing)
         yield MonthResult(month=month, expected=expected, before=before, target=after, after=after)
 
 
-def _change(result: MonthResult, now: Standing) -> KpiMonth:
+def _change(result: MonthResult, now: TenantSnapshot) -> KpiMonth:
     return _job_month(result, now.currency, now.minor_digits)
 
 

@@ -31,7 +31,7 @@ from demo_pipeline.services.files.plan_files import plan_from_document
 from demo_pipeline.services.inbox.apply import HINDRANCE, Handled, apply_inbox_file
 from demo_pipeline.services.inbox.folder import End
 from demo_pipeline.services.jobs.failures import is_passing
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.jobs.tenant_snapshot import standing
 from demo_pipeline.services.patches.patch import KIND, apply_patch
 from demo_pipeline.services.tenants import queries
@@ -210,7 +210,7 @@ def _apply(
         context.log.debug("%s %%, %s", percent, step)
 
     requester = context.run_tags.get(REQUESTER_TAG, "dagster")
-    asker = Asker(requested_by=requester, dagster_run_id=context.run_id, on_progress=on_progress)
+    caller = JobCaller(requested_by=requester, dagster_run_id=context.run_id, on_progress=on_progress)
     if (config.plan is None) == (config.inbox_file is None):
         given = "neither" if config.plan is None else "both"
         message = f"{given} of plan and inbox_file is given; give one of the two"
@@ -225,13 +225,13 @@ def _apply(
             plan_type=config.plan_type,
             seed=config.seed,
             sheet=config.sheet,
-            asker=asker,
+            caller=caller,
         )
     assert config.plan is not None
     written = cast("dict[str, Any]", config.plan.model_dump())
     document = {key: value for key, value in written.items() if value is not None}
     plan = plan_from_document(document, plan_type=config.plan_type, seed=config.seed)
-    report = apply_patch(demo.database, demo.settings, config.tenant, plan, again=config.again, asker=asker)
+    report = apply_patch(demo.database, demo.settings, config.tenant, plan, again=config.again, caller=caller)
     return Handled(report=report, place=None)
 
 

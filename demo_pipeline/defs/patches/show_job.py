@@ -19,7 +19,7 @@ from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import JOB_TAG, KIND_TAG, REQUESTER_TAG, TENANT_TAG, first_job_tags
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
 from demo_pipeline.services.jobs.report import report_of
-from demo_pipeline.services.jobs.tenant_snapshot import Standing, standing
+from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, standing
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.storage.ledger.job_ledger import Job
 
@@ -71,7 +71,7 @@ def show_job() -> None:
     show()
 
 
-def _read(demo: DemoTenants, job_id: str) -> tuple[Job, Standing]:
+def _read(demo: DemoTenants, job_id: str) -> tuple[Job, TenantSnapshot]:
     """Raises ``InputError`` for what is no completed job, ``NotFoundError``."""
     try:
         job = queries.show_job(demo.database, UUID(job_id)).job

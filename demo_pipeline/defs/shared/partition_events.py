@@ -24,7 +24,7 @@ from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, Refused, error_json
 from demo_pipeline.domain.core.figures import METRICS, Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.tenant_snapshot import Standing
+from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
 from demo_pipeline.services.tenants.queries import KpiTable
 
 #: month → the figures of a job that changed it: ``expected`` is what it was to reach
@@ -63,7 +63,7 @@ def table_events(
 
 
 def verdict_events(
-    loaded: Loaded, now: Standing, changes: Changes | None = None
+    loaded: Loaded, now: TenantSnapshot, changes: Changes | None = None
 ) -> Iterator[dg.AssetCheckEvaluation | dg.AssetMaterialization]:
     """The KPIs of the committed months as they stand ``now``, and the three verdicts on each."""
     for month in loaded.request.months:
@@ -156,7 +156,7 @@ def _change(changes: Changes | None, month: Month, metrics: Sequence[str]) -> di
     return {"change": dg.MetadataValue.md(change_markdown(changes[month], metrics))}
 
 
-def _kpi_month(loaded: Loaded, now: Standing, month: Month) -> KpiMonth:
+def _kpi_month(loaded: Loaded, now: TenantSnapshot, month: Month) -> KpiMonth:
     nothing = Figures()
     return KpiMonth(
         currency=now.currency,

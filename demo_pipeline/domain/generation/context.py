@@ -15,7 +15,7 @@ from demo_pipeline.domain.core.ids import Uuids, row_ids
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, ascending, pick, scale
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, WorkMonth
-from demo_pipeline.domain.generation.entity_index import Book
+from demo_pipeline.domain.generation.entity_index import EntityIndex
 from demo_pipeline.domain.generation.name_lookup import People
 from demo_pipeline.domain.generation.team import Team
 from demo_pipeline.domain.reference.countries import Locale
@@ -82,7 +82,7 @@ class MonthContext:
     #: "now" as the story has it (us): what is open then is open
     reference_us: int
     team: Team
-    book: Book
+    book: EntityIndex
     people: People
     #: what is drawn once for a tenant
     tenant_stream: Stream

@@ -92,7 +92,7 @@ class Deals:
 
 
 @dataclass
-class Book:
+class EntityIndex:
     """All that exists by the end of the last month that was added."""
 
     companies: Companies = field(default_factory=Companies)

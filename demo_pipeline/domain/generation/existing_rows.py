@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.arrow import strings
 from demo_pipeline.domain.core.crm_values import CONTACT_STATUSES
 from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64
-from demo_pipeline.domain.generation.entity_index import OTHER, Book, Companies, Contacts, Deals
+from demo_pipeline.domain.generation.entity_index import OTHER, Companies, Contacts, Deals, EntityIndex
 from demo_pipeline.domain.generation.team import Pipeline, Team, seller_weights
 from demo_pipeline.domain.reference.countries import Locale
 
@@ -128,7 +128,7 @@ def known_team(blueprint: Team, known: KnownRows) -> Team:
     )
 
 
-def known_book(locale: Locale, known: KnownRows) -> Book:
+def known_book(locale: Locale, known: KnownRows) -> EntityIndex:
     """The rows as a book whose names are texts of its own."""
     users = _places([user.id for user in known.users])
     company_places = _places([company.id for company in known.companies])
@@ -138,7 +138,7 @@ def known_book(locale: Locale, known: KnownRows) -> Book:
     given, surnames = len(locale.given), len(locale.surnames.names)
     companies, contacts, deals = known.companies, known.contacts, known.deals
     status = {name: place for place, name in enumerate(CONTACT_STATUSES)}
-    return Book(
+    return EntityIndex(
         companies=Companies(
             ids=_ids([one.id for one in companies]),
             # Beyond all time nobody comes to it any more.

@@ -25,7 +25,7 @@ from demo_pipeline.domain.generation.companies import company_batches, compose_c
 from demo_pipeline.domain.generation.contacts import address_keys, compose_contacts, contact_batches
 from demo_pipeline.domain.generation.context import MonthContext
 from demo_pipeline.domain.generation.deals import compose_deals, deal_batches
-from demo_pipeline.domain.generation.entity_index import Book
+from demo_pipeline.domain.generation.entity_index import EntityIndex
 from demo_pipeline.domain.generation.name_lookup import People
 from demo_pipeline.domain.generation.provenance import blueprint_stream
 from demo_pipeline.domain.generation.tags import contact_tag_batches
@@ -61,7 +61,7 @@ class Story:
         # it is provisioned.
         self._reference = min(provisioned_at, spec.end_month.end)
         self._next = spec.start_month
-        self._book = Book()
+        self._book = EntityIndex()
         self._people = People(self._locale, self._book)
         self._team = assemble_team(
             spec, self._locale, self._industry, self._calendar, self._stream, instant_us(self._reference)

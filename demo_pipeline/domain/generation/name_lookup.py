@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import chain, codes, initials, strings
 from demo_pipeline.domain.core.random_streams import I64
-from demo_pipeline.domain.generation.entity_index import Book
+from demo_pipeline.domain.generation.entity_index import EntityIndex
 from demo_pipeline.domain.reference.countries import Locale, ascii_label
 
 #: The letters of a name that has none of the alphabet.
@@ -27,7 +27,7 @@ class People:
 
     locale: Locale
     #: holds the pools, which do not change
-    book: Book
+    book: EntityIndex
 
     @cached_property
     def given(self) -> pa.StringArray:

@@ -1,6 +1,6 @@
 """From a plan to exact deltas of every month, or to the nearest plan that works.
 
-Pure: what is there (``Ground``) is handed in. Stages:
+Pure: what is there (``PlanBaseline``) is handed in. Stages:
 
 1. counts: DELTAS as they are, TARGETS minus what is there; an absent count asks for no change;
 2. values that were given, in the same way; absent ones follow the deals that are made, by the industry's
@@ -51,7 +51,7 @@ _NOTHING: Final = Figures()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class PlanBaseline:
     """What a plan stands on: the tenant as it is when the plan's change begins."""
 
     spec: TenantSpec
@@ -87,25 +87,25 @@ class Resolved:
         return sum(self.deltas.values(), Figures())
 
 
-def resolve_plan(plan: PatchPlan, ground: Ground, caps: Caps) -> Resolved:
+def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolved:
     """The deltas of every month.
 
     Raises ``InputError`` with all problems and the nearest plan, or ``CapExceededError``.
     """
     problems: list[Problem] = []
-    digits = ground.spec.minor_digits
+    digits = baseline.spec.minor_digits
     is_total = plan.plan_type is PlanType.TARGETS
-    asked = {request.month: _asked(request, plan.plan_type, ground, problems) for request in plan.months}
+    asked = {request.month: _asked(request, plan.plan_type, baseline, problems) for request in plan.months}
     wanted = {month: entry.figures for month, entry in asked.items()}
     # What targets are counted from; deltas are counted from nothing.
-    there = {month: ground.before.get(month, _NOTHING) for month in wanted} if is_total else {}
-    nearest = _nearest(wanted, ground, there, problems)
+    there = {month: baseline.before.get(month, _NOTHING) for month in wanted} if is_total else {}
+    nearest = _nearest(wanted, baseline, there, problems)
     if problems:
-        lowered = _lowered(nearest, asked, ground, caps, problems)
+        lowered = _lowered(nearest, asked, baseline, caps, problems)
         suggestion = _suggestion(plan, asked, lowered, there, digits)
         raise InputError("; ".join(map(str, problems)), problems, suggestion=suggestion)
     # Before the first draw: a number beyond a cap must not cost memory.
-    currency = ground.spec.currency
+    currency = baseline.spec.currency
     given = {month: declared_value(entry.declared, digits) for month, entry in asked.items()}
     check_caps(
         sum(wanted.values(), _NOTHING),
@@ -114,9 +114,9 @@ def resolve_plan(plan: PatchPlan, ground: Ground, caps: Caps) -> Resolved:
         minor_digits=digits,
         declared_value=sum(given.values()),
     )
-    sizes = _sizes(ground.spec)
+    sizes = _sizes(baseline.spec)
     deltas = {month: with_values(entry.declared, month, sizes) for month, entry in asked.items()}
-    targets = {month: ground.before.get(month, _NOTHING) + delta for month, delta in deltas.items()}
+    targets = {month: baseline.before.get(month, _NOTHING) + delta for month, delta in deltas.items()}
     check_storable(targets, given, currency=currency, minor_digits=digits)
     return Resolved(
         deltas=deltas,
@@ -126,11 +126,11 @@ def resolve_plan(plan: PatchPlan, ground: Ground, caps: Caps) -> Resolved:
     )
 
 
-def shows_targets(plan: PatchPlan, ground: Ground) -> bool:
+def shows_targets(plan: PatchPlan, baseline: PlanBaseline) -> bool:
     """Whether every figure that a TARGETS plan gives is there, within its tolerances."""
-    digits = ground.spec.minor_digits
+    digits = baseline.spec.minor_digits
     for request in plan.months:
-        before = ground.before.get(request.month, _NOTHING)
+        before = baseline.before.get(request.month, _NOTHING)
         for metric, figure in request.given.items():
             if metric in VALUE_METRICS:
                 away = abs(Decimal(money(before[metric], digits)) - figure)
@@ -154,9 +154,11 @@ class _Asked:
         return frozenset(name for name in VALUE_METRICS if getattr(self.declared, name) is not None)
 
 
-def _asked(request: MonthRequest, plan_type: PlanType, ground: Ground, problems: list[Problem]) -> _Asked:
-    month, digits = request.month, ground.spec.minor_digits
-    before = ground.before.get(month, _NOTHING)
+def _asked(
+    request: MonthRequest, plan_type: PlanType, baseline: PlanBaseline, problems: list[Problem]
+) -> _Asked:
+    month, digits = request.month, baseline.spec.minor_digits
+    before = baseline.before.get(month, _NOTHING)
     deltas: dict[str, int | None] = {}
     for metric in METRICS:
         figure = request[metric]
@@ -167,7 +169,7 @@ def _asked(request: MonthRequest, plan_type: PlanType, ground: Ground, problems:
             amount = minor_units(Decimal(figure), digits) if metric in VALUE_METRICS else int(figure)
         except ValueError:
             cut = int(Decimal(figure).scaleb(digits))
-            message = f"{figure} has more decimals than {ground.spec.currency} has ({digits})"
+            message = f"{figure} has more decimals than {baseline.spec.currency} has ({digits})"
             problems.append(_problem("too_many_decimals", month, metric, figure, message, money(cut, digits)))
             amount = cut
         if plan_type is PlanType.TARGETS:
@@ -195,7 +197,10 @@ def _entry(month: Month, deltas: Mapping[str, int | None], digits: int) -> Month
 
 
 def _nearest(
-    wanted: Mapping[Month, Figures], ground: Ground, there: Mapping[Month, Figures], problems: list[Problem]
+    wanted: Mapping[Month, Figures],
+    baseline: PlanBaseline,
+    there: Mapping[Month, Figures],
+    problems: list[Problem],
 ) -> dict[Month, Figures]:
     """The nearest deltas that work; what is wrong with the wanted ones goes to ``problems``.
 
@@ -204,19 +209,19 @@ def _nearest(
     nearest: dict[Month, Figures] = {}
     for month, figures in wanted.items():
         better = figures
-        if month < ground.spec.start_month:
-            message = f"{month} is before the tenant's first month; begin with {ground.spec.start_month}"
+        if month < baseline.spec.start_month:
+            message = f"{month} is before the tenant's first month; begin with {baseline.spec.start_month}"
             problems.append(Problem(code="before_span", month=str(month), message=message))
             continue
-        if month > ground.running:
-            message = f"{month} lies in the future; the last month that has begun is {ground.running}"
+        if month > baseline.running:
+            message = f"{month} lies in the future; the last month that has begun is {baseline.running}"
             problems.append(Problem(code="future_month", month=str(month), message=message))
             continue
-        if figures and not ground.has_worked(month):
+        if figures and not baseline.has_worked(month):
             message = "no working time of the month has passed yet; apply it later"
             problems.append(Problem(code="no_working_time", month=str(month), message=message))
             continue
-        if figures.closed_won_count and not ground.has_won_stage:
+        if figures.closed_won_count and not baseline.has_won_stage:
             message = "the tenant has no stage for won deals any more; mark one of its stages as won"
             base = there.get(month, _NOTHING).closed_won_count
             asked = base + figures.closed_won_count
@@ -228,11 +233,11 @@ def _nearest(
                 pipeline_added_value=figures.open_value if figures.other_deals else 0,
             )
         nearest[month] = better
-    for months, contacts in _judged_together(nearest, ground):
+    for months, contacts in _judged_together(nearest, baseline):
         figures = [nearest[month] for month in months]
         problems += infeasible(
             figures,
-            minor_digits=ground.spec.minor_digits,
+            minor_digits=baseline.spec.minor_digits,
             months=months,
             contacts_before=contacts,
             there=[there[month] for month in months] if there else (),
@@ -241,24 +246,24 @@ def _nearest(
     return nearest
 
 
-def _judged_together(months: Iterable[Month], ground: Ground) -> tuple[tuple[list[Month], int], ...]:
+def _judged_together(months: Iterable[Month], baseline: PlanBaseline) -> tuple[tuple[list[Month], int], ...]:
     """Months whose contacts are counted together, with the contacts before them.
 
     Until somebody is there, one of the months may bring the first contact.
     """
-    alone = [month for month in months if not ground.has_contact(month)]
+    alone = [month for month in months if not baseline.has_contact(month)]
     return (alone, 0), ([month for month in months if month not in alone], 1)
 
 
 def _lowered(
     nearest: Mapping[Month, Figures],
     asked: Mapping[Month, _Asked],
-    ground: Ground,
+    baseline: PlanBaseline,
     caps: Caps,
     problems: list[Problem],
 ) -> dict[Month, Figures]:
     """The nearest deltas within the caps, none where there are none; caps that they exceed are problems."""
-    currency, digits = ground.spec.currency, ground.spec.minor_digits
+    currency, digits = baseline.spec.currency, baseline.spec.minor_digits
 
     def beyond(figures: Mapping[Month, Figures]) -> tuple[Problem, ...]:
         values = (one.pipeline_added_value for month, one in figures.items() if asked[month].given_values)
@@ -283,7 +288,7 @@ def _lowered(
         has_value=[bool(asked[month].given_values) for month in months],
     )
     lowered = dict(zip(months, figures, strict=True))
-    for group, contacts in _judged_together(lowered, ground):
+    for group, contacts in _judged_together(lowered, baseline):
         better = nearest_feasible([lowered[month] for month in group], contacts_before=contacts)
         lowered |= dict(zip(group, better, strict=True))
     return {} if beyond(lowered) else lowered

@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import grouped
 from demo_pipeline.domain.feasibility import Caps, cap_warnings, won_with_leads
 from demo_pipeline.domain.patch_plan.plan import MOST_MONTHS
-from demo_pipeline.domain.patch_plan.resolve import Ground, Resolved
+from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, Resolved
 from demo_pipeline.domain.patch_plan.shapes import DEFAULT_SURGE_PERCENT
 from demo_pipeline.domain.reference.industries import load_industry
 
@@ -32,25 +32,25 @@ _FEWEST_DEALS: Final = 10
 _MINOR_UNITS: Final = 2
 
 
-def plan_warnings(resolved: Resolved, ground: Ground, caps: Caps) -> tuple[str, ...]:
+def plan_warnings(resolved: Resolved, baseline: PlanBaseline, caps: Caps) -> tuple[str, ...]:
     """A sentence for everything that is unusual about the months as they would be."""
-    after: dict[Month, Figures] = {**ground.before, **resolved.targets}
+    after: dict[Month, Figures] = {**baseline.before, **resolved.targets}
     first = min(resolved.targets)
-    bases = _bases(ground.before, first)
-    warnings: list[str] = list(_won_with_leads(resolved, ground))
+    bases = _bases(baseline.before, first)
+    warnings: list[str] = list(_won_with_leads(resolved, baseline))
     for month, target in resolved.targets.items():
         if not resolved.deltas[month]:
             continue
         warnings += _growth(month, after)
         if resolved.given_values[month]:
-            warnings += _pipeline(month, target, bases, ground.spec.minor_digits)
-        warnings += _win_rate(month, target, (*bases, ground.before.get(month, Figures())), ground)
+            warnings += _pipeline(month, target, bases, baseline.spec.minor_digits)
+        warnings += _win_rate(month, target, (*bases, baseline.before.get(month, Figures())), baseline)
     warnings += _silent_deals(resolved)
     near = cap_warnings(
         resolved.total,
         caps,
-        currency=ground.spec.currency,
-        minor_digits=ground.spec.minor_digits,
+        currency=baseline.spec.currency,
+        minor_digits=baseline.spec.minor_digits,
         declared_value=resolved.declared_value,
     )
     return (*warnings, *near)
@@ -65,9 +65,9 @@ def _bases(before: Mapping[Month, Figures], first: Month) -> tuple[Figures, ...]
     return tuple(accumulate(before.get(month, Figures()) for month in reversed(months)))
 
 
-def _won_with_leads(resolved: Resolved, ground: Ground) -> Iterator[str]:
+def _won_with_leads(resolved: Resolved, baseline: PlanBaseline) -> Iterator[str]:
     """Months whose won deals can only be with leads."""
-    first = ground.first_other_contact_at
+    first = baseline.first_other_contact_at
     for month, delta in sorted(resolved.deltas.items()):
         if first is not None and first < month.end:
             return
@@ -124,12 +124,12 @@ def _pipeline(month: Month, target: Figures, bases: tuple[Figures, ...], minor_d
     return [f"{warning}, and more than in the months before"]
 
 
-def _win_rate(month: Month, target: Figures, bases: tuple[Figures, ...], ground: Ground) -> list[str]:
+def _win_rate(month: Month, target: Figures, bases: tuple[Figures, ...], baseline: PlanBaseline) -> list[str]:
     """A share of won deals that is neither the industry's nor the tenant's."""
     won, deals = target.closed_won_count, target.deals_created
     if deals < _FEWEST_DEALS:
         return []
-    usual = load_industry(ground.spec.industry).win_rate_percent
+    usual = load_industry(baseline.spec.industry).win_rate_percent
     rates = [(one.closed_won_count, one.deals_created) for one in bases if one.deals_created > 0]
     rates += [(usual * _WIN_RATE_FACTOR, 100), (usual, 100 * _WIN_RATE_FACTOR)]
     is_high = all((won - 1) * whole > part * deals for part, whole in rates)
@@ -137,7 +137,7 @@ def _win_rate(month: Month, target: Figures, bases: tuple[Figures, ...], ground:
     if not (is_high or is_low):
         return []
     return [
-        f"{month}: {won * 100 // deals} % of the deals are won, {usual} % is usual in {ground.spec.industry}"
+        f"{month}: {won * 100 // deals} % of the deals are won, {usual} % is usual in {baseline.spec.industry}"
     ]
 
 

@@ -26,7 +26,7 @@ from demo_pipeline.services.inbox.reports import done_reports, refused_reports
 from demo_pipeline.services.inbox.unknown_tenants import unknown_tenants
 from demo_pipeline.services.jobs.failures import is_passing
 from demo_pipeline.services.jobs.report import JobReport
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import current_instant
@@ -62,14 +62,14 @@ def apply_inbox_file(
     plan_type: str | None = None,
     seed: str | None = None,
     sheet: str | None = None,
-    asker: Asker | None = None,
+    caller: JobCaller | None = None,
 ) -> Handled:
     """Read, apply and settle one file.
 
     Raises as ``read_inbox_file``, ``parse_plan`` and ``apply_patch`` do; the file is in ``refused/`` then,
     unless it was none, the tenant does not exist, or the reason passes.
     """
-    asker = asker or Asker()
+    caller = caller or JobCaller()
     try:
         file = read_inbox_file(settings, slug, name)
     except NotFoundError as error:
@@ -80,23 +80,23 @@ def apply_inbox_file(
     plan: PlanFile | None = None
     try:
         plan = _parsed(file, plan_type, seed, sheet)
-        report = apply_patch(database, settings, slug, plan, again=again, asker=asker)
+        report = apply_patch(database, settings, slug, plan, again=again, caller=caller)
     except InterruptedJobError:
         raise
     except DemoError as error:
         if not is_passing(error):
-            reports = refused_reports(file, plan, error, asker, current_instant(database, settings))
+            reports = refused_reports(file, plan, error, caller, current_instant(database, settings))
             _, hindrance = _settle(settings, file, "refused", reports)
             if hindrance:
                 error.message += f" ({hindrance})"
                 error.details[HINDRANCE] = hindrance
         raise
-    reports = done_reports(file, plan, report, asker, current_instant(database, settings))
+    reports = done_reports(file, plan, report, caller, current_instant(database, settings))
     place, hindrance = _settle(settings, file, "done", reports)
     return Handled(report=report, place=place, hindrance=hindrance)
 
 
-def refuse_unusable(database: Database, settings: Settings, file: InboxFile, asker: Asker) -> str:
+def refuse_unusable(database: Database, settings: Settings, file: InboxFile, caller: JobCaller) -> str:
     """Refuse a file whose name cannot be used, with a report; a sentence that says what became of it."""
     name = usable_name(file.name)
     message = (
@@ -105,7 +105,7 @@ def refuse_unusable(database: Database, settings: Settings, file: InboxFile, ask
     )
     problem = Problem(code="bad_inbox_file", field="inbox_file", value=shortened(file.name), message=message)
     at = current_instant(database, settings)
-    reports = refused_reports(file, None, InputError(message, [problem]), asker, at)
+    reports = refused_reports(file, None, InputError(message, [problem]), caller, at)
     place, hindrance = _settle(settings, file, "refused", reports, name)
     return f"{file.tenant}: {message} ({hindrance or f'it is in {place}'})"
 

@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.wording import grouped, rows_text
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.inbox.folder import REPORT_SUFFIXES, InboxFile
 from demo_pipeline.services.jobs.report import JobReport, MonthResult
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.storage.connection.masking import masked, masked_tree
 
 JSON_SUFFIX, TEXT_SUFFIX = REPORT_SUFFIXES
@@ -29,11 +29,11 @@ _MARKUP: Final = re.compile(r"[\\`*<>\[\]|!&]")
 
 
 def done_reports(
-    file: InboxFile, plan: PlanFile, report: JobReport, asker: Asker, at: datetime
+    file: InboxFile, plan: PlanFile, report: JobReport, caller: JobCaller, at: datetime
 ) -> dict[str, str]:
     """Suffix → text, of a plan whose job is completed."""
     document = {
-        **_head(file, plan, asker, at),
+        **_head(file, plan, caller, at),
         "outcome": "already applied" if report.already_applied else "applied",
         "job_id": str(report.job_id),
         "status": report.status,
@@ -49,11 +49,11 @@ def done_reports(
 
 
 def refused_reports(
-    file: InboxFile, plan: PlanFile | None, error: DemoError, asker: Asker, at: datetime
+    file: InboxFile, plan: PlanFile | None, error: DemoError, caller: JobCaller, at: datetime
 ) -> dict[str, str]:
     """Suffix → text, of a file that is no plan, or of a plan of which nothing was done."""
     document = {
-        **_head(file, plan, asker, at),
+        **_head(file, plan, caller, at),
         "outcome": "refused",
         "error": {"code": error.code, "message": error.message, "details": error.details},
     }
@@ -78,14 +78,14 @@ def unknown_tenant_reports(folder: str, names: Sequence[str], error: DemoError) 
     return _both(document, iter(lines))
 
 
-def _head(file: InboxFile, plan: PlanFile | None, asker: Asker, at: datetime) -> dict[str, Any]:
+def _head(file: InboxFile, plan: PlanFile | None, caller: JobCaller, at: datetime) -> dict[str, Any]:
     return {
         "file": file.name,
         "tenant": file.tenant,
         "sha256": file.sha256,
         "at": at.isoformat(timespec="seconds"),
-        "requested_by": asker.requested_by,
-        "dagster_run_id": asker.dagster_run_id,
+        "requested_by": caller.requested_by,
+        "dagster_run_id": caller.dagster_run_id,
         "plan": None if plan is None else plan.plan.to_json(),
         "seed": None if plan is None else plan.plan.seed,
     }

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psycopg
 
-from demo_pipeline.services.jobs.tenant_context import Subject, latest_instant
+from demo_pipeline.services.jobs.tenant_context import TenantContext, latest_instant
 from demo_pipeline.storage.connection.clock import server_clock
 from demo_pipeline.storage.rows import edits, integrity
 from demo_pipeline.storage.rows.integrity import Violation
@@ -55,19 +55,19 @@ class RowChecks:
 
 
 def check_rows(
-    conn: Connection, subject: Subject, as_of: datetime, finished: Mapping[UUID, datetime]
+    conn: Connection, context: TenantContext, as_of: datetime, finished: Mapping[UUID, datetime]
 ) -> RowChecks:
     """Check the life cycles of a tenant's generated rows. Within a transaction.
 
     ``finished`` is what ``edits.finished_at`` says, which only administrators may ask.
     """
-    tenant_id = subject.state.tenant.tenant_id
+    tenant_id = context.state.tenant.tenant_id
     edited = edits.edited_rows(conn, tenant_id, finished)
     # No row may lie in the server's future, whatever a job took for now.
-    latest = min(latest_instant(subject, as_of), server_clock(conn))
-    found = integrity.violations(conn, tenant_id, latest, subject.spec.start_month.start)
+    latest = min(latest_instant(context, as_of), server_clock(conn))
+    found = integrity.violations(conn, tenant_id, latest, context.spec.start_month.start)
     changed = {row for rows in edited.values() for row in rows}
-    stages = _changed_stages(conn, subject) if any(one.table == "deals" for one in found) else {}
+    stages = _changed_stages(conn, context) if any(one.table == "deals" for one in found) else {}
     faults: list[Violation] = []
     by_people: list[Violation] = []
     for one in found:
@@ -83,12 +83,12 @@ def check_rows(
     return RowChecks(faults=tuple(faults), by_people=tuple(by_people), stages=counted, edited=edited)
 
 
-def _changed_stages(conn: Connection, subject: Subject) -> dict[UUID, ChangedStage]:
+def _changed_stages(conn: Connection, context: TenantContext) -> dict[UUID, ChangedStage]:
     """The tenant's stages whose outcome is not the one that they were made with."""
     # numpy and Arrow: only where a deal breaks a rule.
     from demo_pipeline.domain.generation.generator import Story
 
-    tenant = subject.state.tenant
+    tenant = context.state.tenant
     now = stage_outcomes(conn, tenant.tenant_id)
     return {
         (stage_id := UUID(bytes=stage["id"])): ChangedStage(
@@ -98,6 +98,6 @@ def _changed_stages(conn: Connection, subject: Subject) -> dict[UUID, ChangedSta
             is_lost=stage["is_lost"],
             deal_count=0,
         )
-        for stage in Story(subject.spec, tenant.provisioned_at).team.stages.to_pylist()
+        for stage in Story(context.spec, tenant.provisioned_at).team.stages.to_pylist()
         if now.get(stage["id"], flags := (stage["is_won"], stage["is_lost"])) != flags
     }

@@ -42,7 +42,7 @@ from demo_pipeline.services.jobs.report import (
     report_of,
     whole_report,
 )
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject, find_tenant_id
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context, find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -62,7 +62,7 @@ FiguresByMonth = Mapping[Month, Figures]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asker:
+class JobCaller:
     """Who asks for a job, and how they are told."""
 
     requested_by: str | None = None
@@ -71,7 +71,7 @@ class Asker:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class JobSelection:
     """Which job a request is."""
 
     request: JobRequest
@@ -116,11 +116,11 @@ class Work(Protocol):
     @property
     def kind(self) -> str: ...
 
-    def choose(self, run: JobRun) -> Choice:
+    def select(self, run: JobRun) -> JobSelection:
         """The job that the request is, while the tenant is held; refusals come from here."""
         ...
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:
         """The work itself, after the claim. ``number`` is the job's within its tenant."""
         ...
 
@@ -129,7 +129,7 @@ class Work(Protocol):
         ...
 
 
-def run_job(database: Database, settings: Settings, slug: str, work: Work, asker: Asker) -> JobReport:
+def run_job(database: Database, settings: Settings, slug: str, work: Work, caller: JobCaller) -> JobReport:
     """Do one request.
 
     Raises ``InputError``, ``BusyError``, ``NotADemoTenantError``, ``VerificationError``,
@@ -148,8 +148,8 @@ def run_job(database: Database, settings: Settings, slug: str, work: Work, asker
                 )
             with hold_tenant(conn, tenant_id, settings.wait_seconds, slug):
                 # Only now, when nobody else changes it.
-                subject = find_subject(conn, settings, slug, work.kind)
-                return JobRun(database, settings, conn, subject, as_of, asker).run(work)
+                context = find_tenant_context(conn, settings, slug, work.kind)
+                return JobRun(database, settings, conn, context, as_of, caller).run(work)
     except psycopg.Error as error:
         raise as_demo_error(error, database, has_begun=False) from error
 
@@ -172,15 +172,15 @@ class JobRun:
         database: Database,
         settings: Settings,
         conn: Connection,
-        subject: Subject,
+        context: TenantContext,
         as_of: datetime,
-        asker: Asker,
+        caller: JobCaller,
     ) -> None:
         self.database, self.settings, self.conn = database, settings, conn
-        self.subject, self.as_of = subject, as_of
-        self.tenant = subject.state.tenant
-        self.digits = subject.spec.minor_digits
-        self._asker = asker
+        self.context, self.as_of = context, as_of
+        self.tenant = context.state.tenant
+        self.digits = context.spec.minor_digits
+        self._asker = caller
         self._started = monotonic()
         self._progress: Progress | None = None
 
@@ -206,28 +206,28 @@ class JobRun:
         raise AssertionError
 
     def _run(self, work: Work) -> JobReport:
-        choice = work.choose(self)
-        if choice.done is not None:
-            self._record_done(choice.done)
-            return work.standing(self, choice.done, already_applied=True)
+        selection = work.select(self)
+        if selection.done is not None:
+            self._record_done(selection.done)
+            return work.standing(self, selection.done, already_applied=True)
         request = replace(
-            choice.request,
+            selection.request,
             requested_by=self._asker.requested_by,
             dagster_run_id=self._asker.dagster_run_id,
         )
-        choice = replace(choice, request=request)
+        selection = replace(selection, request=request)
         begun: Begun | None = None
         try:
             with self.conn.transaction():
-                if choice.beside is not None:
-                    number = job_ledger.register_job(self.conn, choice.beside)
-                    choice = replace(choice, beside_number=number)
+                if selection.beside is not None:
+                    number = job_ledger.register_job(self.conn, selection.beside)
+                    selection = replace(selection, beside_number=number)
                 begun = job_ledger.begin_job(self.conn, request)
             if begun is None:
                 self._record_done(request.job_id)
                 return work.standing(self, request.job_id, already_applied=True)
             self._record(Event.JOB_STARTED, request, attempt=begun.attempt)
-            report = self._attempts(work, choice, begun)
+            report = self._attempts(work, selection, begun)
         except AnotherTryError as error:
             if begun is not None:
                 self._end(request, begun, JobFailedError(str(error)))
@@ -250,25 +250,25 @@ class JobRun:
         self._record(Event.JOB_COMPLETED, request, created=dict(report.created))
         return report
 
-    def _attempts(self, work: Work, choice: Choice, begun: Begun) -> JobReport:
+    def _attempts(self, work: Work, selection: JobSelection, begun: Begun) -> JobReport:
         """The data transaction, again where PostgreSQL could not serialise it."""
         for attempt in range(1, _TRIES + 1):
             try:
-                return self._transaction(work, choice, begun)
+                return self._transaction(work, selection, begun)
             except (errors.SerializationFailure, errors.DeadlockDetected):
                 if attempt == _TRIES:
                     raise
         raise AssertionError
 
-    def _transaction(self, work: Work, choice: Choice, begun: Begun) -> JobReport:
-        request, beside = choice.request, choice.beside
+    def _transaction(self, work: Work, selection: JobSelection, begun: Begun) -> JobReport:
+        request, beside = selection.request, selection.beside
         self.conn.isolation_level = IsolationLevel.REPEATABLE_READ
         with self.conn.transaction():
             job_ledger.claim_job(
                 self.conn, self.tenant.tenant_id, request.job_id, beside.job_id if beside else None
             )
             with Progress(self.database, request.job_id, self._asker.on_progress) as self._progress:
-                outcome = work.transact(self, choice, begun.number)
+                outcome = work.execute(self, selection, begun.number)
                 self._progress.tell(96, "verifying", is_due=True)
             after = self.figures()
             self.verify(request, outcome.before, outcome.change, after)
@@ -363,7 +363,7 @@ class JobRun:
     ) -> None:
         """The gate: figures moved by exactly what was to be loaded; the job's own rows fit each other."""
         wrong = mismatches(after_change(before, change), after)
-        now, first = self.as_of, self.subject.spec.start_month.start
+        now, first = self.as_of, self.context.spec.start_month.start
         broken = integrity.violations(self.conn, self.tenant.tenant_id, now, first, job_id=request.job_id)
         if not wrong and not broken:
             return

@@ -8,15 +8,17 @@ from itertools import count
 from uuid import UUID
 
 from demo_pipeline.domain.core.identity import job_id
-from demo_pipeline.services.jobs.tenant_context import Subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.ledger.tenants import JobState
 
 
-def ordinals(subject: Subject, request: JobRequest) -> Callable[[int], tuple[JobRequest, JobState | None]]:
+def ordinals(
+    context: TenantContext, request: JobRequest
+) -> Callable[[int], tuple[JobRequest, JobState | None]]:
     """The ``ordinal``-th job (from 0) that asks what ``request`` asks, and what is known of it."""
-    tenant = subject.state.tenant
-    by_id = {job.job_id: job for job in subject.state.jobs}
+    tenant = context.state.tenant
+    by_id = {job.job_id: job for job in context.state.jobs}
 
     def nth(ordinal: int) -> tuple[JobRequest, JobState | None]:
         identity = job_id(
@@ -32,8 +34,8 @@ def ordinals(subject: Subject, request: JobRequest) -> Callable[[int], tuple[Job
     return nth
 
 
-def choose_job(
-    subject: Subject, request: JobRequest, is_done: Callable[[JobState | None], bool]
+def select_job(
+    context: TenantContext, request: JobRequest, is_done: Callable[[JobState | None], bool]
 ) -> tuple[JobRequest, UUID | None]:
     """The job to open; or, where the request is done, the id of the job that did it.
 
@@ -41,7 +43,7 @@ def choose_job(
     ordinal, unless ``is_done`` says of the last of them that was not undone (None: there is none) that
     nothing is left to do.
     """
-    nth = ordinals(subject, request)
+    nth = ordinals(context, request)
     last: JobState | None = None
     for ordinal in count():
         candidate, known = nth(ordinal)
@@ -52,13 +54,13 @@ def choose_job(
         if last is not None and is_done(last):
             return candidate, last.job_id
         if last is None and known is None and is_done(None):
-            done = _latest_done(subject, request.kind)
+            done = _latest_done(context, request.kind)
             return candidate, done.job_id if done is not None else None
         return candidate, None
     raise AssertionError
 
 
-def _latest_done(subject: Subject, kind: str) -> JobState | None:
+def _latest_done(context: TenantContext, kind: str) -> JobState | None:
     """The completed job of a kind that came last, whatever it was asked for."""
-    completed = [job for job in subject.state.jobs if job.kind == kind and job.status == "completed"]
+    completed = [job for job in context.state.jobs if job.kind == kind and job.status == "completed"]
     return completed[-1] if completed else None

@@ -13,7 +13,7 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_instant, reading_job
 from demo_pipeline.services.jobs.runner import FiguresByMonth, JobRun
-from demo_pipeline.services.jobs.tenant_context import Subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.job_ledger import Job
 from demo_pipeline.storage.rows.soft_delete import Hanging
 
@@ -51,13 +51,13 @@ def hidden_at(job: Job) -> datetime:
         return read_instant(job.metrics["hidden_at"])
 
 
-def with_undone(subject: Subject, undone_by: Mapping[UUID, UUID | None]) -> Subject:
+def with_undone(context: TenantContext, undone_by: Mapping[UUID, UUID | None]) -> TenantContext:
     """The tenant as it is once jobs are undone, or (None) are not undone any more."""
     jobs = tuple(
         replace(job, undone_by=undone_by[job.job_id]) if job.job_id in undone_by else job
-        for job in subject.state.jobs
+        for job in context.state.jobs
     )
-    return replace(subject, state=replace(subject.state, jobs=jobs))
+    return replace(context, state=replace(context.state, jobs=jobs))
 
 
 def changed_results(
@@ -65,14 +65,14 @@ def changed_results(
     before: FiguresByMonth,
     change: FiguresByMonth,
     recorded: FiguresByMonth,
-    subject: Subject | None = None,
+    context: TenantContext | None = None,
 ) -> dict[Month, tuple[Figures, Figures]]:
-    """Expected and target of every month that is touched; ``subject``: the tenant once the job is done."""
+    """Expected and target of every month that is touched; ``context``: the tenant once the job is done."""
     nothing = Figures()
-    subject = subject or run.subject
+    context = context or run.context
     return {
         month: (
-            subject.expected(month) + recorded.get(month, nothing),
+            context.expected(month) + recorded.get(month, nothing),
             before.get(month, nothing) + change.get(month, nothing),
         )
         for month in {*change, *recorded}

@@ -31,7 +31,7 @@ _NOTHING_MORE: Final[Loaded] = {}
 
 
 @dataclass(frozen=True)
-class Subject:
+class TenantContext:
     """A demo tenant as it is at one moment."""
 
     spec: TenantSpec
@@ -114,7 +114,9 @@ def find_tenant_id(conn: psycopg.Connection[Any], settings: Settings, slug: str,
         raise
 
 
-def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> Subject:
+def find_tenant_context(
+    conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str
+) -> TenantContext:
     """The demo tenant ``slug`` as it is now.
 
     Raises as :func:`find_tenant_id` does, and ``UnreadableTenantError``.
@@ -125,7 +127,7 @@ def find_subject(conn: psycopg.Connection[Any], settings: Settings, slug: str, w
     except NotADemoTenantError:
         # Deleted between the two statements.
         raise _unknown(conn, settings, slug) from None
-    return Subject(state.spec, state)
+    return TenantContext(state.spec, state)
 
 
 def _unknown(conn: psycopg.Connection[Any], settings: Settings, slug: str) -> NotFoundError:
@@ -137,9 +139,9 @@ def _unknown(conn: psycopg.Connection[Any], settings: Settings, slug: str) -> No
     return tenants.unknown_tenant(slug, known or ())
 
 
-def latest_instant(subject: Subject, as_of: datetime) -> datetime:
+def latest_instant(context: TenantContext, as_of: datetime) -> datetime:
     """*Now*, but not before the last job's: its rows are not of the future for a clock that was set back."""
-    return max([as_of, *(job.as_of for job in subject.state.jobs if job.as_of is not None)])
+    return max([as_of, *(job.as_of for job in context.state.jobs if job.as_of is not None)])
 
 
 def _audit(conn: psycopg.Connection[Any], slug: str, wish: str) -> bool:

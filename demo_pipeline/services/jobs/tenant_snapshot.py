@@ -13,7 +13,7 @@ from uuid import UUID
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.row_checks import check_rows
-from demo_pipeline.services.jobs.tenant_context import find_subject
+from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -23,7 +23,7 @@ from demo_pipeline.storage.rows.kpis import all_figures
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class TenantSnapshot:
     """Figures by month, values in minor units; a month without rows is absent."""
 
     tenant: str
@@ -39,20 +39,20 @@ class Standing:
     read_at: datetime
 
 
-def standing(database: Database, settings: Settings, slug: str) -> Standing:
+def standing(database: Database, settings: Settings, slug: str) -> TenantSnapshot:
     """Read one tenant. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     with database.admin(readonly=True) as conn, conn.transaction():
         # One snapshot, so that figures and ledger belong together.
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        subject = find_subject(conn, settings, slug, "show")
-        tenant_id, now = subject.state.tenant.tenant_id, instant_of(conn, settings)
-        return Standing(
+        context = find_tenant_context(conn, settings, slug, "show")
+        tenant_id, now = context.state.tenant.tenant_id, instant_of(conn, settings)
+        return TenantSnapshot(
             tenant=slug,
             tenant_id=tenant_id,
-            currency=subject.spec.currency,
-            minor_digits=subject.spec.minor_digits,
-            expected={month: subject.expected(month) for month in subject.known_months},
-            figures=all_figures(conn, tenant_id, subject.spec.minor_digits),
-            violations=check_rows(conn, subject, now, edits.finished_at(conn, tenant_id)).faults,
+            currency=context.spec.currency,
+            minor_digits=context.spec.minor_digits,
+            expected={month: context.expected(month) for month in context.known_months},
+            figures=all_figures(conn, tenant_id, context.spec.minor_digits),
+            violations=check_rows(conn, context, now, edits.finished_at(conn, tenant_id)).faults,
             read_at=now,
         )

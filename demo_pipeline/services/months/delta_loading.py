@@ -17,12 +17,12 @@ from demo_pipeline.domain.generation.generator import Story
 from demo_pipeline.domain.generation.patch_generator import PatchStory
 from demo_pipeline.domain.generation.row_schemas import COUNTED
 from demo_pipeline.services.jobs.report import MadeFirst
-from demo_pipeline.services.jobs.runner import AnotherTryError, Choice, JobRun
-from demo_pipeline.services.jobs.selection import choose_job
+from demo_pipeline.services.jobs.runner import AnotherTryError, JobRun, JobSelection
+from demo_pipeline.services.jobs.selection import select_job
 from demo_pipeline.services.jobs.tenant_context import Loaded
 from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
-from demo_pipeline.services.months.pending_load import MONTHLY_TABLES, MissingRows, missing_rows, request_for
-from demo_pipeline.services.months.plan_baseline import Simulated, simulated_ground
+from demo_pipeline.services.months.pending_load import MONTHLY_TABLES, PendingLoad, missing_rows, request_for
+from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.rows.existing_rows import known_rows
 from demo_pipeline.storage.rows.load import Batches, Load, stage
@@ -34,40 +34,40 @@ _FEWEST_KNOWN: Final = 100
 _MOST_KNOWN: Final = (1_000, 10_000)
 
 
-def simulate(run: JobRun, last: Month, months: Collection[Month]) -> Simulated:
+def simulate(run: JobRun, last: Month, months: Collection[Month]) -> ProjectedBaseline:
     """What the tenant will be with the blueprint whole up to ``last``, from one snapshot, in memory.
 
     With the figures of ``months``.
     """
-    return simulated_ground(run.database, run.subject, run.as_of, last, months)
+    return projected_baseline(run.database, run.context, run.as_of, last, months)
 
 
-def job_beside(run: JobRun, simulated: Simulated, last: Month) -> JobRequest | None:
+def job_beside(run: JobRun, simulated: ProjectedBaseline, last: Month) -> JobRequest | None:
     """The blueprint's job that is to be claimed too; None: none of its rows is missing."""
     if simulated.is_whole:
         return None
-    last = run.subject.last_asked(last)
-    blueprint = request_for(run.subject, run.subject.spec.start_month, last, run.as_of)
-    return choose_job(run.subject, blueprint, lambda _: False)[0]
+    last = run.context.last_asked(last)
+    blueprint = request_for(run.context, run.context.spec.start_month, last, run.as_of)
+    return select_job(run.context, blueprint, lambda _: False)[0]
 
 
-def make_whole(run: JobRun, choice: Choice, last: Month) -> tuple[Loaded, MadeFirst | None]:
+def make_whole(run: JobRun, selection: JobSelection, last: Month) -> tuple[Loaded, MadeFirst | None]:
     """Load what the blueprint owes up to ``last``, as its own job; verified by itself.
 
     With the months that are loaded then, and what was made, None where no such job was claimed.
     """
-    missing = missing_rows(run.conn, run.subject, last, run.as_of)
-    if choice.beside is None or choice.beside_number is None:
+    missing = missing_rows(run.conn, run.context, last, run.as_of)
+    if selection.beside is None or selection.beside_number is None:
         if missing.count_rows():
             raise AnotherTryError("rows of the blueprint went missing")
         return missing.loaded, None
     before = run.figures()
-    created = load_missing(run, missing, choice.beside.job_id, choice.beside_number)
-    run.verify(choice.beside, before, missing.change, run.figures())
+    created = load_missing(run, missing, selection.beside.job_id, selection.beside_number)
+    run.verify(selection.beside, before, missing.change, run.figures())
     return missing.loaded, MadeFirst(created=created, before=before, change=missing.change)
 
 
-def load_missing(run: JobRun, missing: MissingRows, job_id: UUID, number: int) -> dict[str, int]:
+def load_missing(run: JobRun, missing: PendingLoad, job_id: UUID, number: int) -> dict[str, int]:
     """Load the blueprint's missing rows under a claimed job; ``number`` is the job's. Table → rows."""
     run.expect_rows(missing.row_count)
     created = run.load(missing.batches(), job_id)
@@ -88,8 +88,8 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
     if not deltas:
         return ()
     # Rows of materialising jobs draw from the blueprint's streams, unless another version made some of them.
-    is_mixed = bool(run.subject.other_versions)
-    others = [job for job in run.subject.state.jobs if is_mixed or job.kind != MATERIALISE]
+    is_mixed = bool(run.context.other_versions)
+    others = [job for job in run.context.state.jobs if is_mixed or job.kind != MATERIALISE]
     most = max(_MOST_KNOWN[1] // len(deltas), _MOST_KNOWN[0])
     windows = dict[datetime, int]()
     for month, delta in deltas.items():
@@ -98,8 +98,8 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
         for before in (month.start, min(month.end, run.as_of)):
             windows[before] = max(windows.get(before, 0), count)
     story = PatchStory(
-        run.subject.spec,
-        Story(run.subject.spec, run.tenant.provisioned_at).team,
+        run.context.spec,
+        Story(run.context.spec, run.tenant.provisioned_at).team,
         number=number,
         seed=seed,
         as_of=run.as_of,
@@ -120,12 +120,12 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
 
 
 def load_deltas(
-    run: JobRun, choice: Choice, deltas: Mapping[Month, Figures], rows: Iterable[Load]
+    run: JobRun, selection: JobSelection, deltas: Mapping[Month, Figures], rows: Iterable[Load]
 ) -> dict[str, int]:
     """Load what is being made of :func:`delta_rows`. Table → rows."""
     run.expect_rows(sum(delta.row_count for delta in deltas.values()))
     # While they are made.
     stage(run.conn, MONTHLY_TABLES)
-    made = run.load_made(rows, choice.request.job_id)
+    made = run.load_made(rows, selection.request.job_id)
     # New contacts may bring links to tags.
     return {table: made.get(table, 0) for table in MONTHLY_TABLES if table in COUNTED or table in made}

@@ -11,13 +11,13 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
-from demo_pipeline.domain.patch_plan.resolve import Ground
+from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
 from demo_pipeline.domain.shortfall import shortfall
 from demo_pipeline.services.jobs.progress import OnProgress
 from demo_pipeline.services.jobs.report import HEAL, JobReport, MonthResult, report_of
-from demo_pipeline.services.jobs.runner import Asker, Choice, JobRun, Outcome, run_job
-from demo_pipeline.services.jobs.selection import choose_job
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
+from demo_pipeline.services.jobs.selection import select_job
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.services.months.delta_loading import (
     delta_rows,
     job_beside,
@@ -34,7 +34,7 @@ from demo_pipeline.services.months.pending_load import (
     missing_rows,
     request_for,
 )
-from demo_pipeline.services.months.plan_baseline import read_ground
+from demo_pipeline.services.months.plan_baseline import read_baseline
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
@@ -60,9 +60,9 @@ def materialise(
     what is expected though none of the blueprint's rows is missing, new rows make up for it. Raises as
     ``run_job`` does, ``InputError`` also for a month outside.
     """
-    asker = Asker(requested_by=requested_by, dagster_run_id=dagster_run_id, on_progress=on_progress)
+    caller = JobCaller(requested_by=requested_by, dagster_run_id=dagster_run_id, on_progress=on_progress)
     work = _Materialise(first, last, with_gaps=with_gaps)
-    return run_job(database, settings, slug, work, asker)
+    return run_job(database, settings, slug, work, caller)
 
 
 @dataclass
@@ -74,23 +74,23 @@ class _Materialise:
     with_gaps: bool
     kind: str = KIND
 
-    def choose(self, run: JobRun) -> Choice:
+    def select(self, run: JobRun) -> JobSelection:
         asked = self._months(run)
         last = asked.last
-        check_months_beyond(run.subject, last, Caps(**run.settings.caps.model_dump()))
+        check_months_beyond(run.context, last, Caps(**run.settings.caps.model_dump()))
         if (healing := self._healing(run, asked)) is not None:
             return healing
-        wanted = request_for(run.subject, asked.first, last, run.as_of)
-        request, done = choose_job(run.subject, wanted, lambda _: self._is_made(run, last))
-        return Choice(request=request, done=done)
+        wanted = request_for(run.context, asked.first, last, run.as_of)
+        request, done = select_job(run.context, wanted, lambda _: self._is_made(run, last))
+        return JobSelection(request=request, done=done)
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:
         asked = self._months(run)
-        if choice.request.kind == HEAL:
-            return _heal(run, choice, number, asked)
+        if selection.request.kind == HEAL:
+            return _heal(run, selection, number, asked)
         before = run.figures()
-        missing = missing_rows(run.conn, run.subject, asked.last, run.as_of)
-        created = load_missing(run, missing, choice.request.job_id, number)
+        missing = missing_rows(run.conn, run.context, asked.last, run.as_of)
+        created = load_missing(run, missing, selection.request.job_id, number)
         nothing = Figures()
         return Outcome(
             before=before,
@@ -99,7 +99,7 @@ class _Materialise:
             loaded=missing.loaded.values(),
             results={
                 month: (
-                    run.subject.expected(month, missing.loaded),
+                    run.context.expected(month, missing.loaded),
                     before.get(month, nothing) + missing.change.get(month, nothing),
                 )
                 for month in {*asked.months, *missing.loaded}
@@ -111,7 +111,7 @@ class _Materialise:
         asked = self._months(run)
         with run.database.admin(readonly=True) as conn:
             job = job_ledger.readable(job_ledger.get_job(conn, job_id))
-            subject = find_subject(conn, run.settings, run.tenant.slug, KIND)
+            context = find_tenant_context(conn, run.settings, run.tenant.slug, KIND)
             figures = all_figures(conn, run.tenant.tenant_id, run.digits)
         report = report_of(job, run.digits, already_applied=already_applied, seconds=run.seconds)
         done = {} if already_applied else {one.month: one.before_request for one in report.months}
@@ -120,7 +120,7 @@ class _Materialise:
             now = figures.get(month, Figures())
             return MonthResult(
                 month=month,
-                expected=subject.expected(month),
+                expected=context.expected(month),
                 before=done.get(month, now),
                 target=now,
                 after=now,
@@ -129,68 +129,70 @@ class _Materialise:
         return replace(report, months=tuple(result(month) for month in asked.months))
 
     def _months(self, run: JobRun) -> MonthRange:
-        asked = month_range(run.subject, self.first, self.last, run.as_of, with_gaps=self.with_gaps)
-        check_instant(run.subject, run.as_of, run.settings)
+        asked = month_range(run.context, self.first, self.last, run.as_of, with_gaps=self.with_gaps)
+        check_instant(run.context, run.as_of, run.settings)
         return asked
 
-    def _healing(self, run: JobRun, asked: MonthRange) -> Choice | None:
+    def _healing(self, run: JobRun, asked: MonthRange) -> JobSelection | None:
         """The job that makes up for what people hid or changed; None: nothing falls short."""
         with run.database.admin(readonly=True) as conn:
             there = all_figures(conn, run.tenant.tenant_id, run.digits)
-        known = run.subject.known_months.intersection(asked.months)
-        if not any(is_short(run.subject.expected(month), there.get(month, Figures())) for month in known):
+        known = run.context.known_months.intersection(asked.months)
+        if not any(is_short(run.context.expected(month), there.get(month, Figures())) for month in known):
             return None
         simulated = simulate(run, asked.last, asked.months)
         loaded = simulated.missing.loaded
-        if not _shortfalls(simulated.ground, lambda month: run.subject.expected(month, loaded), asked.months):
+        if not _shortfalls(
+            simulated.baseline, lambda month: run.context.expected(month, loaded), asked.months
+        ):
             return None
-        wanted = replace(request_for(run.subject, asked.first, asked.last, run.as_of), kind=HEAL)
-        request, _ = choose_job(run.subject, wanted, lambda _: False)
-        return Choice(request=request, beside=job_beside(run, simulated, asked.last))
+        wanted = replace(request_for(run.context, asked.first, asked.last, run.as_of), kind=HEAL)
+        request, _ = select_job(run.context, wanted, lambda _: False)
+        return JobSelection(request=request, beside=job_beside(run, simulated, asked.last))
 
     def _is_made(self, run: JobRun, last: Month) -> bool:
         with run.database.admin(readonly=True) as conn:
-            return is_made(conn, run.subject, last, run.as_of)
+            return is_made(conn, run.context, last, run.as_of)
 
 
-def _heal(run: JobRun, choice: Choice, number: int, asked: MonthRange) -> Outcome:
+def _heal(run: JobRun, selection: JobSelection, number: int, asked: MonthRange) -> Outcome:
     """Make the blueprint whole, then make up for what still falls short."""
-    loaded, made_first = make_whole(run, choice, asked.last)
-    ground = read_ground(run.conn, run.subject, run.as_of)
+    loaded, made_first = make_whole(run, selection, asked.last)
+    baseline = read_baseline(run.conn, run.context, run.as_of)
 
     def expected(month: Month) -> Figures:
-        return run.subject.expected(month, loaded)
+        return run.context.expected(month, loaded)
 
-    deltas = _shortfalls(ground, expected, asked.months)
+    deltas = _shortfalls(baseline, expected, asked.months)
     with run.making(*delta_rows(run, number, run.tenant.seed, deltas)) as rows:
-        created = load_deltas(run, choice, deltas, rows)
+        created = load_deltas(run, selection, deltas, rows)
     nothing = Figures()
     return Outcome(
-        before=ground.before,
+        before=baseline.before,
         change=deltas,
         created=created,
         made_first=made_first,
         loaded=loaded.values(),
         results={
-            month: (expected(month), ground.before.get(month, nothing) + deltas.get(month, nothing))
+            month: (expected(month), baseline.before.get(month, nothing) + deltas.get(month, nothing))
             for month in {*asked.months, *loaded}
         },
     )
 
 
 def _shortfalls(
-    ground: Ground, expected: Callable[[Month], Figures], months: Sequence[Month]
+    baseline: PlanBaseline, expected: Callable[[Month], Figures], months: Sequence[Month]
 ) -> dict[Month, Figures]:
     """What new rows can make up for, by month; months where they can do nothing are left out."""
     short: dict[Month, Figures] = {}
     for month in months:
         lacking = shortfall(
             expected(month),
-            ground.before.get(month, Figures()),
-            has_contact=ground.has_contact(month),
-            has_won_stage=ground.has_won_stage,
+            baseline.before.get(month, Figures()),
+            has_contact=baseline.has_contact(month),
+            has_won_stage=baseline.has_won_stage,
         )
-        if lacking and ground.has_worked(month):
+        if lacking and baseline.has_worked(month):
             short[month] = lacking
     return short
 
@@ -200,9 +202,9 @@ def is_short(expected: Figures, there: Figures) -> bool:
     return any(expected[metric] > there[metric] for metric in METRICS)
 
 
-def check_instant(subject: Subject, as_of: datetime, settings: Settings) -> None:
+def check_instant(context: TenantContext, as_of: datetime, settings: Settings) -> None:
     """A job takes no moment for *now* at which its tenant was not there (``InputError``)."""
-    tenant = subject.state.tenant
+    tenant = context.state.tenant
     provisioned_at = tenant.provisioned_at
     if as_of < provisioned_at:
         is_set = settings.now is not None

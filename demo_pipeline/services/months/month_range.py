@@ -8,7 +8,7 @@ from datetime import datetime
 
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -24,7 +24,12 @@ class MonthRange:
 
 
 def month_range(
-    subject: Subject, first: Month | None, last: Month | None, as_of: datetime, *, with_gaps: bool = False
+    context: TenantContext,
+    first: Month | None,
+    last: Month | None,
+    as_of: datetime,
+    *,
+    with_gaps: bool = False,
 ) -> MonthRange:
     """The months from ``first`` to ``last``; by default all that the tenant has and that have begun.
 
@@ -33,9 +38,9 @@ def month_range(
 
     Raises ``InputError`` for a month before the span, after the end or in the future, and for an empty range.
     """
-    spec, running = subject.spec, Month.containing(as_of)
+    spec, running = context.spec, Month.containing(as_of)
     start = first or spec.start_month
-    end = last or max(start, *_begun(subject, running))
+    end = last or max(start, *_begun(context, running))
     problems: list[Problem] = []
     for month in sorted({start, end}):
         if month < spec.start_month:
@@ -47,11 +52,11 @@ def month_range(
     if end < start:
         message = f"the range ends ({end}) before it begins ({start})"
         problems.append(Problem(code="empty_range", month=str(start), message=message))
-    months = tuple(month for month in start.until(end) if subject.has_month(month))
+    months = tuple(month for month in start.until(end) if context.has_month(month))
     absent = [month for month in start.until(end) if month not in months]
     may_have_gaps = with_gaps or (last is None and start in months)
     if not problems and absent and not (may_have_gaps and months):
-        problems.append(_after_end(subject, absent))
+        problems.append(_after_end(context, absent))
     if problems:
         raise InputError("; ".join(problem.message for problem in problems), problems)
     return MonthRange(first=start, last=end, months=months)
@@ -65,33 +70,33 @@ def impossible_months(
     Raises ``NotFoundError``, ``NotADemoTenantError``.
     """
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "show")
+        context = find_tenant_context(conn, settings, slug, "show")
         running = Month.containing(instant_of(conn, settings))
-    reasons = ((month, _reason(subject, month, running)) for month in months)
+    reasons = ((month, _reason(context, month, running)) for month in months)
     return {month: reason for month, reason in reasons if reason is not None}
 
 
-def _reason(subject: Subject, month: Month, running: Month) -> str | None:
-    if month < subject.spec.start_month:
-        return f"before the tenant's first month, {subject.spec.start_month}"
+def _reason(context: TenantContext, month: Month, running: Month) -> str | None:
+    if month < context.spec.start_month:
+        return f"before the tenant's first month, {context.spec.start_month}"
     if month > running:
         return f"in the future; the last month that has begun is {running}"
-    if not subject.has_month(month):
-        return f"after the tenant's end, {subject.end_month}, and no plan has added rows there"
+    if not context.has_month(month):
+        return f"after the tenant's end, {context.end_month}, and no plan has added rows there"
     return None
 
 
-def _begun(subject: Subject, running: Month) -> list[Month]:
+def _begun(context: TenantContext, running: Month) -> list[Month]:
     """The last month that the blueprint asks for, and those in which jobs recorded changes."""
-    return [subject.last_asked(running), *(month for month in subject.state.changes if month <= running)]
+    return [context.last_asked(running), *(month for month in context.state.changes if month <= running)]
 
 
-def _after_end(subject: Subject, absent: Sequence[Month]) -> Problem:
+def _after_end(context: TenantContext, absent: Sequence[Month]) -> Problem:
     """Months that the tenant does not have; ``absent`` is in order and not empty."""
-    slug, first, last = subject.spec.slug, absent[0], absent[-1]
+    slug, first, last = context.spec.slug, absent[0], absent[-1]
     which = f"{first} is" if first == last else f"{first} to {last} are"
     message = (
-        f"{which} after the end of {slug}, {subject.end_month}, and no plan has added rows there; to let the "
+        f"{which} after the end of {slug}, {context.end_month}, and no plan has added rows there; to let the "
         f"blueprint go on: demo-pipeline tenant extend {slug} --to {last}"
     )
     return Problem(code="after_end", month=str(first), message=message)

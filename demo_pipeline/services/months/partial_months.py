@@ -13,7 +13,7 @@ from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -28,18 +28,18 @@ _COUNTED = {
 _MANY = {"activity": "activities", "company": "companies"}
 
 
-def partial_month_notes(subject: Subject, months: Iterable[Month], as_of: datetime) -> tuple[str, ...]:
+def partial_month_notes(context: TenantContext, months: Iterable[Month], as_of: datetime) -> tuple[str, ...]:
     """A sentence for each of ``months`` whose blueprint is loaded in part, in order."""
     running = Month.containing(as_of)
-    states = [subject.loaded_months[month] for month in sorted(months) if month in subject.loaded_months]
+    states = [context.loaded_months[month] for month in sorted(months) if month in context.loaded_months]
     return tuple(
         f"{_running(state.month, part)}; all of it from {state.month.end:%Y-%m-%d}"
         if state.month == running
-        else f"{state.month} was loaded while it ran: {part}; demo-pipeline generate {subject.spec.slug} "
+        else f"{state.month} was loaded while it ran: {part}; demo-pipeline generate {context.spec.slug} "
         "makes the rest"
         for state in states
         if not state.is_whole
-        and (part := _part(state.figures, subject.spec.figures_of(state.month))) is not None
+        and (part := _part(state.figures, context.spec.figures_of(state.month))) is not None
     )
 
 
@@ -55,10 +55,10 @@ def preview_notes(spec: TenantSpec, as_of: datetime) -> tuple[str, ...]:
 def stored_partial_month_notes(
     database: Database, settings: Settings, slug: str, months: Iterable[Month]
 ) -> tuple[str, ...]:
-    """:func:`partial_month_notes` of a tenant as it is now. Raises as ``find_subject`` does."""
+    """:func:`partial_month_notes` of a tenant as it is now. Raises as ``find_tenant_context`` does."""
     with database.admin(readonly=True) as conn:
         return partial_month_notes(
-            find_subject(conn, settings, slug, "show"), months, instant_of(conn, settings)
+            find_tenant_context(conn, settings, slug, "show"), months, instant_of(conn, settings)
         )
 
 

@@ -25,7 +25,7 @@ from demo_pipeline.domain.generation.partial_month import figures_of_rows, happe
 from demo_pipeline.domain.generation.row_schemas import COUNTED, UUID
 from demo_pipeline.domain.reference.versions import present_version
 from demo_pipeline.domain.shortfall import shortfall
-from demo_pipeline.services.jobs.tenant_context import Subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.ledger.tenants import MonthState
 from demo_pipeline.storage.rows.existing_rows import first_contact_at, has_won_stage
@@ -63,7 +63,7 @@ class MonthWork:
 
 
 @dataclass
-class MissingRows:
+class PendingLoad:
     """The rows to load, in one pass, and what they change, complete once the pass is over."""
 
     spec: TenantSpec
@@ -164,25 +164,25 @@ class MissingRows:
 
 
 def missing_rows(
-    conn: psycopg.Connection[Any], subject: Subject, last: Month, as_of: datetime
-) -> MissingRows:
+    conn: psycopg.Connection[Any], context: TenantContext, last: Month, as_of: datetime
+) -> PendingLoad:
     """What the blueprint still owes, up to ``last``. Within the job's transaction, after its claim.
 
     A month of which all that has happened was loaded, and is still there, is left alone. So is every month
     after the end of a closed tenant. Once another version of lists or generator made a month, none is made
     row by row: what is missing are ``additions``, figures for rows that refer to what is in the database.
     """
-    spec, tenant = subject.spec, subject.state.tenant
-    last = subject.last_asked(last)
-    counts = presence(conn, subject)
+    spec, tenant = context.spec, context.state.tenant
+    last = context.last_asked(last)
+    counts = presence(conn, context)
     incomplete = [
-        month for month in spec.start_month.until(last) if not is_complete(subject, month, counts, as_of)
+        month for month in spec.start_month.until(last) if not is_complete(context, month, counts, as_of)
     ]
-    if subject.other_versions:
-        return _by_present_version(conn, subject, incomplete, counts, last, as_of)
-    work = tuple(_work(conn, subject, month, as_of) for month in incomplete)
+    if context.other_versions:
+        return _by_present_version(conn, context, incomplete, counts, last, as_of)
+    work = tuple(_work(conn, context, month, as_of) for month in incomplete)
     team = {table: present_ids(conn, tenant.tenant_id, table, *_EVER) for table in _TEAM_TABLES}
-    return MissingRows(
+    return PendingLoad(
         spec=spec,
         story=Story(spec, tenant.provisioned_at),
         as_of=as_of,
@@ -195,32 +195,32 @@ def missing_rows(
 
 def _by_present_version(
     conn: psycopg.Connection[Any],
-    subject: Subject,
+    context: TenantContext,
     incomplete: Sequence[Month],
     counts: Presence,
     last: Month,
     as_of: datetime,
-) -> MissingRows:
+) -> PendingLoad:
     """What is missing of a tenant that has months of another version: figures, not rows.
 
     The rows that make them up refer to what is in the database, as those of a patch do.
     """
-    spec, tenant_id, digits = subject.spec, subject.state.tenant.tenant_id, subject.spec.minor_digits
+    spec, tenant_id, digits = context.spec, context.state.tenant.tenant_id, context.spec.minor_digits
     there = all_figures(conn, tenant_id, digits) if incomplete else {}
     first_contact, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
     additions: dict[Month, Figures] = {}
     loaded: dict[Month, MonthState] = {}
     for month in incomplete:
-        state = subject.state.months.get(month)
+        state = context.state.months.get(month)
         before = state.figures if state is not None else Figures()
         until = as_of if state is None else max(as_of, state.loaded_as_of)
         has_contact = any(one.contacts_created for one in additions.values()) or (
             first_contact is not None and first_contact < min(month.end, until)
         )
-        due = _due(subject, month, before, until)
+        due = _due(context, month, before, until)
         lacking = due - before
         if state is not None and not has_all_rows(state, counts):
-            changes = subject.state.changes.get(month, Figures())
+            changes = context.state.changes.get(month, Figures())
             lacking += shortfall(
                 before + changes,
                 there.get(month, Figures()),
@@ -238,9 +238,9 @@ def _by_present_version(
             figures=due,
             versions=_versions(made_by, is_added=bool(added) or not made_by),
         )
-    return MissingRows(
+    return PendingLoad(
         spec=spec,
-        story=Story(spec, subject.state.tenant.provisioned_at),
+        story=Story(spec, context.state.tenant.provisioned_at),
         as_of=as_of,
         last=last,
         work=(),
@@ -257,16 +257,16 @@ def _versions(made_by: tuple[str, ...], *, is_added: bool) -> tuple[str, ...]:
     return (*made_by, present) if is_added and present not in made_by else made_by
 
 
-def _due(subject: Subject, month: Month, before: Figures, until: datetime) -> Figures:
+def _due(context: TenantContext, month: Month, before: Figures, until: datetime) -> Figures:
     """The blueprint's figures of a month by an instant, where another version made rows of the tenant.
 
     Of a running month the present version's part, but no metric less than ``before``, what was loaded; and
     never so much that the rest of the month could not be made exactly.
     """
-    whole = subject.spec.figures_of(month)
+    whole = context.spec.figures_of(month)
     if month.end <= until:
         return whole
-    part = _part(subject, month, until)
+    part = _part(context, month, until)
     step = shortfall(part, before, has_contact=True, has_won_stage=True)
     rest = whole - before - step
     if nearest_feasible([rest], contacts_before=1) != (rest,):
@@ -275,20 +275,20 @@ def _due(subject: Subject, month: Month, before: Figures, until: datetime) -> Fi
     return before + step
 
 
-def _part(subject: Subject, month: Month, until: datetime) -> Figures:
+def _part(context: TenantContext, month: Month, until: datetime) -> Figures:
     """The figures of the rows that the present version has for a month by an instant."""
-    story = Story(subject.spec, subject.state.tenant.provisioned_at)
+    story = Story(context.spec, context.state.tenant.provisioned_at)
     story.pass_over(month + -1)
     outcomes = _outcomes(story)
     part = Figures()
     for batch in happened(story.month(month), instant_us(until)):
-        part += figures_of_rows(batch, outcomes, subject.spec.minor_digits)
+        part += figures_of_rows(batch, outcomes, context.spec.minor_digits)
     return part
 
 
-def request_for(subject: Subject, first: Month, last: Month, as_of: datetime) -> JobRequest:
+def request_for(context: TenantContext, first: Month, last: Month, as_of: datetime) -> JobRequest:
     """The request for the blueprint's months, before its ordinal is known."""
-    tenant = subject.state.tenant
+    tenant = context.state.tenant
     return JobRequest(
         job_id=tenant.tenant_id,
         tenant_id=tenant.tenant_id,
@@ -301,63 +301,63 @@ def request_for(subject: Subject, first: Month, last: Month, as_of: datetime) ->
     )
 
 
-def is_made(conn: psycopg.Connection[Any], subject: Subject, last: Month, as_of: datetime) -> bool:
+def is_made(conn: psycopg.Connection[Any], context: TenantContext, last: Month, as_of: datetime) -> bool:
     """Whether none of the blueprint's rows up to ``last`` is missing.
 
     What people made or hid is theirs, and drift. ``conn`` is an administrator's.
     """
-    counts = presence(conn, subject)
-    for month in subject.spec.start_month.until(subject.last_asked(last)):
-        loaded = subject.state.months.get(month)
+    counts = presence(conn, context)
+    for month in context.spec.start_month.until(context.last_asked(last)):
+        loaded = context.state.months.get(month)
         if loaded is None:
             return False
         is_late = not loaded.is_whole and loaded.loaded_as_of < as_of
-        if not is_complete(subject, month, counts, loaded.loaded_as_of if is_late else as_of):
+        if not is_complete(context, month, counts, loaded.loaded_as_of if is_late else as_of):
             return False
-        if is_late and has_more(subject, month, as_of):
+        if is_late and has_more(context, month, as_of):
             return False
     return True
 
 
-def check_months_beyond(subject: Subject, last: Month, caps: Caps) -> None:
+def check_months_beyond(context: TenantContext, last: Month, caps: Caps) -> None:
     """Months after the span are not in the blueprint's totals: each that is missing is bounded by itself.
 
     Raises ``CapExceededError``, before anything of them is made.
     """
-    for month in (subject.spec.end_month + 1).until(subject.last_asked(last)):
-        if month not in subject.state.months:
-            check_added(subject, subject.spec.figures_of(month), caps)
+    for month in (context.spec.end_month + 1).until(context.last_asked(last)):
+        if month not in context.state.months:
+            check_added(context, context.spec.figures_of(month), caps)
 
 
-def check_added(subject: Subject, figures: Figures, caps: Caps) -> None:
+def check_added(context: TenantContext, figures: Figures, caps: Caps) -> None:
     """Refuse figures of months after the span that are beyond a cap (``CapExceededError``).
 
     Values count where the blueprint declares any: those that follow the deals are never refused.
     """
-    blueprint: Mapping[str, Any] = subject.state.tenant.blueprint
+    blueprint: Mapping[str, Any] = context.state.tenant.blueprint
     sections: list[Mapping[str, Any]] = [blueprint.get("totals") or {}, *(blueprint.get("months") or ())]
     is_declared = any(section.get(metric) is not None for section in sections for metric in VALUE_METRICS)
     check_caps(
         figures,
         caps,
-        currency=subject.spec.currency,
-        minor_digits=subject.spec.minor_digits,
+        currency=context.spec.currency,
+        minor_digits=context.spec.minor_digits,
         declared_value=figures.pipeline_added_value if is_declared else 0,
     )
 
 
-def presence(conn: psycopg.Connection[Any], subject: Subject) -> Presence:
+def presence(conn: psycopg.Connection[Any], context: TenantContext) -> Presence:
     """How many of the blueprint's rows are there, by table and month."""
-    jobs = [job.job_id for job in subject.state.jobs if job.kind == KIND]
-    return generated_counts(conn, subject.state.tenant.tenant_id, jobs)
+    jobs = [job.job_id for job in context.state.jobs if job.kind == KIND]
+    return generated_counts(conn, context.state.tenant.tenant_id, jobs)
 
 
-def is_complete(subject: Subject, month: Month, counts: Presence, as_of: datetime) -> bool:
+def is_complete(context: TenantContext, month: Month, counts: Presence, as_of: datetime) -> bool:
     """Whether all that the blueprint has for a month by ``as_of`` was loaded and is still there.
 
     Rows that people hid are there; rows that people made do not count.
     """
-    loaded = subject.state.months.get(month)
+    loaded = context.state.months.get(month)
     if loaded is None:
         return False
     if not loaded.is_whole and loaded.loaded_as_of < as_of:
@@ -375,12 +375,12 @@ def has_all_rows(loaded: MonthState, counts: Presence) -> bool:
     )
 
 
-def has_more(subject: Subject, month: Month, as_of: datetime) -> bool:
+def has_more(context: TenantContext, month: Month, as_of: datetime) -> bool:
     """Whether rows of the running month have happened since it was loaded last."""
-    loaded = subject.state.months[month].figures
-    if subject.other_versions:
-        return _due(subject, month, loaded, as_of) != loaded
-    return _part(subject, month, as_of) != loaded
+    loaded = context.state.months[month].figures
+    if context.other_versions:
+        return _due(context, month, loaded, as_of) != loaded
+    return _part(context, month, as_of) != loaded
 
 
 def _outcomes(story: Story) -> tuple[Column, Column]:
@@ -390,12 +390,12 @@ def _outcomes(story: Story) -> tuple[Column, Column]:
     return keep(ids, to_mask(won)), keep(ids, to_mask(lost))
 
 
-def _work(conn: psycopg.Connection[Any], subject: Subject, month: Month, as_of: datetime) -> MonthWork:
-    loaded = subject.state.months.get(month)
+def _work(conn: psycopg.Connection[Any], context: TenantContext, month: Month, as_of: datetime) -> MonthWork:
+    loaded = context.state.months.get(month)
     if loaded is None and month.end <= as_of:
         return MonthWork(month, as_of, is_new=True, is_whole=True, present={})
     present = {
-        table: present_ids(conn, subject.state.tenant.tenant_id, table, month.start, month.end)
+        table: present_ids(conn, context.state.tenant.tenant_id, table, month.start, month.end)
         for table in MONTHLY_TABLES
     }
     # What was loaded stays loaded: an earlier DEMO_NOW takes nothing back.

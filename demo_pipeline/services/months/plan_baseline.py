@@ -18,10 +18,10 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us
 from demo_pipeline.domain.generation.patch_generator import calendar_of
-from demo_pipeline.domain.patch_plan.resolve import Ground
+from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
 from demo_pipeline.domain.verification import after_change
-from demo_pipeline.services.jobs.tenant_context import Subject
-from demo_pipeline.services.months.pending_load import OWED, MissingRows, missing_rows
+from demo_pipeline.services.jobs.tenant_context import TenantContext
+from demo_pipeline.services.months.pending_load import OWED, PendingLoad, missing_rows
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.existing_rows import first_contact_at, first_other_contact_at, has_won_stage
 from demo_pipeline.storage.rows.kpis import all_figures, month_figures
@@ -32,43 +32,43 @@ _LEADS = strings(["lead"])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Simulated:
+class ProjectedBaseline:
     """A ground, and what the blueprint's rows that are still missing would change."""
 
-    ground: Ground
+    baseline: PlanBaseline
     #: what the blueprint owes, its pass done
-    missing: MissingRows
+    missing: PendingLoad
     #: none of its rows is missing
     is_whole: bool
 
 
-def read_ground(conn: psycopg.Connection[Any], subject: Subject, as_of: datetime) -> Ground:
+def read_baseline(conn: psycopg.Connection[Any], context: TenantContext, as_of: datetime) -> PlanBaseline:
     """The ground as the tables have it now."""
-    tenant_id = subject.state.tenant.tenant_id
+    tenant_id = context.state.tenant.tenant_id
     return _ground(
-        subject,
+        context,
         as_of,
-        before=all_figures(conn, tenant_id, subject.spec.minor_digits),
+        before=all_figures(conn, tenant_id, context.spec.minor_digits),
         first_contact=first_contact_at(conn, tenant_id),
         first_other=first_other_contact_at(conn, tenant_id),
         has_stage=has_won_stage(conn, tenant_id),
     )
 
 
-def simulate_ground(
+def project_baseline(
     conn: psycopg.Connection[Any],
-    subject: Subject,
+    context: TenantContext,
     as_of: datetime,
     last: Month,
     months: Collection[Month] | None = None,
-) -> Simulated:
+) -> ProjectedBaseline:
     """The ground as it will be once the blueprint's missing rows up to ``last`` are there.
 
     ``months``: those whose figures are wanted, which is quicker; the ground may have no others then. None:
     all that have rows.
     """
-    tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
-    missing = missing_rows(conn, subject, last, as_of)
+    tenant_id, digits = context.state.tenant.tenant_id, context.spec.minor_digits
+    missing = missing_rows(conn, context, last, as_of)
     first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
     first_other = first_other_contact_at(conn, tenant_id)
     count = sum(added.row_count for added in missing.additions.values())
@@ -92,35 +92,35 @@ def simulate_ground(
         before = after_change(there, change)
     else:
         before = dict[Month, Figures]()
-    ground = _ground(
-        subject, as_of, before=before, first_contact=first, first_other=first_other, has_stage=has_stage
+    baseline = _ground(
+        context, as_of, before=before, first_contact=first, first_other=first_other, has_stage=has_stage
     )
-    return Simulated(ground=ground, missing=missing, is_whole=count == 0)
+    return ProjectedBaseline(baseline=baseline, missing=missing, is_whole=count == 0)
 
 
-def simulated_ground(
+def projected_baseline(
     database: Database,
-    subject: Subject,
+    context: TenantContext,
     as_of: datetime,
     last: Month,
     months: Collection[Month] | None = None,
-) -> Simulated:
-    """:func:`simulate_ground` from one snapshot of its own."""
+) -> ProjectedBaseline:
+    """:func:`project_baseline` from one snapshot of its own."""
     with database.admin(readonly=True) as conn, conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        return simulate_ground(conn, subject, as_of, last, months)
+        return project_baseline(conn, context, as_of, last, months)
 
 
 def _ground(
-    subject: Subject,
+    context: TenantContext,
     as_of: datetime,
     *,
     before: Mapping[Month, Figures],
     first_contact: datetime | None,
     first_other: datetime | None,
     has_stage: bool,
-) -> Ground:
-    calendar = calendar_of(subject.spec)
+) -> PlanBaseline:
+    calendar = calendar_of(context.spec)
 
     def minutes(month: Month) -> I64:
         return calendar.month(month).until(instant_us(as_of)).minutes
@@ -133,8 +133,8 @@ def _ground(
             and instant_us(first_contact) // MINUTE_US < int(passed[-1])
         )
 
-    return Ground(
-        spec=subject.spec,
+    return PlanBaseline(
+        spec=context.spec,
         before=before,
         running=Month.containing(as_of),
         has_contact=has_contact,

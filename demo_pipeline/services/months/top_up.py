@@ -13,7 +13,7 @@ from demo_pipeline.domain.core.errors import UnreadableTenantError
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us
 from demo_pipeline.domain.generation.patch_generator import calendar_of
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -44,42 +44,42 @@ def top_ups(
     at night and on holidays there is nothing to load that was not there before. A tenant that cannot be read
     is passed to ``on_unreadable`` and left out.
     """
-    subjects = list[Subject]()
+    subjects = list[TenantContext]()
     with database.admin(readonly=True) as conn:
         now = instant_of(conn, settings)
         for tenant in list_tenants(conn):
             try:
-                subjects.append(find_subject(conn, settings, tenant.slug, "show"))
+                subjects.append(find_tenant_context(conn, settings, tenant.slug, "show"))
             except UnreadableTenantError as error:
                 on_unreadable(error)
     after = None if within is None else now - within
     return [
         TopUp(
-            tenant=subject.state.tenant.slug,
-            first=_last_loaded(subject),
-            last=subject.last_asked(Month.containing(now)),
+            tenant=context.state.tenant.slug,
+            first=_last_loaded(context),
+            last=context.last_asked(Month.containing(now)),
         )
-        for subject in subjects
-        if _has_worked(subject, now, after)
+        for context in subjects
+        if _has_worked(context, now, after)
     ]
 
 
-def _last_loaded(subject: Subject) -> Month:
-    return max(subject.loaded_months, default=subject.spec.start_month)
+def _last_loaded(context: TenantContext) -> Month:
+    return max(context.loaded_months, default=context.spec.start_month)
 
 
-def _has_worked(subject: Subject, now: datetime, after: datetime | None) -> bool:
+def _has_worked(context: TenantContext, now: datetime, after: datetime | None) -> bool:
     """Whether working time has passed since the last month was loaded, and after ``after``."""
-    last = _last_loaded(subject)
-    loaded = subject.loaded_months.get(last)
+    last = _last_loaded(context)
+    loaded = context.loaded_months.get(last)
     since = last.start if loaded is None else loaded.loaded_as_of
     if after is not None:
         since = max(since, after)
-    now = min(now, subject.last_asked(Month.containing(now)).end)
+    now = min(now, context.last_asked(Month.containing(now)).end)
     if since >= now:
         return False
-    calendar, first_minute = calendar_of(subject.spec), instant_us(since) // MINUTE_US
+    calendar, first_minute = calendar_of(context.spec), instant_us(since) // MINUTE_US
     return any(
         bool((calendar.month(month).until(instant_us(now)).minutes >= first_minute).any())
-        for month in Month.containing(since).until(subject.last_asked(Month.containing(now)))
+        for month in Month.containing(since).until(context.last_asked(Month.containing(now)))
     )

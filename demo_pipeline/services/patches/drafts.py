@@ -34,8 +34,8 @@ from demo_pipeline.domain.patch_plan.shapes import (
 from demo_pipeline.domain.patch_plan.writing import check_is_table, write_plan
 from demo_pipeline.services.files.figure_files import save_figures
 from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES, SUFFIXES, PlanKind
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
-from demo_pipeline.services.months.plan_baseline import simulated_ground
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
+from demo_pipeline.services.months.plan_baseline import projected_baseline
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -82,18 +82,18 @@ def draft_plan(
     """
     with database.admin(readonly=True) as conn, conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        subject = find_subject(conn, settings, slug, "plan write")
+        context = find_tenant_context(conn, settings, slug, "plan write")
         as_of = instant_of(conn, settings)
-        figures = all_figures(conn, subject.state.tenant.tenant_id, subject.spec.minor_digits)
+        figures = all_figures(conn, context.state.tenant.tenant_id, context.spec.minor_digits)
     _check_options(shape, percent=percent, average_count=average_count)
     running = Month.containing(as_of)
-    last = min(running + -1, max([subject.last_asked(running), *figures]))
-    if last < subject.spec.start_month:
+    last = min(running + -1, max([context.last_asked(running), *figures]))
+    if last < context.spec.start_month:
         message = f"no month of {slug} is over yet, so there is nothing to go on from; write the plan by hand"
         raise InputError(message, [Problem(code="nothing_known", message=message)])
     wish = _Wish(
-        known=_whole(database, subject, as_of, last, figures),
-        minor_digits=subject.spec.minor_digits,
+        known=_whole(database, context, as_of, last, figures),
+        minor_digits=context.spec.minor_digits,
         percent=percent,
         month_count=month_count,
         average_count=average_count,
@@ -103,14 +103,14 @@ def draft_plan(
     warnings: list[str] = []
     there: Mapping[Month, Figures] = {}
     if plan.first_month <= running:
-        there = simulated_ground(database, subject, as_of, min(plan.last_month, running)).ground.before
-        plan, kept = _kept_above(plan, there, running, subject.spec.minor_digits)
+        there = projected_baseline(database, context, as_of, min(plan.last_month, running)).baseline.before
+        plan, kept = _kept_above(plan, there, running, context.spec.minor_digits)
         if kept:
             warnings.append(
                 f"a plan only adds, and {', '.join(kept)} show more without it than the shape asks for, in "
                 "some figures or all; the plan keeps these, and values follow the deals there"
             )
-    plan, is_left = _values_left_to_deals(plan, there, subject, settings)
+    plan, is_left = _values_left_to_deals(plan, there, context, settings)
     if is_left:
         warnings.append(
             "its values are beyond the cap on declared value (DEMO_CAP_VALUE); the plan leaves them out, and "
@@ -220,19 +220,19 @@ def _check_options(shape: str, *, percent: Decimal | None, average_count: int | 
 
 
 def _whole(
-    database: Database, subject: Subject, as_of: datetime, last: Month, figures: Mapping[Month, Figures]
+    database: Database, context: TenantContext, as_of: datetime, last: Month, figures: Mapping[Month, Figures]
 ) -> dict[Month, Figures]:
     """Every month up to ``last``, with the blueprint's missing rows."""
-    before = simulated_ground(database, subject, as_of, last).ground.before
-    start = min([subject.spec.start_month, *figures])
+    before = projected_baseline(database, context, as_of, last).baseline.before
+    start = min([context.spec.start_month, *figures])
     return {month: before.get(month, _NOTHING) for month in start.until(last)}
 
 
 def _values_left_to_deals(
-    plan: PatchPlan, there: Mapping[Month, Figures], subject: Subject, settings: Settings
+    plan: PatchPlan, there: Mapping[Month, Figures], context: TenantContext, settings: Settings
 ) -> tuple[PatchPlan, bool]:
     """The plan without values where these would be beyond the cap on declared value; whether they were."""
-    spec = subject.spec
+    spec = context.spec
     asked = 0
     for request in plan.months:
         target = Figures.from_json(request.to_json()["metrics"], spec.minor_digits)

@@ -20,9 +20,9 @@ from demo_pipeline.domain.patch_plan.resolve import resolve_plan, shows_targets
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.events import Event, record
 from demo_pipeline.services.jobs.report import JobReport, MadeFirst
-from demo_pipeline.services.jobs.runner import Asker, Choice, JobRun, Outcome, run_job
-from demo_pipeline.services.jobs.selection import choose_job, ordinals
-from demo_pipeline.services.jobs.tenant_context import Loaded, Subject
+from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
+from demo_pipeline.services.jobs.selection import ordinals, select_job
+from demo_pipeline.services.jobs.tenant_context import Loaded, TenantContext
 from demo_pipeline.services.months.delta_loading import (
     delta_rows,
     job_beside,
@@ -32,7 +32,7 @@ from demo_pipeline.services.months.delta_loading import (
 )
 from demo_pipeline.services.months.materialise import check_instant
 from demo_pipeline.services.months.pending_load import check_months_beyond
-from demo_pipeline.services.months.plan_baseline import Simulated, read_ground
+from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, read_baseline
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
@@ -50,7 +50,7 @@ def apply_patch(
     *,
     again: bool = False,
     retried: UUID | None = None,
-    asker: Asker | None = None,
+    caller: JobCaller | None = None,
 ) -> JobReport:
     """Change a tenant's figures by a plan. ``again``: also where the same plan was applied before.
 
@@ -60,7 +60,7 @@ def apply_patch(
     """
     plan, currencies = plan_of(plan)
     work = _Patch(plan, currencies, again=again, retried=retried)
-    return run_job(database, settings, slug, work, asker or Asker())
+    return run_job(database, settings, slug, work, caller or JobCaller())
 
 
 def plan_of(plan: PatchPlan | PlanFile) -> tuple[PatchPlan, frozenset[str]]:
@@ -81,42 +81,42 @@ class _Patch:
     _foreseen: Mapping[Month, Figures] = field(init=False)
     _loaded: Loaded = field(init=False)
 
-    def choose(self, run: JobRun) -> Choice:
-        check_instant(run.subject, run.as_of, run.settings)
-        check_currency(run.subject, self.currencies)
-        last = last_month(run.subject, self.plan, run.as_of)
-        check_months_beyond(run.subject, last, Caps(**run.settings.caps.model_dump()))
-        wanted = patch_request(run.subject, self.plan, run.as_of)
+    def select(self, run: JobRun) -> JobSelection:
+        check_instant(run.context, run.as_of, run.settings)
+        check_currency(run.context, self.currencies)
+        last = last_month(run.context, self.plan, run.as_of)
+        check_months_beyond(run.context, last, Caps(**run.settings.caps.model_dump()))
+        wanted = patch_request(run.context, self.plan, run.as_of)
         request, done = self._choose(run, wanted)
         if done is not None:
-            return Choice(request=request, done=done)
+            return JobSelection(request=request, done=done)
         if not self.again:
-            refuse_other_pieces(run.subject, self.plan, ())
+            refuse_other_pieces(run.context, self.plan, ())
         simulated = simulate(run, last, self._compared_months)
         self._foreseen, self._loaded = self._check(run, simulated), simulated.missing.loaded
-        return Choice(request=request, beside=job_beside(run, simulated, last))
+        return JobSelection(request=request, beside=job_beside(run, simulated, last))
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:
-        loaded, made_first = self._make_whole(run, choice)
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:
+        loaded, made_first = self._make_whole(run, selection)
         seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
         # What the plan came to a moment ago is nearly always what it comes to: its rows are made meanwhile.
         with run.making(*delta_rows(run, number, seed, self._foreseen)) as rows:
-            ground = read_ground(run.conn, run.subject, run.as_of)
-            resolved = resolve_plan(self.plan, ground, Caps(**run.settings.caps.model_dump()))
+            baseline = read_baseline(run.conn, run.context, run.as_of)
+            resolved = resolve_plan(self.plan, baseline, Caps(**run.settings.caps.model_dump()))
             created = None
             if resolved.deltas == self._foreseen:
-                created = load_deltas(run, choice, resolved.deltas, rows)
+                created = load_deltas(run, selection, resolved.deltas, rows)
         if created is None:
             with run.making(*delta_rows(run, number, seed, resolved.deltas)) as rows:
-                created = load_deltas(run, choice, resolved.deltas, rows)
-        expected = {month: run.subject.expected(month, loaded) for month in resolved.deltas}
+                created = load_deltas(run, selection, resolved.deltas, rows)
+        expected = {month: run.context.expected(month, loaded) for month in resolved.deltas}
         recorded = (
             {month: resolved.targets[month] - expected[month] for month in resolved.targets}
             if self.plan.plan_type is PlanType.TARGETS
             else resolved.deltas
         )
         return Outcome(
-            before=ground.before,
+            before=baseline.before,
             change=resolved.deltas,
             results={
                 month: (expected[month] + recorded[month], resolved.targets[month])
@@ -134,8 +134,8 @@ class _Patch:
 
     def _choose(self, run: JobRun, wanted: JobRequest) -> tuple[JobRequest, UUID | None]:
         if self.retried is None:
-            return choose_job(run.subject, wanted, lambda last: self._is_done(last, run))
-        nth = ordinals(run.subject, wanted)
+            return select_job(run.context, wanted, lambda last: self._is_done(last, run))
+        nth = ordinals(run.context, wanted)
         for ordinal in count():
             request, known = nth(ordinal)
             if known is None:
@@ -144,20 +144,20 @@ class _Patch:
                 return request, known.job_id if known.status == "completed" else None
         raise AssertionError
 
-    def _make_whole(self, run: JobRun, choice: Choice) -> tuple[Loaded, MadeFirst | None]:
+    def _make_whole(self, run: JobRun, selection: JobSelection) -> tuple[Loaded, MadeFirst | None]:
         """:func:`make_whole`. Where nothing was owed when the job was chosen, deltas need not look again.
 
         A row that people took away since then is drift, before such a patch as after it. Targets would take
         in what the blueprint brings back later.
         """
-        if choice.beside is None and self.plan.plan_type is PlanType.DELTAS:
+        if selection.beside is None and self.plan.plan_type is PlanType.DELTAS:
             return self._loaded, None
-        return make_whole(run, choice, last_month(run.subject, self.plan, run.as_of))
+        return make_whole(run, selection, last_month(run.context, self.plan, run.as_of))
 
-    def _check(self, run: JobRun, simulated: Simulated) -> Mapping[Month, Figures]:
+    def _check(self, run: JobRun, simulated: ProjectedBaseline) -> Mapping[Month, Figures]:
         """The deltas as they are to be; refuses what cannot be before anything is written."""
         try:
-            return resolve_plan(self.plan, simulated.ground, Caps(**run.settings.caps.model_dump())).deltas
+            return resolve_plan(self.plan, simulated.baseline, Caps(**run.settings.caps.model_dump())).deltas
         except InputError as error:
             record(
                 run.settings,
@@ -182,8 +182,10 @@ class _Patch:
             return False
         if self.plan.plan_type is PlanType.DELTAS:
             return True
-        ground = simulate(run, last_month(run.subject, self.plan, run.as_of), self._compared_months).ground
-        return shows_targets(self.plan, ground)
+        baseline = simulate(
+            run, last_month(run.context, self.plan, run.as_of), self._compared_months
+        ).baseline
+        return shows_targets(self.plan, baseline)
 
 
 def _notes(made_first: MadeFirst | None) -> tuple[str, ...]:
@@ -196,14 +198,14 @@ def _notes(made_first: MadeFirst | None) -> tuple[str, ...]:
     )
 
 
-def last_month(subject: Subject, plan: PatchPlan, as_of: datetime) -> Month:
+def last_month(context: TenantContext, plan: PatchPlan, as_of: datetime) -> Month:
     """The last month that a plan can change: what lies beyond is refused, and made by nobody."""
-    return max(min(plan.last_month, Month.containing(as_of)), subject.spec.start_month + -1)
+    return max(min(plan.last_month, Month.containing(as_of)), context.spec.start_month + -1)
 
 
-def patch_request(subject: Subject, plan: PatchPlan, as_of: datetime) -> JobRequest:
+def patch_request(context: TenantContext, plan: PatchPlan, as_of: datetime) -> JobRequest:
     """The request for a plan, before its ordinal is known."""
-    tenant = subject.state.tenant
+    tenant = context.state.tenant
     document = plan.plain.to_json()
     return JobRequest(
         job_id=tenant.tenant_id,
@@ -220,18 +222,20 @@ def patch_request(subject: Subject, plan: PatchPlan, as_of: datetime) -> JobRequ
     )
 
 
-def piece_seed(subject: Subject, plan: PatchPlan, place: int, count: int, *, values_follow: bool) -> str:
+def piece_seed(
+    context: TenantContext, plan: PatchPlan, place: int, count: int, *, values_follow: bool
+) -> str:
     """The seed of one piece (from 1) of a plan that is split: it names the plan, and the pieces.
 
     ``values_follow``: some values follow the deals of each piece. Pieces with the values of the whole plan,
     which earlier versions made, are other pieces.
     """
-    seed = plan.seed if plan.seed is not None else subject.spec.seed
+    seed = plan.seed if plan.seed is not None else context.spec.seed
     follow = ", values follow" if values_follow else ""
-    return f"{seed}{_mark(subject, plan)}{place} of {count}{follow})"
+    return f"{seed}{_mark(context, plan)}{place} of {count}{follow})"
 
 
-def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str]) -> None:
+def refuse_other_pieces(context: TenantContext, plan: PatchPlan, seeds: Sequence[str]) -> None:
     """Refuse deltas of which other pieces are applied than those with ``seeds`` (``InputError``).
 
     Where the caps changed meanwhile the same plan would be cut otherwise, and be there twice in part. What is
@@ -239,10 +243,10 @@ def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str])
     """
     if plan.plan_type is PlanType.TARGETS:
         return
-    mark = _mark(subject, plan)
+    mark = _mark(context, plan)
     applied = [
         job
-        for job in subject.state.jobs
+        for job in context.state.jobs
         if job.kind == KIND and job.status == "completed" and job.undone_by is None
         if mark in (job.seed or "") and job.seed not in seeds
     ]
@@ -255,9 +259,9 @@ def refuse_other_pieces(subject: Subject, plan: PatchPlan, seeds: Sequence[str])
         raise InputError(message, [Problem(code="other_pieces", message=message)])
 
 
-def _mark(subject: Subject, plan: PatchPlan) -> str:
+def _mark(context: TenantContext, plan: PatchPlan) -> str:
     """What the seeds of all pieces of one plan have in common."""
-    tenant = subject.state.tenant
+    tenant = context.state.tenant
     whole = job_id(
         tenant_id=tenant.tenant_id,
         incarnation=tenant.incarnation,
@@ -269,12 +273,12 @@ def _mark(subject: Subject, plan: PatchPlan) -> str:
     return f" (plan {whole}, piece "
 
 
-def check_currency(subject: Subject, currencies: frozenset[str]) -> None:
+def check_currency(context: TenantContext, currencies: frozenset[str]) -> None:
     """Amounts of another currency are refused (``InputError``): nothing is converted."""
-    own = subject.spec.currency
+    own = context.spec.currency
     if other := sorted(other_currencies(currencies, own)):
         message = (
-            f"the plan has amounts in {', '.join(other)}, and {subject.spec.slug} has {own}; "
+            f"the plan has amounts in {', '.join(other)}, and {context.spec.slug} has {own}; "
             f"write them in {own}, or without a currency"
         )
         raise InputError(message, [Problem(code="other_currency", message=message, value=", ".join(other))])

@@ -17,11 +17,11 @@ from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, shows_targets
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
 from demo_pipeline.services.files.plan_files import PlanFile
-from demo_pipeline.services.jobs.selection import choose_job
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.jobs.selection import select_job
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.services.months.materialise import check_instant
 from demo_pipeline.services.months.pending_load import check_months_beyond
-from demo_pipeline.services.months.plan_baseline import Simulated, simulated_ground
+from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
 from demo_pipeline.services.patches.patch import check_currency, last_month, patch_request, plan_of
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
@@ -78,28 +78,28 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     plan, currencies = plan_of(plan)
     caps = Caps(**settings.caps.model_dump())
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "plan preview")
+        context = find_tenant_context(conn, settings, slug, "plan preview")
         rate = job_ledger.measured_rate(conn)
         as_of = instant_of(conn, settings)
-    last = last_month(subject, plan, as_of)
+    last = last_month(context, plan, as_of)
     before: dict[Month, Figures] = {}
     now: dict[Month, Figures] = {}
     blueprint: dict[Month, Figures] = {}
-    digits = subject.spec.minor_digits
+    digits = context.spec.minor_digits
     try:
-        check_instant(subject, as_of, settings)
-        check_months_beyond(subject, last, caps)
-        simulated = simulated_ground(database, subject, as_of, last)
-        ground = simulated.ground
-        before = {request.month: ground.before.get(request.month, Figures()) for request in plan.months}
+        check_instant(context, as_of, settings)
+        check_months_beyond(context, last, caps)
+        simulated = projected_baseline(database, context, as_of, last)
+        baseline = simulated.baseline
+        before = {request.month: baseline.before.get(request.month, Figures()) for request in plan.months}
         blueprint = {month: one for month, one in sorted(simulated.missing.change.items()) if one}
         now = {month: figures - blueprint.get(month, Figures()) for month, figures in before.items()}
-        check_currency(subject, currencies)
-        resolved = resolve_plan(plan, ground, caps)
+        check_currency(context, currencies)
+        resolved = resolve_plan(plan, baseline, caps)
     except InputError as error:
         return Preview(
             tenant=slug,
-            currency=subject.spec.currency,
+            currency=context.spec.currency,
             minor_digits=digits,
             problems=error.problems,
             warnings=(),
@@ -113,11 +113,11 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     first = sum(figures.row_count for figures in blueprint.values())
     return Preview(
         tenant=slug,
-        currency=subject.spec.currency,
+        currency=context.spec.currency,
         minor_digits=digits,
         problems=(),
         warnings=(
-            *plan_warnings(resolved, ground, caps),
+            *plan_warnings(resolved, baseline, caps),
             *(_blueprint_warnings(blueprint) if first > planned else ()),
         ),
         before=before,
@@ -127,7 +127,7 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
         targets=resolved.targets,
         rows=_rows(resolved),
         estimated_seconds=round(_SECONDS + (planned + first) / (rate or _ROWS_A_SECOND), 1),
-        already_applied=_applied(subject, plan, simulated, as_of),
+        already_applied=_applied(context, plan, simulated, as_of),
     )
 
 
@@ -144,10 +144,12 @@ def _rows(resolved: Resolved) -> dict[Month, dict[str, int]]:
     }
 
 
-def _applied(subject: Subject, plan: PatchPlan, simulated: Simulated, as_of: datetime) -> UUID | None:
+def _applied(
+    context: TenantContext, plan: PatchPlan, simulated: ProjectedBaseline, as_of: datetime
+) -> UUID | None:
     def is_done(last: JobState | None) -> bool:
         if last is None:
             return False
-        return plan.plan_type is PlanType.DELTAS or shows_targets(plan, simulated.ground)
+        return plan.plan_type is PlanType.DELTAS or shows_targets(plan, simulated.baseline)
 
-    return choose_job(subject, patch_request(subject, plan, as_of), is_done)[1]
+    return select_job(context, patch_request(context, plan, as_of), is_done)[1]

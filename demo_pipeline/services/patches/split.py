@@ -18,9 +18,9 @@ from demo_pipeline.domain.feasibility import Caps, check_caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan
 from demo_pipeline.services.files.plan_files import PlanFile
-from demo_pipeline.services.jobs.tenant_context import find_subject
+from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.pending_load import check_months_beyond
-from demo_pipeline.services.months.plan_baseline import simulated_ground
+from demo_pipeline.services.months.plan_baseline import projected_baseline
 from demo_pipeline.services.patches.patch import (
     check_currency,
     last_month,
@@ -46,36 +46,36 @@ def split_plan(
     """
     plan, currencies = plan_of(plan)
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "plan split")
+        context = find_tenant_context(conn, settings, slug, "plan split")
         as_of = instant_of(conn, settings)
-    check_currency(subject, currencies)
+    check_currency(context, currencies)
     caps = Caps(**settings.caps.model_dump())
-    last = last_month(subject, plan, as_of)
-    check_months_beyond(subject, last, caps)
-    ground = simulated_ground(database, subject, as_of, last).ground
-    digits = subject.spec.minor_digits
+    last = last_month(context, plan, as_of)
+    check_months_beyond(context, last, caps)
+    baseline = projected_baseline(database, context, as_of, last).baseline
+    digits = context.spec.minor_digits
     try:
-        resolve_plan(plan, ground, caps)
+        resolve_plan(plan, baseline, caps)
     except CapExceededError:
-        whole = resolve_plan(plan, ground, _boundless())
+        whole = resolve_plan(plan, baseline, _boundless())
     else:
-        refuse_other_pieces(subject, plan, ())
+        refuse_other_pieces(context, plan, ())
         return (plan,)
-    limits = _Limits(caps, subject.spec.currency, digits, whole.given_values)
+    limits = _Limits(caps, context.spec.currency, digits, whole.given_values)
     pieces: list[dict[Month, Figures]] = [{}]
     for month, delta in whole.deltas.items():
         for part in _parts(month, delta, limits):
             if month in pieces[-1] or not limits.fit([*pieces[-1].items(), (month, part)]):
                 pieces.append({})
             pieces[-1][month] = part
-    plans = _as_plans(plan, [piece for piece in pieces if piece], ground.before, whole, digits)
+    plans = _as_plans(plan, [piece for piece in pieces if piece], baseline.before, whole, digits)
     # Pieces may ask the same; a seed of its own makes each a job of its own, the same one the next time.
     values_follow = any(len(given) < len(VALUE_METRICS) for given in whole.given_values.values())
     seeds = [
-        piece_seed(subject, plan, place, len(plans), values_follow=values_follow)
+        piece_seed(context, plan, place, len(plans), values_follow=values_follow)
         for place in range(1, len(plans) + 1)
     ]
-    refuse_other_pieces(subject, plan, seeds)
+    refuse_other_pieces(context, plan, seeds)
     return tuple(replace(piece, seed=seed) for piece, seed in zip(plans, seeds, strict=True))
 
 

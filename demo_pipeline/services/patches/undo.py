@@ -21,8 +21,15 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.documents.stored import reading_job
 from demo_pipeline.services.jobs.report import HEAL, JobReport, report_of
-from demo_pipeline.services.jobs.runner import Asker, Choice, FiguresByMonth, JobRun, Outcome, run_job
-from demo_pipeline.services.jobs.selection import choose_job
+from demo_pipeline.services.jobs.runner import (
+    FiguresByMonth,
+    JobCaller,
+    JobRun,
+    JobSelection,
+    Outcome,
+    run_job,
+)
+from demo_pipeline.services.jobs.selection import select_job
 from demo_pipeline.services.jobs.soft_deletion import (
     MOST_LISTED,
     REPAIRS,
@@ -58,7 +65,7 @@ def undo_job(
     job_id: UUID,
     *,
     with_dependents: bool = False,
-    asker: Asker | None = None,
+    caller: JobCaller | None = None,
 ) -> JobReport:
     """Take back a completed patch or extension, or bring back what an undo or a repair hid.
 
@@ -73,7 +80,7 @@ def undo_job(
         raise refusal("not_completed", f"job {job.id} is {job.status}: only a completed one can be undone")
     undos = {PATCH: _Undo, EXTEND: _UndoExtension}
     work = undos[job.kind](job, with_dependents) if job.kind in undos else _Restore(job, hidden)
-    return run_job(database, settings, job.slug, work, asker or Asker())
+    return run_job(database, settings, job.slug, work, caller or JobCaller())
 
 
 def last_change(database: Database, settings: Settings, slug: str) -> Job:
@@ -103,20 +110,20 @@ class _Undo:
     with_dependents: bool
     kind: str = KIND
 
-    def choose(self, run: JobRun) -> Choice:
+    def select(self, run: JobRun) -> JobSelection:
         _check_incarnation(run, self.job)
         plan = {"job": str(self.job.id), "with_dependents": self.with_dependents}
-        known = {job.job_id: job for job in run.subject.state.jobs}[self.job.id]
+        known = {job.job_id: job for job in run.context.state.jobs}[self.job.id]
         if known.undone_by is not None:
-            return Choice(request=_request(run, self.job, plan), done=known.undone_by)
+            return JobSelection(request=_request(run, self.job, plan), done=known.undone_by)
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
             # Dependents may lie in other months than the job's own.
             months = taken_figures(conn, run.tenant.tenant_id, run.digits)
-        request, _ = choose_job(run.subject, _request(run, self.job, plan, months), lambda _: False)
-        return Choice(request=request)
+        request, _ = select_job(run.context, _request(run, self.job, plan, months), lambda _: False)
+        return JobSelection(request=request)
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         taken = self._collect(conn, run)
@@ -125,7 +132,7 @@ class _Undo:
         of_others = {job: taken_figures(conn, tenant_id, run.digits, job) for job in others}
         own = taken_figures(conn, tenant_id, run.digits, self.job.id)
         instant = soft_delete.hide(conn, tenant_id)
-        job_ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
+        job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
         # What an undo took along has been taken off already.
         gone = _sum(*[_taken_along(undo, self.job.id, run.digits) for undo in _undos(run, self.job)])
         # Rows that make up for others are expected of nobody, and what they make up for of this job stays.
@@ -180,7 +187,7 @@ class _Undo:
                 by_people,
             )
         if dependents and not self.with_dependents:
-            patches = {job.job_id for job in run.subject.state.jobs if job.kind == PATCH}
+            patches = {job.job_id for job in run.context.state.jobs if job.kind == PATCH}
             remedy = (
                 "undo those jobs first, or take these rows along with --with-dependents"
                 if all(row.job_id in patches for row in dependents)
@@ -199,9 +206,9 @@ class _Undo:
 class _UndoExtension(_Undo):
     """Let the blueprint end where it ended before an extension, and hide its rows of the added months."""
 
-    def choose(self, run: JobRun) -> Choice:
+    def select(self, run: JobRun) -> JobSelection:
         _check_incarnation(run, self.job)
-        extensions = dict(run.subject.extensions)
+        extensions = dict(run.context.extensions)
         later = [job_id for job_id, last in extensions.items() if last > self._added()[-1]]
         # One that was undone before is done.
         if later and self.job.id in extensions:
@@ -209,9 +216,9 @@ class _UndoExtension(_Undo):
                 "extended_since",
                 f"{run.tenant.slug} was extended further since, by job {later[0]}; undo that one first",
             )
-        return super().choose(run)
+        return super().select(run)
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         taken = self._collect(conn, run)
@@ -222,7 +229,7 @@ class _UndoExtension(_Undo):
         of_others = {job: taken_figures(conn, tenant_id, run.digits, job) for job in others}
         recorded = negated(_sum(*of_others.values()))
         instant = soft_delete.hide(conn, tenant_id)
-        job_ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
+        job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
         return Outcome(
             before=before,
             change=change,
@@ -231,7 +238,7 @@ class _UndoExtension(_Undo):
                 before,
                 change,
                 recorded,
-                with_undone(run.subject, {self.job.id: choice.request.job_id}),
+                with_undone(run.context, {self.job.id: selection.request.job_id}),
             ),
             created={},
             recorded=recorded,
@@ -267,7 +274,7 @@ class _UndoExtension(_Undo):
     @staticmethod
     def _blueprint_jobs(run: JobRun) -> list[UUID]:
         """Jobs that made the blueprint's rows, or made up for them."""
-        return [job.job_id for job in run.subject.state.jobs if job.kind in {MATERIALISE, HEAL}]
+        return [job.job_id for job in run.context.state.jobs if job.kind in {MATERIALISE, HEAL}]
 
 
 @dataclass
@@ -279,34 +286,34 @@ class _Restore:
     undone: UUID | None
     kind: str = KIND
 
-    def choose(self, run: JobRun) -> Choice:
+    def select(self, run: JobRun) -> JobSelection:
         _check_incarnation(run, self.job)
         request = _request(run, self.job, {"job": str(self.job.id)})
-        known = {job.job_id: job for job in run.subject.state.jobs}[self.job.id]
+        known = {job.job_id: job for job in run.context.state.jobs}[self.job.id]
         if known.undone_by is not None:
-            return Choice(request=request, done=known.undone_by)
+            return JobSelection(request=request, done=known.undone_by)
         self._refuse_extended(run)
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
-        request, _ = choose_job(run.subject, request, lambda _: False)
-        return Choice(request=request)
+        request, _ = select_job(run.context, request, lambda _: False)
+        return JobSelection(request=request)
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         counts = self._collect(conn, run)
         set_again = soft_delete.show(conn, tenant_id, hidden_at(self.job))
         change = taken_figures(conn, tenant_id, run.digits)
-        job_ledger.mark_undone(conn, choice.request.job_id, self.job.id, is_undone=True)
-        subject = run.subject
+        job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
+        context = run.context
         if self.undone is not None:
-            job_ledger.mark_undone(conn, choice.request.job_id, self.undone, is_undone=False)
-            subject = with_undone(subject, {self.undone: None})
+            job_ledger.mark_undone(conn, selection.request.job_id, self.undone, is_undone=False)
+            context = with_undone(context, {self.undone: None})
         recorded = negated(_recorded(run, self.job))
         return Outcome(
             before=before,
             change=change,
-            results=changed_results(run, before, change, recorded, subject),
+            results=changed_results(run, before, change, recorded, context),
             created={},
             recorded=recorded,
             metrics={"shown": counts, "tags_set_again": set_again},
@@ -332,10 +339,10 @@ class _Restore:
 
     def _refuse_extended(self, run: JobRun) -> None:
         """Rows of an extension do not come back where another one has asked for its months since."""
-        undone = next((job for job in run.subject.state.jobs if job.job_id == self.undone), None)
+        undone = next((job for job in run.context.state.jobs if job.job_id == self.undone), None)
         if undone is None or undone.kind != EXTEND or undone.first_month is None:
             return
-        again = [job_id for job_id, last in run.subject.extensions if last >= undone.first_month]
+        again = [job_id for job_id, last in run.context.extensions if last >= undone.first_month]
         if again:
             raise refusal(
                 "extended_since",
@@ -347,7 +354,7 @@ class _Restore:
         jobs = soft_delete.collected_jobs(conn, run.tenant.tenant_id)
         undone = [
             job.job_id
-            for job in run.subject.state.jobs
+            for job in run.context.state.jobs
             if job.undone_by not in {None, self.job.id} and job.job_id in jobs
         ]
         if undone:
@@ -497,7 +504,7 @@ def _sum(*parts: FiguresByMonth) -> FiguresByMonth:
 
 def _healing_jobs(run: JobRun, after: int = 0) -> list[UUID]:
     """Jobs that made up for hidden rows, of those with a number beyond ``after``."""
-    return [job.job_id for job in run.subject.state.jobs if job.kind == HEAL and job.number > after]
+    return [job.job_id for job in run.context.state.jobs if job.kind == HEAL and job.number > after]
 
 
 def _healed(
@@ -517,7 +524,7 @@ def _healed(
     for result in report_of(job, run.digits).months:
         month = result.month
         lost = result.delta - kept.get(month, nothing)
-        short = run.subject.expected(month) - before.get(month, nothing)
+        short = run.context.expected(month) - before.get(month, nothing)
         gone, most = along.get(month, nothing), there.get(month, nothing)
         healed[month] = Figures(
             **{

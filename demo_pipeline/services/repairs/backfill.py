@@ -20,9 +20,9 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.generation.provenance import blueprint_stream, drawn_marks, job_stream, marks_of
 from demo_pipeline.services.jobs.report import FirstJob, JobReport, months_of
-from demo_pipeline.services.jobs.runner import Asker, Choice, JobRun, Outcome, run_job
-from demo_pipeline.services.jobs.selection import choose_job
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
+from demo_pipeline.services.jobs.selection import select_job
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
@@ -50,17 +50,17 @@ class Backfill:
     untold: Mapping[str, tuple[UUID, ...]]
 
 
-def backfill(database: Database, settings: Settings, slug: str, asker: Asker | None = None) -> Backfill:
+def backfill(database: Database, settings: Settings, slug: str, caller: JobCaller | None = None) -> Backfill:
     """Fill in what can be known. Raises as ``run_job`` does."""
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "provenance backfill")
-        tenant_id = subject.state.tenant.tenant_id
+        context = find_tenant_context(conn, settings, slug, "provenance backfill")
+        tenant_id = context.state.tenant.tenant_id
         before = provenance.coverage(conn, tenant_id)
         jobs = job_ledger.list_jobs(conn, slug)
-        is_needed = any(_owned(conn, subject, jobs, table).jobs for table in provenance.TABLES)
+        is_needed = any(_owned(conn, context, jobs, table).jobs for table in provenance.TABLES)
     report: JobReport | None = None
     if is_needed:
-        report = run_backfill(database, settings, slug, asker or Asker())
+        report = run_backfill(database, settings, slug, caller or JobCaller())
     with database.admin(readonly=True) as conn, conn.transaction():
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         return Backfill(
@@ -75,9 +75,9 @@ def backfill(database: Database, settings: Settings, slug: str, asker: Asker | N
         )
 
 
-def run_backfill(database: Database, settings: Settings, slug: str, asker: Asker) -> JobReport:
+def run_backfill(database: Database, settings: Settings, slug: str, caller: JobCaller) -> JobReport:
     """The job itself, needed or not."""
-    return run_job(database, settings, slug, _Backfill(), asker)
+    return run_job(database, settings, slug, _Backfill(), caller)
 
 
 @dataclass
@@ -86,7 +86,7 @@ class _Backfill:
 
     kind: str = KIND
 
-    def choose(self, run: JobRun) -> Choice:
+    def select(self, run: JobRun) -> JobSelection:
         tenant = run.tenant
         wanted = JobRequest(
             job_id=tenant.tenant_id,
@@ -97,9 +97,9 @@ class _Backfill:
             as_of=run.as_of,
         )
         # What was filled in once may have got lost again: then it is the next job.
-        return Choice(request=choose_job(run.subject, wanted, lambda _: False)[0])
+        return JobSelection(request=select_job(run.context, wanted, lambda _: False)[0])
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
         before = run.figures()
         with run.database.admin(readonly=True) as conn:
             # It does not change while the tenant is held.
@@ -107,7 +107,7 @@ class _Backfill:
         filled: dict[str, int] = {}
         by_job: dict[str, int] = {}
         for table in provenance.TABLES:
-            owned = _owned(run.conn, run.subject, jobs, table)
+            owned = _owned(run.conn, run.context, jobs, table)
             filled[table] = provenance.fill(run.conn, run.tenant.tenant_id, table, owned.rows, owned.jobs)
             for job_id in owned.jobs:
                 by_job[str(job_id)] = by_job.get(str(job_id), 0) + 1
@@ -125,19 +125,21 @@ class _Owned:
     jobs: list[UUID] = field(default_factory=list[UUID])
 
 
-def _owned(conn: psycopg.Connection[Any], subject: Subject, jobs: list[Job], table: LiteralString) -> _Owned:
+def _owned(
+    conn: psycopg.Connection[Any], context: TenantContext, jobs: list[Job], table: LiteralString
+) -> _Owned:
     """Whose the rows of a table are that do not say so themselves, where that can be known."""
     owned = _Owned()
-    bare = [row for row in provenance.bare_rows(conn, subject.state.tenant.tenant_id, table) if row.is_sound]
+    bare = [row for row in provenance.bare_rows(conn, context.state.tenant.tenant_id, table) if row.is_sound]
     if not bare:
         return owned
     own = [
         job_ledger.readable(job)
         for job in sorted(jobs, key=lambda job: (job.completed_at is None, job.completed_at))
-        if job.tenant_id == subject.state.tenant.tenant_id and job.status == "completed"
+        if job.tenant_id == context.state.tenant.tenant_id and job.status == "completed"
     ]
     marks = marks_of(row.id for row in bare)
-    for stream, month, count, makers in _origins(subject, own, table):
+    for stream, month, count, makers in _origins(context, own, table):
         for place in np.flatnonzero(np.isin(marks, drawn_marks(stream, month, table, count))).tolist():
             row = bare[place]
             if (maker := _maker(row, makers)) is not None:
@@ -146,17 +148,19 @@ def _owned(conn: psycopg.Connection[Any], subject: Subject, jobs: list[Job], tab
     return owned
 
 
-def _origins(subject: Subject, jobs: list[Job], table: str) -> Iterator[tuple[Stream, Month, int, list[Job]]]:
+def _origins(
+    context: TenantContext, jobs: list[Job], table: str
+) -> Iterator[tuple[Stream, Month, int, list[Job]]]:
     """Stream, month and number of rows that were drawn, and who may have made them, the oldest first."""
-    spec, metric = subject.spec, f"{table}_created"
+    spec, metric = context.spec, f"{table}_created"
     blueprint = [job for job in jobs if job.kind == MATERIALISE]
-    for month in sorted(subject.state.months):
+    for month in sorted(context.state.months):
         makers = [job for job in blueprint if (job.range_end_month or "") >= str(month)]
         yield blueprint_stream(spec), month, spec.figures_of(month)[metric], makers
-    numbers = {job.job_id: job.number for job in subject.state.jobs}
+    numbers = {job.job_id: job.number for job in context.state.jobs}
     for job in jobs:
         # The rows of a materialising job draw from a stream of its own where another version made some.
-        if job.kind == MATERIALISE and not subject.other_versions:
+        if job.kind == MATERIALISE and not context.other_versions:
             continue
         stream = job_stream(spec, job.seed or "", numbers[job.id])
         for month, made in _made(job, jobs, spec.minor_digits):

@@ -25,8 +25,8 @@ from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.services.jobs.failures import as_demo_error
 from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.row_checks import ChangedStage, RowChecks, check_rows
-from demo_pipeline.services.jobs.runner import Asker, Choice, JobRun, Outcome, run_job
-from demo_pipeline.services.jobs.selection import choose_job
+from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
+from demo_pipeline.services.jobs.selection import select_job
 from demo_pipeline.services.jobs.soft_deletion import (
     CLEANUP,
     DEDUPE,
@@ -35,7 +35,7 @@ from demo_pipeline.services.jobs.soft_deletion import (
     negated,
     refusal,
 )
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.services.months.materialise import is_short
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
@@ -104,7 +104,7 @@ def repair(
     database: Database,
     settings: Settings,
     slug: str,
-    asker: Asker | None = None,
+    caller: JobCaller | None = None,
     *,
     is_dry: bool = False,
     with_stages: bool = False,
@@ -119,16 +119,16 @@ def repair(
     work = _Hide(REPAIR)
     plan = _plan(database, settings, slug, work)
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, REPAIR)
-        owner_id = subject.state.tenant.tenant_id
+        context = find_tenant_context(conn, settings, slug, REPAIR)
+        owner_id = context.state.tenant.tenant_id
         elsewhere = tuple(stray for stray in misplaced.find(conn) if stray.owner_id == owner_id)
     plan = replace(plan, elsewhere=elsewhere)
     if is_dry or plan.is_empty:
         return Repaired(plan=plan, with_stages=with_stages)
-    asker = asker or Asker()
-    deleted = _delete_elsewhere(database, subject, asker) if elsewhere else 0
-    report = run_job(database, settings, slug, work, asker) if plan.groups else None
-    restored = _restore_stages(database, subject, asker, plan.stages) if with_stages and plan.stages else 0
+    caller = caller or JobCaller()
+    deleted = _delete_elsewhere(database, context, caller) if elsewhere else 0
+    report = run_job(database, settings, slug, work, caller) if plan.groups else None
+    restored = _restore_stages(database, context, caller, plan.stages) if with_stages and plan.stages else 0
     if restored:
         # Their deals count again as what they were.
         plan = replace(plan, short=_plan(database, settings, slug, work).short)
@@ -142,50 +142,60 @@ def repair(
 
 
 def dedupe(
-    database: Database, settings: Settings, slug: str, asker: Asker | None = None, *, is_dry: bool = False
+    database: Database,
+    settings: Settings,
+    slug: str,
+    caller: JobCaller | None = None,
+    *,
+    is_dry: bool = False,
 ) -> Repaired:
     """Hide rows that are copies of others. Raises as ``repair`` does."""
-    return _do(database, settings, slug, _Hide(DEDUPE), asker, is_dry=is_dry)
+    return _do(database, settings, slug, _Hide(DEDUPE), caller, is_dry=is_dry)
 
 
 def cleanup(
-    database: Database, settings: Settings, job_id: UUID, asker: Asker | None = None, *, is_dry: bool = False
+    database: Database,
+    settings: Settings,
+    job_id: UUID,
+    caller: JobCaller | None = None,
+    *,
+    is_dry: bool = False,
 ) -> Repaired:
     """Hide the rows of a job that was not completed. Raises as ``repair`` does, and ``NotFoundError``."""
     with database.admin(readonly=True) as conn:
         job = job_ledger.get_job(conn, job_id)
-        find_subject(conn, settings, job.slug, CLEANUP)
+        find_tenant_context(conn, settings, job.slug, CLEANUP)
     if job.status == "completed":
         raise refusal("completed", f"job {job_id} is completed: demo-pipeline job undo takes a patch back")
-    return _do(database, settings, job.slug, _Hide(CLEANUP, job_id), asker, is_dry=is_dry)
+    return _do(database, settings, job.slug, _Hide(CLEANUP, job_id), caller, is_dry=is_dry)
 
 
 def run_repair(
-    database: Database, settings: Settings, slug: str, kind: str, plan: Any, asker: Asker
+    database: Database, settings: Settings, slug: str, kind: str, plan: Any, caller: JobCaller
 ) -> JobReport:
     """The job itself, needed or not, as it was asked for once."""
     work = _Hide(kind, UUID(plan["job"]) if "job" in plan else None)
-    return run_job(database, settings, slug, work, asker)
+    return run_job(database, settings, slug, work, caller)
 
 
 def _do(
-    database: Database, settings: Settings, slug: str, work: _Hide, asker: Asker | None, *, is_dry: bool
+    database: Database, settings: Settings, slug: str, work: _Hide, caller: JobCaller | None, *, is_dry: bool
 ) -> Repaired:
     plan = _plan(database, settings, slug, work)
     if is_dry or plan.is_empty:
         return Repaired(plan=plan)
-    return Repaired(plan=plan, report=run_job(database, settings, slug, work, asker or Asker()))
+    return Repaired(plan=plan, report=run_job(database, settings, slug, work, caller or JobCaller()))
 
 
 def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Plan:
     """What the work would hide by now. Raises ``InputError`` where people's rows depend on it."""
     try:
         with database.admin() as conn:
-            subject = find_subject(conn, settings, slug, work.kind)
+            context = find_tenant_context(conn, settings, slug, work.kind)
             with conn.transaction(force_rollback=True):
-                finished = edits.finished_at(conn, subject.state.tenant.tenant_id)
-                found = work.collect(conn, subject, instant_of(conn, settings), finished)
-                short = _short_months(conn, subject)
+                finished = edits.finished_at(conn, context.state.tenant.tenant_id)
+                found = work.collect(conn, context, instant_of(conn, settings), finished)
+                short = _short_months(conn, context)
     except psycopg.Error as error:
         raise as_demo_error(error, database, has_begun=False) from error
     return Plan(
@@ -199,15 +209,15 @@ def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Pla
     )
 
 
-def _short_months(conn: Connection, subject: Subject) -> tuple[Month, ...]:
+def _short_months(conn: Connection, context: TenantContext) -> tuple[Month, ...]:
     """Months with less than what is expected once the collected rows are hidden."""
-    tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
+    tenant_id, digits = context.state.tenant.tenant_id, context.spec.minor_digits
     figures, taken = all_figures(conn, tenant_id, digits), taken_figures(conn, tenant_id, digits)
     nothing = Figures()
     return tuple(
         month
-        for month in sorted(subject.known_months)
-        if is_short(subject.expected(month), figures.get(month, nothing) - taken.get(month, nothing))
+        for month in sorted(context.known_months)
+        if is_short(context.expected(month), figures.get(month, nothing) - taken.get(month, nothing))
     )
 
 
@@ -229,10 +239,10 @@ class _Hide:
     #: of a cleanup
     job_id: UUID | None = None
 
-    def choose(self, run: JobRun) -> Choice:
+    def select(self, run: JobRun) -> JobSelection:
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             finished = edits.finished_at(conn, run.tenant.tenant_id)
-            self.collect(conn, run.subject, run.as_of, finished)
+            self.collect(conn, run.context, run.as_of, finished)
         tenant = run.tenant
         wanted = JobRequest(
             job_id=tenant.tenant_id,
@@ -243,15 +253,15 @@ class _Hide:
             as_of=run.as_of,
         )
         # What was put right once may be wrong again: then it is the next job.
-        return Choice(request=choose_job(run.subject, wanted, lambda _: False)[0])
+        return JobSelection(request=select_job(run.context, wanted, lambda _: False)[0])
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         with run.database.admin(readonly=True) as admin:
             # It does not change while the tenant is held.
             finished = edits.finished_at(admin, tenant_id)
-        found = self.collect(conn, run.subject, run.as_of, finished)
+        found = self.collect(conn, run.context, run.as_of, finished)
         change = negated(taken_figures(conn, tenant_id, run.digits))
         hidden_at = soft_delete.hide(conn, tenant_id)
         return Outcome(
@@ -274,12 +284,12 @@ class _Hide:
         return run.recorded_report(job_id, already_applied=already_applied)
 
     def collect(
-        self, conn: Connection, subject: Subject, as_of: datetime, finished: Mapping[UUID, datetime]
+        self, conn: Connection, context: TenantContext, as_of: datetime, finished: Mapping[UUID, datetime]
     ) -> _Collected:
         """Put the rows that are to go into the collection, with all that depends on them."""
-        tenant_id = subject.state.tenant.tenant_id
-        checks = check_rows(conn, subject, as_of, finished)
-        groups = tuple(self._groups(conn, subject, checks))
+        tenant_id = context.state.tenant.tenant_id
+        checks = check_rows(conn, context, as_of, finished)
+        groups = tuple(self._groups(conn, context, checks))
         hanging = _collect(conn, tenant_id, groups)
         edited = [(table, row) for table, rows in checks.edited.items() for row in rows]
         left_out = soft_delete.leave_out_edited(conn, tenant_id, edited)
@@ -296,14 +306,14 @@ class _Hide:
             along[row.entity] += 1
         return _Collected(groups=groups, along=dict(along), kept=kept, stages=checks.stages)
 
-    def _groups(self, conn: Connection, subject: Subject, checks: RowChecks) -> Iterable[Group]:
-        tenant_id = subject.state.tenant.tenant_id
+    def _groups(self, conn: Connection, context: TenantContext, checks: RowChecks) -> Iterable[Group]:
+        tenant_id = context.state.tenant.tenant_id
         if self.job_id is not None:
             for table, ids in row_checks.living_rows_of(conn, tenant_id, [self.job_id]).items():
                 yield Group(table=table, reason=f"are of job {self.job_id}, which was not completed", ids=ids)
             return
         if self.kind == REPAIR:
-            yield from _misfits(conn, subject, checks)
+            yield from _misfits(conn, context, checks)
         for table, ids in row_checks.copies(conn, tenant_id, checks.edited).items():
             yield Group(table=table, reason="are copies of others", ids=ids)
 
@@ -321,23 +331,23 @@ def _part(groups: Iterable[Group], is_in: Callable[[Group, UUID], bool]) -> Iter
             yield replace(group, ids=ids)
 
 
-def _misfits(conn: Connection, subject: Subject, checks: RowChecks) -> Iterable[Group]:
+def _misfits(conn: Connection, context: TenantContext, checks: RowChecks) -> Iterable[Group]:
     """All but copies."""
-    tenant_id = subject.state.tenant.tenant_id
+    tenant_id = context.state.tenant.tenant_id
     for one in row_checks.orphans(conn, tenant_id):
         reason = f"refer by {one.reference} to {one.parent} that do not exist"
         yield Group(table=one.table, reason=reason, ids=one.ids)
     for broken in checks.faults:
         yield Group(table=broken.table, reason=f"break the rule: {broken.rule}", ids=broken.ids)
-    if jobless := _jobs_not_completed(conn, subject):
+    if jobless := _jobs_not_completed(conn, context):
         for table, ids in row_checks.living_rows_of(conn, tenant_id, list(jobless)).items():
             yield Group(table=table, reason="are of no completed job", ids=ids)
 
 
-def _jobs_not_completed(conn: Connection, subject: Subject) -> dict[UUID, dict[Any, int]]:
+def _jobs_not_completed(conn: Connection, context: TenantContext) -> dict[UUID, dict[Any, int]]:
     """Jobs that rows of the tenant name and that did not end well, or are none of the tenant's."""
-    completed = {job.job_id for job in subject.state.jobs if job.status == "completed"}
-    rows = row_checks.jobs_of_rows(conn, subject.state.tenant.tenant_id)
+    completed = {job.job_id for job in context.state.jobs if job.status == "completed"}
+    rows = row_checks.jobs_of_rows(conn, context.state.tenant.tenant_id)
     return {job_id: tables for job_id, tables in rows.items() if job_id not in completed}
 
 
@@ -353,10 +363,10 @@ def _refuse_people(hanging: Iterable[Hanging]) -> None:
 
 
 def _restore_stages(
-    database: Database, subject: Subject, asker: Asker, stages: Sequence[ChangedStage]
+    database: Database, context: TenantContext, caller: JobCaller, stages: Sequence[ChangedStage]
 ) -> int:
     """Set the outcome of stages as the tenant was made with; what they were is in the audit log."""
-    tenant = subject.state.tenant
+    tenant = context.state.tenant
     try:
         with database.admin() as conn, conn.transaction():
             return restore_outcomes(
@@ -364,18 +374,18 @@ def _restore_stages(
                 tenant.tenant_id,
                 {stage.id: (stage.is_won, stage.is_lost) for stage in stages},
                 slug=tenant.slug,
-                requested_by=asker.requested_by,
+                requested_by=caller.requested_by,
             )
     except psycopg.Error as error:
         raise as_demo_error(error, database, has_begun=False) from error
 
 
-def _delete_elsewhere(database: Database, subject: Subject, asker: Asker) -> int:
+def _delete_elsewhere(database: Database, context: TenantContext, caller: JobCaller) -> int:
     """Delete the rows of the tenant's jobs that lie in other tenants; what they were is written down."""
-    tenant = subject.state.tenant
+    tenant = context.state.tenant
     try:
         with database.admin() as conn, conn.transaction():
-            return misplaced.delete(conn, tenant.tenant_id, tenant.slug, asker.requested_by)
+            return misplaced.delete(conn, tenant.tenant_id, tenant.slug, caller.requested_by)
     except psycopg.errors.ForeignKeyViolation as error:
         message = (
             "rows of the other tenant depend on rows of this one's jobs there; have them moved or deleted by "

@@ -11,9 +11,9 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import MOST_MONTHS, Month
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.services.jobs.report import JobReport
-from demo_pipeline.services.jobs.runner import Asker, Choice, JobRun, Outcome, run_job
-from demo_pipeline.services.jobs.selection import choose_job
-from demo_pipeline.services.jobs.tenant_context import EXTEND, Subject, find_subject
+from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
+from demo_pipeline.services.jobs.selection import select_job
+from demo_pipeline.services.jobs.tenant_context import EXTEND, TenantContext, find_tenant_context
 from demo_pipeline.services.months.materialise import check_instant
 from demo_pipeline.services.months.pending_load import check_added
 from demo_pipeline.settings import Settings
@@ -39,30 +39,30 @@ class Extension:
 def preview_extension(database: Database, settings: Settings, slug: str, last: Month) -> Extension:
     """What an extension up to ``last`` would ask for. Raises as ``extend_tenant`` does; writes nothing."""
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "tenant extend")
-        there = all_figures(conn, subject.state.tenant.tenant_id, subject.spec.minor_digits)
+        context = find_tenant_context(conn, settings, slug, "tenant extend")
+        there = all_figures(conn, context.state.tenant.tenant_id, context.spec.minor_digits)
         running = Month.containing(instant_of(conn, settings))
     figures: dict[Month, Figures] = {}
-    if _done(subject, last) is None:
-        figures = _check(subject, last, running, Caps(**settings.caps.model_dump()))
+    if _done(context, last) is None:
+        figures = _check(context, last, running, Caps(**settings.caps.model_dump()))
     return Extension(
         tenant=slug,
-        currency=subject.spec.currency,
-        minor_digits=subject.spec.minor_digits,
+        currency=context.spec.currency,
+        minor_digits=context.spec.minor_digits,
         figures=figures,
         now={month: there[month] for month in figures if month in there},
     )
 
 
 def extend_tenant(
-    database: Database, settings: Settings, slug: str, last: Month, *, asker: Asker | None = None
+    database: Database, settings: Settings, slug: str, last: Month, *, caller: JobCaller | None = None
 ) -> JobReport:
     """Let the blueprint of a closed tenant ask for the months up to ``last`` too.
 
     Raises as ``run_job`` does; ``InputError`` for a living tenant, for a month that is not after its end or
     has not begun, and for more than 24 months; ``CapExceededError`` where the added months are beyond a cap.
     """
-    return run_job(database, settings, slug, _Extend(last), asker or Asker())
+    return run_job(database, settings, slug, _Extend(last), caller or JobCaller())
 
 
 @dataclass
@@ -72,17 +72,17 @@ class _Extend:
     last: Month
     kind: str = EXTEND
 
-    def choose(self, run: JobRun) -> Choice:
-        check_instant(run.subject, run.as_of, run.settings)
-        if (done := _done(run.subject, self.last)) is not None:
-            return Choice(request=_request(run, self.last, self.last), done=done)
+    def select(self, run: JobRun) -> JobSelection:
+        check_instant(run.context, run.as_of, run.settings)
+        if (done := _done(run.context, self.last)) is not None:
+            return JobSelection(request=_request(run, self.last, self.last), done=done)
         running = Month.containing(run.as_of)
-        added = _check(run.subject, self.last, running, Caps(**run.settings.caps.model_dump()))
-        request, _ = choose_job(run.subject, _request(run, min(added), self.last), lambda _: False)
-        return Choice(request=request)
+        added = _check(run.context, self.last, running, Caps(**run.settings.caps.model_dump()))
+        request, _ = select_job(run.context, _request(run, min(added), self.last), lambda _: False)
+        return JobSelection(request=request)
 
-    def transact(self, run: JobRun, choice: Choice, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
-        figures = {month: run.subject.spec.figures_of(month) for month in _added(run.subject, self.last)}
+    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+        figures = {month: run.context.spec.figures_of(month) for month in _added(run.context, self.last)}
         return Outcome(
             before=run.figures(),
             change={},
@@ -93,20 +93,20 @@ class _Extend:
         return run.recorded_report(job_id, already_applied=already_applied)
 
 
-def _done(subject: Subject, last: Month) -> UUID | None:
+def _done(context: TenantContext, last: Month) -> UUID | None:
     """The extension up to ``last``, if there is one that was not undone."""
-    return next((job_id for job_id, until in subject.extensions if until == last), None)
+    return next((job_id for job_id, until in context.extensions if until == last), None)
 
 
-def _added(subject: Subject, last: Month) -> list[Month]:
-    end = subject.end_month
+def _added(context: TenantContext, last: Month) -> list[Month]:
+    end = context.end_month
     assert end is not None  # only closed tenants are extended
     return list((end + 1).until(last))
 
 
-def _check(subject: Subject, last: Month, running: Month, caps: Caps) -> dict[Month, Figures]:
+def _check(context: TenantContext, last: Month, running: Month, caps: Caps) -> dict[Month, Figures]:
     """The figures of the added months; refuses what cannot be extended."""
-    slug, end = subject.spec.slug, subject.end_month
+    slug, end = context.spec.slug, context.end_month
     if end is None:
         raise _refused(
             "is_living",
@@ -130,8 +130,8 @@ def _check(subject: Subject, last: Month, running: Month, caps: Caps) -> dict[Mo
             f"{end + 1} to {last} are {last - end} months; {MOST_MONTHS} are the most of one extension, "
             f"so extend to {end + MOST_MONTHS} first",
         )
-    figures = {month: subject.spec.figures_of(month) for month in _added(subject, last)}
-    check_added(subject, sum(figures.values(), Figures()), caps)
+    figures = {month: context.spec.figures_of(month) for month in _added(context, last)}
+    check_added(context, sum(figures.values(), Figures()), caps)
     return figures
 
 

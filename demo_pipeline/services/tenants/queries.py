@@ -25,7 +25,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.parsing.choices import read_each, word_of
 from demo_pipeline.domain.parsing.scalars import parse_country
 from demo_pipeline.domain.reference.industries import INDUSTRIES
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject, find_tenant_id
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context, find_tenant_id
 from demo_pipeline.services.months.partial_months import partial_month_notes
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
@@ -57,7 +57,7 @@ class KpiTable:
 class TenantDetail:
     """A tenant with its spec, its line of the list of tenants, and its jobs, the latest first."""
 
-    subject: Subject
+    context: TenantContext
     summary: TenantSummary
     jobs: tuple[Job, ...]
     #: characters of a job's id that make it unique
@@ -65,7 +65,7 @@ class TenantDetail:
 
     @property
     def spec(self) -> TenantSpec:
-        return self.subject.spec
+        return self.context.spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +110,12 @@ def list_tenants(
 def show_tenant(database: Database, settings: Settings, slug: str) -> TenantDetail:
     """One tenant. Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``."""
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "show")
-        summaries = tenants.list_tenants(conn, tenant_id=subject.state.tenant.tenant_id)
+        context = find_tenant_context(conn, settings, slug, "show")
+        summaries = tenants.list_tenants(conn, tenant_id=context.state.tenant.tenant_id)
         if not summaries:  # deleted between the two statements
             raise tenants.unknown_tenant(slug, ())
         return TenantDetail(
-            subject=subject,
+            context=context,
             summary=summaries[0],
             jobs=tuple(job_ledger.list_jobs(conn, slug)),
             id_length=job_ledger.short_id_length(conn),
@@ -128,7 +128,7 @@ def unreadable_tenants(database: Database, settings: Settings, slugs: Iterable[s
     with database.admin(readonly=True) as conn:
         for slug in slugs:
             try:
-                find_subject(conn, settings, slug, "show")
+                find_tenant_context(conn, settings, slug, "show")
             except UnreadableTenantError:
                 found.append(slug)
     return found
@@ -158,15 +158,15 @@ def kpis(
         message = f"the range ends ({last}) before it begins ({first})"
         raise InputError(message, [Problem(code="empty_range", message=message)])
     with database.admin(readonly=True) as conn:
-        subject = find_subject(conn, settings, slug, "kpis")
-        spec = subject.spec
-        figures = all_figures(conn, subject.state.tenant.tenant_id, spec.minor_digits)
+        context = find_tenant_context(conn, settings, slug, "kpis")
+        spec = context.spec
+        figures = all_figures(conn, context.state.tenant.tenant_id, spec.minor_digits)
         as_of = instant_of(conn, settings)
-    end = spec.end_month if subject.end_month is None else subject.end_month
+    end = spec.end_month if context.end_month is None else context.end_month
     months = (
         first.until(last)
         if first is not None and last is not None
-        else sorted({*spec.start_month.until(end), *subject.known_months, *figures})
+        else sorted({*spec.start_month.until(end), *context.known_months, *figures})
     )
     shown = {
         month: figures.get(month, Figures())
@@ -178,7 +178,7 @@ def kpis(
         currency=spec.currency,
         minor_digits=spec.minor_digits,
         months=shown,
-        notes=partial_month_notes(subject, shown, as_of),
+        notes=partial_month_notes(context, shown, as_of),
     )
 
 

@@ -10,7 +10,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import tenants
 from demo_pipeline.storage.rows import disclosure_scan
-from demo_pipeline.storage.rows.disclosure_scan import TellTale
+from demo_pipeline.storage.rows.disclosure_scan import Disclosure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +23,9 @@ class Scan:
     #: values of text that are not null
     values: int
     #: in the tenant's own rows
-    findings: tuple[TellTale, ...]
+    findings: tuple[Disclosure, ...]
     #: in the catalogue: these give every demo away, and are the same for each tenant of a scan
-    reader_findings: tuple[TellTale, ...]
+    reader_findings: tuple[Disclosure, ...]
 
     @property
     def is_clean(self) -> bool:

@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.verification import mismatches
 from demo_pipeline.services.jobs.row_checks import RowChecks, check_rows
-from demo_pipeline.services.jobs.tenant_context import Subject, find_subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import CLOCK_TOLERANCE, Settings
 from demo_pipeline.storage.connection.clock import instant_of, server_clock
 from demo_pipeline.storage.connection.database import Database
@@ -93,24 +93,24 @@ def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[M
     with conn.transaction():
         # One snapshot, so that figures and ledger belong together.
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        subject = find_subject(conn, settings, slug, "verify")
-        tenant_id = subject.state.tenant.tenant_id
-        figures = all_figures(conn, tenant_id, subject.spec.minor_digits)
-        expected = {month: subject.expected(month) for month in {*subject.known_months, *figures}}
+        context = find_tenant_context(conn, settings, slug, "verify")
+        tenant_id = context.state.tenant.tenant_id
+        figures = all_figures(conn, tenant_id, context.spec.minor_digits)
+        expected = {month: context.expected(month) for month in {*context.known_months, *figures}}
         findings = [
             Finding(
                 check=Check.KPIS,
-                message=mismatch.describe(subject.spec.minor_digits),
+                message=mismatch.describe(context.spec.minor_digits),
                 month=str(mismatch.month),
                 metric=mismatch.metric,
             )
             for mismatch in mismatches(expected, figures)
         ]
         now = instant_of(conn, settings)
-        checks = check_rows(conn, subject, now, edits.finished_at(conn, tenant_id))
-        findings += _row_findings(conn, subject, checks, is_drifted=bool(findings))
-        findings += _job_findings(subject, is_held=tenants.is_held(conn, tenant_id))
-        findings += _clock_findings(subject, server_clock(conn))
+        checks = check_rows(conn, context, now, edits.finished_at(conn, tenant_id))
+        findings += _row_findings(conn, context, checks, is_drifted=bool(findings))
+        findings += _job_findings(context, is_held=tenants.is_held(conn, tenant_id))
+        findings += _clock_findings(context, server_clock(conn))
         findings += [
             Finding(check=Check.DOCUMENTS, message=error.message)
             for job in job_ledger.list_jobs(conn, slug)
@@ -123,7 +123,7 @@ def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[M
     return Verdict(
         tenant=slug,
         findings=tuple(findings),
-        pending=_pending(subject, now),
+        pending=_pending(context, now),
         notes=tuple(_notes(slug, checks)),
     )
 
@@ -146,10 +146,10 @@ def _notes(slug: str, checks: RowChecks) -> Iterator[str]:
 
 
 def _row_findings(
-    conn: Connection, subject: Subject, checks: RowChecks, *, is_drifted: bool
+    conn: Connection, context: TenantContext, checks: RowChecks, *, is_drifted: bool
 ) -> Iterator[Finding]:
     """Rows that ought not to be there as they are."""
-    tenant_id = subject.state.tenant.tenant_id
+    tenant_id = context.state.tenant.tenant_id
     for broken in checks.faults:
         message = f"{broken.count:,} {broken.table}: not true that {broken.rule}"
         yield Finding(check=Check.LIFECYCLES, message=message)
@@ -159,13 +159,13 @@ def _row_findings(
         yield Finding(check=Check.REFERENCES, message=message)
     for table, ids in findings_of_rows.copies(conn, tenant_id, checks.edited).items():
         yield Finding(check=Check.COPIES, message=f"{len(ids):,} {table}: copies of others")
-    yield from _ledger_findings(conn, subject, is_drifted=is_drifted)
+    yield from _ledger_findings(conn, context, is_drifted=is_drifted)
 
 
-def _ledger_findings(conn: Connection, subject: Subject, *, is_drifted: bool) -> Iterator[Finding]:
+def _ledger_findings(conn: Connection, context: TenantContext, *, is_drifted: bool) -> Iterator[Finding]:
     """Rows whose job did not end well, and jobs that ended well and left no row."""
-    rows = findings_of_rows.jobs_of_rows(conn, subject.state.tenant.tenant_id)
-    jobs = {job.job_id: job for job in subject.state.jobs}
+    rows = findings_of_rows.jobs_of_rows(conn, context.state.tenant.tenant_id)
+    jobs = {job.job_id: job for job in context.state.jobs}
     for job_id, tables in rows.items():
         job = jobs.get(job_id)
         counts = ", ".join(f"{count:,} {table}" for table, count in tables.items() if count)
@@ -175,27 +175,27 @@ def _ledger_findings(conn: Connection, subject: Subject, *, is_drifted: bool) ->
     if not is_drifted:
         # Other rows make up for those that are gone.
         return
-    for job_id, count in job_ledger.rows_created(conn, subject.state.tenant.tenant_id).items():
+    for job_id, count in job_ledger.rows_created(conn, context.state.tenant.tenant_id).items():
         if count and job_id not in rows:
             message = f"job {job_id} ({jobs[job_id].kind}) made {count:,} rows and none is there"
             yield Finding(check=Check.ROWS_OF_JOBS, message=message)
 
 
-def _job_findings(subject: Subject, *, is_held: bool) -> list[Finding]:
+def _job_findings(context: TenantContext, *, is_held: bool) -> list[Finding]:
     """A job that says running while nobody holds its tenant was interrupted."""
     return [
         Finding(
             check=Check.JOBS,
             message=f"job {job.job_id} ({job.kind}) says running and nobody runs it; run it again",
         )
-        for job in subject.state.jobs
+        for job in context.state.jobs
         if job.status == "running" and not is_held
     ]
 
 
-def _clock_findings(subject: Subject, clock: datetime) -> Iterator[Finding]:
+def _clock_findings(context: TenantContext, clock: datetime) -> Iterator[Finding]:
     """Jobs that worked as of an instant that the server's clock has not reached."""
-    for job in subject.state.jobs:
+    for job in context.state.jobs:
         if job.status == "completed" and job.as_of is not None and job.as_of > clock + CLOCK_TOLERANCE:
             message = (
                 f"job {job.job_id} ({job.kind}) worked as of {job.as_of:%Y-%m-%d %H:%M} UTC, and the "
@@ -204,6 +204,6 @@ def _clock_findings(subject: Subject, clock: datetime) -> Iterator[Finding]:
             yield Finding(check=Check.JOBS, message=message)
 
 
-def _pending(subject: Subject, now: datetime) -> tuple[Month, ...]:
+def _pending(context: TenantContext, now: datetime) -> tuple[Month, ...]:
     running = Month.containing(now)
-    return tuple(month for month in subject.asked_months(running) if month not in subject.state.months)
+    return tuple(month for month in context.asked_months(running) if month not in context.state.months)

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from demo_pipeline.domain.core.errors import DatabaseError
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.connecting import USED_UP_SECONDS, bad_url, connect, plain_url
-from demo_pipeline.storage.connection.pool import KeptConnections
+from demo_pipeline.storage.connection.pool import ConnectionPool
 from demo_pipeline.storage.connection.pooling import is_answered
 from demo_pipeline.storage.connection.session_settings import apply_settings
 from demo_pipeline.storage.embedded.binaries import MINIMUM_MAJOR
@@ -73,7 +73,7 @@ class Database:
     #: for a row or table lock
     lock_timeout_seconds: float = 10
     #: between two uses (:meth:`keeping`); None: each use has a connection of its own
-    kept: KeptConnections | None = field(default=None, repr=False, compare=False)
+    kept: ConnectionPool | None = field(default=None, repr=False, compare=False)
 
     @contextmanager
     def keeping(self) -> Generator[Database]:
@@ -81,7 +81,7 @@ class Database:
 
         For several uses in a row. A connection that ended with an error is not used again.
         """
-        kept = KeptConnections()
+        kept = ConnectionPool()
         try:
             yield replace(self, kept=kept)
         finally:

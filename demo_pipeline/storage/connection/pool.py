@@ -13,7 +13,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 
-class KeptConnections:
+class ConnectionPool:
     """Idle connections by URL, until it is closed. Threads may share it."""
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ class Check(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TellTale:
+class Disclosure:
     """Something that gives the tenant away."""
 
     check: Check
@@ -62,7 +62,7 @@ class Looked:
     columns: int
     #: values of text that are not null
     values: int
-    findings: tuple[TellTale, ...]
+    findings: tuple[Disclosure, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +91,11 @@ def look_through_values(conn: Connection) -> Looked:
     )
 
 
-def look_through_distributions(conn: Connection) -> tuple[TellTale, ...]:
+def look_through_distributions(conn: Connection) -> tuple[Disclosure, ...]:
     """What too many rows of the served tenant have in common, as the reader that :func:`serve` made."""
     views = {view.name: view.columns for view in _views(conn)}
     return tuple(
-        TellTale(
+        Disclosure(
             check=Check.DISTRIBUTIONS,
             place=oddity.place,
             word=oddity.what,
@@ -106,7 +106,7 @@ def look_through_distributions(conn: Connection) -> tuple[TellTale, ...]:
     )
 
 
-def look_through_catalogue(conn: Connection) -> tuple[TellTale, ...]:
+def look_through_catalogue(conn: Connection) -> tuple[Disclosure, ...]:
     """What else the reader can find out; the same whichever tenant is served."""
     return (*_names(conn), *_provenance(conn), *_comments(conn), *_rights(conn))
 
@@ -163,7 +163,7 @@ def _count(conn: Connection, view: _View) -> int:
     return row[0] if row else 0
 
 
-def _values(conn: Connection, view: _View) -> list[TellTale]:
+def _values(conn: Connection, view: _View) -> list[Disclosure]:
     """One pass: the server picks rows that may have such a word, Python says which have."""
     if not view.texts:
         return []
@@ -180,7 +180,9 @@ def _values(conn: Connection, view: _View) -> list[TellTale]:
                         examples = (*examples, example)
                     found[column, word] = count + 1, examples
     return [
-        TellTale(check=Check.VALUES, place=f"{view.name}.{column}", word=word, count=count, examples=examples)
+        Disclosure(
+            check=Check.VALUES, place=f"{view.name}.{column}", word=word, count=count, examples=examples
+        )
         for (column, word), (count, examples) in sorted(found.items())
     ]
 
@@ -287,24 +289,24 @@ ORDER BY 1, 2
 """
 
 
-def _names(conn: Connection) -> Iterator[TellTale]:
+def _names(conn: Connection) -> Iterator[Disclosure]:
     for view, column in conn.execute(_NAMES).fetchall():
         place = view if column is None else f"{view}.{column}"
         for word, _ in _words(column or view):
-            yield TellTale(check=Check.NAMES, place=place, word=word)
+            yield Disclosure(check=Check.NAMES, place=place, word=word)
 
 
-def _provenance(conn: Connection) -> Iterator[TellTale]:
+def _provenance(conn: Connection) -> Iterator[Disclosure]:
     for view, source in conn.execute(_PROVENANCE).fetchall():
-        yield TellTale(check=Check.PROVENANCE, place=view, word=source)
+        yield Disclosure(check=Check.PROVENANCE, place=view, word=source)
 
 
-def _comments(conn: Connection) -> Iterator[TellTale]:
+def _comments(conn: Connection) -> Iterator[Disclosure]:
     for place, comment in conn.execute(_COMMENTS).fetchall():
         for word, example in _words(comment or ""):
-            yield TellTale(check=Check.COMMENTS, place=place, word=word, examples=(example,))
+            yield Disclosure(check=Check.COMMENTS, place=place, word=word, examples=(example,))
 
 
-def _rights(conn: Connection) -> Iterator[TellTale]:
+def _rights(conn: Connection) -> Iterator[Disclosure]:
     for place, right in conn.execute(_RIGHTS).fetchall():
-        yield TellTale(check=Check.RIGHTS, place=place, word=right)
+        yield Disclosure(check=Check.RIGHTS, place=place, word=right)

@@ -20,7 +20,7 @@ from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.errors import BusyError, InputError, NotFoundError
 from demo_pipeline.services.inbox.apply import apply_inbox_file
 from demo_pipeline.services.inbox.folder import read_inbox_file, settle, waiting_files
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.storage.ledger.tenants import hold_tenant
 from tests.defs.patches.inbox_builders import (
     IMPOSSIBLE,
@@ -222,10 +222,10 @@ def test_a_file_that_is_read_by_several_at_once_is_applied_once(
 
     def apply(number: int) -> bool | None:
         """Whether it was applied before; None: the file had gone."""
-        asker = Asker(requested_by=f"run {number}")
+        caller = JobCaller(requested_by=f"run {number}")
         with suppress(NotFoundError):
             return apply_inbox_file(
-                dagster_home.database, dagster_home.settings, "acme", "plan.csv", asker=asker
+                dagster_home.database, dagster_home.settings, "acme", "plan.csv", caller=caller
             ).report.already_applied
         return None
 

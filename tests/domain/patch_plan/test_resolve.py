@@ -19,7 +19,7 @@ from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METR
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType, Tolerances
-from demo_pipeline.domain.patch_plan.resolve import Ground, Resolved, resolve_plan, shows_targets
+from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, Resolved, resolve_plan, shows_targets
 from tests.assertions.generated_rows import spec_of
 
 START, LAST = Month.parse("2025-01"), Month.parse("2025-06")
@@ -60,9 +60,9 @@ def ground_of(
     has_contact: Callable[[Month], bool] = lambda _: True,
     has_worked: Callable[[Month], bool] = lambda _: True,
     has_won_stage: bool = True,
-) -> Ground:
+) -> PlanBaseline:
     """The same figures in every month, unless said otherwise."""
-    return Ground(
+    return PlanBaseline(
         spec=spec,
         before=dict.fromkeys(MONTHS, THERE) if before is None else before,
         running=LAST,
@@ -86,10 +86,10 @@ def plan_of(figures: Mapping[Month, Mapping[str, Any]], *, targets: bool = False
     )
 
 
-def refused(plan: PatchPlan, ground: Ground) -> tuple[set[str], PatchPlan | None]:
+def refused(plan: PatchPlan, baseline: PlanBaseline) -> tuple[set[str], PatchPlan | None]:
     """The codes of what is wrong, and what is suggested."""
     with pytest.raises(InputError) as caught:
-        resolve_plan(plan, ground, Caps())
+        resolve_plan(plan, baseline, Caps())
     suggestion = caught.value.suggestion
     return {problem.code for problem in caught.value.problems}, (
         None if suggestion is None else PatchPlan.from_json(suggestion)
@@ -158,7 +158,7 @@ def test_any_plan_is_exact_or_has_a_nearest_one(
     has_won_stage: bool,
 ) -> None:
     """Whatever is asked, on whatever ground: resolved, or refused with a plan that is resolved as it is."""
-    ground = ground_of(
+    baseline = ground_of(
         spec,
         before={month: THERE for month in MONTHS if month - START >= first_contact},
         has_contact=lambda month: month - START >= first_contact,
@@ -168,7 +168,7 @@ def test_any_plan_is_exact_or_has_a_nearest_one(
     plan = plan_of(asked, targets=is_targets)
     error: InputError | None = None
     try:
-        resolve_plan(plan, ground, Caps())
+        resolve_plan(plan, baseline, Caps())
     except InputError as caught:
         error = caught
     if error is not None:
@@ -176,13 +176,13 @@ def test_any_plan_is_exact_or_has_a_nearest_one(
         if error.suggestion is None:
             return
         plan = PatchPlan.from_json(error.suggestion)
-    _assert_exact(plan, ground, resolve_plan(plan, ground, Caps()))
+    _assert_exact(plan, baseline, resolve_plan(plan, baseline, Caps()))
 
 
-def _assert_exact(plan: PatchPlan, ground: Ground, resolved: Resolved) -> None:
+def _assert_exact(plan: PatchPlan, baseline: PlanBaseline, resolved: Resolved) -> None:
     for request in plan.months:
         delta, target = resolved.deltas[request.month], resolved.targets[request.month]
-        assert target == ground.before.get(request.month, Figures()) + delta
+        assert target == baseline.before.get(request.month, Figures()) + delta
         shown = (target if plan.plan_type is PlanType.TARGETS else delta).to_json(2)
         for metric, figure in request.given.items():
             assert Decimal(str(shown[metric])) == figure
@@ -196,9 +196,9 @@ def _assert_exact(plan: PatchPlan, ground: Ground, resolved: Resolved) -> None:
 def test_absent_values_follow_the_deals(spec: TenantSpec) -> None:
     """Won and open deals bring what such deals are worth; without deals nothing; the same every time."""
     asked = {START: {"deals_created": 6, "closed_won_count": 2}, LAST: {"contacts_created": 1}}
-    ground = ground_of(spec)
-    resolved = resolve_plan(plan_of(asked), ground, Caps())
-    assert resolved == resolve_plan(plan_of(asked), ground, Caps())
+    baseline = ground_of(spec)
+    resolved = resolve_plan(plan_of(asked), baseline, Caps())
+    assert resolved == resolve_plan(plan_of(asked), baseline, Caps())
     delta = resolved.deltas[START]
     assert 100_000 < delta.closed_won_value < delta.pipeline_added_value
     assert resolved.deltas[LAST] == Figures(contacts_created=1)
@@ -257,40 +257,40 @@ def test_no_month_is_left(spec: TenantSpec, *, targets: bool) -> None:
 
 def test_no_working_time_yet(spec: TenantSpec) -> None:
     """The running month before its first working minutes: refused, unless nothing is asked of it."""
-    ground = ground_of(spec, has_worked=lambda month: month < LAST)
-    codes, suggestion = refused(plan_of({LAST: {"companies_created": 1}}), ground)
+    baseline = ground_of(spec, has_worked=lambda month: month < LAST)
+    codes, suggestion = refused(plan_of({LAST: {"companies_created": 1}}), baseline)
     assert (codes, suggestion) == ({"no_working_time"}, None)
-    resolved = resolve_plan(plan_of({LAST: {"companies_created": 0}}), ground, Caps())
+    resolved = resolve_plan(plan_of({LAST: {"companies_created": 0}}), baseline, Caps())
     assert not resolved.total
 
 
 def test_nobody_is_there_yet(spec: TenantSpec) -> None:
     """The first deal needs a contact: of the plan's own, or one that a later month gives up."""
-    ground = ground_of(spec, before={}, has_contact=lambda _: False)
+    baseline = ground_of(spec, before={}, has_contact=lambda _: False)
     deals = {"deals_created": 1, "pipeline_added_value": "9.00"}
-    codes, suggestion = refused(plan_of({START: deals, LAST: {"contacts_created": 2}}), ground)
+    codes, suggestion = refused(plan_of({START: deals, LAST: {"contacts_created": 2}}), baseline)
     assert codes == {"deals_without_contact"}
     assert suggestion is not None
     assert [request.contacts_created for request in suggestion.months] == [1, 1]
     own = {START: {"contacts_created": 1, **deals}, LAST: deals}
-    assert resolve_plan(plan_of(own), ground, Caps()).total.deals_created == 2
+    assert resolve_plan(plan_of(own), baseline, Caps()).total.deals_created == 2
 
 
 def test_no_stage_for_won_deals(spec: TenantSpec) -> None:
     """Refused with the remedy; deals that are not won can be made."""
-    ground = ground_of(spec, has_won_stage=False)
+    baseline = ground_of(spec, has_won_stage=False)
     asked = {"deals_created": 3, "closed_won_count": 1, "closed_won_value": "1.00"}
-    codes, suggestion = refused(plan_of({START: asked}), ground)
+    codes, suggestion = refused(plan_of({START: asked}), baseline)
     assert codes == {"no_won_stage"}
     assert suggestion is not None
-    assert resolve_plan(suggestion, ground, Caps()).deltas[START].deals_created == 3
+    assert resolve_plan(suggestion, baseline, Caps()).deltas[START].deals_created == 3
 
 
 def test_decimals_that_the_currency_has_not(spec: TenantSpec) -> None:
     """In yen a fraction is refused, and cut in what is suggested."""
-    ground = ground_of(replace(spec, currency="JPY", minor_digits=0), before={})
+    baseline = ground_of(replace(spec, currency="JPY", minor_digits=0), before={})
     asked = {START: {"deals_created": 1, "closed_won_value": "0", "pipeline_added_value": "7.50"}}
-    codes, suggestion = refused(plan_of(asked), ground)
+    codes, suggestion = refused(plan_of(asked), baseline)
     assert codes == {"too_many_decimals"}
     assert suggestion is not None
     assert suggestion.months[0].pipeline_added_value == 7

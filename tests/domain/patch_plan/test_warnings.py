@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, nearest_feasible
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
-from demo_pipeline.domain.patch_plan.resolve import Ground, resolve_plan
+from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, resolve_plan
 from demo_pipeline.domain.patch_plan.shapes import (
     MOST_PERCENT,
     copy_last_month,
@@ -60,7 +60,7 @@ def spec() -> TenantSpec:
 
 def warnings_of(spec: TenantSpec, plan: PatchPlan, before: Mapping[Month, Figures]) -> tuple[str, ...]:
     """What a preview warns of."""
-    ground = Ground(
+    baseline = PlanBaseline(
         spec=spec,
         before=before,
         running=Month.parse("2025-12"),
@@ -68,7 +68,7 @@ def warnings_of(spec: TenantSpec, plan: PatchPlan, before: Mapping[Month, Figure
         has_worked=lambda _: True,
         first_other_contact_at=START.start,
     )
-    return plan_warnings(resolve_plan(plan, ground, NO_CAPS), ground, NO_CAPS)
+    return plan_warnings(resolve_plan(plan, baseline, NO_CAPS), baseline, NO_CAPS)
 
 
 def deltas(**figures: Any) -> PatchPlan:

@@ -106,7 +106,7 @@ class People:
         )
 
     def _note(self, conn: Connection, now: datetime) -> None:
-        self._insert(conn, "activities", now, subject=self._dice.one_of((None, "Called back")))
+        self._insert(conn, "activities", now, context=self._dice.one_of((None, "Called back")))
 
     def _hide(self, conn: Connection, now: datetime) -> None:
         del now

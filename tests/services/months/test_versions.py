@@ -48,7 +48,7 @@ def made_by_an_older_version(
 
 def versions_of(database: Database, settings: Settings) -> dict[Month, tuple[str, ...]]:
     """What each month records."""
-    months = show_tenant(database, settings, "acme").subject.state.months
+    months = show_tenant(database, settings, "acme").context.state.months
     return {month: state.versions for month, state in months.items()}
 
 

@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.figures import METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.services.jobs.report import JobReport
-from demo_pipeline.services.jobs.tenant_context import Subject
+from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.tenants.queries import digest, show_job, show_tenant
@@ -298,8 +298,8 @@ class LongLife(Life):
     def _rows(self) -> Rows:
         return tenant_rows(self.database, self.slug)
 
-    def _subject(self) -> Subject:
-        return show_tenant(self.database, self.settings, self.slug).subject
+    def _subject(self) -> TenantContext:
+        return show_tenant(self.database, self.settings, self.slug).context
 
     def _due(self) -> dict[Month, Figures]:
         return expected_by_ledger(self.database, self.settings, self.slug)

@@ -245,7 +245,7 @@ class Life:
 
     def _extend(self) -> None:
         """Now and then a closed tenant's blueprint asks for more months."""
-        end = show_tenant(self.database, self.settings, self.slug).subject.end_month
+        end = show_tenant(self.database, self.settings, self.slug).context.end_month
         if end is not None and end < self.running and self.dice.chance(30):
             last = self.dice.one_of(list((end + 1).until(min(self.running, end + 2))))
             self.story.append(f"extend to {last}")

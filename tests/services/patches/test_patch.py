@@ -11,7 +11,7 @@ from demo_pipeline.domain.core.errors import CapExceededError, InputError, NotAD
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.preview import preview
@@ -383,9 +383,9 @@ def test_what_is_told_while_it_runs(database: Database, database_settings: Setti
     """Progress rises to 100, and a plan that asks for nothing makes a job that changes nothing."""
     made(database, database_settings)
     told: list[int] = []
-    asker = Asker(on_progress=lambda percent, _: told.append(percent))
+    caller = JobCaller(on_progress=lambda percent, _: told.append(percent))
     apply_patch(
-        database, database_settings, "acme", plan({"2025-03": {"activities_created": 60}}), asker=asker
+        database, database_settings, "acme", plan({"2025-03": {"activities_created": 60}}), caller=caller
     )
     assert told == sorted(told)
     assert told[-1] == 100

@@ -16,7 +16,7 @@ import pytest
 from demo_pipeline.domain.core.errors import BusyError
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.tenants.queries import digest, kpis, list_jobs
@@ -254,7 +254,9 @@ def test_a_stage_is_deleted_under_the_patch(database: Database, database_setting
             )
 
     wanted = plan({"2025-01": {"contacts_created": 4, "deals_created": 20}})
-    report = apply_patch(database, database_settings, "acme", wanted, asker=Asker(on_progress=on_progress))
+    report = apply_patch(
+        database, database_settings, "acme", wanted, caller=JobCaller(on_progress=on_progress)
+    )
     assert deleted[0] > 0
     assert report.is_passed
     assert report.created["deals"] == 20

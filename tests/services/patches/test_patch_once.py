@@ -162,10 +162,10 @@ def test_an_undo_leaves_what_was_made_up_for(
 
 def test_a_dollar_is_any_dollar(database: Database, database_settings: Settings, tenant: str) -> None:
     """Amounts in the sign of the tenant's currency are its own; those of another currency are refused."""
-    subject = show_tenant(database, database_settings, tenant).subject
-    check_currency(subject, frozenset({"£"}))
-    check_currency(subject, frozenset({"GBP"}))
+    context = show_tenant(database, database_settings, tenant).context
+    check_currency(context, frozenset({"£"}))
+    check_currency(context, frozenset({"GBP"}))
     with pytest.raises(InputError, match="EUR"):
-        check_currency(subject, frozenset({"EUR"}))
-    dollars = replace(subject, spec=replace(subject.spec, currency="USD"))
+        check_currency(context, frozenset({"EUR"}))
+    dollars = replace(context, spec=replace(context.spec, currency="USD"))
     check_currency(dollars, frozenset({"$"}))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from demo_pipeline.domain.core.errors import JobFailedError
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.platform.ready_database import ready_database
 from demo_pipeline.settings import Settings
@@ -52,7 +52,7 @@ def test_p01_the_server_restarts(undisturbed: tuple[str, float], end: str) -> No
                     kill(home, ensure_running(home))
 
             with pytest.raises(JobFailedError, match="connection"):
-                apply_patch(database, settings, "acme", PLAN, asker=Asker(on_progress=on_progress))
+                apply_patch(database, settings, "acme", PLAN, caller=JobCaller(on_progress=on_progress))
             database = ready_database(settings)
             assert_retry_completes(database, settings, undisturbed[0])
         finally:

@@ -205,9 +205,9 @@ def test_a_tenant_from_before_is_closed_at_its_last_month(
     migrate.downgrade(database.admin_url, "0007", discard=True)
     migrate.upgrade(database.admin_url)
     ends = {
-        slug: show_tenant(database, database_settings, slug).subject.end_month for slug in ("acme", "living")
+        slug: show_tenant(database, database_settings, slug).context.end_month for slug in ("acme", "living")
     }
     assert ends == {"acme": Month.parse("2025-05"), "living": Month.parse("2025-03")}
-    months = show_tenant(database, database_settings, "acme").subject.loaded_months
+    months = show_tenant(database, database_settings, "acme").context.loaded_months
     assert {state.versions for state in months.values()} == {(f"{LISTS_VERSION}/2026.11",)}
     assert all(verdict.is_as_expected for verdict in verify(database, database_settings))

@@ -71,7 +71,7 @@ def test_its_name_begins_anew(database: Database, database_settings: Settings) -
     delete_tenant(database, database_settings, "acme")
     again = made(database, database_settings)
     assert not again.already_applied
-    assert show_tenant(database, database_settings, "acme").subject.state.tenant.incarnation == 2
+    assert show_tenant(database, database_settings, "acme").context.state.tenant.incarnation == 2
     second = apply_patch(database, database_settings, "acme", SOME)
     assert (second.already_applied, second.job_id == first.job_id) == (False, False)
     anew = tenant_rows(database, "acme")

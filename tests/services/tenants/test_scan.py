@@ -22,7 +22,7 @@ from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.services.tenants.scan import Scan, scan
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.rows.disclosure_scan import Check, TellTale
+from demo_pipeline.storage.rows.disclosure_scan import Check, Disclosure
 from tests.builders.blueprints import NOW, feasible_blueprints
 from tests.fixtures.ledger_steps import real_tenant
 from tests.fixtures.postgres import PostgresServer, new_database
@@ -186,7 +186,7 @@ def test_a_word_in_any_column_is_found(
             statement = f"UPDATE crm.{table} SET {column} = %s, deleted_at = NULL WHERE {row}"
             conn.execute(statement.encode(), [before])
     assert one.findings == (
-        TellTale(
+        Disclosure(
             check=Check.VALUES, place=f"{table}.{column}", word="sample", examples=("Contest, Sampler",)
         ),
     )

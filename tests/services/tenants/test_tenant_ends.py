@@ -190,7 +190,7 @@ def test_the_undo_of_an_extension_hides_its_rows(database: Database, settings: S
     undo = undo_job(database, settings, extension.job_id)
     assert undo.is_passed
     assert digest(database, settings, "acme") == before
-    assert show_tenant(database, settings, "acme").subject.end_month == LAST
+    assert show_tenant(database, settings, "acme").context.end_month == LAST
     # The six of the blueprint, and July with the plan's rows.
     assert list_tenants(database)[0].loaded_month_count == 7
     verdict = verify(database, settings, "acme")[0]
@@ -223,7 +223,7 @@ def test_an_extension_that_was_undone_is_not_undone_twice(database: Database, se
     extend_tenant(database, settings, "acme", AUGUST)
     again = undo_job(database, settings, extension.job_id)
     assert (again.job_id, again.already_applied) == (undo.job_id, True)
-    assert show_tenant(database, settings, "acme").subject.end_month == AUGUST
+    assert show_tenant(database, settings, "acme").context.end_month == AUGUST
 
 
 def test_rows_that_depend_on_an_extension_stop_its_undo(database: Database, settings: Settings) -> None:
@@ -257,7 +257,7 @@ def test_an_extension_ends_with_its_tenant(database: Database, settings: Setting
     materialise(database, settings, "acme")
     delete_tenant(database, settings, "acme")
     made(database, settings)
-    assert show_tenant(database, settings, "acme").subject.end_month == LAST
+    assert show_tenant(database, settings, "acme").context.end_month == LAST
     assert JULY not in figures_in(database, "acme")
     again = extend_tenant(database, settings, "acme", AUGUST)
     assert again.job_id != extension.job_id
@@ -311,16 +311,16 @@ def test_an_extension_goes_along_the_declared_curve(database: Database, settings
 def test_the_last_months_end_with_the_month_of_provisioning(database: Database, settings: Settings) -> None:
     """``last_months`` is the span that ends now; totals hold for it once its last month is over."""
     made(database, settings, LIVING)
-    subject = show_tenant(database, settings, "acme").subject
-    assert (subject.spec.start_month, subject.spec.end_month) == (Month.parse("2025-05"), Month.of(2025, 10))
-    assert subject.end_month is None
-    whole = subject.spec.total
+    context = show_tenant(database, settings, "acme").context
+    assert (context.spec.start_month, context.spec.end_month) == (Month.parse("2025-05"), Month.of(2025, 10))
+    assert context.end_month is None
+    whole = context.spec.total
     so_far = sum(figures_in(database, "acme").values(), Figures())
     assert so_far.activities_created < whole.activities_created
     later = at(settings, NOW + timedelta(days=20))
     materialise(database, later, "acme", last=Month.of(2025, 10))
     months = figures_in(database, "acme")
-    assert sum((months[month] for month in subject.spec.months), Figures()) == whole
+    assert sum((months[month] for month in context.spec.months), Figures()) == whole
     # The same file a month later is the same blueprint.
     assert made(database, later, LIVING).created["activities"] > 0
 
