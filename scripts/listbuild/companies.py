@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from demo_pipeline.domain.core.crm_values import COMPANY_SIZES
+from demo_pipeline.domain.model import COMPANY_SIZES
 from demo_pipeline.domain.reference.countries import ascii_label
 from scripts.listbuild.blocklists import PLACES
 from scripts.listbuild.words import BRANDS, Sieve, name_list, read_toml, weighted

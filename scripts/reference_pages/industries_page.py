@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from demo_pipeline.domain.blueprint.schema import Realism
-from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale, units_per_usd
 from demo_pipeline.domain.reference.industries import INDUSTRIES, Industry, Stage, load_industry
 from scripts.reference_pages.markdown import head, page, percent, table

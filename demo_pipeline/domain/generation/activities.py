@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import texts
-from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, pick, scale
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS
@@ -22,7 +21,8 @@ from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deals import first_contact_bound
 from demo_pipeline.domain.generation.entity_index import LEAD, recent
 from demo_pipeline.domain.generation.phrases import MOST_A_MONTH, activity_texts
-from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
+from demo_pipeline.domain.model import ACTIVITY_TYPES
 
 _TABLE: Final = "activities"
 #: Rows of one block, a multiple of 4. The order of a month's rows hangs on it: they ascend within a block.
@@ -55,7 +55,7 @@ _MARKED_WITHIN: Final = 40 * _MINUTE_US
 
 
 def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.RecordBatch]:
-    """``figures.activities_created`` activities as ``SCHEMAS["activities"]``, in blocks.
+    """``figures.activities_created`` activities as batches of rows, in blocks.
 
     Contacts and deals are those of the book, which has the month's own by now.
     """
@@ -111,24 +111,24 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
         book.contacts.owner[contact],
     )
     subject, description = activity_texts(context, draws, kind, completed < 0, contact, deal, place)
-    return pa.RecordBatch.from_arrays(
-        [
-            uuid_array(draws.ids()),
-            instants(created),
-            instants(updated),
-            texts(ACTIVITY_TYPES, kind),
-            subject,
-            description,
-            uuid_array(book.contacts.ids, contact),
-            uuid_array(book.companies.ids, book.contacts.company[contact]),
-            uuid_array(deals.ids, deal),
-            uuid_array(context.team.ids, author),
-            instants(scheduled, scheduled < 0),
-            instants(completed, completed < 0),
-            pa.array(minutes, pa.int32(), mask=minutes == 0),
-            context.source_month(len(created)),
-        ],
-        schema=SCHEMAS[_TABLE],
+    return row_batch(
+        _TABLE,
+        {
+            "id": uuid_array(draws.ids()),
+            "created_at": instants(created),
+            "updated_at": instants(updated),
+            "type": texts(ACTIVITY_TYPES, kind),
+            "subject": subject,
+            "description": description,
+            "contact_id": uuid_array(book.contacts.ids, contact),
+            "company_id": uuid_array(book.companies.ids, book.contacts.company[contact]),
+            "deal_id": uuid_array(deals.ids, deal),
+            "created_by_id": uuid_array(context.team.ids, author),
+            "scheduled_at": instants(scheduled, scheduled < 0),
+            "completed_at": instants(completed, completed < 0),
+            "duration_minutes": pa.array(minutes, pa.int32(), mask=minutes == 0),
+            "demo_source_month": context.source_month(len(created)),
+        },
     )
 
 

@@ -14,7 +14,7 @@ from demo_pipeline.domain.core.arrow import Mask, choose, codes, constant, is_nu
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, quantile, scale
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.entity_index import Companies, Small, part
-from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.reference.countries import Locale
 
 _TABLE: Final = "companies"
@@ -76,7 +76,7 @@ def houses(context: MonthContext, company: I64) -> I64:
 
 
 def company_batches(context: MonthContext, rows: Companies, draws: Draws) -> Iterator[pa.RecordBatch]:
-    """The rows as ``SCHEMAS["companies"]``, in blocks."""
+    """The rows as batches of ``companies``, in blocks."""
     for start, stop in blocks(len(rows.created_us)):
         yield _block(context, part(rows, start, stop), draws.part(start, stop))
 
@@ -96,26 +96,26 @@ def _block(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBat
     updated = context.changed(
         rows.created_us, scale(draws("is_changed"), 100) < _CHANGED, cycle, draws("changed_second")
     )
-    return pa.RecordBatch.from_arrays(
-        [
-            uuid_array(rows.ids),
-            instants(rows.created_us),
-            instants(updated),
-            _made_names(context, rows.number, rows.legal_form),
-            domain,
-            take(locale.companies.industries.arrow, industry),
-            take(locale.companies.sizes.arrow, rows.size),
-            uuid_array(context.team.ids, rows.owner),
-            choose(gaps.address, None, join(*parts, separator=" ")),
-            choose(gaps.city, None, take(places.city_names, rows.city)),
-            choose(gaps.city, None, take(places.states, rows.city)),
-            constant(locale.country, count),
-            choose(gaps.address, None, take(places.postal_codes, postal)),
-            choose(gaps.phone, None, phone_numbers(locale, draws("phone"), rows.city)),
-            choose(gaps.website, None, _websites(domain, draws)),
-            context.source_month(count),
-        ],
-        schema=SCHEMAS[_TABLE],
+    return row_batch(
+        _TABLE,
+        {
+            "id": uuid_array(rows.ids),
+            "created_at": instants(rows.created_us),
+            "updated_at": instants(updated),
+            "name": _made_names(context, rows.number, rows.legal_form),
+            "domain": domain,
+            "industry": take(locale.companies.industries.arrow, industry),
+            "size": take(locale.companies.sizes.arrow, rows.size),
+            "owner_id": uuid_array(context.team.ids, rows.owner),
+            "address": choose(gaps.address, None, join(*parts, separator=" ")),
+            "city": choose(gaps.city, None, take(places.city_names, rows.city)),
+            "state": choose(gaps.city, None, take(places.states, rows.city)),
+            "country": constant(locale.country, count),
+            "postal_code": choose(gaps.address, None, take(places.postal_codes, postal)),
+            "phone": choose(gaps.phone, None, phone_numbers(locale, draws("phone"), rows.city)),
+            "website": choose(gaps.website, None, _websites(domain, draws)),
+            "demo_source_month": context.source_month(count),
+        },
     )
 
 

@@ -17,7 +17,6 @@ from demo_pipeline.domain.core.arrow import (
     take,
     texts,
 )
-from demo_pipeline.domain.core.crm_values import CONTACT_STATUSES
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
 from demo_pipeline.domain.generation.calendar import MINUTE_US
@@ -34,7 +33,8 @@ from demo_pipeline.domain.generation.entity_index import (
     recent,
 )
 from demo_pipeline.domain.generation.key_counts import Keys
-from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
+from demo_pipeline.domain.model import CONTACT_STATUSES
 
 _TABLE: Final = "contacts"
 
@@ -112,7 +112,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
 def contact_batches(
     context: MonthContext, rows: Contacts, draws: Draws, keys: I64
 ) -> Iterator[pa.RecordBatch]:
-    """The rows as ``SCHEMAS["contacts"]``, in blocks; ``keys`` are those of :func:`address_keys`."""
+    """The rows as batches of ``contacts``, in blocks; ``keys`` are those of :func:`address_keys`."""
     namesakes = _namesakes(context.book.addresses, keys)
     for start, stop in blocks(len(keys)):
         yield _block(context, part(rows, start, stop), draws.part(start, stop), namesakes[start:stop])
@@ -132,22 +132,22 @@ def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) 
     no_phone = draws("has_phone") < np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
     no_email = rows.has_email == 0
     emails = _emails(context, rows, namesakes)
-    return pa.RecordBatch.from_arrays(
-        [
-            uuid_array(rows.ids),
-            instants(rows.created_us),
-            instants(_updated(context, rows, draws)),
-            take(context.people.given, rows.first),
-            take(context.people.surnames, rows.last),
-            choose(no_email, None, emails),
-            choose(no_phone & ~no_email, None, phone),
-            uuid_array(companies.ids, rows.company),
-            uuid_array(context.team.ids, rows.owner),
-            texts(CONTACT_STATUSES, rows.status),
-            texts(channels, source),
-            context.source_month(count),
-        ],
-        schema=SCHEMAS[_TABLE],
+    return row_batch(
+        _TABLE,
+        {
+            "id": uuid_array(rows.ids),
+            "created_at": instants(rows.created_us),
+            "updated_at": instants(_updated(context, rows, draws)),
+            "first_name": take(context.people.given, rows.first),
+            "last_name": take(context.people.surnames, rows.last),
+            "email": choose(no_email, None, emails),
+            "phone": choose(no_phone & ~no_email, None, phone),
+            "company_id": uuid_array(companies.ids, rows.company),
+            "owner_id": uuid_array(context.team.ids, rows.owner),
+            "status": texts(CONTACT_STATUSES, rows.status),
+            "source": texts(channels, source),
+            "demo_source_month": context.source_month(count),
+        },
     )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import chain, constant, strings
-from demo_pipeline.domain.core.crm_values import CONTACT_STATUSES
 from demo_pipeline.domain.core.deal_values import apportion_values, natural_values
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
@@ -28,7 +27,8 @@ from demo_pipeline.domain.generation.entity_index import (
     recent,
 )
 from demo_pipeline.domain.generation.phrases import deal_titles
-from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, money_array, uuid_array
+from demo_pipeline.domain.generation.row_schemas import instants, money_array, row_batch, uuid_array
+from demo_pipeline.domain.model import CONTACT_STATUSES
 from demo_pipeline.domain.reference.countries import units_per_usd
 
 _TABLE: Final = "deals"
@@ -134,7 +134,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
 
 
 def deal_batches(context: MonthContext, rows: Deals, facts: DealFacts) -> Iterator[pa.RecordBatch]:
-    """The rows as ``SCHEMAS["deals"]``, in blocks."""
+    """The rows as batches of ``deals``, in blocks."""
     for start, stop in blocks(len(rows.created_us)):
         yield _block(context, part(rows, start, stop), facts.part(start, stop))
 
@@ -145,24 +145,25 @@ def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBat
     pipeline = context.team.pipeline
     # A deal whose stage people took away stands in none, and has no probability.
     probability = pa.array(np.append(pipeline.probability, 0)[stage], pa.int32(), mask=stage < 0)
-    return pa.RecordBatch.from_arrays(
-        [
-            uuid_array(rows.ids),
-            instants(rows.created_us),
-            instants(facts.updated_us),
-            rows.title,
-            money_array(facts.value_minor, context.spec.minor_digits),
-            constant(context.spec.currency, count),
-            uuid_array(pipeline.ids, stage),
-            uuid_array(context.team.ids, contacts.owner[rows.contact]),
-            uuid_array(contacts.ids, rows.contact),
-            uuid_array(context.book.companies.ids, contacts.company[rows.contact]),
-            probability,
-            pa.array(_expected_close_days(context, rows, facts).astype(np.int32)).cast(pa.date32()),
-            instants(facts.closed_us, facts.closed_us < 0),
-            context.source_month(count),
-        ],
-        schema=SCHEMAS[_TABLE],
+    close_days = _expected_close_days(context, rows, facts).astype(np.int32)
+    return row_batch(
+        _TABLE,
+        {
+            "id": uuid_array(rows.ids),
+            "created_at": instants(rows.created_us),
+            "updated_at": instants(facts.updated_us),
+            "title": rows.title,
+            "value": money_array(facts.value_minor, context.spec.minor_digits),
+            "currency": constant(context.spec.currency, count),
+            "stage_id": uuid_array(pipeline.ids, stage),
+            "owner_id": uuid_array(context.team.ids, contacts.owner[rows.contact]),
+            "contact_id": uuid_array(contacts.ids, rows.contact),
+            "company_id": uuid_array(context.book.companies.ids, contacts.company[rows.contact]),
+            "probability": probability,
+            "expected_close_date": pa.array(close_days).cast(pa.date32()),
+            "closed_at": instants(facts.closed_us, facts.closed_us < 0),
+            "demo_source_month": context.source_month(count),
+        },
     )
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import strings
-from demo_pipeline.domain.core.crm_values import CONTACT_STATUSES
 from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.generation.entity_index import OTHER, Companies, Contacts, Deals, EntityIndex
 from demo_pipeline.domain.generation.team import Pipeline, Team, seller_weights
+from demo_pipeline.domain.model import CONTACT_STATUSES
 from demo_pipeline.domain.reference.countries import Locale
 
 _NEVER: Final = np.iinfo(np.int64).max

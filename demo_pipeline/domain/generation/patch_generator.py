@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final, cast
 
-import pyarrow as pa
-
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import column, strings
 from demo_pipeline.domain.core.figures import Figures
@@ -24,6 +22,7 @@ from demo_pipeline.domain.generation.existing_rows import KnownRows, known_book,
 from demo_pipeline.domain.generation.generator import MONTHS_AHEAD, Batch, child_batches, parent_batches
 from demo_pipeline.domain.generation.name_lookup import People
 from demo_pipeline.domain.generation.provenance import blueprint_stream, job_stream
+from demo_pipeline.domain.generation.row_schemas import row_batch
 from demo_pipeline.domain.generation.team import Team
 from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import load_industry
@@ -133,6 +132,5 @@ def _with_own_addresses(batch: Batch, taken: set[str]) -> Batch:
             candidate = f"{stem}{count}@{domain}"
         taken.add(candidate)
         own.append(candidate)
-    schema = batch.rows.schema
-    columns = [strings(own) if name == "email" else column(batch.rows, name) for name in schema.names]
-    return Batch(batch.table, batch.month, pa.RecordBatch.from_arrays(columns, schema=schema))
+    columns = {name: column(batch.rows, name) for name in batch.rows.schema.names}
+    return Batch(batch.table, batch.month, row_batch(batch.table, {**columns, "email": strings(own)}))

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import Column, Mask, lookup, take
-from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
 from demo_pipeline.domain.generation.companies import names
 from demo_pipeline.domain.generation.context import Draws, MonthContext
+from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.texts import MEETING, Template, Texts, person_slots, render
 
 #: Activities of one deal in one month, of patches in all, at most; what is more goes to the contact alone.

@@ -1,10 +1,11 @@
-"""The columns of generated rows, as Arrow schemas: what generation makes and loading takes.
+"""Generated rows as Arrow: schemas derived from the model, batches from named columns, arrays by type.
 
-Tenant, provenance and defaults are not here: loading adds them, the same for every row of a job.
+Tenant, job and defaults are not among the columns: loading adds them, the same for every row of a job.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -13,75 +14,41 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import Column, Mask, buffer
 from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64
+from demo_pipeline.domain.model import MODEL, Kind, Table
 
 UUID: Final = pa.binary(16)
 INSTANT: Final = pa.timestamp("us", tz="UTC")
 MONEY: Final = pa.decimal128(15, 2)
 
-_TIMES: Final = (("created_at", INSTANT), ("updated_at", INSTANT))
+_TYPES: Final[dict[Kind, pa.DataType]] = {
+    Kind.UUID: UUID,
+    Kind.TEXT: pa.string(),
+    Kind.INTEGER: pa.int32(),
+    Kind.BOOLEAN: pa.bool_(),
+    Kind.DATE: pa.date32(),
+    Kind.INSTANT: INSTANT,
+    Kind.MONEY: MONEY,
+    Kind.MONTH: pa.string(),
+}
 
-#: Parents before children: the order of loading.
-SCHEMAS: Final[dict[str, pa.Schema]] = {
-    "users": pa.schema([
-        ("id", UUID), *_TIMES,
-        ("email", pa.string()), ("first_name", pa.string()), ("last_name", pa.string()),
-        ("role", pa.string()),
-    ]),
-    "pipeline_stages": pa.schema([
-        ("id", UUID), *_TIMES,
-        ("name", pa.string()), ("position", pa.int32()), ("probability", pa.int32()),
-        ("is_won", pa.bool_()), ("is_lost", pa.bool_()),
-    ]),
-    "tags": pa.schema([("id", UUID), *_TIMES, ("name", pa.string()), ("color", pa.string())]),
-    "companies": pa.schema([
-        ("id", UUID), *_TIMES,
-        ("name", pa.string()), ("domain", pa.string()), ("industry", pa.string()), ("size", pa.string()),
-        ("owner_id", UUID), ("address", pa.string()), ("city", pa.string()), ("state", pa.string()),
-        ("country", pa.string()), ("postal_code", pa.string()), ("phone", pa.string()),
-        ("website", pa.string()), ("demo_source_month", pa.string()),
-    ]),
-    "contacts": pa.schema([
-        ("id", UUID), *_TIMES,
-        ("first_name", pa.string()), ("last_name", pa.string()), ("email", pa.string()),
-        ("phone", pa.string()), ("company_id", UUID), ("owner_id", UUID), ("status", pa.string()),
-        ("source", pa.string()), ("demo_source_month", pa.string()),
-    ]),
-    "contact_tags": pa.schema([("id", UUID), *_TIMES, ("contact_id", UUID), ("tag_id", UUID)]),
-    "deals": pa.schema([
-        ("id", UUID), *_TIMES,
-        ("title", pa.string()), ("value", MONEY), ("currency", pa.string()), ("stage_id", UUID),
-        ("owner_id", UUID), ("contact_id", UUID), ("company_id", UUID), ("probability", pa.int32()),
-        ("expected_close_date", pa.date32()), ("closed_at", INSTANT), ("demo_source_month", pa.string()),
-    ]),
-    "activities": pa.schema([
-        ("id", UUID), *_TIMES,
-        ("type", pa.string()), ("subject", pa.string()), ("description", pa.string()),
-        ("contact_id", UUID), ("company_id", UUID), ("deal_id", UUID), ("created_by_id", UUID),
-        ("scheduled_at", INSTANT), ("completed_at", INSTANT), ("duration_minutes", pa.int32()),
-        ("demo_source_month", pa.string()),
-    ]),
-}  # fmt: skip
 
-#: Columns that a generated row may leave null: references to rows that people may have hidden, and what
-#: some rows do not have. All other columns above have a value in every generated row.
-OPTIONAL: Final[dict[str, frozenset[str]]] = {
-    "users": frozenset(),
-    "pipeline_stages": frozenset(),
-    "tags": frozenset(),
-    "companies": frozenset({
-        "owner_id", "address", "city", "state", "postal_code", "phone", "website",
-    }),
-    "contacts": frozenset({"email", "phone", "company_id", "owner_id"}),
-    "contact_tags": frozenset(),
-    "deals": frozenset({"stage_id", "owner_id", "contact_id", "company_id", "probability", "closed_at"}),
-    "activities": frozenset({
-        "contact_id", "company_id", "deal_id", "created_by_id", "scheduled_at", "completed_at",
-        "duration_minutes",
-    }),
-}  # fmt: skip
+def arrow_schema(table: Table) -> pa.Schema:
+    """The columns of a table's generated rows."""
+    return pa.schema([(column.name, _TYPES[column.kind]) for column in table.generated])
 
-#: The four tables that carry provenance and are counted.
-COUNTED: Final = ("companies", "contacts", "deals", "activities")
+
+#: Table → schema of its generated rows; parents before children, the order of loading.
+SCHEMAS: Final = {table.name: arrow_schema(table) for table in MODEL if not table.is_tenant}
+
+
+def row_batch(table: str, columns: Mapping[str, Column]) -> pa.RecordBatch:
+    """Rows of a table from its columns by name; one that is missing or unknown is a ``ValueError``."""
+    schema = SCHEMAS[table]
+    if difference := columns.keys() ^ {*schema.names}:
+        raise ValueError(
+            f"columns of {table} that only the model or only the generator has: {sorted(difference)}"
+        )
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 def uuid_array(ids: Uuids, picks: I64 | None = None) -> Column:

@@ -13,7 +13,7 @@ from demo_pipeline.domain.core.random_streams import pick, scale
 from demo_pipeline.domain.generation.calendar import MINUTE_US
 from demo_pipeline.domain.generation.context import MonthContext, blocks
 from demo_pipeline.domain.generation.entity_index import Contacts
-from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 
 _TABLE: Final = "contact_tags"
 #: How many contacts have no tag, one, two (assumption).
@@ -24,7 +24,7 @@ _GIVEN_WITHIN: Final = 4200
 
 
 def contact_tag_batches(context: MonthContext, contacts: Contacts) -> Iterator[pa.RecordBatch]:
-    """None to two different tags for each contact, as ``SCHEMAS["contact_tags"]``, in blocks."""
+    """None to two different tags for each contact, as batches of rows, in blocks."""
     for start, stop in blocks(len(contacts.created_us)):
         yield _block(context, contacts, start, stop)
 
@@ -51,13 +51,13 @@ def _block(context: MonthContext, contacts: Contacts, start: int, stop: int) -> 
     later = context.later(since, minutes, given << np.uint64(16))
     created = np.where((given < _GIVEN_LATER) & (later < context.reference_us), later, since)
     times = instants(created)
-    return pa.RecordBatch.from_arrays(
-        [
-            uuid_array(row_ids(since, high, low)),
-            times,
-            times,
-            uuid_array(contacts.ids, contact[has]),
-            uuid_array(context.team.tag_ids, tag[has]),
-        ],
-        schema=SCHEMAS[_TABLE],
+    return row_batch(
+        _TABLE,
+        {
+            "id": uuid_array(row_ids(since, high, low)),
+            "created_at": times,
+            "updated_at": times,
+            "contact_id": uuid_array(contacts.ids, contact[has]),
+            "tag_id": uuid_array(context.team.tag_ids, tag[has]),
+        },
     )

@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import Mask
-from demo_pipeline.domain.core.crm_values import USER_ROLES
 from demo_pipeline.domain.core.ids import Uuids, row_ids
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, scale
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, instant_us
-from demo_pipeline.domain.generation.row_schemas import SCHEMAS, instants, uuid_array
+from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
+from demo_pipeline.domain.model import USER_ROLES
 from demo_pipeline.domain.reference.countries import Locale, ascii_label
 from demo_pipeline.domain.reference.industries import Industry
 
@@ -116,28 +116,28 @@ def assemble_team(
         sells[-1] = 0
     return Team(
         users=users,
-        stages=pa.RecordBatch.from_arrays(
-            [
-                uuid_array(stage_ids),
-                instants(stage_times),
-                instants(moments.changed("pipeline_stages", stage_times)),
-                pa.array([stage.name(locale.language) for stage in stages]),
-                pa.array([stage.position for stage in stages], pa.int32()),
-                pa.array([stage.probability for stage in stages], pa.int32()),
-                pa.array([stage.is_won for stage in stages]),
-                pa.array([stage.is_lost for stage in stages]),
-            ],
-            schema=SCHEMAS["pipeline_stages"],
+        stages=row_batch(
+            "pipeline_stages",
+            {
+                "id": uuid_array(stage_ids),
+                "created_at": instants(stage_times),
+                "updated_at": instants(moments.changed("pipeline_stages", stage_times)),
+                "name": pa.array([stage.name(locale.language) for stage in stages]),
+                "position": pa.array([stage.position for stage in stages], pa.int32()),
+                "probability": pa.array([stage.probability for stage in stages], pa.int32()),
+                "is_won": pa.array([stage.is_won for stage in stages]),
+                "is_lost": pa.array([stage.is_lost for stage in stages]),
+            },
         ),
-        tags=pa.RecordBatch.from_arrays(
-            [
-                uuid_array(tag_ids),
-                instants(tag_times),
-                instants(moments.changed("tags", tag_times)),
-                pa.array([tag.name for tag in tags]),
-                pa.array([tag.color for tag in tags]),
-            ],
-            schema=SCHEMAS["tags"],
+        tags=row_batch(
+            "tags",
+            {
+                "id": uuid_array(tag_ids),
+                "created_at": instants(tag_times),
+                "updated_at": instants(moments.changed("tags", tag_times)),
+                "name": pa.array([tag.name for tag in tags]),
+                "color": pa.array([tag.color for tag in tags]),
+            },
         ),
         ids=user_ids,
         pipeline=Pipeline(
@@ -246,17 +246,17 @@ def _users(
         local = f"{ascii_label(given)}.{ascii_label(family)}"
         namesakes[local] += 1
         emails.append(f"{local}{namesakes[local] if namesakes[local] > 1 else ''}@{domain}")
-    batch = pa.RecordBatch.from_arrays(
-        [
-            uuid_array(ids),
-            instants(created),
-            instants(moments.changed("users", created)),
-            pa.array(emails),
-            pa.array(first),
-            pa.array(last),
-            pa.array(roles),
-        ],
-        schema=SCHEMAS["users"],
+    batch = row_batch(
+        "users",
+        {
+            "id": uuid_array(ids),
+            "created_at": instants(created),
+            "updated_at": instants(moments.changed("users", created)),
+            "email": pa.array(emails),
+            "first_name": pa.array(first),
+            "last_name": pa.array(last),
+            "role": pa.array(roles),
+        },
     )
     return batch, ids
 

@@ -136,9 +136,8 @@ def _win_rate(month: Month, target: Figures, bases: tuple[Figures, ...], baselin
     is_low = all((won + 1) * whole < part * deals for part, whole in rates)
     if not (is_high or is_low):
         return []
-    return [
-        f"{month}: {won * 100 // deals} % of the deals are won, {usual} % is usual in {baseline.spec.industry}"
-    ]
+    share = won * 100 // deals
+    return [f"{month}: {share} % of the deals are won, {usual} % is usual in {baseline.spec.industry}"]
 
 
 def _silent_deals(resolved: Resolved) -> Iterator[str]:

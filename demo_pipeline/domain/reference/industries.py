@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.countries import read_list
 
 if TYPE_CHECKING:

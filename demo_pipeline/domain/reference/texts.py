@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.countries import read_list
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 

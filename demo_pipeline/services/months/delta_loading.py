@@ -15,13 +15,13 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.generator import Story
 from demo_pipeline.domain.generation.patch_generator import PatchStory
-from demo_pipeline.domain.generation.row_schemas import COUNTED
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.services.jobs.report import MadeFirst
 from demo_pipeline.services.jobs.runner import AnotherTryError, JobRun, JobSelection
 from demo_pipeline.services.jobs.selection import select_job
 from demo_pipeline.services.jobs.tenant_context import Loaded
 from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
-from demo_pipeline.services.months.pending_load import MONTHLY_TABLES, PendingLoad, missing_rows, request_for
+from demo_pipeline.services.months.pending_load import PendingLoad, missing_rows, request_for
 from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.rows.existing_rows import known_rows
@@ -73,7 +73,7 @@ def load_missing(run: JobRun, missing: PendingLoad, job_id: UUID, number: int) -
     created = run.load(missing.batches(), job_id)
     if missing.additions:
         with run.making(*delta_rows(run, number, run.tenant.seed, missing.additions)) as rows:
-            stage(run.conn, MONTHLY_TABLES)
+            stage(run.conn, MODEL.monthly)
             for table, count in run.load_made(rows, job_id).items():
                 created[table] = created.get(table, 0) + count
     return created
@@ -125,7 +125,7 @@ def load_deltas(
     """Load what is being made of :func:`delta_rows`. Table → rows."""
     run.expect_rows(sum(delta.row_count for delta in deltas.values()))
     # While they are made.
-    stage(run.conn, MONTHLY_TABLES)
+    stage(run.conn, MODEL.monthly)
     made = run.load_made(rows, selection.request.job_id)
     # New contacts may bring links to tags.
-    return {table: made.get(table, 0) for table in MONTHLY_TABLES if table in COUNTED or table in made}
+    return {table: made.get(table, 0) for table in MODEL.monthly if table in MODEL.counted or table in made}

@@ -22,7 +22,8 @@ from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible
 from demo_pipeline.domain.generation.calendar import instant_us
 from demo_pipeline.domain.generation.generator import Batch, Story
 from demo_pipeline.domain.generation.partial_month import figures_of_rows, happened, without
-from demo_pipeline.domain.generation.row_schemas import COUNTED, UUID
+from demo_pipeline.domain.generation.row_schemas import UUID
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.versions import present_version
 from demo_pipeline.domain.shortfall import shortfall
 from demo_pipeline.services.jobs.tenant_context import TenantContext
@@ -38,11 +39,8 @@ KIND: Final = "materialise"
 #: (table, month) → rows
 Presence = Mapping[tuple[str, str], int]
 
-#: tables that a month brings rows of
-MONTHLY_TABLES: Final = (*COUNTED, "contact_tags")
-_TEAM_TABLES = ("users", "pipeline_stages", "tags")
 #: Tables without any of whose rows a month is not whole.
-OWED: Final = (*_TEAM_TABLES, *COUNTED)
+OWED: Final = (*MODEL.team, *MODEL.counted)
 _NO_IDS = pa.array([], UUID)
 _EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
@@ -181,7 +179,7 @@ def missing_rows(
     if context.other_versions:
         return _by_present_version(conn, context, incomplete, counts, last, as_of)
     work = tuple(_work(conn, context, month, as_of) for month in incomplete)
-    team = {table: present_ids(conn, tenant.tenant_id, table, *_EVER) for table in _TEAM_TABLES}
+    team = {table: present_ids(conn, tenant.tenant_id, table, *_EVER) for table in MODEL.team}
     return PendingLoad(
         spec=spec,
         story=Story(spec, tenant.provisioned_at),
@@ -371,7 +369,8 @@ def has_all_rows(loaded: MonthState, counts: Presence) -> bool:
     More are there where rows of another version were hidden and made up for.
     """
     return all(
-        counts.get((table, str(loaded.month)), 0) >= loaded.figures[f"{table}_created"] for table in COUNTED
+        counts.get((table, str(loaded.month)), 0) >= loaded.figures[f"{table}_created"]
+        for table in MODEL.counted
     )
 
 
@@ -396,7 +395,7 @@ def _work(conn: psycopg.Connection[Any], context: TenantContext, month: Month, a
         return MonthWork(month, as_of, is_new=True, is_whole=True, present={})
     present = {
         table: present_ids(conn, context.state.tenant.tenant_id, table, month.start, month.end)
-        for table in MONTHLY_TABLES
+        for table in MODEL.monthly
     }
     # What was loaded stays loaded: an earlier DEMO_NOW takes nothing back.
     until = as_of if loaded is None else max(as_of, loaded.loaded_as_of)

@@ -12,7 +12,7 @@ from demo_pipeline.domain.core.errors import CapExceededError, InputError, Probl
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
-from demo_pipeline.domain.generation.row_schemas import COUNTED
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, shows_targets
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
@@ -139,7 +139,7 @@ def _blueprint_warnings(blueprint: Mapping[Month, Figures]) -> tuple[str, ...]:
 
 def _rows(resolved: Resolved) -> dict[Month, dict[str, int]]:
     return {
-        month: {table: delta[f"{table}_created"] for table in COUNTED}
+        month: {table: delta[f"{table}_created"] for table in MODEL.counted}
         for month, delta in resolved.deltas.items()
     }
 

@@ -1,8 +1,7 @@
 """Which columns a demo row fills, and which columns the CRM's own INSERTs must fill after an adoption.
 
-Both are derived: from the schemas of generated rows (``domain.generation.row_schemas``), from the model
-(``schema.crm_tables``) and from the columns that the CRM has. Nothing is listed by hand, and nothing is read
-from the database here.
+Both are derived: from the model (``domain.model``) and from the columns that the CRM has. Nothing is listed
+by hand, and nothing is read from the database here.
 """
 
 from __future__ import annotations
@@ -10,14 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from demo_pipeline.domain.generation.row_schemas import COUNTED, OPTIONAL, SCHEMAS
+from demo_pipeline.domain.model import MODEL, Filled
 from demo_pipeline.storage.adoption.shape import TableShape
-from demo_pipeline.storage.schema.crm_tables import TENANTS
 
 #: columns of demo tenants on the tables that are counted; rows of customers leave them to their defaults
 PROVENANCE: Final = ("demo_generated", "demo_job_id", "demo_source_month")
-#: Nobody inserts a deleted row.
-_NEVER: Final = "deleted_at"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +34,12 @@ class Filling:
 
 def filled_by_demo_rows(table: str) -> frozenset[str]:
     """The columns that an INSERT of demo rows names."""
-    if table == TENANTS.name:
-        return frozenset(column.name for column in TENANTS.columns if column.name != _NEVER)
-    provenance = {"demo_generated", "demo_job_id"} if table in COUNTED else set[str]()
-    return frozenset({"tenant_id", *SCHEMAS[table].names, *provenance})
+    return frozenset(column.name for column in MODEL[table].columns if column.filled is not Filled.DEFAULT)
 
 
 def null_in_demo_rows(table: str) -> frozenset[str]:
     """The columns of the INSERT that are null in some rows."""
-    return OPTIONAL.get(table, frozenset())
+    return frozenset(column.name for column in MODEL[table].generated if column.may_be_empty)
 
 
 def filling_of(table: str, want: TableShape, have: TableShape) -> Filling:

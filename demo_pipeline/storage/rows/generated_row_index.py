@@ -12,8 +12,8 @@ import pyarrow as pa
 from psycopg import sql
 
 from demo_pipeline.domain.core.arrow import Column
-from demo_pipeline.domain.generation.row_schemas import COUNTED
 from demo_pipeline.domain.generation.row_schemas import UUID as UUID_TYPE
+from demo_pipeline.domain.model import MODEL
 
 Connection = psycopg.Connection[Any]
 
@@ -23,7 +23,9 @@ def present_ids(conn: Connection, tenant_id: UUID, table: str, first: datetime, 
 
     Of rows with provenance also those that were made for a month in that time and moved by people since.
     """
-    moved = "OR (demo_source_month >= %(from)s AND demo_source_month < %(to)s)" if table in COUNTED else ""
+    moved = (
+        "OR (demo_source_month >= %(from)s AND demo_source_month < %(to)s)" if table in MODEL.counted else ""
+    )
     found = conn.execute(
         sql.SQL(
             "SELECT id FROM crm.{} WHERE tenant_id = %(tenant)s "
@@ -45,7 +47,7 @@ def generated_counts(
 ) -> dict[tuple[str, str], int]:
     """(table, month) → rows that these jobs made for the month and that are there, deleted ones included."""
     counts: dict[tuple[str, str], int] = {}
-    for table in COUNTED:
+    for table in MODEL.counted:
         rows = conn.execute(
             sql.SQL(
                 "SELECT demo_source_month, count(*) FROM crm.{} WHERE tenant_id = %s AND demo_generated "

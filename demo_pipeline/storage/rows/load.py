@@ -24,7 +24,8 @@ import pyarrow as pa
 from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg import sql
 
-from demo_pipeline.domain.generation.row_schemas import COUNTED, SCHEMAS
+from demo_pipeline.domain.generation.row_schemas import SCHEMAS
+from demo_pipeline.domain.model import MODEL
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 #: table and rows
@@ -217,7 +218,7 @@ def _copy(table: str) -> bytes:
 @cache
 def _insert(table: str) -> bytes:
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in SCHEMAS[table].names)
-    provenance = table in COUNTED
+    provenance = table in MODEL.counted
     return (
         sql.SQL(
             "INSERT INTO crm.{table} (tenant_id, {columns}{more}) "

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import SchemaItem
 
-from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES, CONTACT_STATUSES, USER_ROLES
+from demo_pipeline.domain.model import ACTIVITY_TYPES, CONTACT_STATUSES, USER_ROLES
 
 METADATA: Final = MetaData()
 

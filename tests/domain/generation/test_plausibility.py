@@ -13,12 +13,13 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from demo_pipeline.domain import model
 from demo_pipeline.domain.blueprint.schema import ChannelMix
-from demo_pipeline.domain.core import crm_values
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us
 from demo_pipeline.domain.generation.patch_generator import calendar_of
-from demo_pipeline.domain.generation.row_schemas import OPTIONAL, SCHEMAS
+from demo_pipeline.domain.generation.row_schemas import SCHEMAS
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.services.files.blueprint_files import read_tenant_spec
@@ -52,11 +53,11 @@ BLUEPRINT: Final[dict[str, Any]] = {
 }
 #: (table, column) → the values that the CRM knows
 KNOWN_VALUES: Final = {
-    ("users", "role"): crm_values.USER_ROLES,
-    ("companies", "size"): crm_values.COMPANY_SIZES,
-    ("contacts", "status"): crm_values.CONTACT_STATUSES,
-    ("contacts", "source"): crm_values.CONTACT_SOURCES,
-    ("activities", "type"): crm_values.ACTIVITY_TYPES,
+    ("users", "role"): model.USER_ROLES,
+    ("companies", "size"): model.COMPANY_SIZES,
+    ("contacts", "status"): model.CONTACT_STATUSES,
+    ("contacts", "source"): model.CONTACT_SOURCES,
+    ("activities", "type"): model.ACTIVITY_TYPES,
 }
 
 
@@ -89,16 +90,16 @@ def test_every_value_of_a_fixed_set_is_known_to_the_crm(tmp_path: Path, country:
     assert {row["industry"] for row in rows["companies"]} <= set(
         load_locale(country).companies.industries.names
     )
-    assert len({row["type"] for row in rows["activities"]}) == len(crm_values.ACTIVITY_TYPES)
-    assert len({row["status"] for row in rows["contacts"]}) == len(crm_values.CONTACT_STATUSES)
+    assert len({row["type"] for row in rows["activities"]}) == len(model.ACTIVITY_TYPES)
+    assert len({row["status"] for row in rows["contacts"]}) == len(model.CONTACT_STATUSES)
 
 
 @pytest.mark.parametrize("country", COUNTRIES)
 def test_the_frozen_lists_and_the_channels_have_the_values_of_the_crm(country: str) -> None:
     """Sizes of every country and channels of every blueprint are the CRM's, in its order."""
-    assert load_locale(country).companies.sizes.names == crm_values.COMPANY_SIZES
-    assert crm_values.COMPANY_SIZES == ("1-10", "11-50", "51-200", "201-500", "501-1000", "1000+")
-    assert tuple(ChannelMix.model_fields) == crm_values.CONTACT_SOURCES
+    assert load_locale(country).companies.sizes.names == model.COMPANY_SIZES
+    assert model.COMPANY_SIZES == ("1-10", "11-50", "51-200", "201-500", "501-1000", "1000+")
+    assert tuple(ChannelMix.model_fields) == model.CONTACT_SOURCES
 
 
 def won_with(rows: Mapping[str, Sequence[Row]]) -> Counter[str]:
@@ -171,8 +172,9 @@ def test_columns_that_rows_leave_empty_are_the_optional_ones(tmp_path: Path) -> 
                 name for name in SCHEMAS[table].names if any(row[name] is None for row in rows[table])
             }
     for table, columns in null.items():
-        assert columns <= OPTIONAL[table], table
-        rest = {name for name in OPTIONAL[table] - columns if not name.endswith("_id")}
+        sparse = {column.name for column in MODEL[table].generated if column.may_be_empty}
+        assert columns <= sparse, table
+        rest = {name for name in sparse - columns if not name.endswith("_id")}
         assert rest == ({"probability"} if table == "deals" else set()), table
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from demo_pipeline.domain.core.crm_values import ACTIVITY_TYPES
+from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference import texts as texts_module
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.domain.reference.texts import (

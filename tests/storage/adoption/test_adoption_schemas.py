@@ -16,12 +16,11 @@ from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.domain.core.errors import InputError
-from demo_pipeline.domain.generation.row_schemas import OPTIONAL, SCHEMAS
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.adoption.adoption import adoption
-from demo_pipeline.storage.adoption.filling import filled_by_demo_rows
+from demo_pipeline.storage.adoption.filling import filled_by_demo_rows, null_in_demo_rows
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.schema import revision
 from tests.fixtures.cli import RunCommand
@@ -263,7 +262,7 @@ def check_filling(conn: Conn, table: str, said: dict[str, Any]) -> None:
             full.add(name)
     assert set(said["demo_rows_leave_null"]) <= null
     assert set(said["demo_rows_leave_to_default"]).isdisjoint(null)
-    always = filled_by_demo_rows(table) - OPTIONAL.get(table, frozenset())
+    always = filled_by_demo_rows(table) - null_in_demo_rows(table)
     assert always <= full
     required = conn.execute(
         "select attname from pg_attribute a join pg_type t on t.oid = a.atttypid"
@@ -370,9 +369,3 @@ def test_random_schemas(foreign: tuple[Database, str], number: int) -> None:
         applied.append(name)
     LOG.info("seed %d: %s", seed, applied)
     check_mended(database, 2)
-
-
-def test_generated_rows_have_the_columns_that_optional_names() -> None:
-    """The columns that may be null are columns of generated rows, for every table."""
-    assert set(OPTIONAL) == set(SCHEMAS)
-    assert all(OPTIONAL[table] <= set(SCHEMAS[table].names) for table in SCHEMAS)
