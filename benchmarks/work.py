@@ -139,13 +139,13 @@ def kpis(*, slug: str, repeats: int) -> dict[str, Any]:
     service: list[float] = []
     with database.admin(readonly=True) as conn:
         subject = find_tenant_context(conn, settings, slug, "kpis")
-        tenant_id, digits = subject.state.tenant.tenant_id, subject.spec.minor_digits
+        tenant_id, currency = subject.state.tenant.tenant_id, subject.spec.currency
         _must_be_plan(
-            month_figures(conn, tenant_id, FIRST_MONTH, LAST_MONTH, digits), slug, subject.spec.figures_of
+            month_figures(conn, tenant_id, FIRST_MONTH, LAST_MONTH, currency), slug, subject.spec.figures_of
         )
         for _ in range(repeats):
             with timed() as clock:
-                month_figures(conn, tenant_id, FIRST_MONTH, LAST_MONTH, digits)
+                month_figures(conn, tenant_id, FIRST_MONTH, LAST_MONTH, currency)
             query.append(clock.wall)
     for _ in range(repeats):
         with timed() as clock:

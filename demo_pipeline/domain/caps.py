@@ -11,10 +11,10 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 from demo_pipeline.domain.core.apportion import apportion
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import Figures, money
+from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.core.wording import grouped
 from demo_pipeline.domain.feasibility import Caps, value_cap
 
 #: what ``crm.deals.value`` holds, ``numeric(15,2)``: one deal may carry all that a month declares
@@ -24,7 +24,7 @@ MOST_MONTH_VALUE: Final = Decimal("999999999999999.99")
 
 
 def within_caps(
-    figures: Sequence[Figures], caps: Caps, *, currency: str, minor_digits: int, has_value: Sequence[bool]
+    figures: Sequence[Figures], caps: Caps, *, currency: Currency, has_value: Sequence[bool]
 ) -> tuple[Figures, ...]:
     """Figures lowered to the caps, every month in proportion; within the caps they stay as they are.
 
@@ -51,7 +51,7 @@ def within_caps(
         *(one.open_value if other_deals[i] else 0 for i, one in enumerate(figures)),
     ]
     declared = [i for i in range(2 * count) if has_value[i % count]]
-    most = max(value_cap(caps, currency, minor_digits), sum(least[i] for i in declared))
+    most = max(value_cap(caps, currency), sum(least[i] for i in declared))
     if sum(values[i] for i in declared) > most:
         shares = apportion(most, [values[i] for i in declared], minimum=[least[i] for i in declared])
         for i, share in zip(declared, shares, strict=True):
@@ -72,7 +72,7 @@ def within_caps(
 
 
 def check_storable(
-    months: Mapping[Month, Figures], declared: Mapping[Month, int], *, currency: str, minor_digits: int
+    months: Mapping[Month, Figures], declared: Mapping[Month, int], *, currency: Currency
 ) -> None:
     """Refuse values that the tables cannot hold (``InputError``), whatever the cap on value is.
 
@@ -84,11 +84,11 @@ def check_storable(
             (declared.get(month, 0), MOST_DEAL_VALUE, "the most that one deal can have"),
             (figures.pipeline_added_value, MOST_MONTH_VALUE, "the most that a month can have"),
         ):
-            most = int(bound.scaleb(minor_digits).to_integral_value(ROUND_FLOOR))
+            most = currency.minor(bound, ROUND_FLOOR)
             if asked > most:
                 message = (
-                    f"{grouped(money(asked, minor_digits))} {currency} are more than "
-                    f"{grouped(money(most, minor_digits))}, "
+                    f"{currency.shown(asked)} {currency} are more than "
+                    f"{currency.shown(most)}, "
                     f"{what}; ask for less in this month"
                 )
                 problems.append(
@@ -96,9 +96,9 @@ def check_storable(
                         code="value_too_large",
                         month=str(month),
                         metric="pipeline_added_value",
-                        value=money(asked, minor_digits),
+                        value=currency.plain(asked),
                         message=message,
-                        suggestion={"pipeline_added_value": money(most, minor_digits)},
+                        suggestion={"pipeline_added_value": currency.plain(most)},
                     )
                 )
                 break

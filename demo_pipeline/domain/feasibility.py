@@ -26,8 +26,9 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from types import MappingProxyType
 from typing import Final
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, Problem
-from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures, figure_json, figure_text
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import are, counted, grouped
 from demo_pipeline.domain.reference.countries import units_per_usd
@@ -76,7 +77,7 @@ DEFAULT_CAPS: Final = Caps()
 def infeasible(
     figures: Sequence[Figures],
     *,
-    minor_digits: int,
+    currency: Currency,
     months: Sequence[Month] | None = None,
     contacts_before: int = 0,
     there: Sequence[Figures] = (),
@@ -91,11 +92,11 @@ def infeasible(
     contacts = contacts_before
     for index, one in enumerate(figures):
         contacts += max(one.contacts_created, one.leads_created)
-        for code, message in _broken(one, has_contact=contacts > 0, minor_digits=minor_digits).items():
+        for code, message in _broken(one, has_contact=contacts > 0, currency=currency).items():
             metric = RULES[code][0]
             base = there[index] if there else Figures()
             remedy = {
-                name: figure_json(base + better[index], name, minor_digits)
+                name: figure_json(name, (base + better[index])[name], currency)
                 for name in RULES[code]
                 if better[index][name] != one[name]
             }
@@ -109,7 +110,7 @@ def infeasible(
                     message=f"{'beyond what is there, ' if there else ''}{message}; nearest: {advice}",
                     month=str(months[index]) if months is not None else None,
                     metric=metric,
-                    value=str(figure_json(base + one, metric, minor_digits)),
+                    value=str(figure_json(metric, (base + one)[metric], currency)),
                     suggestion=remedy or None,
                 )
             )
@@ -135,22 +136,18 @@ def nearest_feasible(figures: Sequence[Figures], *, contacts_before: int = 0) ->
     return tuple(mended)
 
 
-def check_caps(
-    total: Figures, caps: Caps, *, currency: str, minor_digits: int, declared_value: int = 0
-) -> None:
+def check_caps(total: Figures, caps: Caps, *, currency: Currency, declared_value: int = 0) -> None:
     """Refuse figures beyond a cap (:class:`CapExceededError`, all caps at once).
 
     A part that exceeds its whole counts as the whole: 30,000 won deals are 30,000 deals. ``declared_value``
     is the value that a person gave, in minor units.
     """
-    if problems := cap_problems(
-        total, caps, currency=currency, minor_digits=minor_digits, declared_value=declared_value
-    ):
+    if problems := cap_problems(total, caps, currency=currency, declared_value=declared_value):
         raise CapExceededError("; ".join(problem.message for problem in problems), problems)
 
 
 def cap_problems(
-    total: Figures, caps: Caps, *, currency: str, minor_digits: int, declared_value: int = 0
+    total: Figures, caps: Caps, *, currency: Currency, declared_value: int = 0
 ) -> tuple[Problem, ...]:
     """A problem for each cap that figures exceed, as :func:`check_caps` counts them."""
     return tuple(
@@ -161,30 +158,30 @@ def cap_problems(
             message=f"{limit.asked_text} are beyond the cap of {limit.most_text} ({limit.setting})",
             suggestion={"cap": limit.most_json},
         )
-        for limit in _limits(total, caps, currency, minor_digits, declared_value)
+        for limit in _limits(total, caps, currency, declared_value)
         if limit.asked > limit.most
     )
 
 
 def cap_warnings(
-    total: Figures, caps: Caps, *, currency: str, minor_digits: int, declared_value: int = 0
+    total: Figures, caps: Caps, *, currency: Currency, declared_value: int = 0
 ) -> tuple[str, ...]:
     """A sentence for each figure that is near its cap (80 % and more), not beyond it."""
     return tuple(
         f"{limit.asked_text}: near the cap of {limit.most_text} ({limit.setting}), this will take a while"
         if limit.metric not in VALUE_METRICS
         else f"{limit.asked_text}: near the cap of {limit.most_text} ({limit.setting})"
-        for limit in _limits(total, caps, currency, minor_digits, declared_value)
+        for limit in _limits(total, caps, currency, declared_value)
         if limit.asked <= limit.most
         and limit.asked * 100 >= limit.most * _NEAR_CAP_PERCENT
         and limit.asked > 0
     )
 
 
-def value_cap(caps: Caps, currency: str, minor_digits: int) -> int:
+def value_cap(caps: Caps, currency: Currency) -> int:
     """The cap on declared value in minor units of a currency. ``KeyError`` for an unknown currency."""
     amount = _CONTEXT.multiply(Decimal(caps.value), units_per_usd(currency))
-    return int(amount.scaleb(minor_digits, _CONTEXT).to_integral_value(ROUND_FLOOR))
+    return currency.minor(amount, ROUND_FLOOR)
 
 
 def won_with_leads(month: Month, won: int) -> str:
@@ -195,15 +192,10 @@ def won_with_leads(month: Month, won: int) -> str:
     )
 
 
-def figure_json(figures: Figures, metric: str, minor_digits: int) -> int | str:
-    """One figure, JSON-ready: a count as a number, money as a string in major units."""
-    return money(figures[metric], minor_digits) if metric in VALUE_METRICS else figures[metric]
-
-
-def _broken(one: Figures, *, has_contact: bool, minor_digits: int) -> dict[str, str]:
+def _broken(one: Figures, *, has_contact: bool, currency: Currency) -> dict[str, str]:
     """Code and sentence of each rule that a month breaks."""
-    won_value = grouped(money(one.closed_won_value, minor_digits))
-    pipeline = grouped(money(one.pipeline_added_value, minor_digits))
+    won_value = currency.shown(one.closed_won_value)
+    pipeline = currency.shown(one.pipeline_added_value)
     broken: dict[str, str] = {}
     if one.leads_created > one.contacts_created:
         broken["leads_exceed_contacts"] = (
@@ -219,7 +211,7 @@ def _broken(one: Figures, *, has_contact: bool, minor_digits: int) -> dict[str, 
         broken["won_value_without_won_deals"] = f"a won value of {won_value} needs a won deal"
     if one.closed_won_value < one.closed_won_count:
         broken["won_value_too_small"] = (
-            f"a won value of {won_value} is less than {money(1, minor_digits)} "
+            f"a won value of {won_value} is less than {currency.plain(1)} "
             f"for each of {counted(one.closed_won_count, 'won deal')}"
         )
     if one.pipeline_added_value < one.closed_won_value:
@@ -265,8 +257,7 @@ class _Limit:
     setting: str
     asked: int
     most: int
-    currency: str
-    minor_digits: int
+    currency: Currency
 
     @property
     def asked_text(self) -> str:
@@ -278,27 +269,22 @@ class _Limit:
 
     @property
     def asked_json(self) -> int | str:
-        return self._json(self.asked)
+        return figure_json(self.metric, self.asked, self.currency)
 
     @property
     def most_json(self) -> int | str:
-        return self._json(self.most)
+        return figure_json(self.metric, self.most, self.currency)
 
     def _text(self, number: int) -> str:
-        shown = grouped(self._json(number))
+        shown = figure_text(self.metric, number, self.currency)
         return f"{shown} {self.currency}" if self.metric in VALUE_METRICS else shown
 
-    def _json(self, number: int) -> int | str:
-        return money(number, self.minor_digits) if self.metric in VALUE_METRICS else number
 
-
-def _limits(
-    total: Figures, caps: Caps, currency: str, minor_digits: int, declared_value: int
-) -> tuple[_Limit, ...]:
+def _limits(total: Figures, caps: Caps, currency: Currency, declared_value: int) -> tuple[_Limit, ...]:
     """Every cap with what is asked of it."""
     other_contacts = total.contacts_created - total.leads_created
     deals = max(total.deals_created, total.closed_won_count)
-    most_value = value_cap(caps, currency, minor_digits)
+    most_value = value_cap(caps, currency)
     in_dollars = f"DEMO_CAP_VALUE, {caps.value:,} US dollars"
     rows: tuple[tuple[str, str, str, int, int], ...] = (
         ("leads", "leads_created", "DEMO_CAP_LEADS", total.leads_created, caps.leads),
@@ -328,7 +314,6 @@ def _limits(
             asked=asked,
             most=most,
             currency=currency,
-            minor_digits=minor_digits,
         )
         for what, metric, setting, asked, most in rows
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.figures import METRICS, Figures, figure_json, figure_text
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.core.wording import grouped
 
 
 @dataclass(frozen=True)
@@ -19,19 +19,17 @@ class Mismatch:
     expected: int
     actual: int
 
-    def describe(self, minor_digits: int) -> str:
+    def describe(self, currency: Currency) -> str:
         """``2025-01 closed_won_value: 120.00 instead of 100.00``."""
         actual, expected = (
-            grouped(money(figure, minor_digits) if self.metric in VALUE_METRICS else figure)
-            for figure in (self.actual, self.expected)
+            figure_text(self.metric, figure, currency) for figure in (self.actual, self.expected)
         )
         return f"{self.month} {self.metric}: {actual} instead of {expected}"
 
-    def to_json(self, minor_digits: int) -> dict[str, int | str]:
+    def to_json(self, currency: Currency) -> dict[str, int | str]:
         """JSON-ready; money as a string in major units."""
         expected, actual = (
-            Figures(**{self.metric: figure}).to_json(minor_digits)[self.metric]
-            for figure in (self.expected, self.actual)
+            figure_json(self.metric, figure, currency) for figure in (self.expected, self.actual)
         )
         return {"month": str(self.month), "metric": self.metric, "expected": expected, "actual": actual}
 

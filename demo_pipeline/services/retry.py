@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
@@ -43,7 +44,7 @@ def retry_job(
         message = f"job {job.id} was of a {job.slug} that has been deleted since"
         raise InputError(message, [Problem(code="other_incarnation", message=message)])
     if job.status == "completed":
-        return _completed(job, context.spec.minor_digits)
+        return _completed(job, context.spec.currency)
     caller = caller or JobCaller()
     match job.kind:
         case "patch":
@@ -79,9 +80,9 @@ def retry_job(
             raise _refused(job)
 
 
-def _completed(job: Job, minor_digits: int) -> JobReport:
+def _completed(job: Job, currency: Currency) -> JobReport:
     """The report of a job that was done before, and what became of it."""
-    report = report_of(job, minor_digits, already_applied=True)
+    report = report_of(job, currency, already_applied=True)
     if job.undone_by is None:
         return report
     note = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from demo_pipeline.domain.blueprint.schema import Realism
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale, units_per_usd
+from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES, load_locale, units_per_usd
 from demo_pipeline.domain.reference.industries import INDUSTRIES, Industry, Stage, load_industry
 from scripts.reference_pages.markdown import head, page, percent, table
 from scripts.reference_pages.plots import BLUE, FAINT, GREY, ORANGE, canvas, light_grid, style, svg
@@ -98,7 +98,9 @@ def _summary(industry: Industry) -> list[str]:
 
 
 def _rates() -> str:
-    currencies = sorted({load_locale(country).currency for country in COUNTRIES} - {"USD"})
+    currencies = sorted(
+        {load_locale(country).currency for country in COUNTRIES} - {CURRENCIES["USD"]}, key=str
+    )
     rows = [
         [industry.key, *(_dollars(_quantile(industry.deal_quantiles, 0.5) * rate) for rate in rates)]
         for rates in [[1.0, *(float(units_per_usd(currency)) for currency in currencies)]]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import yaml
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.timezones import load_timezone
@@ -78,7 +79,7 @@ def fingerprint(batches: Iterable[Batch]) -> str:
     return digest.hexdigest()
 
 
-def figures_of(rows: Mapping[str, list[Row]], minor_digits: int) -> dict[Month, Figures]:
+def figures_of(rows: Mapping[str, list[Row]], currency: Currency) -> dict[Month, Figures]:
     """The eight KPIs by month, from the definition in words; months without rows are absent."""
     stages = {row["id"]: row for row in rows["pipeline_stages"]}
     found: dict[Month, Figures] = defaultdict(Figures)
@@ -89,7 +90,7 @@ def figures_of(rows: Mapping[str, list[Row]], minor_digits: int) -> dict[Month, 
     for row in rows["activities"]:
         found[_utc_month(row)] += Figures(activities_created=1)
     for row in rows["deals"]:
-        stage, minor = stages[row["stage_id"]], int(row["value"].scaleb(minor_digits))
+        stage, minor = stages[row["stage_id"]], currency.minor(row["value"])
         found[_utc_month(row)] += Figures(
             deals_created=1,
             closed_won_count=int(stage["is_won"]),

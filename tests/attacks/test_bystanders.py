@@ -19,6 +19,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.services.jobs import runner
 from demo_pipeline.services.months.materialise import materialise
@@ -138,8 +139,8 @@ def _fight(database: Database, settings: Settings, count: int) -> None:
         sabotage.strike(conn)
         return real_load(conn, tenant, job, rows)
 
-    def figures(conn: Any, tenant: UUID, digits: int) -> Any:
-        found = real_figures(conn, tenant, digits)
+    def figures(conn: Any, tenant: UUID, currency: Currency) -> Any:
+        found = real_figures(conn, tenant, currency)
         if sabotage.is_verification_broken and conn.info.transaction_status.name == "INTRANS" and found:
             # A month that the job believes to be there, until it looks again.
             found.pop(sorted(found)[threading.get_ident() % len(found)])

@@ -13,16 +13,14 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from demo_pipeline.domain.blueprint.growth import CURVES
-from demo_pipeline.domain.core.figures import money
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.reference.countries import COUNTRIES
+from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 
 #: The instant that random blueprints are provisioned at.
 NOW: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
-#: currency → decimals of amounts
-_CURRENCIES: Final = {None: 2, "JPY": 0, "CHF": 2, "KWD": 2}
 #: Industries with a currency in which values that follow the deals stay below the cap.
 _MONEY: Final = (
     *(
@@ -40,9 +38,9 @@ _CHANNELS: Final = ("seo", "meta", "google", "affiliates", "referrals", "direct"
 @st.composite
 def feasible_blueprints(draw: st.DrawFn) -> dict[str, Any]:
     """A blueprint that must be accepted, with totals or months, absent counts and values included."""
-    blueprint, digits, months = draw(_frames())
+    blueprint, currency, months = draw(_frames())
     if draw(st.booleans()):
-        totals = draw(_figures(digits, has_contact=False, scale=len(months)))
+        totals = draw(_figures(currency, has_contact=False, scale=len(months)))
         if draw(st.booleans()):
             blueprint["growth"] = {
                 "curve": draw(st.sampled_from(CURVES)),
@@ -54,7 +52,7 @@ def feasible_blueprints(draw: st.DrawFn) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     has_contact = False
     for month in sorted(listed):
-        figures = draw(_figures(digits, has_contact=has_contact, scale=1))
+        figures = draw(_figures(currency, has_contact=has_contact, scale=1))
         has_contact = has_contact or figures.get("contacts_created", 0) > 0
         entries.append({"month": str(month), **figures})
     return {**blueprint, "months": draw(st.permutations(entries))}
@@ -63,23 +61,23 @@ def feasible_blueprints(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def infeasible_blueprints(draw: st.DrawFn) -> dict[str, Any]:
     """A blueprint whose figures break at least one rule, well formed otherwise."""
-    blueprint, digits, months = draw(_frames())
-    figures = draw(_figures(digits, has_contact=False, scale=1))
-    spoiled = {**figures, **draw(_spoilers(digits))}
+    blueprint, currency, months = draw(_frames())
+    figures = draw(_figures(currency, has_contact=False, scale=1))
+    spoiled = {**figures, **draw(_spoilers(currency))}
     if draw(st.booleans()):
         return {**blueprint, "totals": spoiled}
     at = draw(st.integers(0, len(months) - 1))
     # What is after the spoiled month cannot mend it: contacts have to exist by then.
     later = [
-        {"month": str(month), **draw(_figures(digits, has_contact=False, scale=1))}
+        {"month": str(month), **draw(_figures(currency, has_contact=False, scale=1))}
         for month in months[at + 1 :]
     ]
     return {**blueprint, "months": [{"month": str(months[at]), **spoiled}, *later]}
 
 
 @st.composite
-def _frames(draw: st.DrawFn) -> tuple[dict[str, Any], int, list[Month]]:
-    """Everything but the figures; the currency's decimals; the months of the span."""
+def _frames(draw: st.DrawFn) -> tuple[dict[str, Any], Currency, list[Month]]:
+    """Everything but the figures; the currency; the months of the span."""
     start = Month.parse("2024-01") + draw(st.integers(0, 20))
     end = start + draw(st.integers(0, 13))
     currency, industry = draw(st.sampled_from(_MONEY))
@@ -105,11 +103,11 @@ def _frames(draw: st.DrawFn) -> tuple[dict[str, Any], int, list[Month]]:
             "whale_ratio": str(draw(st.decimals(0, "0.1", places=2))),
             "response_sla_hours": str(draw(st.decimals("0.25", 72, places=2))),
         }
-    return blueprint, _CURRENCIES[currency], list(start.until(end))
+    return blueprint, CURRENCIES[currency or "USD"], list(start.until(end))
 
 
 @st.composite
-def _figures(draw: st.DrawFn, digits: int, *, has_contact: bool, scale: int) -> dict[str, Any]:
+def _figures(draw: st.DrawFn, currency: Currency, *, has_contact: bool, scale: int) -> dict[str, Any]:
     """Feasible figures of one month, or of a span of ``scale`` months."""
     leads, others = draw(st.integers(0, 12 * scale)), draw(st.integers(0, 6 * scale))
     figures: dict[str, Any] = {
@@ -124,8 +122,8 @@ def _figures(draw: st.DrawFn, digits: int, *, has_contact: bool, scale: int) -> 
         figures |= {
             "deals_created": won + rest,
             "closed_won_count": won,
-            "closed_won_value": money(won_value, digits),
-            "pipeline_added_value": money(won_value + open_value, digits),
+            "closed_won_value": currency.plain(won_value),
+            "pipeline_added_value": currency.plain(won_value + open_value),
             "activities_created": draw(st.integers(0, 20 * scale)),
         }
         # A value left out is feasible: it follows the deals. The pipeline alone must hold them still.
@@ -137,7 +135,7 @@ def _figures(draw: st.DrawFn, digits: int, *, has_contact: bool, scale: int) -> 
 
 
 @st.composite
-def _spoilers(draw: st.DrawFn, digits: int) -> dict[str, Any]:
+def _spoilers(draw: st.DrawFn, currency: Currency) -> dict[str, Any]:
     """Figures that break a rule, whatever the rest says."""
     few, more = draw(st.integers(0, 9)), draw(st.integers(1, 9))
     match draw(st.integers(0, 7)):
@@ -146,26 +144,26 @@ def _spoilers(draw: st.DrawFn, digits: int) -> dict[str, Any]:
         case 1:
             return {"deals_created": few, "closed_won_count": few + more}
         case 2:
-            return {"closed_won_count": 0, "closed_won_value": money(more, digits)}
+            return {"closed_won_count": 0, "closed_won_value": currency.plain(more)}
         case 3:
             return {
                 "deals_created": few + more,
                 "closed_won_count": few + more,
-                "closed_won_value": money(few, digits),
+                "closed_won_value": currency.plain(few),
             }
         case 4:
             return {
                 "deals_created": 20,
                 "closed_won_count": 9,
-                "closed_won_value": money(100 + more, digits),
-                "pipeline_added_value": money(100, digits),
+                "closed_won_value": currency.plain(100 + more),
+                "pipeline_added_value": currency.plain(100),
             }
         case 5:
             return {
                 "deals_created": more,
                 "closed_won_count": more,
-                "closed_won_value": money(100, digits),
-                "pipeline_added_value": money(100 + more, digits),
+                "closed_won_value": currency.plain(100),
+                "pipeline_added_value": currency.plain(100 + more),
             }
         case 6:
             return {"contacts_created": 0, "leads_created": 0, "deals_created": more}

@@ -19,6 +19,7 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.files.yaml_files import read_yaml
 from demo_pipeline.storage.connection.masking import masked, masked_tree
+from tests.builders.currencies import EUR
 
 #: Sets the title, clears the screen, moves the cursor, reverses the writing, hides itself.
 HOSTILE = (
@@ -109,7 +110,7 @@ def test_a_table_on_a_narrow_terminal_keeps_every_digit(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.stdout", screen)
     monkeypatch.setenv("COLUMNS", "40")
     figures = Figures(contacts_created=1234567, closed_won_value=-12345678901, pipeline_added_value=-5)
-    console.write_table(kpi_table("t", {Month.of(2025, 1): figures}, 2))
+    console.write_table(kpi_table("t", {Month.of(2025, 1): figures}, EUR))
     for text in ("2025-01", "1,234,567", "-123,456,789.01", "-0.05", "total"):
         assert text in screen.getvalue()
 

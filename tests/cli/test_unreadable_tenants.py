@@ -11,7 +11,7 @@ from tests.fixtures.cli import Finished, RunCommand
 
 _PLANT = """
     alter table demo.tenant_metadata disable trigger user;
-    update demo.tenant_metadata set plan = plan - 'minor_digits';
+    update demo.tenant_metadata set plan = plan - 'currency';
     alter table demo.tenant_metadata enable trigger user;
 """
 
@@ -45,11 +45,11 @@ def test_a_command_that_needs_the_plan_names_what_is_wrong(
     ):
         done = quick_command(*arguments)
         assert_answered(done, 4)
-        assert "plan.minor_digits: field required" in done.err
+        assert "plan.currency: field required" in done.err
         assert f"demo-pipeline tenant delete {broken} --yes" in done.err
     error = quick_command("kpis", broken, "--json").error
     assert error["code"] == "unreadable_tenant"
-    assert error["details"]["problems"] == ["plan.minor_digits: field required"]
+    assert error["details"]["problems"] == ["plan.currency: field required"]
 
 
 def test_commands_over_all_tenants_report_it(

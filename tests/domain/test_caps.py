@@ -12,19 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demo_pipeline.domain.blueprint.checks import check_tree
-from demo_pipeline.domain.blueprint.rules import minor_digits_of
 from demo_pipeline.domain.blueprint.schema import Blueprint
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
 from demo_pipeline.domain.caps import MOST_DEAL_VALUE
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
-from demo_pipeline.domain.core.figures import COUNT_METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.figures import COUNT_METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.core.wording import grouped
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, resolve_plan
 from demo_pipeline.domain.reference.countries import CURRENCIES, units_per_usd
 from demo_pipeline.domain.reference.industries import INDUSTRIES
+from tests.builders.currencies import EUR
 
 NOW = datetime(2025, 6, 20, 12, tzinfo=UTC)
 START, LAST = Month.parse("2025-01"), Month.parse("2025-06")
@@ -59,31 +59,28 @@ def test_one_deal_of_every_industry_fits_in_every_currency() -> None:
     """In totals, in months and in a plan, also where every deal is one of the very large ones."""
     plan = PatchPlan(months=(MonthRequest.of(START, {"deals_created": 1, "closed_won_count": 1}),))
     month = {"month": str(START), "contacts_created": 1, "deals_created": 1, "closed_won_count": 1}
-    for currency in CURRENCIES:
+    for currency in CURRENCIES.values():
         for industry in INDUSTRIES:
-            tree = {"currency": currency, "industry": industry, "realism": {"whale_ratio": "1"}}
+            tree = {"currency": currency.code, "industry": industry, "realism": {"whale_ratio": "1"}}
             spec, warnings = resolved(tree | {"months": [month]})
             assert spec.total.closed_won_value > 0
             assert not [warning for warning in warnings if "decimals" not in warning]
             assert resolve_plan(plan, ground_of(spec), Caps()).total.closed_won_value > 0
 
 
-@pytest.mark.parametrize("currency", CURRENCIES)
-def test_the_cap_on_value_is_the_same_in_every_currency(currency: str) -> None:
+@pytest.mark.parametrize("currency", CURRENCIES.values(), ids=str)
+def test_the_cap_on_value_is_the_same_in_every_currency(currency: Currency) -> None:
     """100,000,000 US dollars at the frozen rate: that much passes, one minor unit more is refused."""
-    digits = minor_digits_of(currency)
-    most = int((units_per_usd(currency) * 10**8).scaleb(digits))
-    spec, _ = resolved({"currency": currency, "months": [{"month": str(START), "contacts_created": 3}]})
+    most = currency.minor(units_per_usd(currency) * 10**8)
+    spec, _ = resolved({"currency": currency.code, "months": [{"month": str(START), "contacts_created": 3}]})
     for asked in (most, most + 1):
-        figures = {"contacts_created": 1, "deals_created": 1, "pipeline_added_value": money(asked, digits)}
+        figures = {"contacts_created": 1, "deals_created": 1, "pipeline_added_value": currency.plain(asked)}
         plan = PatchPlan(
             months=(
-                MonthRequest.of(
-                    START, {"deals_created": 1, "pipeline_added_value": Decimal(money(asked, digits))}
-                ),
+                MonthRequest.of(START, {"deals_created": 1, "pipeline_added_value": currency.major(asked)}),
             )
         )
-        tree = {"currency": currency, "totals": figures}
+        tree = {"currency": currency.code, "totals": figures}
         if asked == most:
             assert resolved(tree)[0].total.pipeline_added_value == most
             assert resolve_plan(plan, ground_of(spec), Caps()).total.pipeline_added_value == most
@@ -91,7 +88,7 @@ def test_the_cap_on_value_is_the_same_in_every_currency(currency: str) -> None:
         for refused in (lambda: resolved(tree), lambda: resolve_plan(plan, ground_of(spec), Caps())):  # noqa: B023
             with pytest.raises(CapExceededError, match=r"DEMO_CAP_VALUE, 100,000,000 US dollars") as caught:
                 refused()
-            assert f"{grouped(money(most, digits))} {currency}" in caught.value.message
+            assert f"{currency.shown(most)} {currency}" in caught.value.message
 
 
 def test_values_that_follow_the_deals_are_not_capped() -> None:
@@ -223,7 +220,7 @@ def test_a_month_of_many_large_deals_can_be_named_as_a_target() -> None:
     totals = {"contacts_created": 9, "deals_created": 12_000, "closed_won_count": 3_000}
     spec, _ = resolved({"currency": "LBP", "totals": totals})
     there = dict(zip(spec.months, spec.figures, strict=True))[START]
-    pipeline = Decimal(money(there.pipeline_added_value, 2))
+    pipeline = EUR.major(there.pipeline_added_value)
     assert pipeline > MOST_DEAL_VALUE
     asked = {"deals_created": there.deals_created + 1, "pipeline_added_value": pipeline + 7}
     plan = PatchPlan(plan_type=PlanType.TARGETS, months=(MonthRequest.of(START, asked),))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
@@ -19,6 +20,7 @@ from demo_pipeline.domain.feasibility import (
     infeasible,
     nearest_feasible,
 )
+from tests.builders.currencies import EUR, USD
 
 #: Small numbers, so that every rule is at its edge often.
 _FIGURES = st.builds(
@@ -55,7 +57,7 @@ def is_possible(figures: list[Figures] | tuple[Figures, ...]) -> bool:
 @given(_SPANS)
 def test_problems_are_named_exactly_where_figures_are_impossible(figures: list[Figures]) -> None:
     """No problem without a reason, none overlooked; each has a code, a metric and a sentence."""
-    problems = infeasible(figures, minor_digits=2)
+    problems = infeasible(figures, currency=EUR)
     assert bool(problems) == (not is_possible(figures))
     assert all(p.code in RULES and p.metric == RULES[p.code][0] and p.message for p in problems)
 
@@ -85,7 +87,7 @@ def test_the_nearest_figures_stay_within_caps(figures: list[Figures]) -> None:
         ),
     )
     total = sum(nearest_feasible(figures), Figures())
-    check_caps(total, caps, currency="USD", minor_digits=0, declared_value=total.pipeline_added_value)
+    check_caps(total, caps, currency=Currency("USD", 0), declared_value=total.pipeline_added_value)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_each_rule_names_metric_value_and_remedy(
 ) -> None:
     """One broken rule, one problem, with what to write instead."""
     figures = Figures(**{"contacts_created": 5, **given_figures})
-    (problem,) = infeasible([figures], minor_digits=2, months=[Month.parse("2025-03")])
+    (problem,) = infeasible([figures], currency=EUR, months=[Month.parse("2025-03")])
     assert (problem.code, problem.month, problem.suggestion) == (code, "2025-03", suggestion)
     for value in suggestion.values():
         assert str(value) in problem.message
@@ -148,8 +150,8 @@ def test_a_contact_is_brought_forward_rather_than_added() -> None:
 def test_contacts_that_exist_already_serve() -> None:
     """Deals and activities may hang on contacts of before."""
     figures = [Figures(deals_created=1, activities_created=4)]
-    assert len(infeasible(figures, minor_digits=2)) == 2
-    assert infeasible(figures, minor_digits=2, contacts_before=1) == ()
+    assert len(infeasible(figures, currency=EUR)) == 2
+    assert infeasible(figures, currency=EUR, contacts_before=1) == ()
     assert nearest_feasible(figures, contacts_before=1) == tuple(figures)
 
 
@@ -165,7 +167,7 @@ def test_all_caps_are_named_at_once_with_cap_and_value() -> None:
         activities_created=500_001,
     )
     with pytest.raises(CapExceededError) as caught:
-        check_caps(total, Caps(), currency="USD", minor_digits=2, declared_value=total.pipeline_added_value)
+        check_caps(total, Caps(), currency=USD, declared_value=total.pipeline_added_value)
     assert caught.value.exit_code == 3
     assert len(caught.value.problems) == 6
     for asked, cap in (
@@ -192,7 +194,7 @@ def test_what_is_at_the_caps_passes_with_a_warning() -> None:
         pipeline_added_value=1000,
         activities_created=7,
     )
-    check_caps(total, caps, currency="USD", minor_digits=2, declared_value=1000)
-    warnings = cap_warnings(total, caps, currency="USD", minor_digits=2, declared_value=1000)
+    check_caps(total, caps, currency=USD, declared_value=1000)
+    warnings = cap_warnings(total, caps, currency=USD, declared_value=1000)
     assert len(warnings) == 5
     assert not any("activities" in warning for warning in warnings)

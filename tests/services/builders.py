@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.report import JobReport
@@ -13,6 +14,7 @@ from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.assertions.generated_rows import figures_of, write_blueprint
+from tests.builders.currencies import EUR
 
 #: About 1,900 rows in six months that are over.
 BLUEPRINT: dict[str, Any] = {
@@ -64,7 +66,7 @@ def row_counts(database: Database) -> dict[str, int]:
         }
 
 
-def figures_in(database: Database, slug: str, minor_digits: int = 2) -> dict[Month, Figures]:
+def figures_in(database: Database, slug: str, currency: Currency = EUR) -> dict[Month, Figures]:
     """The KPIs of a tenant, computed in Python from its rows as the CRM's reader sees them."""
     with database.admin() as conn, conn.transaction():
         found = conn.execute("SELECT id FROM crm.tenants WHERE slug = %s", (slug,)).fetchall()
@@ -75,4 +77,4 @@ def figures_in(database: Database, slug: str, minor_digits: int = 2) -> dict[Mon
             cursor = conn.execute(f"SELECT * FROM crm_app.{table}")
             names = [column.name for column in cursor.description or ()]
             rows[table] = [dict(zip(names, row, strict=True)) for row in cursor]
-    return figures_of(rows, minor_digits)
+    return figures_of(rows, currency)

@@ -80,7 +80,7 @@ def kpis(
     elif csv:
         write_text("\n".join([",".join(("month", *METRICS)), *_csv_lines(table)]))
     else:
-        write_table(kpi_table(f"{slug}, values in {table.currency}", table.months, table.minor_digits))
+        write_table(kpi_table(f"{slug}, values in {table.currency}", table.months, table.currency))
     for text in table.notes:
         note(f"{slug}: {text}")
 
@@ -90,7 +90,7 @@ def kpi_document(table: KpiTable) -> dict[str, Any]:
     return {
         "tenant": table.tenant,
         "months": [
-            {"month": str(month), **figures.to_json(table.minor_digits)}
+            {"month": str(month), **figures.to_json(table.currency)}
             for month, figures in table.months.items()
         ],
     }
@@ -102,16 +102,16 @@ def _save(table: KpiTable, file: Path, suffix: str) -> None:
     rows = {
         month: {
             metric: Decimal(figure) if isinstance(figure, str) else figure
-            for metric, figure in figures.to_json(table.minor_digits).items()
+            for metric, figure in figures.to_json(table.currency).items()
         }
         for month, figures in table.months.items()
     }
-    save_figures(file, rows, table.minor_digits, title=table.tenant[:31], suffix=suffix)
+    save_figures(file, rows, table.currency.minor_digits, title=table.tenant[:31], suffix=suffix)
 
 
 def _csv_lines(table: KpiTable) -> list[str]:
     return [
-        ",".join([str(month), *(str(value) for value in figures.to_json(table.minor_digits).values())])
+        ",".join([str(month), *(str(value) for value in figures.to_json(table.currency).values())])
         for month, figures in table.months.items()
     ]
 

@@ -106,6 +106,6 @@ def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
         )
         title = ""
     if report.months:
-        write_table(change_table(title, report.kind, report.months, report.minor_digits))
+        write_table(change_table(title, report.kind, report.months, report.currency))
     for note in report.notes:
         warn(note)

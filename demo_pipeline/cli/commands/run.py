@@ -181,7 +181,7 @@ def _write_result(
 ) -> None:
     for report, table in zip(reports, tables, strict=True):
         title = f"{table.tenant}, values in {table.currency}: {summary(report)}"
-        write_table(kpi_table(title, table.months, table.minor_digits))
+        write_table(kpi_table(title, table.months, table.currency))
         for text in table.notes:
             note(f"{table.tenant}: {text}")
         write_text("")

@@ -119,7 +119,7 @@ def preview(
     if json:
         write_document(_preview_document(spec, (*warnings, *notes)))
         return
-    write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", figures, spec.minor_digits))
+    write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", figures, spec.currency))
     for text in notes:
         note(text)
     write_text("")
@@ -134,7 +134,7 @@ def _preview_document(spec: TenantSpec, warnings: Sequence[str]) -> dict[str, An
         "first_month": str(spec.start_month),
         "last_month": str(spec.end_month),
         "months": [
-            {"month": str(month), **one.to_json(spec.minor_digits)}
+            {"month": str(month), **one.to_json(spec.currency)}
             for month, one in zip(spec.months, spec.figures, strict=True)
         ],
         "warnings": list(warnings),
@@ -180,10 +180,10 @@ def extend(
         write_text(f"the blueprint of {slug} asks for the months until {to} already")
         return
     title = f"{slug}, values in {seen.currency}: what the blueprint {'would ask' if preview else 'asks'} for"
-    write_table(kpi_table(title, seen.figures, seen.minor_digits))
+    write_table(kpi_table(title, seen.figures, seen.currency))
     if seen.now:
         write_text("")
-        write_table(kpi_table("it comes on top of what is in the database", seen.now, seen.minor_digits))
+        write_table(kpi_table("it comes on top of what is in the database", seen.now, seen.currency))
     if preview:
         say("nothing was written")
     else:
@@ -198,9 +198,9 @@ def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[
         "last_month": str(to),
         "already_applied": not seen.figures,
         "months": [
-            {"month": str(month), **one.to_json(seen.minor_digits)} for month, one in seen.figures.items()
+            {"month": str(month), **one.to_json(seen.currency)} for month, one in seen.figures.items()
         ],
-        "now": {str(month): one.to_json(seen.minor_digits) for month, one in seen.now.items()},
+        "now": {str(month): one.to_json(seen.currency) for month, one in seen.now.items()},
     }
 
 
@@ -307,7 +307,7 @@ def show(slug: Slug, *, json: Json = False) -> None:
 
 
 def _detail_document(detail: TenantDetail) -> dict[str, Any]:
-    tenant, spec, digits = detail.context.state.tenant, detail.spec, detail.spec.minor_digits
+    tenant, spec, currency = detail.context.state.tenant, detail.spec, detail.spec.currency
     return {
         "tenant": tenant.slug,
         "tenant_id": str(tenant.tenant_id),
@@ -329,14 +329,14 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
         "extensions": [
             {"job_id": str(job_id), "to": str(last)} for job_id, last in detail.context.extensions
         ],
-        "totals": spec.total.to_json(digits),
+        "totals": spec.total.to_json(currency),
         "months": [
             {
                 "month": str(state.month),
                 "is_whole": state.is_whole,
                 "loaded_as_of": state.loaded_as_of.isoformat(),
                 "versions": list(state.versions),
-                "expected": detail.context.expected(state.month).to_json(digits),
+                "expected": detail.context.expected(state.month).to_json(currency),
             }
             for _, state in sorted(detail.context.loaded_months.items())
         ],

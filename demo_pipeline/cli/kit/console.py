@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any, Final, TextIO
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.display import neutral, neutral_line
 from demo_pipeline.domain.core.errors import OutputLostError
-from demo_pipeline.domain.core.figures import METRICS, Figures, money
-from demo_pipeline.domain.core.wording import grouped
+from demo_pipeline.domain.core.figures import METRICS, Figures, figure_text
 from demo_pipeline.storage.connection.masking import masked
 
 _COLUMN_GAP: Final = "  "
@@ -212,19 +212,14 @@ KPI_TITLES: Final = (
 )
 
 
-def kpi_table(title: str, months: Mapping[Any, Figures], minor_digits: int) -> Table:
+def kpi_table(title: str, months: Mapping[Any, Figures], currency: Currency) -> Table:
     """Months × the eight KPIs, and their sums."""
     columns = (Column("month"), *(Column(name, is_number=True) for name in KPI_TITLES))
-    rows = [[str(month), *shown(figures, minor_digits)] for month, figures in months.items()]
+    rows = [[str(month), *shown(figures, currency)] for month, figures in months.items()]
     total = sum(months.values(), Figures())
-    return Table(columns, rows, last=["total", *shown(total, minor_digits)], title=title)
+    return Table(columns, rows, last=["total", *shown(total, currency)], title=title)
 
 
-def shown(figures: Figures, minor_digits: int) -> list[str]:
+def shown(figures: Figures, currency: Currency) -> list[str]:
     """The eight KPIs for people: ``1,234`` and ``25,000.00``."""
-    return [shown_metric(name, figures[name], minor_digits) for name in METRICS]
-
-
-def shown_metric(metric: str, value: int, minor_digits: int) -> str:
-    """One KPI for people; ``value`` in units or minor units."""
-    return grouped(money(value, minor_digits) if metric.endswith("_value") else value)
+    return [figure_text(name, figures[name], currency) for name in METRICS]

@@ -72,7 +72,7 @@ def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Mo
     detail = show_tenant(session.database, session.settings, outcome.tenant)
     own = request_job([job for job in detail.jobs if job.dagster_run_id == outcome.run_id])
     if own is not None:
-        return report_of(own, detail.spec.minor_digits)
+        return report_of(own, detail.spec.currency)
     # It was done before: by the job of these months, or by others, of which the latest stands for all.
     now = current_instant(session.database, session.settings)
     asked = month_range(detail.context, first, last, now)
@@ -94,7 +94,7 @@ def _already(session: Session, detail: TenantDetail, job: Job, months: Sequence[
         job_id=job.id,
         tenant=job.slug,
         kind=job.kind,
-        minor_digits=detail.spec.minor_digits,
+        currency=detail.spec.currency,
         already_applied=True,
         created={},
         months=tuple(

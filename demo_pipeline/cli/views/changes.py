@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from demo_pipeline.cli.kit.console import Column, Table, shown_metric
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.cli.kit.console import Column, Table
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, figure_text
 
 if TYPE_CHECKING:
     from demo_pipeline.services.jobs.report import JobReport, MonthResult
@@ -47,37 +48,18 @@ def change_document(report: JobReport) -> dict[str, Any]:
         "status": report.status,
         "already_applied": report.already_applied,
         "created": dict(report.created),
-        "months": month_documents(report.kind, report.months, report.minor_digits),
+        "months": month_documents(report.kind, report.months, report.currency),
         "passed": is_passed(report),
         "seconds": round(report.seconds, 3),
     }
 
 
-def month_documents(kind: str, months: Sequence[MonthResult], minor_digits: int) -> list[dict[str, Any]]:
+def month_documents(kind: str, months: Sequence[MonthResult], currency: Currency) -> list[dict[str, Any]]:
     """Months with every metric; money as text in major units."""
-
-    def amount(metric: str, value: int) -> int | str:
-        return money(value, minor_digits) if metric in VALUE_METRICS else value
-
-    return [
-        {
-            "month": str(result.month),
-            "metrics": {
-                metric: {
-                    "before": amount(metric, result.before[metric]),
-                    "target": amount(metric, goal_of(kind, result)[metric]),
-                    "after": amount(metric, result.after[metric]),
-                    "delta": amount(metric, result.delta[metric]),
-                    "passed": result.after[metric] == goal_of(kind, result)[metric],
-                }
-                for metric in METRICS
-            },
-        }
-        for result in months
-    ]
+    return [result.to_document(goal_of(kind, result), currency) for result in months]
 
 
-def change_table(title: str, kind: str, months: Sequence[MonthResult], minor_digits: int) -> Table:
+def change_table(title: str, kind: str, months: Sequence[MonthResult], currency: Currency) -> Table:
     """A line for each month and metric."""
     rows: list[list[str]] = []
     colours: dict[int, str] = {}
@@ -93,48 +75,48 @@ def change_table(title: str, kind: str, months: Sequence[MonthResult], minor_dig
                 [
                     str(result.month),
                     metric,
-                    shown_metric(metric, result.before[metric], minor_digits),
-                    shown_metric(metric, goal[metric], minor_digits),
-                    shown_metric(metric, result.after[metric], minor_digits),
-                    signed(metric, result.delta[metric], minor_digits),
+                    figure_text(metric, result.before[metric], currency),
+                    figure_text(metric, goal[metric], currency),
+                    figure_text(metric, result.after[metric], currency),
+                    signed(metric, result.delta[metric], currency),
                     "exact" if has_passed else "off",
                 ]
             )
     return Table(_CHANGE_COLUMNS, rows, title=title, colours=colours)
 
 
-def signed(metric: str, value: int, minor_digits: int) -> str:
+def signed(metric: str, value: int, currency: Currency) -> str:
     """A difference for people: ``+1,234``, ``-5.00``, ``0``."""
-    text = shown_metric(metric, value, minor_digits)
+    text = figure_text(metric, value, currency)
     return f"+{text}" if value > 0 else text
 
 
 # -- jobs of the ledger ----------------------------------------------------------------------------------
 
 
-def months_of(job: Job) -> tuple[tuple[MonthResult, ...], int]:
-    """The months of a job by itself, as recorded when it was done, and the decimals of their amounts."""
+def months_of(job: Job) -> tuple[tuple[MonthResult, ...], Currency]:
+    """The months of a job by itself, as recorded when it was done, and the currency of their amounts."""
     from demo_pipeline.services.jobs import report
 
-    digits = _minor_digits(job)
-    return report.months_of(job, digits), digits
+    currency = _currency_of(job)
+    return report.months_of(job, currency), currency
 
 
 def csv_lines(job: Job) -> list[str]:
     """A header, then a line for each month and metric."""
-    months, digits = months_of(job)
+    months, currency = months_of(job)
     lines = [",".join(CSV_HEAD)]
-    for month in month_documents(job.kind, months, digits):
+    for month in month_documents(job.kind, months, currency):
         for metric, moved in month["metrics"].items():
             figures = (str(moved[name]) for name in CSV_HEAD[2:-1])
             lines.append(",".join([month["month"], metric, *figures, str(moved["passed"]).lower()]))
     return lines
 
 
-def _minor_digits(job: Job) -> int:
-    """As many as the amounts of the report have: money is written with all of its currency's decimals."""
+def _currency_of(job: Job) -> Currency:
+    """A currency without a code: a report has amounts with all their decimals, and does not name it."""
     report: dict[str, dict[str, dict[str, int | str]]] = job.diff_report or {}
     for month in report.values():
         _, _, decimals = str(month["after"][VALUE_METRICS[0]]).partition(".")
-        return len(decimals)
-    return 0
+        return Currency("", len(decimals))
+    return Currency("", 0)

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from demo_pipeline.cli.kit.console import Column, Table, kpi_table, shown_metric
+from demo_pipeline.cli.kit.console import Column, Table, kpi_table
 from demo_pipeline.cli.views.changes import change_document, change_table, month_documents, months_of
-from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.domain.core.figures import METRICS, figure_text
 from demo_pipeline.domain.core.wording import counted, rows_text
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def report_document(report: JobReport) -> dict[str, Any]:
 def report_table(report: JobReport) -> Table:
     """The figures after the job, month by month."""
     title = f"{report.tenant}: {summary(report)}"
-    return kpi_table(title, {result.month: result.after for result in report.months}, report.minor_digits)
+    return kpi_table(title, {result.month: result.after for result in report.months}, report.currency)
 
 
 def summary(report: JobReport) -> str:
@@ -49,8 +49,8 @@ def summary(report: JobReport) -> str:
 def drift_lines(report: JobReport) -> list[str]:
     """What is there beside what the blueprint asks for: rows that people made or removed."""
     return [
-        f"{result.month} {metric}: {shown_metric(metric, result.after[metric], report.minor_digits)} instead "
-        f"of {shown_metric(metric, result.expected[metric], report.minor_digits)}"
+        f"{result.month} {metric}: {figure_text(metric, result.after[metric], report.currency)} instead "
+        f"of {figure_text(metric, result.expected[metric], report.currency)}"
         for result in report.months
         for metric in METRICS
         if result.drift[metric]
@@ -94,10 +94,10 @@ def job_document(job: Job) -> dict[str, Any]:
 def detail_document(detail: JobDetail) -> dict[str, Any]:
     """A job with its plan, figures and attempts."""
     job = detail.job
-    months, digits = months_of(job)
+    months, currency = months_of(job)
     return {
         **job_document(job),
-        "months": month_documents(job.kind, months, digits),
+        "months": month_documents(job.kind, months, currency),
         "plan": job.plan,
         "tolerances": job.tolerances,
         "metrics": job.metrics,
@@ -209,8 +209,8 @@ def detail_tables(detail: JobDetail) -> list[Table]:
         ],
         title="attempts",
     )
-    months, digits = months_of(job)
-    changes = change_table("figures", job.kind, months, digits)
+    months, currency = months_of(job)
+    changes = change_table("figures", job.kind, months, currency)
     return [first, *(table for table in (changes, attempts) if table.rows)]
 
 

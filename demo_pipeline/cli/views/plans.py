@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from demo_pipeline.cli.kit.console import Column, Table, kpi_table, shown_metric
+from demo_pipeline.cli.kit.console import Column, Table, kpi_table
 from demo_pipeline.cli.views.changes import signed
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import Problem
-from demo_pipeline.domain.core.figures import METRICS, Figures
+from demo_pipeline.domain.core.figures import METRICS, Figures, figure_text
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.core.months import Month
@@ -23,16 +24,16 @@ TABLES: Final = ("companies", "contacts", "deals", "activities")
 
 def preview_document(preview: Preview) -> dict[str, Any]:
     """What ``plan preview --json`` prints."""
-    digits = preview.minor_digits
+    currency = preview.currency
     return {
         "feasible": preview.feasible,
         "errors": [_problem_document(problem) for problem in preview.problems],
         "warnings": list(preview.warnings),
-        "now": _figures_document(preview.now, digits),
-        "blueprint": _figures_document(preview.blueprint, digits),
-        "before": _figures_document(preview.before, digits),
-        "deltas": _figures_document(preview.deltas, digits),
-        "targets": _figures_document(preview.targets, digits),
+        "now": _figures_document(preview.now, currency),
+        "blueprint": _figures_document(preview.blueprint, currency),
+        "before": _figures_document(preview.before, currency),
+        "deltas": _figures_document(preview.deltas, currency),
+        "targets": _figures_document(preview.targets, currency),
         "rows": {str(month): dict(rows) for month, rows in preview.rows.items()},
         "rows_before": preview.rows_before,
         "suggestion": preview.suggestion,
@@ -51,8 +52,8 @@ def _problem_document(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _figures_document(months: Mapping[Month, Figures], minor_digits: int) -> dict[str, Any]:
-    return {str(month): figures.to_json(minor_digits) for month, figures in months.items()}
+def _figures_document(months: Mapping[Month, Figures], currency: Currency) -> dict[str, Any]:
+    return {str(month): figures.to_json(currency) for month, figures in months.items()}
 
 
 def figure_table(preview: Preview) -> Table:
@@ -66,7 +67,7 @@ def figure_table(preview: Preview) -> Table:
         Column("after", is_number=True),
         Column("change by the plan", is_number=True),
     )
-    digits = preview.minor_digits
+    currency = preview.currency
     rows: list[list[str]] = []
     colours: dict[int, str] = {}
     for month, target in preview.targets.items():
@@ -79,10 +80,10 @@ def figure_table(preview: Preview) -> Table:
                 [
                     str(month),
                     metric,
-                    shown_metric(metric, now[metric], digits),
-                    signed(metric, first[metric], digits) if first[metric] else "",
-                    signed(metric, delta[metric], digits),
-                    shown_metric(metric, target[metric], digits),
+                    figure_text(metric, now[metric], currency),
+                    signed(metric, first[metric], currency) if first[metric] else "",
+                    signed(metric, delta[metric], currency),
+                    figure_text(metric, target[metric], currency),
                     _per_cent(before[metric], delta[metric]),
                 ]
             )
@@ -93,7 +94,7 @@ def figure_table(preview: Preview) -> Table:
 def now_table(preview: Preview) -> Table:
     """The figures of the plan's months that are in the database, for a plan that cannot be applied."""
     title = f"{preview.tenant}, values in {preview.currency}: in the database now"
-    return kpi_table(title, preview.now, preview.minor_digits)
+    return kpi_table(title, preview.now, preview.currency)
 
 
 def row_table(preview: Preview) -> Table:

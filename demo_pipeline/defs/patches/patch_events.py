@@ -17,6 +17,7 @@ from demo_pipeline.defs.shared.kpi_tables import KpiMonth, change_markdown
 from demo_pipeline.defs.shared.partition_events import table_events, verdict_events
 from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.services.jobs.report import JobReport, MonthResult
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
@@ -56,10 +57,10 @@ def shown_events(
     yield from verdict_events(loaded, now, changes)
 
 
-def report_markdown(report: JobReport, currency: str) -> str:
+def report_markdown(report: JobReport) -> str:
     """The change of every month, one table below the other."""
     return "\n\n".join(
-        f"**{result.month}**\n\n{change_markdown(_job_month(result, currency, report.minor_digits))}"
+        f"**{result.month}**\n\n{change_markdown(_job_month(result, report.currency))}"
         for result in report.months
     )
 
@@ -85,13 +86,12 @@ def _made_beside(
 
 
 def _change(result: MonthResult, now: TenantSnapshot) -> KpiMonth:
-    return _job_month(result, now.currency, now.minor_digits)
+    return _job_month(result, now.currency)
 
 
-def _job_month(result: MonthResult, currency: str, minor_digits: int) -> KpiMonth:
+def _job_month(result: MonthResult, currency: Currency) -> KpiMonth:
     return KpiMonth(
         currency=currency,
-        minor_digits=minor_digits,
         expected=result.target,
         before=result.before,
         after=result.after,

@@ -181,7 +181,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
             "already_applied": report.already_applied,
             "created": dg.MetadataValue.json(dict(report.created)),
             "jobs": dg.MetadataValue.json([part.to_json() for part in report.jobs]),
-            "months": dg.MetadataValue.md(report_markdown(report, now.currency)),
+            "months": dg.MetadataValue.md(report_markdown(report)),
             **({"file": handled.place} if handled.place else {}),
         },
     )

@@ -39,7 +39,7 @@ def show(context: dg.OpExecutionContext, config: ShowConfig, demo: DemoTenants) 
         job, now = _read(demo, config.job_id)
     except DemoError as error:
         raise refusal_failure(error, None) from None
-    report = report_of(job, now.minor_digits)
+    report = report_of(job, now.currency)
     context.instance.add_run_tags(
         context.run_id,
         {

@@ -11,8 +11,8 @@ from typing import Final
 
 import dagster as dg
 
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, money
-from demo_pipeline.domain.core.wording import grouped
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.figures import METRICS, Figures, figure_text
 
 _LABELS: Final = {
     "leads_created": "Leads created",
@@ -40,8 +40,7 @@ _SCHEMA: Final = dg.TableSchema(
 class KpiMonth:
     """One tenant's month, values in minor units of its currency."""
 
-    currency: str
-    minor_digits: int
+    currency: Currency
     expected: Figures
     before: Figures
     after: Figures
@@ -53,8 +52,7 @@ class KpiMonth:
     def show(self, metric: str, amount: int, *, signed: bool = False) -> str:
         """``1,234`` or ``1,234.50``; with ``signed`` a sign where it is not zero."""
         sign = "+" if signed and amount > 0 else "−" if amount < 0 else ""
-        size = abs(amount)
-        return f"{sign}{grouped(money(size, self.minor_digits) if metric in VALUE_METRICS else size)}"
+        return f"{sign}{figure_text(metric, abs(amount), self.currency)}"
 
     def rows(self) -> list[dict[str, str]]:
         """One row a metric, as text."""
@@ -118,12 +116,10 @@ class FoundKpi:
     now: int
 
 
-def found_markdown(currency: str, minor_digits: int, found: Sequence[FoundKpi]) -> str:
+def found_markdown(currency: Currency, found: Sequence[FoundKpi]) -> str:
     """What was wrong, and that it is not there."""
     nothing = Figures()
-    shown = KpiMonth(
-        currency=currency, minor_digits=minor_digits, expected=nothing, before=nothing, after=nothing
-    )
+    shown = KpiMonth(currency=currency, expected=nothing, before=nothing, after=nothing)
     lines = [
         f"| {currency} | month | expected | found | in the database |",
         "|:--|:--|--:|--:|--:|",

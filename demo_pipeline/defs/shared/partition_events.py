@@ -22,6 +22,7 @@ from demo_pipeline.defs.shared.kpi_tables import (
 )
 from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, Refused, error_json
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
@@ -120,7 +121,7 @@ def refusal_events(refused: Refused, now: KpiTable | None) -> Iterator[dg.AssetC
         # What the gate saw in this month, or else the first that it saw anywhere.
         rows = [one for one in found if one.month == str(month)] or found[:8]
         if now is not None and rows:
-            table = found_markdown(now.currency, now.minor_digits, rows)
+            table = found_markdown(now.currency, rows)
             metadata["kpis_found"] = dg.MetadataValue.md(table)
         yield dg.AssetCheckEvaluation(
             _KPI_KEY,
@@ -160,7 +161,6 @@ def _kpi_month(loaded: Loaded, now: TenantSnapshot, month: Month) -> KpiMonth:
     nothing = Figures()
     return KpiMonth(
         currency=now.currency,
-        minor_digits=now.minor_digits,
         expected=now.expected.get(month, nothing),
         before=loaded.result(month).before_request,
         after=now.figures.get(month, nothing),
@@ -172,14 +172,14 @@ def _found(mismatches: Iterable[Mapping[str, Any]], now: KpiTable) -> list[Found
         FoundKpi(
             month=row["month"],
             metric=row["metric"],
-            expected=_minor(row, "expected", now.minor_digits),
-            found=_minor(row, "actual", now.minor_digits),
+            expected=_minor(row, "expected", now.currency),
+            found=_minor(row, "actual", now.currency),
             now=now.months.get(Month.parse(row["month"]), Figures())[row["metric"]],
         )
         for row in mismatches
     ]
 
 
-def _minor(row: Mapping[str, Any], side: str, minor_digits: int) -> int:
+def _minor(row: Mapping[str, Any], side: str, currency: Currency) -> int:
     metric: str = row["metric"]
-    return Figures.from_json({metric: row[side]}, minor_digits)[metric]
+    return Figures.from_json({metric: row[side]}, currency)[metric]

@@ -20,7 +20,6 @@ from demo_pipeline.domain.blueprint.rules import (
     Readable,
     check_between,
     check_slug,
-    minor_digits_of,
 )
 from demo_pipeline.domain.blueprint.schema import (
     Blueprint,
@@ -34,7 +33,7 @@ from demo_pipeline.domain.core.errors import Problem
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps
 from demo_pipeline.domain.parsing.scalars import nearest, parse_country, parse_currency, parse_month, quoted
-from demo_pipeline.domain.reference.countries import load_locale, resolve_country
+from demo_pipeline.domain.reference.countries import CURRENCIES, load_locale, resolve_country
 from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
 
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
@@ -145,13 +144,11 @@ def _nearest_key(path: Sequence[str | int]) -> tuple[str | None, str]:
 
 
 def _readable_blueprint(blueprint: Blueprint) -> Readable:
-    currency = blueprint.currency or load_locale(resolve_country(blueprint.country)).currency
     return Readable(
         start=blueprint.start_month,
         end=blueprint.end_month,
         last_months=blueprint.last_months,
-        minor_digits=minor_digits_of(currency),
-        currency=currency,
+        currency=blueprint.own_currency,
         activities_percent=load_industry(blueprint.industry).activities_per_contact_percent,
         totals=blueprint.totals,
         months=tuple(enumerate(blueprint.months or ())),
@@ -166,8 +163,9 @@ def _readable_tree(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> 
         # A misspelt key is as good as an unreadable one: its figure is not 0.
         if kind == "extra_forbidden" and len(path) > 1 and (close := _nearest_key(path)[0]):
             unreadable.add(".".join(map(str, (*path[:-1], close))))
-    country, currency = _try(parse_country, tree.get("country")), _try(parse_currency, tree.get("currency"))
-    if currency is None and tree.get("currency") is None and country is not None:
+    country, code = _try(parse_country, tree.get("country")), _try(parse_currency, tree.get("currency"))
+    currency = CURRENCIES[code] if code is not None else None
+    if tree.get("currency") is None and country is not None:
         currency = load_locale(resolve_country(country)).currency
     industry = tree.get("industry")
     months = cast("object", tree.get("months"))
@@ -179,7 +177,6 @@ def _readable_tree(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> 
     return Readable(
         start=_try(parse_month, tree.get("start_month")),
         end=_try(parse_month, tree.get("end_month")),
-        minor_digits=minor_digits_of(currency) if currency is not None else None,
         currency=currency,
         activities_percent=(
             load_industry(industry).activities_per_contact_percent if industry in INDUSTRIES else None

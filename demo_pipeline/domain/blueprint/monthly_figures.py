@@ -26,6 +26,7 @@ from demo_pipeline.domain.blueprint.growth import Growth, month_weight, month_we
 from demo_pipeline.domain.blueprint.rules import stand_in
 from demo_pipeline.domain.blueprint.schema import MonthEntry, Totals
 from demo_pipeline.domain.core.apportion import apportion
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.countries import units_per_usd
@@ -42,8 +43,7 @@ class DealSizes:
     """What deals of a tenant are usually worth, in minor units of its currency."""
 
     industry: Industry
-    currency: str
-    minor_digits: int
+    currency: Currency
     #: share of very large deals, millionths
     whale_ppm: int
     #: the tenant's own stream
@@ -64,8 +64,7 @@ class DealSizes:
             self.whale_ppm,
         )
         amount = _CONTEXT.multiply(Decimal(sum(usd_cents.tolist())), units_per_usd(self.currency))
-        minor = amount.scaleb(self.minor_digits - 2, _CONTEXT)
-        return max(count, int(minor.to_integral_value(ROUND_HALF_EVEN)))
+        return max(count, self.currency.minor(amount.scaleb(-2, _CONTEXT), ROUND_HALF_EVEN))
 
 
 def open_deals_count(other_deals: int, won_deals: int, win_rate_percent: int) -> int:
@@ -92,7 +91,7 @@ def figures_from_totals(
     totals: Totals, growth: Growth, start: Month, end: Month, sizes: DealSizes
 ) -> tuple[Figures, ...]:
     """Feasible totals (``activities_created`` given or meant to be 0) as figures of every month."""
-    whole = stand_in(totals, sizes.minor_digits)
+    whole = stand_in(totals, sizes.currency)
     months = list(start.until(end))
 
     def weights(metric: str) -> tuple[int, ...]:
@@ -170,7 +169,7 @@ def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:
 
 def with_values(entry: MonthEntry, month: Month, sizes: DealSizes) -> Figures:
     """Feasible figures of a month, complete: absent values follow the deals."""
-    figures = stand_in(entry, sizes.minor_digits)
+    figures = stand_in(entry, sizes.currency)
     win_rate = sizes.industry.win_rate_percent
     open_count = open_deals_count(figures.other_deals, figures.closed_won_count, win_rate)
     return _valued(

@@ -9,29 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from demo_pipeline.domain.blueprint.schema import MonthEntry, Totals
 from demo_pipeline.domain.caps import within_caps
+from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import Problem
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, minor_units
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, figure_json
 from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.feasibility import (
     RULES,
     Caps,
     cap_problems,
-    figure_json,
     infeasible,
     nearest_feasible,
 )
 from demo_pipeline.domain.parsing.scalars import quoted
-from demo_pipeline.domain.reference.countries import CURRENCIES
-
-#: ``crm.deals.value`` has two decimals; a currency with three is planned in hundredths.
-MOST_DECIMALS: Final = 2
 
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,38}")
+_HUNDREDTHS: Final = Currency("", MOST_MINOR_DIGITS)
 _CONTACT_METRICS: Final = frozenset({"month", "contacts_created", "leads_created"})
 
 
@@ -45,9 +42,7 @@ class Readable:
 
     start: Month | None
     end: Month | None
-    minor_digits: int | None
-    #: none where ``minor_digits`` is none
-    currency: str | None
+    currency: Currency | None
     #: of a readable industry: activities for 100 contacts, where totals do not say
     activities_percent: int | None
     totals: Totals | None
@@ -76,22 +71,22 @@ def check_between(read: Readable, current: Month, caps: Caps) -> tuple[list[Prob
     problems = [*_section_problems(read.sections), *_span_problems(read, current)]
     problems += _month_problems(read, current)
     # Without a readable currency the figures are judged in hundredths, and their decimals are not.
-    minor_digits = MOST_DECIMALS if read.minor_digits is None else read.minor_digits
-    if read.minor_digits is not None:
-        problems += _decimal_problems(read, minor_digits)
+    currency = read.currency or _HUNDREDTHS
+    if read.currency is not None:
+        problems += _decimal_problems(read, currency)
     wrong_figures: list[Problem] = []
     suggestion: dict[str, Any] | None = None
     section, declared = "", list[Totals | MonthEntry]()
     if read.totals is not None and "months" not in read.sections:
         section, declared = "totals", [read.totals]
-        wrong_figures = _totals_problems(read, read.totals, minor_digits)
+        wrong_figures = _totals_problems(read, read.totals, currency)
     elif read.months and "totals" not in read.sections:
         in_order = sorted(read.months, key=lambda pair: pair[1].month)
         section, declared = "months", [entry for _, entry in in_order]
-        wrong_figures = _months_problems(read, in_order, minor_digits)
+        wrong_figures = _months_problems(read, in_order, currency)
     problems += wrong_figures
     if wrong_figures and read.currency is not None:
-        beyond, mended = _mended(declared, read, caps, read.currency, minor_digits)
+        beyond, mended = _mended(declared, read, caps, currency)
         problems += [
             replace(problem, field=f"totals.{problem.metric}" if section == "totals" else "months")
             for problem in beyond
@@ -124,20 +119,14 @@ def check_slug(slug: str) -> tuple[Problem, ...]:
     )
 
 
-def minor_digits_of(currency: str) -> int:
-    """Decimals of amounts in a currency, as far as the database keeps them. ``KeyError`` if unknown."""
-    return min(CURRENCIES[currency], MOST_DECIMALS)
-
-
-def stand_in(declared: Totals | MonthEntry, minor_digits: int) -> Figures:
+def stand_in(declared: Totals | MonthEntry, currency: Currency) -> Figures:
     """Complete figures for the rules: an absent value is the least that its deals allow.
 
     Absent activities are 0. Decimals beyond the currency's are cut.
     """
-    digits = Decimal(1).scaleb(-minor_digits)
 
     def minor(amount: Decimal) -> int:
-        return minor_units(amount // digits * digits, minor_digits)
+        return currency.minor(amount, ROUND_DOWN)
 
     won = declared.closed_won_count
     won_value, pipeline = declared.closed_won_value, declared.pipeline_added_value
@@ -159,9 +148,9 @@ def stand_in(declared: Totals | MonthEntry, minor_digits: int) -> Figures:
     )
 
 
-def declared_value(declared: Totals | MonthEntry, minor_digits: int) -> int:
+def declared_value(declared: Totals | MonthEntry, currency: Currency) -> int:
     """The value that a person gave, in minor units; what follows the deals is not counted."""
-    figures = stand_in(declared, minor_digits)
+    figures = stand_in(declared, currency)
     if declared.pipeline_added_value is not None:
         return max(figures.pipeline_added_value, figures.closed_won_value)
     return figures.closed_won_value if declared.closed_won_value is not None else 0
@@ -284,40 +273,40 @@ def _month_problems(read: Readable, current: Month) -> list[Problem]:
     return problems
 
 
-def _decimal_problems(read: Readable, minor_digits: int) -> list[Problem]:
+def _decimal_problems(read: Readable, currency: Currency) -> list[Problem]:
     declared = [("totals", read.totals)] if read.totals is not None else []
     sections = [*declared, *((f"months.{place}", entry) for place, entry in read.months)]
     problems: list[Problem] = []
     for where, section in sections:
         for metric in VALUE_METRICS:
             amount: Decimal | None = getattr(section, metric)
-            if amount is not None and amount != round(amount, minor_digits):
-                kept = f"{round(amount, minor_digits):.{minor_digits}f}"
+            if amount is not None and amount != round(amount, currency.minor_digits):
+                kept = f"{round(amount, currency.minor_digits):.{currency.minor_digits}f}"
                 problems.append(
                     Problem(
                         code="too_many_decimals",
                         field=f"{where}.{metric}",
                         value=str(amount),
                         metric=metric,
-                        message=f"{amount} has more than the {minor_digits} decimals that amounts in "
-                        f"{read.currency} are kept with; write {kept}",
+                        message=f"{amount} has more than the {currency.minor_digits} decimals that amounts "
+                        f"in {currency} are kept with; write {kept}",
                         suggestion=kept,
                     )
                 )
     return problems
 
 
-def _totals_problems(read: Readable, totals: Totals, minor_digits: int) -> list[Problem]:
+def _totals_problems(read: Readable, totals: Totals, currency: Currency) -> list[Problem]:
     unknown = {path.removeprefix("totals.") for path in read.unreadable if path.startswith("totals.")}
     return [
         replace(problem, field=f"totals.{problem.metric}")
-        for problem in infeasible([stand_in(totals, minor_digits)], minor_digits=minor_digits)
+        for problem in infeasible([stand_in(totals, currency)], currency=currency)
         if not unknown & set(RULES[problem.code])
     ]
 
 
 def _months_problems(
-    read: Readable, in_order: Sequence[tuple[int, MonthEntry]], minor_digits: int
+    read: Readable, in_order: Sequence[tuple[int, MonthEntry]], currency: Currency
 ) -> list[Problem]:
     unknown: dict[str, set[str]] = {}
     for path in read.unreadable:
@@ -327,8 +316,8 @@ def _months_problems(
     are_contacts_known = not any(keys & _CONTACT_METRICS for keys in unknown.values())
     places = {str(entry.month): str(place) for place, entry in in_order}
     found = infeasible(
-        [stand_in(entry, minor_digits) for _, entry in in_order],
-        minor_digits=minor_digits,
+        [stand_in(entry, currency) for _, entry in in_order],
+        currency=currency,
         months=[entry.month for _, entry in in_order],
     )
     return [
@@ -343,14 +332,13 @@ def _mended(
     declared: Sequence[Totals | MonthEntry],
     read: Readable,
     caps: Caps,
-    currency: str,
-    minor_digits: int,
+    currency: Currency,
 ) -> tuple[tuple[Problem, ...], list[dict[str, Any]] | None]:
     """Caps that the nearest figures exceed, and these figures within the caps; None: there are none.
 
     With the keys that were declared and those that change.
     """
-    given = [stand_in(one, minor_digits) for one in declared]
+    given = [stand_in(one, currency) for one in declared]
     has_value = [one.closed_won_value is not None or one.pipeline_added_value is not None for one in declared]
 
     def beyond(figures: Sequence[Figures]) -> tuple[Problem, ...]:
@@ -358,16 +346,13 @@ def _mended(
             sum(figures, Figures()),
             caps,
             currency=currency,
-            minor_digits=minor_digits,
             declared_value=sum(
                 one.pipeline_added_value for one, has in zip(figures, has_value, strict=True) if has
             ),
         )
 
     nearest = nearest_feasible(given)
-    lowered = nearest_feasible(
-        within_caps(nearest, caps, currency=currency, minor_digits=minor_digits, has_value=has_value)
-    )
+    lowered = nearest_feasible(within_caps(nearest, caps, currency=currency, has_value=has_value))
     if beyond(lowered):
         return beyond(nearest), None
     # In totals, activities that are left out follow the contacts, and are capped as well.
@@ -376,7 +361,7 @@ def _mended(
     for one, before, after in zip(declared, given, lowered, strict=True):
         month = {"month": str(one.month)} if isinstance(one, MonthEntry) else {}
         figures = {
-            metric: figure_json(after, metric, minor_digits)
+            metric: figure_json(metric, after[metric], currency)
             for metric in METRICS
             if (metric in one.model_fields_set and getattr(one, metric) is not None)
             or (metric not in VALUE_METRICS and after[metric] != before[metric])

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, cast
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from demo_pipeline.domain.blueprint.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.parsing.scalars import (
     Amount,
@@ -36,7 +37,13 @@ from demo_pipeline.domain.parsing.scalars import (
     one_of,
     wrong,
 )
-from demo_pipeline.domain.reference.countries import COUNTRIES, FALLBACK_COUNTRY
+from demo_pipeline.domain.reference.countries import (
+    COUNTRIES,
+    CURRENCIES,
+    FALLBACK_COUNTRY,
+    load_locale,
+    resolve_country,
+)
 
 DEFAULT_TEAM_SIZE: Final = 8
 
@@ -268,6 +275,13 @@ class Blueprint(Declared):
         "blueprint (.xlsx or .csv); a month that is not listed is 0. Needs start_month.",
         examples=[[_EXAMPLE_MONTH], "figures.xlsx", {"file": "figures.xlsx", "sheet": "Budget"}],
     )
+
+    @property
+    def own_currency(self) -> Currency:
+        """The declared currency, or the country's."""
+        if self.currency is not None:
+            return CURRENCIES[self.currency]
+        return load_locale(resolve_country(self.country)).currency
 
     def span(self, current: Month) -> tuple[Month, Month]:
         """First and last month of the declared span; ``current`` is the month of provisioning, UTC."""

@@ -21,15 +21,16 @@ from demo_pipeline.domain.blueprint.monthly_figures import (
     figures_from_months,
     figures_from_totals,
 )
-from demo_pipeline.domain.blueprint.rules import MOST_DECIMALS, declared_value, minor_digits_of, stand_in
+from demo_pipeline.domain.blueprint.rules import declared_value, stand_in
 from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice, Totals
 from demo_pipeline.domain.caps import check_storable
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps, cap_warnings, check_caps, won_with_leads
 from demo_pipeline.domain.parsing.scalars import TELL_TALE
-from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES, load_locale, resolve_country
+from demo_pipeline.domain.reference.countries import COUNTRIES, ISO_DIGITS, load_locale, resolve_country
 from demo_pipeline.domain.reference.industries import Industry, load_industry
 from demo_pipeline.domain.reference.versions import LISTS_VERSION
 
@@ -51,10 +52,7 @@ class TenantSpec:
     seed: str
     #: IANA name
     timezone: str
-    #: ISO 4217
-    currency: str
-    #: decimals of amounts, 0 to 2
-    minor_digits: int
+    currency: Currency
     #: users
     team_size: int
     #: a domain that the operator owns; none: ``.example``
@@ -115,8 +113,8 @@ class TenantSpec:
             "industry": self.industry,
             "seed": self.seed,
             "timezone": self.timezone,
-            "currency": self.currency,
-            "minor_digits": self.minor_digits,
+            "currency": self.currency.code,
+            "minor_digits": self.currency.minor_digits,
             "team_size": self.team_size,
             "mail_domain": self.mail_domain,
             "channel_ppm": [[channel, share] for channel, share in self.channel_ppm],
@@ -124,7 +122,7 @@ class TenantSpec:
             "whale_ppm": self.whale_ppm,
             "response_sla_minutes": self.response_sla_minutes,
             "start_month": str(self.start_month),
-            "figures": [one.to_json(self.minor_digits) for one in self.figures],
+            "figures": [one.to_json(self.currency) for one in self.figures],
             "lists_version": self.lists_version,
             "growth": self.growth.to_json() if self.growth is not None else None,
             "closed_month": str(self.closed_month) if self.closed_month is not None else None,
@@ -133,12 +131,13 @@ class TenantSpec:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> TenantSpec:
         """The inverse of :meth:`to_json`; unknown keys are ignored. ``stored`` checks the document first."""
-        digits = values["minor_digits"]
+        currency = Currency(values["currency"], values["minor_digits"])
         parsed: dict[str, Any] = {
             **{one.name: values[one.name] for one in fields(cls) if one.name in values},
+            "currency": currency,
             "channel_ppm": tuple((channel, share) for channel, share in values["channel_ppm"]),
             "start_month": Month.parse(values["start_month"]),
-            "figures": tuple(Figures.from_json(one, digits) for one in values["figures"]),
+            "figures": tuple(Figures.from_json(one, currency) for one in values["figures"]),
             "growth": Growth.from_json(values["growth"]) if values["growth"] is not None else None,
             "closed_month": Month.parse(values["closed_month"]) if values["closed_month"] else None,
         }
@@ -173,21 +172,19 @@ def _resolve(
         )
     country = resolve_country(blueprint.country)
     locale, industry = load_locale(country), load_industry(blueprint.industry)
-    currency = blueprint.currency or locale.currency
-    digits = minor_digits_of(currency)
+    currency = blueprint.own_currency
     totals = _with_activities(blueprint.totals, industry)
     entries = (totals,) if totals is not None else blueprint.months or ()
     # Before the first draw: a number beyond a cap must not cost memory.
-    declared = sum(declared_value(entry, digits) for entry in entries)
-    asked = sum((stand_in(entry, digits) for entry in entries), Figures())
-    check_caps(asked, caps, currency=currency, minor_digits=digits, declared_value=declared)
+    declared = sum(declared_value(entry, currency) for entry in entries)
+    asked = sum((stand_in(entry, currency) for entry in entries), Figures())
+    check_caps(asked, caps, currency=currency, declared_value=declared)
 
     seed = blueprint.seed if blueprint.seed is not None else seed_source()
     whale_ppm = _ppm(blueprint.realism.whale_ratio)
     sizes = DealSizes(
         industry=industry,
         currency=currency,
-        minor_digits=digits,
         whale_ppm=whale_ppm,
         stream=plan_stream(seed, slug),
     )
@@ -206,7 +203,6 @@ def _resolve(
         seed=seed,
         timezone=blueprint.timezone or locale.timezone,
         currency=currency,
-        minor_digits=digits,
         team_size=blueprint.team_size,
         mail_domain=blueprint.mail_domain,
         channel_ppm=tuple((channel, _ppm(share)) for channel, share in blueprint.channel_mix.shares),
@@ -219,11 +215,9 @@ def _resolve(
         growth=growth,
         closed_month=blueprint.end_month,
     )
-    given = {entry.month: declared_value(entry, digits) for entry in blueprint.months or ()}
-    check_storable(
-        dict(zip(spec.months, figures, strict=True)), given, currency=currency, minor_digits=digits
-    )
-    near = cap_warnings(spec.total, caps, currency=currency, minor_digits=digits, declared_value=declared)
+    given = {entry.month: declared_value(entry, currency) for entry in blueprint.months or ()}
+    check_storable(dict(zip(spec.months, figures, strict=True)), given, currency=currency)
+    near = cap_warnings(spec.total, caps, currency=currency, declared_value=declared)
     return spec, (*_warnings(blueprint, slug), *_won_with_leads(spec), *near)
 
 
@@ -242,11 +236,10 @@ def _warnings(blueprint: Blueprint, slug: str) -> tuple[str, ...]:
             f"country {blueprint.country} has no lists of its own: the tenant is made, and stored, "
             f"as {country} (with lists: {', '.join(COUNTRIES)})"
         )
-    currency = blueprint.currency or load_locale(country).currency
-    if CURRENCIES[currency] > MOST_DECIMALS:
-        warnings.append(
-            f"{currency} has {CURRENCIES[currency]} decimals; amounts are kept with {MOST_DECIMALS}"
-        )
+    currency = blueprint.own_currency
+    decimals = ISO_DIGITS[currency.code]
+    if decimals > currency.minor_digits:
+        warnings.append(f"{currency} has {decimals} decimals; amounts are kept with {currency.minor_digits}")
     for what, text in (("slug", slug), ("mail_domain", blueprint.mail_domain or "")):
         if found := TELL_TALE.search(text):
             warnings.append(

@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final
 
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.wording import grouped
+
 #: In the order in which they are shown everywhere.
 METRICS: Final = (
     "leads_created",
@@ -67,32 +70,32 @@ class Figures:
         """Pipeline value that is not won, minor units."""
         return self.pipeline_added_value - self.closed_won_value
 
-    def to_json(self, minor_digits: int) -> dict[str, int | str]:
+    def to_json(self, currency: Currency) -> dict[str, int | str]:
         """Counts as numbers, money as strings in major units (``"25000.00"``)."""
-        return {
-            name: money(self[name], minor_digits) if name in VALUE_METRICS else self[name] for name in METRICS
-        }
+        return {name: figure_json(name, self[name], currency) for name in METRICS}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, int | str | Decimal], minor_digits: int) -> Figures:
+    def from_json(cls, values: Mapping[str, int | str | Decimal], currency: Currency) -> Figures:
         """The inverse of :meth:`to_json`; absent metrics are 0."""
         return cls(
             **{
-                name: minor_units(Decimal(value), minor_digits) if name in VALUE_METRICS else int(value)
+                name: currency.minor(Decimal(value)) if name in VALUE_METRICS else int(value)
                 for name, value in values.items()
                 if name in METRICS
             }
         )
 
 
-def money(minor: int, minor_digits: int) -> str:
-    """Minor units as a plain decimal string with the currency's digits."""
-    return f"{Decimal(minor).scaleb(-minor_digits):.{minor_digits}f}"
+def figure_amount(metric: str, figure: int, currency: Currency) -> int | Decimal:
+    """A figure as plans have it: a count, or an amount in major units."""
+    return currency.major(figure) if metric in VALUE_METRICS else figure
 
 
-def minor_units(amount: Decimal, minor_digits: int) -> int:
-    """An amount in major units as minor units; more digits than the currency has: ``ValueError``."""
-    scaled = amount.scaleb(minor_digits)
-    if scaled != scaled.to_integral_value():
-        raise ValueError(f"{amount} has more than {minor_digits} decimals")
-    return int(scaled)
+def figure_json(metric: str, figure: int, currency: Currency) -> int | str:
+    """A figure, JSON-ready: a count as a number, money as a string in major units."""
+    return currency.plain(figure) if metric in VALUE_METRICS else figure
+
+
+def figure_text(metric: str, figure: int, currency: Currency) -> str:
+    """A figure as people read it: ``1,234``, or ``25,000.00`` in major units."""
+    return currency.shown(figure) if metric in VALUE_METRICS else grouped(figure)

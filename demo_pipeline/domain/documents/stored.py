@@ -19,13 +19,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from demo_pipeline.domain.blueprint.rules import minor_digits_of
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import UnreadableJobError, UnreadableTenantError
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, Month
 from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
-from demo_pipeline.domain.reference.countries import COUNTRIES
+from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 
 #: what parsing a damaged document may raise
@@ -114,7 +113,7 @@ def _semantic_problems(plan: _StoredPlan) -> Generator[tuple[str, str]]:
         yield "industry", f"unknown industry {plan.industry!r}"
     for place, look_up, value in (
         ("timezone", load_timezone, plan.timezone),
-        ("currency", minor_digits_of, plan.currency),
+        ("currency", CURRENCIES.__getitem__, plan.currency),
     ):
         try:
             look_up(value)

@@ -153,8 +153,8 @@ def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBat
             "created_at": instants(rows.created_us),
             "updated_at": instants(facts.updated_us),
             "title": rows.title,
-            "value": money_array(facts.value_minor, context.spec.minor_digits),
-            "currency": constant(context.spec.currency, count),
+            "value": money_array(facts.value_minor, context.spec.currency),
+            "currency": constant(context.spec.currency.code, count),
             "stage_id": uuid_array(pipeline.ids, stage),
             "owner_id": uuid_array(context.team.ids, contacts.owner[rows.contact]),
             "contact_id": uuid_array(contacts.ids, rows.contact),
@@ -213,7 +213,7 @@ def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64,
     ratio = (figures.closed_won_value, int(natural[won].sum()))
     if not figures.closed_won_count:
         per_usd = units_per_usd(context.spec.currency).as_integer_ratio()
-        ratio = (per_usd[0] * 10**context.spec.minor_digits, per_usd[1] * 100)
+        ratio = (per_usd[0] * 10**context.spec.currency.minor_digits, per_usd[1] * 100)
     open_count = _open_count(figures, int(natural[others].sum()) * ratio[0] // ratio[1])
     opened, lost = others[:open_count], others[open_count:]
     values = np.empty(len(draws.order), np.int64)

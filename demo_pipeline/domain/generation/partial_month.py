@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from demo_pipeline.domain.core.arrow import Column, column, is_by, is_in, keep, strings, total
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.generation.generator import Batch
 
@@ -47,7 +48,7 @@ def without(batch: Batch, ids: Column) -> Batch:
     return Batch(batch.table, batch.month, keep(batch.rows, ~is_in(column(batch.rows, "id"), ids)))
 
 
-def figures_of_rows(batch: Batch, outcomes: tuple[Column, Column], minor_digits: int) -> Figures:
+def figures_of_rows(batch: Batch, outcomes: tuple[Column, Column], currency: Currency) -> Figures:
     """What the rows of one batch add to the KPIs of their month.
 
     ``outcomes`` are the ids of the won and of the lost stages. Counted in Arrow, not in SQL: the gate
@@ -68,10 +69,10 @@ def figures_of_rows(batch: Batch, outcomes: tuple[Column, Column], minor_digits:
     return Figures(
         deals_created=count,
         closed_won_count=int(won.sum()),
-        closed_won_value=_minor(keep(values, won), minor_digits),
-        pipeline_added_value=_minor(keep(values, ~lost), minor_digits),
+        closed_won_value=_minor(keep(values, won), currency),
+        pipeline_added_value=_minor(keep(values, ~lost), currency),
     )
 
 
-def _minor(values: Column, minor_digits: int) -> int:
-    return int(total(values).scaleb(minor_digits))
+def _minor(values: Column, currency: Currency) -> int:
+    return currency.minor(total(values))

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import Column, Mask, buffer
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.model import MODEL, Kind, Table
@@ -69,10 +70,10 @@ def instants(values_us: I64, missing: Mask | None = None) -> Column:
     return pa.Array.from_buffers(INSTANT, len(values_us), [validity, buffer(values_us)])
 
 
-def money_array(minor: I64, minor_digits: int) -> Column:
+def money_array(minor: I64, currency: Currency) -> Column:
     """Minor units (0 to 2 digits) as numeric(15, 2)."""
     cents = np.zeros((len(minor), 2), "<i8")
-    cents[:, 0] = minor * 10 ** (2 - minor_digits)
+    cents[:, 0] = minor * 10 ** (2 - currency.minor_digits)
     return pa.Array.from_buffers(MONEY, len(minor), [None, buffer(cents)])
 
 

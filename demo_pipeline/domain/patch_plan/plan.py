@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from demo_pipeline.domain.caps import MOST_MONTH_VALUE
+from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS
 from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, MOST_MONTHS, Month
 
@@ -23,7 +24,6 @@ from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, MOST_MONTH
 MOST_COUNT: Final = 10**9
 #: a target is a sum over the deals of a month
 MOST_VALUE: Final = MOST_MONTH_VALUE
-MOST_DECIMALS: Final = 2
 #: decimals of a tolerance
 SHARE_DECIMALS: Final = 6
 #: The one mode there is.
@@ -194,7 +194,7 @@ def is_in_bounds(metric: str, figure: int | Decimal) -> bool:
     if metric in COUNT_METRICS:
         return isinstance(figure, int) and 0 <= figure <= MOST_COUNT
     amount = Decimal(figure)
-    return amount.is_finite() and 0 <= amount <= MOST_VALUE and has_decimals(amount, MOST_DECIMALS)
+    return amount.is_finite() and 0 <= amount <= MOST_VALUE and has_decimals(amount, MOST_MINOR_DIGITS)
 
 
 def amount_text(amount: Decimal) -> str:

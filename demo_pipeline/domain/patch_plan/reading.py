@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from pydantic_core import PydanticCustomError
 
+from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS
 from demo_pipeline.domain.core.errors import Problem
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
 from demo_pipeline.domain.core.months import MOST_MONTHS, Month
@@ -35,7 +36,6 @@ from demo_pipeline.domain.parsing.written_numbers import (
 from demo_pipeline.domain.patch_plan.plan import (
     ADDITIVE,
     MOST_COUNT,
-    MOST_DECIMALS,
     MOST_VALUE,
     SHARE_DECIMALS,
     MonthRequest,
@@ -348,11 +348,11 @@ def _figure(cell: _Cell, mark: str | None) -> int | Decimal:
 def _amount(text: str, amount: Decimal) -> Decimal:
     if amount > MOST_VALUE:
         raise wrong("out_of_range", f"{shown(text)} is out of range; {MOST_VALUE:,} is the most")
-    if not has_decimals(amount, MOST_DECIMALS):
+    if not has_decimals(amount, MOST_MINOR_DIGITS):
         raise wrong(
             "too_many_decimals",
-            f"{shown(text)} has more than the {MOST_DECIMALS} decimals that amounts of any currency are kept "
-            "with; round it",
+            f"{shown(text)} has more than the {MOST_MINOR_DIGITS} decimals that amounts of any currency "
+            "are kept with; round it",
         )
     return amount.copy_abs()
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
 from demo_pipeline.domain.blueprint.monthly_figures import DealSizes, with_values
@@ -25,14 +25,15 @@ from demo_pipeline.domain.blueprint.rules import declared_value, stand_in
 from demo_pipeline.domain.blueprint.schema import MonthEntry
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, plan_stream
 from demo_pipeline.domain.caps import check_storable, within_caps
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import (
     COUNT_METRICS,
     METRICS,
     VALUE_METRICS,
     Figures,
-    minor_units,
-    money,
+    figure_amount,
+    figure_json,
 )
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import grouped
@@ -40,7 +41,6 @@ from demo_pipeline.domain.feasibility import (
     Caps,
     cap_problems,
     check_caps,
-    figure_json,
     infeasible,
     nearest_feasible,
 )
@@ -93,7 +93,7 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
     Raises ``InputError`` with all problems and the nearest plan, or ``CapExceededError``.
     """
     problems: list[Problem] = []
-    digits = baseline.spec.minor_digits
+    currency = baseline.spec.currency
     is_total = plan.plan_type is PlanType.TARGETS
     asked = {request.month: _asked(request, plan.plan_type, baseline, problems) for request in plan.months}
     wanted = {month: entry.figures for month, entry in asked.items()}
@@ -102,22 +102,21 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
     nearest = _nearest(wanted, baseline, there, problems)
     if problems:
         lowered = _lowered(nearest, asked, baseline, caps, problems)
-        suggestion = _suggestion(plan, asked, lowered, there, digits)
+        suggestion = _suggestion(plan, asked, lowered, there, currency)
         raise InputError("; ".join(map(str, problems)), problems, suggestion=suggestion)
     # Before the first draw: a number beyond a cap must not cost memory.
     currency = baseline.spec.currency
-    given = {month: declared_value(entry.declared, digits) for month, entry in asked.items()}
+    given = {month: declared_value(entry.declared, currency) for month, entry in asked.items()}
     check_caps(
         sum(wanted.values(), _NOTHING),
         caps,
         currency=currency,
-        minor_digits=digits,
         declared_value=sum(given.values()),
     )
     sizes = _sizes(baseline.spec)
     deltas = {month: with_values(entry.declared, month, sizes) for month, entry in asked.items()}
     targets = {month: baseline.before.get(month, _NOTHING) + delta for month, delta in deltas.items()}
-    check_storable(targets, given, currency=currency, minor_digits=digits)
+    check_storable(targets, given, currency=currency)
     return Resolved(
         deltas=deltas,
         targets=targets,
@@ -128,12 +127,12 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
 
 def shows_targets(plan: PatchPlan, baseline: PlanBaseline) -> bool:
     """Whether every figure that a TARGETS plan gives is there, within its tolerances."""
-    digits = baseline.spec.minor_digits
+    currency = baseline.spec.currency
     for request in plan.months:
         before = baseline.before.get(request.month, _NOTHING)
         for metric, figure in request.given.items():
             if metric in VALUE_METRICS:
-                away = abs(Decimal(money(before[metric], digits)) - figure)
+                away = abs(currency.major(before[metric]) - figure)
                 if away > plan.tolerances.value * figure:
                     return False
             elif abs(before[metric] - int(figure)) > plan.tolerances.count:
@@ -157,7 +156,7 @@ class _Asked:
 def _asked(
     request: MonthRequest, plan_type: PlanType, baseline: PlanBaseline, problems: list[Problem]
 ) -> _Asked:
-    month, digits = request.month, baseline.spec.minor_digits
+    month, currency = request.month, baseline.spec.currency
     before = baseline.before.get(month, _NOTHING)
     deltas: dict[str, int | None] = {}
     for metric in METRICS:
@@ -166,16 +165,18 @@ def _asked(
             deltas[metric] = None if metric in VALUE_METRICS else 0
             continue
         try:
-            amount = minor_units(Decimal(figure), digits) if metric in VALUE_METRICS else int(figure)
+            amount = currency.minor(Decimal(figure)) if metric in VALUE_METRICS else int(figure)
         except ValueError:
-            cut = int(Decimal(figure).scaleb(digits))
-            message = f"{figure} has more decimals than {baseline.spec.currency} has ({digits})"
-            problems.append(_problem("too_many_decimals", month, metric, figure, message, money(cut, digits)))
+            cut = currency.minor(Decimal(figure), ROUND_DOWN)
+            message = f"{figure} has more decimals than {currency} has ({currency.minor_digits})"
+            problems.append(
+                _problem("too_many_decimals", month, metric, figure, message, currency.plain(cut))
+            )
             amount = cut
         if plan_type is PlanType.TARGETS:
             amount -= before[metric]
         if amount < 0:
-            there = figure_json(before, metric, digits)
+            there = figure_json(metric, before[metric], currency)
             message = (
                 f"the target {figure} is below the {grouped(there)} that are there, and a plan only adds; "
                 f"nearest: {grouped(there)}"
@@ -183,15 +184,15 @@ def _asked(
             problems.append(_problem("target_below_current", month, metric, figure, message, there))
             amount = 0
         deltas[metric] = amount
-    declared = _entry(month, deltas, digits)
-    return _Asked(declared=declared, figures=stand_in(declared, digits))
+    declared = _entry(month, deltas, currency)
+    return _Asked(declared=declared, figures=stand_in(declared, currency))
 
 
-def _entry(month: Month, deltas: Mapping[str, int | None], digits: int) -> MonthEntry:
+def _entry(month: Month, deltas: Mapping[str, int | None], currency: Currency) -> MonthEntry:
     values: dict[str, Any] = {name: deltas[name] for name in COUNT_METRICS}
     for name in VALUE_METRICS:
         amount = deltas[name]
-        values[name] = None if amount is None else Decimal(money(amount, digits))
+        values[name] = None if amount is None else currency.major(amount)
     # Its bounds are a blueprint's; what is asked here was bounded where it was read.
     return MonthEntry.model_construct(month=month, **values)
 
@@ -237,7 +238,7 @@ def _nearest(
         figures = [nearest[month] for month in months]
         problems += infeasible(
             figures,
-            minor_digits=baseline.spec.minor_digits,
+            currency=baseline.spec.currency,
             months=months,
             contacts_before=contacts,
             there=[there[month] for month in months] if there else (),
@@ -263,7 +264,7 @@ def _lowered(
     problems: list[Problem],
 ) -> dict[Month, Figures]:
     """The nearest deltas within the caps, none where there are none; caps that they exceed are problems."""
-    currency, digits = baseline.spec.currency, baseline.spec.minor_digits
+    currency = baseline.spec.currency
 
     def beyond(figures: Mapping[Month, Figures]) -> tuple[Problem, ...]:
         values = (one.pipeline_added_value for month, one in figures.items() if asked[month].given_values)
@@ -271,7 +272,6 @@ def _lowered(
             sum(figures.values(), _NOTHING),
             caps,
             currency=currency,
-            minor_digits=digits,
             declared_value=sum(values),
         )
 
@@ -284,7 +284,6 @@ def _lowered(
         list(nearest.values()),
         caps,
         currency=currency,
-        minor_digits=digits,
         has_value=[bool(asked[month].given_values) for month in months],
     )
     lowered = dict(zip(months, figures, strict=True))
@@ -299,7 +298,7 @@ def _suggestion(
     asked: Mapping[Month, _Asked],
     nearest: Mapping[Month, Figures],
     there: Mapping[Month, Figures],
-    digits: int,
+    currency: Currency,
 ) -> dict[str, Any] | None:
     """The nearest plan as a document that can be applied as it is; None: no month is left."""
     months: list[MonthRequest] = []
@@ -315,7 +314,7 @@ def _suggestion(
             if is_absent and (metric in VALUE_METRICS or better[metric] == wanted[metric]):
                 continue
             amount = base[metric] + better[metric]
-            figure = Decimal(money(amount, digits)) if metric in VALUE_METRICS else amount
+            figure = figure_amount(metric, amount, currency)
             # A value that no plan can name is left to the deals.
             if is_in_bounds(metric, figure):
                 given[metric] = figure
@@ -332,7 +331,6 @@ def _sizes(spec: TenantSpec) -> DealSizes:
     return DealSizes(
         industry=load_industry(spec.industry),
         currency=spec.currency,
-        minor_digits=spec.minor_digits,
         whale_ppm=spec.whale_ppm,
         stream=plan_stream(spec.seed, spec.slug).child("patch"),
     )

@@ -31,8 +31,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.figures import METRICS, Figures, figure_amount
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.core.wording import are, counted
 from demo_pipeline.domain.feasibility import nearest_feasible
@@ -57,54 +58,54 @@ Known = Mapping[Month, Figures]
 
 
 def copy_last_month(
-    known: Known, *, minor_digits: int, month_count: int = 1, first: Month | None = None
+    known: Known, *, currency: Currency, month_count: int = 1, first: Month | None = None
 ) -> PatchPlan:
     """The last month's figures for each of the months."""
     base = _last(known, first, 1)
     months = _months(known, first, month_count)
-    return _plan(((month, _scaled(base, Fraction(1))) for month in months), minor_digits)
+    return _plan(((month, _scaled(base, Fraction(1))) for month in months), currency)
 
 
 def grow_monthly(
-    known: Known, percent: Decimal, *, month_count: int, minor_digits: int, first: Month | None = None
+    known: Known, percent: Decimal, *, month_count: int, currency: Currency, first: Month | None = None
 ) -> PatchPlan:
     """Each month ``percent`` more than the one before it, from the last; negative: less."""
     factor = 1 + _share("percent", percent, least=Decimal(-100), most=MOST_PERCENT)
     base = _last(known, first, 1)
     months = _months(known, first, month_count)
     return _plan(
-        ((month, _scaled(base, factor**power)) for power, month in enumerate(months, start=1)), minor_digits
+        ((month, _scaled(base, factor**power)) for power, month in enumerate(months, start=1)), currency
     )
 
 
 def match_average(
-    known: Known, last_count: int, *, minor_digits: int, month_count: int = 1, first: Month | None = None
+    known: Known, last_count: int, *, currency: Currency, month_count: int = 1, first: Month | None = None
 ) -> PatchPlan:
     """The mean of the last ``last_count`` months, for each of the months."""
     if not 1 <= last_count <= MOST_MONTHS:
         raise _wrong("last_count", f"{last_count} is out of range; write 1 to {MOST_MONTHS}")
     total = _last(known, first, last_count)
     months = _months(known, first, month_count)
-    return _plan(((month, _scaled(total, Fraction(1, last_count))) for month in months), minor_digits)
+    return _plan(((month, _scaled(total, Fraction(1, last_count))) for month in months), currency)
 
 
 def holiday_dip(
     known: Known,
     *,
-    minor_digits: int,
+    currency: Currency,
     percent: Decimal = DEFAULT_DIP_PERCENT,
     month_count: int | None = None,
     first: Month | None = None,
 ) -> PatchPlan:
     """The recent level, ``percent`` lower in August and December; as a rule up to the next of them."""
     dip = _share("percent", percent, least=Decimal(0), most=Decimal(100))
-    return _season(known, dict.fromkeys(HOLIDAY_MONTHS, -dip), month_count, first, minor_digits)
+    return _season(known, dict.fromkeys(HOLIDAY_MONTHS, -dip), month_count, first, currency)
 
 
 def q4_surge(
     known: Known,
     *,
-    minor_digits: int,
+    currency: Currency,
     percent: Decimal = DEFAULT_SURGE_PERCENT,
     month_count: int | None = None,
     first: Month | None = None,
@@ -112,7 +113,7 @@ def q4_surge(
     """The recent level, rising to ``percent`` more in December; as a rule up to the next December."""
     surge = _share("percent", percent, least=Decimal(0), most=MOST_PERCENT)
     changes = {number: surge * share for number, share in SURGE_SHARES.items()}
-    return _season(known, changes, month_count, first, minor_digits, ends_with=12)
+    return _season(known, changes, month_count, first, currency, ends_with=12)
 
 
 def _season(
@@ -120,7 +121,7 @@ def _season(
     changes: Mapping[int, Fraction],
     month_count: int | None,
     first: Month | None,
-    minor_digits: int,
+    currency: Currency,
     *,
     ends_with: int | None = None,
 ) -> PatchPlan:
@@ -140,7 +141,7 @@ def _season(
             (month, _scaled(total, (1 + changes.get(month.number, Fraction(0))) / level_count))
             for month in months
         ),
-        minor_digits,
+        currency,
     )
 
 
@@ -196,19 +197,16 @@ def _scaled(base: Figures, ratio: Fraction) -> Figures:
     return nearest_feasible([figures], contacts_before=1)[0]
 
 
-def _plan(months: Iterable[tuple[Month, Figures]], minor_digits: int) -> PatchPlan:
+def _plan(months: Iterable[tuple[Month, Figures]], currency: Currency) -> PatchPlan:
     return PatchPlan(
         plan_type=PlanType.TARGETS,
-        months=tuple(
-            MonthRequest.of(month, _given(month, figures, minor_digits)) for month, figures in months
-        ),
+        months=tuple(MonthRequest.of(month, _given(month, figures, currency)) for month, figures in months),
     )
 
 
-def _given(month: Month, figures: Figures, minor_digits: int) -> dict[str, int | Decimal]:
+def _given(month: Month, figures: Figures, currency: Currency) -> dict[str, int | Decimal]:
     given: dict[str, int | Decimal] = {
-        metric: Decimal(money(figures[metric], minor_digits)) if metric in VALUE_METRICS else figures[metric]
-        for metric in METRICS
+        metric: figure_amount(metric, figures[metric], currency) for metric in METRICS
     }
     for metric, figure in given.items():
         if not is_in_bounds(metric, figure):

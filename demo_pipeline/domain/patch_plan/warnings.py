@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.core.wording import grouped
 from demo_pipeline.domain.feasibility import Caps, cap_warnings, won_with_leads
 from demo_pipeline.domain.patch_plan.plan import MOST_MONTHS
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, Resolved
@@ -43,14 +43,13 @@ def plan_warnings(resolved: Resolved, baseline: PlanBaseline, caps: Caps) -> tup
             continue
         warnings += _growth(month, after)
         if resolved.given_values[month]:
-            warnings += _pipeline(month, target, bases, baseline.spec.minor_digits)
+            warnings += _pipeline(month, target, bases, baseline.spec.currency)
         warnings += _win_rate(month, target, (*bases, baseline.before.get(month, Figures())), baseline)
     warnings += _silent_deals(resolved)
     near = cap_warnings(
         resolved.total,
         caps,
         currency=baseline.spec.currency,
-        minor_digits=baseline.spec.minor_digits,
         declared_value=resolved.declared_value,
     )
     return (*warnings, *near)
@@ -100,7 +99,7 @@ def _one_row(figures: Figures, metric: str) -> int:
     return won + -(-figures.open_value // max(figures.other_deals, 1))
 
 
-def _pipeline(month: Month, target: Figures, bases: tuple[Figures, ...], minor_digits: int) -> list[str]:
+def _pipeline(month: Month, target: Figures, bases: tuple[Figures, ...], currency: Currency) -> list[str]:
     """A pipeline out of proportion to the won value."""
     won, open_value = target.closed_won_value, target.open_value
     if not won:
@@ -116,8 +115,8 @@ def _pipeline(month: Month, target: Figures, bases: tuple[Figures, ...], minor_d
         is_usual(one.open_value, one.closed_won_value) for one in bases if one.closed_won_value
     ):
         return []
-    pipeline = grouped(money(target.pipeline_added_value, minor_digits))
-    won_text = grouped(money(won, minor_digits))
+    pipeline = currency.shown(target.pipeline_added_value)
+    won_text = currency.shown(won)
     warning = (
         f"{month}: a pipeline of {pipeline} is more than {_MOST_PIPELINE} times the won value of {won_text}"
     )
@@ -129,15 +128,15 @@ def _win_rate(month: Month, target: Figures, bases: tuple[Figures, ...], baselin
     won, deals = target.closed_won_count, target.deals_created
     if deals < _FEWEST_DEALS:
         return []
-    usual = load_industry(baseline.spec.industry).win_rate_percent
+    industry = baseline.spec.industry
+    usual = load_industry(industry).win_rate_percent
     rates = [(one.closed_won_count, one.deals_created) for one in bases if one.deals_created > 0]
     rates += [(usual * _WIN_RATE_FACTOR, 100), (usual, 100 * _WIN_RATE_FACTOR)]
     is_high = all((won - 1) * whole > part * deals for part, whole in rates)
     is_low = all((won + 1) * whole < part * deals for part, whole in rates)
     if not (is_high or is_low):
         return []
-    share = won * 100 // deals
-    return [f"{month}: {share} % of the deals are won, {usual} % is usual in {baseline.spec.industry}"]
+    return [f"{month}: {won * 100 // deals} % of the deals are won, {usual} % is usual in {industry}"]
 
 
 def _silent_deals(resolved: Resolved) -> Iterator[str]:

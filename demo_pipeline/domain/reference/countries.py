@@ -23,6 +23,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
+
 # For types alone: commands that only read know a tenant's country and make no arrays, and are a quarter of
 # their time quicker without.
 if TYPE_CHECKING:
@@ -169,7 +171,7 @@ class Locale:
     country: str
     #: of the texts: ``en`` or ``de``
     language: str
-    currency: str
+    currency: Currency
     #: IANA name of the default time zone
     timezone: str
     #: days off as ``date.weekday()``, Saturday is 5
@@ -230,7 +232,7 @@ def load_locale(country: str) -> Locale:
     return Locale(
         country=country,
         language=raw["language"],
-        currency=raw["currency"],
+        currency=CURRENCIES[raw["currency"]],
         timezone=raw["timezone"],
         weekend=tuple(raw["weekend"]),
         holidays=frozenset(date.fromisoformat(day) for day in raw["holidays"]),
@@ -255,13 +257,13 @@ def load_locale(country: str) -> Locale:
     )
 
 
-def units_per_usd(currency: str) -> Decimal:
+def units_per_usd(currency: Currency) -> Decimal:
     """Roughly how many units of a currency one US dollar is worth, to scale deal sizes.
 
-    Not an exchange rate: rounded to the order and first digit or two, and frozen. ``KeyError`` for a code
+    Not an exchange rate: rounded to the order and first digit or two, and frozen. ``KeyError`` for one
     that is not in ``CURRENCIES``.
     """
-    return _UNITS_PER_USD[currency]
+    return _UNITS_PER_USD[currency.code]
 
 
 @lru_cache(maxsize=16_384)
@@ -318,9 +320,13 @@ def _places(raw: list[dict[str, Any]], ranges: tuple[PhoneRange, ...]) -> Places
 
 
 _CURRENCIES: Final = read_list("currencies")
-#: ISO 4217 code → digits of the minor unit.
-CURRENCIES: Final[Mapping[str, int]] = MappingProxyType(
+#: ISO 4217 code → digits of the minor unit
+ISO_DIGITS: Final[Mapping[str, int]] = MappingProxyType(
     {code: digits for code, (digits, _) in _CURRENCIES["currencies"].items()}
+)
+#: ISO 4217 code → the currency as amounts are kept in it
+CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
+    {code: Currency(code, min(digits, MOST_MINOR_DIGITS)) for code, digits in ISO_DIGITS.items()}
 )
 _UNITS_PER_USD: Final = {code: Decimal(units) for code, (_, units) in _CURRENCIES["currencies"].items()}
 #: Every ISO 3166-1 alpha-2 code.

@@ -24,7 +24,6 @@ from demo_pipeline.domain.parsing.scalars import quoted
 from demo_pipeline.domain.parsing.written_numbers import other_currencies
 from demo_pipeline.domain.patch_plan.reading import Findings, PlanRead, assemble
 from demo_pipeline.domain.patch_plan.tree import is_plan
-from demo_pipeline.domain.reference.countries import load_locale, resolve_country
 from demo_pipeline.services.files.plan_files import PlanKind, parse_written, read_content
 from demo_pipeline.services.files.yaml_files import YamlFile, read_yaml, sorted_by_line
 from demo_pipeline.settings import Settings
@@ -140,7 +139,7 @@ def _about_months(problems: Iterable[Problem], months: _Months) -> Iterator[Prob
 
 
 def _other_currencies(blueprint: Blueprint, months: _Months) -> Iterator[Problem]:
-    own = blueprint.currency or load_locale(resolve_country(blueprint.country)).currency
+    own = blueprint.own_currency.code
     if other := ", ".join(other_currencies(months.currencies, own)):
         message = (
             f"{months.file} has amounts in {other}, and the tenant's currency is {own}; write them in {own}"

@@ -32,41 +32,39 @@ _VALUE_DIGITS: Final = 18
 _MONTH_FORMAT: Final = "yyyy-mm"
 
 
-def save_figures(
-    path: Path, months: Mapping[Month, Row], minor_digits: int, *, title: str, suffix: str
-) -> None:
+def save_figures(path: Path, months: Mapping[Month, Row], decimals: int, *, title: str, suffix: str) -> None:
     """Write ``.xlsx`` or ``.parquet`` (``suffix``), over a file that is there.
 
-    ``minor_digits`` are the decimals of values; ``title`` names the sheet. Raises ``InputError``.
+    ``decimals`` are those of values; ``title`` names the sheet. Raises ``InputError``.
     """
     if path.suffix.lower() != suffix:
         raise _refused("bad_suffix", path, f"the name does not end with {suffix}; rename it")
     asked = [metric for metric in METRICS if any(metric in row for row in months.values())]
-    table = _table(months, asked, minor_digits)
+    table = _table(months, asked, decimals)
     if suffix == ".parquet":
         content = _parquet(table)
     else:
         import pandas as pd
 
         frame = table.to_pandas(types_mapper=pd.ArrowDtype)
-        content = write_sheet(frame, title, _formats(asked, minor_digits))
+        content = write_sheet(frame, title, _formats(asked, decimals))
     _write(path, content)
 
 
-def _table(months: Mapping[Month, Row], metrics: Sequence[str], minor_digits: int) -> pa.Table:
+def _table(months: Mapping[Month, Row], metrics: Sequence[str], decimals: int) -> pa.Table:
     import pyarrow as pa
 
     columns: dict[str, Any] = {
         "month": pa.array([date(month.year, month.number, 1) for month in months], pa.date32())
     }
     for metric in metrics:
-        kind = pa.decimal128(_VALUE_DIGITS, minor_digits) if metric in VALUE_METRICS else pa.int64()
+        kind = pa.decimal128(_VALUE_DIGITS, decimals) if metric in VALUE_METRICS else pa.int64()
         columns[metric] = pa.array([row.get(metric) for row in months.values()], kind)
     return pa.table(columns)
 
 
-def _formats(metrics: Sequence[str], minor_digits: int) -> dict[str, str]:
-    value = "#,##0" + (f".{'0' * minor_digits}" if minor_digits else "")
+def _formats(metrics: Sequence[str], decimals: int) -> dict[str, str]:
+    value = "#,##0" + (f".{'0' * decimals}" if decimals else "")
     return {
         "month": _MONTH_FORMAT,
         **{metric: value if metric in VALUE_METRICS else "#,##0" for metric in metrics},

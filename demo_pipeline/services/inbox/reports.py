@@ -13,11 +13,10 @@ from typing import Any, Final
 
 from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, money
 from demo_pipeline.domain.core.wording import grouped, rows_text
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.inbox.folder import REPORT_SUFFIXES, InboxFile
-from demo_pipeline.services.jobs.report import JobReport, MonthResult
+from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.storage.connection.masking import masked, masked_tree
 
@@ -40,7 +39,7 @@ def done_reports(
         "already_applied": report.already_applied,
         "created": dict(report.created),
         "jobs": [part.to_json() for part in report.jobs],
-        "months": [_month(result, report.minor_digits) for result in report.months],
+        "months": [result.to_document(result.target, report.currency) for result in report.months],
         "passed": report.is_passed,
         "seconds": round(report.seconds, 3),
         "notes": list(report.notes),
@@ -88,27 +87,6 @@ def _head(file: InboxFile, plan: PlanFile | None, caller: JobCaller, at: datetim
         "dagster_run_id": caller.dagster_run_id,
         "plan": None if plan is None else plan.plan.to_json(),
         "seed": None if plan is None else plan.plan.seed,
-    }
-
-
-def _month(result: MonthResult, minor_digits: int) -> dict[str, Any]:
-    """A month as ``patch apply --json`` tells it."""
-
-    def amount(metric: str, value: int) -> int | str:
-        return money(value, minor_digits) if metric in VALUE_METRICS else value
-
-    return {
-        "month": str(result.month),
-        "metrics": {
-            metric: {
-                "before": amount(metric, result.before[metric]),
-                "target": amount(metric, result.target[metric]),
-                "after": amount(metric, result.after[metric]),
-                "delta": amount(metric, result.delta[metric]),
-                "passed": result.after[metric] == result.target[metric],
-            }
-            for metric in METRICS
-        },
     }
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.figures import METRICS, Figures, figure_json
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import reading_job
 from demo_pipeline.storage.ledger.job_ledger import Job, JobRequest, readable
@@ -56,21 +57,41 @@ class MonthResult:
     def delta(self) -> Figures:
         return self.after - self.before
 
-    def to_json(self, minor_digits: int) -> dict[str, Any]:
+    def to_document(self, goal: Figures, currency: Currency) -> dict[str, Any]:
+        """Every metric for programs, held against ``goal``; money as strings in major units."""
+
+        def shown(metric: str, figures: Figures) -> int | str:
+            return figure_json(metric, figures[metric], currency)
+
+        return {
+            "month": str(self.month),
+            "metrics": {
+                metric: {
+                    "before": shown(metric, self.before),
+                    "target": shown(metric, goal),
+                    "after": shown(metric, self.after),
+                    "delta": shown(metric, self.delta),
+                    "passed": self.after[metric] == goal[metric],
+                }
+                for metric in METRICS
+            },
+        }
+
+    def to_json(self, currency: Currency) -> dict[str, Any]:
         """As the ledger keeps it; money as strings in major units."""
         return {
-            "before": self.before.to_json(minor_digits),
-            "target": self.target.to_json(minor_digits),
-            "after": self.after.to_json(minor_digits),
-            "expected": self.expected.to_json(minor_digits),
-            "drift": self.drift.to_json(minor_digits),
+            "before": self.before.to_json(currency),
+            "target": self.target.to_json(currency),
+            "after": self.after.to_json(currency),
+            "expected": self.expected.to_json(currency),
+            "drift": self.drift.to_json(currency),
         }
 
     @classmethod
-    def from_json(cls, month: str, row: Mapping[str, Any], minor_digits: int) -> MonthResult:
+    def from_json(cls, month: str, row: Mapping[str, Any], currency: Currency) -> MonthResult:
         """The inverse of :meth:`to_json`."""
         before, target, after, expected = (
-            Figures.from_json(row.get(name, {}), minor_digits)
+            Figures.from_json(row.get(name, {}), currency)
             for name in ("before", "target", "after", "expected")
         )
         return cls(month=Month.parse(month), expected=expected, before=before, target=target, after=after)
@@ -118,13 +139,13 @@ class FirstJob:
             before={month: made.before.get(month, Figures()) for month, one in made.change.items() if one},
         )
 
-    def to_json(self, minor_digits: int) -> dict[str, Any]:
+    def to_json(self, currency: Currency) -> dict[str, Any]:
         """As the ledger keeps it with the request's own job."""
-        before = {str(month): one.to_json(minor_digits) for month, one in self.before.items()}
+        before = {str(month): one.to_json(currency) for month, one in self.before.items()}
         return {_REQUEST: {"jobs": [self.part.to_json()], "before": before}}
 
     @classmethod
-    def from_metrics(cls, metrics: Mapping[str, Any], minor_digits: int) -> FirstJob | None:
+    def from_metrics(cls, metrics: Mapping[str, Any], currency: Currency) -> FirstJob | None:
         """The inverse of :meth:`to_json`; None: the job was the only one of its request."""
         if _REQUEST not in metrics:
             return None
@@ -132,7 +153,7 @@ class FirstJob:
         return cls(
             part=JobPart(job_id=UUID(part["job_id"]), kind=part["kind"], created=part["created"]),
             before={
-                Month.parse(month): Figures.from_json(row, minor_digits)
+                Month.parse(month): Figures.from_json(row, currency)
                 for month, row in metrics[_REQUEST]["before"].items()
             },
         )
@@ -145,7 +166,7 @@ class JobReport:
     job_id: UUID
     tenant: str
     kind: str
-    minor_digits: int
+    currency: Currency
     already_applied: bool
     #: table → rows of all jobs of the request
     created: Mapping[str, int]
@@ -201,7 +222,7 @@ def whole_report(report: JobReport, first: FirstJob | None) -> JobReport:
 
 
 def report_of(
-    job: Job, minor_digits: int, *, already_applied: bool = False, seconds: float | None = None
+    job: Job, currency: Currency, *, already_applied: bool = False, seconds: float | None = None
 ) -> JobReport:
     """The report of a completed request from the ledger, as it was recorded when it was done.
 
@@ -212,25 +233,25 @@ def report_of(
         job_id=job.id,
         tenant=job.slug,
         kind=job.kind,
-        minor_digits=minor_digits,
+        currency=currency,
         already_applied=already_applied,
         created={} if already_applied else metrics.get("created", {}),
         hidden={} if already_applied else metrics.get("hidden", {}),
         shown={} if already_applied else metrics.get("shown", {}),
-        months=months_of(job, minor_digits),
+        months=months_of(job, currency),
         seconds=seconds if seconds is not None else job.seconds or 0.0,
         status=job.status,
     )
     if already_applied:
         return report
-    return whole_report(report, FirstJob.from_metrics(metrics, minor_digits))
+    return whole_report(report, FirstJob.from_metrics(metrics, currency))
 
 
-def months_of(job: Job, minor_digits: int) -> tuple[MonthResult, ...]:
+def months_of(job: Job, currency: Currency) -> tuple[MonthResult, ...]:
     """The months of one job of the ledger, by itself. Raises ``UnreadableJobError``."""
     diff: dict[str, Any] = readable(job).diff_report or {}
     with reading_job(job.slug, job.id, "diff_report"):
-        return tuple(MonthResult.from_json(month, told, minor_digits) for month, told in sorted(diff.items()))
+        return tuple(MonthResult.from_json(month, told, currency) for month, told in sorted(diff.items()))
 
 
 def request_job(jobs: Sequence[Job]) -> Job | None:

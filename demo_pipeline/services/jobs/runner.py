@@ -179,7 +179,7 @@ class JobRun:
         self.database, self.settings, self.conn = database, settings, conn
         self.context, self.as_of = context, as_of
         self.tenant = context.state.tenant
-        self.digits = context.spec.minor_digits
+        self.currency = context.spec.currency
         self._asker = caller
         self._started = monotonic()
         self._progress: Progress | None = None
@@ -193,7 +193,7 @@ class JobRun:
         """The report of a completed job, as it was recorded when it was done."""
         with self.database.admin(readonly=True) as conn:
             job = job_ledger.get_job(conn, job_id)
-        return report_of(job, self.digits, already_applied=already_applied, seconds=self.seconds)
+        return report_of(job, self.currency, already_applied=already_applied, seconds=self.seconds)
 
     def run(self, work: Work) -> JobReport:
         """The whole job."""
@@ -290,14 +290,14 @@ class JobRun:
                 request.job_id,
                 before=self._json(outcome.before),
                 after=self._json(after),
-                diff={str(result.month): result.to_json(self.digits) for result in results},
-                metrics=metrics if first is None else metrics | first.to_json(self.digits),
+                diff={str(result.month): result.to_json(self.currency) for result in results},
+                metrics=metrics if first is None else metrics | first.to_json(self.currency),
                 months=outcome.loaded,
                 changes=outcome.recorded,
                 blueprint_metrics=(
                     None if first is None else {"created": dict(first.part.created), "seconds": seconds}
                 ),
-                minor_digits=self.digits,
+                currency=self.currency,
             )
         if self._asker.on_progress is not None:
             self._asker.on_progress(100, "committed")
@@ -305,7 +305,7 @@ class JobRun:
             job_id=request.job_id,
             tenant=self.tenant.slug,
             kind=request.kind,
-            minor_digits=self.digits,
+            currency=self.currency,
             already_applied=False,
             created=outcome.created,
             months=results,
@@ -318,7 +318,7 @@ class JobRun:
 
     def figures(self) -> dict[Month, Figures]:
         """The tenant's figures now, within the transaction."""
-        return all_figures(self.conn, self.tenant.tenant_id, self.digits)
+        return all_figures(self.conn, self.tenant.tenant_id, self.currency)
 
     def expect_rows(self, count: int) -> None:
         """So many more rows are to be loaded: for the progress that is shown."""
@@ -367,17 +367,17 @@ class JobRun:
         broken = integrity.violations(self.conn, self.tenant.tenant_id, now, first, job_id=request.job_id)
         if not wrong and not broken:
             return
-        lines = [mismatch.describe(self.digits) for mismatch in wrong]
+        lines = [mismatch.describe(self.currency) for mismatch in wrong]
         lines += [f"{item.count:,} {item.table}: not true that {item.rule}" for item in broken]
         self._record(Event.KPI_VERIFICATION_FAILED, request, findings=lines[:50])
         raise VerificationError(
             f"{len(lines)} checks failed before the commit, everything was rolled back: "
             + "; ".join(lines[:10]),
-            {"findings": lines, "mismatches": [item.to_json(self.digits) for item in wrong]},
+            {"findings": lines, "mismatches": [item.to_json(self.currency) for item in wrong]},
         )
 
     def _json(self, figures: FiguresByMonth) -> dict[str, Any]:
-        return {str(month): one.to_json(self.digits) for month, one in figures.items()}
+        return {str(month): one.to_json(self.currency) for month, one in figures.items()}
 
     def _end(self, request: JobRequest, begun: Begun, failure: DemoError) -> Ending:
         """Write the end of the attempt down, and find out what it was: an answer may have been lost.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.row_checks import check_rows
@@ -28,8 +29,7 @@ class TenantSnapshot:
 
     tenant: str
     tenant_id: UUID
-    currency: str
-    minor_digits: int
+    currency: Currency
     #: what the ledger says of the months that were loaded
     expected: Mapping[Month, Figures]
     #: what is in the tables
@@ -50,9 +50,8 @@ def standing(database: Database, settings: Settings, slug: str) -> TenantSnapsho
             tenant=slug,
             tenant_id=tenant_id,
             currency=context.spec.currency,
-            minor_digits=context.spec.minor_digits,
             expected={month: context.expected(month) for month in context.known_months},
-            figures=all_figures(conn, tenant_id, context.spec.minor_digits),
+            figures=all_figures(conn, tenant_id, context.spec.currency),
             violations=check_rows(conn, context, now, edits.finished_at(conn, tenant_id)).faults,
             read_at=now,
         )

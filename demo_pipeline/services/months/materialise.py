@@ -112,8 +112,8 @@ class _Materialise:
         with run.database.admin(readonly=True) as conn:
             job = job_ledger.readable(job_ledger.get_job(conn, job_id))
             context = find_tenant_context(conn, run.settings, run.tenant.slug, KIND)
-            figures = all_figures(conn, run.tenant.tenant_id, run.digits)
-        report = report_of(job, run.digits, already_applied=already_applied, seconds=run.seconds)
+            figures = all_figures(conn, run.tenant.tenant_id, run.currency)
+        report = report_of(job, run.currency, already_applied=already_applied, seconds=run.seconds)
         done = {} if already_applied else {one.month: one.before_request for one in report.months}
 
         def result(month: Month) -> MonthResult:
@@ -136,7 +136,7 @@ class _Materialise:
     def _healing(self, run: JobRun, asked: MonthRange) -> JobSelection | None:
         """The job that makes up for what people hid or changed; None: nothing falls short."""
         with run.database.admin(readonly=True) as conn:
-            there = all_figures(conn, run.tenant.tenant_id, run.digits)
+            there = all_figures(conn, run.tenant.tenant_id, run.currency)
         known = run.context.known_months.intersection(asked.months)
         if not any(is_short(run.context.expected(month), there.get(month, Figures())) for month in known):
             return None

@@ -123,12 +123,12 @@ class PendingLoad:
             self.loaded[month] = self._state(work, figures)
             return
         # The figures are counted from the rows: what the blueprint has, and what comes now.
-        digits = self.spec.minor_digits
+        currency = self.spec.currency
         whole, change = Figures(), Figures()
         for batch in happened(batches, instant_us(work.as_of)):
-            whole += figures_of_rows(batch, told, digits)
+            whole += figures_of_rows(batch, told, currency)
             missing = without(batch, work.present.get(batch.table, _NO_IDS))
-            change += figures_of_rows(missing, now, digits)
+            change += figures_of_rows(missing, now, currency)
             yield missing
         self.change[month] = change
         self.loaded[month] = self._state(work, whole)
@@ -203,8 +203,8 @@ def _by_present_version(
 
     The rows that make them up refer to what is in the database, as those of a patch do.
     """
-    spec, tenant_id, digits = context.spec, context.state.tenant.tenant_id, context.spec.minor_digits
-    there = all_figures(conn, tenant_id, digits) if incomplete else {}
+    spec, tenant_id, currency = context.spec, context.state.tenant.tenant_id, context.spec.currency
+    there = all_figures(conn, tenant_id, currency) if incomplete else {}
     first_contact, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
     additions: dict[Month, Figures] = {}
     loaded: dict[Month, MonthState] = {}
@@ -280,7 +280,7 @@ def _part(context: TenantContext, month: Month, until: datetime) -> Figures:
     outcomes = _outcomes(story)
     part = Figures()
     for batch in happened(story.month(month), instant_us(until)):
-        part += figures_of_rows(batch, outcomes, context.spec.minor_digits)
+        part += figures_of_rows(batch, outcomes, context.spec.currency)
     return part
 
 
@@ -339,7 +339,6 @@ def check_added(context: TenantContext, figures: Figures, caps: Caps) -> None:
         figures,
         caps,
         currency=context.spec.currency,
-        minor_digits=context.spec.minor_digits,
         declared_value=figures.pipeline_added_value if is_declared else 0,
     )
 

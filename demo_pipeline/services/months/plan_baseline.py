@@ -48,7 +48,7 @@ def read_baseline(conn: psycopg.Connection[Any], context: TenantContext, as_of: 
     return _ground(
         context,
         as_of,
-        before=all_figures(conn, tenant_id, context.spec.minor_digits),
+        before=all_figures(conn, tenant_id, context.spec.currency),
         first_contact=first_contact_at(conn, tenant_id),
         first_other=first_other_contact_at(conn, tenant_id),
         has_stage=has_won_stage(conn, tenant_id),
@@ -67,7 +67,7 @@ def project_baseline(
     ``months``: those whose figures are wanted, which is quicker; the ground may have no others then. None:
     all that have rows.
     """
-    tenant_id, digits = context.state.tenant.tenant_id, context.spec.minor_digits
+    tenant_id, currency = context.state.tenant.tenant_id, context.spec.currency
     missing = missing_rows(conn, context, last, as_of)
     first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
     first_other = first_other_contact_at(conn, tenant_id)
@@ -85,9 +85,9 @@ def project_baseline(
                     made = cast("datetime", others[0].as_py())
                     first_other = made if first_other is None else min(first_other, made)
     if months is None:
-        before = after_change(all_figures(conn, tenant_id, digits), missing.change)
+        before = after_change(all_figures(conn, tenant_id, currency), missing.change)
     elif months:
-        there = month_figures(conn, tenant_id, min(months), max(months), digits)
+        there = month_figures(conn, tenant_id, min(months), max(months), currency)
         change = {month: one for month, one in missing.change.items() if month in there}
         before = after_change(there, change)
     else:

@@ -16,11 +16,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, nearest_feasible, value_cap
-from demo_pipeline.domain.patch_plan.plan import MOST_DECIMALS, MonthRequest, PatchPlan
+from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
 from demo_pipeline.domain.patch_plan.shapes import (
     DEFAULT_DIP_PERCENT,
     DEFAULT_SURGE_PERCENT,
@@ -57,7 +58,7 @@ class _Wish:
     """What a shape is made from."""
 
     known: Mapping[Month, Figures]
-    minor_digits: int
+    currency: Currency
     percent: Decimal | None
     month_count: int | None
     average_count: int | None
@@ -84,7 +85,7 @@ def draft_plan(
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         context = find_tenant_context(conn, settings, slug, "plan write")
         as_of = instant_of(conn, settings)
-        figures = all_figures(conn, context.state.tenant.tenant_id, context.spec.minor_digits)
+        figures = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
     _check_options(shape, percent=percent, average_count=average_count)
     running = Month.containing(as_of)
     last = min(running + -1, max([context.last_asked(running), *figures]))
@@ -93,7 +94,7 @@ def draft_plan(
         raise InputError(message, [Problem(code="nothing_known", message=message)])
     wish = _Wish(
         known=_whole(database, context, as_of, last, figures),
-        minor_digits=context.spec.minor_digits,
+        currency=context.spec.currency,
         percent=percent,
         month_count=month_count,
         average_count=average_count,
@@ -104,7 +105,7 @@ def draft_plan(
     there: Mapping[Month, Figures] = {}
     if plan.first_month <= running:
         there = projected_baseline(database, context, as_of, min(plan.last_month, running)).baseline.before
-        plan, kept = _kept_above(plan, there, running, context.spec.minor_digits)
+        plan, kept = _kept_above(plan, there, running, context.spec.currency)
         if kept:
             warnings.append(
                 f"a plan only adds, and {', '.join(kept)} show more without it than the shape asks for, in "
@@ -131,7 +132,7 @@ def save_plan(plan: PatchPlan, path: Path) -> PlanKind:
     if kind == "xlsx":
         check_is_table(plan)
         rows = {request.month: request.given for request in plan.months}
-        save_figures(path, rows, MOST_DECIMALS, title="plan", suffix=path.suffix.lower())
+        save_figures(path, rows, MOST_MINOR_DIGITS, title="plan", suffix=path.suffix.lower())
         return kind
     try:
         path.write_text(write_plan(plan, kind), encoding="utf-8", newline="\n")
@@ -145,29 +146,27 @@ def save_plan(plan: PatchPlan, path: Path) -> PlanKind:
 
 
 def _copy_last_month(wish: _Wish) -> PatchPlan:
-    return copy_last_month(
-        wish.known, minor_digits=wish.minor_digits, month_count=_count(wish), first=wish.first
-    )
+    return copy_last_month(wish.known, currency=wish.currency, month_count=_count(wish), first=wish.first)
 
 
 def _grow(wish: _Wish) -> PatchPlan:
     assert wish.percent is not None
     return grow_monthly(
-        wish.known, wish.percent, month_count=_count(wish), minor_digits=wish.minor_digits, first=wish.first
+        wish.known, wish.percent, month_count=_count(wish), currency=wish.currency, first=wish.first
     )
 
 
 def _match_average(wish: _Wish) -> PatchPlan:
     last_count = LEVEL_MONTHS if wish.average_count is None else wish.average_count
     return match_average(
-        wish.known, last_count, minor_digits=wish.minor_digits, month_count=_count(wish), first=wish.first
+        wish.known, last_count, currency=wish.currency, month_count=_count(wish), first=wish.first
     )
 
 
 def _holiday_dip(wish: _Wish) -> PatchPlan:
     return holiday_dip(
         wish.known,
-        minor_digits=wish.minor_digits,
+        currency=wish.currency,
         percent=DEFAULT_DIP_PERCENT if wish.percent is None else wish.percent,
         month_count=wish.month_count,
         first=wish.first,
@@ -177,7 +176,7 @@ def _holiday_dip(wish: _Wish) -> PatchPlan:
 def _q4_surge(wish: _Wish) -> PatchPlan:
     return q4_surge(
         wish.known,
-        minor_digits=wish.minor_digits,
+        currency=wish.currency,
         percent=DEFAULT_SURGE_PERCENT if wish.percent is None else wish.percent,
         month_count=wish.month_count,
         first=wish.first,
@@ -235,13 +234,13 @@ def _values_left_to_deals(
     spec = context.spec
     asked = 0
     for request in plan.months:
-        target = Figures.from_json(request.to_json()["metrics"], spec.minor_digits)
+        target = Figures.from_json(request.to_json()["metrics"], spec.currency)
         before = there.get(request.month, _NOTHING)
         asked += max(
             (target[metric] - before[metric] for metric in VALUE_METRICS if request[metric] is not None),
             default=0,
         )
-    if asked <= value_cap(Caps(**settings.caps.model_dump()), spec.currency, spec.minor_digits):
+    if asked <= value_cap(Caps(**settings.caps.model_dump()), spec.currency):
         return plan, False
     months = (
         MonthRequest.of(
@@ -254,11 +253,11 @@ def _values_left_to_deals(
 
 
 def _kept_above(
-    plan: PatchPlan, there: Mapping[Month, Figures], running: Month, minor_digits: int
+    plan: PatchPlan, there: Mapping[Month, Figures], running: Month, currency: Currency
 ) -> tuple[PatchPlan, list[str]]:
     """The plan with nothing below what is there, and the months that had that."""
     months = tuple(
-        _raised(request, there.get(request.month, _NOTHING), minor_digits)
+        _raised(request, there.get(request.month, _NOTHING), currency)
         if request.month <= running
         else request
         for request in plan.months
@@ -267,9 +266,9 @@ def _kept_above(
     return replace(plan, months=months), kept
 
 
-def _raised(request: MonthRequest, now: Figures, minor_digits: int) -> MonthRequest:
+def _raised(request: MonthRequest, now: Figures, currency: Currency) -> MonthRequest:
     """A month that can be reached from ``now``; values are left to the deals where the shape's do not fit."""
-    asked = Figures.from_json(request.to_json()["metrics"], minor_digits)
+    asked = Figures.from_json(request.to_json()["metrics"], currency)
     leads = max(asked.leads_created, now.leads_created)
     won = max(asked.closed_won_count, now.closed_won_count)
     target = replace(

@@ -275,7 +275,7 @@ def _mark(context: TenantContext, plan: PatchPlan) -> str:
 
 def check_currency(context: TenantContext, currencies: frozenset[str]) -> None:
     """Amounts of another currency are refused (``InputError``): nothing is converted."""
-    own = context.spec.currency
+    own = context.spec.currency.code
     if other := sorted(other_currencies(currencies, own)):
         message = (
             f"the plan has amounts in {', '.join(other)}, and {context.spec.slug} has {own}; "

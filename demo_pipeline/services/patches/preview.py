@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
@@ -39,8 +40,7 @@ class Preview:
     """A plan on the tenant as it is. Values in minor units; deltas and targets empty where infeasible."""
 
     tenant: str
-    currency: str
-    minor_digits: int
+    currency: Currency
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
     #: what the plan's change comes to: ``now`` and the blueprint's missing rows, of the plan's months; empty
@@ -85,7 +85,6 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     before: dict[Month, Figures] = {}
     now: dict[Month, Figures] = {}
     blueprint: dict[Month, Figures] = {}
-    digits = context.spec.minor_digits
     try:
         check_instant(context, as_of, settings)
         check_months_beyond(context, last, caps)
@@ -100,7 +99,6 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
         return Preview(
             tenant=slug,
             currency=context.spec.currency,
-            minor_digits=digits,
             problems=error.problems,
             warnings=(),
             before=before,
@@ -114,7 +112,6 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     return Preview(
         tenant=slug,
         currency=context.spec.currency,
-        minor_digits=digits,
         problems=(),
         warnings=(
             *plan_warnings(resolved, baseline, caps),

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from demo_pipeline.domain.core.apportion import apportion
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, figure_amount
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, check_caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
@@ -53,7 +54,7 @@ def split_plan(
     last = last_month(context, plan, as_of)
     check_months_beyond(context, last, caps)
     baseline = projected_baseline(database, context, as_of, last).baseline
-    digits = context.spec.minor_digits
+    currency = context.spec.currency
     try:
         resolve_plan(plan, baseline, caps)
     except CapExceededError:
@@ -61,14 +62,14 @@ def split_plan(
     else:
         refuse_other_pieces(context, plan, ())
         return (plan,)
-    limits = _Limits(caps, context.spec.currency, digits, whole.given_values)
+    limits = _Limits(caps, currency, whole.given_values)
     pieces: list[dict[Month, Figures]] = [{}]
     for month, delta in whole.deltas.items():
         for part in _parts(month, delta, limits):
             if month in pieces[-1] or not limits.fit([*pieces[-1].items(), (month, part)]):
                 pieces.append({})
             pieces[-1][month] = part
-    plans = _as_plans(plan, [piece for piece in pieces if piece], baseline.before, whole, digits)
+    plans = _as_plans(plan, [piece for piece in pieces if piece], baseline.before, whole, currency)
     # Pieces may ask the same; a seed of its own makes each a job of its own, the same one the next time.
     values_follow = any(len(given) < len(VALUE_METRICS) for given in whole.given_values.values())
     seeds = [
@@ -96,8 +97,7 @@ class _Limits:
     """The caps of one piece of a plan."""
 
     caps: Caps
-    currency: str
-    minor_digits: int
+    currency: Currency
     #: month → values that the plan gives; others follow the deals of each piece
     given_values: Mapping[Month, frozenset[str]]
 
@@ -107,7 +107,6 @@ class _Limits:
             sum((one for _, one in figures), Figures()),
             self.caps,
             currency=self.currency,
-            minor_digits=self.minor_digits,
             declared_value=sum(
                 max((one[metric] for metric in self.given_values[month]), default=0) for month, one in figures
             ),
@@ -161,7 +160,7 @@ def _as_plans(
     pieces: Sequence[Mapping[Month, Figures]],
     before: Mapping[Month, Figures],
     whole: Resolved,
-    digits: int,
+    currency: Currency,
 ) -> list[PatchPlan]:
     reached = {month: before.get(month, Figures()) for month in whole.deltas}
     plans: list[PatchPlan] = []
@@ -171,9 +170,7 @@ def _as_plans(
             reached[month] += part
             figures = reached[month] if plan.plan_type is PlanType.TARGETS else part
             given: dict[str, int | Decimal] = {
-                metric: Decimal(money(figures[metric], digits))
-                if metric in VALUE_METRICS
-                else figures[metric]
+                metric: figure_amount(metric, figures[metric], currency)
                 for metric in METRICS
                 # As in the plan: values follow the deals of each piece where it gives none.
                 if metric not in VALUE_METRICS or metric in whole.given_values[month]

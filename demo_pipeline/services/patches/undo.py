@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
@@ -119,7 +120,7 @@ class _Undo:
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
             # Dependents may lie in other months than the job's own.
-            months = taken_figures(conn, run.tenant.tenant_id, run.digits)
+            months = taken_figures(conn, run.tenant.tenant_id, run.currency)
         request, _ = select_job(run.context, _request(run, self.job, plan, months), lambda _: False)
         return JobSelection(request=request)
 
@@ -127,14 +128,14 @@ class _Undo:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         taken = self._collect(conn, run)
-        change = negated(taken_figures(conn, tenant_id, run.digits))
+        change = negated(taken_figures(conn, tenant_id, run.currency))
         others = {row.job_id for row in taken.dependents if row.job_id is not None}
-        of_others = {job: taken_figures(conn, tenant_id, run.digits, job) for job in others}
-        own = taken_figures(conn, tenant_id, run.digits, self.job.id)
+        of_others = {job: taken_figures(conn, tenant_id, run.currency, job) for job in others}
+        own = taken_figures(conn, tenant_id, run.currency, self.job.id)
         instant = soft_delete.hide(conn, tenant_id)
         job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
         # What an undo took along has been taken off already.
-        gone = _sum(*[_taken_along(undo, self.job.id, run.digits) for undo in _undos(run, self.job)])
+        gone = _sum(*[_taken_along(undo, self.job.id, run.currency) for undo in _undos(run, self.job)])
         # Rows that make up for others are expected of nobody, and what they make up for of this job stays.
         healing = _healing_jobs(run)
         along = [figures for job, figures in of_others.items() if job not in healing]
@@ -147,7 +148,7 @@ class _Undo:
             results=changed_results(run, before, change, recorded),
             created={},
             recorded=recorded,
-            metrics={**taken.metrics(instant, of_others, run.digits), "deleted_for_good": taken.purged},
+            metrics={**taken.metrics(instant, of_others, run.currency), "deleted_for_good": taken.purged},
             notes=_notes(taken),
         )
 
@@ -222,11 +223,11 @@ class _UndoExtension(_Undo):
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         taken = self._collect(conn, run)
-        change = negated(taken_figures(conn, tenant_id, run.digits))
+        change = negated(taken_figures(conn, tenant_id, run.currency))
         # Jobs of the blueprint recorded nothing; what else goes along is expected no more.
         blueprint = self._blueprint_jobs(run)
         others = {row.job_id for row in taken.dependents if row.job_id is not None} - set(blueprint)
-        of_others = {job: taken_figures(conn, tenant_id, run.digits, job) for job in others}
+        of_others = {job: taken_figures(conn, tenant_id, run.currency, job) for job in others}
         recorded = negated(_sum(*of_others.values()))
         instant = soft_delete.hide(conn, tenant_id)
         job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
@@ -242,7 +243,7 @@ class _UndoExtension(_Undo):
             ),
             created={},
             recorded=recorded,
-            metrics=taken.metrics(instant, of_others, run.digits),
+            metrics=taken.metrics(instant, of_others, run.currency),
             notes=_notes(taken),
         )
 
@@ -303,7 +304,7 @@ class _Restore:
         before = run.figures()
         counts = self._collect(conn, run)
         set_again = soft_delete.show(conn, tenant_id, hidden_at(self.job))
-        change = taken_figures(conn, tenant_id, run.digits)
+        change = taken_figures(conn, tenant_id, run.currency)
         job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
         context = run.context
         if self.undone is not None:
@@ -379,14 +380,14 @@ class _Taken:
     purged: int
 
     def metrics(
-        self, instant: datetime, of_others: Mapping[UUID, FiguresByMonth], minor_digits: int
+        self, instant: datetime, of_others: Mapping[UUID, FiguresByMonth], currency: Currency
     ) -> dict[str, Any]:
         """What the undo's job records, as JSON: ``instant`` the hidden rows bear, ``of_others`` by job."""
         changed = [*self.changed, *self.changed_dependents]
         return {
             "hidden_at": instant.isoformat(),
             "hidden": self.counts,
-            "taken_along": {str(job): _json(one, minor_digits) for job, one in of_others.items()},
+            "taken_along": {str(job): _json(one, currency) for job, one in of_others.items()},
             "changed_by_people": [row_document(row) for row in changed[:MOST_LISTED]],
             "dependents": [row_document(row) for row in self.dependents[:MOST_LISTED]],
         }
@@ -480,21 +481,21 @@ def _hiding_jobs(run: JobRun, job: Job) -> list[Job]:
     ]
 
 
-def _taken_along(undo: Job, job_id: UUID, minor_digits: int) -> FiguresByMonth:
+def _taken_along(undo: Job, job_id: UUID, currency: Currency) -> FiguresByMonth:
     """What an undo of another job took along of a job's rows."""
     told: dict[str, Any] = undo.metrics.get("taken_along", {}).get(str(job_id), {})
     with reading_job(undo.slug, undo.id, "metrics.taken_along"):
-        return {Month.parse(month): Figures.from_json(one, minor_digits) for month, one in told.items()}
+        return {Month.parse(month): Figures.from_json(one, currency) for month, one in told.items()}
 
 
-def _json(figures: FiguresByMonth, minor_digits: int) -> dict[str, Any]:
-    return {str(month): one.to_json(minor_digits) for month, one in figures.items()}
+def _json(figures: FiguresByMonth, currency: Currency) -> dict[str, Any]:
+    return {str(month): one.to_json(currency) for month, one in figures.items()}
 
 
 def _recorded(run: JobRun, job: Job) -> FiguresByMonth:
     """What a job had recorded; it does not change any more, so any connection may ask."""
     with run.database.admin(readonly=True) as conn:
-        return job_ledger.recorded_changes(conn, run.tenant.tenant_id, job.id, run.digits)
+        return job_ledger.recorded_changes(conn, run.tenant.tenant_id, job.id, run.currency)
 
 
 def _sum(*parts: FiguresByMonth) -> FiguresByMonth:
@@ -519,9 +520,9 @@ def _healed(
     later = _healing_jobs(run, job.number)
     if not later:
         return {}
-    there, nothing = job_figures(run.conn, run.tenant.tenant_id, run.digits, later), Figures()
+    there, nothing = job_figures(run.conn, run.tenant.tenant_id, run.currency, later), Figures()
     healed: dict[Month, Figures] = {}
-    for result in report_of(job, run.digits).months:
+    for result in report_of(job, run.currency).months:
         month = result.month
         lost = result.delta - kept.get(month, nothing)
         short = run.context.expected(month) - before.get(month, nothing)

@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 import psycopg
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import Stream
@@ -163,21 +164,21 @@ def _origins(
         if job.kind == MATERIALISE and not context.other_versions:
             continue
         stream = job_stream(spec, job.seed or "", numbers[job.id])
-        for month, made in _made(job, jobs, spec.minor_digits):
+        for month, made in _made(job, jobs, spec.currency):
             if (count := made[metric]) > 0:
                 yield stream, month, count, [job]
 
 
-def _made(job: Job, jobs: list[Job], minor_digits: int) -> Iterator[tuple[Month, Figures]]:
+def _made(job: Job, jobs: list[Job], currency: Currency) -> Iterator[tuple[Month, Figures]]:
     """What a job made by month: by its own report, or by that of the job that it came before."""
-    for result in months_of(job, minor_digits):
+    for result in months_of(job, currency):
         yield result.month, result.target - result.before
     for other in jobs:
-        first = FirstJob.from_metrics(other.metrics or {}, minor_digits)
+        first = FirstJob.from_metrics(other.metrics or {}, currency)
         if first is not None and first.part.job_id == job.id:
             after: dict[str, Any] = other.before_kpis or {}
             for month, before in first.before.items():
-                yield month, Figures.from_json(after.get(str(month), {}), minor_digits) - before
+                yield month, Figures.from_json(after.get(str(month), {}), currency) - before
 
 
 def _maker(row: Bare, makers: list[Job]) -> Job | None:

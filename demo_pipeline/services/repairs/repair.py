@@ -211,8 +211,8 @@ def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Pla
 
 def _short_months(conn: Connection, context: TenantContext) -> tuple[Month, ...]:
     """Months with less than what is expected once the collected rows are hidden."""
-    tenant_id, digits = context.state.tenant.tenant_id, context.spec.minor_digits
-    figures, taken = all_figures(conn, tenant_id, digits), taken_figures(conn, tenant_id, digits)
+    tenant_id, currency = context.state.tenant.tenant_id, context.spec.currency
+    figures, taken = all_figures(conn, tenant_id, currency), taken_figures(conn, tenant_id, currency)
     nothing = Figures()
     return tuple(
         month
@@ -262,7 +262,7 @@ class _Hide:
             # It does not change while the tenant is held.
             finished = edits.finished_at(admin, tenant_id)
         found = self.collect(conn, run.context, run.as_of, finished)
-        change = negated(taken_figures(conn, tenant_id, run.digits))
+        change = negated(taken_figures(conn, tenant_id, run.currency))
         hidden_at = soft_delete.hide(conn, tenant_id)
         return Outcome(
             before=before,

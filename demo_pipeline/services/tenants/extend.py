@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import MOST_MONTHS, Month
@@ -28,8 +29,7 @@ class Extension:
     """The months that an extension adds. Values in minor units."""
 
     tenant: str
-    currency: str
-    minor_digits: int
+    currency: Currency
     #: what the blueprint will ask for, by added month; empty: it asks for these months already
     figures: Mapping[Month, Figures]
     #: what is in the database of the added months: the blueprint's figures come on top of it
@@ -40,7 +40,7 @@ def preview_extension(database: Database, settings: Settings, slug: str, last: M
     """What an extension up to ``last`` would ask for. Raises as ``extend_tenant`` does; writes nothing."""
     with database.admin(readonly=True) as conn:
         context = find_tenant_context(conn, settings, slug, "tenant extend")
-        there = all_figures(conn, context.state.tenant.tenant_id, context.spec.minor_digits)
+        there = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
         running = Month.containing(instant_of(conn, settings))
     figures: dict[Month, Figures] = {}
     if _done(context, last) is None:
@@ -48,7 +48,6 @@ def preview_extension(database: Database, settings: Settings, slug: str, last: M
     return Extension(
         tenant=slug,
         currency=context.spec.currency,
-        minor_digits=context.spec.minor_digits,
         figures=figures,
         now={month: there[month] for month in figures if month in there},
     )
@@ -86,7 +85,7 @@ class _Extend:
         return Outcome(
             before=run.figures(),
             change={},
-            metrics={"asked": {str(month): one.to_json(run.digits) for month, one in figures.items()}},
+            metrics={"asked": {str(month): one.to_json(run.currency) for month, one in figures.items()}},
         )
 
     def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:

@@ -148,7 +148,7 @@ def _make(
                 name=spec.name,
                 country=spec.country,
                 timezone=spec.timezone,
-                currency=spec.currency,
+                currency=spec.currency.code,
                 industry=spec.industry,
                 incarnation=incarnation,
                 seed=spec.seed,

@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import (
     DemoError,
     InputError,
@@ -46,8 +47,7 @@ class KpiTable:
     """The eight KPIs of a tenant by month; values in minor units."""
 
     tenant: str
-    currency: str
-    minor_digits: int
+    currency: Currency
     months: Mapping[Month, Figures]
     #: of months whose blueprint is loaded in part, a sentence each
     notes: tuple[str, ...] = ()
@@ -160,7 +160,7 @@ def kpis(
     with database.admin(readonly=True) as conn:
         context = find_tenant_context(conn, settings, slug, "kpis")
         spec = context.spec
-        figures = all_figures(conn, context.state.tenant.tenant_id, spec.minor_digits)
+        figures = all_figures(conn, context.state.tenant.tenant_id, spec.currency)
         as_of = instant_of(conn, settings)
     end = spec.end_month if context.end_month is None else context.end_month
     months = (
@@ -176,7 +176,6 @@ def kpis(
     return KpiTable(
         tenant=slug,
         currency=spec.currency,
-        minor_digits=spec.minor_digits,
         months=shown,
         notes=partial_month_notes(context, shown, as_of),
     )

@@ -95,12 +95,12 @@ def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[M
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         context = find_tenant_context(conn, settings, slug, "verify")
         tenant_id = context.state.tenant.tenant_id
-        figures = all_figures(conn, tenant_id, context.spec.minor_digits)
+        figures = all_figures(conn, tenant_id, context.spec.currency)
         expected = {month: context.expected(month) for month in {*context.known_months, *figures}}
         findings = [
             Finding(
                 check=Check.KPIS,
-                message=mismatch.describe(context.spec.minor_digits),
+                message=mismatch.describe(context.spec.currency),
                 month=str(mismatch.month),
                 metric=mismatch.metric,
             )

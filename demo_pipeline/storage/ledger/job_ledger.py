@@ -16,6 +16,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import NotFoundError, UnreadableJobError
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
@@ -181,7 +182,7 @@ def finish_job(
     months: Iterable[MonthState] = (),
     changes: Mapping[Month, Figures] | None = None,
     blueprint_metrics: Json | None = None,
-    minor_digits: int,
+    currency: Currency,
 ) -> None:
     """Last in the data transaction: the job is completed if this commits, and the claim is over.
 
@@ -189,7 +190,7 @@ def finish_job(
     changes of what is expected; ``blueprint_metrics`` are those of the blueprint's job claimed beside it.
     """
     changed = [
-        {"month": str(month)} | figures.to_json(minor_digits) for month, figures in (changes or {}).items()
+        {"month": str(month)} | figures.to_json(currency) for month, figures in (changes or {}).items()
     ]
     with explained():
         conn.execute(
@@ -197,7 +198,7 @@ def finish_job(
             [
                 job_id,
                 *(None if item is None else Jsonb(item) for item in (before, after, diff, metrics)),
-                Jsonb([month.to_json(minor_digits) for month in months]),
+                Jsonb([month.to_json(currency) for month in months]),
                 Jsonb(changed),
                 None if blueprint_metrics is None else Jsonb(blueprint_metrics),
             ],
@@ -391,7 +392,7 @@ def measured_rate(conn: Connection[Any]) -> float | None:
 
 
 def recorded_changes(
-    conn: Connection[Any], tenant_id: UUID, job_id: UUID, minor_digits: int
+    conn: Connection[Any], tenant_id: UUID, job_id: UUID, currency: Currency
 ) -> dict[Month, Figures]:
     """What a completed job changed of what is expected, by month; for administrators."""
     with conn.cursor(row_factory=dict_row) as cursor:
@@ -399,7 +400,7 @@ def recorded_changes(
             "select * from demo.job_months where tenant_id = %s and job_id = %s order by month",
             [tenant_id, job_id],
         ).fetchall()
-    return {Month.parse(row["month"]): Figures.from_json(row, minor_digits) for row in rows}
+    return {Month.parse(row["month"]): Figures.from_json(row, currency) for row in rows}
 
 
 def unreadable_job(job: Job) -> UnreadableJobError | None:

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import BusyError, NotADemoTenantError, NotFoundError
 from demo_pipeline.domain.core.figures import METRICS, Figures
 from demo_pipeline.domain.core.months import Month
@@ -103,24 +104,24 @@ class MonthState:
     #: who made the rows, as ``versions.present_version``; the earlier one first
     versions: tuple[str, ...]
 
-    def to_json(self, minor_digits: int) -> dict[str, Any]:
+    def to_json(self, currency: Currency) -> dict[str, Any]:
         """The row as ``demo.finish_job`` takes it; money in major units."""
         return {
             "month": str(self.month),
             "loaded_as_of": self.loaded_as_of.isoformat(),
             "is_whole": self.is_whole,
             "versions": list(self.versions),
-            **self.figures.to_json(minor_digits),
+            **self.figures.to_json(currency),
         }
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any], minor_digits: int) -> MonthState:
+    def from_json(cls, row: Mapping[str, Any], currency: Currency) -> MonthState:
         return cls(
             month=stored_month(row["month"]),
             loaded_as_of=_instant(row["loaded_as_of"]),
             is_whole=row["is_whole"],
             versions=tuple(row["versions"]),
-            figures=Figures.from_json({name: row[name] for name in METRICS}, minor_digits),
+            figures=Figures.from_json({name: row[name] for name in METRICS}, currency),
         )
 
 
@@ -269,13 +270,17 @@ def tenant_state(conn: Connection[Any], tenant_id: UUID) -> TenantState:
     state: dict[str, Any] = row[0]
     slug: str = state["tenant"]["slug"]
     spec = read_spec(slug, state["tenant"]["plan"])
-    digits = spec.minor_digits
+    currency = spec.currency
     with reading_tenant(slug, "tenant"):
         tenant = _tenant(state["tenant"])
     with reading_tenant(slug, "loaded months"):
-        months = {one.month: one for one in (MonthState.from_json(item, digits) for item in state["months"])}
+        months = {
+            one.month: one for one in (MonthState.from_json(item, currency) for item in state["months"])
+        }
     with reading_tenant(slug, "recorded changes"):
-        changes = {stored_month(item["month"]): Figures.from_json(item, digits) for item in state["changes"]}
+        changes = {
+            stored_month(item["month"]): Figures.from_json(item, currency) for item in state["changes"]
+        }
     with reading_tenant(slug, "jobs"):
         jobs = tuple(_job(item) for item in state["jobs"])
     return TenantState(tenant=tenant, spec=spec, months=months, changes=changes, jobs=jobs)

@@ -8,13 +8,14 @@ What a figure should be does not belong here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 
@@ -75,41 +76,41 @@ _RANGE: Final[LiteralString] = "and r.created_at >= %(start)s and r.created_at <
 
 
 def month_figures(
-    conn: Connection[Any], tenant_id: UUID, first: Month, last: Month, minor_digits: int
+    conn: Connection[Any], tenant_id: UUID, first: Month, last: Month, currency: Currency
 ) -> dict[Month, Figures]:
     """Figures of every month from ``first`` to ``last``, months without rows included as zeros.
 
-    Values come in minor units of a currency with ``minor_digits`` decimals. The connection sees what
-    its role may see: under the loader's policies that is the claimed tenant.
+    Values come in minor units of ``currency``. The connection sees what its role may see: under the loader's
+    policies that is the claimed tenant.
     """
     found = _query(
         conn,
         f"{_TENANT} {_RANGE}",
         {"tenant_id": tenant_id, "start": first.start, "end": last.end},
-        minor_digits,
+        currency,
     )
     return {month: found.get(month, Figures()) for month in first.until(last)}
 
 
-def all_figures(conn: Connection[Any], tenant_id: UUID, minor_digits: int) -> dict[Month, Figures]:
+def all_figures(conn: Connection[Any], tenant_id: UUID, currency: Currency) -> dict[Month, Figures]:
     """Figures of every month that has rows, in order of time; values in minor units."""
-    return _query(conn, _TENANT, {"tenant_id": tenant_id}, minor_digits)
+    return _query(conn, _TENANT, {"tenant_id": tenant_id}, currency)
 
 
 def taken_figures(
-    conn: Connection[Any], tenant_id: UUID, minor_digits: int, job_id: UUID | None = None
+    conn: Connection[Any], tenant_id: UUID, currency: Currency, job_id: UUID | None = None
 ) -> dict[Month, Figures]:
     """Figures of the living rows that ``storage.rows.soft_delete`` has collected; of one job, if given."""
     scope: LiteralString = f"{_TENANT} {_TAKEN}" if job_id is None else f"{_TENANT} {_TAKEN} {_JOB}"
-    return _query(conn, scope, {"tenant_id": tenant_id, "job_id": job_id}, minor_digits)
+    return _query(conn, scope, {"tenant_id": tenant_id, "job_id": job_id}, currency)
 
 
 def job_figures(
-    conn: Connection[Any], tenant_id: UUID, minor_digits: int, job_ids: Sequence[UUID]
+    conn: Connection[Any], tenant_id: UUID, currency: Currency, job_ids: Sequence[UUID]
 ) -> dict[Month, Figures]:
     """Figures of the living rows that some jobs made."""
     scope: LiteralString = f"{_TENANT} {_JOBS}"
-    return _query(conn, scope, {"tenant_id": tenant_id, "job_ids": list(job_ids)}, minor_digits)
+    return _query(conn, scope, {"tenant_id": tenant_id, "job_ids": list(job_ids)}, currency)
 
 
 def row_counts(conn: Connection[Any], tenant_id: UUID) -> tuple[dict[str, int], dict[str, int]]:
@@ -129,24 +130,20 @@ def row_counts(conn: Connection[Any], tenant_id: UUID) -> tuple[dict[str, int], 
 
 
 def _query(
-    conn: Connection[Any], scope: LiteralString, parameters: dict[str, Any], minor_digits: int
+    conn: Connection[Any], scope: LiteralString, parameters: dict[str, Any], currency: Currency
 ) -> dict[Month, Figures]:
     statement = sql.SQL(KPI_SQL.replace("/* scope */", scope) + "order by month")
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(statement, parameters).fetchall()
-    return {Month.parse(row["month"]): _figures(row, minor_digits) for row in rows}
+    return {Month.parse(row["month"]): _figures(row, currency) for row in rows}
 
 
-def _figures(row: dict[str, Any], minor_digits: int) -> Figures:
+def _figures(row: dict[str, Any], currency: Currency) -> Figures:
+    # People may enter more decimals than the currency has. Half up moves evenly with what is added, so
+    # that a delta between two snapshots stays exact.
     return Figures(
         **{
-            name: _minor(row[name], minor_digits) if name in VALUE_METRICS else int(row[name])
+            name: currency.minor(row[name], ROUND_HALF_UP) if name in VALUE_METRICS else int(row[name])
             for name in METRICS
         }
     )
-
-
-def _minor(amount: Decimal, minor_digits: int) -> int:
-    # People may enter more decimals than the currency has. Half up moves evenly with what is added, so
-    # that a delta between two snapshots stays exact.
-    return int(amount.scaleb(minor_digits).to_integral_value(ROUND_HALF_UP))

@@ -10,6 +10,7 @@ from demo_pipeline.services.jobs.report import report_of
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants.queries import show_job
 from demo_pipeline.services.tenants.verify import verify
+from tests.builders.currencies import EUR
 from tests.fixtures.cli import clean_environment, run_program
 from tests.fixtures.dagster_instance import DagsterHome
 
@@ -39,7 +40,7 @@ def test_healing_says_what_it_found_and_made(dagster_home: DagsterHome) -> None:
 
     job = show_job(dagster_home.database, job_id).job
     assert (job.status, job.dagster_run_id) == ("completed", outcome.run_id)
-    report = report_of(job, 2)
+    report = report_of(job, EUR)
     assert report.is_passed
     assert {table: count for table, count in report.created.items() if count} == {"activities": HIDDEN}
     assert [str(result.month) for result in report.months] == list(MONTHS)
@@ -124,7 +125,7 @@ def test_page_log_json_and_tags_tell_the_same_sums(dagster_home: DagsterHome) ->
     }
     assert {table: told["created"].get(table, 0) for table in TABLES} == made
     job = show_job(dagster_home.database, UUID(told["job_id"])).job
-    report = report_of(job, 2)
+    report = report_of(job, EUR)
     assert [part.kind for part in report.jobs] == ["materialise", "heal"]
     assert report.created == told["created"]
     parts = [sum(part.created.get(table, 0) for part in report.jobs) for table in TABLES]
@@ -181,7 +182,7 @@ def test_a_patch_counts_the_rows_that_came_first(dagster_home: DagsterHome) -> N
     assert result.success
     made = {table: count - left[table] for table, count in rows_by_table(dagster_home).items()}
     [(job_id,)] = dagster_home.query("select id from demo.jobs where kind = 'patch'")
-    report = report_of(show_job(dagster_home.database, job_id).job, 2)
+    report = report_of(show_job(dagster_home.database, job_id).job, EUR)
     assert {table: report.created.get(table, 0) for table in TABLES} == made
     [march] = report.months
     assert march.delta == Figures(contacts_created=2, activities_created=5)

@@ -24,6 +24,7 @@ from demo_pipeline.services.platform.instance import INSTANCE_FILE
 from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.settings import PROJECT_ROOT
 from demo_pipeline.storage.ledger.tenants import hold_tenant
+from tests.builders.currencies import EUR
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.ledger_steps import real_tenant
 
@@ -337,8 +338,7 @@ def test_without_an_instance_nothing_is_started(dagster_home: DagsterHome, tmp_p
 def test_a_table_of_changes_shows_what_moved() -> None:
     """A figure that moved stands out with its sign; one that did not is plain."""
     month = KpiMonth(
-        currency="EUR",
-        minor_digits=2,
+        currency=EUR,
         before=Figures(deals_created=3, closed_won_value=10_050),
         expected=Figures(deals_created=5, closed_won_value=10_050),
         after=Figures(deals_created=5, closed_won_value=10_050),

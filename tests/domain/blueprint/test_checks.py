@@ -13,9 +13,10 @@ from demo_pipeline.domain.blueprint.checks import (
     check_tree,
     complete_declaration,
 )
-from demo_pipeline.domain.blueprint.rules import check_slug, minor_digits_of
+from demo_pipeline.domain.blueprint.rules import check_slug
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import RULES
+from demo_pipeline.domain.reference.countries import CURRENCIES
 from tests.builders.blueprints import NOW, feasible_blueprints, infeasible_blueprints
 
 CURRENT = Month.containing(NOW)
@@ -228,7 +229,7 @@ def test_bad_slugs(slug: str, suggestion: str | None) -> None:
 @pytest.mark.parametrize(("currency", "digits"), [("EUR", 2), ("JPY", 0), ("KWD", 2)])
 def test_amounts_have_the_decimals_that_currency_and_database_have(currency: str, digits: int) -> None:
     """The database keeps two; a dinar is planned in hundredths."""
-    assert minor_digits_of(currency) == digits
+    assert CURRENCIES[currency].minor_digits == digits
 
 
 @pytest.mark.parametrize(

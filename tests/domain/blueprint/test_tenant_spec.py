@@ -16,11 +16,12 @@ from demo_pipeline.domain.blueprint.monthly_figures import open_deals_count
 from demo_pipeline.domain.blueprint.schema import Blueprint, Totals
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
-from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures, minor_units
+from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, Figures, figure_json
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, infeasible
 from demo_pipeline.domain.reference.industries import load_industry
 from tests.builders.blueprints import NOW, feasible_blueprints, infeasible_blueprints
+from tests.builders.currencies import EUR, USD
 
 TREE: dict[str, Any] = {
     "name": "Larkmoor Nord",
@@ -73,7 +74,7 @@ def spec_of(slug: str = "larkmoor", **keys: Any) -> TenantSpec:
 
 def assert_possible(spec: TenantSpec) -> None:
     """Every month by itself, in the order of time."""
-    assert infeasible(spec.figures, minor_digits=spec.minor_digits, months=list(spec.months)) == ()
+    assert infeasible(spec.figures, currency=spec.currency, months=list(spec.months)) == ()
 
 
 @settings(max_examples=500)
@@ -91,9 +92,7 @@ def test_months_sum_to_what_was_declared_and_are_possible(tree: dict[str, Any]) 
     for wanted, figures in declared:
         for metric in METRICS:
             if metric in wanted:
-                assert figures[metric] == minor_units(
-                    Decimal(wanted[metric]), spec.minor_digits if metric in VALUE_METRICS else 0
-                )
+                assert figure_json(metric, figures[metric], spec.currency) == wanted[metric]
             elif metric == "activities_created" and "totals" in tree:
                 percent = load_industry(spec.industry).activities_per_contact_percent
                 assert figures[metric] == figures.contacts_created * percent // 100
@@ -111,7 +110,7 @@ def test_a_stored_plan_comes_back_equal_and_goes_on_possibly(tree: dict[str, Any
     assert stored.to_json() == spec.to_json()
     after = [stored.figures_of(spec.end_month + ahead) for ahead in range(1, 13)]
     assert after == [spec.figures_of(spec.end_month + ahead) for ahead in range(1, 13)]
-    assert infeasible([*spec.figures, *after], minor_digits=spec.minor_digits) == ()
+    assert infeasible([*spec.figures, *after], currency=spec.currency) == ()
 
 
 @settings(max_examples=100)
@@ -271,7 +270,7 @@ def test_there_is_nothing_before_the_span() -> None:
 def test_defaults_come_from_country_industry_and_now() -> None:
     """Time zone and currency of the country, activities of the industry, end in the month of now."""
     spec = spec_of(end_month=None, seed=None, growth=None, totals={"contacts_created": 1000})
-    assert (spec.timezone, spec.currency, spec.minor_digits) == ("Europe/Berlin", "EUR", 2)
+    assert (spec.timezone, spec.currency) == ("Europe/Berlin", EUR)
     assert str(spec.end_month) == "2026-11"
     assert spec.seed == "made"
     assert spec.total.activities_created == 10 * load_industry("saas").activities_per_contact_percent
@@ -296,7 +295,7 @@ def test_an_unknown_country_is_made_as_us_with_a_warning() -> None:
     """Stored as what the rows will look like; the warning says so."""
     blueprint = Blueprint.model_validate({**TREE, "country": "NO"})
     spec, warnings = resolve(blueprint, "larkmoor", NOW, no_seed)
-    assert (spec.country, spec.timezone, spec.currency) == ("US", "America/New_York", "USD")
+    assert (spec.country, spec.timezone, spec.currency) == ("US", "America/New_York", USD)
     (warning,) = warnings
     assert "NO" in warning
     assert "US" in warning

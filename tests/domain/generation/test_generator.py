@@ -21,6 +21,7 @@ from demo_pipeline.domain.generation.generator import Story
 from demo_pipeline.domain.generation.partial_month import figures_of_rows, happened
 from tests.assertions.generated_rows import batches_of, complaints, figures_of, fingerprint, rows_of, spec_of
 from tests.builders.blueprints import NOW, feasible_blueprints
+from tests.builders.currencies import EUR
 
 MONTHLY: dict[str, Any] = {
     "name": "Brightwater Supplies",
@@ -50,7 +51,7 @@ def test_p06_every_random_story_is_exact_and_possible(blueprint: dict[str, Any])
     with tempfile.TemporaryDirectory() as folder:
         spec = spec_of(Path(folder), blueprint, NOW)
     rows = rows_of(batches_of(spec, NOW))
-    found = figures_of(rows, spec.minor_digits)
+    found = figures_of(rows, spec.currency)
     assert {month: found.get(month, Figures()) for month in spec.months} == dict(
         zip(spec.months, spec.figures, strict=True)
     )
@@ -65,7 +66,7 @@ def test_p06_working_hours_are_local_and_months_are_utc(tmp_path: Path, timezone
     spec = spec_of(tmp_path, MONTHLY | {"timezone": timezone}, NOW)
     rows = rows_of(batches_of(spec, NOW))
     assert complaints(spec, rows, NOW) == []
-    assert figures_of(rows, 2) == dict(zip(spec.months, spec.figures, strict=True))
+    assert figures_of(rows, EUR) == dict(zip(spec.months, spec.figures, strict=True))
 
 
 def test_first_contact_is_there_for_everything_else(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_figures_of_rows_are_those_of_the_plan(tmp_path: Path) -> None:
     for month in spec.months:
         total = Figures()
         for batch in story.month(month):
-            total += figures_of_rows(batch, (won, lost), spec.minor_digits)
+            total += figures_of_rows(batch, (won, lost), spec.currency)
         assert total == spec.figures_of(month)
 
 

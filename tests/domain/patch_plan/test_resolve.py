@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
-from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType, Tolerances
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, Resolved, resolve_plan, shows_targets
 from tests.assertions.generated_rows import spec_of
+from tests.builders.currencies import EUR, JPY
 
 START, LAST = Month.parse("2025-01"), Month.parse("2025-06")
 MONTHS = list(START.until(LAST))
@@ -123,14 +124,14 @@ def test_what_is_asked_is_what_is_made(
     spec: TenantSpec, deltas: dict[Month, Figures], *, is_targets: bool
 ) -> None:
     """Deltas and targets that give all figures come out as they went in."""
-    asked = {month: (delta + THERE if is_targets else delta).to_json(2) for month, delta in deltas.items()}
+    asked = {month: (delta + THERE if is_targets else delta).to_json(EUR) for month, delta in deltas.items()}
     resolved = resolve_plan(plan_of(asked, targets=is_targets), ground_of(spec), Caps())
     assert resolved.deltas == deltas
     assert resolved.targets == {month: delta + THERE for month, delta in deltas.items()}
     assert resolved.total == sum(deltas.values(), Figures())
 
 
-_AMOUNTS = st.integers(0, 10**6).map(lambda cents: money(cents, 2))
+_AMOUNTS = st.integers(0, 10**6).map(EUR.plain)
 _ANY_PLAN = st.dictionaries(
     st.sampled_from([START + -1, *MONTHS, LAST + 1]),
     st.fixed_dictionaries(
@@ -183,7 +184,7 @@ def _assert_exact(plan: PatchPlan, baseline: PlanBaseline, resolved: Resolved) -
     for request in plan.months:
         delta, target = resolved.deltas[request.month], resolved.targets[request.month]
         assert target == baseline.before.get(request.month, Figures()) + delta
-        shown = (target if plan.plan_type is PlanType.TARGETS else delta).to_json(2)
+        shown = (target if plan.plan_type is PlanType.TARGETS else delta).to_json(EUR)
         for metric, figure in request.given.items():
             assert Decimal(str(shown[metric])) == figure
         for metric in COUNT_METRICS:
@@ -288,7 +289,7 @@ def test_no_stage_for_won_deals(spec: TenantSpec) -> None:
 
 def test_decimals_that_the_currency_has_not(spec: TenantSpec) -> None:
     """In yen a fraction is refused, and cut in what is suggested."""
-    baseline = ground_of(replace(spec, currency="JPY", minor_digits=0), before={})
+    baseline = ground_of(replace(spec, currency=JPY), before={})
     asked = {START: {"deals_created": 1, "closed_won_value": "0", "pipeline_added_value": "7.50"}}
     codes, suggestion = refused(plan_of(asked), baseline)
     assert codes == {"too_many_decimals"}

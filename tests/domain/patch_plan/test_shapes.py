@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, minor_units
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import infeasible
 from demo_pipeline.domain.patch_plan.plan import MOST_COUNT, PatchPlan, PlanType
@@ -23,6 +24,7 @@ from demo_pipeline.domain.patch_plan.shapes import (
     match_average,
     q4_surge,
 )
+from tests.builders.currencies import EUR, JPY
 
 _LAST: Final = Figures(
     leads_created=30,
@@ -38,13 +40,13 @@ _VALUES: Final = st.sampled_from((0, 1)) | st.integers(0, 10**8)
 _SEPTEMBER: Final = Month.parse("2025-09")
 
 
-def figures_of(plan: PatchPlan, digits: int = 2) -> list[Figures]:
+def figures_of(plan: PatchPlan, currency: Currency = EUR) -> list[Figures]:
     """What a plan asks for, in minor units; all eight figures are given."""
     assert plan.plan_type is PlanType.TARGETS
     return [
         Figures(
             **{
-                metric: minor_units(Decimal(figure), digits) if metric in VALUE_METRICS else int(figure)
+                metric: currency.minor(Decimal(figure)) if metric in VALUE_METRICS else int(figure)
                 for metric, figure in request.given.items()
             }
         )
@@ -83,14 +85,14 @@ def known_months(draw: st.DrawFn) -> Known:
 
 def test_a_copy_is_the_last_month() -> None:
     """The month after it has the same eight figures."""
-    plan = copy_last_month({_SEPTEMBER: _LAST, _SEPTEMBER + (-1): Figures()}, minor_digits=2)
+    plan = copy_last_month({_SEPTEMBER: _LAST, _SEPTEMBER + (-1): Figures()}, currency=EUR)
     assert months_of(plan) == ["2025-10"]
     assert figures_of(plan) == [_LAST]
 
 
 def test_growth_compounds_and_keeps_the_mean_values() -> None:
     """Ten percent a month on the last month, each figure rounded by itself."""
-    plan = grow_monthly({_SEPTEMBER: _LAST}, Decimal(10), month_count=3, minor_digits=2)
+    plan = grow_monthly({_SEPTEMBER: _LAST}, Decimal(10), month_count=3, currency=EUR)
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     figures = figures_of(plan)
     assert [one.leads_created for one in figures] == [33, 36, 40]
@@ -106,7 +108,7 @@ def test_growth_compounds_and_keeps_the_mean_values() -> None:
 def test_the_average_is_that_of_the_months_asked_for() -> None:
     """The two last of three, for as many months as are asked."""
     known = {_SEPTEMBER: _LAST, _SEPTEMBER + 1: Figures(contacts_created=21), _SEPTEMBER + (-1): _LAST}
-    plan = match_average(known, 2, minor_digits=2, month_count=2)
+    plan = match_average(known, 2, currency=EUR, month_count=2)
     assert months_of(plan) == ["2025-11", "2025-12"]
     assert [(one.leads_created, one.other_contacts) for one in figures_of(plan)] == [(15, 16), (15, 16)]
     assert [(one.closed_won_count, one.closed_won_value) for one in figures_of(plan)] == [(2, 1_000_000)] * 2
@@ -114,14 +116,14 @@ def test_the_average_is_that_of_the_months_asked_for() -> None:
 
 def test_a_dip_lowers_its_months_alone() -> None:
     """From October the next dip is December; up to there the level stays."""
-    plan = holiday_dip({_SEPTEMBER: _LAST}, minor_digits=2)
+    plan = holiday_dip({_SEPTEMBER: _LAST}, currency=EUR)
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     assert [one.leads_created for one in figures_of(plan)] == [30, 30, 21]
 
 
 def test_a_surge_rises_to_december() -> None:
     """A third, two thirds, the whole of the surge."""
-    plan = q4_surge({_SEPTEMBER: _LAST}, minor_digits=2, percent=Decimal(60))
+    plan = q4_surge({_SEPTEMBER: _LAST}, currency=EUR, percent=Decimal(60))
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     assert [one.leads_created for one in figures_of(plan)] == [36, 42, 48]
 
@@ -129,28 +131,28 @@ def test_a_surge_rises_to_december() -> None:
 def test_a_shape_may_begin_in_a_month_that_is_known() -> None:
     """What is known from there on is not looked at."""
     known = {_SEPTEMBER: _LAST, _SEPTEMBER + 1: Figures(leads_created=1, contacts_created=1)}
-    assert figures_of(copy_last_month(known, minor_digits=2, first=_SEPTEMBER + 1)) == [_LAST]
+    assert figures_of(copy_last_month(known, currency=EUR, first=_SEPTEMBER + 1)) == [_LAST]
 
 
 @given(
     known=known_months(),
-    digits=st.sampled_from((0, 2)),
+    currency=st.sampled_from((JPY, EUR)),
     percent=st.decimals("-99", 30, places=3),
     count=st.integers(1, 24),
 )
-def test_every_shape_is_feasible(known: Known, digits: int, percent: Decimal, count: int) -> None:
+def test_every_shape_is_feasible(known: Known, currency: Currency, percent: Decimal, count: int) -> None:
     """Whatever people left behind: leads in contacts, won in deals, values that the deals can carry."""
     plans = [
-        copy_last_month(known, minor_digits=digits, month_count=count),
-        grow_monthly(known, percent, month_count=count, minor_digits=digits),
-        match_average(known, len(known), minor_digits=digits, month_count=count),
-        holiday_dip(known, minor_digits=digits),
-        q4_surge(known, minor_digits=digits, percent=abs(percent) + 1),
+        copy_last_month(known, currency=currency, month_count=count),
+        grow_monthly(known, percent, month_count=count, currency=currency),
+        match_average(known, len(known), currency=currency, month_count=count),
+        holiday_dip(known, currency=currency),
+        q4_surge(known, currency=currency, percent=abs(percent) + 1),
     ]
     for plan in plans:
-        figures = figures_of(plan, digits)
+        figures = figures_of(plan, currency)
         assert len(figures) == len(plan.months)
-        assert infeasible(figures, minor_digits=digits, contacts_before=1) == ()
+        assert infeasible(figures, currency=currency, contacts_before=1) == ()
 
 
 @given(known=known_months(), percent=st.decimals("-99", 300, places=3))
@@ -158,7 +160,7 @@ def test_growth_is_within_half_a_unit_of_its_formula(known: Known, percent: Deci
     """The month after next is not the next one, rounded, once more."""
     last = known[max(known)]
     for power, one in enumerate(
-        figures_of(grow_monthly(known, percent, month_count=6, minor_digits=2)), start=1
+        figures_of(grow_monthly(known, percent, month_count=6, currency=EUR)), start=1
     ):
         exact = last.leads_created * (1 + Fraction(percent) / 100) ** power
         assert abs(one.leads_created - exact) <= Fraction(1, 2)
@@ -169,17 +171,17 @@ def test_what_is_no_shape_is_refused() -> None:
     known = {_SEPTEMBER: _LAST}
     huge = {_SEPTEMBER: Figures(activities_created=MOST_COUNT)}
     for make in (
-        lambda: copy_last_month(known, minor_digits=2, month_count=25),
-        lambda: copy_last_month(known, minor_digits=2, first=_SEPTEMBER),
-        lambda: copy_last_month(known, minor_digits=2, first=Month.parse("2099-12"), month_count=2),
-        lambda: match_average(known, 2, minor_digits=2),
-        lambda: match_average(known, 0, minor_digits=2),
-        lambda: holiday_dip(known, minor_digits=2, month_count=2),
-        lambda: q4_surge(known, minor_digits=2, percent=Decimal(0)),
-        lambda: grow_monthly(known, Decimal(-100), month_count=1, minor_digits=2),
-        lambda: grow_monthly(known, Decimal("1e-999999"), month_count=1, minor_digits=2),
-        lambda: grow_monthly(known, Decimal("NaN"), month_count=1, minor_digits=2),
-        lambda: grow_monthly(huge, Decimal(1), month_count=1, minor_digits=2),
+        lambda: copy_last_month(known, currency=EUR, month_count=25),
+        lambda: copy_last_month(known, currency=EUR, first=_SEPTEMBER),
+        lambda: copy_last_month(known, currency=EUR, first=Month.parse("2099-12"), month_count=2),
+        lambda: match_average(known, 2, currency=EUR),
+        lambda: match_average(known, 0, currency=EUR),
+        lambda: holiday_dip(known, currency=EUR, month_count=2),
+        lambda: q4_surge(known, currency=EUR, percent=Decimal(0)),
+        lambda: grow_monthly(known, Decimal(-100), month_count=1, currency=EUR),
+        lambda: grow_monthly(known, Decimal("1e-999999"), month_count=1, currency=EUR),
+        lambda: grow_monthly(known, Decimal("NaN"), month_count=1, currency=EUR),
+        lambda: grow_monthly(huge, Decimal(1), month_count=1, currency=EUR),
     ):
         with pytest.raises(InputError) as caught:
             make()
@@ -189,4 +191,4 @@ def test_what_is_no_shape_is_refused() -> None:
 def test_nothing_known_is_refused() -> None:
     """There is no last month of nothing."""
     with pytest.raises(InputError, match="figures of 0 months"):
-        copy_last_month({}, minor_digits=2)
+        copy_last_month({}, currency=EUR)

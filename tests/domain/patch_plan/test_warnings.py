@@ -28,6 +28,7 @@ from demo_pipeline.domain.patch_plan.shapes import (
     q4_surge,
 )
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
+from tests.builders.currencies import EUR
 
 NOW = datetime(2025, 12, 31, 12, tzinfo=UTC)
 START, NEXT = Month.parse("2025-01"), Month.parse("2025-05")
@@ -105,16 +106,16 @@ def test_a_written_plan_is_no_reason_to_warn(
     steep = Decimal(data.draw(st.integers(31, int(MOST_PERCENT))))
     average = data.draw(st.integers(1, len(known)))
     usual = [
-        copy_last_month(known, minor_digits=2, month_count=3),
-        match_average(known, average, minor_digits=2, month_count=2),
-        grow_monthly(known, percent, month_count=3, minor_digits=2),
-        grow_monthly(known, -percent, month_count=3, minor_digits=2),
-        holiday_dip(known, minor_digits=2, percent=percent),
-        q4_surge(known, minor_digits=2, percent=percent),
+        copy_last_month(known, currency=EUR, month_count=3),
+        match_average(known, average, currency=EUR, month_count=2),
+        grow_monthly(known, percent, month_count=3, currency=EUR),
+        grow_monthly(known, -percent, month_count=3, currency=EUR),
+        holiday_dip(known, currency=EUR, percent=percent),
+        q4_surge(known, currency=EUR, percent=percent),
     ]
     large = [
-        grow_monthly(known, steep, month_count=2, minor_digits=2),
-        q4_surge(known, minor_digits=2, percent=steep),
+        grow_monthly(known, steep, month_count=2, currency=EUR),
+        q4_surge(known, currency=EUR, percent=steep),
     ]
     for plan in usual:
         assert [one for one in warnings_of(spec, plan, known) if "no activity" not in one] == []

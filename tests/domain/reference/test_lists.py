@@ -287,7 +287,7 @@ def test_lists_stay_small() -> None:
 
 def test_currencies_and_countries_are_complete() -> None:
     """Every own country's currency is known with its minor digits; odd ones have theirs."""
-    assert {code: countries.CURRENCIES[code] for code in ("USD", "EUR", "GBP", "JPY", "KWD")} == {
+    assert {code: countries.ISO_DIGITS[code] for code in ("USD", "EUR", "GBP", "JPY", "KWD")} == {
         "USD": 2,
         "EUR": 2,
         "GBP": 2,
@@ -296,7 +296,7 @@ def test_currencies_and_countries_are_complete() -> None:
     }
     assert len(countries.KNOWN_COUNTRY_CODES) == 249
     assert {"NO", "XK", "UK"} & countries.KNOWN_COUNTRY_CODES == {"NO"}
-    assert all(countries.units_per_usd(code) > 0 for code in countries.CURRENCIES)
+    assert all(countries.units_per_usd(one) > 0 for one in countries.CURRENCIES.values())
     assert countries.resolve_country("FR") == "US"
 
 

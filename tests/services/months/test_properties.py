@@ -48,7 +48,7 @@ def _exact(shared: Database, as_of: Settings, blueprint: dict[str, Any]) -> None
     with shared.admin(readonly=True) as conn:
         spec = TenantSpec.from_json(tenants.get_tenant(conn, slug).plan)
     expected = dict(zip(spec.months, spec.figures, strict=True))
-    found = figures_in(shared, slug, spec.minor_digits)
+    found = figures_in(shared, slug, spec.currency)
     assert {month: found.get(month, Figures()) for month in expected} == expected
     assert set(found) <= set(expected)
     assert kpis(shared, as_of, slug).months == expected

@@ -18,6 +18,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.timezones import load_timezone
@@ -28,6 +29,7 @@ from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.assertions.generated_rows import FACTS
+from tests.builders.currencies import EUR
 from tests.services.builders import TABLES
 
 Row = dict[str, Any]
@@ -113,24 +115,24 @@ def tenant_rows(database: Database, slug: str) -> Rows:
         }
 
 
-def figures_of(rows: Rows, minor_digits: int, jobs: set[UUID] | None = None) -> dict[Month, Figures]:
+def figures_of(rows: Rows, currency: Currency, jobs: set[UUID] | None = None) -> dict[Month, Figures]:
     """The eight KPIs of the living rows (of ``jobs``, if given), from the definition in words."""
     found: dict[Month, Figures] = defaultdict(Figures)
     for table in GENERATED:
         for row in rows[table].values():
             if row["deleted_at"] is None and (jobs is None or row["demo_job_id"] in jobs):
                 month = Month.containing(row["created_at"])
-                found[month] += _figures_of_row(table, row, rows["pipeline_stages"], minor_digits)
+                found[month] += _figures_of_row(table, row, rows["pipeline_stages"], currency)
     return {month: figures for month, figures in found.items() if figures}
 
 
-def _figures_of_row(table: str, row: Row, stages: Mapping[UUID, Row], minor_digits: int) -> Figures:
+def _figures_of_row(table: str, row: Row, stages: Mapping[UUID, Row], currency: Currency) -> Figures:
     if table == "contacts":
         return Figures(contacts_created=1, leads_created=int(row["status"] == "lead"))
     if table != "deals":
         return Figures(**{f"{table}_created": 1})
     stage = stages.get(row["stage_id"], {"is_won": False, "is_lost": False})
-    minor = int((row["value"] or Decimal(0)).scaleb(minor_digits))
+    minor = currency.minor(row["value"] or Decimal(0))
     return Figures(
         deals_created=1,
         closed_won_count=int(stage["is_won"]),
@@ -268,4 +270,4 @@ def assert_as_expected(database: Database, settings: Settings) -> None:
     """No check finds anything, and the ledger says what is there by an own computation."""
     assert [verdict.findings for verdict in verify(database, settings)] == [()]
     rows = tenant_rows(database, "acme")
-    assert figures_of(rows, 2) == expected_by_ledger(database, settings, "acme")
+    assert figures_of(rows, EUR) == expected_by_ledger(database, settings, "acme")

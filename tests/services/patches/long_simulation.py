@@ -305,7 +305,7 @@ class LongLife(Life):
         return expected_by_ledger(self.database, self.settings, self.slug)
 
     def _shown(self, rows: Rows, jobs: set[UUID] | None = None) -> dict[Month, Figures]:
-        return figures_of(rows, self.spec.minor_digits, jobs)
+        return figures_of(rows, self.spec.currency, jobs)
 
     def _shown_of(self, ids: set[UUID], rows: Rows) -> dict[Month, Figures]:
         chosen = {

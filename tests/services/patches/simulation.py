@@ -14,7 +14,7 @@ import pytest
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import InputError
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, money
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.services.jobs.report import JobReport
@@ -27,6 +27,7 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs, list_tenan
 from demo_pipeline.services.tenants.verify import Check, verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.builders.currencies import EUR, JPY
 from tests.seeded_random import Dice
 from tests.services.builders import TABLES, make_tenant
 from tests.services.months.people import People
@@ -107,8 +108,8 @@ class Life:
                 continue
             figures = self._figures(can_sell=has_contact, can_win=True)
             has_contact = has_contact or figures.contacts_created > 0
-            digits = 0 if blueprint.get("currency") == "JPY" else 2
-            entry = {"month": str(month), **figures.to_json(digits)}
+            currency = JPY if blueprint.get("currency") == "JPY" else EUR
+            entry = {"month": str(month), **figures.to_json(currency)}
             blueprint["months"] = [*blueprint["months"], entry]
         return blueprint
 
@@ -161,7 +162,7 @@ class Life:
             ).before
             wanted = {month: base[month] + figures for month, figures in wanted.items()}
         for month, figures in wanted.items():
-            asked[str(month)] = self._spelled(figures.to_json(self.spec.minor_digits), is_targets=is_targets)
+            asked[str(month)] = self._spelled(figures.to_json(self.spec.currency), is_targets=is_targets)
         return plan(asked, targets=is_targets, seed=dice.one_of((None, None, "b")))
 
     def _spelled(self, figures: dict[str, int | str], *, is_targets: bool) -> dict[str, int | str]:
@@ -283,8 +284,8 @@ class Life:
         after = tenant_rows(self.database, self.slug)
         assert fingerprint_of_others(self.database, self.slug) == others
         self._check_rows(before, after, report)
-        own = figures_of(after, self.spec.minor_digits, {report.job_id})
-        whole = figures_of(after, self.spec.minor_digits)
+        own = figures_of(after, self.spec.currency, {report.job_id})
+        whole = figures_of(after, self.spec.currency)
         base = lessened(whole, own)
         self._check_asked(wanted, own, base)
         self._check_report(report, own, base, whole)
@@ -325,7 +326,7 @@ class Life:
 
     def drift(self, rows: Rows) -> dict[Month, Figures]:
         return lessened(
-            figures_of(rows, self.spec.minor_digits),
+            figures_of(rows, self.spec.currency),
             expected_by_ledger(self.database, self.settings, self.slug),
         )
 
@@ -361,12 +362,12 @@ class Life:
         for month, request in months.items():
             made, stood = own.get(month, Figures()), base.get(month, Figures())
             reached = (stood if wanted.plan_type is PlanType.TARGETS else Figures()) + made
-            shown = reached.to_json(self.spec.minor_digits)
+            shown = reached.to_json(self.spec.currency)
             for metric in METRICS:
                 asked = request[metric]
                 if asked is not None:
                     expected = (
-                        money(int(asked.scaleb(self.spec.minor_digits)), self.spec.minor_digits)
+                        self.spec.currency.plain(self.spec.currency.minor(asked))
                         if not isinstance(asked, int)
                         else asked
                     )
@@ -392,7 +393,7 @@ class Life:
     def check_verify(self, rows: Rows) -> None:
         """The KPI check of ``verify`` finds what this computation finds, to the metric."""
         expected = expected_by_ledger(self.database, self.settings, self.slug)
-        found = figures_of(rows, self.spec.minor_digits)
+        found = figures_of(rows, self.spec.currency)
         nothing = Figures()
         differ = {
             (str(month), metric)

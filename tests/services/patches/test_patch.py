@@ -21,6 +21,7 @@ from demo_pipeline.services.tenants.queries import digest, kpis, list_jobs, show
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.builders.currencies import EUR
 from tests.fixtures.ledger_steps import real_tenant
 from tests.services.builders import BLUEPRINT, made, make_tenant
 from tests.services.patches.builders import (
@@ -87,13 +88,13 @@ def test_patched_amid_a_month_and_topped_up_at_its_end(
     asked: dict[str, int | str] = {"contacts_created": 10, "deals_created": 3, "activities_created": 20}
     made(database, early, RUNNING)
     report = apply_patch(database, early, "acme", plan({"2026-03": asked}))
-    patched = figures_of(tenant_rows(database, "acme"), 2, {report.job_id})
+    patched = figures_of(tenant_rows(database, "acme"), EUR, {report.job_id})
     assert materialise(database, late, "acme").created["activities"] > 0
     assert verify(database, late)[0].is_as_expected
     rows = tenant_rows(database, "acme")
     spec = show_tenant(database, late, "acme").spec
     march = Month.parse("2026-03")
-    assert figures_of(rows, 2)[march] == spec.figures_of(march) + patched[march]
+    assert figures_of(rows, EUR)[march] == spec.figures_of(march) + patched[march]
     made(database, early, RUNNING, slug="untouched")
     materialise(database, late, "untouched")
     untouched = tenant_rows(database, "untouched")
@@ -233,12 +234,12 @@ def test_a_stage_deleted_and_another_turned(database: Database, database_setting
         "UPDATE crm.pipeline_stages SET is_won = true WHERE id ="
         f" (SELECT id FROM crm.pipeline_stages s WHERE {open_stages} LIMIT 1)",
     )
-    before = figures_of(tenant_rows(database, "acme"), 2)
+    before = figures_of(tenant_rows(database, "acme"), EUR)
     wanted = plan({"2025-02": {"deals_created": 6, "closed_won_count": 2}})
     report = apply_patch(database, database_settings, "acme", wanted)
     assert report.is_passed
     assert report.months[0].delta.closed_won_count == 2
-    assert before != figures_of(tenant_rows(database, "acme"), 2)
+    assert before != figures_of(tenant_rows(database, "acme"), EUR)
 
 
 def test_months_before_the_span_and_in_the_future(database: Database, database_settings: Settings) -> None:
@@ -309,7 +310,7 @@ def test_p05_beyond_a_cap_and_in_pieces(database: Database, database_settings: S
     for piece in pieces:
         assert not apply_patch(database, tight, "acme", piece).already_applied
     after = kpis(database, database_settings, "acme").months
-    assert after[MARCH] - before[MARCH] == Figures.from_json(figures, 2)
+    assert after[MARCH] - before[MARCH] == Figures.from_json(figures, EUR)
     assert after[APRIL] - before[APRIL] == Figures(companies_created=3)
     for piece in split_plan(database, tight, "acme", wanted):
         assert apply_patch(database, tight, "acme", piece).already_applied

@@ -24,6 +24,7 @@ from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger.tenants import hold_tenant
+from tests.builders.currencies import EUR
 from tests.services.builders import BLUEPRINT, made, make_tenant
 from tests.services.patches.builders import execute, figures_of, plan, scalar, tenant_rows
 from tests.services.patches.processes import answer, start, wait_ready
@@ -173,7 +174,7 @@ def test_targets_at_once_do_not_overshoot(database: Database, database_settings:
 def test_a_patch_and_its_undo_at_once(database: Database, database_settings: Settings) -> None:
     """Ten undos of one patch and ten more patches at once: one undo, and the sum of the patches."""
     made(database, database_settings)
-    before = figures_of(tenant_rows(database, "acme"), 2)
+    before = figures_of(tenant_rows(database, "acme"), EUR)
     patch = apply_patch(database, database_settings, "acme", SOME)
     plans = [plan({"2025-03": {"companies_created": 1}}, seed=str(number)) for number in range(10)]
     reports = at_once(
@@ -185,7 +186,7 @@ def test_a_patch_and_its_undo_at_once(database: Database, database_settings: Set
     undos = reports[:10]
     assert len({report.job_id for report in undos}) == 1
     assert sum(not report.already_applied for report in undos) == 1
-    after = figures_of(tenant_rows(database, "acme"), 2)
+    after = figures_of(tenant_rows(database, "acme"), EUR)
     assert after[MARCH] - before[MARCH] == Figures(companies_created=10)
     assert verify(database, database_settings)[0].is_as_expected
 

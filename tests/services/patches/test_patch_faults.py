@@ -23,6 +23,7 @@ from demo_pipeline.services.tenants.queries import list_jobs
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.builders.currencies import EUR
 from tests.fixtures.postgres import PostgresServer
 from tests.seeded_random import Dice
 from tests.services.builders import BLUEPRINT, make_tenant, row_counts
@@ -304,6 +305,6 @@ def test_p01_people_work_all_the_while(database: Database, settings: Settings) -
         [result] = report.months
         assert (result.delta.contacts_created, result.delta.deals_created) == (20, 10)
     # What differs from the ledger is what people did, and verify tells just that.
-    expected, found = expected_by_ledger(database, settings, "acme"), figures_of(rows, 2)
+    expected, found = expected_by_ledger(database, settings, "acme"), figures_of(rows, EUR)
     told = {finding.month for finding in verify(database, settings, "acme")[0].findings if finding.metric}
     assert told == {str(month) for month in {*expected, *found} if expected.get(month) != found.get(month)}

@@ -20,6 +20,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import current_instant
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
+from tests.builders.currencies import EUR
 from tests.services.patches.builders import (
     assert_as_expected,
     execute,
@@ -203,7 +204,7 @@ def test_rows_that_people_take_away_meanwhile(
             database, "DELETE FROM crm.activities WHERE id = (SELECT id FROM crm.activities LIMIT 1)"
         ),
     )
-    whole = figures_of(tenant_rows(database, tenant), 2)
+    whole = figures_of(tenant_rows(database, tenant), EUR)
     report = apply_patch(database, database_settings, tenant, BUSY)
     assert report.is_passed
     assert [result.delta.activities_created for result in report.months] == [150] * 3
@@ -211,7 +212,7 @@ def test_rows_that_people_take_away_meanwhile(
     assert not verify(database, database_settings)[0].is_as_expected
     assert materialise(database, database_settings, tenant).created["activities"] == 1
     assert_as_expected(database, database_settings)
-    after = figures_of(tenant_rows(database, tenant), 2)
+    after = figures_of(tenant_rows(database, tenant), EUR)
     assert [after[month] - whole.get(month, Figures()) for month in sorted(after)] == [
         result.delta for result in report.months
     ]

@@ -16,6 +16,7 @@ from demo_pipeline.services.tenants.queries import digest, kpis, list_jobs, show
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.builders.currencies import EUR
 from tests.services.builders import made
 from tests.services.patches.builders import (
     SMALL,
@@ -215,7 +216,7 @@ def test_what_people_changed_is_told_and_taken(
     database: Database, database_settings: Settings, tenant: str
 ) -> None:
     """Rows that people changed, hid or deleted: told, taken as they stand, and every KPI is as before."""
-    first = figures_of(tenant_rows(database, tenant), 2)
+    first = figures_of(tenant_rows(database, tenant), EUR)
     patch = apply_patch(database, database_settings, tenant, CONTACTS)
     of_patch = "id IN (SELECT id FROM crm.contacts WHERE demo_job_id = %s AND status = 'lead' {} LIMIT 2)"
     execute(
@@ -240,7 +241,7 @@ def test_what_people_changed_is_told_and_taken(
         "4 of its rows had been changed or deleted by people",
         f"{purged} of its rows had been deleted for good",
     )
-    assert figures_of(tenant_rows(database, tenant), 2) == first
+    assert figures_of(tenant_rows(database, tenant), EUR) == first
     assert_as_expected(database, database_settings)
     # What people hid stays theirs: the restore brings back what the undo took, and nothing else.
     undo_job(database, database_settings, undone.job_id)

@@ -15,6 +15,7 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.services.tenants.verify import Check, verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.builders.currencies import EUR
 from tests.services.patches.builders import (
     assert_as_expected,
     execute,
@@ -93,13 +94,13 @@ def test_rows_that_stand_in_for_others_stop_an_undo(
     assert 0 < went < 12
     assert undone.is_passed
     now = expected_by_ledger(database, database_settings, tenant)
-    assert [figures.to_json(2) for figures in lessened(due, now).values()] == [
-        result.delta.to_json(2) for result in patch.months
+    assert [figures.to_json(EUR) for figures in lessened(due, now).values()] == [
+        result.delta.to_json(EUR) for result in patch.months
     ]
     [finding] = verify(database, database_settings)[0].findings
     assert (finding.check, finding.month, finding.metric) == (Check.KPIS, "2025-02", "activities_created")
-    assert lessened(now, figures_of(tenant_rows(database, tenant), 2))  # by as many as went
-    [short] = lessened(now, figures_of(tenant_rows(database, tenant), 2)).values()
+    assert lessened(now, figures_of(tenant_rows(database, tenant), EUR))  # by as many as went
+    [short] = lessened(now, figures_of(tenant_rows(database, tenant), EUR)).values()
     assert short.activities_created == went
 
     heal(database, database_settings)
@@ -139,7 +140,8 @@ def test_drift_that_targets_took_in_is_made_up_for_by_nobody(
     heal(database, database_settings)
     undo_job(database, database_settings, patch.job_id, with_dependents=True)
     [surplus] = lessened(
-        figures_of(tenant_rows(database, tenant), 2), expected_by_ledger(database, database_settings, tenant)
+        figures_of(tenant_rows(database, tenant), EUR),
+        expected_by_ledger(database, database_settings, tenant),
     ).values()
     assert surplus.contacts_created == 5
 
@@ -172,6 +174,7 @@ def test_what_was_healed_comes_back_beside_its_stand_ins(
     [finding] = verify(database, database_settings)[0].findings
     assert (finding.check, finding.metric) == (Check.KPIS, "activities_created")
     [surplus] = lessened(
-        figures_of(tenant_rows(database, tenant), 2), expected_by_ledger(database, database_settings, tenant)
+        figures_of(tenant_rows(database, tenant), EUR),
+        expected_by_ledger(database, database_settings, tenant),
     ).values()
     assert surplus.activities_created == went

@@ -12,6 +12,7 @@ from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.builders.currencies import EUR
 from tests.seeded_random import Dice
 from tests.services.patches.builders import assert_as_expected, figures_of, lessened, plan, tenant_rows
 
@@ -62,7 +63,7 @@ def _undone_in_any_order(database: Database, settings: Settings, number: int) ->
     dice = Dice(number)
     jobs = [apply_patch(database, settings, "acme", random_plan(dice)).job_id for _ in range(4)]
     dice.shuffle(jobs)
-    first = figures_of(tenant_rows(database, "acme"), 2)
+    first = figures_of(tenant_rows(database, "acme"), EUR)
     stack: list[tuple[UUID, str]] = []
     for job in jobs:
         before = digest(database, settings, "acme")
@@ -70,8 +71,8 @@ def _undone_in_any_order(database: Database, settings: Settings, number: int) ->
         assert_as_expected(database, settings)
     of_patches = {job.id for job in list_jobs(database, settings, "acme") if job.kind == "patch"}
     rows = tenant_rows(database, "acme")
-    assert figures_of(rows, 2, of_patches) == {}
-    assert lessened(first, figures_of(rows, 2)) != {}
+    assert figures_of(rows, EUR, of_patches) == {}
+    assert lessened(first, figures_of(rows, EUR)) != {}
     for job, before in reversed(stack):
         undo_job(database, settings, job)
         assert digest(database, settings, "acme") == before

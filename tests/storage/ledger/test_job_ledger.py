@@ -17,6 +17,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, tenants
 from demo_pipeline.storage.ledger.tenants import MonthState, hold_tenant
+from tests.builders.currencies import EUR
 from tests.fixtures.ledger_steps import (
     JANUARY,
     NOW,
@@ -70,7 +71,7 @@ def test_a_job_from_registration_to_the_end(loader_conn: Conn, admin_conn: Conn,
             diff={"2025-01": {"after": {"leads_created": 3}}},
             metrics={"e": 4},
             months=[loaded],
-            minor_digits=2,
+            currency=EUR,
         )
     job = job_ledger.get_job(admin_conn, request.job_id)
     assert (job.status, job.progress, job.slug, job.number) == ("completed", 100, "acme", 1)
@@ -231,7 +232,7 @@ def test_impossible_months_are_not_recorded(loader_conn: Conn, demo: UUID, figur
     month = MonthState(
         month=JANUARY, loaded_as_of=NOW, is_whole=True, figures=figures, versions=("2026.11/2026.11",)
     )
-    end = partial(job_ledger.finish_job, loader_conn, job_id, months=[month], minor_digits=2)
+    end = partial(job_ledger.finish_job, loader_conn, job_id, months=[month], currency=EUR)
     with pytest.raises(errors.CheckViolation):
         under_claim(loader_conn, demo, job_id, end)
 
@@ -249,7 +250,7 @@ def test_money_and_instants_survive_the_way_through_json(loader_conn: Conn, demo
     job_id = begun(loader_conn, demo)
     with loader_conn.transaction():
         job_ledger.claim_job(loader_conn, demo, job_id)
-        job_ledger.finish_job(loader_conn, job_id, months=[month], minor_digits=2)
+        job_ledger.finish_job(loader_conn, job_id, months=[month], currency=EUR)
     assert tenants.tenant_state(loader_conn, demo).months[JANUARY] == month
 
 

@@ -19,6 +19,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.rows.kpis import KPI_SQL, all_figures, month_figures
+from tests.builders.currencies import EUR, JPY
 from tests.fixtures.ledger_steps import begun, finish, provisioned
 
 ZONES = ("UTC", "Pacific/Auckland", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Kiritimati")
@@ -154,12 +155,12 @@ def test_p04_kpis_agree_with_a_second_computation(
     )
     expected = computed(companies, contacts, deals, activities)
 
-    found = all_figures(admin_conn, tenant, 2)
+    found = all_figures(admin_conn, tenant, EUR)
     assert {
-        str(month): {name: Decimal(value) for name, value in figures.to_json(2).items()}
+        str(month): {name: Decimal(value) for name, value in figures.to_json(EUR).items()}
         for month, figures in found.items()
     } == expected
-    span = month_figures(admin_conn, tenant, FIRST, LAST, 2)
+    span = month_figures(admin_conn, tenant, FIRST, LAST, EUR)
     assert span == {month: found.get(month, Figures()) for month in FIRST.until(LAST)}
     columns = sql.SQL(", ").join(map(sql.Identifier, METRICS))
     rows = admin_conn.execute(
@@ -184,8 +185,8 @@ def test_money_of_a_currency_without_minor_units(admin_conn: Connection[Any]) ->
     tenant = uuid4()
     admin_conn.execute("insert into crm.tenants (id, slug, name) values (%s, 'jp', 'JP')", [tenant])
     insert(admin_conn, tenant, "deals", "value, created_at", [[Decimal("100.50"), FIRST.start]])
-    assert all_figures(admin_conn, tenant, 0)[FIRST].pipeline_added_value == 101
-    assert all_figures(admin_conn, tenant, 2)[FIRST].pipeline_added_value == 10050
+    assert all_figures(admin_conn, tenant, JPY)[FIRST].pipeline_added_value == 101
+    assert all_figures(admin_conn, tenant, EUR)[FIRST].pipeline_added_value == 10050
 
 
 def test_the_loader_sees_the_claimed_tenant_only(database: Database) -> None:
@@ -195,11 +196,11 @@ def test_the_loader_sees_the_claimed_tenant_only(database: Database) -> None:
         for one in (tenant, other):
             insert(admin, one, "contacts", "status, created_at", [["lead", FIRST.start]])
         job = begun(loader, tenant)
-        assert all_figures(loader, tenant, 2) == {}
+        assert all_figures(loader, tenant, EUR) == {}
         with loader.transaction():
             job_ledger.claim_job(loader, tenant, job)
-            assert all_figures(loader, tenant, 2) == {FIRST: Figures(leads_created=1, contacts_created=1)}
-            assert all_figures(loader, other, 2) == {}
+            assert all_figures(loader, tenant, EUR) == {FIRST: Figures(leads_created=1, contacts_created=1)}
+            assert all_figures(loader, other, EUR) == {}
             finish(loader, job)
 
 

@@ -14,6 +14,7 @@ from psycopg import Connection, errors
 from demo_pipeline.domain.core.errors import JobFailedError, NotADemoTenantError
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.storage.ledger import job_ledger, tenants
+from tests.builders.currencies import EUR
 from tests.fixtures.ledger_steps import (
     GENERATED,
     JANUARY,
@@ -83,7 +84,7 @@ def test_rows_of_the_job_and_of_the_one_beside(
         job_ledger.claim_job(loader_conn, demo, job, beside)
         for owner in (job, beside):
             assert insert_generated(loader_conn, table, demo, owner) == 1
-        job_ledger.finish_job(loader_conn, job, blueprint_metrics={"created": {table: 1}}, minor_digits=2)
+        job_ledger.finish_job(loader_conn, job, blueprint_metrics={"created": {table: 1}}, currency=EUR)
     assert (status(admin_conn, job), status(admin_conn, beside)) == ("completed", "completed")
     assert [one.status for one in job_ledger.list_attempts(admin_conn, beside)] == ["completed"]
 
@@ -147,9 +148,9 @@ def test_changes_are_recorded_once_and_summed(loader_conn: Conn, admin_conn: Con
         with loader_conn.transaction():
             job_ledger.claim_job(loader_conn, demo, job)
             job_ledger.finish_job(
-                loader_conn, job, changes={JANUARY: Figures(closed_won_value=value)}, minor_digits=2
+                loader_conn, job, changes={JANUARY: Figures(closed_won_value=value)}, currency=EUR
             )
-        assert job_ledger.recorded_changes(admin_conn, demo, job, 2) == {
+        assert job_ledger.recorded_changes(admin_conn, demo, job, EUR) == {
             JANUARY: Figures(closed_won_value=value)
         }
     state = tenants.tenant_state(loader_conn, demo)
