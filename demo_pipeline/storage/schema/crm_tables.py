@@ -2,7 +2,7 @@
 
 What the CRM holds of every tenant, real ones and demos side by side. Every key and every reference
 carries the tenant. A test proves that a migrated database equals this; migrations do not import it.
-The tables of schema ``demo`` are in ``demo_tables``; functions, policies, grants and views are SQL of the
+The tables of schema ``demo`` are in ``tables``; functions, policies, grants and views are SQL of the
 migrations.
 """
 

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from demo_pipeline.domain.core.errors import DatabaseError, InputError
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.schema import demo_tables, migrate, revision
+from demo_pipeline.storage.schema import tables, migrate, revision
 from tests.fixtures.ledger_steps import GENERATED, begun, insert_generated, provisioned, real_tenant
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
 from tests.storage.schema.catalogue import CATALOGUE, catalogue, whole
@@ -60,7 +60,7 @@ def test_migrated_equals_declared(make_database: MakeDatabase) -> None:
     with declared.admin() as conn:
         conn.execute("create schema crm")
         conn.execute("create schema demo")
-        demo_tables.METADATA.create_all(engine)
+        tables.METADATA.create_all(engine)
         expected = catalogue(conn, CATALOGUE, ["crm", "demo"])
     with migrated.admin() as conn:
         found = catalogue(conn, CATALOGUE, ["crm", "demo"])
