@@ -11,9 +11,9 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from faker import Faker
-from sqlalchemy import Engine, Table, create_engine, insert
+from sqlalchemy import Engine, create_engine, insert
 
-from demo_pipeline.storage.schema.crm_tables import ACTIVITIES, COMPANIES, CONTACTS, DEALS, TENANTS, USERS
+from demo_pipeline.storage.schema.tables import METADATA
 
 BATCH: Final = 500
 _START: Final = datetime(2023, 1, 1, tzinfo=UTC)
@@ -27,17 +27,18 @@ class _Naive:
         self._known: dict[str, list[UUID]] = {}
         self.count = 0
         with engine.begin() as conn:
-            conn.execute(insert(TENANTS), [{"id": self._tenant, "slug": "naive", "name": "Naive"}])
+            tenants = METADATA.tables["crm.tenants"]
+            conn.execute(insert(tenants), [{"id": self._tenant, "slug": "naive", "name": "Naive"}])
 
-    def fill(self, table: Table, count: int, row: Callable[[], dict[str, Any]]) -> None:
+    def fill(self, name: str, count: int, row: Callable[[], dict[str, Any]]) -> None:
         """``count`` rows of a table, committed batch by batch."""
-        ids = self._known.setdefault(table.name, [])
+        ids = self._known.setdefault(name, [])
         for start in range(0, count, BATCH):
             batch = [
                 {"tenant_id": self._tenant, "id": uuid4(), **row()} for _ in range(min(BATCH, count - start))
             ]
             with self._engine.begin() as conn:
-                conn.execute(insert(table), batch)
+                conn.execute(insert(METADATA.tables[f"crm.{name}"]), batch)
             ids += [item["id"] for item in batch]
             self.count += len(batch)
 
@@ -122,11 +123,11 @@ def load_naively(url: str, rows: int) -> int:
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
     try:
         script = _Naive(engine)
-        script.fill(USERS, 40, script.user)
-        script.fill(COMPANIES, rows * 3 // 100, script.company)
-        script.fill(CONTACTS, rows * 14 // 100, script.contact)
-        script.fill(DEALS, rows * 4 // 100, script.deal)
-        script.fill(ACTIVITIES, rows - script.count, script.activity)
+        script.fill("users", 40, script.user)
+        script.fill("companies", rows * 3 // 100, script.company)
+        script.fill("contacts", rows * 14 // 100, script.contact)
+        script.fill("deals", rows * 4 // 100, script.deal)
+        script.fill("activities", rows - script.count, script.activity)
     finally:
         engine.dispose()
     return script.count

@@ -153,7 +153,7 @@ _PROVENANCE: Final = (
         default="false",
         filled=Filled.LOAD,
         is_visible=False,
-        description="made by a job of ours; people's rows have false",
+        description="true: a job made the row; false: people did",
     ),
     Column(
         "demo_job_id",

@@ -6,7 +6,6 @@ batches that are handed to it. Everything else is as it is delivered.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +14,9 @@ from uuid import UUID
 
 import pyarrow as pa
 import pytest
-from psycopg import sql
 
 from demo_pipeline.domain.core.errors import DemoError, JobFailedError, VerificationError
+from demo_pipeline.domain.model import Table
 from demo_pipeline.services.jobs import runner
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
@@ -48,7 +47,7 @@ class Break:
     table: str
     #: what the job says
     says: str
-    #: part of the template → what stands there instead; {victim}: another tenant, {stray}: another job
+    #: part of the statement → its replacement; {victim}: another tenant, {stray}: another job
     template: tuple[str, str] | None = None
     #: column of one row → a row of the other tenant, or a value
     column: str | None = None
@@ -103,21 +102,6 @@ BREAKS: Final = {
 ALIKE: Final = {
     "wrong-tenant-in-a-user", "no-job", "no-month", "an-owner-of-another-tenant", "a-stage-of-another-tenant",
 }  # fmt: skip
-
-
-class _BrokenSql:
-    """``psycopg.sql`` as the loader has it, with one template changed."""
-
-    def __init__(self, old: str, new: str) -> None:
-        self._old, self._new = old, new
-        self.was_used = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(sql, name)
-
-    def SQL(self, text: str) -> Any:  # noqa: N802 - the name of what it stands for
-        changed = text.replace(self._old, self._new)
-        return sql.SQL(changed)  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,21 +188,17 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
         )
         changed = how.template[1].format(nth=how.nth, wrong=wrong, right=right)
         staging = f"pg_temp.staged_{how.table}"
-        broken = _BrokenSql(how.template[0], changed.replace("{staging}", staging))
-        real_load = loading.load
+        old, new = how.template[0].replace("{staging}", staging), changed.replace("{staging}", staging)
+        real_statement = loading.insert_statement
 
-        def load(conn: Any, tenant: UUID, job: UUID, rows: Any) -> Iterator[tuple[str, int]]:
-            # One table at a time, so that only one of them is broken.
-            for table in [name for name in loading.SCHEMAS if name in rows.pieces]:
-                part = loading.Load({table: rows.pieces.pop(table)}, {table: rows.rows[table]})
-                with pytest.MonkeyPatch.context() as inner:
-                    if table == how.table:
-                        inner.setattr(loading, "sql", broken)
-                        # Past its cache, which must not keep what is broken either.
-                        inner.setattr(loading, "_insert", inspect.unwrap(vars(loading)["_insert"]))
-                    yield from real_load(conn, tenant, job, part)
+        def insert_statement(table: Table) -> str:
+            statement = real_statement(table)
+            if table.name != how.table:
+                return statement
+            assert old in statement
+            return statement.replace(old, new)
 
-        patch.setattr(runner, "load", load)
+        patch.setattr(loading, "insert_statement", insert_statement)
         return
     assert how.column is not None
     column, real_encoded = how.column, runner.encoded

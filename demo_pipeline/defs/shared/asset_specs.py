@@ -1,4 +1,4 @@
-"""What the five assets and their checks are, in words and columns for whoever opens their pages."""
+"""The five assets and their checks: names, dependencies, descriptions and columns for their pages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Final
 import dagster as dg
 
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.versions import LISTS_VERSION
-from demo_pipeline.storage.schema.crm_tables import METADATA
 
-TABLES: Final = ("companies", "contacts", "deals", "activities")
+TABLES: Final = MODEL.counted
 KPI_SNAPSHOT: Final = "kpi_snapshot"
 ASSETS: Final = (*TABLES, KPI_SNAPSHOT)
 #: asset → what it comes from
@@ -56,42 +56,24 @@ DESCRIPTIONS: Final = {
     "that is off by one unit or one cent rolls back everything, and the failed check says which.",
 }
 
-#: types whose name in PostgreSQL is not what SQLAlchemy calls them
-_TYPES: Final = {"Uuid": "uuid", "DateTime": "timestamptz"}
-_COLUMNS: Final = {
-    "tenant_id": "whose row it is; in every key and every reference",
-    "id": "deterministic and ordered in time (the layout of UUIDv7)",
-    "created_at": "inside the partition's UTC month, in the tenant's working hours",
-    "updated_at": "never before created_at",
-    "deleted_at": "set: people deleted the row, and no KPI counts it",
-    "value": "in units of the currency; zero or more",
-    "status": "lead, prospect, customer, churned or other; leads are a KPI of their own",
-    "stage_id": "won, lost or open, with the stage's probability",
-    "closed_at": "if and only if the stage is won or lost",
-    "completed_at": "empty: still to be done",
-    "demo_generated": "made by a job of ours; people's rows have false",
-    "demo_job_id": "the job that made the row",
-    "demo_source_month": "the partition's month",
-}
-
 
 def column_schema(table: str) -> dg.TableSchema:
-    """The declared columns of a table of schema ``crm``."""
+    """The columns of a table of schema ``crm``."""
     return dg.TableSchema(
         [
             dg.TableColumn(
                 column.name,
-                _TYPES.get(type(column.type).__name__, str(column.type).lower()),
-                description=_COLUMNS.get(column.name),
-                constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
+                column.kind.value,
+                description=column.description or None,
+                constraints=dg.TableColumnConstraints(nullable=column.is_nullable),
             )
-            for column in METADATA.tables[f"crm.{table}"].columns
+            for column in MODEL[table].columns
         ]
     )
 
 
 def definition_metadata(asset: str) -> dict[str, Any]:
-    """What is known of an asset before it is ever materialised."""
+    """An asset's metadata, before it is ever materialised."""
     if asset == KPI_SNAPSHOT:
         return {"dagster/table_name": "demo.kpi_monthly"}
     return {"dagster/table_name": f"crm.{asset}", "dagster/column_schema": column_schema(asset)}

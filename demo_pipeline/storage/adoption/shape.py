@@ -1,7 +1,7 @@
 """The shape that the tables of schema ``crm`` must have and the one that they have, in the same words.
 
 Three shapes are read from the catalogue, so that the server spells all of them alike: the first revision's
-(its frozen SQL), the declared model's (``schema.crm_tables``) and the database's. The first two are made as
+(its frozen SQL), the declared model's (``schema.tables``) and the database's. The first two are made as
 temporary tables and rolled back. An adoption makes what the first revision and the model have in common; the
 later revisions make the rest. So what a later revision removes is neither required nor made here. Comparing
 the shapes is ``adoption.reading``.
@@ -18,9 +18,9 @@ from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from demo_pipeline.storage.schema.crm_tables import METADATA
 from demo_pipeline.storage.schema.migration_plan import MIGRATIONS, plan_upgrade
 from demo_pipeline.storage.schema.revision import known_revisions
+from demo_pipeline.storage.schema.tables import METADATA
 
 TABLES: Final = (
     "tenants", "users", "pipeline_stages", "tags", "companies", "contacts", "contact_tags", "deals",

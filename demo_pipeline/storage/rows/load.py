@@ -4,12 +4,12 @@ COPY into a table with row-level security is refused for a role that it applies 
 temporary table of the session. Generation and encoding run one load ahead in a thread of their own, so
 that client and server work at the same time. Nothing here commits.
 
-The name of a table or column in this module's SQL comes from ``domain.rows.SCHEMAS``, never from input.
+Names of tables and columns in this module's SQL come from the model, never from input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,23 +22,18 @@ from uuid import UUID
 import psycopg
 import pyarrow as pa
 from pgpq import ArrowToPostgresBinaryEncoder
-from psycopg import sql
 
-from demo_pipeline.domain.generation.row_schemas import SCHEMAS
-from demo_pipeline.domain.model import MODEL
+from demo_pipeline.domain.model import MODEL, Filled, Table
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-#: table and rows
+#: table and its rows, as ``row_batch`` makes them
 Batches = Iterable[tuple[str, pa.RecordBatch]]
 
-_TYPES: Final[dict[pa.DataType, LiteralString]] = {
-    pa.binary(16): "uuid",
-    pa.string(): "text",
-    pa.int32(): "int4",
-    pa.bool_(): "bool",
-    pa.date32(): "date",
-    pa.timestamp("us", tz="UTC"): "timestamptz",
-    pa.decimal128(15, 2): "numeric",
+#: column that the load fills → its value
+_VALUES: Final[dict[LiteralString, LiteralString]] = {
+    "tenant_id": "%(tenant)s",
+    "demo_generated": "true",
+    "demo_job_id": "%(job)s",
 }
 #: What opens and closes a stream of the binary COPY format.
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -73,9 +68,9 @@ class Load:
 
 
 class _Pages:
-    """Memory of one load's pieces, gone with the last of them.
+    """Memory of one load's pieces, freed with the last of them.
 
-    Not of the heap: there, what stays for a while leaves holes between what goes.
+    Uses mmap instead of the heap to avoid fragmentation.
     """
 
     def __init__(self) -> None:
@@ -111,36 +106,39 @@ def encoded(batches: Batches, load_rows: int) -> Iterator[Load]:
 
 
 def load(conn: Connection, tenant_id: UUID, job_id: UUID, rows: Load) -> Iterator[tuple[str, int]]:
-    """Put one load into ``crm``, parents first: each table, once it is in, and how many rows it took."""
-    tables = [table for table in SCHEMAS if table in rows.pieces]
-    stage(conn, tables)
+    """Put one load into ``crm``, parents first. Yields each table once it is loaded, with its row count."""
+    tables = [table for table in MODEL if table.name in rows.pieces]
+    stage(conn, [table.name for table in tables])
     for table in tables:
         with conn.cursor() as cursor:
-            with cursor.copy(_copy(table)) as copy:
+            with cursor.copy(f"COPY pg_temp.staged_{table.name} FROM STDIN (FORMAT binary)") as copy:
                 copy.write(_HEADER)
-                for piece in rows.pieces.pop(table):
+                for piece in rows.pieces.pop(table.name):
                     copy.write(piece)
                 copy.write(_TRAILER)
-            cursor.execute(_insert(table), {"tenant": tenant_id, "job": job_id})
-            taken = cursor.rowcount
-        yield table, taken
+            cursor.execute(insert_statement(table), {"tenant": tenant_id, "job": job_id})
+            loaded = cursor.rowcount
+        yield table.name, loaded
 
 
-def stage(conn: Connection, tables: Iterable[str]) -> None:
-    """Make the session's staging tables of these tables, or empty them; they are gone with the transaction.
+def stage(conn: Connection, names: Collection[str]) -> None:
+    """Make the session's staging tables of these tables, or empty them. They are dropped at the commit.
 
-    :func:`load` does so itself; done earlier, while rows are being made, it costs nobody any time.
+    :func:`load` calls it. Called earlier, while the first rows are being generated, it costs no time.
     """
     found = conn.execute(
         "SELECT relname, pg_relation_size(oid) > 0 FROM pg_class"
         " WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'"
     ).fetchall()
-    # A millisecond each: what is empty stays as it is.
+    # TRUNCATE takes a millisecond: a table that is empty is left alone.
     has_rows = {str(name): bool(flag) for name, flag in found}
-    steps = [_make_staging(table) for table in tables if _staged(table) not in has_rows]
-    steps += [_empty_staging(table) for table in tables if has_rows.get(_staged(table))]
+    steps: list[LiteralString] = []
+    for table in MODEL:
+        if table.name in names and (filled := has_rows.get(f"staged_{table.name}")) is not False:
+            truncate: LiteralString = f"TRUNCATE pg_temp.staged_{table.name}"
+            steps.append(truncate if filled else staging_statement(table))
     if steps:
-        conn.execute(b"; ".join(steps))
+        conn.execute("; ".join(steps))
 
 
 @contextmanager
@@ -194,52 +192,22 @@ def _encode(rows: pa.RecordBatch) -> bytes:
     return written.removesuffix(_TRAILER)
 
 
-@cache
-def _make_staging(table: str) -> bytes:
-    schema = SCHEMAS[table]
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(_TYPES[kind]))
-        for name, kind in zip(schema.names, schema.types, strict=True)
-    )
-    made = sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(_staging(table), columns)
-    return made.as_bytes()
+def staging_statement(table: Table) -> LiteralString:
+    """CREATE TABLE of the temporary table that takes a table's generated rows."""
+    columns: LiteralString = ", ".join(f"{one.name} {one.kind.value}" for one in table.generated)
+    return f"CREATE TEMP TABLE staged_{table.name} ({columns}) ON COMMIT DROP"
 
 
 @cache
-def _empty_staging(table: str) -> bytes:
-    return sql.SQL("TRUNCATE {}").format(_staging(table)).as_bytes()
-
-
-@cache
-def _copy(table: str) -> bytes:
-    return sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(_staging(table)).as_bytes()
-
-
-@cache
-def _insert(table: str) -> bytes:
-    columns = sql.SQL(", ").join(sql.Identifier(name) for name in SCHEMAS[table].names)
-    provenance = table in MODEL.counted
+def insert_statement(table: Table) -> LiteralString:
+    """INSERT of the staged rows, under the tenant's and the job's row-level security."""
+    generated: LiteralString = ", ".join(column.name for column in table.generated)
+    loaded: list[LiteralString] = [one.name for one in table.columns if one.filled is Filled.LOAD]
+    names: LiteralString = ", ".join(loaded)
+    values: LiteralString = ", ".join(_VALUES[name] for name in loaded)
+    # A person may have tagged the contact with the same tag.
+    clash: LiteralString = "ON CONFLICT DO NOTHING" if table.name == "contact_tags" else ""
     return (
-        sql.SQL(
-            "INSERT INTO crm.{table} (tenant_id, {columns}{more}) "
-            "SELECT %(tenant)s, {columns}{values} FROM {staging} {clash}"
-        )
-        .format(
-            table=sql.Identifier(table),
-            columns=columns,
-            more=sql.SQL(", demo_generated, demo_job_id" if provenance else ""),
-            values=sql.SQL(", true, %(job)s" if provenance else ""),
-            staging=_staging(table),
-            # A person may have tagged the contact with the same tag.
-            clash=sql.SQL("ON CONFLICT DO NOTHING" if table == "contact_tags" else ""),
-        )
-        .as_bytes()
+        f"INSERT INTO crm.{table.name} ({names}, {generated})"
+        f" SELECT {values}, {generated} FROM pg_temp.staged_{table.name} {clash}"
     )
-
-
-def _staging(table: str) -> sql.Composable:
-    return sql.Identifier("pg_temp", _staged(table))
-
-
-def _staged(table: str) -> str:
-    return f"staged_{table}"

@@ -21,7 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from demo_pipeline.storage.rows.digest import COLUMNS
+from demo_pipeline.domain.model import MODEL
 
 Connection = psycopg.Connection[Any]
 
@@ -146,7 +146,7 @@ def living_rows_of(
 
 def _alike(conn: Connection, tenant_id: UUID, table: LiteralString) -> list[dict[str, Any]]:
     """Rows that another one may be a copy of: the same in all but id and parents, by a hash."""
-    own = [name for name in COLUMNS[table] if name != "tenant_id"]
+    own = [name for name in MODEL[table].visible if name != "tenant_id"]
     compared = [name for name in own if name != "id" and name not in _OWN_PARENTS]
     columns = sql.SQL(", ").join(sql.Identifier("r", name) for name in own)
     with conn.cursor(row_factory=dict_row) as cursor:

@@ -1,11 +1,14 @@
-"""The tables of schema ``demo``, declared into the same metadata as those of ``crm``.
+"""The declared schema, as SQLAlchemy metadata: what a migrated database must equal.
 
-What is known about demo tenants and never seen by one. History outlives its tenant, so nothing here
-references ``crm.tenants``. A test proves that a migrated database equals this; migrations do not import it.
+The tables of schema ``crm`` are derived from the model (``domain.model``); checks of values and indexes are
+added here. Schema ``demo`` holds what is known about demo tenants; no tenant sees it. Its history outlives a
+tenant, so nothing in it references ``crm.tenants``. A test proves that a migrated database equals the
+declaration; migrations do not import it. Functions, policies, grants and views are SQL of the migrations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -13,11 +16,13 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
+    MetaData,
     Numeric,
     PrimaryKeyConstraint,
     String,
@@ -31,8 +36,120 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import UserDefinedType
 
+from demo_pipeline.domain import model
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
-from demo_pipeline.storage.schema.crm_tables import METADATA
+from demo_pipeline.domain.model import MODEL, Kind, Model
+
+METADATA: Final = MetaData()
+
+# -- schema crm --------------------------------------------------------------------------------------------
+
+_TYPES: Final[dict[Kind, Any]] = {
+    Kind.UUID: Uuid(),
+    Kind.TEXT: Text(),
+    Kind.INTEGER: Integer(),
+    Kind.BOOLEAN: Boolean(),
+    Kind.DATE: Date(),
+    Kind.INSTANT: DateTime(timezone=True),
+    Kind.MONEY: Numeric(15, 2),
+    Kind.MONTH: String(7),
+}
+_LIVING: Final = text("deleted_at IS NULL")
+#: table → name → what the values of its rows must meet, besides the model's fixed sets of values
+_CHECKS: Final = {
+    "pipeline_stages": {
+        "probability": "probability BETWEEN 0 AND 100",
+        "outcome": "NOT (is_won AND is_lost)",
+    },
+    "deals": {"value": "value >= 0", "probability": "probability BETWEEN 0 AND 100"},
+    "activities": {"duration": "duration_minutes >= 0"},
+}
+#: table → columns that the index of its KPIs holds besides tenant and creation
+_KPI_COLUMNS: Final = {"contacts": ["status"], "deals": ["stage_id", "value"]}
+#: table → name and columns that are unique among the living rows of a tenant
+_UNIQUE: Final = {
+    "users": ("email_key", ["email"]),
+    # Of the living only: a tag that was removed can be set again.
+    "contact_tags": ("living_key", ["contact_id", "tag_id"]),
+}
+
+
+def declare_crm(crm: Model, metadata: MetaData) -> None:
+    """Add the tables of a model to ``metadata``."""
+    for table in crm:
+        columns = [
+            Column(
+                column.name,
+                _TYPES[column.kind],
+                nullable=column.is_nullable,
+                server_default=None if column.default is None else text(column.default),
+            )
+            for column in table.columns
+        ]
+        Table(table.name, metadata, *columns, *_constraints(table), *_indexes(table), schema="crm")
+
+
+def _constraints(table: model.Table) -> Iterator[SchemaItem]:
+    """Keys, references and checks."""
+    name = table.name
+    if table.is_tenant:
+        yield PrimaryKeyConstraint("id", name=f"{name}_pkey")
+        yield UniqueConstraint("slug", name=f"{name}_slug_key")
+        return
+    yield PrimaryKeyConstraint("tenant_id", "id", name=f"{name}_pkey")
+    # Where all references may be absent, the tenant is referenced itself: no row is of nobody's tenant.
+    if not any(column.references and column.is_required for column in table.columns):
+        yield ForeignKeyConstraint(["tenant_id"], ["crm.tenants.id"], name=f"{name}_tenant_fkey")
+    references = [(one.column, f"crm.{one.parent}", one.column) for one in table.references]
+    if table.is_counted:
+        references.append(("demo_job_id", "demo.job_ledger", "job"))
+        # Rules about what jobs write are policies of the loader: people's edits are never refused.
+        yield CheckConstraint(
+            "NOT demo_generated OR (demo_job_id IS NOT NULL AND demo_source_month IS NOT NULL)",
+            name=f"{name}_provenance_check",
+        )
+    for column, target, label in references:
+        yield ForeignKeyConstraint(
+            ["tenant_id", column],
+            [f"{target}.tenant_id", f"{target}.id"],
+            name=f"{name}_{label.removesuffix('_id')}_fkey",
+        )
+    for column in table.columns:
+        if column.values:
+            values = ", ".join(f"'{value}'" for value in column.values)
+            yield CheckConstraint(f"{column.name} IN ({values})", name=f"{name}_{column.name}_check")
+    for label, condition in _CHECKS.get(name, {}).items():
+        yield CheckConstraint(condition, name=f"{name}_{label}_check")
+
+
+def _indexes(table: model.Table) -> Iterator[Index]:
+    name = table.name
+    if table.is_counted:
+        yield Index(
+            f"{name}_job_idx",
+            *("tenant_id", "demo_job_id", "demo_source_month"),
+            postgresql_where=text("demo_generated"),
+        )
+        yield Index(
+            f"{name}_kpi_idx",
+            *("tenant_id", "created_at"),
+            postgresql_include=_KPI_COLUMNS.get(name, []),
+            postgresql_where=_LIVING,
+        )
+    if name in _UNIQUE:
+        label, columns = _UNIQUE[name]
+        yield Index(f"{name}_{label}", "tenant_id", *columns, unique=True, postgresql_where=_LIVING)
+    # Begins with the reference: an index that begins with the tenant competes with the primary key. Where the
+    # statistics say that a tenant has a row or two, both look alike to the planner, and a check of a foreign
+    # key may read all rows of a large tenant.
+    for column in table.columns:
+        if column.is_indexed:
+            yield Index(f"{name}_{column.name.removesuffix('_id')}_ref_idx", column.name, "tenant_id")
+
+
+declare_crm(MODEL, METADATA)
+
+# -- schema demo -------------------------------------------------------------------------------------------
 
 _MONTH: Final = "'^[0-9]{4}-(0[1-9]|1[0-2])$'"
 
@@ -46,8 +163,8 @@ class TransactionId(UserDefinedType[int]):
         return "xid8"
 
 
-def _table(name: str, *items: SchemaItem) -> Table:
-    return Table(name, METADATA, *items, schema="demo")
+def _table(name: str, *items: SchemaItem) -> None:
+    Table(name, METADATA, *items, schema="demo")
 
 
 def _optional(kind: Any, *names: str) -> list[Column[Any]]:
@@ -65,7 +182,7 @@ def _reference(name: str, columns: list[str], target: str) -> ForeignKeyConstrai
 
 _INSTANT: Final = DateTime(timezone=True)
 
-TENANT_METADATA: Final = _table(
+_table(
     "tenant_metadata",
     _required("tenant_id", Uuid),
     _required("slug", Text),
@@ -100,7 +217,7 @@ TENANT_METADATA: Final = _table(
 )
 
 #: the blueprint's figures that are loaded, by month; money in major units
-TENANT_MONTHS: Final = _table(
+_table(
     "tenant_months",
     _required("tenant_id", Uuid),
     _required("month", String(7)),
@@ -124,7 +241,7 @@ TENANT_MONTHS: Final = _table(
     CheckConstraint("closed_won_value <= pipeline_added_value", name="tenant_months_value_check"),
 )
 
-JOB_LEDGER: Final = _table(
+_table(
     "job_ledger",
     _required("id", Uuid),
     _required("tenant_id", Uuid),
@@ -171,7 +288,7 @@ JOB_LEDGER: Final = _table(
 )
 
 #: what completed jobs changed of what is expected of a month, beyond the blueprint; money in major units
-JOB_MONTHS: Final = _table(
+_table(
     "job_months",
     _required("tenant_id", Uuid),
     _required("job_id", Uuid),
@@ -186,7 +303,7 @@ JOB_MONTHS: Final = _table(
 )
 
 #: generated rows that were changed outside of a job, by their job; written by triggers of ``crm`` alone
-EDITED_ROWS: Final = _table(
+_table(
     "edited_rows",
     _required("tenant_id", Uuid),
     _required("job_id", Uuid),
@@ -195,7 +312,7 @@ EDITED_ROWS: Final = _table(
 )
 
 #: requests of the last minute
-REQUESTS: Final = _table(
+_table(
     "requests",
     Column("id", BigInteger, Identity(always=True), nullable=False),
     _required("tenant_id", Uuid),
@@ -204,7 +321,7 @@ REQUESTS: Final = _table(
     Index("requests_at_idx", "at"),
 )
 
-JOB_PROGRESS: Final = _table(
+_table(
     "job_progress",
     _required("job_id", Uuid),
     _required("progress", Integer, "0"),
@@ -215,7 +332,7 @@ JOB_PROGRESS: Final = _table(
     CheckConstraint("progress BETWEEN 0 AND 100", name="job_progress_progress_check"),
 )
 
-JOB_ATTEMPTS: Final = _table(
+_table(
     "job_attempts",
     _required("job_id", Uuid),
     _required("attempt", Integer),
@@ -232,7 +349,7 @@ JOB_ATTEMPTS: Final = _table(
     CheckConstraint("(status = 'running') = (ended_at IS NULL)", name="job_attempts_ended_check"),
 )
 
-AUDIT_LOG: Final = _table(
+_table(
     "audit_log",
     Column("id", BigInteger, Identity(always=True), nullable=False),
     _required("at", _INSTANT, "clock_timestamp()"),

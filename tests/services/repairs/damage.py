@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 
 from psycopg import Connection
 
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.rows.digest import COLUMNS
 
 PROVENANCE = ("demo_generated", "demo_job_id", "demo_source_month")
 _RECORDED = ("companies", "contacts", "deals", "activities")
@@ -82,7 +82,7 @@ def _late_id() -> UUID:
 
 
 def _copy(conn: Connection[Any], tenant_id: UUID, table: str, ids: dict[str, dict[UUID, UUID]]) -> None:
-    columns = (*COLUMNS[table], *PROVENANCE)
+    columns = (*MODEL[table].visible, *PROVENANCE)
     for old, new in ids[table].items():
         cursor = conn.execute(
             f"SELECT {', '.join(columns)} FROM crm.{table} WHERE tenant_id = %s AND id = %s".encode(),

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from demo_pipeline.domain.core.errors import DatabaseError, InputError
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.schema import tables, migrate, revision
+from demo_pipeline.storage.schema import migrate, revision, tables
 from tests.fixtures.ledger_steps import GENERATED, begun, insert_generated, provisioned, real_tenant
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
 from tests.storage.schema.catalogue import CATALOGUE, catalogue, whole
