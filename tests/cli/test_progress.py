@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from demo_pipeline.cli.kit import progress_bar
-from demo_pipeline.cli.kit.progress_bar import Bars, Lines, watched
+from demo_pipeline.cli.kit import job_progress
+from demo_pipeline.cli.kit.job_progress import Bars, Lines, watched
 from demo_pipeline.cli.kit.session import Session
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
@@ -18,7 +18,7 @@ from tests.fixtures.ledger_steps import begun, provisioned
 def test_lines_say_what_is_new(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal: a line every few seconds, the end at once, nothing twice."""
     clock = iter([0.0, 1.0, 1.0, 2.0, 9.0, 9.0, 9.5])
-    monkeypatch.setattr(progress_bar, "monotonic", lambda: next(clock, 10.0))
+    monkeypatch.setattr(job_progress, "monotonic", lambda: next(clock, 10.0))
     lines = Lines()
     for percent, step in (
         (3, "loading users"),
@@ -66,7 +66,7 @@ def test_a_running_job_is_shown(
     with watched(session, ["acme"]):
         pass
     assert not capsys.readouterr().err
-    monkeypatch.setattr(progress_bar, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(job_progress, "QUIET_SECONDS", 0.0)
     with watched(session, ["acme"]):
         deadline = time.monotonic() + 20
         said = ""
@@ -80,7 +80,7 @@ def test_a_display_that_breaks_is_silent(
     database_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a database there is no progress, and the work goes on."""
-    monkeypatch.setattr(progress_bar, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(job_progress, "QUIET_SECONDS", 0.0)
     nowhere = Database(admin_url="postgresql://ann@127.0.0.1:9/crm")
     with watched(Session(database_settings, nowhere), ["acme"]):
         time.sleep(0.1)

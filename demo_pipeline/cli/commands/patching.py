@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.cli.kit.console import say, warn
-from demo_pipeline.cli.kit.progress_bar import watched
+from demo_pipeline.cli.kit.job_progress import watched
 from demo_pipeline.cli.kit.session import Session, about_files, about_options, requester
 from demo_pipeline.domain.core.errors import CapExceededError, DemoError, InputError, Problem
 

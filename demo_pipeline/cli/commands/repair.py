@@ -97,7 +97,7 @@ def cleanup(job_id: JobId, *, yes: Yes = False, json: Json = False) -> None:
 def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> None:
     """Show the plan; with ``yes`` do it, and show what was done."""
     from demo_pipeline.cli.commands.patching import caller, shown_on_asset_pages
-    from demo_pipeline.cli.kit.progress_bar import watched
+    from demo_pipeline.cli.kit.job_progress import watched
 
     with notice_if_slow("looking through the tenant's rows ..."):
         done = call(caller=caller(), is_dry=True)

@@ -52,7 +52,7 @@ CODE_LOCATION: Final = "demo_pipeline.definitions"
 JOB: Final = "materialise_tenants"
 #: the dynamic partitions, one a tenant
 PARTITIONS: Final = "tenant"
-_INCARNATIONS: Final = "demo_pipeline.defs.shared.incarnations"
+_INCARNATIONS: Final = "demo_pipeline.defs.asset_pages.incarnations"
 #: the instance as the command line uses it: as the other, but leaves this process's output alone
 COMMAND_LINE_FILE: Final = "command-line.yaml"
 _RANGE_START: Final = "dagster/asset_partition_range_start"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-from demo_pipeline.cli.kit.progress_bar import watched
+from demo_pipeline.cli.kit.job_progress import watched
 from demo_pipeline.cli.kit.session import Session, requester
 from demo_pipeline.domain.core.errors import DemoError, InterruptedJobError, JobFailedError
 from demo_pipeline.domain.core.figures import Figures

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from demo_pipeline.defs.shared.asset_specs import ASSETS
+from demo_pipeline.defs.asset_pages.specs import ASSETS
 from demo_pipeline.defs.shared.partitions import TENANT
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import KIND_TAG

@@ -14,7 +14,7 @@ from typing import Final
 
 import dagster as dg
 
-from demo_pipeline.defs.patches.show_job import show_job
+from demo_pipeline.defs.asset_pages.show_job import show_job
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_launcher import PROCESS_TAG, this_process
 from demo_pipeline.domain.core.display import neutral

@@ -1,7 +1,7 @@
 """The job that applies a patch plan: from the launchpad, or a file of a tenant's inbox.
 
 One op, since a job of ours is one transaction. What a plan may say and what becomes of it is the services';
-what the pages show of it is in ``patch_events``.
+what the pages show of it is in ``asset_pages.job_events``.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from typing import Any, Final, cast
 import dagster as dg
 from pydantic import Field
 
-from demo_pipeline.defs.patches.patch_events import is_shown, report_markdown, shown_events
-from demo_pipeline.defs.shared.incarnations import begin_in_run
+from demo_pipeline.defs.asset_pages.events import refusal_events
+from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
+from demo_pipeline.defs.asset_pages.job_events import is_shown, report_markdown, shown_events
 from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
-from demo_pipeline.defs.shared.partition_events import refusal_events
 from demo_pipeline.defs.shared.problem_tables import refusal_failure
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import INBOX_TAG, KIND_TAG, REQUESTER_TAG, STUCK_TAG, TenantTags

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from demo_pipeline.defs.months.schedules import top_up_running_month
+from demo_pipeline.defs.months.top_up import top_up_running_month
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.months.materialise import materialise

@@ -13,10 +13,10 @@ import pytest
 
 from demo_pipeline.cli.commands.tenant import delete
 from demo_pipeline.cli.kit.dagster_runs import remove_partition
-from demo_pipeline.defs.operations.sensors import sync_tenants
+from demo_pipeline.defs.asset_pages.incarnations import begin_tenants
+from demo_pipeline.defs.asset_pages.specs import ASSETS, KPI_SNAPSHOT
+from demo_pipeline.defs.operations.tenant_partitions import sync_tenants
 from demo_pipeline.defs.shared.asset_history import AssetHistoryStorage
-from demo_pipeline.defs.shared.asset_specs import ASSETS, KPI_SNAPSHOT
-from demo_pipeline.defs.shared.incarnations import begin_tenants
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.months import Month

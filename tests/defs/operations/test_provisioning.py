@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from demo_pipeline.definitions import defs
-from demo_pipeline.defs.operations.sensors import sync_tenants
+from demo_pipeline.defs.operations.tenant_partitions import sync_tenants
 from demo_pipeline.defs.shared.resources import DemoTenants
 from tests.fixtures.dagster_instance import BLUEPRINT, QUIET, DagsterHome
 from tests.fixtures.embedded_server import wait_until

@@ -21,7 +21,7 @@ import dagster as dg
 import psutil
 import pytest
 
-from demo_pipeline.defs.patches.show_job import show_job
+from demo_pipeline.defs.asset_pages.show_job import show_job
 from demo_pipeline.defs.shared.run_launcher import PROCESS_TAG, ProjectRunLauncher, is_alive, this_process
 from demo_pipeline.settings import PROJECT_ROOT
 from tests.defs.patches.inbox_builders import files, folder_of, put

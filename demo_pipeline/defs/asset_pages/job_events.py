@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import dagster as dg
 
-from demo_pipeline.defs.shared.asset_specs import KPI_SNAPSHOT
-from demo_pipeline.defs.shared.kpi_tables import KpiMonth, change_markdown
-from demo_pipeline.defs.shared.partition_events import table_events, verdict_events
+from demo_pipeline.defs.asset_pages.events import table_events, verdict_events
+from demo_pipeline.defs.asset_pages.kpi_tables import KpiMonth, change_markdown
+from demo_pipeline.defs.asset_pages.specs import KPI_SNAPSHOT
 from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest
 from demo_pipeline.domain.core.currency import Currency

@@ -2,7 +2,7 @@
 
 validate → snapshot → load → snapshot → verify. ``load`` is where a job begins and ends: it generates, loads,
 takes the binding snapshots, verifies and commits, because a transaction cannot span ops. The ops around it
-are for the pages. Logic is in ``services``; what an event looks like in ``partition_events``.
+are for the pages. Logic is in ``services``; what an event looks like in ``asset_pages.events``.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from typing import Any, Final
 
 import dagster as dg
 
-from demo_pipeline.defs.shared import asset_specs as specs
-from demo_pipeline.defs.shared.incarnations import begin_in_run
-from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
-from demo_pipeline.defs.shared.partition_events import (
+from demo_pipeline.defs.asset_pages import specs
+from demo_pipeline.defs.asset_pages.events import (
     failure_of,
     refusal_events,
     table_events,
     verdict_events,
 )
+from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
+from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, months_by_tenant
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG, TenantTags

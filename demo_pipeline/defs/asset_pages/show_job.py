@@ -11,8 +11,8 @@ from uuid import UUID
 import dagster as dg
 from pydantic import Field
 
-from demo_pipeline.defs.patches.patch_events import is_shown, shown_events
-from demo_pipeline.defs.shared.incarnations import begin_in_run
+from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
+from demo_pipeline.defs.asset_pages.job_events import is_shown, shown_events
 from demo_pipeline.defs.shared.partitions import TENANT
 from demo_pipeline.defs.shared.problem_tables import refusal_failure
 from demo_pipeline.defs.shared.resources import DemoTenants

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 
 import dagster as dg
 
-from demo_pipeline.defs.shared import asset_specs as specs
-from demo_pipeline.defs.shared.kpi_tables import (
+from demo_pipeline.defs.asset_pages import specs
+from demo_pipeline.defs.asset_pages.kpi_tables import (
     FoundKpi,
     KpiMonth,
     change_markdown,

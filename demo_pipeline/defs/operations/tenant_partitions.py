@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from demo_pipeline.defs.shared.incarnations import begin_tenants, end_tenant
+from demo_pipeline.defs.asset_pages.incarnations import begin_tenants, end_tenant
 from demo_pipeline.defs.shared.partitions import TENANT, TENANTS
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.services.tenants.incarnations import later_incarnations
