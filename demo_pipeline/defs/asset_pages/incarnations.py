@@ -13,7 +13,7 @@ from typing import Final
 import dagster as dg
 
 from demo_pipeline.defs.asset_pages.specs import ASSETS
-from demo_pipeline.defs.shared.asset_history import AssetHistoryStorage
+from demo_pipeline.defs.shared.instance_storage import AssetHistoryStorage
 from demo_pipeline.defs.shared.partitions import MONTHS, TENANT, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.errors import DemoError

@@ -1,11 +1,19 @@
-"""The job that shows on the asset pages what was done outside Dagster: patches and undos of the command line.
+"""Shows a job that ran outside Dagster on the asset pages: a Dagster job, and a program that runs it.
 
-A run of its own, and not events without one: Dagster keeps one verdict of a check for a partition and a run,
-and refuses the second one that has no run.
+The command line starts ``python -m demo_pipeline.defs.asset_pages.show_job JOB...`` after a commit; the
+environment names the instance and the databases. Exit code 1, and a line with the reason, if a job could not
+be shown.
+
+It is a run, and not events without a run: Dagster stores one verdict of a check per partition and run, and
+rejects a second verdict without a run.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import dagster as dg
@@ -16,16 +24,21 @@ from demo_pipeline.defs.asset_pages.job_events import is_shown, shown_events
 from demo_pipeline.defs.shared.partitions import TENANT
 from demo_pipeline.defs.shared.problem_tables import refusal_failure
 from demo_pipeline.defs.shared.resources import DemoTenants
+from demo_pipeline.defs.shared.run_launcher import PROCESS_TAG, this_process
 from demo_pipeline.defs.shared.run_tags import JOB_TAG, KIND_TAG, REQUESTER_TAG, TENANT_TAG, first_job_tags
+from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
 from demo_pipeline.services.jobs.report import report_of
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, standing
 from demo_pipeline.services.tenants import queries
+from demo_pipeline.storage.connection.masking import masked
 from demo_pipeline.storage.ledger.job_ledger import Job
+
+_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class ShowConfig(dg.Config):
-    """Which job."""
+    """The job to show."""
 
     job_id: str = Field(description="A completed job, as `demo-pipeline job list` shows it.")
 
@@ -34,7 +47,7 @@ class ShowConfig(dg.Config):
     description="Read the job from the ledger and its tenant as it stands, and show the months it touched."
 )
 def show(context: dg.OpExecutionContext, config: ShowConfig, demo: DemoTenants) -> Iterator[Any]:
-    """Nothing is changed in the CRM's database; a job that is shown already is left alone."""
+    """Change nothing in the CRM's database; skip a job that is shown already."""
     try:
         job, now = _read(demo, config.job_id)
     except DemoError as error:
@@ -63,7 +76,7 @@ def show(context: dg.OpExecutionContext, config: ShowConfig, demo: DemoTenants) 
     name="show_job",
     description="Show on the asset pages a job that ran outside Dagster. The command line runs this by "
     "itself after a patch and an undo; launch it for one that the pages miss. It changes nothing in the CRM.",
-    # The run tells what was done; its own tags take the place of this one.
+    # Replaced by the kind of the job that is shown.
     tags={KIND_TAG: "show"},
 )
 def show_job() -> None:
@@ -72,7 +85,7 @@ def show_job() -> None:
 
 
 def _read(demo: DemoTenants, job_id: str) -> tuple[Job, TenantSnapshot]:
-    """Raises ``InputError`` for what is no completed job, ``NotFoundError``."""
+    """The job and its tenant. Raises ``NotFoundError``, and ``InputError`` unless the job is completed."""
     try:
         job = queries.show_job(demo.database, UUID(job_id)).job
     except ValueError:
@@ -83,7 +96,42 @@ def _read(demo: DemoTenants, job_id: str) -> tuple[Job, TenantSnapshot]:
         raise InputError(message, [Problem(code="not_completed", field="job_id", message=message)])
     now = standing(demo.database, demo.settings, job.slug)
     if now.tenant_id != job.tenant_id:
-        # The pages show the present tenant of the slug, and the job's rows are gone.
+        # The pages show the present tenant of the slug; the rows of the job were deleted with its tenant.
         message = f"the tenant of job {job.id} was deleted; {job.slug} is another one now"
         raise InputError(message, [Problem(code="tenant_deleted", field="job_id", message=message)])
     return job, now
+
+
+def main(job_ids: Sequence[str]) -> int:
+    """Show the jobs; the exit code."""
+    with warnings.catch_warnings():
+        # That partitioned checks are a preview is known.
+        warnings.simplefilter("ignore")
+        missing = [job_id for job_id in job_ids if not _is_shown(job_id)]
+    return 1 if missing else 0
+
+
+def _is_shown(job_id: str) -> bool:
+    try:
+        with dg.DagsterInstance.get() as instance:
+            # Without it each event opens a new connection.
+            instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
+            result = show_job.execute_in_process(
+                instance=instance,
+                resources={"demo": DemoTenants()},
+                tags={PROCESS_TAG: this_process()},
+                run_config={**_QUIET, "ops": {"show": {"config": {"job_id": job_id}}}},
+                raise_on_error=False,
+            )
+            reason = f"run {result.run_id} failed; its page says why"
+            is_shown = result.success
+    except Exception as error:  # noqa: BLE001 - the log is the only reader
+        first_line = next(iter(str(error).strip().splitlines()), "")
+        is_shown, reason = False, neutral(masked(f"{type(error).__name__}: {first_line}"))
+    if not is_shown:
+        sys.stderr.write(f"job {job_id} is not shown on the asset pages: {reason}\n")
+    return is_shown
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -140,6 +140,14 @@ tenant_assets = dg.AssetsDefinition.from_graph(
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 
+materialise_tenants = dg.define_asset_job(
+    "materialise_tenants",
+    selection=dg.AssetSelection.assets(*specs.ASSETS),
+    tags={KIND_TAG: KIND},
+    description="Bring the selected months of the selected tenants to what their blueprints say. Any set of "
+    "partitions will do: each tenant is one transaction, and a month that is right is left alone.",
+)
+
 
 def _load(
     context: dg.OpExecutionContext, demo: DemoTenants, request: LoadRequest, tags: TenantTags

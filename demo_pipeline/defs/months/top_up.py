@@ -11,7 +11,7 @@ from typing import Final
 
 import dagster as dg
 
-from demo_pipeline.defs.months.jobs import materialise_tenants
+from demo_pipeline.defs.months.assets import materialise_tenants
 from demo_pipeline.defs.shared.partitions import TENANT, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import REQUESTER_TAG, TENANT_TAG

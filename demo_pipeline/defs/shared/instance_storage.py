@@ -1,34 +1,132 @@
-"""Where Dagster keeps runs and events: the class that ``dagster.yaml`` names.
+"""Where Dagster keeps runs and events: the storage class that ``dagster.yaml`` names.
 
-A file of settings cannot say "the embedded server, wherever it listens today", and an environment variable
-in it must be set or nothing loads. So the address is found when it is needed, and ``dg check defs`` or
-``dagster dev`` work without any preparation.
+A settings file cannot name "the embedded server, wherever it listens today", and an environment variable in
+it must be set or nothing loads. So the address is looked up when it is needed, and ``dg check defs`` or
+``dagster dev`` work without preparation.
+
+The event log can also delete the history of single partitions, which Dagster's PostgreSQL storage cannot:
+``wipe_asset_partitions`` is not implemented there, and ``wipe_assets`` deletes the history of all tenants.
+Without it the months of a deleted tenant reappear as materialised for the next tenant with the same slug.
+The statements use Dagster's own tables, so they stand here alone, and a test runs them on tables that the
+installed version of Dagster created. Events are kept: a run's page shows them as before, but they no longer
+belong to an asset.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
 
-from dagster_postgres import DagsterPostgresStorage
+import dagster as dg
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 
-from demo_pipeline.defs.shared.asset_history import AssetHistoryStorage
 from demo_pipeline.services.platform.instance import storage_url
 from demo_pipeline.storage.connection.dagster_session import set_dagster_sessions
 
+#: key in Dagster's key-value table; its value is the id of the present tenant of a slug, or ``_DELETED``
+_KEY: Final = "demo_pipeline/tenant/"
+_DELETED: Final = "deleted"
+#: Serialises processes that find a new incarnation at the same moment: the second must not delete what the
+#: first has recorded since.
+_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended(%(key)s, 0))"
+_READ: Final = "select value from kvs where key = %(key)s"
+_WRITE: Final = """
+insert into kvs (key, value) values (%(key)s, %(value)s)
+on conflict (key) do update set value = excluded.value
+"""
+_DELETE_HISTORY: Final = (
+    """
+    delete from asset_event_tags where event_id in (
+        select id from event_logs where asset_key = %(asset)s and partition = any (%(partitions)s)
+            and (%(before)s::timestamp is null or timestamp <= %(before)s::timestamp))
+    """,
+    """
+    update event_logs set asset_key = null where asset_key = %(asset)s and partition = any (%(partitions)s)
+        and (%(before)s::timestamp is null or timestamp <= %(before)s::timestamp)
+    """,
+    """
+    delete from asset_check_executions where asset_key = %(asset)s and partition = any (%(partitions)s)
+        and (%(before)s::timestamp is null
+            or coalesce(evaluation_event_timestamp, create_timestamp) <= %(before)s::timestamp)
+    """,
+    # Values derived from the events are derived again by the next reader; without ``last_materialization``
+    # Dagster reads the latest event.
+    """
+    update asset_keys set cached_status_data = null, last_materialization = null
+    where asset_key = %(asset)s
+    """,
+)
+
+
+class AssetHistoryStorage(PostgresEventLogStorage):
+    """Dagster's event log, which can delete the history of single partitions."""
+
+    def wipe_asset_partitions(self, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:
+        """Delete the history of the partitions of an asset."""
+        with self.index_transaction() as connection:
+            _delete_history(connection, [asset_key], partition_keys, None)
+
+    def end_tenant(self, slug: str, assets: Iterable[dg.AssetKey], partition_keys: Sequence[str]) -> None:
+        """Delete the history of a deleted tenant, and record that the slug has no tenant."""
+        key = {"key": f"{_KEY}{slug}"}
+        with self.index_transaction() as connection:
+            connection.exec_driver_sql(_LOCK, key)
+            _delete_history(connection, assets, partition_keys, None)
+            connection.exec_driver_sql(_WRITE, {**key, "value": _DELETED})
+
+    def begin_tenant(
+        self,
+        slug: str,
+        tenant_id: UUID,
+        assets: Iterable[dg.AssetKey],
+        partition_keys: Sequence[str],
+        *,
+        predecessor_deleted_at: datetime,
+    ) -> bool:
+        """Delete the history of earlier tenants of the slug, once; True if this call did it.
+
+        Where the slug has no record yet, events of the present tenant may exist already: then only events up
+        to ``predecessor_deleted_at`` are deleted.
+        """
+        key = {"key": f"{_KEY}{slug}"}
+        with self.index_transaction() as connection:
+            if connection.exec_driver_sql(_READ, key).scalar() == str(tenant_id):
+                return False
+            connection.exec_driver_sql(_LOCK, key)
+            recorded = connection.exec_driver_sql(_READ, key).scalar()
+            if recorded == str(tenant_id):
+                return False
+            before = predecessor_deleted_at.astimezone(UTC).replace(tzinfo=None) if recorded is None else None
+            _delete_history(connection, assets, partition_keys, before)
+            connection.exec_driver_sql(_WRITE, {**key, "value": str(tenant_id)})
+        return True
+
 
 class ProjectStorage(DagsterPostgresStorage):
-    """PostgreSQL in Dagster's own database."""
+    """PostgreSQL storage in Dagster's own database."""
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """Nothing: the environment says it all."""
+        """No settings: the environment has them."""
         return {}
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> ProjectStorage:  # noqa: ARG003
-        """Find the database and make what is missing in it. Raises ``DatabaseError``."""
+        """Look up the database and create missing tables. Raises ``DatabaseError``."""
         url = storage_url()
         set_dagster_sessions()
         storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
         storage._event_log_storage = AssetHistoryStorage(url)
         return storage
+
+
+def _delete_history(
+    connection: Any, assets: Iterable[dg.AssetKey], partition_keys: Sequence[str], before: datetime | None
+) -> None:
+    """Run the statements for each asset. ``before``: naive UTC time, as in Dagster's tables."""
+    for asset in assets:
+        parameters = {"asset": asset.to_string(), "partitions": list(partition_keys), "before": before}
+        for statement in _DELETE_HISTORY:
+            connection.exec_driver_sql(statement, parameters)

@@ -1,7 +1,7 @@
 """Have Dagster's asset pages show jobs that ran outside it, without making anybody wait.
 
 Importing Dagster takes longer than most jobs. So a process of its own does it, which is started after the
-commit and outlives the one that asks; it is the code location's (``defs.patches.job_pages``), and this module
+commit and outlives the one that asks; it is the code location's (``defs.asset_pages.show_job``), and this module
 knows its name and nothing else of it. What it says is in ``$DEMO_HOME/log/asset-pages.log``.
 """
 
@@ -20,7 +20,7 @@ from demo_pipeline.settings import PROJECT_ROOT, Settings
 from demo_pipeline.storage.connection.database import Database
 
 LOG_NAME: Final = "asset-pages.log"
-_PROGRAM: Final = "demo_pipeline.defs.patches.job_pages"
+_PROGRAM: Final = "demo_pipeline.defs.asset_pages.show_job"
 
 
 def show_on_asset_pages(

@@ -16,7 +16,7 @@ from demo_pipeline.cli.kit.dagster_runs import remove_partition
 from demo_pipeline.defs.asset_pages.incarnations import begin_tenants
 from demo_pipeline.defs.asset_pages.specs import ASSETS, KPI_SNAPSHOT
 from demo_pipeline.defs.operations.tenant_partitions import sync_tenants
-from demo_pipeline.defs.shared.asset_history import AssetHistoryStorage
+from demo_pipeline.defs.shared.instance_storage import AssetHistoryStorage
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.months import Month

@@ -13,7 +13,7 @@ import pytest
 
 from demo_pipeline.definitions import defs
 from demo_pipeline.defs.asset_pages.kpi_tables import KpiMonth, change_markdown
-from demo_pipeline.defs.patches.job_pages import main as show_jobs
+from demo_pipeline.defs.asset_pages.show_job import main as show_jobs
 from demo_pipeline.defs.patches.patch_job import EXAMPLE
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.services.files.plan_files import plan_from_document
