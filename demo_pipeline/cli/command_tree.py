@@ -1,42 +1,24 @@
-"""The tree of commands: which groups there are and in what order ``--help`` shows them.
+"""The command tree: the commands of every module in ``commands``, in the order of ``--help``.
 
-Importing this must stay cheap, every command pays for it: the modules of the groups import what a command
-needs when it runs. What a command does belongs there.
+A module is found by its ``Commands``; nothing lists the modules. Every command imports all of them, so they
+import what a command needs only when it runs.
 """
 
 from __future__ import annotations
 
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from demo_pipeline.cli.commands import (
-    db,
-    generate,
-    init,
-    job,
-    look,
-    patch,
-    plan,
-    provenance,
-    repair,
-    run,
-    scan,
-    serve,
-    tenant,
-)
-from demo_pipeline.cli.kit.parameters import (
-    CONTEXT,
-    MAIN_PANEL,
-    PARTS_PANEL,
-    TENANT_PANEL,
-    Commands,
-    example,
-)
+from demo_pipeline.cli import commands
+from demo_pipeline.cli.kit.parameters import Commands, example, program
 
 
-def _version(is_wanted: bool) -> None:  # noqa: FBT001 - Typer's way to call back
-    if not is_wanted:
+def _version(is_requested: bool) -> None:  # noqa: FBT001 - the signature of Typer's callbacks
+    if not is_requested:
         return
     from importlib.metadata import version
 
@@ -46,13 +28,14 @@ def _version(is_wanted: bool) -> None:  # noqa: FBT001 - Typer's way to call bac
     raise typer.Exit
 
 
-app = Commands(
-    name="demo-pipeline",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings=CONTEXT,
+def _modules() -> Iterator[Commands]:
+    """The commands of each module."""
+    for found in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
+        yield import_module(found.name).app
+
+
+app = program(
+    "demo-pipeline",
     epilog=example("run", "kpis larkmoor --from 2025-01", "plan preview larkmoor plan.csv", "serve"),
 )
 
@@ -75,16 +58,5 @@ def demo_pipeline(
     """
 
 
-init.add_to(app, MAIN_PANEL)
-run.add_to(app, MAIN_PANEL)
-serve.add_to(app, MAIN_PANEL)
-generate.add_to(app, TENANT_PANEL)
-look.add_to(app, TENANT_PANEL)
-scan.add_to(app, TENANT_PANEL)
-repair.add_to(app, TENANT_PANEL)
-app.add_typer(tenant.app, name="tenant", rich_help_panel=PARTS_PANEL)
-app.add_typer(plan.app, name="plan", rich_help_panel=PARTS_PANEL)
-app.add_typer(patch.app, name="patch", rich_help_panel=PARTS_PANEL)
-app.add_typer(job.app, name="job", rich_help_panel=PARTS_PANEL)
-app.add_typer(provenance.app, name="provenance", rich_help_panel=PARTS_PANEL)
-app.add_typer(db.app, name="db", rich_help_panel=PARTS_PANEL)
+for part in sorted(_modules(), key=lambda each: each.position):
+    app.add_typer(part, name=part.group, rich_help_panel=part.panel)

@@ -12,8 +12,8 @@ import pytest
 from demo_pipeline.cli import main
 from demo_pipeline.cli.kit import console
 from demo_pipeline.cli.kit.console import Column, Table, kpi_table, plain
+from demo_pipeline.cli.kit.failures import as_yaml
 from demo_pipeline.cli.kit.job_progress import Bars
-from demo_pipeline.cli.kit.suggestion import as_yaml
 from demo_pipeline.domain.core.display import neutral, neutral_line
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month

@@ -257,7 +257,7 @@ def test_commands_that_patch_import_nothing_that_they_do_not_need() -> None:
     """Dagster, pandas and the like would cost a short job more time than it takes."""
     heavy = ("dagster", "pandas", "alembic", "sqlalchemy")
     code = (
-        "import sys; import demo_pipeline.cli.command_tree, demo_pipeline.cli.commands.patching; "
+        "import sys; import demo_pipeline.cli.command_tree; "
         "from demo_pipeline.services import patch, plan_files, preview, retry, split, undo, asset_pages; "
         "import pyarrow; pyarrow.array(['a']); "
         f"print([name for name in {heavy!r} if name in sys.modules])"

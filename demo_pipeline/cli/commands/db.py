@@ -10,23 +10,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo_pipeline.cli.kit.console import say, write_document, write_text
-from demo_pipeline.cli.kit.parameters import Json, example, group
-from demo_pipeline.cli.kit.program_path import command_line, shell_path
+from demo_pipeline.cli.kit.console import command_line, say, shell_path, write_document, write_text
+from demo_pipeline.cli.kit.parameters import PARTS_PANEL, Commands, Json, argument, example, flag, option
 from demo_pipeline.cli.kit.session import QUIET_SECONDS, notice_if_slow, open_settings
 from demo_pipeline.cli.views.adoption import adoption_document, write_adoption
 
 if TYPE_CHECKING:
     from demo_pipeline.settings import Settings
 
-app = group("Look after the database: its schema, and the embedded server.")
+app = Commands(
+    position=16,
+    panel=PARTS_PANEL,
+    group="db",
+    about="Look after the database: its schema, and the embedded server.",
+)
 
 
 @app.command(epilog=example("db upgrade", "db upgrade --plan"))
 def upgrade(
     *,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print the SQL that would run, for psql, and change nothing.")
+        bool, flag("--plan", "Print the SQL that would run, for psql, and change nothing.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -86,14 +90,10 @@ def _revision(text: str) -> str:
 def downgrade(
     revision: Annotated[
         str,
-        typer.Argument(
-            parser=_revision,
-            metavar="REV",
-            help="A revision, -1 for the one before, base for no schema.",
-        ),
+        argument("REV", "A revision, -1 for the one before, base for no schema.", _revision),
     ],
     *,
-    discard: Annotated[bool, typer.Option("--discard", help="Lose the rows that REV cannot hold.")] = False,
+    discard: Annotated[bool, flag("--discard", "Lose the rows that REV cannot hold.")] = False,
     json: Json = False,
 ) -> None:
     """Take the schema back to a revision.
@@ -122,9 +122,7 @@ def _tell_revision(revision: str | None, *, json: bool) -> None:
 
 @app.command(epilog=example("db backup crm.dump"))
 def backup(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A new file; one that exists is not overwritten.")
-    ],
+    file: Annotated[Path, argument("FILE", "A new file; one that exists is not overwritten.")],
     *,
     json: Json = False,
 ) -> None:
@@ -160,12 +158,9 @@ def backup(
 
 @app.command(epilog=example("db restore crm.dump --into crm_restored"))
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What db backup wrote.")],
+    file: Annotated[Path, argument("FILE", "What db backup wrote.")],
     *,
-    into: Annotated[
-        str,
-        typer.Option("--into", metavar="DATABASE", help="A database of the server; made if need be."),
-    ],
+    into: Annotated[str, option("--into", "DATABASE", "A database of the server; made if need be.")],
     json: Json = False,
 ) -> None:
     """Restore a backup into another database of the server.
@@ -188,7 +183,7 @@ def restore(
 @app.command(epilog=example("db adopt", "db adopt --yes"))
 def adopt(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")] = False,
+    yes: Annotated[bool, flag("--yes", "Do it; without, only say what would be done.")] = False,
     json: Json = False,
 ) -> None:
     """Put what demo tenants need beside the tables and rows of a CRM that was there before.

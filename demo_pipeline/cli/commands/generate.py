@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from demo_pipeline.cli.kit.console import note, warn, write_document, write_table
-from demo_pipeline.cli.kit.parameters import FromMonth, Json, Slug, ToMonth, example
+from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, FromMonth, Json, Slug, ToMonth, example
 from demo_pipeline.cli.kit.session import open_session
 from demo_pipeline.cli.views.jobs import drift_lines, report_document, report_table
 
-
-def add_to(app: typer.Typer, panel: str) -> None:
-    """Register the command."""
-    app.command(
-        rich_help_panel=panel, epilog=example("generate larkmoor", "generate larkmoor --to 2025-03 --json")
-    )(generate)
+app = Commands(position=4, panel=TENANT_PANEL)
 
 
+@app.command(epilog=example("generate larkmoor", "generate larkmoor --to 2025-03 --json"))
 def generate(slug: Slug, first: FromMonth = None, last: ToMonth = None, *, json: Json = False) -> None:
     """Make the months of a tenant what its blueprint says, through Dagster.
 
@@ -25,7 +19,7 @@ def generate(slug: Slug, first: FromMonth = None, last: ToMonth = None, *, json:
     expected already is left alone. All or nothing: rows are committed only once every figure is exact.
     """
     session = open_session()
-    from demo_pipeline.cli.kit.materialising import materialise_tenants
+    from demo_pipeline.cli.kit.dagster_runs import materialise_tenants
     from demo_pipeline.services.months.partial_months import stored_partial_month_notes
 
     reports = materialise_tenants(session, [slug], first, last)

@@ -7,15 +7,11 @@ from typing import Annotated
 
 import typer
 
-from demo_pipeline.cli.kit.console import say, write_document, write_text
-from demo_pipeline.cli.kit.parameters import Json, example
-from demo_pipeline.cli.kit.program_path import program_from, shell_path
+from demo_pipeline.cli.kit.console import program_from, say, shell_path, write_document, write_text
+from demo_pipeline.cli.kit.parameters import MAIN_PANEL, Commands, Json, argument, example
 from demo_pipeline.cli.kit.session import open_settings
 
-
-def add_to(app: typer.Typer, panel: str) -> None:
-    """Register the command."""
-    app.command(rich_help_panel=panel, epilog=example("init crm-demos"))(init)
+app = Commands(position=1, panel=MAIN_PANEL)
 
 
 def _folder(text: str) -> str:
@@ -24,14 +20,10 @@ def _folder(text: str) -> str:
     return text
 
 
+@app.command(epilog=example("init crm-demos"))
 def init(
     directory: Annotated[
-        str,
-        typer.Argument(
-            parser=_folder,
-            metavar="DIR",
-            help="The folder; made if it is missing. Without DIR the current one.",
-        ),
+        str, argument("DIR", "The folder; made if it is missing. Without DIR the current one.", _folder)
     ] = ".",
     *,
     json: Json = False,

@@ -8,16 +8,22 @@ import typer
 
 from demo_pipeline.cli.commands.patch import write_change
 from demo_pipeline.cli.kit.console import say, write_document, write_table, write_text
+from demo_pipeline.cli.kit.job_progress import run_watched
 from demo_pipeline.cli.kit.parameters import (
+    PARTS_PANEL,
+    Commands,
     JobId,
     Json,
+    OptionalSlug,
+    argument,
     example,
-    group,
+    flag,
     job_id_text,
+    option,
     positive_number,
     slug_text,
 )
-from demo_pipeline.cli.kit.session import Session, open_session
+from demo_pipeline.cli.kit.session import Session, caller, open_session
 from demo_pipeline.cli.views.changes import change_document, csv_lines
 from demo_pipeline.cli.views.jobs import detail_document, detail_tables, job_document, job_line, job_table
 from demo_pipeline.domain.core.wording import are, counted
@@ -26,7 +32,9 @@ if TYPE_CHECKING:
     from demo_pipeline.services.jobs.report import JobReport
     from demo_pipeline.storage.ledger.job_ledger import Job
 
-app = group("Look at jobs, take them back, try them again.")
+app = Commands(
+    position=14, panel=PARTS_PANEL, group="job", about="Look at jobs, take them back, try them again."
+)
 _ID = "0f1c2f3e"
 #: jobs that a list for people has without ``--limit``
 _MOST_SHOWN: Final = 50
@@ -37,38 +45,27 @@ _MOST_SHOWN: Final = 50
     epilog=example("job list", "job list larkmoor --kind patch --since 7d", "job list --status failed"),
 )
 def list_(
-    slug: Annotated[
-        str | None,
-        typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant; all demo tenants without it."),
-    ] = None,
+    slug: OptionalSlug = None,
     *,
     status: Annotated[
         list[str] | None,
-        typer.Option(
-            "--status", metavar="STATUS", help="Only pending, running, completed or failed jobs; repeatable."
-        ),
+        option("--status", "STATUS", "Only pending, running, completed or failed jobs; repeatable."),
     ] = None,
     kind: Annotated[
-        list[str] | None,
-        typer.Option("--kind", metavar="KIND", help="Only jobs of that kind, like patch; repeatable."),
+        list[str] | None, option("--kind", "KIND", "Only jobs of that kind, like patch; repeatable.")
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--since",
-            metavar="TIME",
-            help="Only jobs begun since then: 2025-01-31, 2025-01-31T10:00 (UTC without an offset), or how "
+            "TIME",
+            "Only jobs begun since then: 2025-01-31, 2025-01-31T10:00 (UTC without an offset), or how "
             "long ago, as 24h, 7d or 2w.",
         ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit",
-            parser=positive_number,
-            metavar="N",
-            help=f"At most N jobs; {_MOST_SHOWN} without, all with --json.",
-        ),
+        option("--limit", "N", f"At most N jobs; {_MOST_SHOWN} without, all with --json.", positive_number),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -106,9 +103,7 @@ def list_(
 def show(
     job_id: JobId,
     *,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="Print a line for each month and metric, with a header.")
-    ] = False,
+    csv: Annotated[bool, flag("--csv", "Print a line for each month and metric, with a header.")] = False,
     json: Json = False,
 ) -> None:
     """Show one job: what it was, how every figure moved, every attempt and how it ended."""
@@ -135,25 +130,22 @@ def show(
 )
 def undo(
     job_id: Annotated[
-        str | None,
-        typer.Argument(parser=job_id_text, metavar="ID", help="The job; a beginning of its id will do."),
+        str | None, argument("ID", "The job; a beginning of its id will do.", job_id_text)
     ] = None,
     *,
     last: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--last",
-            parser=slug_text,
-            metavar="SLUG",
-            help="In place of ID: the tenant's latest completed change that is not undone (a patch, an "
+            "SLUG",
+            "In place of ID: the tenant's latest completed change that is not undone (a patch, an "
             "extension, a repair).",
+            slug_text,
         ),
     ] = None,
     with_dependents: Annotated[
         bool,
-        typer.Option(
-            "--with-dependents", help="Also the rows of other jobs that depend on it; rows of people never."
-        ),
+        flag("--with-dependents", "Also the rows of other jobs that depend on it; rows of people never."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -171,7 +163,6 @@ def undo(
             else "ID and --last exclude each other; give one of the two"
         )
     session = open_session()
-    from demo_pipeline.cli.commands.patching import caller, run_watched
     from demo_pipeline.services.patches.undo import last_change, undo_job
 
     if last is not None:
@@ -197,7 +188,6 @@ def retry(job_id: JobId, *, json: Json = False) -> None:
     For a completed job its report is shown, and nothing is done.
     """
     session = open_session()
-    from demo_pipeline.cli.commands.patching import caller, run_watched
     from demo_pipeline.services.retry import retry_job
 
     job = _find(session, job_id)

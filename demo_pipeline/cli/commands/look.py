@@ -12,6 +12,7 @@ import typer
 from demo_pipeline.cli.kit.console import (
     Column,
     Table,
+    command_line,
     kpi_table,
     note,
     say,
@@ -20,8 +21,18 @@ from demo_pipeline.cli.kit.console import (
     write_table,
     write_text,
 )
-from demo_pipeline.cli.kit.parameters import FromMonth, Json, Slug, ToMonth, example, slug_text
-from demo_pipeline.cli.kit.program_path import command_line
+from demo_pipeline.cli.kit.parameters import (
+    TENANT_PANEL,
+    Commands,
+    FromMonth,
+    Json,
+    OptionalSlug,
+    Slug,
+    ToMonth,
+    example,
+    flag,
+    option,
+)
 from demo_pipeline.cli.kit.session import open_session
 from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.domain.core.wording import counted
@@ -30,31 +41,21 @@ if TYPE_CHECKING:
     from demo_pipeline.services.tenants.queries import KpiTable
     from demo_pipeline.services.tenants.verify import Verdict
 
+#: exit code of findings
 DRIFTED = 4
 
-
-def add_to(app: typer.Typer, panel: str) -> None:
-    """Register the commands of this module."""
-    app.command(
-        rich_help_panel=panel,
-        epilog=example("kpis larkmoor --from 2025-01", "kpis larkmoor --xlsx larkmoor.xlsx"),
-    )(kpis)
-    app.command(rich_help_panel=panel, epilog=example("verify", "verify larkmoor --json"))(verify)
-    app.command(rich_help_panel=panel, epilog=example("digest larkmoor"))(digest)
+app = Commands(position=5, panel=TENANT_PANEL)
 
 
+@app.command(epilog=example("kpis larkmoor --from 2025-01", "kpis larkmoor --xlsx larkmoor.xlsx"))
 def kpis(
     slug: Slug,
     first: FromMonth = None,
     last: ToMonth = None,
     *,
-    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values with a header.")] = False,
-    xlsx: Annotated[
-        Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
-    ] = None,
-    parquet: Annotated[
-        Path | None, typer.Option("--parquet", metavar="FILE", help="Write a Parquet file.")
-    ] = None,
+    csv: Annotated[bool, flag("--csv", "Print comma-separated values with a header.")] = False,
+    xlsx: Annotated[Path | None, option("--xlsx", "FILE", "Write an Excel workbook.")] = None,
+    parquet: Annotated[Path | None, option("--parquet", "FILE", "Write a Parquet file.")] = None,
     json: Json = False,
 ) -> None:
     """Show the eight KPIs of every month.
@@ -116,14 +117,8 @@ def _csv_lines(table: KpiTable) -> list[str]:
     ]
 
 
-def verify(
-    slug: Annotated[
-        str | None,
-        typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant; all demo tenants without it."),
-    ] = None,
-    *,
-    json: Json = False,
-) -> None:
+@app.command(epilog=example("verify", "verify larkmoor --json"))
+def verify(slug: OptionalSlug = None, *, json: Json = False) -> None:
     """Check everything that is in the database.
 
     Figures as expected, life cycles sound, the ledger honest. Figures that people changed count as findings;
@@ -188,6 +183,7 @@ def _pending(verdict: Verdict) -> str:
     return f"{len(verdict.pending)} of {first} to {last}" if first != last else str(first)
 
 
+@app.command(epilog=example("digest larkmoor"))
 def digest(slug: Slug, *, json: Json = False) -> None:
     """Print a SHA-256 of all that the tenant can see.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from demo_pipeline.cli.kit.console import warn, write_document, write_table, write_text
+from demo_pipeline.cli.commands.plan import SPLIT_IT, about_plan, read_plan_file
+from demo_pipeline.cli.kit.console import say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.kit.job_progress import shown_on_asset_pages, watched
 from demo_pipeline.cli.kit.parameters import (
+    PARTS_PANEL,
+    Commands,
     Json,
     PlanPath,
     PlanTypeOption,
@@ -15,17 +18,22 @@ from demo_pipeline.cli.kit.parameters import (
     SheetOption,
     Slug,
     example,
-    group,
+    flag,
 )
-from demo_pipeline.cli.kit.session import open_session
+from demo_pipeline.cli.kit.session import Session, caller, open_session
 from demo_pipeline.cli.views.changes import change_document, change_table, is_passed
 from demo_pipeline.cli.views.jobs import made_rows
+from demo_pipeline.domain.core.errors import CapExceededError, DemoError, InputError, Problem
 from demo_pipeline.domain.core.wording import rows_text
 
 if TYPE_CHECKING:
+    from demo_pipeline.domain.patch_plan.plan import PatchPlan
+    from demo_pipeline.services.files.plan_files import PlanFile
     from demo_pipeline.services.jobs.report import JobReport
 
-app = group("Change the figures of demo tenants by plans.")
+app = Commands(
+    position=13, panel=PARTS_PANEL, group="patch", about="Change the figures of demo tenants by plans."
+)
 
 
 @app.command(
@@ -37,11 +45,9 @@ def apply(
     slug: Slug,
     plan: PlanPath,
     *,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also where this very plan was applied before.")
-    ] = False,
+    again: Annotated[bool, flag("--again", "Also where this very plan was applied before.")] = False,
     split: Annotated[
-        bool, typer.Option("--split", help="One job for each piece that fits the caps, one after the other.")
+        bool, flag("--split", "One job for each piece that fits the caps, one after the other.")
     ] = False,
     plan_type: PlanTypeOption = None,
     seed: SeedOption = None,
@@ -54,12 +60,10 @@ def apply(
     commits. A plan that was applied already is left alone, exit code 0. One that cannot be is refused with
     the nearest that can, before anything is written. With --split each piece is all or nothing by itself.
     """
-    from demo_pipeline.cli.commands.patching import about_plan, apply_plan, read_plan_file
-
     file = read_plan_file(plan, plan_type, seed, sheet)
     session = open_session()
     with about_plan(plan):
-        reports = apply_plan(session, slug, file, is_again=again, is_split=split)
+        reports = _apply(session, slug, file, is_again=again, is_split=split)
     if json:
         documents = [change_document(report) for report in reports]
         passed = all(document["passed"] for document in documents)
@@ -69,6 +73,52 @@ def apply(
         if number:
             write_text("")
         write_change(report, can_be_repeated=not split)
+
+
+def _apply(
+    session: Session, slug: str, plan: PlanFile, *, is_again: bool, is_split: bool
+) -> tuple[JobReport, ...]:
+    """Apply a plan, or each of its pieces as one job.
+
+    Raises the ``DemoError`` of the first job that fails, with the pieces that are applied.
+    """
+    from demo_pipeline.services.patches.patch import apply_patch
+
+    if is_split and is_again:
+        # After a failure it would not be known which pieces belong to which request.
+        message = "--again and --split do not go together; undo the pieces first, then split again"
+        raise InputError(message, [Problem(code="bad_option", field="--again", message=message)])
+    pieces: tuple[PlanFile | PatchPlan, ...] = (plan,)
+    if is_split:
+        from demo_pipeline.services.patches.split import split_plan
+
+        pieces = split_plan(session.database, session.settings, slug, plan)
+    with (
+        watched(session, [slug]),
+        shown_on_asset_pages(session) as reports,
+        session.database.keeping() as database,
+    ):
+        for number, piece in enumerate(pieces, start=1):
+            if len(pieces) > 1:
+                say(f"piece {number} of {len(pieces)} ...")
+            try:
+                report = apply_patch(database, session.settings, slug, piece, again=is_again, caller=caller())
+            except DemoError as error:
+                _add_pieces(error, reports, len(pieces))
+                if isinstance(error, CapExceededError) and not is_split:
+                    error.details["remedy"] = SPLIT_IT
+                raise
+            reports.append(report)
+    return tuple(reports)
+
+
+def _add_pieces(error: DemoError, done: Sequence[JobReport], count: int) -> None:
+    """Add to the error of a split plan which pieces are applied."""
+    if count == 1:
+        return
+    error.details["jobs"] = [str(report.job_id) for report in done]
+    which = f"{len(done)} of {count} pieces are applied, each whole" if done else "no piece is applied"
+    error.message += f" (piece {len(done) + 1} of {count}; {which}; the same command again goes on with it)"
 
 
 def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:

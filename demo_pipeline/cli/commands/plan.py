@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from demo_pipeline.cli.kit.console import say, warn, write_document, write_table, write_text
+from demo_pipeline.cli.kit.console import (
+    command_line,
+    say,
+    shell_path,
+    warn,
+    write_document,
+    write_table,
+    write_text,
+)
 from demo_pipeline.cli.kit.parameters import (
+    PARTS_PANEL,
+    Commands,
     FromMonth,
     Json,
     PlanPath,
@@ -17,18 +29,26 @@ from demo_pipeline.cli.kit.parameters import (
     SeedOption,
     SheetOption,
     Slug,
+    argument,
     example,
-    group,
+    option,
     whole_number,
 )
-from demo_pipeline.cli.kit.program_path import command_line, shell_path
-from demo_pipeline.cli.kit.session import about_options, open_session
+from demo_pipeline.cli.kit.session import about_files, about_options, open_session
 
 if TYPE_CHECKING:
-    from demo_pipeline.services.files.plan_files import PlanKind
+    from demo_pipeline.services.files.plan_files import PlanFile, PlanKind
     from demo_pipeline.services.patches.preview import Preview
 
-app = group("Look at what a plan would do, and write plans.")
+#: the remedy for a plan beyond a cap
+SPLIT_IT: Final = (
+    "patch apply --split makes one job of each piece that fits, or a cap can be raised: DEMO_CAP_*"
+)
+_STANDARD_INPUT: Final = "-"
+
+app = Commands(
+    position=12, panel=PARTS_PANEL, group="plan", about="Look at what a plan would do, and write plans."
+)
 
 
 @app.command(
@@ -52,8 +72,6 @@ def preview(
     the time. A plan that cannot be: exit code 2 with every reason, and on stdout the nearest plan that can,
     as JSON to save and apply, within the caps. Beyond a cap and possible otherwise: exit code 3.
     """
-    from demo_pipeline.cli.commands.patching import about_plan, read_plan_file
-
     file = read_plan_file(plan, plan_type, seed, sheet)
     session = open_session()
     from demo_pipeline.services.patches import preview as previews
@@ -87,7 +105,6 @@ def _write_preview(seen: Preview) -> None:
 
 def _write_refusal(seen: Preview, plan: str) -> None:
     """The reasons on stderr; the nearest plan on stdout, which holds nothing else then."""
-    from demo_pipeline.cli.commands.patching import SPLIT_IT, plan_name
     from demo_pipeline.cli.kit.console import plain
     from demo_pipeline.cli.kit.failures import say_problems
     from demo_pipeline.cli.views.plans import now_table
@@ -106,6 +123,31 @@ def _write_refusal(seen: Preview, plan: str) -> None:
     say("the nearest plan that works is on stdout; save it as nearest.json, look at it, apply it")
     write_document(seen.suggestion)
 
+
+def read_plan_file(path: str, plan_type: str | None, seed: str | None, sheet: str | None) -> PlanFile:
+    """The plan of a file or of standard input. Raises ``InputError`` with all its problems."""
+    from demo_pipeline.services.files.plan_files import read_plan
+
+    given = {"plan_type": plan_type, "seed": seed}
+    # An option overrides the plan, so an error names the option.
+    names = {name: f"--{name.replace('_', '-')}" for name, text in given.items() if text is not None}
+    with about_plan(path), about_options(names):
+        return read_plan(path, plan_type=plan_type, seed=seed, sheet=sheet)
+
+
+@contextmanager
+def about_plan(path: str) -> Generator[None]:
+    """Add the name of the plan to an ``InputError`` of the block."""
+    with about_files([plan_name(path)]):
+        yield
+
+
+def plan_name(path: str) -> str:
+    """The name of a plan in messages."""
+    return "standard input" if path == _STANDARD_INPUT else path
+
+
+# -- writing plans ---------------------------------------------------------------------------------------
 
 #: what a written plan may look like
 SHAPES: Final = ("copy-last-month", "grow", "match-average", "holiday-dip", "q4-surge")
@@ -147,37 +189,32 @@ def _percent(text: str) -> Decimal:
 )
 def write(
     slug: Slug,
-    shape: Annotated[
-        str, typer.Argument(parser=_shape, metavar="SHAPE", help=f"One of {', '.join(SHAPES)}.")
-    ],
+    shape: Annotated[str, argument("SHAPE", f"One of {', '.join(SHAPES)}.", _shape)],
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A .csv, .xlsx, .json or .yaml; stdout without."),
+        option("--output -o", "FILE", "A .csv, .xlsx, .json or .yaml; stdout without."),
     ] = None,
     percent: Annotated[
         Decimal | None,
-        typer.Option(
+        option(
             "--percent",
-            parser=_percent,
-            metavar="P",
-            help="How much more each month (grow), in December (q4-surge), or less (holiday-dip).",
+            "P",
+            "How much more each month (grow), in December (q4-surge), or less (holiday-dip).",
+            _percent,
         ),
     ] = None,
     months: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--months",
-            parser=whole_number,
-            metavar="N",
-            help="How many months; without it 1, or up to the end of the next season (dip, surge).",
+            "N",
+            "How many months; without it 1, or up to the end of the next season (dip, surge).",
+            whole_number,
         ),
     ] = None,
     average: Annotated[
-        int | None,
-        typer.Option(
-            "--average", parser=whole_number, metavar="N", help="Months to average over (match-average); 3."
-        ),
+        int | None, option("--average", "N", "Months to average over (match-average); 3.", whole_number)
     ] = None,
     first: FromMonth = None,
     json: Json = False,

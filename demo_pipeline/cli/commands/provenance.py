@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.cli.kit.console import Column, Table, say, write_document, write_table
-from demo_pipeline.cli.kit.parameters import Json, Slug, example, group
-from demo_pipeline.cli.kit.session import notice_if_slow, open_session, requester
+from demo_pipeline.cli.kit.parameters import PARTS_PANEL, Commands, Json, Slug, example
+from demo_pipeline.cli.kit.session import caller, notice_if_slow, open_session
 
 if TYPE_CHECKING:
     from demo_pipeline.services.repairs.backfill import Backfill
 
 _COUNTS: Final = ("With before", "Without before", "With now", "Without now")
 
-app = group("Look after what says where a demo tenant's rows come from.")
-
-
-@app.callback()
-def provenance() -> None:
-    """Look after what says where a demo tenant's rows come from."""
+app = Commands(
+    position=15,
+    panel=PARTS_PANEL,
+    group="provenance",
+    about="Look after what says where a demo tenant's rows come from.",
+)
 
 
 @app.command(epilog=example("provenance backfill larkmoor"))
@@ -29,13 +29,10 @@ def backfill(slug: Slug, *, json: Json = False) -> None:
     program's: they are listed and left alone. All or nothing; can be repeated.
     """
     session = open_session()
-    from demo_pipeline.services.jobs.runner import JobCaller
     from demo_pipeline.services.repairs import backfill as service
 
     with notice_if_slow("looking for whose rows they are ..."):
-        found = service.backfill(
-            session.database, session.settings, slug, JobCaller(requested_by=requester())
-        )
+        found = service.backfill(session.database, session.settings, slug, caller())
     if json:
         write_document(_document(found))
         return

@@ -5,12 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 
-import typer
-
-from demo_pipeline.cli.kit.console import Column, Table, say, warn, write_document, write_table, write_text
-from demo_pipeline.cli.kit.parameters import JobId, Json, Slug, example
-from demo_pipeline.cli.kit.program_path import command_line
-from demo_pipeline.cli.kit.session import Session, notice_if_slow, open_session
+from demo_pipeline.cli.kit.console import (
+    Column,
+    Table,
+    command_line,
+    say,
+    warn,
+    write_document,
+    write_table,
+    write_text,
+)
+from demo_pipeline.cli.kit.job_progress import shown_on_asset_pages, watched
+from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, JobId, Json, Slug, example, flag
+from demo_pipeline.cli.kit.session import Session, caller, notice_if_slow, open_session
 from demo_pipeline.cli.views.changes import change_document
 from demo_pipeline.domain.core.wording import counted
 
@@ -19,16 +26,11 @@ if TYPE_CHECKING:
     from demo_pipeline.services.jobs.runner import JobCaller
     from demo_pipeline.services.repairs.repair import Plan, Repaired
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without it the plan is shown and nothing is done.")]
-RestoreStages = Annotated[
-    bool,
-    typer.Option(
-        "--restore-stages",
-        help="Also set stages that people changed to won, lost or open again, where deals contradict them.",
-    ),
-]
+Yes = Annotated[bool, flag("--yes", "Do it; without it the plan is shown and nothing is done.")]
 #: ids of rows that a document names
 _MOST_IDS: Final = 100
+
+app = Commands(position=7, panel=TENANT_PANEL)
 
 
 class _Call(Protocol):
@@ -37,20 +39,21 @@ class _Call(Protocol):
     def __call__(self, *, caller: JobCaller, is_dry: bool) -> Repaired: ...
 
 
-def add_to(app: typer.Typer, panel: str) -> None:
-    """Register the commands of this module."""
-    app.command(
-        rich_help_panel=panel,
-        epilog=example("repair larkmoor", "repair larkmoor --yes", "repair larkmoor --restore-stages --yes"),
-    )(repair)
-    app.command(rich_help_panel=panel, epilog=example("dedupe larkmoor --yes"))(dedupe)
-    app.command(rich_help_panel=panel, epilog=example("cleanup 0f1c2f3e-5d1c-5b7a-9a51-3a6f5a2b7c11 --yes"))(
-        cleanup
-    )
-
-
+@app.command(
+    epilog=example("repair larkmoor", "repair larkmoor --yes", "repair larkmoor --restore-stages --yes")
+)
 def repair(
-    slug: Slug, *, yes: Yes = False, restore_stages: RestoreStages = False, json: Json = False
+    slug: Slug,
+    *,
+    yes: Yes = False,
+    restore_stages: Annotated[
+        bool,
+        flag(
+            "--restore-stages",
+            "Also set stages that people changed to won, lost or open again, where deals contradict them.",
+        ),
+    ] = False,
+    json: Json = False,
 ) -> None:
     """Show what is wrong with a tenant's rows, and with --yes put it right.
 
@@ -67,6 +70,7 @@ def repair(
     _do(session, slug, call, yes=yes, json=json)
 
 
+@app.command(epilog=example("dedupe larkmoor --yes"))
 def dedupe(slug: Slug, *, yes: Yes = False, json: Json = False) -> None:
     """Show rows that say the same as another one in every column, and with --yes hide all but one of each.
 
@@ -79,6 +83,7 @@ def dedupe(slug: Slug, *, yes: Yes = False, json: Json = False) -> None:
     _do(session, slug, call, yes=yes, json=json)
 
 
+@app.command(epilog=example("cleanup 0f1c2f3e-5d1c-5b7a-9a51-3a6f5a2b7c11 --yes"))
 def cleanup(job_id: JobId, *, yes: Yes = False, json: Json = False) -> None:
     """Show the rows of a job that was not completed, and with --yes hide them.
 
@@ -96,9 +101,6 @@ def cleanup(job_id: JobId, *, yes: Yes = False, json: Json = False) -> None:
 
 def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> None:
     """Show the plan; with ``yes`` do it, and show what was done."""
-    from demo_pipeline.cli.commands.patching import caller, shown_on_asset_pages
-    from demo_pipeline.cli.kit.job_progress import watched
-
     with notice_if_slow("looking through the tenant's rows ..."):
         done = call(caller=caller(), is_dry=True)
     if yes and not done.plan.is_empty:

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from demo_pipeline.cli.commands.look import DRIFTED, kpi_document, verdict_document, write_verdicts
-from demo_pipeline.cli.kit.console import kpi_table, note, say, warn, write_document, write_table, write_text
-from demo_pipeline.cli.kit.parameters import Json, example
-from demo_pipeline.cli.kit.program_path import program_from
+from demo_pipeline.cli.kit.console import (
+    kpi_table,
+    note,
+    program_from,
+    say,
+    warn,
+    write_document,
+    write_table,
+    write_text,
+)
+from demo_pipeline.cli.kit.parameters import MAIN_PANEL, Commands, Json, argument, example
 from demo_pipeline.cli.kit.session import Session, about_files, open_session, requester
 from demo_pipeline.cli.views.jobs import report_document, summary
 from demo_pipeline.domain.core.errors import InputError, NotFoundError, Problem
@@ -29,18 +37,16 @@ if TYPE_CHECKING:
 #: blueprints that a message lists
 _MOST_NAMES: Final = 12
 
-
-def add_to(app: typer.Typer, panel: str) -> None:
-    """Register the command."""
-    app.command(rich_help_panel=panel, epilog=example("run", "run larkmoor", "run blueprints/acme.yaml"))(run)
+app = Commands(position=2, panel=MAIN_PANEL)
 
 
+@app.command(epilog=example("run", "run larkmoor", "run blueprints/acme.yaml"))
 def run(
     blueprints: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="BLUEPRINT",
-            help="Files, or names of blueprints in DEMO_BLUEPRINTS; without any, all blueprints there.",
+        argument(
+            "BLUEPRINT",
+            "Files, or names of blueprints in DEMO_BLUEPRINTS; without any, all blueprints there.",
         ),
     ] = None,
     *,
@@ -56,7 +62,7 @@ def run(
     reported, exit code 4, and the others are made.
     """
     session = open_session()
-    from demo_pipeline.cli.kit.materialising import materialise_tenants
+    from demo_pipeline.cli.kit.dagster_runs import materialise_tenants
     from demo_pipeline.services.tenants import queries
     from demo_pipeline.services.tenants import verify as verification
 

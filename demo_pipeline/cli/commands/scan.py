@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from demo_pipeline.cli.kit.console import Column, Table, say, write_document, write_table, write_text
-from demo_pipeline.cli.kit.parameters import Json, example, slug_text
-from demo_pipeline.cli.kit.program_path import command_line
+from demo_pipeline.cli.kit.console import (
+    Column,
+    Table,
+    command_line,
+    say,
+    write_document,
+    write_table,
+    write_text,
+)
+from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, Json, OptionalSlug, example
 from demo_pipeline.cli.kit.session import notice_if_slow, open_session
 
 if TYPE_CHECKING:
     from demo_pipeline.services.tenants.scan import Scan
     from demo_pipeline.storage.rows.disclosure_scan import Disclosure
 
-#: something would tell
+#: exit code if something was found
 FOUND: Final = 4
 
-
-def add_to(app: typer.Typer, panel: str) -> None:
-    """Register the command."""
-    app.command(rich_help_panel=panel, epilog=example("scan", "scan larkmoor --json"))(scan)
+app = Commands(position=6, panel=TENANT_PANEL)
 
 
-def scan(
-    slug: Annotated[
-        str | None,
-        typer.Argument(parser=slug_text, metavar="SLUG", help="The tenant; all demo tenants without it."),
-    ] = None,
-    *,
-    json: Json = False,
-) -> None:
+@app.command(epilog=example("scan", "scan larkmoor --json"))
+def scan(slug: OptionalSlug = None, *, json: Json = False) -> None:
     """Look for whatever tells a tenant that it is a demo.
 
     Every name and value in the views of the CRM's reader, distributions that only a program leaves (no

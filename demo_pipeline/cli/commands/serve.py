@@ -7,15 +7,20 @@ from typing import Annotated, Final
 import typer
 
 from demo_pipeline.cli.kit.console import say, write_document, write_text
-from demo_pipeline.cli.kit.parameters import Json, example, positive_number
+from demo_pipeline.cli.kit.parameters import (
+    MAIN_PANEL,
+    Commands,
+    Json,
+    example,
+    flag,
+    option,
+    positive_number,
+)
 from demo_pipeline.cli.kit.session import open_session
 
 _LAST_PORT: Final = 65535
 
-
-def add_to(app: typer.Typer, panel: str) -> None:
-    """Register the command."""
-    app.command(rich_help_panel=panel, epilog=example("serve", "serve --port 3100 --read-only"))(serve)
+app = Commands(position=3, panel=MAIN_PANEL)
 
 
 def _port(text: str) -> int:
@@ -25,19 +30,14 @@ def _port(text: str) -> int:
     return port
 
 
+@app.command(epilog=example("serve", "serve --port 3100 --read-only"))
 def serve(
     *,
     port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            parser=_port,
-            metavar="PORT",
-            help="A port of this machine; 3000, or a free one, without.",
-        ),
+        int | None, option("--port", "PORT", "A port of this machine; 3000, or a free one, without.", _port)
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Nothing can be started or stopped from the pages.")
+        bool, flag("--read-only", "Nothing can be started or stopped from the pages.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -48,7 +48,7 @@ def serve(
     session = open_session()
     from demo_pipeline.cli.serving.processes import serve_command
 
-    def tell(url: str) -> None:
+    def report(url: str) -> None:
         if json:
             write_document({"url": url})
         else:
@@ -62,6 +62,6 @@ def serve(
         session.database,
         port=port,
         read_only=read_only,
-        on_ready=tell,
+        on_ready=report,
         on_stop=lambda: say("stopping ..."),
     )

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from demo_pipeline.cli.commands.patching import caller
 from demo_pipeline.cli.kit.console import (
     Column,
     Table,
+    command_line,
     kpi_table,
     note,
     say,
@@ -21,11 +21,22 @@ from demo_pipeline.cli.kit.console import (
     write_table,
     write_text,
 )
-from demo_pipeline.cli.kit.parameters import Json, SheetOption, Slug, example, group, month_text
-from demo_pipeline.cli.kit.program_path import command_line
+from demo_pipeline.cli.kit.parameters import (
+    PARTS_PANEL,
+    Commands,
+    Json,
+    SheetOption,
+    Slug,
+    argument,
+    example,
+    flag,
+    month_text,
+    option,
+)
 from demo_pipeline.cli.kit.session import (
     Session,
     about_files,
+    caller,
     notice_if_slow,
     open_session,
     open_settings,
@@ -43,18 +54,17 @@ if TYPE_CHECKING:
     from demo_pipeline.services.tenants.queries import TenantDetail
     from demo_pipeline.storage.ledger.tenants import TenantSummary
 
-app = group("Make demo tenants from blueprints, look at them, delete them.")
+app = Commands(
+    position=11,
+    panel=PARTS_PANEL,
+    group="tenant",
+    about="Make demo tenants from blueprints, look at them, delete them.",
+)
+BlueprintPath = Annotated[Path, argument("FILE", "A blueprint; the name of the file is the tenant's slug.")]
 
 
 @app.command(epilog=example("tenant provision blueprints/larkmoor.yaml"))
-def provision(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A blueprint; the name of the file is the tenant's slug.")
-    ],
-    *,
-    sheet: SheetOption = None,
-    json: Json = False,
-) -> None:
+def provision(file: BlueprintPath, *, sheet: SheetOption = None, json: Json = False) -> None:
     """Make the demo tenant that a blueprint declares, without data yet.
 
     All problems of the file are named at once, and nothing is made then. A tenant that is there already, made
@@ -93,14 +103,7 @@ def provisioned_document(made: Provisioned) -> dict[str, Any]:
 
 
 @app.command(epilog=example("tenant preview blueprints/larkmoor.yaml"))
-def preview(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A blueprint; the name of the file is the tenant's slug.")
-    ],
-    *,
-    sheet: SheetOption = None,
-    json: Json = False,
-) -> None:
+def preview(file: BlueprintPath, *, sheet: SheetOption = None, json: Json = False) -> None:
     """Show the months of a blueprint with all figures, before anything is provisioned.
 
     Needs no database and writes nothing. Totals are spread over the months as provisioning now would spread
@@ -150,12 +153,9 @@ def _end_text(end: Month | None) -> str:
 def extend(
     slug: Slug,
     *,
-    to: Annotated[
-        Month,
-        typer.Option("--to", parser=month_text, metavar="MONTH", help="New last month, as YYYY-MM."),
-    ],
+    to: Annotated[Month, option("--to", "MONTH", "New last month, as YYYY-MM.", month_text)],
     preview: Annotated[
-        bool, typer.Option("--preview", help="Only show the months that would be added; write nothing.")
+        bool, flag("--preview", "Only show the months that would be added; write nothing.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -208,14 +208,11 @@ def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[
 def list_(
     *,
     country: Annotated[
-        list[str] | None,
-        typer.Option("--country", metavar="CODE", help="Only tenants of that country, like DE; repeatable."),
+        list[str] | None, option("--country", "CODE", "Only tenants of that country, like DE; repeatable.")
     ] = None,
     industry: Annotated[
         list[str] | None,
-        typer.Option(
-            "--industry", metavar="INDUSTRY", help="Only tenants of that industry, like saas; repeatable."
-        ),
+        option("--industry", "INDUSTRY", "Only tenants of that industry, like saas; repeatable."),
     ] = None,
     is_living: Annotated[
         bool | None,
@@ -386,7 +383,7 @@ def _version_text(version: str, count: int) -> str:
 def delete(
     slug: Slug,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete it; without, only say what would go.")] = False,
+    yes: Annotated[bool, flag("--yes", "Delete it; without, only say what would go.")] = False,
     json: Json = False,
 ) -> None:
     """Delete a demo tenant with all its rows; its history stays, and its name is free again.

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 from demo_pipeline.domain.core.currency import Currency
@@ -185,8 +188,6 @@ def _write(stream: TextIO | None, text: str) -> None:
         os.dup2(nothing, stream.fileno())
         os.close(nothing)
         if stream is sys.stdout and not isinstance(error, BrokenPipeError):
-            from demo_pipeline.cli.kit.program_path import command_line
-
             raise OutputLostError(
                 f"standard output cannot be written ({error.strerror}), so what came out is lost; a job that "
                 f"was completed stays: {command_line('job list')} shows it"
@@ -223,3 +224,36 @@ def kpi_table(title: str, months: Mapping[Any, Figures], currency: Currency) -> 
 def shown(figures: Figures, currency: Currency) -> list[str]:
     """The eight KPIs for people: ``1,234`` and ``25,000.00``."""
     return [figure_text(name, figures[name], currency) for name in METRICS]
+
+
+# -- command lines to copy -------------------------------------------------------------------------------
+
+#: name of the console script
+_SCRIPT: Final = "demo-pipeline"
+
+
+def command_line(arguments: str) -> str:
+    """A command line of this program that can be typed in the current folder."""
+    try:
+        return f"{program_from(Path())} {arguments}"
+    except OSError:  # the current folder was deleted
+        return f"{_SCRIPT} {arguments}"
+
+
+def program_from(folder: Path) -> str:
+    """This program as typed in ``folder``: its name if the shell finds it by that, else its path."""
+    own = Path(sys.argv[0])
+    if own.stem != _SCRIPT:
+        return _SCRIPT
+    found = shutil.which(own.name)
+    # A relative folder in PATH holds for the current folder only.
+    if found is not None and Path(found).is_absolute() and own.exists() and Path(found).samefile(own):
+        return own.name
+    near, whole = os.path.relpath(own, folder), os.path.abspath(own)  # noqa: PTH100 - without ..
+    return shell_path(Path(near if len(near) <= len(whole) else whole))
+
+
+def shell_path(path: Path) -> str:
+    """A path as one word of a shell's command line, never an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

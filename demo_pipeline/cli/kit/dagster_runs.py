@@ -1,17 +1,17 @@
-"""Materialising through Dagster from the command line: runs in this process, kept by the instance.
+"""Materialises tenants through Dagster from the command line: runs in this process, stored by the instance.
 
-Dagster is imported when a run is wanted, and never before: it alone takes more than a second. The
-definitions are those of the code location, found by its name as the daemon finds them. What is printed about
-runs does not belong here.
+Dagster is imported when a run starts, and never before: the import takes more than a second. The definitions
+are found by the name of the code location, as the daemon finds them. How results look belongs in ``views``.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -20,30 +20,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from demo_pipeline.cli.kit.job_progress import watched
+from demo_pipeline.cli.kit.session import Session, requester
 from demo_pipeline.domain.core.errors import (
-    BusyError,
-    CapExceededError,
-    DatabaseError,
     DemoError,
-    InputError,
     InterruptedJobError,
     JobFailedError,
-    NotADemoTenantError,
-    NotFoundError,
-    UnreadableJobError,
-    UnreadableTenantError,
-    VerificationError,
+    error_of_code,
 )
+from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.failures import of_job
+from demo_pipeline.services.jobs.report import JobReport, MonthResult, report_of, request_job
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.month_range import MonthRange, month_range
 from demo_pipeline.services.platform.instance import INSTANCE_FILE, prepare_instance
 from demo_pipeline.services.tenants.incarnations import later_incarnations
-from demo_pipeline.services.tenants.queries import jobs_of_run
+from demo_pipeline.services.tenants.queries import TenantDetail, jobs_of_run, kpis, show_tenant
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection.clock import instant_of
+from demo_pipeline.storage.connection.clock import current_instant, instant_of
 from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger.job_ledger import Job
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -53,29 +50,15 @@ JOB: Final = "materialise_tenants"
 #: the dynamic partitions, one a tenant
 PARTITIONS: Final = "tenant"
 _INCARNATIONS: Final = "demo_pipeline.defs.asset_pages.incarnations"
-#: the instance as the command line uses it: as the other, but leaves this process's output alone
+#: settings of the instance for the command line: Dagster does not capture the output of this process
 COMMAND_LINE_FILE: Final = "command-line.yaml"
 _RANGE_START: Final = "dagster/asset_partition_range_start"
 _RANGE_END: Final = "dagster/asset_partition_range_end"
-_ERRORS: Final = {
-    error.code: error
-    for error in (
-        BusyError,
-        DatabaseError,
-        InterruptedJobError,
-        JobFailedError,
-        NotADemoTenantError,
-        NotFoundError,
-        UnreadableJobError,
-        UnreadableTenantError,
-        VerificationError,
-    )
-}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
-    """How the run of one tenant ended."""
+    """The end of one tenant's run."""
 
     tenant: str
     run_id: str
@@ -85,21 +68,50 @@ class RunOutcome:
 
     @property
     def error(self) -> DemoError | None:
-        """What ended the run, as the error that it was: its exit code is right."""
+        """The error that ended the run, with its exit code."""
         return as_error(self.errors[0]) if self.errors else None
 
 
 def as_error(found: Mapping[str, Any]) -> DemoError:
-    """An error of a run's metadata as one of the tree; the inverse of its JSON."""
-    kinds: dict[str, type[InputError]] = {
-        InputError.code: InputError,
-        CapExceededError.code: CapExceededError,
-    }
-    if (kind := kinds.get(found["code"])) is not None:
-        error = kind(found["message"])
-        error.details = dict(found["details"])
-        return error
-    return _ERRORS.get(found["code"], JobFailedError)(found["message"], dict(found["details"]))
+    """An error of a run's metadata as an exception; the inverse of its JSON."""
+    kind = error_of_code(found["code"])
+    error = kind(found["message"])
+    error.details = dict(found["details"])
+    return error
+
+
+def materialise_tenants(
+    session: Session, slugs: Sequence[str], first: Month | None = None, last: Month | None = None
+) -> tuple[JobReport, ...]:
+    """Materialise the months of tenants, with progress on stderr; reports in the order of ``slugs``.
+
+    Raises the ``DemoError`` of the first job that failed; the jobs of other tenants are committed.
+    """
+    # Output of libraries goes to stderr: stdout is for results.
+    with watched(session, slugs), redirect_stdout(sys.stderr):
+        try:
+            outcomes = run_materialisation(
+                session.settings, session.database, slugs, first, last, requested_by=requester()
+            )
+        except InterruptedJobError as error:
+            if len(slugs) > 1:
+                error.message += "; the same command goes on from here with this tenant and those after it"
+            raise
+    if failed := [outcome for outcome in outcomes if not outcome.success]:
+        raise _failure(failed, of_count=len(slugs))
+    return tuple(_report(session, outcome, first, last) for outcome in outcomes)
+
+
+def _failure(failed: Sequence[RunOutcome], *, of_count: int) -> DemoError:
+    """The first error, with a message that names every tenant that failed."""
+    errors = [outcome.error or JobFailedError("the Dagster run failed") for outcome in failed]
+    error = errors[0]
+    error.details |= {"runs": {outcome.tenant: outcome.run_id for outcome in failed}}
+    if of_count > 1:
+        pairs = zip(failed, errors, strict=True)
+        error.message = "; ".join(f"{outcome.tenant}: {each.message}" for outcome, each in pairs)
+        error.message += f" ({len(failed)} of {of_count} tenants; the others are done)"
+    return error
 
 
 def run_materialisation(
@@ -123,13 +135,13 @@ def run_materialisation(
     ranges = {slug: _range(settings, database, slug, first, last) for slug in slugs}
     outcomes: list[RunOutcome] = []
     with _instance(settings, database) as (instance, job):
-        # Before the partitions are shown, not only before the first event.
+        # Before the partitions are added, not only before the first event.
         import_module(_INCARNATIONS).begin_tenants(instance, later_incarnations(database, slugs))
         instance.add_dynamic_partitions(PARTITIONS, list(slugs))
         for slug, asked in ranges.items():
             tags = {
                 "demo/tenant": slug,
-                # By which the daemon notices that this process was killed.
+                # The daemon recognises by it that this process was killed.
                 "demo/process": f"{socket.gethostname()}:{os.getpid()}",
                 _RANGE_START: f"{asked.first}|{slug}",
                 _RANGE_END: f"{asked.last}|{slug}",
@@ -143,7 +155,7 @@ def run_materialisation(
 def _range(
     settings: Settings, database: Database, slug: str, first: Month | None, last: Month | None
 ) -> MonthRange:
-    """As the loader, who may write down that somebody asked for a tenant that is real."""
+    """The months to materialise; read as the loader, which records a request for a real tenant."""
     with database.loader() as conn:
         context = find_tenant_context(conn, settings, slug, "materialise")
         now = instant_of(conn, settings)
@@ -151,9 +163,9 @@ def _range(
 
 
 def remove_partition(settings: Settings, database: Database, slug: str) -> None:
-    """Take a tenant that is deleted out of Dagster's partitions, with its months, where there is an instance.
+    """Remove a deleted tenant and its months from Dagster's partitions, if there is an instance.
 
-    Its runs stay, with their events. Raises whatever Dagster and its database raise.
+    Its runs and their events are kept. Raises the errors of Dagster and of its database.
     """
     if not (settings.dagster_home / INSTANCE_FILE).exists():
         return
@@ -162,9 +174,9 @@ def remove_partition(settings: Settings, database: Database, slug: str) -> None:
 
 
 def begin_incarnation(settings: Settings, database: Database, slug: str) -> None:
-    """Have Dagster forget the deleted tenants of a slug, where there is an instance and was such a tenant.
+    """Delete Dagster's history of earlier tenants of a slug, if there is an instance.
 
-    Raises whatever Dagster and its database raise.
+    Raises the errors of Dagster and of its database.
     """
     if not (settings.dagster_home / INSTANCE_FILE).exists():
         return
@@ -177,27 +189,27 @@ def begin_incarnation(settings: Settings, database: Database, slug: str) -> None
 def _instance(
     settings: Settings, database: Database
 ) -> Generator[tuple[dg.DagsterInstance, dg.JobDefinition]]:
-    """The persistent instance and the job, without a word on the terminal."""
+    """The persistent instance and the job, without output on the terminal."""
     with _quiet_instance(settings, database) as instance:
-        # Otherwise each event opens connections of its own: twice the time of a run.
+        # Without it each event opens a new connection, which doubles the time of a run.
         instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
         yield instance, _definitions().resolve_job_def(JOB)
 
 
 @cache
 def _definitions() -> dg.Definitions:
-    """The code location, by name: this layer is a client of it, as the daemon and the web server are."""
+    """The code location, found by name as the daemon and the web server find it."""
     definitions: dg.Definitions = import_module(CODE_LOCATION).defs()
     return definitions
 
 
 @contextmanager
 def _quiet_instance(settings: Settings, database: Database) -> Generator[dg.DagsterInstance]:
-    """The persistent instance, without what Dagster warns of."""
+    """The persistent instance, without Dagster's warnings."""
     os.environ.update(prepare_instance(settings, database))
     _write_command_line_file(settings.dagster_home)
     with warnings.catch_warnings():
-        # That partitioned checks are a preview is known, and nothing to tell a user of demo tenants.
+        # Dagster warns that partitioned checks are a preview.
         warnings.simplefilter("ignore")
         import dagster as dg
 
@@ -236,7 +248,7 @@ def _run(
 
 
 def _interrupted(database: Database, run_id: str) -> InterruptedJobError:
-    """What became of the job of a run that was interrupted, as the ledger has it."""
+    """The state of the job of an interrupted run, from the ledger."""
     jobs = jobs_of_run(database, run_id)
     if jobs is None:
         return InterruptedJobError("interrupted; what was not finished is rolled back")
@@ -249,7 +261,7 @@ def _interrupted(database: Database, run_id: str) -> InterruptedJobError:
 
 
 def _errors(result: dg.ExecuteInProcessResult) -> tuple[dict[str, Any], ...]:
-    """What the run's steps wrote down of their errors, or what Dagster says of one that wrote nothing."""
+    """The errors that the run's steps recorded, or Dagster's own error of a step that recorded none."""
     found: list[dict[str, Any]] = []
     for event in result.filter_events(lambda event: event.is_step_failure):
         failure: Any = event.step_failure_data
@@ -270,7 +282,7 @@ def _plain(code: str, message: str, *, exit_code: int = 1) -> dict[str, Any]:
 
 
 def _write_command_line_file(home: Path) -> None:
-    """The instance's file with one difference: compute logs would take this process's stdout and stderr."""
+    """Write the instance's settings without compute logs, which would capture stdout and stderr."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
@@ -284,3 +296,47 @@ def _write_command_line_file(home: Path) -> None:
     draft = home / f"{COMMAND_LINE_FILE}.{os.getpid()}"
     draft.write_text(text.getvalue(), encoding="utf-8")
     draft.replace(home / COMMAND_LINE_FILE)
+
+
+# -- reports of runs, from the ledger --------------------------------------------------------------------
+
+
+def _report(session: Session, outcome: RunOutcome, first: Month | None, last: Month | None) -> JobReport:
+    """The report of a run that succeeded."""
+    detail = show_tenant(session.database, session.settings, outcome.tenant)
+    own = request_job([job for job in detail.jobs if job.dagster_run_id == outcome.run_id])
+    if own is not None:
+        return report_of(own, detail.spec.currency)
+    # Nothing was missing. Report the job of these months, or else the latest job of the tenant.
+    now = current_instant(session.database, session.settings)
+    asked = month_range(detail.context, first, last, now)
+    done = [job for job in detail.jobs if job.kind == "materialise" and job.status == "completed"]
+    bounds = (str(asked.first), str(asked.last))
+    same = [job for job in done if (job.range_start_month, job.range_end_month) == bounds]
+    for job in (*same, *done):
+        return _already(session, detail, job, asked.months)
+    raise JobFailedError(f"the ledger has no job of run {outcome.run_id}", {"run_id": outcome.run_id})
+
+
+def _already(session: Session, detail: TenantDetail, job: Job, months: Sequence[Month]) -> JobReport:
+    """An earlier job, with the requested months as they are now."""
+    now = kpis(session.database, session.settings, job.slug).months
+    return JobReport(
+        job_id=job.id,
+        tenant=job.slug,
+        kind=job.kind,
+        currency=detail.spec.currency,
+        already_applied=True,
+        created={},
+        months=tuple(
+            MonthResult(
+                month=month,
+                expected=detail.context.expected(month),
+                before=now.get(month, Figures()),
+                target=now.get(month, Figures()),
+                after=now.get(month, Figures()),
+            )
+            for month in months
+        ),
+        seconds=0.0,
+    )

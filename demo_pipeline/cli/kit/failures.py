@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import textwrap
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from demo_pipeline.cli.kit.console import Column, Table, plain, say, say_coloured, write_document
-from demo_pipeline.cli.kit.suggestion import as_yaml
 from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import (
     DemoError,
@@ -33,6 +33,10 @@ INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"
 #: what Pydantic, by which Typer reads values, writes before the message of an error
 _LIBRARY_WORDS: Final = "Value error, "
+
+#: text that YAML reads as itself without quotes
+_BARE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*( [A-Za-z0-9_.-]+)*")
+_NOTHING: Final = frozenset({"null", "Null", "NULL"})
 
 
 @runtime_checkable
@@ -244,3 +248,47 @@ def _place(problem: Problem, file: str | None, files: Sequence[str]) -> str:
         value = value if value.strip() == value and value.isprintable() else repr(value)
         name += f" = {value}" if name else value
     return "  ".join(part for part in (place, name) if part)
+
+
+# -- suggestions as YAML ---------------------------------------------------------------------------------
+
+
+def as_yaml(value: Any) -> str:
+    """JSON-ready data as YAML that can be pasted into a file; a list of mappings has one mapping a line.
+
+    The reader of blueprints takes scalars as written, so only text that YAML itself cannot read has quotes.
+    """
+    return "\n".join(_lines(value))
+
+
+def _lines(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in cast("Mapping[str, Any]", value).items():
+            if _is_nested(item):
+                yield f"{key}:"
+                yield from (f"  {line}" for line in _lines(item))
+            else:
+                yield f"{key}: {_flow(item)}"
+    elif _is_list(value):
+        yield from (f"- {_flow(item)}" for item in value)
+    else:
+        yield _flow(value)
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[str, Any]", value).items()
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in pairs) + "}"
+    if _is_list(value):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str) and _BARE.fullmatch(value) and value not in _NOTHING:
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _is_nested(value: Any) -> bool:
+    return bool(value) and (isinstance(value, Mapping) or _is_list(value))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)

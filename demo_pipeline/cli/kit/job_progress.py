@@ -1,26 +1,29 @@
-"""How far running jobs are: a bar a tenant on a terminal, now and then a line elsewhere; on stderr.
+"""Runs jobs for a person: progress on stderr meanwhile, Dagster's asset pages afterwards.
 
-A thread of its own asks the ledger, so whatever runs the jobs, here or in a process of Dagster, shows. The
-first two seconds are silent. Losing the database ends the display and nothing else.
+Progress is a bar per tenant on a terminal, and a line every few seconds elsewhere. A thread reads it from the
+ledger, so jobs of other processes are shown too. The first two seconds are silent. If the database cannot be
+read any more, the display ends and the job goes on.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
-from demo_pipeline.cli.kit.console import say
+from demo_pipeline.cli.kit.console import say, warn
 from demo_pipeline.cli.kit.session import QUIET_SECONDS, Session
 from demo_pipeline.domain.core.display import neutral_line
+from demo_pipeline.domain.core.errors import DemoError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from demo_pipeline.services.jobs.report import JobReport
     from demo_pipeline.storage.ledger.job_ledger import Job
 
 _POLL_SECONDS: Final = 0.5
@@ -28,14 +31,14 @@ _SECONDS_BETWEEN_LINES: Final = 5.0
 
 
 class Display(Protocol):
-    """Where progress is shown."""
+    """A way to show progress."""
 
     def show(self, slug: str, percent: int, step: str) -> None:
-        """One tenant's job is that far."""
+        """Show the progress of one tenant's job."""
         ...
 
     def close(self) -> None:
-        """Nothing comes any more."""
+        """End the display."""
         ...
 
 
@@ -51,8 +54,34 @@ def watched(session: Session, slugs: Sequence[str]) -> Generator[None]:
         yield
     finally:
         is_over.set()
-        # On its way out it clears its line; a database that does not answer must not hold us up.
+        # The thread clears its line; a database that does not answer must not block the command.
         thread.join(timeout=2)
+
+
+def run_watched(session: Session, slug: str, job: Callable[[], JobReport]) -> JobReport:
+    """Run one job of a tenant with progress on stderr, and show it on Dagster's pages."""
+    with watched(session, [slug]), shown_on_asset_pages(session) as reports:
+        reports.append(job())
+    return reports[0]
+
+
+@contextmanager
+def shown_on_asset_pages(session: Session) -> Generator[list[JobReport]]:
+    """Show the jobs that the block appends to the list on Dagster's asset pages, also if the block fails.
+
+    A failure to show them is a warning, since the jobs are committed. Does not wait for Dagster.
+    """
+    done: list[JobReport] = []
+    try:
+        yield done
+    finally:
+        from demo_pipeline.services.platform.asset_pages import show_on_asset_pages
+
+        job_ids = [report.job_id for report in done if not report.already_applied]
+        try:
+            show_on_asset_pages(session.settings, session.database, job_ids)
+        except DemoError as error:
+            warn(error.message)
 
 
 def _watch(session: Session, slugs: Sequence[str], is_over: threading.Event) -> None:
@@ -66,7 +95,7 @@ def _watch(session: Session, slugs: Sequence[str], is_over: threading.Event) -> 
         from demo_pipeline.storage.ledger import job_ledger
 
         with session.database.admin(readonly=True) as conn:
-            # The ledger has the server's clock.
+            # The ledger uses the server's clock.
             began_at = server_clock(conn) - timedelta(seconds=monotonic() - began)
             while not is_over.wait(_POLL_SECONDS):
                 for slug in slugs:
@@ -81,7 +110,7 @@ def _watch(session: Session, slugs: Sequence[str], is_over: threading.Event) -> 
 
 
 def _current(jobs: Sequence[Job], began_at: datetime) -> Job | None:
-    """The job that runs now, or ran since."""
+    """The job that is running, or was completed since ``began_at``."""
     for job in jobs:
         is_recent = job.started_at is not None and job.started_at >= began_at
         if job.status == "running" or (job.status == "completed" and is_recent):
@@ -90,14 +119,14 @@ def _current(jobs: Sequence[Job], began_at: datetime) -> Job | None:
 
 
 class Bars:
-    """A bar a tenant, on a terminal; gone when it is over."""
+    """A bar per tenant on a terminal, cleared at the end."""
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
         self._progress: Progress = Progress(
-            # No markup: what a step is called comes from the database.
+            # No markup: the name of a step comes from the database.
             TextColumn("{task.fields[tenant]}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
@@ -124,7 +153,7 @@ class Bars:
 
 
 class Lines:
-    """A line when there is something new, every few seconds; for logs."""
+    """A line every few seconds if there is progress; for logs."""
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[int, str]] = {}

@@ -1,6 +1,6 @@
-"""What a command begins with: the environment checked, the database opened, and what they say when it takes.
+"""The beginning of a command: settings, database, and the context that errors and messages need.
 
-Nothing is imported from elsewhere until a command runs; each command pays for what it needs.
+Services and storage are imported when a command runs, so that each command pays only for what it needs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from demo_pipeline.cli.kit.console import say, warn
 from demo_pipeline.domain.core.errors import InputError
 
 if TYPE_CHECKING:
+    from demo_pipeline.services.jobs.runner import JobCaller
     from demo_pipeline.settings import Settings
     from demo_pipeline.storage.connection.database import Database
 
@@ -27,14 +28,14 @@ QUIET_SECONDS: Final = 2.0
 
 @dataclass(frozen=True)
 class Session:
-    """What every use case is handed."""
+    """Settings and database, for every use case."""
 
     settings: Settings
     database: Database
 
 
 def open_settings() -> Settings:
-    """The environment, all of it checked. Raises ``InputError`` that names every bad variable."""
+    """The settings. Raises an ``InputError`` that names every bad variable of the environment."""
     from demo_pipeline.settings import load_settings, misspelt_variables
 
     settings = load_settings()
@@ -44,7 +45,7 @@ def open_settings() -> Settings:
 
 
 def open_session() -> Session:
-    """Settings and a migrated database; starts the embedded server if need be."""
+    """Settings and a migrated database; starts the embedded server if necessary."""
     from demo_pipeline.services.platform.ready_database import ready_database
 
     settings = open_settings()
@@ -54,7 +55,7 @@ def open_session() -> Session:
 
 @contextmanager
 def notice_if_slow(message: str) -> Generator[None]:
-    """Say ``message`` on stderr if the block takes more than two seconds."""
+    """Write ``message`` to stderr if the block takes more than two seconds."""
     timer = threading.Timer(QUIET_SECONDS, say, [message])
     timer.daemon = True
     timer.start()
@@ -66,7 +67,7 @@ def notice_if_slow(message: str) -> Generator[None]:
 
 @contextmanager
 def about_files(paths: Iterable[Path | str]) -> Generator[None]:
-    """Name the files in what is refused inside the block."""
+    """Add the names of files to an ``InputError`` of the block."""
     try:
         yield
     except InputError as error:
@@ -76,9 +77,9 @@ def about_files(paths: Iterable[Path | str]) -> Generator[None]:
 
 @contextmanager
 def about_options(names: Mapping[str, str | None]) -> Generator[None]:
-    """Name options as they are typed in what is refused inside the block.
+    """Name options as typed in an ``InputError`` of the block.
 
-    ``names``: parameter of a service → option; None: no option of its own.
+    ``names``: parameter of a service → option; None: the parameter has no option.
     """
     try:
         yield
@@ -90,8 +91,15 @@ def about_options(names: Mapping[str, str | None]) -> Generator[None]:
 
 
 def requester() -> str:
-    """Who asks, for the ledger."""
+    """The user and program, for the ledger."""
     try:
         return f"{getpass.getuser()} (command line)"
     except (KeyError, OSError):  # a user id without a name
         return "command line"
+
+
+def caller() -> JobCaller:
+    """The caller of this process's jobs."""
+    from demo_pipeline.services.jobs.runner import JobCaller
+
+    return JobCaller(requested_by=requester())

@@ -8,8 +8,6 @@ It is a run, and not events without a run: Dagster stores one verdict of a check
 rejects a second verdict without a run.
 """
 
-from __future__ import annotations
-
 import sys
 import warnings
 from collections.abc import Iterator, Sequence

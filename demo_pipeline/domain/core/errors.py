@@ -196,3 +196,11 @@ class InterruptedJobError(DemoError):
 
     code = "interrupted"
     exit_code = 130
+
+
+def error_of_code(code: str) -> type[DemoError]:
+    """The class of errors with that ``code``; an unknown code is a failed job."""
+    kinds = list(DemoError.__subclasses__())
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return {kind.code: kind for kind in kinds}.get(code, JobFailedError)

@@ -1,8 +1,8 @@
-"""Have Dagster's asset pages show jobs that ran outside it, without making anybody wait.
+"""Shows jobs that ran outside Dagster on its asset pages, without making the caller wait.
 
-Importing Dagster takes longer than most jobs. So a process of its own does it, which is started after the
-commit and outlives the one that asks; it is the code location's (``defs.asset_pages.show_job``), and this module
-knows its name and nothing else of it. What it says is in ``$DEMO_HOME/log/asset-pages.log``.
+Importing Dagster takes longer than most jobs. So a separate process does it: it is started after the commit
+and outlives its parent. This module knows the name of that program (``defs.asset_pages.show_job``) and
+nothing else of it. Its output goes to ``$DEMO_HOME/log/asset-pages.log``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _PROGRAM: Final = "demo_pipeline.defs.asset_pages.show_job"
 def show_on_asset_pages(
     settings: Settings, database: Database, job_ids: Sequence[UUID]
 ) -> subprocess.Popen[bytes] | None:
-    """Start the process, where there is an instance of Dagster at all; nobody has to wait for it.
+    """Start the process if there is an instance of Dagster; returns at once.
 
-    Raises ``DemoError`` where it cannot be started.
+    Raises ``DemoError`` if it cannot be started.
     """
     if not job_ids or not (settings.dagster_home / INSTANCE_FILE).is_file():
         return None
@@ -37,7 +37,7 @@ def show_on_asset_pages(
         **prepare_instance(settings, database),
         "DEMO_DATABASE_URL": database.admin_url,
     }
-    # By address: a server that was stopped since must not be started again for this.
+    # By URL: a server that was stopped meanwhile must not be started again.
     if database.loader_url is not None:
         environment["DEMO_LOADER_URL"] = database.loader_url
     log = settings.home / "log" / LOG_NAME
@@ -52,7 +52,7 @@ def show_on_asset_pages(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                # Ctrl-C and the end of the terminal are not for it.
+                # Not ended by Ctrl-C or by the end of the terminal.
                 start_new_session=True,
             )
     except OSError as error:
