@@ -22,7 +22,7 @@ from benchmarks.patching import large_patch, patch
 from benchmarks.process import peak_bytes, timed
 from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, PROVISIONED_AT, Sized
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.generation.generator import Story
+from demo_pipeline.domain.generation.generator import Generator
 from demo_pipeline.domain.generation.row_schemas import SCHEMAS
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.materialise import materialise
@@ -42,7 +42,7 @@ def generate(*, rows: int, country: str, industry: str, is_encoded: bool) -> dic
     spec = Sized(slug="generated", rows=rows, country=country, industry=industry).spec()
     count = 0
     with timed() as clock:
-        batches = _batches(Story(spec, PROVISIONED_AT))
+        batches = _batches(Generator(spec, PROVISIONED_AT))
         if is_encoded:
             for load in encoded(batches, load_settings().batch_rows):
                 count += len(load)
@@ -60,7 +60,7 @@ def stream(*, rows: int) -> dict[str, Any]:
     spec = Sized(slug="generated", rows=rows).spec()
     held: deque[Load] = deque(maxlen=1)
     count = 0
-    batches = _batches(Story(spec, PROVISIONED_AT))
+    batches = _batches(Generator(spec, PROVISIONED_AT))
     with timed() as clock, prefetched(encoded(batches, load_settings().batch_rows)) as loads:
         for load in loads:
             count += len(load)
@@ -69,11 +69,11 @@ def stream(*, rows: int) -> dict[str, Any]:
     return {"rows": count, "wall": clock.wall, "cpu": clock.cpu, "peak_bytes": peak_bytes()}
 
 
-def _batches(story: Story) -> Iterator[tuple[str, pa.RecordBatch]]:
-    yield from story.team.batches().items()
-    for month in story.spec.months:
+def _batches(generator: Generator) -> Iterator[tuple[str, pa.RecordBatch]]:
+    yield from generator.team.batches().items()
+    for month in generator.spec.months:
         # No loop: it would hold each batch while the next one is made.
-        yield from map(attrgetter("table", "rows"), story.month(month))
+        yield from map(attrgetter("table", "rows"), generator.month(month))
 
 
 def provision(*, path: str) -> dict[str, Any]:

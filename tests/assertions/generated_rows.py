@@ -19,7 +19,7 @@ from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.timezones import load_timezone
-from demo_pipeline.domain.generation.generator import Batch, Story
+from demo_pipeline.domain.generation.generator import Batch, Generator
 from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.services.files.blueprint_files import read_tenant_spec
 
@@ -54,10 +54,10 @@ def _plain(value: Any) -> Any:
 
 def batches_of(spec: TenantSpec, provisioned_at: datetime, last: Month | None = None) -> list[Batch]:
     """Team and all rows up to ``last`` (default: the span)."""
-    story = Story(spec, provisioned_at)
-    team = [Batch(table, spec.start_month, rows) for table, rows in story.team.batches().items()]
+    generator = Generator(spec, provisioned_at)
+    team = [Batch(table, spec.start_month, rows) for table, rows in generator.team.batches().items()]
     months = spec.start_month.until(last or spec.end_month)
-    return [*team, *(batch for month in months for batch in story.month(month))]
+    return [*team, *(batch for month in months for batch in generator.month(month))]
 
 
 def rows_of(batches: Iterable[Batch]) -> dict[str, list[Row]]:
@@ -101,7 +101,7 @@ def figures_of(rows: Mapping[str, list[Row]], currency: Currency) -> dict[Month,
 
 
 def complaints(spec: TenantSpec, rows: Mapping[str, list[Row]], limit: datetime) -> list[str]:
-    """Every row whose life is impossible: order, time, references, stage. Empty for a sound story."""
+    """Every row whose life is impossible: order, time, references, stage. Empty for sound rows."""
     by_id = {table: {row["id"]: row for row in rows[table]} for table in rows}
     zone, locale = load_timezone(spec.timezone), load_locale(spec.country)
     found: list[str] = []

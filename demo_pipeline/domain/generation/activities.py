@@ -62,19 +62,19 @@ def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.Rec
     count = figures.activities_created
     after_us = first_contact_bound(context, count)
     leads = _answered_leads(context, count)
-    on_deal = context.book.deals.text_count.astype(np.int64)
+    on_deal = context.index.deals.text_count.astype(np.int64)
     for start, stop in blocks(count, _BLOCK_ROWS):
         draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
         yield _block(context, draws, leads[start:stop], on_deal)
     if context.is_patch:
-        context.book.deals.text_count = on_deal
+        context.index.deals.text_count = on_deal
 
 
 def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.RecordBatch:
     """One block; its first draws answer ``leads``; ``on_deal`` counts the month's activities by deal."""
-    book, deals = context.book, context.book.deals
+    index, deals = context.index, context.index.deals
     created = draws.created_us
-    everybody = np.searchsorted(book.contacts.created_us, created, side="right").astype(np.int64)
+    everybody = np.searchsorted(index.contacts.created_us, created, side="right").astype(np.int64)
     contact = recent(draws("contact"), everybody)
     there = np.searchsorted(deals.created_us, created, side="right").astype(np.int64)
     deal = recent(draws("deal"), np.where(draws("on_deal") < _ON_DEALS, there, 0))
@@ -85,7 +85,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
     contact[answers], deal[answers] = lead, -1
     kind[answers] = np.where(draws("by_phone")[answers] < _BY_PHONE, CALL, EMAIL)
     created = created.copy()
-    created[answers] = _answer_times(context, book.contacts.created_us[lead], draws("delay")[answers])
+    created[answers] = _answer_times(context, index.contacts.created_us[lead], draws("delay")[answers])
     draws, again = draws.moved(created)
     created, contact, deal, kind = draws.created_us, contact[again], deal[again], kind[again]
 
@@ -96,9 +96,9 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
         deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
         place = _places(deal, on_deal)
         deal = np.where(place < MOST_A_MONTH, deal, -1)
-    if not book.contacts.has_email.all():
+    if not index.contacts.has_email.all():
         # Nobody writes to an address that is not known.
-        kind[(kind == EMAIL) & (book.contacts.has_email[contact] == 0)] = CALL
+        kind[(kind == EMAIL) & (index.contacts.has_email[contact] == 0)] = CALL
     scheduled, completed, minutes = _times(context, draws, kind)
     done = np.maximum(created, completed)
     changed = draws("changed")
@@ -108,7 +108,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
     author = np.where(
         draws("by_others") < _BY_OTHERS,
         context.team.sellers(draws("author")),
-        book.contacts.owner[contact],
+        index.contacts.owner[contact],
     )
     subject, description = activity_texts(context, draws, kind, completed < 0, contact, deal, place)
     return row_batch(
@@ -120,8 +120,8 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
             "type": texts(ACTIVITY_TYPES, kind),
             "subject": subject,
             "description": description,
-            "contact_id": uuid_array(book.contacts.ids, contact),
-            "company_id": uuid_array(book.companies.ids, book.contacts.company[contact]),
+            "contact_id": uuid_array(index.contacts.ids, contact),
+            "company_id": uuid_array(index.companies.ids, index.contacts.company[contact]),
             "deal_id": uuid_array(deals.ids, deal),
             "created_by_id": uuid_array(context.team.ids, author),
             "scheduled_at": instants(scheduled, scheduled < 0),
@@ -134,7 +134,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
 
 def _answered_leads(context: MonthContext, count: int) -> I64:
     """The month's leads that are answered, in a drawn order; the rest drop off unheard."""
-    contacts = context.book.contacts
+    contacts = context.index.contacts
     first = int(np.searchsorted(contacts.created_us, int(context.work.minutes[0]) * _MINUTE_US))
     leads = first + np.flatnonzero(contacts.status[first:] == LEAD)
     if context.is_patch:

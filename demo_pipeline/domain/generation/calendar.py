@@ -16,9 +16,11 @@ from typing import Final
 
 import numpy as np
 
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64, U64, scale
 from demo_pipeline.domain.core.timezones import load_timezone
+from demo_pipeline.domain.reference.countries import load_locale
 
 MINUTE_US: Final = 60_000_000
 FIRST_HOUR: Final = 7
@@ -133,6 +135,12 @@ class Calendar:
 
     def is_working_day(self, day: date) -> bool:
         return day.weekday() not in self.weekend and day not in self.holidays
+
+
+def tenant_calendar(spec: TenantSpec) -> Calendar:
+    """The working time of a tenant."""
+    locale = load_locale(spec.country)
+    return Calendar(spec.timezone, locale.weekend, locale.holidays)
 
 
 @lru_cache(maxsize=512)

@@ -40,7 +40,7 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
         ids=draws.ids(),
         created_us=draws.created_us,
         owner=context.team.sellers(draws("owner")),
-        number=context.book.next_company_number + np.arange(count),
+        number=context.index.next_company_number + np.arange(count),
         legal_form=pick(draws("legal_form"), parts.legal_forms.cumulative),
         city=cities(context.locale, draws),
         size=pick(draws("size"), parts.sizes.cumulative),
@@ -49,27 +49,27 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
 
 def names(context: MonthContext, company: I64) -> pa.StringArray:
     """The names of companies (indices into the book)."""
-    rows = context.book.companies
+    rows = context.index.companies
     number = rows.number[company]
     made = _made_names(context, number, rows.legal_form[company])
-    return _with_known(made, number, context.book.known_names)
+    return _made_or_existing(made, number, context.index.existing_names)
 
 
 def domains(context: MonthContext, company: I64) -> pa.StringArray:
     """The domains of companies (indices into the book); null where a known one has none."""
-    number = context.book.companies.number[company]
-    return _with_known(_made_domains(context, number), number, context.book.known_domains)
+    number = context.index.companies.number[company]
+    return _made_or_existing(_made_domains(context, number), number, context.index.existing_domains)
 
 
 def houses(context: MonthContext, company: I64) -> I64:
     """A number for the domain of each company (indices into the book); -1 for no company, or no domain."""
-    book = context.book
+    index = context.index
     house = np.full(len(company), -1)
     has = company >= 0
-    number = book.companies.number[company[has]].astype(np.int64)
-    if len(book.known_domains):
+    number = index.companies.number[company[has]].astype(np.int64)
+    if len(index.existing_domains):
         # Known companies may share a domain.
-        known = np.where(is_null(book.known_domains), -1, -2 - codes(book.known_domains))
+        known = np.where(is_null(index.existing_domains), -1, -2 - codes(index.existing_domains))
         number = np.where(number < 0, known[np.maximum(-1 - number, 0)], number)
     house[has] = number
     return house
@@ -157,7 +157,7 @@ def company_space(locale: Locale) -> int:
     return len(locale.companies.stems) * len(locale.companies.descriptors)
 
 
-def _with_known(made: pa.StringArray, number: Small, known: pa.StringArray) -> pa.StringArray:
+def _made_or_existing(made: pa.StringArray, number: Small, known: pa.StringArray) -> pa.StringArray:
     """``made`` where ``number`` is 0 or more, else the text of the pool that the number means."""
     is_known = number < 0
     if not is_known.any():

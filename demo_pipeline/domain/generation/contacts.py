@@ -32,7 +32,7 @@ from demo_pipeline.domain.generation.entity_index import (
     part,
     recent,
 )
-from demo_pipeline.domain.generation.key_counts import Keys
+from demo_pipeline.domain.generation.key_counts import KeyCounts
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import CONTACT_STATUSES
 
@@ -51,6 +51,8 @@ _NOT_LEADS: Final = np.array([PROSPECT, CUSTOMER, CHURNED, OTHER])
 #: Assumption: how many contacts of each status somebody changed after their creation, in per cent.
 _CHANGED: Final = {LEAD: 55, PROSPECT: 75, CUSTOMER: 92, CHURNED: 96, OTHER: 60}
 _PPM: Final = 1_000_000
+#: Letters between the names of an address that a patch makes.
+_LETTERS: Final = "abcdefghijklmnoprstvw"
 
 
 def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts, Draws]:
@@ -60,7 +62,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     """
     count = figures.contacts_created
     draws = context.draws(_TABLE, count)
-    known, opening_us = context.book.contacts.created_us, int(context.work.minutes[0]) * MINUTE_US
+    known, opening_us = context.index.contacts.created_us, int(context.work.minutes[0]) * MINUTE_US
     if count and (len(known) == 0 or known[0] >= opening_us):
         # The tenant's first contact comes in the first working minute, so that everything else of
         # its first month has somebody to hang on.
@@ -68,7 +70,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
         created[0] = opening_us + created[0] % MINUTE_US
         draws, _ = draws.moved(created)
     created = draws.created_us
-    companies = context.book.companies
+    companies = context.index.companies
 
     status = _NOT_LEADS[pick(draws("status"), _kinds(figures))]
     leads = np.argsort(draws("is_lead"), kind="stable")
@@ -113,7 +115,7 @@ def contact_batches(
     context: MonthContext, rows: Contacts, draws: Draws, keys: I64
 ) -> Iterator[pa.RecordBatch]:
     """The rows as batches of ``contacts``, in blocks; ``keys`` are those of :func:`address_keys`."""
-    namesakes = _namesakes(context.book.addresses, keys)
+    namesakes = _namesakes(context.index.addresses, keys)
     for start, stop in blocks(len(keys)):
         yield _block(context, part(rows, start, stop), draws.part(start, stop), namesakes[start:stop])
 
@@ -122,7 +124,7 @@ def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) 
     count = len(rows.created_us)
     channels, ppm = zip(*context.spec.channel_ppm, strict=True)
     source = pick(draws("source"), np.cumsum(np.array(ppm, np.int64)))
-    companies = context.book.companies
+    companies = context.index.companies
     city = cities(context.locale, draws)
     if len(companies.city):
         city = np.where(rows.company < 0, city, companies.city[np.maximum(rows.company, 0)])
@@ -131,16 +133,18 @@ def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) 
     has_range = context.locale.places.has_area_range[city]
     no_phone = draws("has_phone") < np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
     no_email = rows.has_email == 0
-    emails = _emails(context, rows, namesakes)
+    emails = choose(no_email, None, _emails(context, rows, namesakes))
+    if context.is_patch:
+        emails = _patch_emails(emails, rows, context.index.patch_addresses)
     return row_batch(
         _TABLE,
         {
             "id": uuid_array(rows.ids),
             "created_at": instants(rows.created_us),
             "updated_at": instants(_updated(context, rows, draws)),
-            "first_name": take(context.people.given, rows.first),
-            "last_name": take(context.people.surnames, rows.last),
-            "email": choose(no_email, None, emails),
+            "first_name": take(context.name_lookup.given, rows.first),
+            "last_name": take(context.name_lookup.surnames, rows.last),
+            "email": emails,
             "phone": choose(no_phone & ~no_email, None, phone),
             "company_id": uuid_array(companies.ids, rows.company),
             "owner_id": uuid_array(context.team.ids, rows.owner),
@@ -186,7 +190,7 @@ class _Names:
 
 def _style(context: MonthContext, company: I64) -> I64:
     """A house writes its addresses in one way: first.last, f.last (7), or first_last (6)."""
-    ids = context.book.companies.ids
+    ids = context.index.companies.ids
     if len(ids) == 0:
         return np.zeros(len(company), np.int64)
     return ids[np.maximum(company, 0), 15].astype(np.int64) % 8
@@ -194,16 +198,16 @@ def _style(context: MonthContext, company: I64) -> I64:
 
 def address_keys(context: MonthContext, rows: Contacts) -> I64:
     """A number for each address before it is made unique: equal in their letters, equal in their number."""
-    people = context.people
-    names, surnames = int(people.given_keys.max()) + 1, int(people.surname_keys.max()) + 1
+    name_lookup = context.name_lookup
+    names, surnames = int(name_lookup.given_keys.max()) + 1, int(name_lookup.surname_keys.max()) + 1
     given = np.where(
         _style(context, rows.company) == 7,
-        people.initial_keys[rows.first] + names,
-        people.given_keys[rows.first],
+        name_lookup.initial_keys[rows.first] + names,
+        name_lookup.given_keys[rows.first],
     )
     # There are no more initials than names. Dense, so that the keys' upper halves are few.
     house = (houses(context, rows.company) + 1) * (2 * names)
-    return (house + given) * surnames + people.surname_keys[rows.last]
+    return (house + given) * surnames + name_lookup.surname_keys[rows.last]
 
 
 def _emails(context: MonthContext, rows: Contacts, namesakes: I64) -> pa.StringArray:
@@ -218,13 +222,36 @@ def _emails(context: MonthContext, rows: Contacts, namesakes: I64) -> pa.StringA
         domain = choose(has_domain, domains(context, np.maximum(company, 0)), domain)
     most = int(namesakes.max(initial=0))
     numbers = strings(["", *(str(count + 1) for count in range(1, most + 1))])
-    given = take(context.people.given_ascii, rows.first)
+    given = take(context.name_lookup.given_ascii, rows.first)
     first = choose(style == 7, initials(given), given)
-    family = take(context.people.surnames_ascii, rows.last)
+    family = take(context.name_lookup.surnames_ascii, rows.last)
     return join(first, choose(style == 6, "_", "."), family, take(numbers, namesakes), "@", domain)
 
 
-def _namesakes(earlier: Keys, keys: I64) -> I64:
+def _patch_emails(emails: pa.StringArray, rows: Contacts, used: set[str]) -> pa.StringArray:
+    """Addresses that no other contact has or will have, in months of the blueprint to come included.
+
+    A letter between the names, which no address of the blueprint has, and a number where that is in use.
+    """
+    result: list[str | None] = []
+    for last_byte, address in zip(rows.ids[:, 15].tolist(), emails.to_pylist(), strict=True):
+        if address is None:
+            result.append(None)
+            continue
+        name, _, domain = str(address).partition("@")
+        separator = "_" if "_" in name else "."
+        first, _, last = name.partition(separator)
+        stem = separator.join((first, _LETTERS[last_byte % len(_LETTERS)], last))
+        candidate, count = f"{stem}@{domain}", 1
+        while candidate in used:
+            count += 1
+            candidate = f"{stem}{count}@{domain}"
+        used.add(candidate)
+        result.append(candidate)
+    return strings(result)
+
+
+def _namesakes(earlier: KeyCounts, keys: I64) -> I64:
     """How many equal keys come before each: among ``earlier``, and among those before it."""
     count = earlier.count(keys)
     order = np.argsort(keys, kind="stable")

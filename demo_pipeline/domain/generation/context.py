@@ -14,9 +14,9 @@ from demo_pipeline.domain.core.arrow import Mask, constant
 from demo_pipeline.domain.core.ids import Uuids, row_ids
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, ascending, pick, scale
-from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, WorkMonth
+from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, WorkMonth
 from demo_pipeline.domain.generation.entity_index import EntityIndex
-from demo_pipeline.domain.generation.name_lookup import People
+from demo_pipeline.domain.generation.name_lookup import NameLookup
 from demo_pipeline.domain.generation.team import Team
 from demo_pipeline.domain.reference.countries import Locale
 from demo_pipeline.domain.reference.industries import Industry
@@ -72,7 +72,6 @@ class MonthContext:
     locale: Locale
     industry: Industry
     texts: Texts
-    calendar: Calendar
     month: Month
     work: WorkMonth
     #: from the month, or an earlier one, to some months beyond the limit
@@ -82,8 +81,8 @@ class MonthContext:
     #: "now" as the story has it (us): what is open then is open
     reference_us: int
     team: Team
-    book: EntityIndex
-    people: People
+    index: EntityIndex
+    name_lookup: NameLookup
     #: what is drawn once for a tenant
     tenant_stream: Stream
     #: rows draw from ``stream.child(table)``

@@ -85,7 +85,7 @@ class DealFacts:
 
 def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealFacts]:
     """``figures.deals_created`` deals whose counts and values are the figures', exactly."""
-    contacts = context.book.contacts
+    contacts = context.index.contacts
     draws = context.draws(
         _TABLE, figures.deals_created, after_us=first_contact_bound(context, figures.deals_created)
     )
@@ -140,7 +140,7 @@ def deal_batches(context: MonthContext, rows: Deals, facts: DealFacts) -> Iterat
 
 
 def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBatch:
-    count, contacts = len(rows.created_us), context.book.contacts
+    count, contacts = len(rows.created_us), context.index.contacts
     stage = _stages(context, rows, facts)
     pipeline = context.team.pipeline
     # A deal whose stage people took away stands in none, and has no probability.
@@ -158,7 +158,7 @@ def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBat
             "stage_id": uuid_array(pipeline.ids, stage),
             "owner_id": uuid_array(context.team.ids, contacts.owner[rows.contact]),
             "contact_id": uuid_array(contacts.ids, rows.contact),
-            "company_id": uuid_array(context.book.companies.ids, contacts.company[rows.contact]),
+            "company_id": uuid_array(context.index.companies.ids, contacts.company[rows.contact]),
             "probability": probability,
             "expected_close_date": pa.array(close_days).cast(pa.date32()),
             "closed_at": instants(facts.closed_us, facts.closed_us < 0),
@@ -171,7 +171,7 @@ def first_contact_bound(context: MonthContext, count: int) -> int | None:
     """The instant (us) after which something may hang on a contact; None: from the month's start."""
     if count == 0:
         return None
-    first = int(context.book.contacts.created_us[0])
+    first = int(context.index.contacts.created_us[0])
     return first if first >= int(context.work.minutes[0]) * 60_000_000 else None
 
 
@@ -183,7 +183,7 @@ def _won(figures: Figures, draws: Draws) -> tuple[I64, I64]:
 
 def _with_somebody_to_win(context: MonthContext, figures: Figures, draws: Draws) -> Draws:
     """The draws with won deals after the first contact that is not a lead, where time is left for them."""
-    contacts = context.book.contacts
+    contacts = context.index.contacts
     others = np.flatnonzero(contacts.status != LEAD)
     if figures.closed_won_count == 0 or len(others) == 0:
         return draws

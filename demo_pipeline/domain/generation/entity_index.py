@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from demo_pipeline.domain.core.arrow import chain, strings, take
 from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
-from demo_pipeline.domain.generation.key_counts import Keys
+from demo_pipeline.domain.generation.key_counts import KeyCounts
 
 #: places in CONTACT_STATUSES
 LEAD, PROSPECT, CUSTOMER, CHURNED, OTHER = range(5)
@@ -31,7 +31,7 @@ _EMPTY_IDS: Final = np.empty((0, 16), np.uint8)
 _EMPTY: Final = np.empty(0, np.int64)
 _NO_TEXT: Final = strings(())
 #: How a column is kept: as small as its values allow.
-_KEPT: Final = {
+_DTYPES: Final = {
     "owner": np.int16, "number": np.int32, "legal_form": np.int8, "city": np.int16, "size": np.int8,
     "company": np.int32, "status": np.int8, "has_email": np.int8, "is_female": np.int8,
     "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
@@ -98,13 +98,15 @@ class EntityIndex:
     companies: Companies = field(default_factory=Companies)
     contacts: Contacts = field(default_factory=Contacts)
     deals: Deals = field(default_factory=Deals)
-    #: of all addresses that contacts have had
-    addresses: Keys = field(default_factory=Keys)
+    #: keys of all addresses that contacts have had
+    addresses: KeyCounts = field(default_factory=KeyCounts)
+    #: addresses that patches have given to contacts; those of the blueprint differ from all of them
+    patch_addresses: set[str] = field(default_factory=set[str])
     #: number of the next company that is made
     next_company_number: int = 0
     #: names of companies that no list knows, and their domains (null: none)
-    known_names: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
-    known_domains: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    existing_names: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    existing_domains: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
     #: names of people that no list knows
     given: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
     surnames: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
@@ -126,11 +128,7 @@ class EntityIndex:
         """Deals that were made."""
         _merge(self.deals, new)
 
-    def add_addresses(self, keys: I64) -> None:
-        """The keys of new contacts' addresses."""
-        self.addresses.add(keys)
-
-    def forget(self) -> None:
+    def trim(self) -> None:
         """Keep what is recent, so that memory does not grow with a tenant."""
         surplus = max(len(self.contacts.created_us) - MOST_CONTACTS, 0)
         _keep_latest(self.contacts, MOST_CONTACTS)
@@ -171,7 +169,7 @@ def _moved(references: Small, place: I64) -> Small:
 def _joined(name: str, old: NDArray[Any] | pa.StringArray, new: Any) -> Any:
     if isinstance(old, pa.StringArray):
         return chain(old, new) if len(old) else new
-    kept = new.astype(_KEPT.get(name, new.dtype))
+    kept = new.astype(_DTYPES.get(name, new.dtype))
     return np.concatenate([old, kept]) if len(old) else kept
 
 

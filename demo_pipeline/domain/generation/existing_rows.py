@@ -31,14 +31,14 @@ _LARGER_SIZES: Final = ("1001-5000", "5001-10000", "10001+")
 Id: TypeAlias = bytes
 
 
-class KnownUser(NamedTuple):
+class ExistingUser(NamedTuple):
     """Somebody of the tenant's team."""
 
     id: Id
     role: str
 
 
-class KnownStage(NamedTuple):
+class ExistingStage(NamedTuple):
     """A stage of its pipeline, as it is now."""
 
     id: Id
@@ -47,7 +47,7 @@ class KnownStage(NamedTuple):
     is_lost: bool
 
 
-class KnownCompany(NamedTuple):
+class ExistingCompany(NamedTuple):
     """A company, with what its contacts take from it."""
 
     id: Id
@@ -61,7 +61,7 @@ class KnownCompany(NamedTuple):
     is_gone: bool
 
 
-class KnownContact(NamedTuple):
+class ExistingContact(NamedTuple):
     """A contact that deals and activities may be with."""
 
     id: Id
@@ -74,7 +74,7 @@ class KnownContact(NamedTuple):
     has_email: bool
 
 
-class KnownDeal(NamedTuple):
+class ExistingDeal(NamedTuple):
     """A deal that activities may be about."""
 
     id: Id
@@ -89,33 +89,33 @@ class KnownDeal(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownRows:
+class ExistingRows:
     """Living rows of one tenant, by creation; companies that contacts refer to are there, gone ones last."""
 
-    users: Sequence[KnownUser]
-    stages: Sequence[KnownStage]
+    users: Sequence[ExistingUser]
+    stages: Sequence[ExistingStage]
     tags: Sequence[Id]
-    companies: Sequence[KnownCompany]
-    contacts: Sequence[KnownContact]
-    deals: Sequence[KnownDeal]
+    companies: Sequence[ExistingCompany]
+    contacts: Sequence[ExistingContact]
+    deals: Sequence[ExistingDeal]
     #: addresses that patches have given to contacts
     addresses: frozenset[str]
 
 
-def known_team(blueprint: Team, known: KnownRows) -> Team:
+def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
     """The tenant's people, pipeline and tags as they are now; weights as the blueprint's where it has any."""
     weights = {
         bytes(one): int(weight)
         for one, weight in zip(blueprint.pipeline.ids, blueprint.pipeline.weight, strict=True)
     }
-    stages = known.stages
-    sells = seller_weights(len(known.users))
-    readonly = np.array([user.role == _READONLY for user in known.users], bool)
+    stages = existing.stages
+    sells = seller_weights(len(existing.users))
+    readonly = np.array([user.role == _READONLY for user in existing.users], bool)
     if not readonly.all():
         sells = np.where(readonly, 0, np.maximum(sells, 1))
     return replace(
         blueprint,
-        ids=_ids([user.id for user in known.users]),
+        ids=_ids([user.id for user in existing.users]),
         pipeline=Pipeline(
             ids=_ids([stage.id for stage in stages]),
             probability=np.array([stage.probability for stage in stages], np.int64),
@@ -123,20 +123,20 @@ def known_team(blueprint: Team, known: KnownRows) -> Team:
             is_lost=np.array([stage.is_lost for stage in stages], bool),
             weight=np.array([weights.get(stage.id, 1) for stage in stages], np.int64),
         ),
-        tag_ids=_ids(known.tags),
+        tag_ids=_ids(existing.tags),
         seller_weights=np.cumsum(sells),
     )
 
 
-def known_book(locale: Locale, known: KnownRows) -> EntityIndex:
+def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
     """The rows as a book whose names are texts of its own."""
-    users = _places([user.id for user in known.users])
-    company_places = _places([company.id for company in known.companies])
-    contact_places = _places([contact.id for contact in known.contacts])
+    users = _places([user.id for user in existing.users])
+    company_places = _places([company.id for company in existing.companies])
+    contact_places = _places([contact.id for contact in existing.contacts])
     cities = {city.name: place for place, city in enumerate(locale.places.cities)}
     sizes = locale.companies.sizes.index
     given, surnames = len(locale.given), len(locale.surnames.names)
-    companies, contacts, deals = known.companies, known.contacts, known.deals
+    companies, contacts, deals = existing.companies, existing.contacts, existing.deals
     status = {name: place for place, name in enumerate(CONTACT_STATUSES)}
     return EntityIndex(
         companies=Companies(
@@ -174,8 +174,9 @@ def known_book(locale: Locale, known: KnownRows) -> EntityIndex:
             title=strings([one.title or "" for one in deals]),
             text_count=np.array([one.text_count for one in deals], int),
         ),
-        known_names=strings([one.name for one in companies]),
-        known_domains=pa.array([one.domain for one in companies], pa.string()),
+        patch_addresses=set(existing.addresses),
+        existing_names=strings([one.name for one in companies]),
+        existing_domains=pa.array([one.domain for one in companies], pa.string()),
         given=strings([one.first_name or "" for one in contacts]),
         surnames=strings([one.last_name or "" for one in contacts]),
     )

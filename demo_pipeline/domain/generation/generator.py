@@ -1,14 +1,17 @@
-"""A tenant's months as rows: the one engine behind the first load and every later one.
+"""The rows of a tenant, month by month: one generator for first loads, later loads and patches.
 
-``Story`` walks through the months in order, since later rows refer to earlier ones. Months that are
-already there are walked through without making their texts: their companies, contacts and deals enter
-the book, nothing else is made. What is made depends on the spec, the instant of provisioning and the
-month, never on the clock, on the run, or on what people did meanwhile.
+A :class:`Generator` makes either the blueprint's rows or those of one later job (:class:`PatchScope`). They
+differ in four things: the stream that their draws come from, the rows that they may refer to, the figures of
+each month, and the instant before which every row lies. All else is the same code.
+
+Months come in order, because later rows refer to earlier ones. Rows depend on the spec, the instant of
+provisioning and the month; those of a later job also on the rows that exist. They never depend on the clock.
+How many rows a patch adds, and whether that is possible, is not decided here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,21 +23,22 @@ from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.activities import activity_batches
-from demo_pipeline.domain.generation.calendar import Calendar, instant_us
-from demo_pipeline.domain.generation.companies import company_batches, compose_companies
+from demo_pipeline.domain.generation.calendar import instant_us, tenant_calendar
+from demo_pipeline.domain.generation.companies import company_batches, company_space, compose_companies
 from demo_pipeline.domain.generation.contacts import address_keys, compose_contacts, contact_batches
 from demo_pipeline.domain.generation.context import MonthContext
 from demo_pipeline.domain.generation.deals import compose_deals, deal_batches
 from demo_pipeline.domain.generation.entity_index import EntityIndex
-from demo_pipeline.domain.generation.name_lookup import People
-from demo_pipeline.domain.generation.provenance import blueprint_stream
-from demo_pipeline.domain.generation.tags import contact_tag_batches
+from demo_pipeline.domain.generation.existing_rows import ExistingRows, existing_index, existing_team
+from demo_pipeline.domain.generation.name_lookup import NameLookup
+from demo_pipeline.domain.generation.provenance import blueprint_stream, job_stream
+from demo_pipeline.domain.generation.tags import tag_batches
 from demo_pipeline.domain.generation.team import Team, assemble_team
 from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import load_industry
 from demo_pipeline.domain.reference.texts import load_texts
 
-#: Months that the timeline goes on beyond the last fact: meetings and due dates lie there.
+#: Months by which the timeline extends beyond the last row: meetings and due dates lie there.
 MONTHS_AHEAD: Final = 3
 
 
@@ -47,118 +51,151 @@ class Batch:
     rows: pa.RecordBatch
 
 
-class Story:
-    """Generation of one tenant, month after month."""
+@dataclass(frozen=True, kw_only=True)
+class PatchScope:
+    """What sets the rows of a later job apart from those of the blueprint."""
 
-    def __init__(self, spec: TenantSpec, provisioned_at: datetime) -> None:
+    #: the job's number within its tenant: no two jobs draw the same rows, undone jobs included
+    number: int
+    seed: str
+    #: every row lies before this instant
+    as_of: datetime
+    #: what the job adds to each month, ascending, at least one
+    deltas: Mapping[Month, Figures]
+    #: rows of the tenant that the new rows may refer to
+    existing: ExistingRows
+    #: companies made by earlier patches
+    companies_before: int
+
+
+class Generator:
+    """Rows of one tenant: the blueprint's, or with a ``patch`` those of that job."""
+
+    def __init__(self, spec: TenantSpec, provisioned_at: datetime, patch: PatchScope | None = None) -> None:
         self.spec = spec
-        self._locale = load_locale(spec.country)
+        self._patch = patch
+        self._locale = locale = load_locale(spec.country)
         self._industry = load_industry(spec.industry)
-        self._texts = load_texts(self._locale.language, spec.industry)
-        self._calendar = Calendar(spec.timezone, self._locale.weekend, self._locale.holidays)
-        self._stream = blueprint_stream(spec)
-        # A span that ended before the tenant was made is told as of its end: the same bytes whenever
-        # it is provisioned.
+        self._texts = load_texts(locale.language, spec.industry)
+        self._calendar = tenant_calendar(spec)
+        self._tenant_stream = self._stream = blueprint_stream(spec)
+        # A span that ended before provisioning is seen as of its end: the same bytes whenever it is loaded.
         self._reference = min(provisioned_at, spec.end_month.end)
-        self._next = spec.start_month
-        self._book = EntityIndex()
-        self._people = People(self._locale, self._book)
+        self._index = EntityIndex()
+        self._next = self._timeline_start = spec.start_month
         self._team = assemble_team(
-            spec, self._locale, self._industry, self._calendar, self._stream, instant_us(self._reference)
+            spec, locale, self._industry, self._calendar, self._stream, instant_us(self._reference)
         )
+        if patch is not None:
+            self._stream = job_stream(spec, patch.seed, patch.number)
+            self._reference = patch.as_of
+            # The first local day of a UTC month begins in the month before.
+            self._timeline_start = min(patch.deltas) + -1
+            self._team = existing_team(self._team, patch.existing)
+            self._index = existing_index(locale, patch.existing)
+            # Patches number companies from the end of the names, the blueprint from their beginning.
+            count = sum(delta.companies_created for delta in patch.deltas.values())
+            first = company_space(locale) - patch.companies_before - count
+            self._index.next_company_number = max(first, 0)
+        self._name_lookup = NameLookup(locale, self._index)
 
     @property
     def team(self) -> Team:
         """Users, stages and tags."""
         return self._team
 
-    def pass_over(self, last: Month) -> None:
-        """Walk through the months up to ``last`` without making their rows."""
-        for month in self._next.until(last):
-            for _ in self._walk(month, self.spec.figures_of(month), is_made=False):
+    def skip_to(self, month: Month) -> None:
+        """Make ``month`` the next one: rows of the months before it enter the index and nothing else."""
+        while self._next < month:
+            for _ in self.parents([self._next], is_made=False):
                 pass
+            self._advance()
 
     def month(self, month: Month) -> Iterator[Batch]:
-        """The rows of the next month, parents before children.
-
-        Months come in order; one out of turn is a ``ValueError``.
-        """
+        """The blueprint's rows of the next month, parents first. ``ValueError`` for another month."""
         if month != self._next:
             raise ValueError(f"{month} is out of turn, {self._next} comes next")
-        return self._walk(month, self.spec.figures_of(month), is_made=True)
+        return self._whole_month(month)
 
-    def _walk(self, month: Month, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
-        context = self._context(month)
-        self._book.forget()
-        yield from month_batches(context, figures, is_made=is_made)
-        self._next = month + 1
+    def _whole_month(self, month: Month) -> Iterator[Batch]:
+        yield from self.parents([month])
+        yield from self.children([month])
+        self._advance()
+
+    def _advance(self) -> None:
+        self._index.trim()
+        self._next += 1
+
+    def parents(self, months: Iterable[Month], *, is_made: bool = True) -> Iterator[Batch]:
+        """All rows of the months except activities, parents before children; they enter the index.
+
+        Without ``is_made`` they only enter the index, and nothing is yielded. The months ascend.
+        """
+        for month in months:
+            context, figures = self._context(month), self._figures(month)
+            # One step a table: only the index outlives it, so memory does not grow.
+            yield from _companies(context, figures, is_made=is_made)
+            yield from _contacts(context, figures, is_made=is_made)
+            yield from _deals(context, figures, is_made=is_made)
+
+    def children(self, months: Iterable[Month]) -> Iterator[Batch]:
+        """The activities of the months, once all parents are made: nothing refers to activities."""
+        for month in months:
+            context = self._context(month)
+            yield from _as_batches("activities", context, activity_batches(context, self._figures(month)))
+
+    def _figures(self, month: Month) -> Figures:
+        return self.spec.figures_of(month) if self._patch is None else self._patch.deltas[month]
 
     def _context(self, month: Month) -> MonthContext:
-        limit = max(self._reference, month.end)
+        limit, work = self._reference, self._calendar.month(month)
+        if self._patch is None:
+            limit = max(limit, month.end)
+        else:
+            work = work.until(instant_us(limit))
         return MonthContext(
             spec=self.spec,
             locale=self._locale,
             industry=self._industry,
             texts=self._texts,
-            calendar=self._calendar,
             month=month,
-            work=self._calendar.month(month),
-            timeline=self._calendar.timeline(self.spec.start_month, Month.containing(limit) + MONTHS_AHEAD),
+            work=work,
+            timeline=self._calendar.timeline(self._timeline_start, Month.containing(limit) + MONTHS_AHEAD),
             limit_us=instant_us(limit) - 1,
             reference_us=instant_us(self._reference),
             team=self._team,
-            book=self._book,
-            people=self._people,
-            tenant_stream=self._stream,
+            index=self._index,
+            name_lookup=self._name_lookup,
+            tenant_stream=self._tenant_stream,
             stream=self._stream.child(str(month)),
+            is_patch=self._patch is not None,
         )
-
-
-def month_batches(context: MonthContext, figures: Figures, *, is_made: bool = True) -> Iterator[Batch]:
-    """Rows that add exactly ``figures`` to a month; without ``is_made`` only the book gets them."""
-    yield from parent_batches(context, figures, is_made=is_made)
-    if is_made:
-        yield from child_batches(context, figures)
-
-
-def parent_batches(context: MonthContext, figures: Figures, *, is_made: bool = True) -> Iterator[Batch]:
-    """All but the activities; from now on they are in the book."""
-    # A step each: of what a table's month took only the book is held while the next one is made.
-    yield from _companies(context, figures, is_made=is_made)
-    yield from _contacts(context, figures, is_made=is_made)
-    yield from _deals(context, figures, is_made=is_made)
-
-
-def child_batches(context: MonthContext, figures: Figures) -> Iterator[Batch]:
-    """The activities, on whoever was there by then; nothing refers to them."""
-    return _as_batches("activities", context, activity_batches(context, figures))
 
 
 def _companies(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
     rows, draws = compose_companies(context, figures.companies_created)
-    context.book.add_companies(rows)
+    context.index.add_companies(rows)
     if is_made:
         yield from _as_batches("companies", context, company_batches(context, rows, draws))
 
 
 def _contacts(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
-    book = context.book
     rows, draws = compose_contacts(context, figures)
     keys = address_keys(context, rows)
     if is_made:
         yield from _as_batches("contacts", context, contact_batches(context, rows, draws, keys))
-        yield from _as_batches("contact_tags", context, contact_tag_batches(context, rows))
-    book.add_addresses(keys)
-    book.add_contacts(rows)
+        yield from _as_batches("contact_tags", context, tag_batches(context, rows))
+    context.index.addresses.add(keys)
+    context.index.add_contacts(rows)
 
 
 def _deals(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
     rows, facts = compose_deals(context, figures)
-    context.book.add_deals(rows)
+    context.index.add_deals(rows)
     if is_made:
         yield from _as_batches("deals", context, deal_batches(context, rows, facts))
 
 
 def _as_batches(table: str, context: MonthContext, blocks: Iterable[pa.RecordBatch]) -> Iterator[Batch]:
-    # No generator: it would hold each block while the next one is made.
+    # Not a generator function: it would hold each block while the next one is made.
     return map(partial(Batch, table, context.month), blocks)

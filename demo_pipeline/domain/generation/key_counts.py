@@ -33,7 +33,7 @@ class _Part:
 
 
 @dataclass
-class Keys:
+class KeyCounts:
     """Numbers, each as often as it was added."""
 
     _parts: list[_Part] = field(default_factory=list[_Part])

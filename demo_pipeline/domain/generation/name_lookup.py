@@ -22,32 +22,32 @@ _NO_LETTERS = "x"
 
 
 @dataclass(frozen=True, eq=False)
-class People:
+class NameLookup:
     """Every column by code: given names, or surnames."""
 
     locale: Locale
     #: holds the pools, which do not change
-    book: EntityIndex
+    index: EntityIndex
 
     @cached_property
     def given(self) -> pa.StringArray:
         """Given names."""
-        return chain(self.locale.given, self.book.given)
+        return chain(self.locale.given, self.index.given)
 
     @cached_property
     def surnames(self) -> pa.StringArray:
         """Family names."""
-        return chain(self.locale.surnames.arrow, self.book.surnames)
+        return chain(self.locale.surnames.arrow, self.index.surnames)
 
     @cached_property
     def given_ascii(self) -> pa.StringArray:
         """:attr:`given` for e-mail addresses."""
-        return chain(self.locale.given_ascii, _letters(self.book.given))
+        return chain(self.locale.given_ascii, _letters(self.index.given))
 
     @cached_property
     def surnames_ascii(self) -> pa.StringArray:
         """:attr:`surnames` for e-mail addresses."""
-        return chain(self.locale.surnames.arrow_ascii, _letters(self.book.surnames))
+        return chain(self.locale.surnames.arrow_ascii, _letters(self.index.surnames))
 
     @cached_property
     def given_keys(self) -> I64:

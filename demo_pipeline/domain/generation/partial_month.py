@@ -1,4 +1,4 @@
-"""The part of a month that has happened: whose facts lie at or before *now* and whose parents are there."""
+"""The part of a month up to an instant: rows whose facts lie at or before it and whose parents do too."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _PARENTS: Final = {
 }
 
 
-def happened(batches: Iterable[Batch], as_of_us: int) -> Iterator[Batch]:
-    """Batches without the rows that have not happened by ``as_of_us`` (us since 1970).
+def up_to(batches: Iterable[Batch], as_of_us: int) -> Iterator[Batch]:
+    """Batches without the rows that lie later than ``as_of_us`` (us since 1970).
 
-    Parents come before children, as ``Story.month`` makes them.
+    Parents come before children, as ``Generator.month`` makes them.
     """
     absent: dict[str, list[Column]] = {}
     for batch in batches:

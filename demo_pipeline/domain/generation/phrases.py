@@ -29,7 +29,7 @@ MOST_A_MONTH: Final = 64
 def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringArray:
     """Titles for deals with these contacts (indices into the book), shape (n,)."""
     texts = context.texts
-    company = context.book.contacts.company[contact]
+    company = context.index.contacts.company[contact]
     usable = {
         has: [texts.deal_titles.index(template) for template in texts.titles_for(with_company=has)]
         for has in (True, False)
@@ -41,7 +41,7 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringA
         np.array(usable[False])[scale(drawn, len(usable[False]))],
     )
     item = scale(draws("product"), len(texts.products))
-    slots = _people(context, contact) | {
+    slots = _person_slots(context, contact) | {
         "company": _company_names(context, company),
         "product": texts.product_slot(item),
         **texts.topic_slots(item % texts.topic_count),
@@ -57,8 +57,8 @@ def activity_texts(
     ``contact`` and ``deal`` are indices into the book (-1: no deal), ``place`` counts the activities of
     the deal in this month. Meetings that are ahead, or were called off, have an agenda, no minutes.
     """
-    texts, book = context.texts, context.book
-    company = book.contacts.company[contact]
+    texts, index = context.texts, context.index
+    company = index.contacts.company[contact]
     words = _Words(context, draws, deal, place)
     group = kind * 4 + (deal >= 0) * 2 + (company >= 0)
     for name_place, name in enumerate(ACTIVITY_TYPES):
@@ -71,11 +71,11 @@ def activity_texts(
                         part, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
                     )
     slots = (
-        _people(context, contact)
+        _person_slots(context, contact)
         | texts.topic_slots(words.topic)
         | {
             "company": _company_names(context, company),
-            "deal": lookup(book.deals.title, deal),
+            "deal": lookup(index.deals.title, deal),
             "step": texts.step_slot(words.step),
         }
     )
@@ -174,7 +174,7 @@ def _places(everything: list[Template], of_type: Sequence[Template], usable: Seq
 
 def _deal_keys(context: MonthContext, deal: I64) -> U64:
     """64 bits of each row's deal: the low half of its id."""
-    ids = context.book.deals.ids
+    ids = context.index.deals.ids
     if len(ids) == 0:
         return np.zeros(len(deal), np.uint64)
     low = np.ascontiguousarray(ids[:, 8:]).view(">u8").reshape(len(ids)).astype(np.uint64)
@@ -190,13 +190,13 @@ def _step(space: int) -> int:
     return step
 
 
-def _people(context: MonthContext, contact: I64) -> dict[str, Column]:
-    contacts, locale = context.book.contacts, context.locale
+def _person_slots(context: MonthContext, contact: I64) -> dict[str, Column]:
+    contacts, locale = context.index.contacts, context.locale
     sex = contacts.is_female[contact]
     return person_slots(
         context.texts.language,
-        take(context.people.given, contacts.first[contact]),
-        take(context.people.surnames, contacts.last[contact]),
+        take(context.name_lookup.given, contacts.first[contact]),
+        take(context.name_lookup.surnames, contacts.last[contact]),
         pa.array(sex == 1, mask=sex < 0),
         (locale.honorific_female, locale.honorific_male),
     )

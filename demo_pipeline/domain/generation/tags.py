@@ -23,7 +23,7 @@ _GIVEN_LATER: Final = np.uint64(2**64 * 45 // 100)
 _GIVEN_WITHIN: Final = 4200
 
 
-def contact_tag_batches(context: MonthContext, contacts: Contacts) -> Iterator[pa.RecordBatch]:
+def tag_batches(context: MonthContext, contacts: Contacts) -> Iterator[pa.RecordBatch]:
     """None to two different tags for each contact, as batches of rows, in blocks."""
     for start, stop in blocks(len(contacts.created_us)):
         yield _block(context, contacts, start, stop)

@@ -86,7 +86,7 @@ def check_rows(
 def _changed_stages(conn: Connection, context: TenantContext) -> dict[UUID, ChangedStage]:
     """The tenant's stages whose outcome is not the one that they were made with."""
     # numpy and Arrow: only where a deal breaks a rule.
-    from demo_pipeline.domain.generation.generator import Story
+    from demo_pipeline.domain.generation.generator import Generator
 
     tenant = context.state.tenant
     now = stage_outcomes(conn, tenant.tenant_id)
@@ -98,6 +98,6 @@ def _changed_stages(conn: Connection, context: TenantContext) -> dict[UUID, Chan
             is_lost=stage["is_lost"],
             deal_count=0,
         )
-        for stage in Story(context.spec, tenant.provisioned_at).team.stages.to_pylist()
+        for stage in Generator(context.spec, tenant.provisioned_at).team.stages.to_pylist()
         if now.get(stage["id"], flags := (stage["is_won"], stage["is_lost"])) != flags
     }

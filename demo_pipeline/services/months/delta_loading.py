@@ -13,8 +13,7 @@ from uuid import UUID
 
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.generation.generator import Story
-from demo_pipeline.domain.generation.patch_generator import PatchStory
+from demo_pipeline.domain.generation.generator import Generator, PatchScope
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.services.jobs.report import MadeFirst
 from demo_pipeline.services.jobs.runner import AnotherTryError, JobRun, JobSelection
@@ -97,25 +96,21 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
         # By its end alone there may be nobody to hang the first days' activities on.
         for before in (month.start, min(month.end, run.as_of)):
             windows[before] = max(windows.get(before, 0), count)
-    story = PatchStory(
-        run.context.spec,
-        Story(run.context.spec, run.tenant.provisioned_at).team,
+    existing = known_rows(
+        run.conn, run.tenant.tenant_id, list(windows.items()), [job.job_id for job in others]
+    )
+    patch = PatchScope(
         number=number,
         seed=seed,
         as_of=run.as_of,
-        first=min(deltas),
-        known=known_rows(
-            run.conn,
-            run.tenant.tenant_id,
-            list(windows.items()),
-            [job.job_id for job in others],
-        ),
+        deltas=deltas,
+        existing=existing,
         companies_before=sum(job.companies_created for job in others),
-        company_count=sum(delta.companies_created for delta in deltas.values()),
     )
+    generator = Generator(run.context.spec, run.tenant.provisioned_at, patch)
     return tuple(
         ((batch.table, batch.rows) for batch in batches if batch.rows.num_rows)
-        for batches in (story.parents(deltas), story.children(deltas))
+        for batches in (generator.parents(deltas), generator.children(deltas))
     )
 
 

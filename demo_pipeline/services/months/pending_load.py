@@ -20,8 +20,8 @@ from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible
 from demo_pipeline.domain.generation.calendar import instant_us
-from demo_pipeline.domain.generation.generator import Batch, Story
-from demo_pipeline.domain.generation.partial_month import figures_of_rows, happened, without
+from demo_pipeline.domain.generation.generator import Batch, Generator
+from demo_pipeline.domain.generation.partial_month import figures_of_rows, up_to, without
 from demo_pipeline.domain.generation.row_schemas import UUID
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.versions import present_version
@@ -65,7 +65,7 @@ class PendingLoad:
     """The rows to load, in one pass, and what they change, complete once the pass is over."""
 
     spec: TenantSpec
-    story: Story
+    generator: Generator
     as_of: datetime
     last: Month
     work: tuple[MonthWork, ...]
@@ -97,14 +97,14 @@ class PendingLoad:
         """Table and rows but for ``additions``, parents before children; goes with ``storage.rows.load``."""
         if self.present_team is None:
             return
-        for table, rows in self.story.team.batches().items():
+        for table, rows in self.generator.team.batches().items():
             kept = without(Batch(table, self.spec.start_month, rows), self.present_team[table])
             if kept.rows.num_rows:
                 yield table, kept.rows
         by_month = {work.month: work for work in self.work}
         for month in self.spec.start_month.until(self.last):
             if month not in by_month:
-                self.story.pass_over(month)
+                self.generator.skip_to(month + 1)
                 continue
             for batch in self._month(by_month[month]):
                 if batch.rows.num_rows:
@@ -113,8 +113,8 @@ class PendingLoad:
                 del batch
 
     def _month(self, work: MonthWork) -> Iterator[Batch]:
-        month, batches = work.month, self.story.month(work.month)
-        told = _outcomes(self.story)
+        month, batches = work.month, self.generator.month(work.month)
+        told = _outcomes(self.generator)
         now = self._outcomes_now(told)
         if work.is_new and now is told:
             figures = self.spec.figures_of(month)
@@ -125,7 +125,7 @@ class PendingLoad:
         # The figures are counted from the rows: what the blueprint has, and what comes now.
         currency = self.spec.currency
         whole, change = Figures(), Figures()
-        for batch in happened(batches, instant_us(work.as_of)):
+        for batch in up_to(batches, instant_us(work.as_of)):
             whole += figures_of_rows(batch, told, currency)
             missing = without(batch, work.present.get(batch.table, _NO_IDS))
             change += figures_of_rows(missing, now, currency)
@@ -144,7 +144,7 @@ class PendingLoad:
 
     def _outcomes_now(self, told: tuple[Column, Column]) -> tuple[Column, Column]:
         """Ids of the stages that are won and lost by now; ``told`` itself where nobody changed one."""
-        stages = self.story.team.stages.to_pylist()
+        stages = self.generator.team.stages.to_pylist()
         changed = any(
             self.outcomes_now.get(stage["id"], flags) != flags
             for stage in stages
@@ -154,7 +154,7 @@ class PendingLoad:
             return told
         # A stage that people deleted is made again as it was.
         flags = [self.outcomes_now.get(stage["id"], (stage["is_won"], stage["is_lost"])) for stage in stages]
-        ids = column(self.story.team.stages, "id")
+        ids = column(self.generator.team.stages, "id")
         return (
             keep(ids, np.array([is_won for is_won, _ in flags])),
             keep(ids, np.array([is_lost for _, is_lost in flags])),
@@ -182,7 +182,7 @@ def missing_rows(
     team = {table: present_ids(conn, tenant.tenant_id, table, *_EVER) for table in MODEL.team}
     return PendingLoad(
         spec=spec,
-        story=Story(spec, tenant.provisioned_at),
+        generator=Generator(spec, tenant.provisioned_at),
         as_of=as_of,
         last=last,
         work=work,
@@ -238,7 +238,7 @@ def _by_present_version(
         )
     return PendingLoad(
         spec=spec,
-        story=Story(spec, context.state.tenant.provisioned_at),
+        generator=Generator(spec, context.state.tenant.provisioned_at),
         as_of=as_of,
         last=last,
         work=(),
@@ -275,11 +275,11 @@ def _due(context: TenantContext, month: Month, before: Figures, until: datetime)
 
 def _part(context: TenantContext, month: Month, until: datetime) -> Figures:
     """The figures of the rows that the present version has for a month by an instant."""
-    story = Story(context.spec, context.state.tenant.provisioned_at)
-    story.pass_over(month + -1)
-    outcomes = _outcomes(story)
+    generator = Generator(context.spec, context.state.tenant.provisioned_at)
+    generator.skip_to(month)
+    outcomes = _outcomes(generator)
     part = Figures()
-    for batch in happened(story.month(month), instant_us(until)):
+    for batch in up_to(generator.month(month), instant_us(until)):
         part += figures_of_rows(batch, outcomes, context.spec.currency)
     return part
 
@@ -381,9 +381,9 @@ def has_more(context: TenantContext, month: Month, as_of: datetime) -> bool:
     return _part(context, month, as_of) != loaded
 
 
-def _outcomes(story: Story) -> tuple[Column, Column]:
-    """Ids of the won and of the lost stages, as the story has them."""
-    stages = story.team.stages
+def _outcomes(generator: Generator) -> tuple[Column, Column]:
+    """Ids of the won and of the lost stages, as the generator has them."""
+    stages = generator.team.stages
     ids, won, lost = (column(stages, name) for name in ("id", "is_won", "is_lost"))
     return keep(ids, to_mask(won)), keep(ids, to_mask(lost))
 

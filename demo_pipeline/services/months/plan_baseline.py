@@ -16,8 +16,7 @@ from demo_pipeline.domain.core.arrow import column, is_in, keep, strings, to_mas
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64
-from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us
-from demo_pipeline.domain.generation.patch_generator import calendar_of
+from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us, tenant_calendar
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
 from demo_pipeline.domain.verification import after_change
 from demo_pipeline.services.jobs.tenant_context import TenantContext
@@ -120,7 +119,7 @@ def _ground(
     first_other: datetime | None,
     has_stage: bool,
 ) -> PlanBaseline:
-    calendar = calendar_of(context.spec)
+    calendar = tenant_calendar(context.spec)
 
     def minutes(month: Month) -> I64:
         return calendar.month(month).until(instant_us(as_of)).minutes

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 
 from demo_pipeline.domain.core.errors import UnreadableTenantError
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us
-from demo_pipeline.domain.generation.patch_generator import calendar_of
+from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us, tenant_calendar
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
@@ -78,7 +77,7 @@ def _has_worked(context: TenantContext, now: datetime, after: datetime | None) -
     now = min(now, context.last_asked(Month.containing(now)).end)
     if since >= now:
         return False
-    calendar, first_minute = calendar_of(context.spec), instant_us(since) // MINUTE_US
+    calendar, first_minute = tenant_calendar(context.spec), instant_us(since) // MINUTE_US
     return any(
         bool((calendar.month(month).until(instant_us(now)).minutes >= first_minute).any())
         for month in Month.containing(since).until(context.last_asked(Month.containing(now)))

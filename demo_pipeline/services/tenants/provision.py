@@ -20,7 +20,7 @@ from demo_pipeline.domain.core.ids import tenant_id
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_spec
 from demo_pipeline.domain.feasibility import Caps
-from demo_pipeline.domain.generation.patch_generator import calendar_of
+from demo_pipeline.domain.generation.calendar import tenant_calendar
 from demo_pipeline.domain.generation.provenance import blueprint_stream
 from demo_pipeline.domain.generation.team import signed_up_at
 from demo_pipeline.services.files.blueprint_files import read_blueprint, resolve_file
@@ -155,7 +155,7 @@ def _make(
                 lists_version=spec.lists_version,
                 blueprint=declared,
                 plan=spec.to_json(),
-                created_at=signed_up_at(spec, calendar_of(spec), blueprint_stream(spec)),
+                created_at=signed_up_at(spec, tenant_calendar(spec), blueprint_stream(spec)),
                 provisioned_at=now,
                 requested_by=requested_by,
             ),

@@ -16,12 +16,12 @@ import psycopg
 from psycopg.rows import args_row, scalar_row
 
 from demo_pipeline.domain.generation.existing_rows import (
-    KnownCompany,
-    KnownContact,
-    KnownDeal,
-    KnownRows,
-    KnownStage,
-    KnownUser,
+    ExistingCompany,
+    ExistingContact,
+    ExistingDeal,
+    ExistingRows,
+    ExistingStage,
+    ExistingUser,
 )
 
 Connection = psycopg.Connection[Any]
@@ -60,7 +60,7 @@ def has_won_stage(conn: Connection, tenant_id: UUID) -> bool:
 
 def known_rows(
     conn: Connection, tenant_id: UUID, windows: Sequence[tuple[datetime, int]], patch_jobs: Sequence[UUID]
-) -> KnownRows:
+) -> ExistingRows:
     """What there was by some instants: by each at most so many contacts, companies and deals, the latest.
 
     The contact of each deal is there, and the oldest contact, so that rows of any instant can have one. For
@@ -103,8 +103,8 @@ def known_rows(
     )
     scope["deals"] = _array(deal.id for deal in found)
     scope["partners"] = _array({deal.contact_id for deal in found})
-    contacts: list[KnownContact] = rows(
-        KnownContact,
+    contacts: list[ExistingContact] = rows(
+        ExistingContact,
         """
         WITH oldest AS MATERIALIZED (
             SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
@@ -146,8 +146,8 @@ def known_rows(
         """,
     )
     scope["houses"] = _array({contact.company_id for contact in contacts if contact.company_id})
-    companies: list[KnownCompany] = rows(
-        KnownCompany,
+    companies: list[ExistingCompany] = rows(
+        ExistingCompany,
         """
         SELECT DISTINCT ON (is_gone, created_at, id)
             uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(owner_id),
@@ -166,14 +166,14 @@ def known_rows(
         ) known ORDER BY is_gone, created_at, id
         """,
     )
-    return KnownRows(
+    return ExistingRows(
         users=rows(
-            KnownUser,
+            ExistingUser,
             "SELECT uuid_send(id), role FROM crm.users WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
             " ORDER BY created_at, id",
         ),
         stages=rows(
-            KnownStage,
+            ExistingStage,
             "SELECT uuid_send(id), probability, is_won, is_lost FROM crm.pipeline_stages"
             " WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY position, id",
         ),
@@ -223,10 +223,10 @@ def _array(ids: Iterable[bytes]) -> str:
 
 def _with_partners(
     deals: Sequence[_Deal], contacts: Mapping[bytes, int], text_counts: Mapping[bytes, int]
-) -> list[KnownDeal]:
+) -> list[ExistingDeal]:
     """The deals whose contact is there, by when both were there."""
     known = [
-        KnownDeal(
+        ExistingDeal(
             id=deal.id,
             since_us=max(deal.created_us, contacts[deal.contact_id]),
             contact_id=deal.contact_id,

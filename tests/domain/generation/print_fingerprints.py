@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import column
-from demo_pipeline.domain.generation.generator import Story
+from demo_pipeline.domain.generation.generator import Generator
 from demo_pipeline.services.files.blueprint_files import read_tenant_spec
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -24,10 +24,10 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 def fingerprint(path: Path) -> str:
     """SHA-256 over the values of all rows, column by column, in the order in which they are made."""
     spec, _ = read_tenant_spec(path, NOW, lambda: "no seed is made here")
-    story = Story(spec, NOW)
+    generator = Generator(spec, NOW)
     digest = hashlib.sha256()
-    batches = [*story.team.batches().values()]
-    batches += [batch.rows for month in spec.months for batch in story.month(month)]
+    batches = [*generator.team.batches().values()]
+    batches += [batch.rows for month in spec.months for batch in generator.month(month)]
     for rows in batches:
         for name in rows.schema.names:
             values = column(rows, name)

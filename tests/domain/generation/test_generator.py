@@ -1,4 +1,4 @@
-"""What a story promises: exact figures, possible lives, the same bytes, words that do not repeat."""
+"""What generated rows promise: exact figures, possible order, the same bytes, words that do not repeat."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from demo_pipeline.domain.core.arrow import column, keep, to_mask
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.calendar import instant_us
-from demo_pipeline.domain.generation.generator import Story
-from demo_pipeline.domain.generation.partial_month import figures_of_rows, happened
+from demo_pipeline.domain.generation.generator import Generator
+from demo_pipeline.domain.generation.partial_month import figures_of_rows, up_to
 from tests.assertions.generated_rows import batches_of, complaints, figures_of, fingerprint, rows_of, spec_of
 from tests.builders.blueprints import NOW, feasible_blueprints
 from tests.builders.currencies import EUR
@@ -46,7 +46,7 @@ MONTHLY: dict[str, Any] = {
 @pytest.mark.risk("P6")
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(blueprint=feasible_blueprints())
-def test_p06_every_random_story_is_exact_and_possible(blueprint: dict[str, Any]) -> None:
+def test_p06_every_random_tenant_is_exact_and_possible(blueprint: dict[str, Any]) -> None:
     """Any feasible blueprint gives rows whose figures are the plan's, and no life is impossible."""
     with tempfile.TemporaryDirectory() as folder:
         spec = spec_of(Path(folder), blueprint, NOW)
@@ -83,14 +83,14 @@ def test_g05_same_seed_same_bytes_whatever_was_made_before(tmp_path: Path) -> No
     spec = spec_of(tmp_path, MONTHLY, NOW)
     last = spec.end_month
     at_once = [batch for batch in batches_of(spec, NOW) if batch.month == last and batch.table != "users"]
-    story = Story(spec, NOW)
-    story.pass_over(last + -1)
-    alone = list(story.month(last))
+    generator = Generator(spec, NOW)
+    generator.skip_to(last)
+    alone = list(generator.month(last))
     assert fingerprint(alone) == fingerprint(at_once[-len(alone) :])
 
 
 @pytest.mark.risk("G5")
-def test_g05_another_seed_or_slug_is_another_story(tmp_path: Path) -> None:
+def test_g05_another_seed_or_slug_gives_other_rows(tmp_path: Path) -> None:
     """Seed and slug both key the streams: two tenants with one seed show different people."""
     base = spec_of(tmp_path, MONTHLY, NOW)
     other_seed = spec_of(tmp_path, MONTHLY | {"seed": "43"}, NOW)
@@ -108,7 +108,7 @@ def test_g05_another_seed_or_slug_is_another_story(tmp_path: Path) -> None:
 
 
 @pytest.mark.risk("G5")
-def test_g05_a_span_that_is_over_does_not_depend_on_when_it_is_told(tmp_path: Path) -> None:
+def test_g05_a_span_that_is_over_does_not_depend_on_when_it_is_made(tmp_path: Path) -> None:
     """A fixed end in the past gives the same bytes whenever the tenant is provisioned."""
     spec = spec_of(tmp_path, MONTHLY, NOW)
     earlier = datetime(2025, 9, 1, tzinfo=UTC)
@@ -121,10 +121,10 @@ def test_running_month_in_slices_is_the_month_at_once(tmp_path: Path) -> None:
     month = spec.end_month
 
     def rows_by(instant: datetime) -> dict[str, set[bytes]]:
-        story = Story(spec, NOW)
-        story.pass_over(month + -1)
+        generator = Generator(spec, NOW)
+        generator.skip_to(month)
         found: dict[str, set[bytes]] = {}
-        for batch in happened(story.month(month), instant_us(instant)):
+        for batch in up_to(generator.month(month), instant_us(instant)):
             found.setdefault(batch.table, set()).update(row["id"] for row in batch.rows.to_pylist())
             for row in batch.rows.to_pylist():
                 facts = (row.get(fact) for fact in ("created_at", "updated_at", "closed_at", "completed_at"))
@@ -154,12 +154,12 @@ def test_figures_of_rows_are_those_of_the_plan(tmp_path: Path) -> None:
         },
         NOW,
     )
-    story = Story(spec, NOW)
-    stages = story.team.stages
+    generator = Generator(spec, NOW)
+    stages = generator.team.stages
     won, lost = (keep(column(stages, "id"), to_mask(column(stages, flag))) for flag in ("is_won", "is_lost"))
     for month in spec.months:
         total = Figures()
-        for batch in story.month(month):
+        for batch in generator.month(month):
             total += figures_of_rows(batch, (won, lost), spec.currency)
         assert total == spec.figures_of(month)
 
@@ -221,7 +221,7 @@ def test_mail_domain_of_the_operator_is_used(tmp_path: Path) -> None:
 
 
 def test_months_out_of_turn_are_refused(tmp_path: Path) -> None:
-    """A story is told in order: rows refer to what was there."""
+    """Months are made in order, because rows refer to earlier ones."""
     spec = spec_of(tmp_path, MONTHLY, NOW)
     with pytest.raises(ValueError, match="out of turn"):
-        Story(spec, NOW).month(Month.parse("2025-03"))
+        Generator(spec, NOW).month(Month.parse("2025-03"))

@@ -16,8 +16,7 @@ import pytest
 from demo_pipeline.domain import model
 from demo_pipeline.domain.blueprint.schema import ChannelMix
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us
-from demo_pipeline.domain.generation.patch_generator import calendar_of
+from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us, tenant_calendar
 from demo_pipeline.domain.generation.row_schemas import SCHEMAS
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
@@ -254,7 +253,7 @@ def test_no_row_waits_longer_than_two_working_hours_for_a_change(tmp_path: Path)
     declared = {key: value for key, value in BLUEPRINT.items() if key != "end_month"}
     spec = spec_of(tmp_path, declared, now)
     rows = rows_of(batches_of(spec, now, Month.parse("2025-05")))
-    calendar = calendar_of(spec)
+    calendar = tenant_calendar(spec)
     minutes = calendar.timeline(spec.start_month, Month.parse("2025-08")).minutes
 
     def slot(instant: datetime) -> int:
