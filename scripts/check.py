@@ -22,7 +22,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BIN: Final = Path(sys.executable).parent
-MIGRATIONS: Final = ROOT / "demo_pipeline" / "storage" / "schema" / "migrations" / "sql"
+MIGRATIONS: Final = ROOT / "demo_pipeline" / "storage" / "schema" / "migrations"
 #: Lines shown of a failed step; the rest is one command away.
 MOST_LINES: Final = 60
 QUIET_INSTANCE: Final = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
@@ -53,7 +53,7 @@ def steps(scratch: str) -> list[Step]:
     """All steps, slowest first; ``scratch`` is an empty folder for what a tool wants to leave behind."""
     python = str(BIN / "python")
     paths = sorted(path.relative_to(ROOT) for path in MIGRATIONS.rglob("*.sql"))
-    down = [str(path) for path in paths if path.stem.endswith("_down")]
+    down = [str(path) for path in paths if path.name == "down.sql"]
     up = [str(path) for path in paths if str(path) not in down] or ["no-migration-found.sql"]
     squawk = str(BIN / "squawk")
     drops = "ban-drop-column,ban-drop-function,ban-drop-schema,ban-drop-table,ban-drop-view"

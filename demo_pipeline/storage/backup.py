@@ -26,8 +26,7 @@ from demo_pipeline.libpq_environment import left_open
 from demo_pipeline.storage.connection.connecting import connect
 from demo_pipeline.storage.connection.database import ADMIN_VARIABLE, Database
 from demo_pipeline.storage.embedded.binaries import find_tool, major_of, probe_version
-from demo_pipeline.storage.schema.migration_plan import BOOTSTRAP
-from demo_pipeline.storage.schema.revision import current_revision
+from demo_pipeline.storage.schema.revisions import BOOTSTRAP, current_revision
 
 SCHEMAS: Final = ("crm", "demo", "crm_app")
 _APPLICATION: Final = "demo-pipeline backup"

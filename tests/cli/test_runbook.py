@@ -8,7 +8,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.schema import revision
+from demo_pipeline.storage.schema import revisions
 from tests.docs.test_docs import typed_lines
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.postgres import PostgresServer, drop_database
@@ -32,4 +32,4 @@ def test_the_runbook_can_be_followed(
         with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
             drop_database(conn, name)
     with database.admin() as conn:
-        revision.require_current(conn)
+        revisions.require_current(conn)

@@ -45,7 +45,7 @@ def upgrade(
         return
     from demo_pipeline.storage.connection.database import open_database
     from demo_pipeline.storage.schema import migrate
-    from demo_pipeline.storage.schema.revision import known_revisions
+    from demo_pipeline.storage.schema.revisions import known_revisions
 
     with notice_if_slow("upgrading the schema ..."):
         migrate.upgrade(open_database(settings).admin_url)
@@ -66,8 +66,9 @@ def _tell_plan(settings: Settings, *, json: bool) -> None:
                     {
                         "revision": revision.revision,
                         "steps": [
-                            {"sql": step.sql, "in_transaction": step.in_transaction}
+                            {"sql": text, "in_transaction": step.in_transaction}
                             for step in revision.steps
+                            for text in step.statements
                         ],
                     }
                     for revision in plan.revisions
@@ -103,7 +104,7 @@ def downgrade(
     settings = open_settings()
     from demo_pipeline.storage.connection.database import open_database
     from demo_pipeline.storage.schema import migrate
-    from demo_pipeline.storage.schema.revision import current_revision
+    from demo_pipeline.storage.schema.revisions import current_revision
 
     database = open_database(settings)
     with notice_if_slow("downgrading the schema ..."):
@@ -195,7 +196,7 @@ def adopt(
     settings = open_settings()
     from demo_pipeline.storage.adoption.adoption import adoption
     from demo_pipeline.storage.connection.database import open_database
-    from demo_pipeline.storage.schema.revision import known_revisions
+    from demo_pipeline.storage.schema.revisions import known_revisions
 
     head = known_revisions()[-1]
     began = time.monotonic()
@@ -205,7 +206,7 @@ def adopt(
         plan, run = stack.enter_context(adoption(database))
     with stack:
         if yes:
-            run(tell=lambda text: say(text) if time.monotonic() - began > QUIET_SECONDS else None)
+            run(report=lambda text: say(text) if time.monotonic() - began > QUIET_SECONDS else None)
     done = yes or not plan.tasks
     if json:
         write_document(adoption_document(plan, revision=head if done else plan.revision))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from demo_pipeline.cli.kit.console import Column, Table, write_table, write_text
 
 if TYPE_CHECKING:
-    from demo_pipeline.storage.adoption.plan import AdoptionPlan
+    from demo_pipeline.storage.adoption.adoption import AdoptionPlan
 
 
 def adoption_document(plan: AdoptionPlan, *, revision: str | None) -> dict[str, Any]:
@@ -25,11 +25,11 @@ def adoption_document(plan: AdoptionPlan, *, revision: str | None) -> dict[str, 
                 "indexes": list(gap.indexes),
                 "triggers": list(gap.triggers),
                 "checks": list(gap.checks),
-                "demo_rows_leave_null": list(gap.filling.always_null),
-                "demo_rows_leave_some_null": list(gap.filling.sometimes_null),
-                "demo_rows_leave_to_default": list(gap.filling.by_default),
-                "must_fill": list(gap.filling.must_fill),
-                "must_fill_newly": list(gap.filling.newly),
+                "demo_rows_leave_null": list(gap.column_use.always_null),
+                "demo_rows_leave_some_null": list(gap.column_use.sometimes_null),
+                "demo_rows_leave_to_default": list(gap.column_use.by_default),
+                "must_fill": list(gap.column_use.must_fill),
+                "must_fill_newly": list(gap.column_use.newly),
             }
             for gap in plan.gaps
         ],
@@ -93,10 +93,10 @@ def _fillings(plan: AdoptionPlan) -> Table:
             [
                 gap.table,
                 ", ".join(
-                    f"{name}*" if name in gap.filling.newly else name for name in gap.filling.must_fill
+                    f"{name}*" if name in gap.column_use.newly else name for name in gap.column_use.must_fill
                 ),
-                ", ".join(gap.filling.always_null),
-                ", ".join(gap.filling.by_default),
+                ", ".join(gap.column_use.always_null),
+                ", ".join(gap.column_use.by_default),
             ]
             for gap in plan.gaps
         ],

@@ -10,8 +10,8 @@ from demo_pipeline.domain.core.errors import DatabaseError
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database, open_database
-from demo_pipeline.storage.embedded.file_lock import file_lock
-from demo_pipeline.storage.schema.revision import require_current
+from demo_pipeline.storage.embedded.home import file_lock
+from demo_pipeline.storage.schema.revisions import require_current
 
 #: one migration of a full database may take long; the others wait for it
 UPGRADE_WAIT_SECONDS = 600
@@ -27,7 +27,6 @@ def ready_database(settings: Settings) -> Database:
         return database
     with file_lock(settings.home / "schema.lock", wait_seconds=UPGRADE_WAIT_SECONDS):
         if not _is_current(database, settings):
-            # Alembic takes half a second to import, and is needed only now.
             from demo_pipeline.storage.schema import migrate
 
             migrate.upgrade(database.admin_url)

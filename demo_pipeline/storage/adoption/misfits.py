@@ -1,8 +1,7 @@
 # ruff: noqa: S608 - the names in queries are those of our own tables and of the frozen SQL
 """What about the tables of a CRM does not fit: tables, columns, keys and names that are in the way.
 
-Reads the catalogue and changes nothing. Rows are ``adoption.rows``, roles ``adoption.roles``, rights of
-PUBLIC ``adoption.public_grants``.
+Reads the catalogue and changes nothing. Rows are ``adoption.rows``, roles and rights ``adoption.rights``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import Any
 
 from psycopg import Connection, Error, errors
 
-from demo_pipeline.storage.adoption.filling import PROVENANCE, filled_by_demo_rows, null_in_demo_rows
 from demo_pipeline.storage.adoption.remedies import (
     Misfit,
     Phase,
@@ -23,30 +21,32 @@ from demo_pipeline.storage.adoption.remedies import (
     misfit,
     quoted,
 )
-from demo_pipeline.storage.adoption.roles import Roles
+from demo_pipeline.storage.adoption.rights import Roles
 from demo_pipeline.storage.adoption.rows import fill_nulls
 from demo_pipeline.storage.adoption.shape import (
+    PROVENANCE,
     TABLES,
     Column,
     Constraint,
     Relation,
     TableShape,
-    Wanted,
     differs,
+    filled_by_demo_rows,
     found_relations,
     is_met_by,
+    null_in_demo_rows,
 )
 
 # -- tables ----------------------------------------------------------------------------------------------
 
 
 def shape_misfits(
-    conn: Connection[Any], wanted: Wanted, found: dict[str, TableShape], roles: Roles
+    conn: Connection[Any], wanted: dict[str, TableShape], found: dict[str, TableShape], roles: Roles
 ) -> Iterator[Misfit]:
     """Everything about the tables; needs ``search_path = pg_catalog``."""
     relations = found_relations(conn)
     for table in TABLES:
-        want, relation = wanted.now[table], relations.get(table)
+        want, relation = wanted[table], relations.get(table)
         if table not in found or relation is None:
             yield _missing_table(table, want, relations, roles)
             continue
@@ -54,10 +54,9 @@ def shape_misfits(
         yield from _kind_misfits(table, relation)
         yield from _column_misfits(conn, table, want, have)
         yield from _key_misfits(conn, table, want, have)
-        yield from _constraint_names(table, wanted, have)
+        yield from _constraint_names(table, want, have)
         yield from _rule_misfits(table, relation)
     yield from _relation_names(wanted, found, relations)
-    yield from _passing_names(wanted, relations)
 
 
 def _missing_table(table: str, want: TableShape, relations: dict[str, Relation], roles: Roles) -> Misfit:
@@ -79,7 +78,7 @@ def _missing_table(table: str, want: TableShape, relations: dict[str, Relation],
             Statement(Phase.NAMES, f"ALTER TABLE crm.{quoted(others[0])} RENAME TO {table}"),
         )
     columns = [
-        f"{name} {definition_of(column)}" for name, column in want.columns.items() if name not in PROVENANCE
+        f"{name} {column.definition}" for name, column in want.columns.items() if name not in PROVENANCE
     ]
     (key,) = (item.definition for item in want.constraints.values() if item.kind == "p")
     return misfit(
@@ -88,17 +87,6 @@ def _missing_table(table: str, want: TableShape, relations: dict[str, Relation],
         "the table is missing: make it",
         Statement(Phase.COLUMNS, f"CREATE TABLE {place} ({', '.join([*columns, key])})"),
         Statement(Phase.COLUMNS, f"ALTER TABLE {place} OWNER TO {quoted(roles.usual_owner)}"),
-    )
-
-
-def definition_of(column: Column) -> str:
-    """Type, NOT NULL and default, as in ADD COLUMN."""
-    return " ".join(
-        [
-            column.type,
-            *(["NOT NULL"] if column.is_required else []),
-            *([f"DEFAULT {column.default}"] if column.default else []),
-        ]
     )
 
 
@@ -337,14 +325,9 @@ def _key_misfits(conn: Connection[Any], table: str, want: TableShape, have: Tabl
     )
 
 
-def _constraint_names(table: str, wanted: Wanted, have: TableShape) -> Iterator[Misfit]:
-    names = {
-        name: [item]
-        for shape in (wanted.now[table], wanted.later[table])
-        for name, item in shape.constraints.items()
-        if item.kind != "p"
-    }
-    for column in wanted.now[table].columns:
+def _constraint_names(table: str, want: TableShape, have: TableShape) -> Iterator[Misfit]:
+    names = {name: [item] for name, item in want.constraints.items() if item.kind != "p"}
+    for column in want.columns:
         # Made for a moment, to set NOT NULL without reading the table under a lock.
         names[check_name(table, column)] = [
             Constraint(kind="c", definition=f"CHECK (({column} IS NOT NULL))", is_valid=True),
@@ -363,19 +346,6 @@ def _constraint_names(table: str, wanted: Wanted, have: TableShape) -> Iterator[
                     f"{quoted(free_name(name, have.constraints))}",
                 ),
             )
-    for name in wanted.dropped[table].constraints:
-        if name in have.constraints:
-            yield misfit(
-                "name_taken",
-                f"crm.{table}.{name}",
-                f"a later revision drops a constraint of this name ({have.constraints[name].definition}): "
-                "rename it, so that it stays",
-                Statement(
-                    Phase.NAMES,
-                    f"ALTER TABLE crm.{table} RENAME CONSTRAINT {quoted(name)} TO "
-                    f"{quoted(free_name(name, have.constraints))}",
-                ),
-            )
 
 
 def check_name(table: str, column: str) -> str:
@@ -384,54 +354,27 @@ def check_name(table: str, column: str) -> str:
 
 
 def _relation_names(
-    wanted: Wanted, found: dict[str, TableShape], relations: dict[str, Relation]
+    wanted: dict[str, TableShape], found: dict[str, TableShape], relations: dict[str, Relation]
 ) -> Iterator[Misfit]:
     """Names of indexes are names of relations: one for the whole schema."""
-    for table in TABLES:
+    for table, want in wanted.items():
         own = found.get(table, TableShape())
-        for shape in (wanted.now[table], wanted.later[table]):
-            keys = {name for name, item in shape.constraints.items() if item.kind == "p"}
-            for name, index in shape.indexes.items():
-                if name in keys or name not in relations:
-                    continue
-                if name in own.indexes and not differs(own.indexes[name], index):
-                    continue
-                if name in own.constraints and name in shape.constraints:
-                    # Said as a constraint, whose index takes its name along.
-                    continue
-                yield _renamed(
-                    name,
-                    relations,
-                    f"an index of crm.{table} needs the name, and another {relations[name].kind_name} has "
-                    "it: rename that one",
-                )
-        for name in wanted.dropped[table].indexes:
-            if name in relations and name not in wanted.dropped[table].constraints:
-                yield _renamed(
-                    name,
-                    relations,
-                    f"a later revision drops an index of this name, and another {relations[name].kind_name} "
-                    "has it: rename that one, so that it stays",
-                )
-
-
-def _passing_names(wanted: Wanted, relations: dict[str, Relation]) -> Iterator[Misfit]:
-    """Indexes that have the name of one that some revision makes and a later one drops."""
-    for name in sorted(wanted.passing & relations.keys()):
-        message = "revisions make and drop an index of this name: rename the one that is there"
-        yield _renamed(name, relations, message)
-
-
-def _renamed(name: str, relations: dict[str, Relation], message: str) -> Misfit:
-    """A relation of the CRM's own that must have another name."""
-    relation = relations[name]
-    kind = "TYPE" if relation.kind == "c" else "INDEX" if relation.kind in "iI" else "TABLE"
-    renamed = f"ALTER {kind} crm.{quoted(name)} RENAME TO"
-    if relation.constraint is not None:
-        renamed = f"ALTER TABLE {relation.constraint} RENAME CONSTRAINT {quoted(name)} TO"
-    return misfit(
-        "name_taken",
-        f"crm.{name}",
-        message,
-        Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
-    )
+        for name, index in want.indexes.items():
+            if name not in relations or (name in own.indexes and not differs(own.indexes[name], index)):
+                continue
+            constraint = want.constraints.get(name)
+            if constraint is not None and (constraint.kind == "p" or name in own.constraints):
+                # A problem of the key, or of the constraint, whose index takes its name along.
+                continue
+            relation = relations[name]
+            kind = "TYPE" if relation.kind == "c" else "INDEX" if relation.kind in "iI" else "TABLE"
+            renamed = f"ALTER {kind} crm.{quoted(name)} RENAME TO"
+            if relation.constraint is not None:
+                renamed = f"ALTER TABLE {relation.constraint} RENAME CONSTRAINT {quoted(name)} TO"
+            yield misfit(
+                "name_taken",
+                f"crm.{name}",
+                f"an index of crm.{table} needs the name, and another {relation.kind_name} has it: rename "
+                "that one",
+                Statement(Phase.NAMES, f"{renamed} {quoted(free_name(name, relations))}"),
+            )

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from psycopg import Connection, errors
 
-from demo_pipeline.storage.adoption.filling import PROVENANCE
 from demo_pipeline.storage.adoption.remedies import Misfit, Phase, Statement, misfit
-from demo_pipeline.storage.adoption.shape import Column, Constraint, TableShape
-
-if TYPE_CHECKING:
-    from demo_pipeline.storage.adoption.reading import TableGap
+from demo_pipeline.storage.adoption.shape import PROVENANCE, Column, Constraint, TableGap, TableShape
 
 _REFERENCE: Final = re.compile(r"FOREIGN KEY \(([^)]+)\) REFERENCES ([\w.]+)\(([^)]+)\)")
 #: for rows whose tenant is not known
@@ -29,7 +25,6 @@ def row_misfits(
     conn: Connection[Any],
     gap: TableGap,
     want: TableShape,
-    later: TableShape,
     found: dict[str, TableShape],
     created: frozenset[str],
 ) -> tuple[list[Misfit], int]:
@@ -51,20 +46,12 @@ def row_misfits(
         *rows.key_copies(),
         *(
             item
-            for name, constraint in [
-                *gap.constraints.items(),
-                *gap.unproven.items(),
-                *((name, item) for name, item in later.constraints.items() if item.kind in {"f", "c"}),
-            ]
+            for name, constraint in [*gap.constraints.items(), *gap.unproven.items()]
             for item in rows.breaking(name, constraint)
         ),
     ]
-    unique = {name: item.body for name, item in {**gap.indexes, **later.indexes}.items() if item.is_unique}
-    unique |= {
-        name: item.definition.replace("UNIQUE", "btree")
-        for name, item in {**gap.unique, **later.constraints}.items()
-        if item.kind == "u"
-    }
+    unique = {name: item.body for name, item in gap.indexes.items() if item.is_unique}
+    unique |= {name: item.definition.replace("UNIQUE", "btree") for name, item in gap.unique.items()}
     misfits.extend(item for name, body in unique.items() for item in rows.copies(name, body))
     return misfits, rows.unread
 

@@ -1,10 +1,8 @@
 """The shape that the tables of schema ``crm`` must have and the one that they have, in the same words.
 
-Three shapes are read from the catalogue, so that the server spells all of them alike: the first revision's
-(its frozen SQL), the declared model's (``schema.tables``) and the database's. The first two are made as
-temporary tables and rolled back. An adoption makes what the first revision and the model have in common; the
-later revisions make the rest. So what a later revision removes is neither required nor made here. Comparing
-the shapes is ``adoption.reading``.
+Both are read from the catalogue, so that the server spells them alike: the declared model's
+(``schema.tables``), which is created as temporary tables and rolled back, and the database's. A gap is what
+a table lacks, and who fills its columns. What does not fit is ``misfits``, ``rows`` and ``rights``.
 """
 
 from __future__ import annotations
@@ -18,26 +16,14 @@ from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from demo_pipeline.storage.schema.migration_plan import MIGRATIONS, plan_upgrade
-from demo_pipeline.storage.schema.revision import known_revisions
+from demo_pipeline.domain.model import MODEL, Filled
 from demo_pipeline.storage.schema.tables import METADATA
 
-TABLES: Final = (
-    "tenants", "users", "pipeline_stages", "tags", "companies", "contacts", "contact_tags", "deals",
-    "activities",
-)  # fmt: skip
-_FIRST: Final = MIGRATIONS / "sql" / "0001_crm.sql"
-#: The name of an index in the SQL of a revision.
-_INDEX_NAME: Final = re.compile(
-    r"\b(?:create|drop) (?:unique )?index (?:concurrently )?(?:if (?:not )?exists )?(?:crm\.)?(\w+)",
-    re.IGNORECASE,
-)
-#: The only reference out of the schema; temporary tables cannot have it.
-_JOB_REFERENCE: Final = re.compile(
-    r",\s+constraint (\w+) foreign key \(tenant_id, demo_job_id\)"
-    r"\s+references demo\.job_ledger \(tenant_id, id\)"
-)
-
+TABLES: Final = tuple(table.name for table in MODEL)
+#: columns of demo tenants on the tables that are counted; rows of customers leave them to their defaults
+PROVENANCE: Final = ("demo_generated", "demo_job_id", "demo_source_month")
+#: triggers that the baseline makes on tables with provenance
+_OUR_TRIGGERS: Final = ("{table}_keep_provenance", "{table}_record_edit")
 _COLUMNS: Final = """
 SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
     pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated::text, a.attidentity::text,
@@ -125,6 +111,12 @@ class Column:
     has_domain_default: bool
 
     @property
+    def definition(self) -> str:
+        """Type, NOT NULL and default, as in ADD COLUMN."""
+        required, default = " NOT NULL" * self.is_required, f" DEFAULT {self.default}" if self.default else ""
+        return f"{self.type}{required}{default}"
+
+    @property
     def fills_itself(self) -> bool:
         """Whether an INSERT that leaves the column out gets a value for it."""
         return bool(self.default or self.generated or self.identity or self.has_domain_default)
@@ -167,92 +159,11 @@ class TableShape:
     indexes: dict[str, Index] = field(default_factory=dict[str, Index])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What tables must have in the end."""
-
-    #: what an adoption makes: what the first revision and the model have in common
-    now: dict[str, TableShape]
-    #: constraints and indexes that later revisions make
-    later: dict[str, TableShape]
-    #: constraints and indexes of the first revision that later revisions drop by their names
-    dropped: dict[str, TableShape]
-    #: names of indexes that revisions after the first make and drop again
-    passing: frozenset[str]
-
-
-def wanted_shape(conn: Connection[Any]) -> Wanted:
-    """The shape of the first revision, split by what the model still has; leaves nothing behind."""
-    first, model = _first_shape(conn), _model_shape(conn)
-    shapes = (*first.values(), *model.values())
-    known = {name for shape in shapes for name in (*shape.indexes, *shape.constraints)}
-    return Wanted(
-        now={
-            table: TableShape(
-                columns=first[table].columns,
-                constraints={
-                    name: item
-                    for name, item in first[table].constraints.items()
-                    if model[table].constraints.get(name) == item
-                },
-                indexes={
-                    name: item
-                    for name, item in first[table].indexes.items()
-                    if model[table].indexes.get(name) == item
-                },
-            )
-            for table in TABLES
-        },
-        later={
-            table: TableShape(
-                constraints={
-                    name: item
-                    for name, item in model[table].constraints.items()
-                    if first[table].constraints.get(name) != item
-                },
-                indexes={
-                    name: item
-                    for name, item in model[table].indexes.items()
-                    if first[table].indexes.get(name) != item
-                },
-            )
-            for table in TABLES
-        },
-        dropped={
-            table: TableShape(
-                constraints={
-                    name: item
-                    for name, item in first[table].constraints.items()
-                    if name not in model[table].constraints
-                },
-                indexes={
-                    name: item
-                    for name, item in first[table].indexes.items()
-                    if name not in model[table].indexes
-                },
-            )
-            for table in TABLES
-        },
-        passing=_index_names() - known,
-    )
-
-
-def _index_names() -> frozenset[str]:
-    """Names of all indexes that any revision makes or drops."""
-    script = plan_upgrade(None, known_revisions()[-1]).script()
-    return frozenset(_INDEX_NAME.findall(script))
-
-
-def _first_shape(conn: Connection[Any]) -> dict[str, TableShape]:
-    script = _FIRST.read_text(encoding="utf-8")
-    references = {name.removesuffix("_job_fkey"): name for name in _JOB_REFERENCE.findall(script)}
-    return _shape_of(conn, _JOB_REFERENCE.sub("", script), references)
-
-
-def _model_shape(conn: Connection[Any]) -> dict[str, TableShape]:
+def wanted_shape(conn: Connection[Any]) -> dict[str, TableShape]:
+    """The shape of the declared tables; leaves nothing behind."""
     dialect = postgresql.dialect()
     statements: list[str] = []
-    references: dict[str, str] = {}
+    job_references: dict[str, str] = {}
     for name in TABLES:
         table = METADATA.tables[f"crm.{name}"]
         inside: list[ForeignKeyConstraint] = []
@@ -260,18 +171,14 @@ def _model_shape(conn: Connection[Any]) -> dict[str, TableShape]:
             if reference.elements[0].target_fullname.startswith("crm."):
                 inside.append(reference)
             else:
-                references[name] = str(reference.name)
-        made = CreateTable(table, include_foreign_key_constraints=inside)
-        statements.append(str(made.compile(dialect=dialect)))
+                # The only reference out of the schema; temporary tables cannot have it.
+                job_references[name] = str(reference.name)
+        created = CreateTable(table, include_foreign_key_constraints=inside)
+        statements.append(str(created.compile(dialect=dialect)))
         statements.extend(str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
-    return _shape_of(conn, ";\n".join(statements), references)
-
-
-def _shape_of(conn: Connection[Any], script: str, job_references: dict[str, str]) -> dict[str, TableShape]:
-    """The shape of the tables that ``script`` makes in ``crm``, without making them there."""
     with conn.transaction(force_rollback=True):
         conn.execute("SET LOCAL client_min_messages = 'warning'")
-        conn.execute(script.replace("crm.", "pg_temp.").encode())
+        conn.execute(";\n".join(statements).replace("crm.", "pg_temp.").encode())
         shape = _read(conn, "pg_catalog.pg_my_temp_schema()", _OUR_KINDS)
     for table, name in job_references.items():
         shape[table].constraints[name] = Constraint(
@@ -279,7 +186,7 @@ def _shape_of(conn: Connection[Any], script: str, job_references: dict[str, str]
             definition="FOREIGN KEY (tenant_id, demo_job_id) REFERENCES demo.job_ledger(tenant_id, id)",
             is_valid=True,
         )
-    return shape
+    return {table: shape[table] for table in TABLES}
 
 
 def found_shape(conn: Connection[Any]) -> dict[str, TableShape]:
@@ -366,3 +273,148 @@ def is_met_by(wanted: Constraint, there: Constraint) -> bool:
 def proves(index: Index, unique: Constraint) -> bool:
     """Whether the index keeps what the unique constraint demands."""
     return index.is_unique and index.body == unique.definition.replace("UNIQUE", "btree")
+
+
+# -- who fills the columns -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnUse:
+    """The columns of one table after the adoption, by who fills them."""
+
+    #: that every demo row leaves null
+    always_null: tuple[str, ...]
+    #: that some demo rows leave null
+    sometimes_null: tuple[str, ...]
+    #: that demo rows leave to a default, identity or expression
+    by_default: tuple[str, ...]
+    #: that an INSERT of the application must name: not null and without a default
+    must_fill: tuple[str, ...]
+    #: of these, those that it could leave out before
+    newly: tuple[str, ...]
+
+
+def filled_by_demo_rows(table: str) -> frozenset[str]:
+    """The columns that an INSERT of demo rows names."""
+    return frozenset(column.name for column in MODEL[table].columns if column.filled is not Filled.DEFAULT)
+
+
+def null_in_demo_rows(table: str) -> frozenset[str]:
+    """The columns of the INSERT that are null in some rows."""
+    return frozenset(column.name for column in MODEL[table].generated if column.may_be_empty)
+
+
+def _column_use(table: str, want: TableShape, have: TableShape) -> ColumnUse:
+    columns = {**want.columns, **have.columns}
+    has_default = {name for name, column in want.columns.items() if column.default is not None}
+    has_default |= {name for name, column in columns.items() if column.fills_itself}
+    filled = filled_by_demo_rows(table)
+    rest = [name for name in columns if name not in filled]
+    must_fill = tuple(
+        name
+        for name, column in columns.items()
+        if name not in has_default
+        and (column.refuses_null or (name in want.columns and want.columns[name].is_required))
+    )
+    return ColumnUse(
+        always_null=tuple(name for name in rest if name not in has_default),
+        sometimes_null=tuple(name for name in columns if name in null_in_demo_rows(table)),
+        by_default=tuple(name for name in rest if name in has_default),
+        must_fill=must_fill,
+        newly=tuple(
+            name for name in must_fill if name not in have.columns or not have.columns[name].refuses_null
+        ),
+    )
+
+
+# -- what is missing -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableGap:
+    """What one table lacks."""
+
+    table: str
+    #: the planner's estimate
+    row_count: int
+    size_bytes: int
+    column_use: ColumnUse
+    #: name → type and default, of new columns
+    columns: dict[str, str]
+    #: column → default
+    defaults: dict[str, str]
+    #: columns that are to become NOT NULL
+    required: tuple[str, ...]
+    #: references and checks that are to be added
+    constraints: dict[str, Constraint]
+    #: that are there and not validated
+    unproven: dict[str, Constraint]
+    #: unique constraints that are to be added
+    unique: dict[str, Constraint]
+    indexes: dict[str, Index]
+    #: triggers of the CRM's own, which will fire for demo rows as well
+    triggers: tuple[str, ...]
+    #: checks of the CRM's own, which demo rows must fulfil as well
+    checks: tuple[str, ...]
+
+
+def table_gap(conn: Connection[Any], table: str, want: TableShape, have: TableShape) -> TableGap:
+    """Compare a table that is there with the declared one. Needs ``search_path = pg_catalog``."""
+    size = conn.execute(
+        "SELECT greatest(reltuples, 0)::bigint, pg_table_size(oid) FROM pg_class WHERE oid = to_regclass(%s)",
+        [f"crm.{table}"],
+    ).fetchone()
+    assert size is not None
+    triggers = conn.execute(
+        "SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass(%s)"
+        " AND NOT tgisinternal AND tgname <> ALL (%s) ORDER BY 1",
+        [f"crm.{table}", [trigger.format(table=table) for trigger in _OUR_TRIGGERS]],
+    ).fetchall()
+    known = [
+        (name, column, have.columns[name]) for name, column in want.columns.items() if name in have.columns
+    ]
+    missing = {
+        name: item
+        for name, item in want.constraints.items()
+        if item.kind != "p" and not any(is_met_by(item, other) for other in have.constraints.values())
+    }
+    valid = [index for index in have.indexes.values() if index.is_valid]
+    return TableGap(
+        table=table,
+        row_count=size[0],
+        size_bytes=size[1],
+        column_use=_column_use(table, want, have),
+        columns={
+            name: column.definition for name, column in want.columns.items() if name not in have.columns
+        },
+        defaults={
+            name: column.default
+            for name, column, there in known
+            if column.default is not None and there.default is None and not there.identity
+        },
+        required=tuple(name for name, column, there in known if column.is_required and not there.is_required),
+        constraints={name: item for name, item in missing.items() if item.kind in {"f", "c"}},
+        unproven={
+            name: there
+            for name, there in have.constraints.items()
+            if not there.is_valid and any(is_met_by(item, there) for item in want.constraints.values())
+        },
+        unique={
+            name: item
+            for name, item in missing.items()
+            if item.kind == "u"
+            # An index of that name without its constraint is what an interrupted adoption left.
+            and (name in have.indexes or not any(proves(index, item) for index in valid))
+        },
+        indexes={
+            name: index
+            for name, index in want.indexes.items()
+            if not index.is_of_constraint and all(differs(other, index) for other in valid)
+        },
+        triggers=tuple(name for (name,) in triggers),
+        checks=tuple(
+            f"{name} {item.definition}"
+            for name, item in have.constraints.items()
+            if item.kind == "c" and not any(is_met_by(other, item) for other in want.constraints.values())
+        ),
+    )

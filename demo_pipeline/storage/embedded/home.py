@@ -1,7 +1,7 @@
 """What the embedded server keeps on disk, and where.
 
-Belongs here: the names of its files in ``$DEMO_HOME``, the passwords, the bounded log. Files that this
-process writes lie beside the data folder, never in it: the data folder may belong to another account.
+Belongs here: the names of its files in ``$DEMO_HOME``, the passwords, the bounded log, the lock. Files that
+this process writes lie beside the data folder, never in it: the data folder may belong to another account.
 
 ================== ==================================================================
 ``postgres/``      the data folder, 0700, owned by the account that the server runs as
@@ -17,6 +17,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, cast
@@ -30,6 +32,7 @@ DAGSTER_LOGIN = "dagster"
 LOGINS = (SUPERUSER, ADMIN_LOGIN, LOADER_LOGIN, DAGSTER_LOGIN)
 LOG_LIMIT_BYTES = 8_000_000
 LOG_KEPT_BYTES = 1_000_000
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +165,30 @@ def write_state(place: ServerHome, state: ServerState) -> None:
         new.unlink(missing_ok=True)
         raise
     sync_folder(place.home)
+
+
+@contextmanager
+def file_lock(path: Path, *, wait_seconds: float) -> Generator[None]:
+    """Hold ``path`` alone, against other processes and other threads.
+
+    The kernel frees it when the holder ends, however it ends; children do not inherit it.
+    Raises ``DatabaseError`` after ``wait_seconds``.
+    """
+    # Slow to import, and only needed where a server starts or a schema is made.
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=wait_seconds, mode=0o600, poll_interval=_POLL_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise DatabaseError(
+            f"another process has held {path} for more than {wait_seconds:.0f} s: "
+            "wait for it or end it, then try again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def keep_owner(old: Path, new: Path) -> None:

@@ -33,7 +33,6 @@ from demo_pipeline.storage.embedded.bootstrap import (
     bootstrap,
     server_url,
 )
-from demo_pipeline.storage.embedded.file_lock import file_lock
 from demo_pipeline.storage.embedded.home import (
     ADMIN_LOGIN,
     DAGSTER_LOGIN,
@@ -41,6 +40,7 @@ from demo_pipeline.storage.embedded.home import (
     SUPERUSER,
     ServerHome,
     ServerState,
+    file_lock,
     read_state,
     sync_folder,
     write_state,

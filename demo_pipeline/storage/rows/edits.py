@@ -1,8 +1,8 @@
 """Generated rows that people changed after their job had made them.
 
-A trigger records every UPDATE outside of a job, for certain (revision 0006). Edits from before that revision
-have no record; such a row counts as edited where ``updated_at`` is later than the end of its job. Only reads,
-within a transaction. Deletions are ``soft_delete``'s.
+A trigger records every UPDATE outside of a job. Edits from before the trigger existed have no record; such a
+row counts as edited where ``updated_at`` is later than the end of its job. Only reads, within a transaction.
+Deletions are ``soft_delete``'s.
 
 The name of a table in this module's SQL comes from its constants, never from input.
 """

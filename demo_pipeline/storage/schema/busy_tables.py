@@ -1,21 +1,27 @@
-"""Changing tables that others use, without keeping them waiting.
+"""Changing tables that others use, without keeping them waiting, and who is in the way when that fails.
 
 A step that needs tables for itself asks for all their locks at once, for a fraction of a second, and does
-what takes milliseconds; else it lets go, so that those get on who waited behind it, and comes again later.
-One table after the other would not do: a client that has the second and waits for the first would end in a
-deadlock, a second later. What is changed does not belong here.
+what takes milliseconds; else it lets go, so that the sessions behind it get on, and tries again later. Locks
+taken one after the other would end in a deadlock with a client that has the second table and waits for the
+first. Once a wait has timed out, nothing in the server says who was in the way, so a second connection looks
+while the step waits. What is changed does not belong here.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
+import psycopg
 from psycopg import Connection, errors, sql
+from psycopg.rows import kwargs_row
 
 from demo_pipeline.domain.core.errors import BusyError
-from demo_pipeline.storage.schema.lock_watch import Blocker, Watch
 
 #: for all locks of a step together; who uses the tables waits no longer than this and the step itself
 LOCK_MILLISECONDS: Final = 300
@@ -27,6 +33,14 @@ PAUSE_SECONDS: Final = (0.1, 2.0)
 HOLD_SECONDS: Final = 0.5
 #: for the wait of a step that blocks nobody while it waits
 _PATIENT_MILLISECONDS: Final = 120_000
+_POLL_SECONDS: Final = 0.2
+_BLOCKERS: Final = """
+SELECT b.pid, nullif(a.application_name, '') AS application, a.usename::text AS user, a.state, a.query_start,
+    a.xact_start AS transaction_start
+FROM unnest(pg_catalog.pg_blocking_pids(%s)) AS b (pid)
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid
+ORDER BY a.xact_start NULLS LAST, b.pid
+"""
 _Found = TypeVar("_Found")
 
 
@@ -35,6 +49,39 @@ class _HeldTooLongError(Exception):
 
 
 _BUSY: Final = (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected, _HeldTooLongError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocker:
+    """A session that holds, or waits before us for, a lock that we need."""
+
+    pid: int
+    #: None, like all that follows, where the login may not see it
+    application: str | None
+    user: str | None
+    state: str | None
+    query_start: datetime | None
+    transaction_start: datetime | None
+
+    def __str__(self) -> str:
+        known = [
+            self.application and repr(self.application),
+            self.user and f"of {self.user}",
+            self.state,
+            self.query_start and f"query began {self.query_start:%Y-%m-%d %H:%M:%S} UTC",
+        ]
+        facts = ", ".join(text for text in known if text)
+        return f"process {self.pid} ({facts})" if facts else f"process {self.pid}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "pid": self.pid,
+            "application": self.application,
+            "user": self.user,
+            "state": self.state,
+            "query_start": self.query_start.isoformat() if self.query_start else None,
+            "transaction_start": self.transaction_start.isoformat() if self.transaction_start else None,
+        }
 
 
 class Hold:
@@ -57,12 +104,27 @@ class Hold:
             raise _HeldTooLongError(f"the tables were held for more than {HOLD_SECONDS} s")
 
 
-class BusyTables:
-    """An autocommit connection, and the ways in which a step may use it."""
+@contextmanager
+def busy_tables(url: str, conn: Connection[Any]) -> Generator[BusyTables]:
+    """The tables that ``conn``, an autocommit connection to ``url``, works on."""
+    tables, ended = BusyTables(conn), threading.Event()
+    arguments = (url, conn.info.backend_pid, ended)
+    thread = threading.Thread(target=tables.watch, args=arguments, name="lock watch", daemon=True)
+    thread.start()
+    try:
+        yield tables
+    finally:
+        ended.set()
+        thread.join(timeout=2)
 
-    def __init__(self, conn: Connection[Any], watch: Watch) -> None:
+
+class BusyTables:
+    """The ways in which a step may use tables. Made by :func:`busy_tables`."""
+
+    def __init__(self, conn: Connection[Any]) -> None:
         self.conn = conn
-        self._watch = watch
+        #: seen last; empty: nobody was
+        self._blockers: tuple[Blocker, ...] = ()
         conn.execute(f"SET lock_timeout = {_PATIENT_MILLISECONDS}".encode())
 
     def alone(
@@ -115,12 +177,24 @@ class BusyTables:
         self._until_free(attempt)
         return found[-1]
 
+    def watch(self, url: str, pid: int, ended: threading.Event) -> None:
+        """Note who blocks the session ``pid`` until ``ended`` is set."""
+        with (
+            # To know who blocks is a help; that it cannot be known must not stop the step.
+            suppress(psycopg.Error),
+            psycopg.connect(url, autocommit=True, application_name="demo-pipeline lock watch") as conn,
+        ):
+            conn.execute("SET TimeZone = 'UTC'")
+            cursor = conn.cursor(row_factory=kwargs_row(Blocker))
+            while not ended.wait(_POLL_SECONDS):
+                self._blockers = tuple(cursor.execute(_BLOCKERS, [pid]).fetchall()) or self._blockers
+
     def _lock(self, names: Sequence[str]) -> None:
         self.conn.execute(f"SET LOCAL statement_timeout = {LOCK_MILLISECONDS}".encode())
         if names:
             listed = sql.SQL(", ").join(sql.Identifier("crm", table) for table in names)
             self.conn.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(listed))
-        # From here on nothing waits; what a revision says of its own statements holds.
+        # From here on nothing waits; the limits that a revision sets for its own statements hold.
         self.conn.execute(b"SET LOCAL statement_timeout = 0")
 
     def _own_tables(self) -> list[str]:
@@ -139,19 +213,16 @@ class BusyTables:
                 step()
             except _BUSY as error:
                 if number == LOCK_TRIES:
-                    said = str(error).strip().splitlines()[0]
-                    raise busy_with(said, self._watch.blockers, LOCK_TRIES) from error
+                    raise self._busy_error(str(error).strip().splitlines()[0]) from error
                 time.sleep(pause)
                 pause = min(pause * 1.5, longest)
             else:
                 return
 
-
-def busy_with(said: str, blockers: Sequence[Blocker], tries: int) -> BusyError:
-    """The error that names who was in the way."""
-    who = "; ".join(map(str, blockers)) or "nobody that this login can see"
-    return BusyError(
-        f"the database is in use: {said}, {tries} times; in the way: {who}; nothing was changed by the step "
-        "that waited, try again when it is quiet",
-        {"tries": tries, "blockers": [blocker.to_json() for blocker in blockers]},
-    )
+    def _busy_error(self, said: str) -> BusyError:
+        who = "; ".join(map(str, self._blockers)) or "nobody that this login can see"
+        return BusyError(
+            f"the database is in use: {said}, {LOCK_TRIES} times; in the way: {who}; nothing was changed by "
+            "the step that waited, try again when it is quiet",
+            {"tries": LOCK_TRIES, "blockers": [blocker.to_json() for blocker in self._blockers]},
+        )

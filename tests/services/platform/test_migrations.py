@@ -24,7 +24,7 @@ from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.schema import migrate
-from demo_pipeline.storage.schema.revision import current_revision, known_revisions
+from demo_pipeline.storage.schema.revisions import current_revision, known_revisions
 from tests.fixtures.ledger_steps import real_tenant
 from tests.services.builders import made
 from tests.services.patches.builders import SMALL, plan
@@ -51,7 +51,7 @@ def full(database: Database, database_settings: Settings, admin_conn: Conn) -> D
 
 
 #: keys that documents got at a revision; a document loses keys as a table loses columns
-NEWER_KEYS: Final = {"0008": {"closed_month"}}
+NEWER_KEYS: Final = {"0002_tenant_ends": {"closed_month"}}
 
 
 @pytest.mark.risk("G10")
@@ -140,7 +140,7 @@ def test_work_goes_on_after_down_and_up(full: Database, database_settings: Setti
 
 @pytest.mark.risk("G10", partial=True)
 def test_g10_edits_survive_down_and_up(full: Database, database_settings: Settings) -> None:
-    """Back-dated rows and tags set again: what does not fit is named, and no migration undoes an edit."""
+    """Back-dated rows and tags set again: no migration undoes an edit, and recorded edits are not lost."""
     with full.admin() as conn:
         schema = whole(conn)
         for table in ("companies", "contacts", "deals", "activities"):
@@ -158,27 +158,16 @@ def test_g10_edits_survive_down_and_up(full: Database, database_settings: Settin
             " and tenant_id = (select id from crm.tenants where slug = 'customer')"
         )
         rows, columns = rows_of(conn), columns_of(conn)
-        with pytest.raises(InputError, match=r"4 recorded edits, 1 removed tags that were set again"):
-            migrate.downgrade(full.admin_url, "0005")
-        migrate.downgrade(full.admin_url, "0005", discard=True)
-        left, kept = rows_of(conn), columns_of(conn)
+        with pytest.raises(InputError, match=r"4 recorded edits"):
+            migrate.downgrade(full.admin_url, "base")
+        migrate.downgrade(full.admin_url, REVISIONS[0], discard=True)
+        kept = columns_of(conn)
         migrate.upgrade(full.admin_url)
         assert whole(conn) == schema
-        again = rows_of(conn)
-    keys = {key for added in NEWER_KEYS.values() for key in added}
-    lower = _narrowed(left, kept, kept, keys)
-    for before in (rows, again):
-        narrowed = _narrowed(before, columns, kept, keys)
-        assert {**narrowed, "crm.contact_tags": lower["crm.contact_tags"]} == lower
-    assert again["crm.contact_tags"] == left["crm.contact_tags"]
-    assert again["demo.edited_rows"] == []
-    assert len(rows["crm.contact_tags"]) == len(left["crm.contact_tags"]) + 1
+        keys = {key for added in NEWER_KEYS.values() for key in added}
+        assert _narrowed(rows_of(conn), columns, kept, keys) == _narrowed(rows, columns, kept, keys)
+    assert len(rows["demo.edited_rows"]) == 4
     assert apply_patch(full, database_settings, "south", plan({"2025-01": {"contacts_created": 3}})).is_passed
-
-
-def test_every_revision_says_what_it_would_lose() -> None:
-    """A downgrade asks each revision that it leaves, and each has an answer."""
-    assert set(migrate.LOSSES) == set(REVISIONS)
 
 
 def test_a_tenant_from_before_is_closed_at_its_last_month(
@@ -191,7 +180,7 @@ def test_a_tenant_from_before_is_closed_at_its_last_month(
     living = {key: value for key, value in SMALL.items() if key != "end_month"}
     march = database_settings.model_copy(update={"now": datetime(2025, 3, 20, tzinfo=UTC)})
     made(database, march, living, "living")
-    # As revision 0007 has them: it knows neither ends nor extensions.
+    # As the baseline has them: it knows neither ends nor extensions.
     with database.admin() as conn:
         conn.execute(
             "DELETE FROM demo.job_progress p USING demo.job_ledger l"
@@ -202,7 +191,7 @@ def test_a_tenant_from_before_is_closed_at_its_last_month(
             " WHERE l.id = p.job_id AND l.kind = 'extend'"
         )
         conn.execute("DELETE FROM demo.job_ledger WHERE kind = 'extend'")
-    migrate.downgrade(database.admin_url, "0007", discard=True)
+    migrate.downgrade(database.admin_url, REVISIONS[0], discard=True)
     migrate.upgrade(database.admin_url)
     ends = {
         slug: show_tenant(database, database_settings, slug).context.end_month for slug in ("acme", "living")

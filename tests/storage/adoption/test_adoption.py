@@ -17,9 +17,8 @@ from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.adoption.adoption import adoption
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.schema import busy_tables, migrate, revision
-from demo_pipeline.storage.schema.migration_plan import plan_upgrade
-from demo_pipeline.storage.schema.revision import known_revisions
+from demo_pipeline.storage.schema import busy_tables, migrate, revisions
+from demo_pipeline.storage.schema.revisions import known_revisions, plan_upgrade
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
 from tests.services.builders import made
@@ -61,7 +60,7 @@ def at_first(database: Database, app: str, rows: int) -> None:
     """A database at the first revision with rows of customers, and rights for an application."""
     from tests.storage.adoption.foreign_crm import fill
 
-    migrate.upgrade(database.admin_url, revision.known_revisions()[0])
+    migrate.upgrade(database.admin_url, revisions.known_revisions()[0])
     with database.admin() as conn:
         fill(conn, rows)
         grant_app_policies(conn, app)
@@ -105,7 +104,7 @@ def check_adoption(database: Database, app: str, rows: int) -> float:
         # No table was rewritten, and the rows that the client made are there as well.
         assert files_of(conn) == files
         assert hashes(conn, columns)["companies"][0] == before["companies"][0] + client.statements // 4
-        revision.require_current(conn)
+        revisions.require_current(conn)
     return client.longest_seconds
 
 
@@ -117,7 +116,7 @@ def check_upgrade(database: Database, app: str, rows: int) -> float:
     assert client.failures == []
     assert client.statements >= 4
     with database.admin() as conn:
-        revision.require_current(conn)
+        revisions.require_current(conn)
     return client.longest_seconds
 
 
@@ -217,8 +216,8 @@ def test_a_broken_off_adoption_goes_on(foreign: tuple[Database, str]) -> None:
         with adoption(database) as (todo, _):
             count = len(todo.tasks)
         first, *_, last = known_revisions()
-        longest = max(len(list(plan.batches())) for plan in plan_upgrade(first, last).revisions)
-        left, stops, at_once = count, 0, 3
+        longest = max(3, *(len(plan.steps) for plan in plan_upgrade(first, last).revisions))
+        left, stops, at_once = count + 1, 0, 3
         while left:
             with adoption(database) as (todo, run):
                 # A few at once, so that all places come up in some seconds; a revision needs all of its own.
@@ -229,7 +228,7 @@ def test_a_broken_off_adoption_goes_on(foreign: tuple[Database, str]) -> None:
             stops += 1
         assert stops >= count // 3
         assert hashes(conn, columns) == before
-        revision.require_current(conn)
+        revisions.require_current(conn)
         invalid = "select indexrelid::regclass::text from pg_index where not indisvalid"
         assert conn.execute(invalid).fetchall() == []
 
@@ -391,8 +390,8 @@ def test_a_table_that_stays_busy_ends_the_adoption(
             other.execute("select from crm.deals")
             with pytest.raises(BusyError, match="'a report'"):
                 adopt(database)
-        assert revision.current_revision(conn) is None
+        assert revisions.current_revision(conn) is None
         assert hashes(conn, columns) == before
         adopt(database)
-        revision.require_current(conn)
+        revisions.require_current(conn)
         assert hashes(conn, columns) == before

@@ -20,9 +20,9 @@ from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.adoption.adoption import adoption
-from demo_pipeline.storage.adoption.filling import filled_by_demo_rows, null_in_demo_rows
+from demo_pipeline.storage.adoption.shape import filled_by_demo_rows, null_in_demo_rows
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.schema import revision
+from demo_pipeline.storage.schema import revisions
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
 from tests.paths import PROJECT
@@ -112,7 +112,7 @@ def check_mended(database: Database, rounds: int = 1) -> list[InputError]:
         mend(database, error)
     assert refusal(database, executes=True) is None
     with database.admin() as conn:
-        revision.require_current(conn)
+        revisions.require_current(conn)
     return errors
 
 
@@ -175,22 +175,23 @@ def test_simple_keys_are_replaced_under_foreign_keys(foreign: tuple[Database, st
     assert len(after) == 14
 
 
-def test_what_later_revisions_drop_is_never_the_crms_own(foreign: tuple[Database, str]) -> None:
-    """Indexes and constraints with names that the first revision had are renamed, and all of them stay."""
+def test_what_has_a_name_that_is_needed_stays_under_another(foreign: tuple[Database, str]) -> None:
+    """Indexes and constraints with names of ours are renamed and stay; others keep their names."""
     database, app = foreign
     vary(
         database,
         app,
         [
             "create index contacts_company_idx on crm.contacts (tenant_id, company_id)",
-            "create table crm.others (id integer constraint deals_company_idx unique)",
-            "alter table crm.activities add constraint activities_deal_idx unique (tenant_id, deal_id, id)",
-            "create view crm.activities_contact_idx as select 1 as one",
+            "create index contacts_company_ref_idx on crm.contacts (tenant_id, company_id)",
+            "create table crm.others (id integer constraint deals_company_ref_idx unique)",
+            "alter table crm.activities add constraint activities_deal_ref_idx unique (deal_id, id)",
+            "create view crm.activities_contact_ref_idx as select 1 as one",
             (
-                "alter table crm.contact_tags add constraint contact_tags_contact_tag_key"
+                "alter table crm.contact_tags add constraint contact_tags_living_key"
                 " unique (tenant_id, contact_id, tag_id)"
             ),
-            "alter table crm.companies add constraint companies_time_check check (name <> '')",
+            "alter table crm.companies add constraint companies_provenance_check check (name <> '')",
         ],
     )
     question = (
@@ -208,6 +209,9 @@ def test_what_later_revisions_drop_is_never_the_crms_own(foreign: tuple[Database
     assert len(error.problems) == 6
     with database.admin() as conn:
         assert before <= Counter(row[1] for row in conn.execute(question).fetchall())
+        assert conn.execute("select to_regclass('crm.contacts_company_idx') is not null").fetchone() == (
+            True,
+        )
 
 
 def test_what_fits_is_adopted_and_filled(

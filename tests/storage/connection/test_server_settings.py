@@ -27,7 +27,7 @@ from demo_pipeline.storage.connection.dagster_session import set_dagster_session
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.connection.session_settings import BASE
 from demo_pipeline.storage.schema import migrate
-from demo_pipeline.storage.schema.revision import known_revisions
+from demo_pipeline.storage.schema.revisions import known_revisions
 from tests.fixtures.cli import SMALL
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, new_database, refusal
 from tests.services.patches.builders import plan

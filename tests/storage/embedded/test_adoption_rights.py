@@ -13,9 +13,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from demo_pipeline.domain.core.errors import InputError
 from demo_pipeline.storage.adoption.adoption import adoption
-from demo_pipeline.storage.adoption.roles import read_roles, role_misfits
+from demo_pipeline.storage.adoption.rights import read_roles, role_misfits
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.schema import revision
+from demo_pipeline.storage.schema import revisions
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database, in_database
 from tests.storage.adoption.foreign_crm import TABLES, make_crm
 from tests.storage.adoption.test_adoption_schemas import SCRIPT, refusal, state
@@ -60,7 +60,7 @@ def check_granted(database: Database, conn: Conn) -> set[str]:
     conn.execute(text.encode())
     left = refusal(database, executes=True)
     assert left is None, left.problems
-    revision.require_current(conn)
+    revisions.require_current(conn)
     return {problem.code for problem in error.problems}
 
 

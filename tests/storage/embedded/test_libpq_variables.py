@@ -22,7 +22,7 @@ from demo_pipeline.storage.backup import back_up
 from demo_pipeline.storage.connection.database import dagster_storage_url, open_database
 from demo_pipeline.storage.embedded.server import Endpoint
 from demo_pipeline.storage.schema import migrate
-from demo_pipeline.storage.schema.lock_watch import watched
+from demo_pipeline.storage.schema.busy_tables import busy_tables
 from tests.fixtures.cli import SMALL, clean_environment, run_program
 from tests.fixtures.embedded_server import PROJECT, forget
 
@@ -93,7 +93,7 @@ def test_no_variable_reaches_the_embedded_server(embedded_home: Path, variable: 
         with connected() as conn:
             assert conn.info.hostaddr == "127.0.0.1"
             assert conn.execute("SELECT current_setting('geqo')").fetchone() == ("on",)
-            with watched(database.admin_url, conn.info.backend_pid):
+            with busy_tables(database.admin_url, conn):
                 pass
     assert migrate.plan(database.admin_url).revisions == ()
     for url in (database.dagster_url, dagster_storage_url(settings), storage_url()):

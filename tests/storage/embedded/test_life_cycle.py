@@ -15,8 +15,7 @@ import psycopg
 import pytest
 
 from demo_pipeline.domain.core.errors import DatabaseError
-from demo_pipeline.storage.embedded.file_lock import file_lock
-from demo_pipeline.storage.embedded.home import ServerHome
+from demo_pipeline.storage.embedded.home import ServerHome, file_lock
 from demo_pipeline.storage.embedded.process import cluster_name
 from demo_pipeline.storage.embedded.server import Endpoint, ensure_running, status, stop
 from tests.fixtures.embedded_server import (

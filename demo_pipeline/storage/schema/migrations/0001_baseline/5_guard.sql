@@ -2,25 +2,30 @@
 --
 -- A claim is a row written inside the job's own transaction, bound to its transaction id and start, and
 -- only demo.claim_job() writes it. No setting and no lock grants anything. Every function runs as
--- demo_guard with a fixed search path; EXECUTE is for demo_loader alone (0001_access.sql).
+-- demo_guard with a fixed search path; EXECUTE is granted at the end of this file.
 --
 -- SQLSTATEs: DP001 not a demo tenant; DP002 the job is completed; DP003 another session holds the tenant;
--- DP004 the tenant exists already; DP005 the call does not fit the state of the job.
+-- DP004 the tenant exists already; DP005 the call does not fit the state of the job; DP006 a document cannot
+-- be stored (4_documents.sql).
+--
+-- The planner settings of the functions: a plan that is cached for a session may be made while a table is tiny,
+-- or for a tenant that the statistics do not know yet. With these settings it reads by an index that does not
+-- depend on the tenant's value.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '300s';
 
-grant usage on schema crm, demo to demo_guard;
 grant create on schema demo to demo_guard;
 set local role demo_guard;
 
--- Scheduling lock of a tenant: orders the queue and tells who is alive, grants nothing.
+-- Scheduling lock of a tenant: orders the queue and shows whether its holder is alive; grants nothing.
 create function demo.tenant_lock_key(p_tenant uuid) returns bigint
     language sql immutable strict security definer set search_path = pg_catalog, pg_temp
 as $$ select hashtextextended('demo tenant ' || p_tenant::text, 0) $$;
 
 create function demo.current_claim() returns table (tenant_id uuid, job_id uuid)
     language sql stable security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
     -- The time too: a restored dump may hold a transaction id that comes round again.
     select m.tenant_id, m.claim_job_id
@@ -29,9 +34,21 @@ as $$
         and m.claim_job_id is not null and m.deleted_at is null
 $$;
 
+-- The jobs whose rows this transaction may write: the one that it claimed, and the blueprint's beside it.
+create function demo.claimed_jobs() returns uuid[]
+    language sql stable security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $$
+    select array_remove(array[m.claim_job_id, m.claim_blueprint_job_id], null)
+    from demo.tenant_metadata m
+    where m.claim_xid = pg_current_xact_id_if_assigned() and m.claim_at = now()
+        and m.claim_job_id is not null and m.deleted_at is null
+$$;
+
 -- Locks a demo tenant's metadata row; every function that changes something comes through here first.
 create function demo.lock_tenant(p_tenant uuid) returns demo.tenant_metadata
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_tenant demo.tenant_metadata;
@@ -53,6 +70,7 @@ create function demo.provision_tenant(
     p_requested_by text
 ) returns void
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_expected integer;
@@ -102,6 +120,7 @@ create function demo.register_job(
     p_requested_by text
 ) returns integer
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_tenant demo.tenant_metadata := demo.lock_tenant(p_tenant);
@@ -136,6 +155,7 @@ create function demo.begin_job(
     p_requested_by text, p_dagster_run_id text
 ) returns table (attempt integer, number integer)
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -181,9 +201,10 @@ end
 $$;
 
 -- First in the data transaction. From here to finish_job this transaction, and no other, may write rows
--- of this tenant under this job.
-create function demo.claim_job(p_tenant uuid, p_job uuid) returns void
+-- of this tenant under this job, and under the pending or failed job of the blueprint, if one is given.
+create function demo.claim_job(p_tenant uuid, p_job uuid, p_blueprint_job uuid) returns void
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_status text;
@@ -201,8 +222,16 @@ begin
     elsif v_status is distinct from 'running' then
         raise exception 'job % of tenant % is not running', p_job, p_tenant using errcode = 'DP005';
     end if;
+    if p_blueprint_job is not null and not exists (
+        select from demo.job_ledger l
+        where l.id = p_blueprint_job and l.tenant_id = p_tenant and l.kind = 'materialise'
+            and l.status in ('pending', 'failed') and l.id <> p_job
+    ) then
+        raise exception 'job % is no open job of the blueprint', p_blueprint_job using errcode = 'DP005';
+    end if;
     update demo.tenant_metadata m
-    set claim_job_id = p_job, claim_xid = pg_current_xact_id(), claim_at = now()
+    set claim_job_id = p_job, claim_blueprint_job_id = p_blueprint_job, claim_xid = pg_current_xact_id(),
+        claim_at = now()
     where m.tenant_id = p_tenant;
 end
 $$;
@@ -210,6 +239,7 @@ $$;
 -- Rows that nobody finished, and so nobody verified, cannot be committed.
 create function demo.refuse_open_claim() returns trigger
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 begin
     if exists (select from demo.current_claim() c where c.tenant_id = new.tenant_id) then
@@ -221,16 +251,25 @@ end
 $$;
 
 -- Last in the data transaction: the claim ends here. p_months: [{"month", "loaded_as_of", "is_whole", and
--- the eight metrics}], the state of the blueprint's rows that replaces what was recorded.
+-- the eight metrics}], the state of the blueprint's rows that replaces what was recorded. p_changes:
+-- [{"month", and metrics}], what this job changes of what is expected. p_blueprint_metrics: of the
+-- blueprint's job that was claimed beside this one.
 create function demo.finish_job(
-    p_job uuid, p_before jsonb, p_after jsonb, p_diff jsonb, p_metrics jsonb, p_months jsonb
+    p_job uuid, p_before jsonb, p_after jsonb, p_diff jsonb, p_metrics jsonb, p_months jsonb,
+    p_changes jsonb, p_blueprint_metrics jsonb
 ) returns void
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_tenant uuid;
+    v_beside uuid;
+    v_attempt integer;
+    v_job demo.job_ledger;
 begin
-    select c.tenant_id into v_tenant from demo.current_claim() c where c.job_id = p_job;
+    select m.tenant_id, m.claim_blueprint_job_id into v_tenant, v_beside
+    from demo.current_claim() c join demo.tenant_metadata m on m.tenant_id = c.tenant_id
+    where c.job_id = p_job;
     if not found then
         raise exception 'job % is not claimed by this transaction', p_job using errcode = 'DP005';
     end if;
@@ -238,12 +277,27 @@ begin
     set status = 'completed', before_kpis = p_before, after_kpis = p_after, diff_report = p_diff,
         metrics = p_metrics, completed_at = clock_timestamp(),
         seconds = extract(epoch from clock_timestamp() - l.started_at)
-    where l.id = p_job and l.status = 'running';
+    where l.id = p_job and l.status = 'running'
+    returning l.* into v_job;
     if not found then
         raise exception 'job % is not running', p_job using errcode = 'DP005';
     end if;
     update demo.job_attempts a set status = 'completed', ended_at = clock_timestamp()
     where a.job_id = p_job and a.status = 'running';
+    if v_beside is not null then
+        update demo.job_ledger l
+        set status = 'completed', metrics = p_blueprint_metrics, as_of = v_job.as_of,
+            error_code = null, error_message = null, requested_by = v_job.requested_by,
+            dagster_run_id = v_job.dagster_run_id, started_at = v_job.started_at,
+            completed_at = clock_timestamp(), seconds = extract(epoch from clock_timestamp() - v_job.started_at)
+        where l.id = v_beside;
+        select coalesce(max(a.attempt), 0) + 1 into v_attempt
+        from demo.job_attempts a where a.job_id = v_beside;
+        insert into demo.job_attempts (
+            job_id, attempt, status, started_at, ended_at, backend_pid, requested_by, dagster_run_id)
+        values (v_beside, v_attempt, 'completed', v_job.started_at, clock_timestamp(), pg_backend_pid(),
+                v_job.requested_by, v_job.dagster_run_id);
+    end if;
     insert into demo.tenant_months as t (
         tenant_id, month, loaded_as_of, is_whole, leads_created, contacts_created, companies_created,
         deals_created, closed_won_count, closed_won_value, pipeline_added_value, activities_created)
@@ -262,17 +316,56 @@ begin
         closed_won_count = excluded.closed_won_count, closed_won_value = excluded.closed_won_value,
         pipeline_added_value = excluded.pipeline_added_value,
         activities_created = excluded.activities_created;
+    insert into demo.job_months (
+        tenant_id, job_id, month, leads_created, contacts_created, companies_created, deals_created,
+        closed_won_count, closed_won_value, pipeline_added_value, activities_created)
+    select v_tenant, p_job, r.month,
+        coalesce(r.leads_created, 0), coalesce(r.contacts_created, 0), coalesce(r.companies_created, 0),
+        coalesce(r.deals_created, 0), coalesce(r.closed_won_count, 0), coalesce(r.closed_won_value, 0),
+        coalesce(r.pipeline_added_value, 0), coalesce(r.activities_created, 0)
+    from jsonb_to_recordset(coalesce(p_changes, '[]')) as r (
+        month text, leads_created bigint, contacts_created bigint, companies_created bigint,
+        deals_created bigint, closed_won_count bigint, closed_won_value numeric,
+        pipeline_added_value numeric, activities_created bigint);
     -- Transaction and time stay: one claim per transaction, also after its end.
-    update demo.tenant_metadata m set claim_job_id = null where m.tenant_id = v_tenant;
+    update demo.tenant_metadata m set claim_job_id = null, claim_blueprint_job_id = null
+    where m.tenant_id = v_tenant;
 end
 $$;
 
--- In a transaction of its own, after the roll-back of the data. False: that attempt is no longer the
+-- Within the claim of an undo: its job undid another one (is_undone), or redid it. Jobs that only deleted rows
+-- can be undone as well.
+create function demo.mark_undone(p_job uuid, p_other uuid, p_is_undone boolean) returns void
+    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_tenant uuid;
+begin
+    select c.tenant_id into v_tenant from demo.current_claim() c where c.job_id = p_job;
+    if not found then
+        raise exception 'job % is not claimed by this transaction', p_job using errcode = 'DP005';
+    end if;
+    if not exists (select from demo.job_ledger l where l.id = p_job and l.kind = 'undo') then
+        raise exception 'job % is not an undo', p_job using errcode = 'DP005';
+    end if;
+    update demo.job_ledger l set undone_by = case when p_is_undone then p_job end
+    where l.id = p_other and l.tenant_id = v_tenant and l.status = 'completed'
+        and l.kind in ('patch', 'undo', 'repair', 'dedupe', 'cleanup')
+        and (l.undone_by is null) = p_is_undone;
+    if not found then
+        raise exception 'job % cannot be marked', p_other using errcode = 'DP005';
+    end if;
+end
+$$;
+
+-- In a transaction of its own, after the rollback of the data. False: that attempt is no longer the
 -- running one, and nothing was changed.
 create function demo.fail_job(
     p_tenant uuid, p_job uuid, p_attempt integer, p_error_code text, p_error_message text
 ) returns boolean
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 begin
     perform demo.lock_tenant(p_tenant);
@@ -299,6 +392,7 @@ $$;
 -- On a second connection, while the job runs. Never waits for the data transaction.
 create function demo.report_progress(p_job uuid, p_progress integer, p_step text) returns void
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 begin
     update demo.job_progress p
@@ -311,6 +405,7 @@ $$;
 
 create function demo.audit(p_event text, p_tenant uuid, p_slug text, p_job uuid, p_detail jsonb) returns void
     language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 begin
     insert into demo.audit_log (event, tenant_id, slug, job_id, detail)
@@ -318,10 +413,113 @@ begin
 end
 $$;
 
+-- Counts a request; false: there were as many in the last minute as the limits allow.
+create function demo.admit_request(p_tenant uuid, p_per_tenant integer, p_total integer) returns boolean
+    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_since constant timestamptz := clock_timestamp() - interval '1 minute';
+    v_all bigint;
+    v_own bigint;
+begin
+    if not exists (
+        select from demo.tenant_metadata m where m.tenant_id = p_tenant and m.deleted_at is null
+    ) then
+        raise exception 'tenant % is not a demo tenant', p_tenant using errcode = 'DP001';
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('demo requests', 0));
+    delete from demo.requests r where r.at < v_since;
+    select count(*), count(*) filter (where r.tenant_id = p_tenant) into v_all, v_own
+    from demo.requests r where r.at >= v_since;
+    if v_all >= p_total or v_own >= p_per_tenant then
+        return false;
+    end if;
+    insert into demo.requests (tenant_id) values (p_tenant);
+    return true;
+end
+$$;
+
+-- The end of a demo tenant, for administrators: all of its rows in crm, at once. Waits for its job, as long
+-- as lock_timeout allows. Its history in schema demo stays. Returns rows by table.
+create function demo.delete_tenant(p_tenant uuid, p_requested_by text) returns jsonb
+    language plpgsql security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_tenant demo.tenant_metadata;
+    v_table text;
+    v_count bigint;
+    v_counts jsonb := '{}';
+begin
+    -- This session may have planned the checks of foreign keys while the tables were tiny: such a plan reads
+    -- a whole table for every row that is deleted.
+    execute 'discard plans';
+    if not exists (
+        select from demo.tenant_metadata m where m.tenant_id = p_tenant and m.deleted_at is null
+    ) then
+        raise exception 'tenant % is not a demo tenant', p_tenant using errcode = 'DP001';
+    end if;
+    perform pg_advisory_xact_lock(demo.tenant_lock_key(p_tenant));
+    v_tenant := demo.lock_tenant(p_tenant);
+    update demo.job_attempts a
+    set status = 'failed', error_code = 'interrupted', error_message = 'the process ended before the job',
+        ended_at = clock_timestamp()
+    from demo.job_ledger l
+    where l.tenant_id = p_tenant and l.status = 'running' and a.job_id = l.id and a.status = 'running';
+    update demo.job_ledger l
+    set status = 'failed', error_code = 'tenant_deleted', error_message = 'the tenant was deleted'
+    where l.tenant_id = p_tenant and l.status in ('pending', 'running');
+    foreach v_table in array array['activities', 'deals', 'contact_tags', 'contacts', 'companies', 'tags',
+                                   'pipeline_stages', 'users'] loop
+        execute format('delete from crm.%I where tenant_id = $1', v_table) using p_tenant;
+        get diagnostics v_count = row_count;
+        v_counts := v_counts || jsonb_build_object(v_table, v_count);
+    end loop;
+    delete from crm.tenants t where t.id = p_tenant;
+    update demo.tenant_metadata m set deleted_at = clock_timestamp() where m.tenant_id = p_tenant;
+    insert into demo.audit_log (event, tenant_id, slug, detail)
+    values ('TENANT_DELETED', p_tenant, v_tenant.slug, jsonb_build_object(
+        'incarnation', v_tenant.incarnation, 'requested_by', p_requested_by, 'rows', v_counts));
+    return v_counts;
+end
+$$;
+
+-- After an UPDATE that changed anything of a generated row. Nothing is recorded within the tenant's own claim,
+-- where only a job writes, nor for a tenant that is not a demo. A session that may pass row security by can have
+-- switched it off; this function's role may not, and would be refused.
+create function demo.record_edit() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = on
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $$
+begin
+    insert into demo.edited_rows (tenant_id, job_id, id)
+    select m.tenant_id, new.demo_job_id, new.id
+    from demo.tenant_metadata m
+    where m.tenant_id = new.tenant_id and m.deleted_at is null and new.demo_job_id is not null
+        and (m.claim_job_id is null or m.claim_at is distinct from now()
+             or m.claim_xid is distinct from pg_current_xact_id_if_assigned())
+    on conflict do nothing;
+    return null;
+end
+$$;
+
+-- After a tenant was deleted.
+create function demo.forget_edits() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = on
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
+as $$
+begin
+    delete from demo.edited_rows e where e.tenant_id = new.tenant_id;
+    return null;
+end
+$$;
+
 -- {"tenant_id", "is_demo", "last_incarnation"} of the living tenant of that name and of the demos that
--- had it; tenant_id null: no living tenant; is_demo false: a real one, of which no more is told.
+-- had it; tenant_id null: no living tenant; is_demo false: a real one, of which nothing else is returned.
 create function demo.find_tenant(p_slug text) returns jsonb
     language sql stable security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
     select jsonb_build_object(
         'tenant_id', case when m.tenant_id is not null then t.id end,
@@ -334,9 +532,10 @@ as $$
     left join demo.tenant_metadata m on m.tenant_id = t.id and m.deleted_at is null
 $$;
 
--- What a job must know of its tenant, in one answer of one moment; null: not a demo tenant.
+-- The state of a tenant that a job needs, of one moment; null: not a demo tenant.
 create function demo.tenant_state(p_tenant uuid) returns jsonb
     language sql stable security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
     select jsonb_build_object(
         'tenant', jsonb_build_object(
@@ -352,12 +551,32 @@ as $$
                 'closed_won_value', h.closed_won_value::text,
                 'pipeline_added_value', h.pipeline_added_value::text) order by h.month)
             from demo.tenant_months h where h.tenant_id = p_tenant), '[]'),
+        'changes', coalesce((
+            select jsonb_agg(jsonb_build_object(
+                'month', c.month, 'leads_created', c.leads_created, 'contacts_created', c.contacts_created,
+                'companies_created', c.companies_created, 'deals_created', c.deals_created,
+                'closed_won_count', c.closed_won_count, 'closed_won_value', c.closed_won_value::text,
+                'pipeline_added_value', c.pipeline_added_value::text,
+                'activities_created', c.activities_created) order by c.month)
+            from (
+                select h.month, sum(h.leads_created) as leads_created,
+                    sum(h.contacts_created)as contacts_created,
+                    sum(h.companies_created)as companies_created,
+                    sum(h.deals_created)as deals_created,
+                    sum(h.closed_won_count)as closed_won_count,
+                    sum(h.closed_won_value) as closed_won_value,
+                    sum(h.pipeline_added_value) as pipeline_added_value,
+                    sum(h.activities_created)as activities_created
+                from demo.job_months h where h.tenant_id = p_tenant group by h.month
+            ) c), '[]'),
         'jobs', coalesce((
             select jsonb_agg(jsonb_build_object(
                 'job_id', l.id, 'kind', l.kind, 'mode', l.mode, 'plan_type', l.plan_type,
                 'status', l.status, 'ordinal', l.ordinal, 'number', l.number,
                 'range_start_month', l.range_start_month, 'range_end_month', l.range_end_month,
-                'as_of', l.as_of, 'undone_by', l.undone_by) order by l.number)
+                'as_of', l.as_of, 'undone_by', l.undone_by, 'seed', l.seed,
+                'companies_created', demo.row_count(l.metrics #> '{created,companies}'))
+                order by l.number)
             from demo.job_ledger l where l.tenant_id = p_tenant), '[]'))
     from demo.tenant_metadata m
     join crm.tenants t on t.id = m.tenant_id
@@ -366,27 +585,35 @@ $$;
 
 create function demo.schema_revision() returns text
     language sql stable security definer set search_path = pg_catalog, pg_temp
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$ select v.version_num from demo.alembic_version v $$;
 
 revoke all on function
-    demo.tenant_lock_key, demo.current_claim, demo.lock_tenant, demo.provision_tenant, demo.register_job,
-    demo.begin_job, demo.claim_job, demo.finish_job, demo.fail_job, demo.report_progress, demo.audit,
-    demo.find_tenant, demo.tenant_state, demo.schema_revision, demo.refuse_open_claim
+    demo.tenant_lock_key, demo.current_claim, demo.claimed_jobs, demo.lock_tenant, demo.provision_tenant,
+    demo.register_job, demo.begin_job, demo.claim_job, demo.refuse_open_claim, demo.finish_job,
+    demo.mark_undone, demo.fail_job, demo.report_progress, demo.audit, demo.admit_request,
+    demo.delete_tenant, demo.record_edit, demo.forget_edits, demo.find_tenant, demo.tenant_state,
+    demo.schema_revision
     from public;
--- To make the trigger; whom it fires for needs no right.
-grant execute on function demo.refuse_open_claim to demo_owner;
+-- To make the triggers; the users that they fire for need no right.
+grant execute on function demo.refuse_open_claim, demo.record_edit, demo.forget_edits to demo_owner;
 grant execute on function
-    demo.current_claim, demo.provision_tenant, demo.register_job, demo.begin_job,
-    demo.claim_job, demo.finish_job, demo.fail_job, demo.report_progress
+    demo.current_claim, demo.claimed_jobs, demo.provision_tenant, demo.register_job, demo.begin_job,
+    demo.claim_job, demo.finish_job, demo.mark_undone, demo.fail_job, demo.report_progress,
+    demo.admit_request
     to demo_loader;
--- These tell and note, and change nothing: for administrators too.
+-- These read, or add to the audit: for administrators too.
 grant execute on function
     demo.tenant_lock_key, demo.audit, demo.find_tenant, demo.tenant_state, demo.schema_revision
     to demo_loader, demo_owner;
+grant execute on function demo.delete_tenant to demo_owner;
 
 set local role demo_owner;
 revoke create on schema demo from demo_guard;
+
 create constraint trigger tenant_metadata_open_claim
     after update of claim_job_id on demo.tenant_metadata deferrable initially deferred
     for each row when (new.claim_job_id is not null) execute function demo.refuse_open_claim();
-revoke all on function demo.refuse_audit_change, demo.keep_provenance from public;
+create trigger tenant_metadata_forget_edits
+    after update of deleted_at on demo.tenant_metadata
+    for each row when (new.deleted_at is not null) execute function demo.forget_edits();

@@ -1,14 +1,9 @@
--- Planner settings of the guard's functions, and checks of the documents that the loader may store.
---
--- A plan that is kept for a session (of a foreign-key check, of a statement in PL/pgSQL) may be made while a
--- table is tiny, or for a tenant that the statistics do not know yet. With these settings a kept plan reads
--- by an index that does not depend on the tenant's value.
---
--- SQLSTATE DP006: a document cannot be stored, because no program could read it.
+-- Checks of the documents that the loader may store: SQLSTATE DP006 where no program could read one.
 
 set local lock_timeout = '5s';
-set local statement_timeout = '60s';
+set local statement_timeout = '300s';
 
+grant usage on schema crm, demo to demo_guard;
 grant create on schema demo to demo_guard;
 set local role demo_guard;
 
@@ -349,118 +344,6 @@ begin
     return new;
 end
 $$;
-
--- The end of a demo tenant, for administrators: all of its rows in crm, at once. Waits for its job, as long
--- as lock_timeout allows. Its history in schema demo stays. Returns rows by table.
-create or replace function demo.delete_tenant(p_tenant uuid, p_requested_by text) returns jsonb
-    language plpgsql security definer set search_path = pg_catalog, pg_temp
-    set enable_seqscan = off set plan_cache_mode = force_generic_plan
-as $$
-declare
-    v_tenant demo.tenant_metadata;
-    v_table text;
-    v_count bigint;
-    v_counts jsonb := '{}';
-begin
-    -- This session may have planned the checks of foreign keys while the tables were tiny: such a plan reads
-    -- a whole table for every row that is deleted.
-    execute 'discard plans';
-    if not exists (
-        select from demo.tenant_metadata m where m.tenant_id = p_tenant and m.deleted_at is null
-    ) then
-        raise exception 'tenant % is not a demo tenant', p_tenant using errcode = 'DP001';
-    end if;
-    perform pg_advisory_xact_lock(demo.tenant_lock_key(p_tenant));
-    v_tenant := demo.lock_tenant(p_tenant);
-    update demo.job_attempts a
-    set status = 'failed', error_code = 'interrupted', error_message = 'the process ended before the job',
-        ended_at = clock_timestamp()
-    from demo.job_ledger l
-    where l.tenant_id = p_tenant and l.status = 'running' and a.job_id = l.id and a.status = 'running';
-    update demo.job_ledger l
-    set status = 'failed', error_code = 'tenant_deleted', error_message = 'the tenant was deleted'
-    where l.tenant_id = p_tenant and l.status in ('pending', 'running');
-    foreach v_table in array array['activities', 'deals', 'contact_tags', 'contacts', 'companies', 'tags',
-                                   'pipeline_stages', 'users'] loop
-        execute format('delete from crm.%I where tenant_id = $1', v_table) using p_tenant;
-        get diagnostics v_count = row_count;
-        v_counts := v_counts || jsonb_build_object(v_table, v_count);
-    end loop;
-    delete from crm.tenants t where t.id = p_tenant;
-    update demo.tenant_metadata m set deleted_at = clock_timestamp() where m.tenant_id = p_tenant;
-    insert into demo.audit_log (event, tenant_id, slug, detail)
-    values ('TENANT_DELETED', p_tenant, v_tenant.slug, jsonb_build_object(
-        'incarnation', v_tenant.incarnation, 'requested_by', p_requested_by, 'rows', v_counts));
-    return v_counts;
-end
-$$;
-
--- What a job must know of its tenant, in one answer of one moment; null: not a demo tenant.
-create or replace function demo.tenant_state(p_tenant uuid) returns jsonb
-    language sql stable security definer set search_path = pg_catalog, pg_temp
-    set enable_seqscan = off set plan_cache_mode = force_generic_plan
-as $$
-    select jsonb_build_object(
-        'tenant', jsonb_build_object(
-            'tenant_id', t.id, 'slug', t.slug, 'name', t.name, 'country', t.country,
-            'timezone', t.timezone, 'currency', t.currency, 'industry', t.industry,
-            'created_at', t.created_at, 'incarnation', m.incarnation, 'seed', m.seed,
-            'lists_version', m.lists_version, 'blueprint', m.blueprint, 'plan', m.plan,
-            'excluded_from_analytics', m.excluded_from_analytics, 'provisioned_at', m.provisioned_at,
-            'next_job_number', m.next_job_number),
-        'months', coalesce((
-            -- Money as text: in JSON numbers it would pass through floating point.
-            select jsonb_agg(to_jsonb(h) - 'tenant_id' || jsonb_build_object(
-                'closed_won_value', h.closed_won_value::text,
-                'pipeline_added_value', h.pipeline_added_value::text) order by h.month)
-            from demo.tenant_months h where h.tenant_id = p_tenant), '[]'),
-        'changes', coalesce((
-            select jsonb_agg(jsonb_build_object(
-                'month', c.month, 'leads_created', c.leads_created, 'contacts_created', c.contacts_created,
-                'companies_created', c.companies_created, 'deals_created', c.deals_created,
-                'closed_won_count', c.closed_won_count, 'closed_won_value', c.closed_won_value::text,
-                'pipeline_added_value', c.pipeline_added_value::text,
-                'activities_created', c.activities_created) order by c.month)
-            from (
-                select h.month, sum(h.leads_created) as leads_created,
-                    sum(h.contacts_created)as contacts_created,
-                    sum(h.companies_created)as companies_created,
-                    sum(h.deals_created)as deals_created,
-                    sum(h.closed_won_count)as closed_won_count,
-                    sum(h.closed_won_value) as closed_won_value,
-                    sum(h.pipeline_added_value) as pipeline_added_value,
-                    sum(h.activities_created)as activities_created
-                from demo.job_months h where h.tenant_id = p_tenant group by h.month
-            ) c), '[]'),
-        'jobs', coalesce((
-            select jsonb_agg(jsonb_build_object(
-                'job_id', l.id, 'kind', l.kind, 'mode', l.mode, 'plan_type', l.plan_type,
-                'status', l.status, 'ordinal', l.ordinal, 'number', l.number,
-                'range_start_month', l.range_start_month, 'range_end_month', l.range_end_month,
-                'as_of', l.as_of, 'undone_by', l.undone_by, 'seed', l.seed,
-                'companies_created', demo.row_count(l.metrics #> '{created,companies}'))
-                order by l.number)
-            from demo.job_ledger l where l.tenant_id = p_tenant), '[]'))
-    from demo.tenant_metadata m
-    join crm.tenants t on t.id = m.tenant_id
-    where m.tenant_id = p_tenant and m.deleted_at is null
-$$;
-
--- Those that were there before.
-do $planner$
-declare
-    v_function regprocedure;
-begin
-    for v_function in
-        select p.oid::regprocedure from pg_catalog.pg_proc p
-        where p.pronamespace = 'demo'::regnamespace and p.prosecdef and p.proname <> 'tenant_lock_key'
-            and p.proowner = 'demo_guard'::regrole
-    loop
-        execute format('alter function %s set enable_seqscan = off', v_function);
-        execute format('alter function %s set plan_cache_mode = force_generic_plan', v_function);
-    end loop;
-end
-$planner$;
 
 revoke all on function
     demo.row_count, demo.is_whole, demo.is_text, demo.is_month, demo.is_instant, demo.figures_problems,

@@ -1,6 +1,6 @@
--- What must be there before the first revision: the roles, this login's right to act as them, and
--- the schema that holds Alembic's version table. Run before every migration; changes nothing when
--- all of it is there. Roles belong to the whole server and are never dropped.
+-- What must be there before the first revision: the roles, this login's right to act as them, what they need
+-- of the database itself, and the schema that holds the version table. Executed before every migration;
+-- changes nothing when all of it is there. Roles belong to the whole server and are never dropped.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -43,9 +43,26 @@ begin
 end
 $roles$;
 
+-- Only where the defaults were revoked. Where the login may not grant it, the program says who can.
+do $database$
+declare
+    v_database constant text := current_database();
+begin
+    if not has_database_privilege('demo_loader', v_database, 'CONNECT')
+       or not has_database_privilege('demo_loader', v_database, 'TEMPORARY') then
+        execute format('grant connect, temporary on database %I to demo_loader', v_database);
+    end if;
+    if not has_database_privilege('crm_reader', v_database, 'CONNECT') then
+        execute format('grant connect on database %I to crm_reader', v_database);
+    end if;
+exception
+    when insufficient_privilege then null;
+end
+$database$;
+
 set role demo_owner;
 
 create table if not exists demo.alembic_version (
-    -- squawk-ignore prefer-text-field -- as Alembic itself makes it
+    -- squawk-ignore prefer-text-field -- the type that existing databases have
     version_num varchar(32) constraint alembic_version_pkc primary key
 );

@@ -1,6 +1,6 @@
 -- What the CRM's application server reads: the tenant in app.tenant_id, without provenance and without
 -- deleted rows. Definer views: with security_invoker the reader would need rights on the tables, and
--- could then read past the views. The policies of crm_views choose the tenant (0001_access.sql).
+-- could then read past the views. The policies of crm_views choose the tenant (6_access.sql).
 -- crm_views may also write what a person may edit, for roles that are granted more than crm_reader.
 
 set local lock_timeout = '5s';

@@ -1,7 +1,7 @@
 -- squawk-ignore-file prefer-bigint-over-int, prefer-text-field
 --   numbers of jobs and attempts stay small; varchar(7) is what programs outside rely on
 --
--- Schema demo: what is known about demo tenants and never seen by one. History outlives its tenant,
+-- Schema demo: what is recorded about demo tenants and not visible to them. History outlives its tenant,
 -- so nothing here references crm.tenants.
 
 set local lock_timeout = '5s';
@@ -9,7 +9,6 @@ set local statement_timeout = '300s';
 
 -- Only the login may make schemas; everything in them belongs to demo_owner.
 set local role none;
-create schema crm authorization demo_owner;
 create schema crm_app authorization demo_owner;
 set local role demo_owner;
 
@@ -30,6 +29,7 @@ create table demo.tenant_metadata (
     claim_job_id uuid,
     claim_xid xid8,
     claim_at timestamptz,
+    claim_blueprint_job_id uuid,
     constraint tenant_metadata_slug_key unique (slug, incarnation),
     constraint tenant_metadata_slug_check check (slug ~ '^[a-z][a-z0-9-]{1,38}$'),
     constraint tenant_metadata_demo_check check (is_demo_generated),
@@ -111,6 +111,43 @@ create table demo.job_ledger (
 create unique index job_ledger_one_running_key on demo.job_ledger (tenant_id) where status = 'running';
 create index job_ledger_started_idx on demo.job_ledger (started_at);
 
+-- What completed jobs changed of what is expected of a month, beyond the blueprint; money in major units.
+create table demo.job_months (
+    tenant_id uuid not null,
+    job_id uuid not null,
+    month varchar(7) not null,
+    leads_created bigint not null default 0,
+    contacts_created bigint not null default 0,
+    companies_created bigint not null default 0,
+    deals_created bigint not null default 0,
+    closed_won_count bigint not null default 0,
+    closed_won_value numeric(17, 2) not null default 0,
+    pipeline_added_value numeric(17, 2) not null default 0,
+    activities_created bigint not null default 0,
+    constraint job_months_pkey primary key (tenant_id, job_id, month),
+    constraint job_months_job_fkey foreign key (tenant_id, job_id) references demo.job_ledger (tenant_id, id),
+    constraint job_months_month_check check (month ~ '^[0-9]{4}-(0[1-9]|1[0-2])$')
+);
+
+-- Generated rows that were changed outside of a job. With the job: a row that is made again under the same id
+-- is a row of another job. No foreign key: its lock would refuse an edit in a demo tenant that succeeds in a
+-- customer's (REPEATABLE READ while a job changes the ledger).
+create table demo.edited_rows (
+    tenant_id uuid not null,
+    job_id uuid not null,
+    id uuid not null,
+    constraint edited_rows_pkey primary key (tenant_id, job_id, id)
+);
+alter table demo.edited_rows enable row level security;
+
+-- Requests of the last minute, for the rate limit; older ones are cleared away.
+create table demo.requests (
+    id bigint generated always as identity constraint requests_pkey primary key,
+    tenant_id uuid not null,
+    at timestamptz not null default clock_timestamp()
+);
+create index requests_at_idx on demo.requests (at);
+
 -- Written on a second connection while the job's own transaction runs, hence a table of its own.
 create table demo.job_progress (
     job_id uuid constraint job_progress_pkey primary key,
@@ -166,19 +203,3 @@ create trigger audit_log_append_only before update or delete on demo.audit_log
     for each row execute function demo.refuse_audit_change();
 create trigger audit_log_no_truncate before truncate on demo.audit_log
     for each statement execute function demo.refuse_audit_change();
-
--- Provenance is written once. Those who own the data may still take it away or correct it.
-create function demo.keep_provenance() returns trigger
-    language plpgsql set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if (old.demo_generated or old.demo_job_id is not null or old.demo_source_month is not null)
-       and (old.demo_generated, old.demo_job_id, old.demo_source_month)
-           is distinct from (new.demo_generated, new.demo_job_id, new.demo_source_month)
-       and not pg_catalog.pg_has_role(current_user, 'demo_owner', 'USAGE') then
-        raise exception 'provenance of %.% is written once', tg_table_name, old.id
-            using errcode = 'insufficient_privilege';
-    end if;
-    return new;
-end
-$$;

@@ -1,1 +1,0 @@
-"""One module a revision. They import nothing of the package."""
