@@ -23,7 +23,7 @@ from pathlib import Path
 from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
 from demo_pipeline.services.platform.ready_database import ready_database
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.settings import load_settings
 
@@ -40,7 +40,7 @@ while at.startswith("/") and not Path(at).exists():
     time.sleep(0.005)
 try:
     plan = PatchPlan.from_json(json.loads(document))
-    report = apply_patch(database, settings, slug, plan, asker=Asker(on_progress=on_progress))
+    report = apply_patch(database, settings, slug, plan, caller=JobCaller(on_progress=on_progress))
 except DemoError as error:
     print(json.dumps({"error": error.code, "message": str(error)}))
     sys.exit(error.exit_code)

@@ -37,7 +37,7 @@ import os, signal, sys
 from uuid import UUID
 from demo_pipeline.services.repairs.backfill import backfill
 from demo_pipeline.services.platform.ready_database import ready_database
-from demo_pipeline.services.jobs.runner import Asker
+from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.services.tenants.delete_tenant import delete_tenant
 from demo_pipeline.services.repairs.repair import cleanup, dedupe, repair
 from demo_pipeline.services.patches.undo import undo_job
@@ -51,14 +51,14 @@ def on_progress(percent, step):
     if step == at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-asker = Asker(on_progress=on_progress)
+caller = JobCaller(on_progress=on_progress)
 print("ready", flush=True)
 match name:
-    case "backfill": backfill(database, settings, "acme", asker)
-    case "repair": repair(database, settings, "acme", asker)
-    case "dedupe": dedupe(database, settings, "acme", asker)
-    case "cleanup": cleanup(database, settings, UUID(job), asker)
-    case "undo": undo_job(database, settings, UUID(job), asker=asker)
+    case "backfill": backfill(database, settings, "acme", caller)
+    case "repair": repair(database, settings, "acme", caller)
+    case "dedupe": dedupe(database, settings, "acme", caller)
+    case "cleanup": cleanup(database, settings, UUID(job), caller)
+    case "undo": undo_job(database, settings, UUID(job), caller=caller)
     case "delete": delete_tenant(database, settings, "acme")
 """
 JOBS: Final = ("backfill", "repair", "dedupe", "cleanup", "undo")
