@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from demo_pipeline.domain import feasibility
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.instants import FORMS, read_instant
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS
@@ -106,6 +107,10 @@ class Caps(BaseSettings):
         description="Declared value, taken in the tenant's currency at a rate that is frozen with the lists",
         json_schema_extra={"unit": "US dollars"},
     )
+
+    def to_domain(self) -> feasibility.Caps:
+        """The same caps as the domain takes them."""
+        return feasibility.Caps(**self.model_dump())
 
 
 class Settings(BaseSettings):

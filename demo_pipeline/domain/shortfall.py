@@ -6,7 +6,12 @@ that takes no other figure beyond what is expected of it; the rest, and every su
 
 from __future__ import annotations
 
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import METRICS, Figures
+
+
+def is_short(expected: Figures, there: Figures) -> bool:
+    """Whether any figure falls short of what is expected."""
+    return any(expected[metric] > there[metric] for metric in METRICS)
 
 
 def shortfall(expected: Figures, there: Figures, *, has_contact: bool, has_won_stage: bool) -> Figures:

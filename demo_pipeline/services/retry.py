@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 from uuid import UUID
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
+from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.jobs.report import JobReport, report_of
-from demo_pipeline.services.jobs.runner import JobCaller
-from demo_pipeline.services.jobs.soft_deletion import REPAIRS
-from demo_pipeline.services.jobs.tenant_context import EXTEND, find_tenant_context
+from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.materialise import materialise
-from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
-from demo_pipeline.services.patches.patch import KIND as PATCH
 from demo_pipeline.services.patches.patch import apply_patch
-from demo_pipeline.services.patches.undo import KIND as UNDO
 from demo_pipeline.services.patches.undo import undo_job
-from demo_pipeline.services.repairs.backfill import KIND as BACKFILL
 from demo_pipeline.services.repairs.backfill import run_backfill
 from demo_pipeline.services.repairs.repair import run_repair
 from demo_pipeline.services.tenants.extend import extend_tenant
@@ -45,39 +42,29 @@ def retry_job(
         raise InputError(message, [Problem(code="other_incarnation", message=message)])
     if job.status == "completed":
         return _completed(job, context.spec.currency)
-    caller = caller or JobCaller()
     match job.kind:
-        case "patch":
+        case JobKind.PATCH:
             plan = PatchPlan.from_json(job.plan, seed=job.seed)
             return apply_patch(database, settings, job.slug, plan, retried=job.id, caller=caller)
-        case "undo":
-            with_dependents = bool(job.plan.get("with_dependents"))
-            return undo_job(
-                database, settings, UUID(job.plan["job"]), with_dependents=with_dependents, caller=caller
+        case JobKind.UNDO:
+            undone, with_dependents = UUID(job.plan["job"]), bool(job.plan.get("with_dependents"))
+            return undo_job(database, settings, undone, with_dependents=with_dependents, caller=caller)
+        case JobKind.MATERIALISE | JobKind.HEAL:
+            first, last = (
+                Month.parse(text) if text else None for text in (job.range_start_month, job.range_end_month)
             )
-        case "materialise" | "heal":
-            return materialise(
-                database,
-                settings,
-                job.slug,
-                _month(job.range_start_month),
-                _month(job.range_end_month),
-                with_gaps=True,
-                on_progress=caller.on_progress,
-                dagster_run_id=caller.dagster_run_id,
-                requested_by=caller.requested_by,
-            )
-        case "extend":
+            return materialise(database, settings, job.slug, first, last, with_gaps=True, caller=caller)
+        case JobKind.EXTEND:
             assert job.range_end_month is not None  # an extension has a range
             return extend_tenant(
                 database, settings, job.slug, Month.parse(job.range_end_month), caller=caller
             )
-        case "backfill":
+        case JobKind.BACKFILL:
             return run_backfill(database, settings, job.slug, caller)
-        case "repair" | "dedupe" | "cleanup":
+        case JobKind.REPAIR | JobKind.DEDUPE | JobKind.CLEANUP:
             return run_repair(database, settings, job.slug, job.kind, job.plan, caller)
         case _:
-            raise _refused(job)
+            assert_never(job.kind)
 
 
 def _completed(job: Job, currency: Currency) -> JobReport:
@@ -89,13 +76,3 @@ def _completed(job: Job, currency: Currency) -> JobReport:
         f"what job {job.id} changed is not there now; demo-pipeline job undo {job.undone_by} brings it back"
     )
     return replace(report, undone_by=job.undone_by, notes=(note,))
-
-
-def _month(text: str | None) -> Month | None:
-    return Month.parse(text) if text else None
-
-
-def _refused(job: Job) -> InputError:
-    message = f"job {job.id} is a {job.kind}, which cannot be tried again"
-    known = ", ".join((MATERIALISE, PATCH, EXTEND, UNDO, BACKFILL, *REPAIRS))
-    return InputError(message, [Problem(code="not_retried", message=f"{message}; {known} can")])

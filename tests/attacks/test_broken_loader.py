@@ -17,7 +17,7 @@ import pytest
 
 from demo_pipeline.domain.core.errors import DemoError, JobFailedError, VerificationError
 from demo_pipeline.domain.model import Table
-from demo_pipeline.services.jobs import runner
+from demo_pipeline.services.jobs import job_run
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.queries import digest, list_jobs, show_job
@@ -201,7 +201,7 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
         patch.setattr(loading, "insert_statement", insert_statement)
         return
     assert how.column is not None
-    column, real_encoded = how.column, runner.encoded
+    column, real_encoded = how.column, job_run.encoded
     value = scene.names.get(how.value or "", how.value)
 
     def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> Iterator[loading.Load]:
@@ -221,7 +221,7 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
             else:
                 yield table, rows
 
-    patch.setattr(runner, "encoded", encoded)
+    patch.setattr(job_run, "encoded", encoded)
 
 
 @pytest.mark.risk("P7", partial=True)

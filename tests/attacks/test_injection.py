@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 
-from demo_pipeline.services.jobs.runner import JobCaller
+from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.provision import provision
@@ -245,7 +245,8 @@ def test_in_who_asked(
     payload = PAYLOADS[0]
     caller = JobCaller(requested_by=payload, dagster_run_id=PAYLOADS[1])
     provision(database, database_settings, write_blueprint(tmp_path, SMALL, "asked"), requested_by=payload)
-    materialise(database, database_settings, "asked", requested_by=payload, dagster_run_id=PAYLOADS[1])
+    caller = JobCaller(requested_by=payload, dagster_run_id=PAYLOADS[1])
+    materialise(database, database_settings, "asked", caller=caller)
     apply_patch(
         database, database_settings, "asked", plan({"2025-02": {"contacts_created": 1}}), caller=caller
     )
@@ -285,7 +286,7 @@ def test_escape_sequences_reach_no_terminal(
     """Names and requesters with control characters are shown as text by the commands that show them."""
     hostile = "\x1b]0;owned\x07\x9b2J\u202ex\r"
     make_tenant(database, database_settings, SMALL, "escaping")
-    materialise(database, database_settings, "escaping", requested_by=hostile)
+    materialise(database, database_settings, "escaping", caller=JobCaller(requested_by=hostile))
     with database.admin() as admin:
         admin.execute("update crm.tenants set name = %s where slug = 'escaping'", [hostile])
         admin.execute(

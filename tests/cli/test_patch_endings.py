@@ -23,9 +23,9 @@ PLAN: Final = "month,contacts_created,activities_created\n2025-02,10,40\n"
 LARGE: Final = "month,contacts_created,activities_created\n2025-02,4000,60000\n"
 #: The last activity of every batch goes missing on its way.
 LOSE_ROWS: Final = """
-import demo_pipeline.services.jobs.runner as job_run
+import demo_pipeline.services.jobs.job_run as job_run
 
-whole = job_run.JobRun.making
+whole = job_run.JobTransaction.making
 
 def fewer(batches):
     for name, rows in batches:
@@ -34,7 +34,7 @@ def fewer(batches):
 def making(self, *stages):
     return whole(self, *map(fewer, stages))
 
-job_run.JobRun.making = making
+job_run.JobTransaction.making = making
 """
 #: Whether somebody is writing rows, whoever it is.
 WRITES: Final = """

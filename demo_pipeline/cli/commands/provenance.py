@@ -50,7 +50,7 @@ def _document(found: Backfill) -> dict[str, Any]:
                 "without_before": found.before[table].without,
                 "with_after": after.with_provenance,
                 "without_after": after.without,
-                "untold": [str(row) for row in found.untold[table]],
+                "untold": [str(row) for row in found.unattributed[table]],
             }
             for table, after in found.after.items()
         },

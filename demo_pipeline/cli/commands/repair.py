@@ -22,8 +22,8 @@ from demo_pipeline.cli.views.changes import change_document
 from demo_pipeline.domain.core.wording import counted
 
 if TYPE_CHECKING:
+    from demo_pipeline.services.jobs.job_run import JobCaller
     from demo_pipeline.services.jobs.report import JobReport
-    from demo_pipeline.services.jobs.runner import JobCaller
     from demo_pipeline.services.repairs.repair import Plan, Repaired
 
 Yes = Annotated[bool, flag("--yes", "Do it; without it the plan is shown and nothing is done.")]

@@ -14,11 +14,10 @@ from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, figure_text
 
 if TYPE_CHECKING:
+    from demo_pipeline.domain.core.job_kinds import JobKind
     from demo_pipeline.services.jobs.report import JobReport, MonthResult
     from demo_pipeline.storage.ledger.job_ledger import Job
 
-#: of jobs that bring months to what is expected of them, whatever they changed themselves
-_MATERIALISE: Final = ("materialise", "heal")
 _CHANGE_COLUMNS: Final = (
     Column("month"),
     Column("metric"),
@@ -31,9 +30,9 @@ _CHANGE_COLUMNS: Final = (
 CSV_HEAD: Final = ("month", "metric", "before", "target", "after", "delta", "passed")
 
 
-def goal_of(kind: str, result: MonthResult) -> Figures:
+def goal_of(kind: JobKind, result: MonthResult) -> Figures:
     """What a month is held against: what a patch was to reach, or what is expected of a materialised one."""
-    return result.expected if kind in _MATERIALISE else result.target
+    return result.expected if kind.reaches_expected else result.target
 
 
 def is_passed(report: JobReport) -> bool:
@@ -54,12 +53,12 @@ def change_document(report: JobReport) -> dict[str, Any]:
     }
 
 
-def month_documents(kind: str, months: Sequence[MonthResult], currency: Currency) -> list[dict[str, Any]]:
+def month_documents(kind: JobKind, months: Sequence[MonthResult], currency: Currency) -> list[dict[str, Any]]:
     """Months with every metric; money as text in major units."""
     return [result.to_document(goal_of(kind, result), currency) for result in months]
 
 
-def change_table(title: str, kind: str, months: Sequence[MonthResult], currency: Currency) -> Table:
+def change_table(title: str, kind: JobKind, months: Sequence[MonthResult], currency: Currency) -> Table:
     """A line for each month and metric."""
     rows: list[list[str]] = []
     colours: dict[int, str] = {}

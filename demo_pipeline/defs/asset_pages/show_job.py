@@ -27,7 +27,7 @@ from demo_pipeline.defs.shared.run_tags import JOB_TAG, KIND_TAG, REQUESTER_TAG,
 from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
 from demo_pipeline.services.jobs.report import report_of
-from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, standing
+from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, read_snapshot
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.storage.connection.masking import masked
 from demo_pipeline.storage.ledger.job_ledger import Job
@@ -92,7 +92,7 @@ def _read(demo: DemoTenants, job_id: str) -> tuple[Job, TenantSnapshot]:
     if job.status != "completed":
         message = f"job {job.id} is {job.status}; only a completed one has something to show"
         raise InputError(message, [Problem(code="not_completed", field="job_id", message=message)])
-    now = standing(demo.database, demo.settings, job.slug)
+    now = read_snapshot(demo.database, demo.settings, job.slug)
     if now.tenant_id != job.tenant_id:
         # The pages show the present tenant of the slug; the rows of the job were deleted with its tenant.
         message = f"the tenant of job {job.id} was deleted; {job.slug} is another one now"

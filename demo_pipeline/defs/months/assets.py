@@ -24,13 +24,14 @@ from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG, TenantTags
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest, Refused, load_each, split_months
 from demo_pipeline.domain.core.errors import DemoError
+from demo_pipeline.domain.core.job_kinds import JobKind
+from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.jobs.report import JobReport
-from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, standing
+from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.queries import KpiTable
 
-KIND: Final = "materialise"
 _MARK: Final = dg.Out(dg.Nothing, is_required=False)
 _CHECKS: Final = tuple(specs.check_specs())
 
@@ -41,7 +42,7 @@ def validate(context: dg.OpExecutionContext, demo: DemoTenants) -> list[LoadRequ
 
     A month that can have no rows of its tenant is left out, with the reason in the log.
     """
-    context.instance.add_run_tags(context.run_id, {KIND_TAG: KIND})
+    context.instance.add_run_tags(context.run_id, {KIND_TAG: JobKind.MATERIALISE.value})
     requests = [
         LoadRequest(tenant=tenant, months=months)
         for tenant, months in months_by_tenant(context.partition_keys).items()
@@ -92,7 +93,9 @@ def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadR
     if refusals:
         # No further op runs: those that are committed get their verdicts here.
         for loaded in loads:
-            yield from verdict_events(loaded, standing(demo.database, demo.settings, loaded.request.tenant))
+            yield from verdict_events(
+                loaded, read_snapshot(demo.database, demo.settings, loaded.request.tenant)
+            )
         raise failure_of(refusals)
     yield dg.Output(loads, "loads")
 
@@ -100,7 +103,7 @@ def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadR
 @dg.op
 def snapshot_after(demo: DemoTenants, loads: list[Loaded]) -> list[TenantSnapshot]:
     """Read what is there now, after the commits."""
-    return [standing(demo.database, demo.settings, loaded.request.tenant) for loaded in loads]
+    return [read_snapshot(demo.database, demo.settings, loaded.request.tenant) for loaded in loads]
 
 
 @dg.op(out={specs.KPI_SNAPSHOT: _MARK, **{spec.get_python_identifier(): _MARK for spec in _CHECKS}})
@@ -143,7 +146,7 @@ tenant_assets = dg.AssetsDefinition.from_graph(
 materialise_tenants = dg.define_asset_job(
     "materialise_tenants",
     selection=dg.AssetSelection.assets(*specs.ASSETS),
-    tags={KIND_TAG: KIND},
+    tags={KIND_TAG: JobKind.MATERIALISE.value},
     description="Bring the selected months of the selected tenants to what their blueprints say. Any set of "
     "partitions will do: each tenant is one transaction, and a month that is right is left alone.",
 )
@@ -165,9 +168,11 @@ def _load(
         request.first,
         request.last,
         with_gaps=True,
-        on_progress=on_progress,
-        dagster_run_id=context.run_id,
-        requested_by=context.run_tags.get(REQUESTER_TAG, "dagster"),
+        caller=JobCaller(
+            on_progress=on_progress,
+            dagster_run_id=context.run_id,
+            requested_by=context.run_tags.get(REQUESTER_TAG, "dagster"),
+        ),
     )
     made = ", ".join(f"{count:,} {table}" for table, count in report.created.items() if count)
     context.log.info("%s: %s, %.2f s", request, made or "already as expected", report.seconds)

@@ -19,7 +19,7 @@ from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.services.inbox.apply import refuse_unusable
 from demo_pipeline.services.inbox.folder import InboxFile, Waiting, waiting_files
 from demo_pipeline.services.inbox.unknown_tenants import report_unknown, unknown_tenants
-from demo_pipeline.services.jobs.runner import JobCaller
+from demo_pipeline.services.jobs.job_run import JobCaller
 
 INTERVAL_SECONDS: Final = 30
 #: runs that one tick asks for

@@ -26,14 +26,15 @@ from demo_pipeline.domain.core.errors import (
     Problem,
     VerificationError,
 )
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.files.plan_files import plan_from_document
 from demo_pipeline.services.inbox.apply import HINDRANCE, Handled, apply_inbox_file
 from demo_pipeline.services.inbox.folder import End
 from demo_pipeline.services.jobs.failures import is_passing
-from demo_pipeline.services.jobs.runner import JobCaller
-from demo_pipeline.services.jobs.tenant_snapshot import standing
-from demo_pipeline.services.patches.patch import KIND, apply_patch
+from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
+from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants import queries
 
 JOB: Final = "apply_patch"
@@ -164,7 +165,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
     if report.already_applied:
         context.log.info("this plan was applied before, by job %s; nothing was changed", report.job_id)
     begin_in_run(context, demo, [config.tenant])
-    now = standing(demo.database, demo.settings, config.tenant)
+    now = read_snapshot(demo.database, demo.settings, config.tenant)
     if not is_shown(context.instance, report):
         yield from shown_events(context.instance, report, now)
     if handled.hindrance:
@@ -189,7 +190,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
 
 @dg.job(
     name=JOB,
-    tags={KIND_TAG: KIND},
+    tags={KIND_TAG: JobKind.PATCH.value},
     config=EXAMPLE,
     description="Apply a patch plan to a demo tenant: exactly, once, all of it or nothing.\n\n"
     "The launchpad begins with a plan for `larkmoor` that can be launched as it is; put your tenant, months "

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from demo_pipeline.domain.core.job_kinds import JobKind
+
 _JOBS: Final = UUID("b5f2a6f0-0d1b-5c58-8f43-2f0f2f9d7a10")
 
 
 def job_id(
-    *, tenant_id: UUID, incarnation: int, kind: str, plan: Mapping[str, Any], seed: str, ordinal: int
+    *, tenant_id: UUID, incarnation: int, kind: JobKind, plan: Mapping[str, Any], seed: str, ordinal: int
 ) -> UUID:
     """The id of the ``ordinal``-th job (from 0) that asks this of the tenant.
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import UnreadableJobError, UnreadableTenantError
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, Month
 from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
@@ -223,14 +224,10 @@ class _StoredMetrics(_Document):
 
 _DIFF: Final = TypeAdapter(dict[_MonthText, _StoredResult])
 _METRICS: Final = TypeAdapter(_StoredMetrics)
-_PATCH: Final = "patch"
-_UNDO: Final = "undo"
-_EXTEND: Final = "extend"
-_REPAIRS: Final = ("repair", "dedupe", "cleanup")
 
 
 def job_problems(
-    kind: str,
+    kind: JobKind,
     status: str,
     *,
     seed: str | None,
@@ -248,10 +245,10 @@ def job_problems(
             adapter.validate_python(document)
         except ValidationError as error:
             problems += _problem_lines(error, name)
-    changes_rows = kind in {_PATCH, _UNDO, *_REPAIRS}
+    changes_rows = kind is JobKind.PATCH or kind.deletes_rows
     if status == "completed" and changes_rows and metrics is None:
         problems.append("metrics: is missing")
-    if kind == _EXTEND and last_month is None:
+    if kind is JobKind.EXTEND and last_month is None:
         problems.append("range_end_month: is missing")
     if isinstance(metrics, Mapping) and "hidden_at" in metrics:
         problems += _tried("metrics.hidden_at", lambda: read_instant(metrics["hidden_at"]))
@@ -260,9 +257,9 @@ def job_problems(
     if not isinstance(plan, Mapping):
         return [*problems, "plan: is not an object"]
     stored = cast("Mapping[str, Any]", plan)
-    if kind == _PATCH:
+    if kind is JobKind.PATCH:
         problems += _tried("plan", lambda: PatchPlan.from_json(stored, seed=seed))
-    elif kind == _UNDO or (kind in _REPAIRS and "job" in stored):
+    elif kind is JobKind.UNDO or (kind.is_repair and "job" in stored):
         problems += _tried("plan.job", lambda: UUID(stored["job"]))
     return problems
 

@@ -227,7 +227,7 @@ def preview_blueprint(
     path: Path, settings: Settings, *, sheet: str | None = None
 ) -> tuple[TenantSpec, tuple[str, ...]]:
     """The tenant that a file would make now, and the warnings. Needs no database; raises as above."""
-    now, caps = settings.client_instant(), Caps(**settings.caps.model_dump())
+    now, caps = settings.client_instant(), settings.caps.to_domain()
     file = read_blueprint(path, now, caps, sheet=sheet)
     spec, warnings = resolve_file(file, now, lambda: token_hex(8), caps)
     if file.blueprint.seed is None and file.blueprint.totals is not None:

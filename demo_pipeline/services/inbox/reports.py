@@ -16,8 +16,8 @@ from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
 from demo_pipeline.domain.core.wording import grouped, rows_text
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.inbox.folder import REPORT_SUFFIXES, InboxFile
+from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.jobs.report import JobReport
-from demo_pipeline.services.jobs.runner import JobCaller
 from demo_pipeline.storage.connection.masking import masked, masked_tree
 
 JSON_SUFFIX, TEXT_SUFFIX = REPORT_SUFFIXES

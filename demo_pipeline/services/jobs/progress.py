@@ -1,4 +1,4 @@
-"""Progress of a running job: to whoever called, and to a table that a second connection can read."""
+"""Progress of a running job: to its caller, and to a table that a second connection can read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS_BETWEEN = 0.5
 
 
 class Progress:
-    """Counts rows and tells, at most twice a second. A context manager: it owns its connection.
+    """Counts rows and reports, at most twice a second. A context manager: it owns its connection.
 
     The connection is opened with the first report that is due, so that short jobs do without; losing
     it costs the reports and never the job.
@@ -46,17 +46,17 @@ class Progress:
         self._stack.__exit__(kind, error, trace)
 
     def expect(self, rows: int) -> None:
-        """``rows`` more are to come."""
+        """Add ``rows`` to the progress total."""
         self._total += rows
 
     def add(self, rows: int, step: str) -> None:
         """``rows`` more are loaded."""
         self._done += rows
         # The last hundredths are for verification and commit.
-        self.tell(min(95, self._done * 95 // max(self._total, 1)), step)
+        self.report(min(95, self._done * 95 // max(self._total, 1)), step)
 
-    def tell(self, percent: int, step: str, *, is_due: bool = False) -> None:
-        """Say where the job is; ``is_due``: also a moment after the last word, but not in short jobs."""
+    def report(self, percent: int, step: str, *, is_due: bool = False) -> None:
+        """Report the step. ``is_due``: also shortly after the last report, unless the job is short."""
         if self._on_progress is not None:
             self._on_progress(percent, step)
         is_due = is_due and self._conn is not None

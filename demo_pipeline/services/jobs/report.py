@@ -14,12 +14,11 @@ from uuid import UUID
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures, figure_json
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import reading_job
-from demo_pipeline.storage.ledger.job_ledger import Job, JobRequest, readable
+from demo_pipeline.storage.ledger.job_ledger import Job, readable
 
-#: of jobs that make up for rows that people hid or changed
-HEAL: Final = "heal"
 #: the key of a job's metrics that has the other jobs of its request
 _REQUEST: Final = "request"
 
@@ -102,23 +101,12 @@ class JobPart:
     """One of the jobs of a request."""
 
     job_id: UUID
-    kind: str
+    kind: JobKind
     #: table → rows
     created: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
         return {"job_id": str(self.job_id), "kind": self.kind, "created": dict(self.created)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeFirst:
-    """What the blueprint's job did that was claimed beside the request's own."""
-
-    #: table → rows
-    created: Mapping[str, int]
-    #: figures before it
-    before: Mapping[Month, Figures]
-    change: Mapping[Month, Figures]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,16 +116,6 @@ class FirstJob:
     part: JobPart
     #: of the months that it changed, before it
     before: Mapping[Month, Figures]
-
-    @classmethod
-    def of(cls, request: JobRequest | None, made: MadeFirst | None) -> FirstJob | None:
-        """The job of ``request`` and what it made; None: there was none."""
-        if request is None or made is None:
-            return None
-        return cls(
-            part=JobPart(job_id=request.job_id, kind=request.kind, created=made.created),
-            before={month: made.before.get(month, Figures()) for month, one in made.change.items() if one},
-        )
 
     def to_json(self, currency: Currency) -> dict[str, Any]:
         """As the ledger keeps it with the request's own job."""
@@ -151,7 +129,7 @@ class FirstJob:
             return None
         [part] = metrics[_REQUEST]["jobs"]
         return cls(
-            part=JobPart(job_id=UUID(part["job_id"]), kind=part["kind"], created=part["created"]),
+            part=JobPart(job_id=UUID(part["job_id"]), kind=JobKind(part["kind"]), created=part["created"]),
             before={
                 Month.parse(month): Figures.from_json(row, currency)
                 for month, row in metrics[_REQUEST]["before"].items()
@@ -165,7 +143,7 @@ class JobReport:
 
     job_id: UUID
     tenant: str
-    kind: str
+    kind: JobKind
     currency: Currency
     already_applied: bool
     #: table → rows of all jobs of the request
@@ -196,28 +174,52 @@ class JobReport:
         return all(result.after == result.target for result in self.months)
 
 
-def whole_report(report: JobReport, first: FirstJob | None) -> JobReport:
-    """The report of a request from that of its own job and the job before it.
+def request_report(
+    *,
+    job_id: UUID,
+    tenant: str,
+    kind: JobKind,
+    currency: Currency,
+    months: tuple[MonthResult, ...],
+    metrics: Mapping[str, Any],
+    seconds: float,
+    already_applied: bool = False,
+    notes: tuple[str, ...] = (),
+) -> JobReport:
+    """The report of a whole request, from the months and the stored metrics of its own job.
 
-    Its *before* is what was there before the first job. A patch's is what its plan was resolved against,
-    with the blueprint's rows: there, the first *before* is kept beside it.
+    Its *before* is that of the first job. A patch's is what its plan was resolved against, with the
+    blueprint's rows: there, the first *before* is kept beside it.
     """
-    own = JobPart(job_id=report.job_id, kind=report.kind, created=report.created)
-    if first is None:
-        return replace(report, jobs=(own,))
-    tables = [*first.part.created, *(table for table in own.created if table not in first.part.created)]
-    months: list[MonthResult] = []
-    for result in report.months:
-        found = first.before.get(result.month, result.before)
-        before = found if report.kind == HEAL else result.before
-        months.append(replace(result, before=before, first_before=found))
-    listed = {result.month for result in months}
-    return replace(
-        report,
-        created={table: first.part.created.get(table, 0) + own.created.get(table, 0) for table in tables},
-        months=tuple(months),
-        jobs=(first.part, own),
-        other_months={month: one for month, one in first.before.items() if month not in listed},
+    first = None if already_applied else FirstJob.from_metrics(metrics, currency)
+    made: Mapping[str, Any] = {} if already_applied else metrics
+    own = JobPart(job_id=job_id, kind=kind, created=made.get("created", {}))
+    created, parts, other_months = own.created, (own,), dict[Month, Figures]()
+    if first is not None:
+        tables = {**first.part.created, **own.created}
+        created = {table: first.part.created.get(table, 0) + own.created.get(table, 0) for table in tables}
+        parts = (first.part, own)
+        listed = {result.month for result in months}
+        other_months = {month: one for month, one in first.before.items() if month not in listed}
+        months = tuple(
+            replace(result, first_before=first.before.get(result.month, result.before)) for result in months
+        )
+        if kind is JobKind.HEAL:
+            months = tuple(replace(result, before=result.before_request) for result in months)
+    return JobReport(
+        job_id=job_id,
+        tenant=tenant,
+        kind=kind,
+        currency=currency,
+        already_applied=already_applied,
+        created=created,
+        hidden=made.get("hidden", {}),
+        shown=made.get("shown", {}),
+        months=months,
+        seconds=seconds,
+        jobs=() if already_applied else parts,
+        other_months=other_months,
+        notes=notes,
     )
 
 
@@ -228,30 +230,24 @@ def report_of(
 
     Raises ``UnreadableJobError``.
     """
-    metrics: dict[str, Any] = readable(job).metrics or {}
-    report = JobReport(
+    report = request_report(
         job_id=job.id,
         tenant=job.slug,
         kind=job.kind,
         currency=currency,
-        already_applied=already_applied,
-        created={} if already_applied else metrics.get("created", {}),
-        hidden={} if already_applied else metrics.get("hidden", {}),
-        shown={} if already_applied else metrics.get("shown", {}),
         months=months_of(job, currency),
+        metrics=job.metrics or {},
         seconds=seconds if seconds is not None else job.seconds or 0.0,
-        status=job.status,
+        already_applied=already_applied,
     )
-    if already_applied:
-        return report
-    return whole_report(report, FirstJob.from_metrics(metrics, currency))
+    return replace(report, status=job.status)
 
 
 def months_of(job: Job, currency: Currency) -> tuple[MonthResult, ...]:
     """The months of one job of the ledger, by itself. Raises ``UnreadableJobError``."""
     diff: dict[str, Any] = readable(job).diff_report or {}
     with reading_job(job.slug, job.id, "diff_report"):
-        return tuple(MonthResult.from_json(month, told, currency) for month, told in sorted(diff.items()))
+        return tuple(MonthResult.from_json(month, row, currency) for month, row in sorted(diff.items()))
 
 
 def request_job(jobs: Sequence[Job]) -> Job | None:

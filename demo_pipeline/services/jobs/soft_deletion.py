@@ -12,16 +12,11 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_instant, reading_job
-from demo_pipeline.services.jobs.runner import FiguresByMonth, JobRun
+from demo_pipeline.services.jobs.job_run import FiguresByMonth, JobRun
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.job_ledger import Job
 from demo_pipeline.storage.rows.soft_delete import Hanging
 
-REPAIR: Final = "repair"
-DEDUPE: Final = "dedupe"
-CLEANUP: Final = "cleanup"
-#: kinds of jobs that hide rows which ought not to be there, and change nothing of what is expected
-REPAIRS: Final = (REPAIR, DEDUPE, CLEANUP)
 #: rows that are listed one by one
 MOST_LISTED: Final = 100
 

@@ -13,8 +13,15 @@ from uuid import UUID
 import psycopg
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.errors import DemoError, NotADemoTenantError, NotFoundError
+from demo_pipeline.domain.core.errors import (
+    DemoError,
+    InputError,
+    NotADemoTenantError,
+    NotFoundError,
+    Problem,
+)
 from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.versions import present_version
 from demo_pipeline.services.jobs.events import Event, record
@@ -25,8 +32,6 @@ from demo_pipeline.storage.ledger.tenants import MonthState, TenantState
 
 #: months with the blueprint's rows that are loaded of them
 Loaded: TypeAlias = Mapping[Month, MonthState]
-#: of jobs that let a closed tenant's blueprint ask for more months
-EXTEND: Final = "extend"
 _NOTHING_MORE: Final[Loaded] = {}
 
 
@@ -49,7 +54,7 @@ class TenantContext:
         return tuple(
             (job.job_id, job.last_month)
             for job in self.state.jobs
-            if job.kind == EXTEND and job.status == "completed" and job.undone_by is None
+            if job.kind is JobKind.EXTEND and job.status == "completed" and job.undone_by is None
             if job.last_month is not None
         )
 
@@ -84,8 +89,8 @@ class TenantContext:
         return blueprint + self.state.changes.get(month, Figures())
 
     @property
-    def known_months(self) -> set[Month]:
-        """Months of which the ledger says anything."""
+    def recorded_months(self) -> set[Month]:
+        """Months of which the ledger records anything."""
         return {*self.loaded_months, *self.state.changes}
 
     @property
@@ -137,6 +142,28 @@ def _unknown(conn: psycopg.Connection[Any], settings: Settings, slug: str) -> No
         with suppress(DemoError, psycopg.Error), open_database(settings).admin(readonly=True) as admin:
             known = tenants.demo_slugs(admin)
     return tenants.unknown_tenant(slug, known or ())
+
+
+def check_instant(context: TenantContext, as_of: datetime, settings: Settings) -> None:
+    """Raises ``InputError`` where *now* is before the tenant was provisioned."""
+    tenant = context.state.tenant
+    provisioned_at = tenant.provisioned_at
+    if as_of >= provisioned_at:
+        return
+    is_set = settings.now is not None
+    source = "DEMO_NOW" if is_set else "the database server's clock"
+    remedy = (
+        "unset DEMO_NOW or take a later instant"
+        if is_set
+        else "the tenant was made by a clock that was ahead, or the server's clock is behind: correct the "
+        "server's clock, or delete the tenant and provision it again"
+    )
+    message = (
+        f"now is {as_of:%Y-%m-%d %H:%M} UTC ({source}), "
+        f"before {tenant.slug} was provisioned ({provisioned_at:%Y-%m-%d %H:%M} UTC); {remedy}"
+    )
+    field = "DEMO_NOW" if is_set else None
+    raise InputError(message, [Problem(code="before_provisioning", field=field, message=message)])
 
 
 def latest_instant(context: TenantContext, as_of: datetime) -> datetime:

@@ -1,6 +1,6 @@
-"""A tenant as it stands now, read in one snapshot: what is expected, what is there, what is broken.
+"""A tenant as it is now, read in one snapshot: what is expected, what is in the tables, what is broken.
 
-For whoever shows it. Comparing and judging is the domain's, changing anything is ``materialise``'s.
+Comparing and judging belong to the domain, changing anything to ``materialise``.
 """
 
 from __future__ import annotations
@@ -39,18 +39,16 @@ class TenantSnapshot:
     read_at: datetime
 
 
-def standing(database: Database, settings: Settings, slug: str) -> TenantSnapshot:
+def read_snapshot(database: Database, settings: Settings, slug: str) -> TenantSnapshot:
     """Read one tenant. Raises ``NotFoundError``, ``NotADemoTenantError``."""
-    with database.admin(readonly=True) as conn, conn.transaction():
-        # One snapshot, so that figures and ledger belong together.
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with database.snapshot() as conn:
         context = find_tenant_context(conn, settings, slug, "show")
         tenant_id, now = context.state.tenant.tenant_id, instant_of(conn, settings)
         return TenantSnapshot(
             tenant=slug,
             tenant_id=tenant_id,
             currency=context.spec.currency,
-            expected={month: context.expected(month) for month in context.known_months},
+            expected={month: context.expected(month) for month in context.recorded_months},
             figures=all_figures(conn, tenant_id, context.spec.currency),
             violations=check_rows(conn, context, now, edits.finished_at(conn, tenant_id)).faults,
             read_at=now,

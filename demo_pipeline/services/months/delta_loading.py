@@ -1,7 +1,7 @@
 """Deltas into rows, within a job's transaction: what a patch and the healing of a month have in common.
 
-First what the blueprint still owes, under its own job; then rows that add exactly the deltas. Which deltas is
-decided by who calls.
+First the missing rows of the blueprint, under their own job; then rows that add exactly the deltas. Which
+deltas is decided by the caller.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from typing import Final
 from uuid import UUID
 
 from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.generator import Generator, PatchScope
 from demo_pipeline.domain.model import MODEL
-from demo_pipeline.services.jobs.report import MadeFirst
-from demo_pipeline.services.jobs.runner import AnotherTryError, JobRun, JobSelection
-from demo_pipeline.services.jobs.selection import select_job
+from demo_pipeline.services.jobs.job_run import AnotherTryError, JobRun, JobTransaction
+from demo_pipeline.services.jobs.report import FirstJob, JobPart
+from demo_pipeline.services.jobs.selection import months_spec, next_job
 from demo_pipeline.services.jobs.tenant_context import Loaded
-from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
-from demo_pipeline.services.months.pending_load import PendingLoad, missing_rows, request_for
+from demo_pipeline.services.jobs.transaction import verify_change
+from demo_pipeline.services.months.pending_load import PendingLoad, missing_rows
 from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.rows.existing_rows import known_rows
@@ -46,29 +47,33 @@ def job_beside(run: JobRun, simulated: ProjectedBaseline, last: Month) -> JobReq
     if simulated.is_whole:
         return None
     last = run.context.last_asked(last)
-    blueprint = request_for(run.context, run.context.spec.start_month, last, run.as_of)
-    return select_job(run.context, blueprint, lambda _: False)[0]
+    first = run.context.spec.start_month
+    return next_job(run.context, months_spec(JobKind.MATERIALISE, run.tenant.seed, first, last, run.as_of))
 
 
-def make_whole(run: JobRun, selection: JobSelection, last: Month) -> tuple[Loaded, MadeFirst | None]:
-    """Load what the blueprint owes up to ``last``, as its own job; verified by itself.
+def load_blueprint(run: JobTransaction, last: Month) -> tuple[Loaded, FirstJob | None]:
+    """Load the blueprint's missing rows up to ``last`` under their own job, and verify them.
 
-    With the months that are loaded then, and what was made, None where no such job was claimed.
+    The months that are loaded then, and what that job did; None where no such job was claimed.
     """
     missing = missing_rows(run.conn, run.context, last, run.as_of)
-    if selection.beside is None or selection.beside_number is None:
+    if run.beside is None:
         if missing.count_rows():
             raise AnotherTryError("rows of the blueprint went missing")
         return missing.loaded, None
+    request, number = run.beside
     before = run.figures()
-    created = load_missing(run, missing, selection.beside.job_id, selection.beside_number)
-    run.verify(selection.beside, before, missing.change, run.figures())
-    return missing.loaded, MadeFirst(created=created, before=before, change=missing.change)
+    created = load_missing(run, missing, request.job_id, number)
+    verify_change(run, request, before, missing.change, run.figures())
+    return missing.loaded, FirstJob(
+        part=JobPart(job_id=request.job_id, kind=request.kind, created=created),
+        before={month: before.get(month, Figures()) for month, one in missing.change.items() if one},
+    )
 
 
-def load_missing(run: JobRun, missing: PendingLoad, job_id: UUID, number: int) -> dict[str, int]:
+def load_missing(run: JobTransaction, missing: PendingLoad, job_id: UUID, number: int) -> dict[str, int]:
     """Load the blueprint's missing rows under a claimed job; ``number`` is the job's. Table → rows."""
-    run.expect_rows(missing.row_count)
+    run.progress.expect(missing.row_count)
     created = run.load(missing.batches(), job_id)
     if missing.additions:
         with run.making(*delta_rows(run, number, run.tenant.seed, missing.additions)) as rows:
@@ -88,12 +93,12 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
         return ()
     # Rows of materialising jobs draw from the blueprint's streams, unless another version made some of them.
     is_mixed = bool(run.context.other_versions)
-    others = [job for job in run.context.state.jobs if is_mixed or job.kind != MATERIALISE]
+    others = [job for job in run.context.state.jobs if is_mixed or job.kind is not JobKind.MATERIALISE]
     most = max(_MOST_KNOWN[1] // len(deltas), _MOST_KNOWN[0])
     windows = dict[datetime, int]()
     for month, delta in deltas.items():
         count = min(max(delta.row_count // _NEW_PER_KNOWN, _FEWEST_KNOWN), most)
-        # By its end alone there may be nobody to hang the first days' activities on.
+        # By its end alone the first days' activities may have nothing to refer to.
         for before in (month.start, min(month.end, run.as_of)):
             windows[before] = max(windows.get(before, 0), count)
     existing = known_rows(
@@ -114,13 +119,11 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
     )
 
 
-def load_deltas(
-    run: JobRun, selection: JobSelection, deltas: Mapping[Month, Figures], rows: Iterable[Load]
-) -> dict[str, int]:
+def load_deltas(run: JobTransaction, deltas: Mapping[Month, Figures], rows: Iterable[Load]) -> dict[str, int]:
     """Load what is being made of :func:`delta_rows`. Table → rows."""
-    run.expect_rows(sum(delta.row_count for delta in deltas.values()))
+    run.progress.expect(sum(delta.row_count for delta in deltas.values()))
     # While they are made.
     stage(run.conn, MODEL.monthly)
-    made = run.load_made(rows, selection.request.job_id)
+    made = run.load_made(rows, run.request.job_id)
     # New contacts may bring links to tags.
     return {table: made.get(table, 0) for table in MODEL.monthly if table in MODEL.counted or table in made}

@@ -17,6 +17,7 @@ import pyarrow as pa
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import Column, column, keep, to_mask
 from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible
 from demo_pipeline.domain.generation.calendar import instant_us
@@ -27,15 +28,12 @@ from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.versions import present_version
 from demo_pipeline.domain.shortfall import shortfall
 from demo_pipeline.services.jobs.tenant_context import TenantContext
-from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.ledger.tenants import MonthState
 from demo_pipeline.storage.rows.existing_rows import first_contact_at, has_won_stage
 from demo_pipeline.storage.rows.generated_row_index import generated_counts, present_ids
 from demo_pipeline.storage.rows.kpis import all_figures
 from demo_pipeline.storage.rows.stages import stage_outcomes
 
-#: of jobs that make the blueprint's rows
-KIND: Final = "materialise"
 #: (table, month) → rows
 Presence = Mapping[tuple[str, str], int]
 
@@ -284,21 +282,6 @@ def _part(context: TenantContext, month: Month, until: datetime) -> Figures:
     return part
 
 
-def request_for(context: TenantContext, first: Month, last: Month, as_of: datetime) -> JobRequest:
-    """The request for the blueprint's months, before its ordinal is known."""
-    tenant = context.state.tenant
-    return JobRequest(
-        job_id=tenant.tenant_id,
-        tenant_id=tenant.tenant_id,
-        kind=KIND,
-        seed=tenant.seed,
-        plan={"from": str(first), "to": str(last)},
-        first_month=first,
-        last_month=last,
-        as_of=as_of,
-    )
-
-
 def is_made(conn: psycopg.Connection[Any], context: TenantContext, last: Month, as_of: datetime) -> bool:
     """Whether none of the blueprint's rows up to ``last`` is missing.
 
@@ -345,7 +328,7 @@ def check_added(context: TenantContext, figures: Figures, caps: Caps) -> None:
 
 def presence(conn: psycopg.Connection[Any], context: TenantContext) -> Presence:
     """How many of the blueprint's rows are there, by table and month."""
-    jobs = [job.job_id for job in context.state.jobs if job.kind == KIND]
+    jobs = [job.job_id for job in context.state.jobs if job.kind is JobKind.MATERIALISE]
     return generated_counts(conn, context.state.tenant.tenant_id, jobs)
 
 

@@ -105,8 +105,7 @@ def projected_baseline(
     months: Collection[Month] | None = None,
 ) -> ProjectedBaseline:
     """:func:`project_baseline` from one snapshot of its own."""
-    with database.admin(readonly=True) as conn, conn.transaction():
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with database.snapshot() as conn:
         return project_baseline(conn, context, as_of, last, months)
 
 

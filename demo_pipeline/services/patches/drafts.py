@@ -20,7 +20,7 @@ from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import Caps, nearest_feasible, value_cap
+from demo_pipeline.domain.feasibility import nearest_feasible, value_cap
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
 from demo_pipeline.domain.patch_plan.shapes import (
     DEFAULT_DIP_PERCENT,
@@ -81,8 +81,7 @@ def draft_plan(
     Raises ``InputError`` for what makes no plan, with all that is wrong; ``NotFoundError``,
     ``NotADemoTenantError``.
     """
-    with database.admin(readonly=True) as conn, conn.transaction():
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with database.snapshot() as conn:
         context = find_tenant_context(conn, settings, slug, "plan write")
         as_of = instant_of(conn, settings)
         figures = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
@@ -240,7 +239,7 @@ def _values_left_to_deals(
             (target[metric] - before[metric] for metric in VALUE_METRICS if request[metric] is not None),
             default=0,
         )
-    if asked <= value_cap(Caps(**settings.caps.model_dump()), spec.currency):
+    if asked <= value_cap(settings.caps.to_domain(), spec.currency):
         return plan, False
     months = (
         MonthRequest.of(

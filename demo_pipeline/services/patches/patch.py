@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
 from uuid import UUID
 
 from demo_pipeline.domain.core.errors import InputError, NotFoundError, Problem
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.identity import job_id
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import are, counted
-from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.parsing.written_numbers import other_currencies
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
-from demo_pipeline.domain.patch_plan.resolve import resolve_plan, shows_targets
+from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, shows_targets
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.events import Event, record
-from demo_pipeline.services.jobs.report import JobReport, MadeFirst
-from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
-from demo_pipeline.services.jobs.selection import ordinals, select_job
-from demo_pipeline.services.jobs.tenant_context import Loaded, TenantContext
+from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
+from demo_pipeline.services.jobs.report import FirstJob, JobReport
+from demo_pipeline.services.jobs.runner import run_job
+from demo_pipeline.services.jobs.selection import identified, jobs_of_spec, select_job
+from demo_pipeline.services.jobs.tenant_context import Loaded, TenantContext, check_instant
 from demo_pipeline.services.months.delta_loading import (
     delta_rows,
     job_beside,
+    load_blueprint,
     load_deltas,
-    make_whole,
     simulate,
 )
-from demo_pipeline.services.months.materialise import check_instant
 from demo_pipeline.services.months.pending_load import check_months_beyond
 from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, read_baseline
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.ledger.job_ledger import JobRequest
+from demo_pipeline.storage.ledger.job_ledger import JobRequest, JobSpec
 from demo_pipeline.storage.ledger.tenants import JobState
-
-#: of jobs that apply a plan
-KIND = "patch"
 
 
 def apply_patch(
@@ -59,8 +54,8 @@ def apply_patch(
     ``CapExceededError``, both before anything is written.
     """
     plan, currencies = plan_of(plan)
-    work = _Patch(plan, currencies, again=again, retried=retried)
-    return run_job(database, settings, slug, work, caller or JobCaller())
+    work = _Patch(plan, currencies, again, retried)
+    return run_job(database, settings, slug, JobKind.PATCH, work.select, caller)
 
 
 def plan_of(plan: PatchPlan | PlanFile) -> tuple[PatchPlan, frozenset[str]]:
@@ -68,54 +63,52 @@ def plan_of(plan: PatchPlan | PlanFile) -> tuple[PatchPlan, frozenset[str]]:
     return (plan.plan, plan.currencies) if isinstance(plan, PlanFile) else (plan, frozenset())
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Patch:
-    """The work."""
+    """A plan that was handed in, and the steps of its job."""
 
     plan: PatchPlan
     currencies: frozenset[str]
     again: bool
     retried: UUID | None
-    kind: str = KIND
-    #: what it was to change when it was chosen, and what was loaded of the blueprint
-    _foreseen: Mapping[Month, Figures] = field(init=False)
-    _loaded: Loaded = field(init=False)
 
-    def select(self, run: JobRun) -> JobSelection:
+    def select(self, run: JobRun) -> JobSelection | UUID:
         check_instant(run.context, run.as_of, run.settings)
         check_currency(run.context, self.currencies)
         last = last_month(run.context, self.plan, run.as_of)
-        check_months_beyond(run.context, last, Caps(**run.settings.caps.model_dump()))
-        wanted = patch_request(run.context, self.plan, run.as_of)
-        request, done = self._choose(run, wanted)
-        if done is not None:
-            return JobSelection(request=request, done=done)
+        check_months_beyond(run.context, last, run.settings.caps.to_domain())
+        selected = self._job(run, patch_spec(run.context, self.plan, run.as_of))
+        if isinstance(selected, UUID):
+            return selected
         if not self.again:
             refuse_other_pieces(run.context, self.plan, ())
         simulated = simulate(run, last, self._compared_months)
-        self._foreseen, self._loaded = self._check(run, simulated), simulated.missing.loaded
-        return JobSelection(request=request, beside=job_beside(run, simulated, last))
+        foreseen = _Foreseen(self._resolved(run, simulated).deltas, simulated.missing.loaded)
+        return JobSelection(
+            request=selected,
+            execute=lambda transaction: self._execute(transaction, foreseen),
+            beside=job_beside(run, simulated, last),
+        )
 
-    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:
-        loaded, made_first = self._make_whole(run, selection)
+    def _execute(self, run: JobTransaction, foreseen: _Foreseen) -> JobOutcome:
+        loaded, first = self._load_blueprint(run, foreseen)
         seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
-        # What the plan came to a moment ago is nearly always what it comes to: its rows are made meanwhile.
-        with run.making(*delta_rows(run, number, seed, self._foreseen)) as rows:
+        # The plan nearly always comes to what was foreseen a moment ago: its rows are made meanwhile.
+        with run.making(*delta_rows(run, run.number, seed, foreseen.deltas)) as rows:
             baseline = read_baseline(run.conn, run.context, run.as_of)
-            resolved = resolve_plan(self.plan, baseline, Caps(**run.settings.caps.model_dump()))
-            created = None
-            if resolved.deltas == self._foreseen:
-                created = load_deltas(run, selection, resolved.deltas, rows)
+            resolved = resolve_plan(self.plan, baseline, run.settings.caps.to_domain())
+            is_foreseen = resolved.deltas == foreseen.deltas
+            created = load_deltas(run, resolved.deltas, rows) if is_foreseen else None
         if created is None:
-            with run.making(*delta_rows(run, number, seed, resolved.deltas)) as rows:
-                created = load_deltas(run, selection, resolved.deltas, rows)
+            with run.making(*delta_rows(run, run.number, seed, resolved.deltas)) as rows:
+                created = load_deltas(run, resolved.deltas, rows)
         expected = {month: run.context.expected(month, loaded) for month in resolved.deltas}
         recorded = (
             {month: resolved.targets[month] - expected[month] for month in resolved.targets}
             if self.plan.plan_type is PlanType.TARGETS
             else resolved.deltas
         )
-        return Outcome(
+        return JobOutcome(
             before=baseline.before,
             change=resolved.deltas,
             results={
@@ -125,39 +118,34 @@ class _Patch:
             created=created,
             loaded=loaded.values(),
             recorded=recorded,
-            made_first=made_first,
-            notes=_notes(made_first),
+            first=first,
+            notes=_notes(first),
         )
 
-    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return run.recorded_report(job_id, already_applied=already_applied)
-
-    def _choose(self, run: JobRun, wanted: JobRequest) -> tuple[JobRequest, UUID | None]:
+    def _job(self, run: JobRun, spec: JobSpec) -> JobRequest | UUID:
         if self.retried is None:
-            return select_job(run.context, wanted, lambda last: self._is_done(last, run))
-        nth = ordinals(run.context, wanted)
-        for ordinal in count():
-            request, known = nth(ordinal)
-            if known is None:
+            return select_job(run.context, spec, lambda last: self._is_done(last, run))
+        for request, state in jobs_of_spec(run.context, spec):
+            if state is None:
                 raise NotFoundError(f"{run.tenant.slug} has no job {self.retried} of this plan any more")
-            if known.job_id == self.retried:
-                return request, known.job_id if known.status == "completed" else None
+            if state.job_id == self.retried:
+                return state.job_id if state.status == "completed" else request
         raise AssertionError
 
-    def _make_whole(self, run: JobRun, selection: JobSelection) -> tuple[Loaded, MadeFirst | None]:
-        """:func:`make_whole`. Where nothing was owed when the job was chosen, deltas need not look again.
+    def _load_blueprint(self, run: JobTransaction, foreseen: _Foreseen) -> tuple[Loaded, FirstJob | None]:
+        """:func:`load_blueprint`. Where no row was missing before, deltas need not look again.
 
-        A row that people took away since then is drift, before such a patch as after it. Targets would take
-        in what the blueprint brings back later.
+        A row that people deleted since then is drift, before such a patch as after it. Targets would include
+        what the blueprint brings back later.
         """
-        if selection.beside is None and self.plan.plan_type is PlanType.DELTAS:
-            return self._loaded, None
-        return make_whole(run, selection, last_month(run.context, self.plan, run.as_of))
+        if run.beside is None and self.plan.plan_type is PlanType.DELTAS:
+            return foreseen.loaded, None
+        return load_blueprint(run, last_month(run.context, self.plan, run.as_of))
 
-    def _check(self, run: JobRun, simulated: ProjectedBaseline) -> Mapping[Month, Figures]:
-        """The deltas as they are to be; refuses what cannot be before anything is written."""
+    def _resolved(self, run: JobRun, simulated: ProjectedBaseline) -> Resolved:
+        """The plan on the simulated tenant; refuses what cannot be before anything is written."""
         try:
-            return resolve_plan(self.plan, simulated.baseline, Caps(**run.settings.caps.model_dump())).deltas
+            return resolve_plan(self.plan, simulated.baseline, run.settings.caps.to_domain())
         except InputError as error:
             record(
                 run.settings,
@@ -182,19 +170,27 @@ class _Patch:
             return False
         if self.plan.plan_type is PlanType.DELTAS:
             return True
-        baseline = simulate(
-            run, last_month(run.context, self.plan, run.as_of), self._compared_months
-        ).baseline
-        return shows_targets(self.plan, baseline)
+        until = last_month(run.context, self.plan, run.as_of)
+        return shows_targets(self.plan, simulate(run, until, self._compared_months).baseline)
 
 
-def _notes(made_first: MadeFirst | None) -> tuple[str, ...]:
-    """What came along without being asked for."""
-    created: Mapping[str, int] = made_first.created if made_first is not None else dict[str, int]()
-    # As a preview counts them: what a tag is on counts, the tag does not.
-    due = sum(rows for table, rows in created.items() if table != "contact_tags")
+@dataclass(frozen=True)
+class _Foreseen:
+    """What the plan comes to on the tenant as it was when the job was selected."""
+
+    deltas: Mapping[Month, Figures]
+    #: months of the blueprint that are loaded then
+    loaded: Loaded
+
+
+def _notes(first: FirstJob | None) -> tuple[str, ...]:
+    """Rows that were loaded without being asked for."""
+    if first is None:
+        return ()
+    # As a preview counts them: tags of contacts are no rows of their own.
+    due = sum(rows for table, rows in first.part.created.items() if table != "contact_tags")
     return (
-        (f"{counted(due, 'row')} that the blueprint owed came first, in a job of their own",) if due else ()
+        (f"{counted(due, 'missing row')} of the blueprint came first, in a job of their own",) if due else ()
     )
 
 
@@ -203,19 +199,16 @@ def last_month(context: TenantContext, plan: PatchPlan, as_of: datetime) -> Mont
     return max(min(plan.last_month, Month.containing(as_of)), context.spec.start_month + -1)
 
 
-def patch_request(context: TenantContext, plan: PatchPlan, as_of: datetime) -> JobRequest:
-    """The request for a plan, before its ordinal is known."""
-    tenant = context.state.tenant
+def patch_spec(context: TenantContext, plan: PatchPlan, as_of: datetime | None = None) -> JobSpec:
+    """The spec of the job that applies a plan."""
     document = plan.plain.to_json()
-    return JobRequest(
-        job_id=tenant.tenant_id,
-        tenant_id=tenant.tenant_id,
-        kind=KIND,
+    return JobSpec(
+        kind=JobKind.PATCH,
         mode=document["mode"],
         plan_type=plan.plan_type.value,
         plan=document,
         tolerances=document["tolerances"],
-        seed=plan.seed if plan.seed is not None else tenant.seed,
+        seed=plan.seed if plan.seed is not None else context.state.tenant.seed,
         first_month=plan.first_month,
         last_month=plan.last_month,
         as_of=as_of,
@@ -247,7 +240,7 @@ def refuse_other_pieces(context: TenantContext, plan: PatchPlan, seeds: Sequence
     applied = [
         job
         for job in context.state.jobs
-        if job.kind == KIND and job.status == "completed" and job.undone_by is None
+        if job.kind is JobKind.PATCH and job.status == "completed" and job.undone_by is None
         if mark in (job.seed or "") and job.seed not in seeds
     ]
     if applied:
@@ -262,15 +255,8 @@ def refuse_other_pieces(context: TenantContext, plan: PatchPlan, seeds: Sequence
 def _mark(context: TenantContext, plan: PatchPlan) -> str:
     """What the seeds of all pieces of one plan have in common."""
     tenant = context.state.tenant
-    whole = job_id(
-        tenant_id=tenant.tenant_id,
-        incarnation=tenant.incarnation,
-        kind=KIND,
-        plan=plan.plain.to_json(),
-        seed=plan.seed if plan.seed is not None else tenant.seed,
-        ordinal=0,
-    )
-    return f" (plan {whole}, piece "
+    whole = identified(patch_spec(context, plan), tenant.tenant_id, tenant.incarnation)
+    return f" (plan {whole.job_id}, piece "
 
 
 def check_currency(context: TenantContext, currencies: frozenset[str]) -> None:

@@ -12,18 +12,16 @@ from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, shows_targets
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.selection import select_job
-from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
-from demo_pipeline.services.months.materialise import check_instant
+from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, find_tenant_context
 from demo_pipeline.services.months.pending_load import check_months_beyond
 from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
-from demo_pipeline.services.patches.patch import check_currency, last_month, patch_request, plan_of
+from demo_pipeline.services.patches.patch import check_currency, last_month, patch_spec, plan_of
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -76,7 +74,7 @@ class Preview:
 def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan | PlanFile) -> Preview:
     """Look at a plan; its problems are in the preview. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     plan, currencies = plan_of(plan)
-    caps = Caps(**settings.caps.model_dump())
+    caps = settings.caps.to_domain()
     with database.admin(readonly=True) as conn:
         context = find_tenant_context(conn, settings, slug, "plan preview")
         rate = job_ledger.measured_rate(conn)
@@ -149,4 +147,5 @@ def _applied(
             return False
         return plan.plan_type is PlanType.DELTAS or shows_targets(plan, simulated.baseline)
 
-    return select_job(context, patch_request(context, plan, as_of), is_done)[1]
+    selected = select_job(context, patch_spec(context, plan, as_of), is_done)
+    return selected if isinstance(selected, UUID) else None

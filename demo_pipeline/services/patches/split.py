@@ -50,7 +50,7 @@ def split_plan(
         context = find_tenant_context(conn, settings, slug, "plan split")
         as_of = instant_of(conn, settings)
     check_currency(context, currencies)
-    caps = Caps(**settings.caps.model_dump())
+    caps = settings.caps.to_domain()
     last = last_month(context, plan, as_of)
     check_months_beyond(context, last, caps)
     baseline = projected_baseline(database, context, as_of, last).baseline

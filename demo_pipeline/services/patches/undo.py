@@ -1,9 +1,9 @@
-"""Take a patch or an extension back, and bring back what was hidden.
+"""Take a patch or an extension back, and bring back what was soft-deleted.
 
-A job of its own, which hides rows and shows them.
-An undo hides the rows that its patch made and that are there; those that people changed are listed and hidden
+A job of its own, which soft-deletes rows and restores them.
+An undo deletes the rows that its patch made and that exist; those that people changed are listed and deleted
 as they are. Dependent rows of other jobs stop it, unless they are selected too; those that people made always
-stop it. The undo of an undo, or of a repair, shows exactly what that one hid.
+stop it. The undo of an undo, or of a repair, restores exactly what that one deleted.
 """
 
 from __future__ import annotations
@@ -11,29 +11,30 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, assert_never
 from uuid import UUID
 
 import psycopg
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.documents.stored import reading_job
-from demo_pipeline.services.jobs.report import HEAL, JobReport, report_of
-from demo_pipeline.services.jobs.runner import (
+from demo_pipeline.services.jobs.job_run import (
     FiguresByMonth,
     JobCaller,
+    JobOutcome,
     JobRun,
     JobSelection,
-    Outcome,
-    run_job,
+    JobTransaction,
 )
-from demo_pipeline.services.jobs.selection import select_job
+from demo_pipeline.services.jobs.report import JobReport, report_of
+from demo_pipeline.services.jobs.runner import run_job
+from demo_pipeline.services.jobs.selection import next_job
 from demo_pipeline.services.jobs.soft_deletion import (
     MOST_LISTED,
-    REPAIRS,
     changed_results,
     hidden_at,
     negated,
@@ -41,23 +42,16 @@ from demo_pipeline.services.jobs.soft_deletion import (
     row_document,
     with_undone,
 )
-from demo_pipeline.services.jobs.tenant_context import EXTEND, find_tenant_id
-from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
-from demo_pipeline.services.patches.patch import KIND as PATCH
+from demo_pipeline.services.jobs.tenant_context import find_tenant_id
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
-from demo_pipeline.storage.ledger.job_ledger import Job, JobRequest
+from demo_pipeline.storage.ledger.job_ledger import Job, JobSpec
 from demo_pipeline.storage.rows import edits, soft_delete
 from demo_pipeline.storage.rows.kpis import job_figures, taken_figures
 from demo_pipeline.storage.rows.soft_delete import Hanging
 
 Connection = psycopg.Connection[Any]
-
-#: of jobs that take another one back
-KIND: Final = "undo"
-#: kinds of jobs that change a tenant at a person's wish, and can be taken back
-CHANGES: Final = (PATCH, EXTEND, *REPAIRS)
 
 
 def undo_job(
@@ -68,7 +62,7 @@ def undo_job(
     with_dependents: bool = False,
     caller: JobCaller | None = None,
 ) -> JobReport:
-    """Take back a completed patch or extension, or bring back what an undo or a repair hid.
+    """Take back a completed patch or extension, or bring back what an undo or a repair deleted.
 
     Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows depend on its
     rows, with the list; ``NotFoundError``; ``UnreadableJobError``, also for a job that must be known to
@@ -76,12 +70,10 @@ def undo_job(
     """
     with database.admin(readonly=True) as conn:
         job = job_ledger.readable(job_ledger.get_job(conn, job_id))
-        hidden = _hidden_job(conn, job)
+        steps = _steps(conn, job, with_dependents=with_dependents)
     if job.status != "completed":
         raise refusal("not_completed", f"job {job.id} is {job.status}: only a completed one can be undone")
-    undos = {PATCH: _Undo, EXTEND: _UndoExtension}
-    work = undos[job.kind](job, with_dependents) if job.kind in undos else _Restore(job, hidden)
-    return run_job(database, settings, job.slug, work, caller or JobCaller())
+    return run_job(database, settings, job.slug, JobKind.UNDO, steps.select, caller)
 
 
 def last_change(database: Database, settings: Settings, slug: str) -> Job:
@@ -90,95 +82,127 @@ def last_change(database: Database, settings: Settings, slug: str) -> Job:
     What an undo itself did is none, so that asking again and again steps back through the history. Raises
     ``NotFoundError``, ``NotADemoTenantError``, and ``InputError`` where no change is left.
     """
+    changes = [kind for kind in JobKind if kind.is_change]
     with database.admin(readonly=True) as conn:
-        tenant_id = find_tenant_id(conn, settings, slug, KIND)
-        job = job_ledger.last_completed_job(conn, tenant_id, CHANGES)
+        tenant_id = find_tenant_id(conn, settings, slug, JobKind.UNDO)
+        job = job_ledger.last_completed_job(conn, tenant_id, changes)
     if job is None:
         raise refusal(
             "nothing_to_undo",
-            f"{slug} has no change that can be taken back: every completed {', '.join(CHANGES[:-1])} or "
-            f"{CHANGES[-1]} is undone already, or there was none; "
+            f"{slug} has no change that can be taken back: every completed {', '.join(changes[:-1])} or "
+            f"{changes[-1]} is undone already, or there was none; "
             f"demo-pipeline job list {slug} shows its jobs",
         )
     return job
 
 
-@dataclass
+def _steps(conn: Connection, job: Job, *, with_dependents: bool) -> _Undo | _UndoExtension | _Restore:
+    """How a job is taken back. Raises ``InputError`` for one that cannot be."""
+    match job.kind:
+        case JobKind.PATCH:
+            return _Undo(job, with_dependents)
+        case JobKind.EXTEND:
+            return _UndoExtension(job, with_dependents)
+        case JobKind.REPAIR | JobKind.DEDUPE | JobKind.CLEANUP:
+            return _Restore(job, undone=None)
+        case JobKind.UNDO:
+            other = job_ledger.get_job(conn, UUID(job.plan["job"]))
+            if other.kind in {JobKind.PATCH, JobKind.EXTEND}:
+                return _Restore(job, undone=other.id)
+            again = f"{other.kind} again" if other.kind.is_repair else "undo what it brought back"
+            raise refusal("is_a_restore", f"job {job.id} brought rows back; to take them back again, {again}")
+        case JobKind.MATERIALISE | JobKind.HEAL | JobKind.BACKFILL:
+            raise refusal(
+                "not_a_patch",
+                f"job {job.id} is {job.kind.noun}, which cannot be undone: only patches, extensions, repairs "
+                "and undos can",
+            )
+        case _:
+            assert_never(job.kind)
+
+
+@dataclass(frozen=True)
 class _Undo:
-    """Hide what a patch made."""
+    """Soft-delete what a patch made."""
 
     job: Job
     with_dependents: bool
-    kind: str = KIND
 
-    def select(self, run: JobRun) -> JobSelection:
-        _check_incarnation(run, self.job)
-        plan = {"job": str(self.job.id), "with_dependents": self.with_dependents}
-        known = {job.job_id: job for job in run.context.state.jobs}[self.job.id]
-        if known.undone_by is not None:
-            return JobSelection(request=_request(run, self.job, plan), done=known.undone_by)
+    def select(self, run: JobRun) -> JobSelection | UUID:
+        if (undone_by := _undone_by(run, self.job)) is not None:
+            return undone_by
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
             # Dependents may lie in other months than the job's own.
             months = taken_figures(conn, run.tenant.tenant_id, run.currency)
-        request, _ = select_job(run.context, _request(run, self.job, plan, months), lambda _: False)
-        return JobSelection(request=request)
+        plan = {"job": str(self.job.id), "with_dependents": self.with_dependents}
+        spec = _spec(run, self.job, plan, months)
+        return JobSelection(request=next_job(run.context, spec), execute=self._execute)
 
-    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+    def _execute(self, run: JobTransaction) -> JobOutcome:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         taken = self._collect(conn, run)
         change = negated(taken_figures(conn, tenant_id, run.currency))
-        others = {row.job_id for row in taken.dependents if row.job_id is not None}
-        of_others = {job: taken_figures(conn, tenant_id, run.currency, job) for job in others}
-        own = taken_figures(conn, tenant_id, run.currency, self.job.id)
+        jobs = {row.job_id for row in taken.dependents if row.job_id is not None}
+        deleted = _Deleted(
+            before=before,
+            own=taken_figures(conn, tenant_id, run.currency, self.job.id),
+            of_others={
+                job: taken_figures(conn, tenant_id, run.currency, job)
+                for job in jobs.difference(self._unrecorded_jobs(run))
+            },
+        )
         instant = soft_delete.hide(conn, tenant_id)
-        job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
-        # What an undo took along has been taken off already.
-        gone = _sum(*[_taken_along(undo, self.job.id, run.currency) for undo in _undos(run, self.job)])
-        # Rows that make up for others are expected of nobody, and what they make up for of this job stays.
-        healing = _healing_jobs(run)
-        along = [figures for job, figures in of_others.items() if job not in healing]
-        healing_along = _sum(*[figures for job, figures in of_others.items() if job in healing])
-        healed = _healed(run, self.job, before, _sum(own, gone), healing_along)
-        recorded = negated(_sum(_recorded(run, self.job), *along, negated(_sum(gone, healed))))
-        return Outcome(
+        job_ledger.mark_undone(conn, run.request.job_id, self.job.id, is_undone=True)
+        recorded = self._recorded(run, deleted)
+        context = with_undone(run.context, {self.job.id: run.request.job_id})
+        return JobOutcome(
             before=before,
             change=change,
-            results=changed_results(run, before, change, recorded),
-            created={},
+            results=changed_results(run, before, change, recorded, context),
             recorded=recorded,
-            metrics={**taken.metrics(instant, of_others, run.currency), "deleted_for_good": taken.purged},
+            metrics=taken.metrics(instant, deleted.of_others, run.currency),
             notes=_notes(taken),
         )
 
-    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return run.recorded_report(job_id, already_applied=already_applied)
+    def _unrecorded_jobs(self, run: JobRun) -> list[UUID]:  # noqa: ARG002 - of an extension
+        """Jobs whose dependent rows change nothing of what is expected."""
+        return []
 
-    def _collect(self, conn: Connection, run: JobRun) -> _Taken:
-        """Collect the rows; refuse where others depend on them."""
-        tenant_id = run.tenant.tenant_id
-        counts = soft_delete.collect_job(conn, tenant_id, self.job.id)
-        dependents = soft_delete.hanging(conn, tenant_id, collect=self.with_dependents)
-        self._refuse(run, dependents)
-        assert self.job.completed_at is not None  # of a completed job
-        instants = [hidden_at(job) for job in _hiding_jobs(run, self.job)]
-        since = max(self.job.completed_at, self.job.as_of or self.job.completed_at)
-        changed = soft_delete.changed_by_people(conn, tenant_id, self.job.id, since, instants)
-        purged = soft_delete.count_purged(conn, tenant_id, self.job.id, self.job.metrics.get("created", {}))
-        with run.database.admin(readonly=True) as admin:
-            # It does not change while the tenant is held.
-            finished = edits.finished_at(admin, tenant_id) if dependents else {}
-        edited = edits.edited_rows(conn, tenant_id, finished) if dependents else {}
-        return _Taken(
+    def _recorded(self, run: JobTransaction, deleted: _Deleted) -> FiguresByMonth:
+        """What the undo changes of what is expected, once the rows are deleted."""
+        # What an earlier undo deleted along with its own rows has been subtracted already.
+        undos = [one for one in _deleting_jobs(run, self.job) if one.kind is JobKind.UNDO]
+        subtracted = _sum(*[_deleted_along(undo, self.job.id, run.currency) for undo in undos])
+        # Healing rows are not expected of any job, and what they make up for of this job stays.
+        healing = _healing_jobs(run)
+        along = [figures for job, figures in deleted.of_others.items() if job not in healing]
+        healing_along = _sum(*[figures for job, figures in deleted.of_others.items() if job in healing])
+        healed = _healed(run, self.job, deleted.before, _sum(deleted.own, subtracted), healing_along)
+        changes = _changes(run, self.job)
+        return negated(_sum(changes, *along, negated(_sum(subtracted, healed))))
+
+    def _collect(self, conn: Connection, run: JobRun) -> _Collected:
+        """Collect the rows to delete; refuse where others depend on them."""
+        tenant_id, job = run.tenant.tenant_id, self.job
+        counts = soft_delete.collect_job(conn, tenant_id, job.id)
+        dependents = self._dependents(conn, run)
+        assert job.completed_at is not None  # of a completed job
+        instants = [hidden_at(one) for one in _deleting_jobs(run, job)]
+        since = max(job.completed_at, job.as_of or job.completed_at)
+        edited = _edited_rows(conn, run) if dependents else dict[str, frozenset[UUID]]()
+        return _Collected(
             counts=counts,
             dependents=dependents,
-            changed=changed,
+            changed=soft_delete.changed_by_people(conn, tenant_id, job.id, since, instants),
             changed_dependents=[row for row in dependents if row.id in edited.get(row.entity, ())],
-            purged=purged,
+            purged=soft_delete.count_purged(conn, tenant_id, job.id, job.metrics.get("created", {})),
         )
 
-    def _refuse(self, run: JobRun, dependents: list[Hanging]) -> None:
+    def _dependents(self, conn: Connection, run: JobRun) -> list[Hanging]:
+        """Rows that depend on the collected ones; refuses those that may not be deleted with them."""
+        dependents = soft_delete.hanging(conn, run.tenant.tenant_id, collect=self.with_dependents)
         by_people = [row for row in dependents if row.job_id is None]
         if by_people:
             raise refusal(
@@ -188,7 +212,7 @@ class _Undo:
                 by_people,
             )
         if dependents and not self.with_dependents:
-            patches = {job.job_id for job in run.context.state.jobs if job.kind == PATCH}
+            patches = {job.job_id for job in run.context.state.jobs if job.kind is JobKind.PATCH}
             remedy = (
                 "undo those jobs first, or take these rows along with --with-dependents"
                 if all(row.job_id in patches for row in dependents)
@@ -201,13 +225,14 @@ class _Undo:
                 f"rows of job {self.job.id}; {remedy}",
                 dependents,
             )
+        return dependents
 
 
-@dataclass
+@dataclass(frozen=True)
 class _UndoExtension(_Undo):
-    """Let the blueprint end where it ended before an extension, and hide its rows of the added months."""
+    """Let the blueprint end where it ended before an extension, and delete its rows of the added months."""
 
-    def select(self, run: JobRun) -> JobSelection:
+    def select(self, run: JobRun) -> JobSelection | UUID:
         _check_incarnation(run, self.job)
         extensions = dict(run.context.extensions)
         later = [job_id for job_id, last in extensions.items() if last > self._added()[-1]]
@@ -219,50 +244,25 @@ class _UndoExtension(_Undo):
             )
         return super().select(run)
 
-    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
-        conn, tenant_id = run.conn, run.tenant.tenant_id
-        before = run.figures()
-        taken = self._collect(conn, run)
-        change = negated(taken_figures(conn, tenant_id, run.currency))
-        # Jobs of the blueprint recorded nothing; what else goes along is expected no more.
-        blueprint = self._blueprint_jobs(run)
-        others = {row.job_id for row in taken.dependents if row.job_id is not None} - set(blueprint)
-        of_others = {job: taken_figures(conn, tenant_id, run.currency, job) for job in others}
-        recorded = negated(_sum(*of_others.values()))
-        instant = soft_delete.hide(conn, tenant_id)
-        job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
-        return Outcome(
-            before=before,
-            change=change,
-            results=changed_results(
-                run,
-                before,
-                change,
-                recorded,
-                with_undone(run.context, {self.job.id: selection.request.job_id}),
-            ),
-            created={},
-            recorded=recorded,
-            metrics=taken.metrics(instant, of_others, run.currency),
-            notes=_notes(taken),
-        )
+    def _unrecorded_jobs(self, run: JobRun) -> list[UUID]:
+        """Those that made the blueprint's rows, or made up for them."""
+        return [job.job_id for job in run.context.state.jobs if job.kind.reaches_expected]
 
-    def _collect(self, conn: Connection, run: JobRun) -> _Taken:
+    def _recorded(self, run: JobTransaction, deleted: _Deleted) -> FiguresByMonth:  # noqa: ARG002 - as of a patch
+        """Rows of other jobs that are deleted along are expected no more."""
+        return negated(_sum(*deleted.of_others.values()))
+
+    def _collect(self, conn: Connection, run: JobRun) -> _Collected:
         tenant_id = run.tenant.tenant_id
-        counts = soft_delete.collect_months(conn, tenant_id, self._added(), self._blueprint_jobs(run))
-        with run.database.admin(readonly=True) as admin:
-            # It does not change while the tenant is held.
-            finished = edits.finished_at(admin, tenant_id)
-        edited = edits.edited_rows(conn, tenant_id, finished)
+        counts = soft_delete.collect_months(conn, tenant_id, self._added(), self._unrecorded_jobs(run))
+        edited = _edited_rows(conn, run)
         changed = soft_delete.collected_among(conn, tenant_id, edited)
-        dependents = soft_delete.hanging(conn, tenant_id, collect=self.with_dependents)
-        self._refuse(run, dependents)
-        return _Taken(
+        dependents = self._dependents(conn, run)
+        return _Collected(
             counts=counts,
             dependents=dependents,
             changed=changed,
             changed_dependents=[row for row in dependents if row.id in edited.get(row.entity, ())],
-            purged=0,
         )
 
     def _added(self) -> list[Month]:
@@ -272,57 +272,44 @@ class _UndoExtension(_Undo):
         assert last is not None
         return list(Month.parse(first).until(Month.parse(last)))
 
-    @staticmethod
-    def _blueprint_jobs(run: JobRun) -> list[UUID]:
-        """Jobs that made the blueprint's rows, or made up for them."""
-        return [job.job_id for job in run.context.state.jobs if job.kind in {MATERIALISE, HEAL}]
 
-
-@dataclass
+@dataclass(frozen=True)
 class _Restore:
-    """Show what an undo or a repair hid."""
+    """Restore what an undo or a repair deleted."""
 
     job: Job
     #: the patch or extension that the undo took back; None: the job was a repair
     undone: UUID | None
-    kind: str = KIND
 
-    def select(self, run: JobRun) -> JobSelection:
-        _check_incarnation(run, self.job)
-        request = _request(run, self.job, {"job": str(self.job.id)})
-        known = {job.job_id: job for job in run.context.state.jobs}[self.job.id]
-        if known.undone_by is not None:
-            return JobSelection(request=request, done=known.undone_by)
+    def select(self, run: JobRun) -> JobSelection | UUID:
+        if (undone_by := _undone_by(run, self.job)) is not None:
+            return undone_by
         self._refuse_extended(run)
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
-        request, _ = select_job(run.context, request, lambda _: False)
-        return JobSelection(request=request)
+        spec = _spec(run, self.job, {"job": str(self.job.id)})
+        return JobSelection(request=next_job(run.context, spec), execute=self._execute)
 
-    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+    def _execute(self, run: JobTransaction) -> JobOutcome:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         counts = self._collect(conn, run)
         set_again = soft_delete.show(conn, tenant_id, hidden_at(self.job))
         change = taken_figures(conn, tenant_id, run.currency)
-        job_ledger.mark_undone(conn, selection.request.job_id, self.job.id, is_undone=True)
+        job_ledger.mark_undone(conn, run.request.job_id, self.job.id, is_undone=True)
         context = run.context
         if self.undone is not None:
-            job_ledger.mark_undone(conn, selection.request.job_id, self.undone, is_undone=False)
+            job_ledger.mark_undone(conn, run.request.job_id, self.undone, is_undone=False)
             context = with_undone(context, {self.undone: None})
-        recorded = negated(_recorded(run, self.job))
-        return Outcome(
+        recorded = negated(_changes(run, self.job))
+        return JobOutcome(
             before=before,
             change=change,
             results=changed_results(run, before, change, recorded, context),
-            created={},
             recorded=recorded,
             metrics={"shown": counts, "tags_set_again": set_again},
             notes=_restore_notes(self.job, is_repair=self.undone is None, set_again=set_again),
         )
-
-    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return run.recorded_report(job_id, already_applied=already_applied)
 
     def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
         instant = hidden_at(self.job)
@@ -341,7 +328,7 @@ class _Restore:
     def _refuse_extended(self, run: JobRun) -> None:
         """Rows of an extension do not come back where another one has asked for its months since."""
         undone = next((job for job in run.context.state.jobs if job.job_id == self.undone), None)
-        if undone is None or undone.kind != EXTEND or undone.first_month is None:
+        if undone is None or undone.kind is not JobKind.EXTEND or undone.first_month is None:
             return
         again = [job_id for job_id, last in run.context.extensions if last >= undone.first_month]
         if again:
@@ -367,8 +354,20 @@ class _Restore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Taken:
-    """What an undo is about to hide."""
+class _Deleted:
+    """Figures of an undo that deletes rows."""
+
+    #: of the tenant before
+    before: FiguresByMonth
+    #: of the deleted rows of the job that is undone
+    own: FiguresByMonth
+    #: of the dependent rows that are deleted along, by their job
+    of_others: Mapping[UUID, FiguresByMonth]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Collected:
+    """What an undo is about to delete."""
 
     #: of the patch itself, by table
     counts: dict[str, int]
@@ -376,60 +375,45 @@ class _Taken:
     changed: list[Hanging]
     #: those of the dependents that people changed
     changed_dependents: list[Hanging]
-    #: rows of the patch that people deleted for good
-    purged: int
+    #: rows of the patch that people deleted for good; None: an extension, of which that is not known
+    purged: int | None = None
 
     def metrics(
         self, instant: datetime, of_others: Mapping[UUID, FiguresByMonth], currency: Currency
     ) -> dict[str, Any]:
         """What the undo's job records, as JSON: ``instant`` the hidden rows bear, ``of_others`` by job."""
         changed = [*self.changed, *self.changed_dependents]
+        purged = {} if self.purged is None else {"deleted_for_good": self.purged}
         return {
             "hidden_at": instant.isoformat(),
             "hidden": self.counts,
-            "taken_along": {str(job): _json(one, currency) for job, one in of_others.items()},
+            "taken_along": {
+                str(job): {str(month): one.to_json(currency) for month, one in figures.items()}
+                for job, figures in of_others.items()
+            },
             "changed_by_people": [row_document(row) for row in changed[:MOST_LISTED]],
             "dependents": [row_document(row) for row in self.dependents[:MOST_LISTED]],
+            **purged,
         }
 
 
-def _named(kind: str) -> str:
-    """A kind of job with its article; materialise and heal are no nouns."""
-    name = {MATERIALISE: "materialisation", HEAL: "healing job"}.get(kind, kind)
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _hidden_job(conn: Connection, job: Job) -> UUID | None:
-    """The patch or extension that an undo took back; None: the job is one of these, or a repair."""
-    if job.kind in CHANGES:
-        return None
-    other = job_ledger.get_job(conn, UUID(job.plan["job"])) if job.kind == KIND else None
-    if other is not None and other.kind in {PATCH, EXTEND}:
-        return other.id
-    if other is not None:
-        again = f"{other.kind} again" if other.kind in REPAIRS else "undo what it brought back"
-        raise refusal("is_a_restore", f"job {job.id} brought rows back; to take them back again, {again}")
-    raise refusal(
-        "not_a_patch",
-        f"job {job.id} is {_named(job.kind)}, which cannot be undone: only patches, extensions, repairs and "
-        "undos can",
-    )
-
-
-def _request(run: JobRun, job: Job, plan: dict[str, Any], months: Collection[Month] = ()) -> JobRequest:
-    """The request about a job; it covers the job's own months and ``months``."""
+def _spec(run: JobRun, job: Job, plan: dict[str, Any], months: Collection[Month] = ()) -> JobSpec:
+    """The spec of the undo of a job; it covers the job's own months and ``months``."""
     own = [Month.parse(text) for text in (job.range_start_month, job.range_end_month) if text]
-    tenant = run.tenant
-    return JobRequest(
-        job_id=tenant.tenant_id,
-        tenant_id=tenant.tenant_id,
-        kind=KIND,
+    return JobSpec(
+        kind=JobKind.UNDO,
         plan=plan,
-        seed=tenant.seed,
+        seed=run.tenant.seed,
         first_month=min((*own, *months), default=None),
         last_month=max((*own, *months), default=None),
         as_of=run.as_of,
     )
+
+
+def _undone_by(run: JobRun, job: Job) -> UUID | None:
+    """The undo that took a job back; None: there is none. Refuses a job of a deleted tenant."""
+    _check_incarnation(run, job)
+    return next(one.undone_by for one in run.context.state.jobs if one.job_id == job.id)
 
 
 def _check_incarnation(run: JobRun, job: Job) -> None:
@@ -437,7 +421,7 @@ def _check_incarnation(run: JobRun, job: Job) -> None:
         raise refusal("other_incarnation", f"job {job.id} was of a {job.slug} that has been deleted since")
 
 
-def _notes(taken: _Taken) -> tuple[str, ...]:
+def _notes(taken: _Collected) -> tuple[str, ...]:
     notes: list[str] = []
     if taken.changed:
         notes.append(f"{len(taken.changed):,} of its rows had been changed or deleted by people")
@@ -461,41 +445,41 @@ def _restore_notes(job: Job, *, is_repair: bool, set_again: int) -> tuple[str, .
     return tuple(notes)
 
 
-def _undos(run: JobRun, job: Job) -> list[Job]:
-    """The undos of a job's tenant that hold."""
-    return [one for one in _hiding_jobs(run, job) if one.kind == KIND]
+def _edited_rows(conn: Connection, run: JobRun) -> Mapping[str, Collection[UUID]]:
+    """Table → generated rows that people edited."""
+    with run.database.admin(readonly=True) as admin:
+        # It does not change while the tenant is held.
+        finished = edits.finished_at(admin, run.tenant.tenant_id)
+    return edits.edited_rows(conn, run.tenant.tenant_id, finished)
 
 
-def _hiding_jobs(run: JobRun, job: Job) -> list[Job]:
-    """Jobs whose hidden rows are hidden yet; any connection may ask, since none comes while it is held."""
+def _deleting_jobs(run: JobRun, job: Job) -> list[Job]:
+    """Jobs whose rows are still soft-deleted; any connection may ask, since none ends while it is held."""
     with run.database.admin(readonly=True) as conn:
         jobs = job_ledger.list_jobs(conn, job.slug)
     return [
         one
         for one in jobs
         if one.tenant_id == job.tenant_id
-        and one.kind in (KIND, *REPAIRS)
+        and one.kind.deletes_rows
         and one.status == "completed"
         and one.undone_by is None
         and "hidden_at" in (job_ledger.readable(one).metrics or {})
     ]
 
 
-def _taken_along(undo: Job, job_id: UUID, currency: Currency) -> FiguresByMonth:
-    """What an undo of another job took along of a job's rows."""
-    told: dict[str, Any] = undo.metrics.get("taken_along", {}).get(str(job_id), {})
+def _changes(run: JobRun, job: Job) -> FiguresByMonth:
+    """What a completed job changed of what is expected."""
+    with run.database.admin(readonly=True) as admin:
+        # It does not change any more.
+        return job_ledger.recorded_changes(admin, run.tenant.tenant_id, job.id, run.currency)
+
+
+def _deleted_along(undo: Job, job_id: UUID, currency: Currency) -> FiguresByMonth:
+    """Figures of a job's rows that the undo of another job deleted along with its own."""
+    stored: dict[str, Any] = undo.metrics.get("taken_along", {}).get(str(job_id), {})
     with reading_job(undo.slug, undo.id, "metrics.taken_along"):
-        return {Month.parse(month): Figures.from_json(one, currency) for month, one in told.items()}
-
-
-def _json(figures: FiguresByMonth, currency: Currency) -> dict[str, Any]:
-    return {str(month): one.to_json(currency) for month, one in figures.items()}
-
-
-def _recorded(run: JobRun, job: Job) -> FiguresByMonth:
-    """What a job had recorded; it does not change any more, so any connection may ask."""
-    with run.database.admin(readonly=True) as conn:
-        return job_ledger.recorded_changes(conn, run.tenant.tenant_id, job.id, run.currency)
+        return {Month.parse(month): Figures.from_json(one, currency) for month, one in stored.items()}
 
 
 def _sum(*parts: FiguresByMonth) -> FiguresByMonth:
@@ -505,7 +489,7 @@ def _sum(*parts: FiguresByMonth) -> FiguresByMonth:
 
 def _healing_jobs(run: JobRun, after: int = 0) -> list[UUID]:
     """Jobs that made up for hidden rows, of those with a number beyond ``after``."""
-    return [job.job_id for job in run.context.state.jobs if job.kind == HEAL and job.number > after]
+    return [job.job_id for job in run.context.state.jobs if job.kind is JobKind.HEAL and job.number > after]
 
 
 def _healed(

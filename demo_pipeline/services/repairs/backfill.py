@@ -17,25 +17,24 @@ import psycopg
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.generation.provenance import blueprint_stream, drawn_marks, job_stream, marks_of
+from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import FirstJob, JobReport, months_of
-from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
-from demo_pipeline.services.jobs.selection import select_job
+from demo_pipeline.services.jobs.runner import run_job
+from demo_pipeline.services.jobs.selection import next_job
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
-from demo_pipeline.services.months.pending_load import KIND as MATERIALISE
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
-from demo_pipeline.storage.ledger.job_ledger import Job, JobRequest
+from demo_pipeline.storage.ledger.job_ledger import Job, JobSpec
 from demo_pipeline.storage.rows import provenance
 from demo_pipeline.storage.rows.provenance import Bare, Coverage
 
-#: of jobs that fill provenance in
-KIND: Final = "backfill"
 #: rows that are listed one by one
-_MOST_TOLD: Final = 100
+_MOST_LISTED: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +46,8 @@ class Backfill:
     job_id: UUID | None
     before: Mapping[str, Coverage]
     after: Mapping[str, Coverage]
-    #: ids of some rows of which nobody knows whose they are
-    untold: Mapping[str, tuple[UUID, ...]]
+    #: ids of some rows whose job is not known
+    unattributed: Mapping[str, tuple[UUID, ...]]
 
 
 def backfill(database: Database, settings: Settings, slug: str, caller: JobCaller | None = None) -> Backfill:
@@ -61,61 +60,46 @@ def backfill(database: Database, settings: Settings, slug: str, caller: JobCalle
         is_needed = any(_owned(conn, context, jobs, table).jobs for table in provenance.TABLES)
     report: JobReport | None = None
     if is_needed:
-        report = run_backfill(database, settings, slug, caller or JobCaller())
-    with database.admin(readonly=True) as conn, conn.transaction():
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        report = run_backfill(database, settings, slug, caller)
+    with database.snapshot() as conn:
         return Backfill(
             tenant=slug,
             job_id=report.job_id if report is not None else None,
             before=before,
             after=provenance.coverage(conn, tenant_id),
-            untold={
-                table: tuple(row.id for row in provenance.bare_rows(conn, tenant_id, table)[:_MOST_TOLD])
+            unattributed={
+                table: tuple(row.id for row in provenance.bare_rows(conn, tenant_id, table)[:_MOST_LISTED])
                 for table in provenance.TABLES
             },
         )
 
 
-def run_backfill(database: Database, settings: Settings, slug: str, caller: JobCaller) -> JobReport:
+def run_backfill(
+    database: Database, settings: Settings, slug: str, caller: JobCaller | None = None
+) -> JobReport:
     """The job itself, needed or not."""
-    return run_job(database, settings, slug, _Backfill(), caller)
+    return run_job(database, settings, slug, JobKind.BACKFILL, _select, caller)
 
 
-@dataclass
-class _Backfill:
-    """The work."""
+def _select(run: JobRun) -> JobSelection:
+    spec = JobSpec(kind=JobKind.BACKFILL, seed=run.tenant.seed, plan={}, as_of=run.as_of)
+    # What was filled in once may be lost again: then it is the next job.
+    return JobSelection(request=next_job(run.context, spec), execute=_execute)
 
-    kind: str = KIND
 
-    def select(self, run: JobRun) -> JobSelection:
-        tenant = run.tenant
-        wanted = JobRequest(
-            job_id=tenant.tenant_id,
-            tenant_id=tenant.tenant_id,
-            kind=KIND,
-            seed=tenant.seed,
-            plan={},
-            as_of=run.as_of,
-        )
-        # What was filled in once may have got lost again: then it is the next job.
-        return JobSelection(request=select_job(run.context, wanted, lambda _: False)[0])
-
-    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
-        before = run.figures()
-        with run.database.admin(readonly=True) as conn:
-            # It does not change while the tenant is held.
-            jobs = job_ledger.list_jobs(conn, run.tenant.slug)
-        filled: dict[str, int] = {}
-        by_job: dict[str, int] = {}
-        for table in provenance.TABLES:
-            owned = _owned(run.conn, run.context, jobs, table)
-            filled[table] = provenance.fill(run.conn, run.tenant.tenant_id, table, owned.rows, owned.jobs)
-            for job_id in owned.jobs:
-                by_job[str(job_id)] = by_job.get(str(job_id), 0) + 1
-        return Outcome(before=before, change={}, metrics={"filled": filled, "by_job": by_job})
-
-    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return run.recorded_report(job_id, already_applied=already_applied)
+def _execute(run: JobTransaction) -> JobOutcome:
+    before = run.figures()
+    with run.database.admin(readonly=True) as conn:
+        # It does not change while the tenant is held.
+        jobs = job_ledger.list_jobs(conn, run.tenant.slug)
+    filled: dict[str, int] = {}
+    by_job: dict[str, int] = {}
+    for table in provenance.TABLES:
+        owned = _owned(run.conn, run.context, jobs, table)
+        filled[table] = provenance.fill(run.conn, run.tenant.tenant_id, table, owned.rows, owned.jobs)
+        for job_id in owned.jobs:
+            by_job[str(job_id)] = by_job.get(str(job_id), 0) + 1
+    return JobOutcome(before=before, change={}, metrics={"filled": filled, "by_job": by_job})
 
 
 @dataclass
@@ -154,14 +138,14 @@ def _origins(
 ) -> Iterator[tuple[Stream, Month, int, list[Job]]]:
     """Stream, month and number of rows that were drawn, and who may have made them, the oldest first."""
     spec, metric = context.spec, f"{table}_created"
-    blueprint = [job for job in jobs if job.kind == MATERIALISE]
+    blueprint = [job for job in jobs if job.kind is JobKind.MATERIALISE]
     for month in sorted(context.state.months):
         makers = [job for job in blueprint if (job.range_end_month or "") >= str(month)]
         yield blueprint_stream(spec), month, spec.figures_of(month)[metric], makers
     numbers = {job.job_id: job.number for job in context.state.jobs}
     for job in jobs:
         # The rows of a materialising job draw from a stream of its own where another version made some.
-        if job.kind == MATERIALISE and not context.other_versions:
+        if job.kind is JobKind.MATERIALISE and not context.other_versions:
             continue
         stream = job_stream(spec, job.seed or "", numbers[job.id])
         for month, made in _made(job, jobs, spec.currency):

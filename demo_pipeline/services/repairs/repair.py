@@ -20,28 +20,23 @@ import psycopg
 
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
+from demo_pipeline.domain.shortfall import is_short
 from demo_pipeline.services.jobs.failures import as_demo_error
+from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.row_checks import ChangedStage, RowChecks, check_rows
-from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
-from demo_pipeline.services.jobs.selection import select_job
-from demo_pipeline.services.jobs.soft_deletion import (
-    CLEANUP,
-    DEDUPE,
-    REPAIR,
-    changed_results,
-    negated,
-    refusal,
-)
+from demo_pipeline.services.jobs.runner import run_job
+from demo_pipeline.services.jobs.selection import next_job
+from demo_pipeline.services.jobs.soft_deletion import changed_results, negated, refusal
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
-from demo_pipeline.services.months.materialise import is_short
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
-from demo_pipeline.storage.ledger.job_ledger import JobRequest
+from demo_pipeline.storage.ledger.job_ledger import JobSpec
 from demo_pipeline.storage.rows import edits, misplaced, row_checks, soft_delete
 from demo_pipeline.storage.rows.kpis import all_figures, taken_figures
 from demo_pipeline.storage.rows.misplaced import Misplaced
@@ -66,7 +61,7 @@ class Plan:
     """What a repair would do."""
 
     tenant: str
-    kind: str
+    kind: JobKind
     groups: tuple[Group, ...]
     #: table → rows of other jobs that depend on them and are hidden with them
     along: Mapping[str, int]
@@ -116,10 +111,10 @@ def repair(
     tenants are deleted there, in another one, with their contents in the audit log. Raises as ``run_job``
     does; ``InputError`` where people's rows depend on what is to be hidden.
     """
-    work = _Hide(REPAIR)
+    work = _Delete(JobKind.REPAIR)
     plan = _plan(database, settings, slug, work)
     with database.admin(readonly=True) as conn:
-        context = find_tenant_context(conn, settings, slug, REPAIR)
+        context = find_tenant_context(conn, settings, slug, JobKind.REPAIR)
         owner_id = context.state.tenant.tenant_id
         elsewhere = tuple(stray for stray in misplaced.find(conn) if stray.owner_id == owner_id)
     plan = replace(plan, elsewhere=elsewhere)
@@ -127,7 +122,7 @@ def repair(
         return Repaired(plan=plan, with_stages=with_stages)
     caller = caller or JobCaller()
     deleted = _delete_elsewhere(database, context, caller) if elsewhere else 0
-    report = run_job(database, settings, slug, work, caller) if plan.groups else None
+    report = run_job(database, settings, slug, work.kind, work.select, caller) if plan.groups else None
     restored = _restore_stages(database, context, caller, plan.stages) if with_stages and plan.stages else 0
     if restored:
         # Their deals count again as what they were.
@@ -150,7 +145,7 @@ def dedupe(
     is_dry: bool = False,
 ) -> Repaired:
     """Hide rows that are copies of others. Raises as ``repair`` does."""
-    return _do(database, settings, slug, _Hide(DEDUPE), caller, is_dry=is_dry)
+    return _do(database, settings, slug, _Delete(JobKind.DEDUPE), caller, is_dry=is_dry)
 
 
 def cleanup(
@@ -164,30 +159,36 @@ def cleanup(
     """Hide the rows of a job that was not completed. Raises as ``repair`` does, and ``NotFoundError``."""
     with database.admin(readonly=True) as conn:
         job = job_ledger.get_job(conn, job_id)
-        find_tenant_context(conn, settings, job.slug, CLEANUP)
+        find_tenant_context(conn, settings, job.slug, JobKind.CLEANUP)
     if job.status == "completed":
         raise refusal("completed", f"job {job_id} is completed: demo-pipeline job undo takes a patch back")
-    return _do(database, settings, job.slug, _Hide(CLEANUP, job_id), caller, is_dry=is_dry)
+    return _do(database, settings, job.slug, _Delete(JobKind.CLEANUP, job_id), caller, is_dry=is_dry)
 
 
 def run_repair(
-    database: Database, settings: Settings, slug: str, kind: str, plan: Any, caller: JobCaller
+    database: Database, settings: Settings, slug: str, kind: JobKind, plan: Any, caller: JobCaller | None
 ) -> JobReport:
-    """The job itself, needed or not, as it was asked for once."""
-    work = _Hide(kind, UUID(plan["job"]) if "job" in plan else None)
-    return run_job(database, settings, slug, work, caller)
+    """The job itself, needed or not, from its kind and its stored plan."""
+    work = _Delete(kind, UUID(plan["job"]) if "job" in plan else None)
+    return run_job(database, settings, slug, kind, work.select, caller)
 
 
 def _do(
-    database: Database, settings: Settings, slug: str, work: _Hide, caller: JobCaller | None, *, is_dry: bool
+    database: Database,
+    settings: Settings,
+    slug: str,
+    work: _Delete,
+    caller: JobCaller | None,
+    *,
+    is_dry: bool,
 ) -> Repaired:
     plan = _plan(database, settings, slug, work)
     if is_dry or plan.is_empty:
         return Repaired(plan=plan)
-    return Repaired(plan=plan, report=run_job(database, settings, slug, work, caller or JobCaller()))
+    return Repaired(plan=plan, report=run_job(database, settings, slug, work.kind, work.select, caller))
 
 
-def _plan(database: Database, settings: Settings, slug: str, work: _Hide) -> Plan:
+def _plan(database: Database, settings: Settings, slug: str, work: _Delete) -> Plan:
     """What the work would hide by now. Raises ``InputError`` where people's rows depend on it."""
     try:
         with database.admin() as conn:
@@ -216,7 +217,7 @@ def _short_months(conn: Connection, context: TenantContext) -> tuple[Month, ...]
     nothing = Figures()
     return tuple(
         month
-        for month in sorted(context.known_months)
+        for month in sorted(context.recorded_months)
         if is_short(context.expected(month), figures.get(month, nothing) - taken.get(month, nothing))
     )
 
@@ -231,11 +232,11 @@ class _Collected:
     stages: tuple[ChangedStage, ...] = ()
 
 
-@dataclass
-class _Hide:
-    """The work: collect, then hide."""
+@dataclass(frozen=True)
+class _Delete:
+    """The steps of a repair: collect rows, then soft-delete them."""
 
-    kind: str
+    kind: JobKind
     #: of a cleanup
     job_id: UUID | None = None
 
@@ -243,19 +244,16 @@ class _Hide:
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             finished = edits.finished_at(conn, run.tenant.tenant_id)
             self.collect(conn, run.context, run.as_of, finished)
-        tenant = run.tenant
-        wanted = JobRequest(
-            job_id=tenant.tenant_id,
-            tenant_id=tenant.tenant_id,
+        spec = JobSpec(
             kind=self.kind,
             plan={"job": str(self.job_id)} if self.job_id else {},
-            seed=tenant.seed,
+            seed=run.tenant.seed,
             as_of=run.as_of,
         )
-        # What was put right once may be wrong again: then it is the next job.
-        return JobSelection(request=select_job(run.context, wanted, lambda _: False)[0])
+        # What was repaired once may be wrong again: then it is the next job.
+        return JobSelection(request=next_job(run.context, spec), execute=self._execute)
 
-    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
+    def _execute(self, run: JobTransaction) -> JobOutcome:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         with run.database.admin(readonly=True) as admin:
@@ -264,10 +262,10 @@ class _Hide:
         found = self.collect(conn, run.context, run.as_of, finished)
         change = negated(taken_figures(conn, tenant_id, run.currency))
         hidden_at = soft_delete.hide(conn, tenant_id)
-        return Outcome(
+        return JobOutcome(
             before=before,
             change=change,
-            # What ought not to be there was expected of nobody.
+            # These rows were not expected.
             results=changed_results(run, before, change, {}),
             metrics={
                 "hidden_at": hidden_at.isoformat(),
@@ -279,9 +277,6 @@ class _Hide:
                 "along": found.along,
             },
         )
-
-    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return run.recorded_report(job_id, already_applied=already_applied)
 
     def collect(
         self, conn: Connection, context: TenantContext, as_of: datetime, finished: Mapping[UUID, datetime]
@@ -312,7 +307,7 @@ class _Hide:
             for table, ids in row_checks.living_rows_of(conn, tenant_id, [self.job_id]).items():
                 yield Group(table=table, reason=f"are of job {self.job_id}, which was not completed", ids=ids)
             return
-        if self.kind == REPAIR:
+        if self.kind is JobKind.REPAIR:
             yield from _misfits(conn, context, checks)
         for table, ids in row_checks.copies(conn, tenant_id, checks.edited).items():
             yield Group(table=table, reason="are copies of others", ids=ids)

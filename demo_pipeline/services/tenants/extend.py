@@ -9,18 +9,18 @@ from uuid import UUID
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import MOST_MONTHS, Month
 from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection
 from demo_pipeline.services.jobs.report import JobReport
-from demo_pipeline.services.jobs.runner import JobCaller, JobRun, JobSelection, Outcome, run_job
-from demo_pipeline.services.jobs.selection import select_job
-from demo_pipeline.services.jobs.tenant_context import EXTEND, TenantContext, find_tenant_context
-from demo_pipeline.services.months.materialise import check_instant
+from demo_pipeline.services.jobs.runner import run_job
+from demo_pipeline.services.jobs.selection import months_spec, next_job
+from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, find_tenant_context
 from demo_pipeline.services.months.pending_load import check_added
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.rows.kpis import all_figures
 
 
@@ -44,7 +44,7 @@ def preview_extension(database: Database, settings: Settings, slug: str, last: M
         running = Month.containing(instant_of(conn, settings))
     figures: dict[Month, Figures] = {}
     if _done(context, last) is None:
-        figures = _check(context, last, running, Caps(**settings.caps.model_dump()))
+        figures = _check(context, last, running, settings.caps.to_domain())
     return Extension(
         tenant=slug,
         currency=context.spec.currency,
@@ -61,35 +61,22 @@ def extend_tenant(
     Raises as ``run_job`` does; ``InputError`` for a living tenant, for a month that is not after its end or
     has not begun, and for more than 24 months; ``CapExceededError`` where the added months are beyond a cap.
     """
-    return run_job(database, settings, slug, _Extend(last), caller or JobCaller())
+    return run_job(database, settings, slug, JobKind.EXTEND, lambda run: _select(run, last), caller)
 
 
-@dataclass
-class _Extend:
-    """The work."""
-
-    last: Month
-    kind: str = EXTEND
-
-    def select(self, run: JobRun) -> JobSelection:
-        check_instant(run.context, run.as_of, run.settings)
-        if (done := _done(run.context, self.last)) is not None:
-            return JobSelection(request=_request(run, self.last, self.last), done=done)
-        running = Month.containing(run.as_of)
-        added = _check(run.context, self.last, running, Caps(**run.settings.caps.model_dump()))
-        request, _ = select_job(run.context, _request(run, min(added), self.last), lambda _: False)
-        return JobSelection(request=request)
-
-    def execute(self, run: JobRun, selection: JobSelection, number: int) -> Outcome:  # noqa: ARG002 - no rows are made
-        figures = {month: run.context.spec.figures_of(month) for month in _added(run.context, self.last)}
-        return Outcome(
-            before=run.figures(),
-            change={},
-            metrics={"asked": {str(month): one.to_json(run.currency) for month, one in figures.items()}},
-        )
-
-    def standing(self, run: JobRun, job_id: UUID, *, already_applied: bool) -> JobReport:
-        return run.recorded_report(job_id, already_applied=already_applied)
+def _select(run: JobRun, last: Month) -> JobSelection | UUID:
+    check_instant(run.context, run.as_of, run.settings)
+    if (done := _done(run.context, last)) is not None:
+        return done
+    added = _check(run.context, last, Month.containing(run.as_of), run.settings.caps.to_domain())
+    spec = months_spec(JobKind.EXTEND, run.tenant.seed, min(added), last, run.as_of)
+    asked = {str(month): figures.to_json(run.currency) for month, figures in added.items()}
+    return JobSelection(
+        request=next_job(run.context, spec),
+        execute=lambda transaction: JobOutcome(
+            before=transaction.figures(), change={}, metrics={"asked": asked}
+        ),
+    )
 
 
 def _done(context: TenantContext, last: Month) -> UUID | None:
@@ -132,20 +119,6 @@ def _check(context: TenantContext, last: Month, running: Month, caps: Caps) -> d
     figures = {month: context.spec.figures_of(month) for month in _added(context, last)}
     check_added(context, sum(figures.values(), Figures()), caps)
     return figures
-
-
-def _request(run: JobRun, first: Month, last: Month) -> JobRequest:
-    tenant = run.tenant
-    return JobRequest(
-        job_id=tenant.tenant_id,
-        tenant_id=tenant.tenant_id,
-        kind=EXTEND,
-        seed=tenant.seed,
-        plan={"from": str(first), "to": str(last)},
-        first_month=first,
-        last_month=last,
-        as_of=run.as_of,
-    )
 
 
 def _refused(code: str, last: Month, message: str) -> InputError:

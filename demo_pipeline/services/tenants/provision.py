@@ -15,22 +15,20 @@ import psycopg
 from demo_pipeline.domain.blueprint.checks import complete_declaration
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import InputError, NotADemoTenantError, Problem, UnreadableTenantError
-from demo_pipeline.domain.core.identity import job_id
 from demo_pipeline.domain.core.ids import tenant_id
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_spec
-from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.generation.calendar import tenant_calendar
 from demo_pipeline.domain.generation.provenance import blueprint_stream
 from demo_pipeline.domain.generation.team import signed_up_at
 from demo_pipeline.services.files.blueprint_files import read_blueprint, resolve_file
 from demo_pipeline.services.jobs.events import Event, record
-from demo_pipeline.services.months.pending_load import KIND
+from demo_pipeline.services.jobs.selection import identified, months_spec
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import current_instant
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, tenants
-from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.ledger.tenants import NewTenant
 
 #: characters of a value that a message quotes
@@ -160,7 +158,10 @@ def _make(
                 requested_by=requested_by,
             ),
         )
-        job_ledger.register_job(conn, _first_job(identity, incarnation, spec, requested_by))
+        # The job that loads the whole span, pending until somebody runs it.
+        first_job = months_spec(JobKind.MATERIALISE, spec.seed, spec.start_month, spec.end_month)
+        request = identified(first_job, identity, incarnation)
+        job_ledger.register_job(conn, replace(request, requested_by=requested_by))
 
 
 def _instant_of(conn: psycopg.Connection[Any], path: Path, now: datetime) -> datetime:
@@ -174,7 +175,7 @@ def _read(
     path: Path, now: datetime, settings: Settings, sheet: str | None = None
 ) -> tuple[TenantSpec, dict[str, Any], tuple[str, ...]]:
     """The spec, the blueprint as declared, and warnings."""
-    caps = Caps(**settings.caps.model_dump())
+    caps = settings.caps.to_domain()
     file = read_blueprint(path, now, caps, sheet=sheet)
     spec, warnings = resolve_file(file, now, lambda: token_hex(8), caps)
     return spec, file.blueprint.model_dump(mode="json"), warnings
@@ -215,21 +216,4 @@ def _provisioned(spec: TenantSpec, identity: UUID, warnings: tuple[str, ...], *,
         first_month=spec.start_month,
         last_month=spec.end_month,
         warnings=warnings,
-    )
-
-
-def _first_job(identity: UUID, incarnation: int, spec: TenantSpec, requested_by: str | None) -> JobRequest:
-    """The job that loads the whole span, pending until somebody runs it."""
-    plan = {"from": str(spec.start_month), "to": str(spec.end_month)}
-    return JobRequest(
-        job_id=job_id(
-            tenant_id=identity, incarnation=incarnation, kind=KIND, plan=plan, seed=spec.seed, ordinal=0
-        ),
-        tenant_id=identity,
-        kind=KIND,
-        seed=spec.seed,
-        plan=plan,
-        first_month=spec.start_month,
-        last_month=spec.end_month,
-        requested_by=requested_by,
     )

@@ -22,6 +22,7 @@ from demo_pipeline.domain.core.errors import (
 )
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.instants import read_since
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.parsing.choices import read_each, word_of
 from demo_pipeline.domain.parsing.scalars import parse_country
@@ -166,7 +167,7 @@ def kpis(
     months = (
         first.until(last)
         if first is not None and last is not None
-        else sorted({*spec.start_month.until(end), *context.known_months, *figures})
+        else sorted({*spec.start_month.until(end), *context.recorded_months, *figures})
     )
     shown = {
         month: figures.get(month, Figures())
@@ -192,16 +193,7 @@ def list_jobs(database: Database, settings: Settings, slug: str | None = None) -
 
     Raises ``NotFoundError``, ``NotADemoTenantError``.
     """
-    with database.admin(readonly=True) as conn:
-        jobs = job_ledger.list_jobs(conn, slug)
-        if slug is not None:
-            try:
-                find_tenant_id(conn, settings, slug, "job list")
-            except NotFoundError:
-                # History outlives its tenant.
-                if not jobs:
-                    raise
-        return jobs
+    return list(find_jobs(database, settings, slug).jobs)
 
 
 def find_jobs(
@@ -219,7 +211,7 @@ def find_jobs(
     Raises as ``list_jobs`` does, and ``InputError`` for an unknown status or kind and what is no time.
     """
     known_statuses, problems = read_each("--status", statuses, word_of("status", job_ledger.STATUSES))
-    known_kinds, more = read_each("--kind", kinds, word_of("kind", job_ledger.KINDS))
+    known_kinds, more = read_each("--kind", kinds, word_of("kind", list(JobKind)))
     problems += more
     with database.admin(readonly=True) as conn:
         instant: datetime | None = None
@@ -230,7 +222,10 @@ def find_jobs(
                 problems.append(Problem(code="bad_since", field="--since", value=since, message=str(error)))
         raise_problems(problems)
         wanted = job_ledger.JobFilter(
-            slug=slug, statuses=known_statuses or None, kinds=known_kinds or None, since=instant
+            slug=slug,
+            statuses=known_statuses or None,
+            kinds=[JobKind(kind) for kind in known_kinds] or None,
+            since=instant,
         )
         jobs = job_ledger.list_jobs(conn, wanted=wanted, limit=limit)
         if slug is not None:

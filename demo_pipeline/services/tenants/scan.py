@@ -39,13 +39,12 @@ def scan(database: Database, settings: Settings, slug: str | None = None) -> tup
     Reads every row of it. Raises ``NotFoundError``, ``NotADemoTenantError``, and ``DatabaseError`` where the
     reader sees nothing of a tenant: nothing was looked through then.
     """
-    with database.admin(readonly=True) as conn:
-        slugs = [slug] if slug is not None else [one.slug for one in tenants.list_tenants(conn)]
-        scans: list[Scan] = []
+    scans: list[Scan] = []
+    with database.keeping() as kept:
+        with kept.admin(readonly=True) as conn:
+            slugs = [slug] if slug is not None else [one.slug for one in tenants.list_tenants(conn)]
         for each in slugs:
-            with conn.transaction():
-                # One snapshot, so that what is counted is what is looked through.
-                conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            with kept.snapshot() as conn:
                 # Its plan is not read: a tenant whose plan is broken is looked through like any other.
                 disclosure_scan.serve(conn, find_tenant_id(conn, settings, each, "scan"))
                 looked = disclosure_scan.look_through_values(conn)

@@ -75,28 +75,27 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
 
     Raises ``NotFoundError``, ``NotADemoTenantError``.
     """
-    with database.admin(readonly=True) as conn:
-        slugs = [slug] if slug is not None else [one.slug for one in tenants.list_tenants(conn)]
-        # Once for all, since it reads the tables of all tenants.
-        strays = misplaced.find(conn) if slugs else ()
-        verdicts: list[Verdict] = []
+    verdicts: list[Verdict] = []
+    with database.keeping() as kept:
+        with kept.admin(readonly=True) as conn:
+            slugs = [slug] if slug is not None else [one.slug for one in tenants.list_tenants(conn)]
+            # Once for all, since it reads the tables of all tenants.
+            strays = misplaced.find(conn) if slugs else ()
         for each in slugs:
             try:
-                verdicts.append(_verdict(conn, settings, each, strays))
+                verdicts.append(_verdict(kept, settings, each, strays))
             except UnreadableTenantError as error:
                 finding = Finding(check=Check.DOCUMENTS, message=error.message)
                 verdicts.append(Verdict(tenant=each, findings=(finding,), pending=()))
-        return tuple(verdicts)
+    return tuple(verdicts)
 
 
-def _verdict(conn: Connection, settings: Settings, slug: str, strays: Sequence[Misplaced]) -> Verdict:
-    with conn.transaction():
-        # One snapshot, so that figures and ledger belong together.
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+def _verdict(database: Database, settings: Settings, slug: str, strays: Sequence[Misplaced]) -> Verdict:
+    with database.snapshot() as conn:
         context = find_tenant_context(conn, settings, slug, "verify")
         tenant_id = context.state.tenant.tenant_id
         figures = all_figures(conn, tenant_id, context.spec.currency)
-        expected = {month: context.expected(month) for month in {*context.known_months, *figures}}
+        expected = {month: context.expected(month) for month in {*context.recorded_months, *figures}}
         findings = [
             Finding(
                 check=Check.KPIS,

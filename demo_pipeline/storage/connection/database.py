@@ -106,6 +106,14 @@ class Database:
             yield conn
 
     @contextmanager
+    def snapshot(self) -> Generator[psycopg.Connection]:
+        """One view of the data for several reads: a read-only REPEATABLE READ transaction; see ``admin``."""
+        with self.admin(readonly=True) as conn:
+            conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            with conn.transaction():
+                yield conn
+
+    @contextmanager
     def loader(self) -> Generator[psycopg.Connection]:
         """A connection of the login that jobs use, given back at the end; autocommit, UTC.
 

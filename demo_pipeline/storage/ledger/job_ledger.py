@@ -13,12 +13,13 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg import Connection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import class_row, dict_row, kwargs_row
 from psycopg.types.json import Jsonb
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import NotFoundError, UnreadableJobError
 from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import job_problems
 from demo_pipeline.storage.ledger.tenants import MonthState
@@ -27,19 +28,13 @@ from demo_pipeline.storage.ledger.translate_errors import explained
 Json = Mapping[str, Any]
 #: what a job can be
 STATUSES: Final = ("pending", "running", "completed", "failed")
-#: of the services, each of which names its own
-KINDS: Final = ("materialise", "heal", "patch", "extend", "undo", "backfill", "repair", "dedupe", "cleanup")
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobRequest:
-    """A job as it is asked for; ``job_id`` comes from its content."""
+class JobSpec:
+    """What is asked of a tenant; the same spec again is the same job, or the next one of its ordinal."""
 
-    job_id: UUID
-    tenant_id: UUID
-    #: lower case: ``materialise``, ``patch``, ``undo`` ...
-    kind: str
-    ordinal: int = 0
+    kind: JobKind
     seed: str | None = None
     mode: str | None = None
     #: ``deltas`` or ``targets``
@@ -49,13 +44,22 @@ class JobRequest:
     last_month: Month | None = None
     tolerances: Json | None = None
     as_of: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest(JobSpec):
+    """A job: a spec with its identity, which is computed from its content."""
+
+    job_id: UUID
+    tenant_id: UUID
+    ordinal: int = 0
     requested_by: str | None = None
     dagster_run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Begun:
-    """An opened attempt."""
+class AttemptHandle:
+    """An open attempt at a job."""
 
     #: from 1
     attempt: int
@@ -70,7 +74,7 @@ class Job:
     id: UUID
     tenant_id: UUID
     slug: str
-    kind: str
+    kind: JobKind
     mode: str | None
     plan_type: str | None
     plan: Any
@@ -100,7 +104,7 @@ class Job:
     #: of the attempt that ended it
     seconds: float | None
     created_at: datetime
-    #: the tenant that it was of was deleted since; another one may have its slug
+    #: whether its tenant was deleted since; another one may have the slug
     is_deleted: bool
 
 
@@ -111,7 +115,7 @@ class JobFilter:
     #: all incarnations of it
     slug: str | None = None
     statuses: Sequence[str] | None = None
-    kinds: Sequence[str] | None = None
+    kinds: Sequence[JobKind] | None = None
     #: begun, or registered where they never began, at this instant or later
     since: datetime | None = None
 
@@ -143,7 +147,7 @@ def register_job(conn: Connection[Any], request: JobRequest) -> int:
     return row[0]
 
 
-def begin_job(conn: Connection[Any], request: JobRequest) -> Begun | None:
+def begin_job(conn: Connection[Any], request: JobRequest) -> AttemptHandle | None:
     """Open an attempt; None: the job is completed and there is nothing to do.
 
     In a short transaction of its own, on the session that holds the tenant (``tenants.hold_tenant``), or
@@ -156,7 +160,7 @@ def begin_job(conn: Connection[Any], request: JobRequest) -> Begun | None:
             " from demo.begin_job(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [*_identity(request), *_terms(request), request.dagster_run_id],
         ).fetchone()
-    return None if row is None else Begun(attempt=row[0], number=row[1])
+    return None if row is None else AttemptHandle(attempt=row[0], number=row[1])
 
 
 def claim_job(
@@ -294,7 +298,7 @@ def list_jobs(
     limit: int | None = None,
 ) -> list[Job]:
     """Jobs, the latest first; of one slug or as ``wanted``; at most ``limit``; for administrators."""
-    with conn.cursor(row_factory=class_row(Job)) as cursor:
+    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
         return cursor.execute(
             _JOB_QUERY + _CONDITIONS + " order by coalesce(j.started_at, j.created_at) desc, m.slug,"
             " j.number desc limit %(limit)s",
@@ -319,7 +323,7 @@ def _filter_values(wanted: JobFilter) -> dict[str, Any]:
 
 def jobs_beginning(conn: Connection[Any], first: UUID, last: UUID) -> list[Job]:
     """Jobs whose ids are from ``first`` to ``last``, the latest first; for administrators."""
-    with conn.cursor(row_factory=class_row(Job)) as cursor:
+    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
         return cursor.execute(
             _JOB_QUERY
             + "where j.id between %s and %s order by coalesce(j.started_at, j.created_at) desc, j.id",
@@ -346,12 +350,12 @@ def short_id_length(conn: Connection[Any]) -> int:
     return 8 if by_eight == count else 13 if by_thirteen == count else 36
 
 
-def last_completed_job(conn: Connection[Any], tenant_id: UUID, kinds: Sequence[str]) -> Job | None:
+def last_completed_job(conn: Connection[Any], tenant_id: UUID, kinds: Sequence[JobKind]) -> Job | None:
     """The job of these kinds that was completed last and is not undone; for administrators."""
-    with conn.cursor(row_factory=class_row(Job)) as cursor:
+    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
         return cursor.execute(
             _JOB_QUERY + "where j.tenant_id = %s and j.kind = any(%s) and j.status = 'completed'"
-            " and j.undone_by is null and j.incarnation = m.incarnation"
+            " and j.undone_by is null"
             " order by j.completed_at desc, j.number desc limit 1",
             [tenant_id, list(kinds)],
         ).fetchone()
@@ -362,7 +366,7 @@ def get_job(conn: Connection[Any], job_id: UUID) -> Job:
 
     See :func:`readable` before they are parsed.
     """
-    with conn.cursor(row_factory=class_row(Job)) as cursor:
+    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
         job = cursor.execute(_JOB_QUERY + "where j.id = %s", [job_id]).fetchone()
     if job is None:
         raise NotFoundError(f"there is no job {job_id}; demo-pipeline job list shows those there are")
@@ -435,6 +439,14 @@ def list_attempts(conn: Connection[Any], job_id: UUID) -> list[Attempt]:
             """,
             [job_id],
         ).fetchall()
+
+
+def _job(*, kind: str, **columns: Any) -> Job:
+    """A row of :data:`_JOB_QUERY`. Raises ``UnreadableJobError`` for a kind of another version."""
+    try:
+        return Job(kind=JobKind(kind), **columns)
+    except ValueError as error:
+        raise UnreadableJobError.of(columns["slug"], columns["id"], [f"kind: {error}"]) from error
 
 
 def _identity(request: JobRequest) -> list[Any]:

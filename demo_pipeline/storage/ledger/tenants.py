@@ -23,6 +23,7 @@ from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import BusyError, NotADemoTenantError, NotFoundError
 from demo_pipeline.domain.core.figures import METRICS, Figures
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_spec, reading_tenant, stored_month
 from demo_pipeline.domain.parsing.scalars import nearest
@@ -130,7 +131,7 @@ class JobState:
     """A job of the tenant, as far as another job must know of it."""
 
     job_id: UUID
-    kind: str
+    kind: JobKind
     mode: str | None
     plan_type: str | None
     status: str
@@ -449,7 +450,7 @@ def _tenant(row: Mapping[str, Any]) -> Tenant:
 def _job(row: Mapping[str, Any]) -> JobState:
     return JobState(
         job_id=UUID(row["job_id"]),
-        kind=row["kind"],
+        kind=JobKind(row["kind"]),
         mode=row["mode"],
         plan_type=row["plan_type"],
         status=row["status"],

@@ -11,7 +11,7 @@ import pytest
 from demo_pipeline import settings as settings_module
 from demo_pipeline.domain.core.errors import InputError, UnreadableTenantError
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.tenant_snapshot import standing
+from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.months.top_up import top_ups
 from demo_pipeline.services.patches.drafts import SHAPES, draft_plan
@@ -77,7 +77,7 @@ def test_a_wrong_client_clock_changes_nothing(
     apply_patch(database, database_settings, slug, wanted)
     repair(database, database_settings, slug)
     assert split_plan(database, database_settings, slug, wanted)
-    assert standing(database, database_settings, slug).violations == ()
+    assert read_snapshot(database, database_settings, slug).violations == ()
     assert all(one.last == running for one in top_ups(database, database_settings, on_unreadable=raised))
     written = draft_plan(database, database_settings, slug, next(iter(SHAPES)))
     assert max(month.month for month in written.plan.months) <= running

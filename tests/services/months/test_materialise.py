@@ -22,6 +22,7 @@ from demo_pipeline.domain.core.errors import (
 )
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants.extend import extend_tenant
 from demo_pipeline.services.tenants.queries import digest, kpis, list_jobs, show_job
@@ -322,7 +323,8 @@ def test_progress_can_be_read_from_another_connection(
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    materialise(database, database_settings, "acme", on_progress=lambda percent, _: heard.append(percent))
+    caller = JobCaller(on_progress=lambda percent, _: heard.append(percent))
+    materialise(database, database_settings, "acme", caller=caller)
     done.set()
     watcher.join()
     assert heard == sorted(heard)

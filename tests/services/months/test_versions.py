@@ -119,7 +119,7 @@ def test_the_next_month_of_a_living_tenant_refers_to_what_is_there(
         "UPDATE crm.contacts SET demo_generated = false, demo_job_id = NULL, demo_source_month = NULL",
     )
     told = backfill(database, august, "acme")
-    assert not any(told.untold.values())
+    assert not any(told.unattributed.values())
     assert verify(database, august, "acme")[0].is_as_expected
 
 
@@ -186,7 +186,7 @@ def test_rows_that_came_before_a_plan_are_told_from_their_ids(
         database,
         "UPDATE crm.contacts SET demo_generated = false, demo_job_id = NULL, demo_source_month = NULL",
     )
-    assert not any(backfill(database, settings, "acme").untold.values())
+    assert not any(backfill(database, settings, "acme").unattributed.values())
     told = tenant_rows(database, "acme")["contacts"]
     assert {key: row["demo_job_id"] for key, row in told.items()} == {
         key: row["demo_job_id"] for key, row in rows.items()

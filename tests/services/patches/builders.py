@@ -156,7 +156,7 @@ def lessened(before: Mapping[Month, Figures], change: Mapping[Month, Figures]) -
 def expected_by_ledger(database: Database, settings: Settings, slug: str) -> dict[Month, Figures]:
     """What the ledger says of every month that it knows; months of zeros are left out."""
     context = show_tenant(database, settings, slug).context
-    return {month: figures for month in context.known_months if (figures := context.expected(month))}
+    return {month: figures for month in context.recorded_months if (figures := context.expected(month))}
 
 
 @dataclass(frozen=True, kw_only=True)

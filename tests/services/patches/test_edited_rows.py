@@ -9,7 +9,7 @@ import pytest
 
 from demo_pipeline.domain.core.errors import VerificationError
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.tenant_snapshot import standing
+from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.undo import undo_job
@@ -193,7 +193,7 @@ def test_no_edit_stops_a_job_and_verify_notes_them(database: Database, database_
     assert {one.check for one in verdict.findings} == {Check.KPIS}
     assert verdict.notes[0].startswith("edited by people: ")
     assert any("deals come after their contact" in note for note in verdict.notes)
-    assert standing(database, database_settings, "acme").violations == ()
+    assert read_snapshot(database, database_settings, "acme").violations == ()
     assert repair(database, database_settings, "acme").plan.is_empty
     before = _contents(database, edited)
     extend_tenant(database, database_settings, "acme", JULY)

@@ -11,7 +11,7 @@ from demo_pipeline.domain.core.errors import CapExceededError, InputError, NotAD
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
-from demo_pipeline.services.jobs.runner import JobCaller
+from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.preview import preview
@@ -267,7 +267,7 @@ def test_months_after_the_span_go_on_first(database: Database, database_settings
     shown = kpis(database, database_settings, "acme").months[JULY]
     assert shown == spec.figures_of(JULY) + Figures(companies_created=2)
     assert report.months[0].before == spec.figures_of(JULY)
-    assert report.notes == (f"{owed} rows that the blueprint owed came first, in a job of their own",)
+    assert report.notes == (f"{owed} missing rows of the blueprint came first, in a job of their own",)
     assert verify(database, database_settings)[0].is_as_expected
 
 

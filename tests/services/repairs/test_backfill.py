@@ -83,7 +83,7 @@ def test_p09_every_row_gets_its_own_back(database: Database, database_settings: 
     assert sum(one.without for one in found.before.values()) == count
     assert sum(one.without for one in found.after.values()) == 0
     assert sum(one.with_provenance for one in found.after.values()) == count
-    assert not any(found.untold.values())
+    assert not any(found.unattributed.values())
     assert digest(database, database_settings, "acme") == visible
     assert verify(database, database_settings)[0].is_as_expected
     assert materialise(database, database_settings, "acme").already_applied
@@ -127,7 +127,7 @@ def test_p09_what_nobody_drew_is_listed_and_left_alone(
     )
     strip(database, "acme")
     found = backfill(database, database_settings, "acme")
-    assert found.untold == {"companies": (), "contacts": (person,), "deals": (), "activities": ()}
+    assert found.unattributed == {"companies": (), "contacts": (person,), "deals": (), "activities": ()}
     assert found.after["contacts"].without == 1
     assert provenance(database, "acme")["contacts"][person] == (False, None, None)
     assert provenance(database, "other") == stripped
@@ -214,7 +214,7 @@ def test_a_row_that_no_job_may_write_is_listed(database: Database, database_sett
     execute(database, "UPDATE crm.deals SET closed_at = created_at - interval '1 day' WHERE id = %s", closed)
     execute(database, "UPDATE crm.deals SET updated_at = created_at - interval '1 day' WHERE id = %s", moved)
     found = backfill(database, database_settings, "acme")
-    assert found.untold == {"companies": (), "contacts": (), "deals": (odd,), "activities": ()}
+    assert found.unattributed == {"companies": (), "contacts": (), "deals": (odd,), "activities": ()}
 
 
 def _name(database: Database) -> str:

@@ -18,7 +18,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from demo_pipeline.domain.core.errors import DemoError, UnreadableJobError, UnreadableTenantError
-from demo_pipeline.services.jobs.tenant_snapshot import standing
+from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.months.top_up import top_ups
 from demo_pipeline.services.patches.patch import apply_patch
@@ -120,7 +120,7 @@ def commands(database: Database, settings: Settings, slug: str) -> Iterator[Call
     """Everything that reads one tenant."""
     yield lambda: queries.show_tenant(database, settings, slug)
     yield lambda: queries.kpis(database, settings, slug)
-    yield lambda: standing(database, settings, slug)
+    yield lambda: read_snapshot(database, settings, slug)
     yield lambda: preview(database, settings, slug, SOME)
     yield lambda: apply_patch(database, settings, slug, SOME)
     yield lambda: materialise(database, settings, slug)

@@ -52,7 +52,7 @@ def test_a_job_from_registration_to_the_end(loader_conn: Conn, admin_conn: Conn,
     assert job_ledger.register_job(loader_conn, request) == 1
     assert status(admin_conn, request.job_id) == "pending"
     opened = job_ledger.begin_job(loader_conn, replace(request, dagster_run_id="run"))
-    assert opened == job_ledger.Begun(attempt=1, number=1)
+    assert opened == job_ledger.AttemptHandle(attempt=1, number=1)
     assert status(admin_conn, request.job_id) == "running"
     job_ledger.report_progress(loader_conn, request.job_id, 140, "loading")
     job = job_ledger.get_job(admin_conn, request.job_id)
@@ -115,7 +115,7 @@ def test_a_failed_job_is_told_and_retried(loader_conn: Conn, admin_conn: Conn, d
     assert job_ledger.fail_job(loader_conn, demo, request.job_id, 1, "timeout", "took too long")
     job = job_ledger.get_job(admin_conn, request.job_id)
     assert (job.status, job.error_code, job.error_message) == ("failed", "timeout", "took too long")
-    assert job_ledger.begin_job(loader_conn, request) == job_ledger.Begun(attempt=2, number=1)
+    assert job_ledger.begin_job(loader_conn, request) == job_ledger.AttemptHandle(attempt=2, number=1)
     assert not job_ledger.fail_job(loader_conn, demo, request.job_id, 1, "late", "the first one's answer")
     job = job_ledger.get_job(admin_conn, request.job_id)
     assert (job.status, job.error_code, job.progress) == ("running", None, 0)

@@ -18,6 +18,7 @@ from psycopg import errors
 from psycopg.types.json import Jsonb
 
 from demo_pipeline.domain.core.errors import JobFailedError
+from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.documents.stored import job_problems, plan_problems, read_spec
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, tenants
@@ -275,7 +276,7 @@ def test_a_job_with_a_broken_plan_is_refused(loader: Conn, kind: str, plan: Any)
         assert caught.value.__cause__.sqlstate == "DP006"  # type: ignore[union-attr]
     # A patch is read leniently: a count may be a text.
     assert kind == "patch" or job_problems(
-        kind, "failed", seed="7", plan=plan, metrics=None, diff_report=None
+        JobKind(kind), "failed", seed="7", plan=plan, metrics=None, diff_report=None
     )
 
 
@@ -291,7 +292,7 @@ def test_an_extension_without_its_months_is_refused(loader: Conn) -> None:
                 [tenant.tenant_id, uuid4()],
             )
         assert caught.value.sqlstate == "DP006"
-    assert job_problems("extend", "completed", seed="7", plan={}, metrics={}, diff_report=None)
+    assert job_problems(JobKind.EXTEND, "completed", seed="7", plan={}, metrics={}, diff_report=None)
 
 
 def test_instants_and_months_of_a_job_are_of_our_time(loader: Conn) -> None:
@@ -332,7 +333,7 @@ def test_a_job_cannot_end_with_a_broken_document(shared: Database, name: str, do
         assert _ending(conn, tenant, job, "%s, %s, %s, %s, null", stored) == "DP006"
     if name in {"metrics", "diff_report"}:
         found = {"metrics": None, "diff_report": None, name: document}
-        assert job_problems("materialise", "completed", seed="7", plan=None, **found)
+        assert job_problems(JobKind.MATERIALISE, "completed", seed="7", plan=None, **found)
 
 
 @pytest.mark.parametrize(
