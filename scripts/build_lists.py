@@ -1,90 +1,87 @@
-"""Writes the frozen lists of ``demo_pipeline/domain/reference/data``.
+"""Writes the files of ``demo_pipeline/domain/reference/packs`` that are derived from others.
 
-    python scripts/build_lists.py
+    python scripts/build_lists.py [PACKS]
 
-Run again with the same sources and the locked ``holidays`` it writes the same bytes; a test holds that.
-When lists change on purpose, raise ``LISTS_VERSION`` in ``demo_pipeline/domain/reference/versions.py``:
-tenants store the version that they were made with.
+For each country with a folder in ``scripts/list_sources``: names, cities and holidays. For each industry of
+PACKS (the packaged ones by default): its quantile tables, and topics in each language with sources. All other
+files of a pack are written by hand; ``scripts/check_packs.py`` checks both kinds.
 
-The sources in ``scripts/list_sources`` and where their facts are from are described in its README.
+With the same sources and the locked ``holidays`` it writes the same bytes; a test holds that. When lists
+change on purpose, raise ``LISTS_VERSION`` in ``demo_pipeline/domain/reference/versions.py``: tenants store
+the version that they were made with. Where the facts come from is in ``scripts/list_sources/README.md``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.listbuild.companies import companies  # noqa: E402
-from scripts.listbuild.industries import industries  # noqa: E402
 from scripts.listbuild.names import given_names, surnames  # noqa: E402
-from scripts.listbuild.places import house_numbers, places, public_holidays, streets  # noqa: E402
-from scripts.listbuild.texts import texts  # noqa: E402
-from scripts.listbuild.words import Sieve, read_toml  # noqa: E402
+from scripts.listbuild.places import cities, public_holidays  # noqa: E402
+from scripts.listbuild.quantiles import quantiles  # noqa: E402
+from scripts.listbuild.topics import topics  # noqa: E402
+from scripts.listbuild.words import SOURCES, Sieve, read_toml  # noqa: E402
 
-TARGET = ROOT / "demo_pipeline" / "domain" / "reference" / "data"
-_COUNTRIES: dict[str, dict[str, Any]] = {
-    "us": {"language": "en", "currency": "USD", "timezone": "America/New_York",
-           "honorifics": {"female": "Ms.", "male": "Mr."}, "number_before_street": True},
-    "gb": {"language": "en", "currency": "GBP", "timezone": "Europe/London",
-           "honorifics": {"female": "Ms", "male": "Mr"}, "number_before_street": True},
-    "de": {"language": "de", "currency": "EUR", "timezone": "Europe/Berlin",
-           "honorifics": {"female": "Frau", "male": "Herr"}, "number_before_street": False},
-}  # fmt: skip
+PACKAGED = ROOT / "demo_pipeline" / "domain" / "reference" / "packs"
 
 
-def build(target: Path = TARGET) -> Sieve:
-    """Write all files to ``target``; the sieve says what was kept back."""
+def build(target: Path = PACKAGED, packs: Path = PACKAGED) -> Sieve:
+    """Write all derived files to ``target``; the sieve says what was left out. ``packs`` has the others."""
     sieve = Sieve()
-    target.mkdir(parents=True, exist_ok=True)
-    for country, basics in _COUNTRIES.items():
-        own = surnames(country, sieve)
-        content = {
-            **basics,
-            "weekend": [5, 6],
-            "holidays": public_holidays(country),
-            **given_names(country, sieve),
-            "surnames": own,
-            **places(country, sieve),
-            "streets": streets(country, sieve),
-            "house_numbers": house_numbers(country),
-            "companies": companies(country, own["names"], sieve),
-        }
-        write(target, country, content)
-    for key, content in industries().items():
-        write(target, f"industry_{key}", content)
-    for language in ("en", "de"):
-        write(target, f"texts_{language}", texts(language, sieve))
-    write(target, "currencies", currencies())
+    for source in sorted(SOURCES.glob("*/source.toml")):
+        build_country(source.parent.name, target, sieve)
+    for industry in sorted((packs / "industries").iterdir()):
+        build_industry(industry, target / "industries" / industry.name, sieve)
     return sieve
 
 
-def currencies() -> dict[str, Any]:
-    """ISO codes: currencies with digits and rough units per US dollar, countries."""
-    raw = read_toml("iso.toml")
-    pairs = [
-        (code, [int(digits), units])
-        for digits, text in raw["currencies"].items()
-        for code, units in (part.split(":") for part in text.split())
-    ]
-    return {"currencies": dict(sorted(pairs)), "countries": sorted(raw["countries"].split())}
+def build_country(country: str, target: Path, sieve: Sieve) -> None:
+    """The derived lists of a country."""
+    source = read_toml(f"{country}/source.toml")
+    folder = target / "countries" / country
+    days = public_holidays(country, source.get("holidays_subdivision"))
+    write(folder / "holidays.txt", "".join(f"{day}\n" for day in days))
+    lists = {"surnames": surnames(country, source["surnames"], sieve), **given_names(country, sieve)}
+    for name, rows in lists.items():
+        write_table(folder / f"{name}.tsv", ("name", "weight"), rows)
+    columns = ("name", "state", "weight", "phones", "postal_codes")
+    write_table(folder / "cities.tsv", columns, cities(country, source, sieve))
 
 
-def write(target: Path, name: str, content: dict[str, Any]) -> None:
-    """One file, the same bytes for the same content."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    # A line a field, so that a change can be read.
-    text = text.replace('],"', '],\n"').replace('},"', '},\n"')
-    (target / f"{name}.json").write_text(text + "\n", "utf-8")
+def build_industry(pack: Path, folder: Path, sieve: Sieve) -> None:
+    """The tables of an industry, and its topics in every language that has sources for them."""
+    tables = quantiles(json.loads((pack / "industry.json").read_bytes()))
+    # A line a table.
+    text = json.dumps(tables, separators=(",", ":")).replace('],"', '],\n"')
+    write(folder / "quantiles.json", f"{text}\n")
+    for path in sorted(SOURCES.glob("topics_*.toml")):
+        source = read_toml(path.name)
+        if pack.name not in source["industries"]:
+            continue
+        rows = list(topics(source, pack.name, sieve))
+        language = path.stem.partition("_")[2]
+        write_table(folder / f"topics.{language}.tsv", tuple(rows[0]), (tuple(row.values()) for row in rows))
+
+
+def write_table(file: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
+    """A file of tab-separated columns with their names in the first line."""
+    write(file, "".join("\t".join(map(str, row)) + "\n" for row in (columns, *rows)))
+
+
+def write(file: Path, text: str) -> None:
+    """One file, folders included."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, "utf-8", newline="\n")
 
 
 if __name__ == "__main__":
-    kept_back = build().kept_back
+    packs = Path(sys.argv[1]) if len(sys.argv) > 1 else PACKAGED
+    kept_back = build(packs, packs).kept_back
     for reason, count in sorted(kept_back.items()):
-        print(f"kept back: {count:5} {reason}")
-    print(f"kept back: {sum(kept_back.values()):5} in all")
-    print(f"bytes: {sum(path.stat().st_size for path in TARGET.glob('*.json')):,}")
+        print(f"left out: {count:5} {reason}")
+    print(f"left out: {sum(kept_back.values()):5} in all")

@@ -1,105 +1,89 @@
-"""Given names and surnames with weights.
-
-US: census counts and Faker's weighted provider. GB: Faker's weighted surnames with a tail of surnames of
-British shape from the US list; given names in rank order. DE: surnames in the rank order of a telephone
-book, shares known for the first; given names in rank order.
-"""
+"""Given names and surnames with weights, by the rules of a country's ``source.toml``."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from scripts.listbuild.words import Sieve, name_list, read_rows, read_words
+from scripts.listbuild.words import Pairs, Sieve, read_rows, read_words
 
-#: Bearers in the US census of 2010, of 294,979,229.
-_CENSUS_TOTAL = 294_979_229
-_CENSUS = {
-    "Smith": 2_442_977, "Johnson": 1_932_812, "Williams": 1_625_252, "Brown": 1_437_026,
-    "Jones": 1_425_470, "Garcia": 1_166_120, "Miller": 1_161_437, "Davis": 1_116_357,
-    "Rodriguez": 1_094_924, "Martinez": 1_060_159, "Hernandez": 1_043_281, "Lopez": 874_523,
-    "Gonzalez": 841_025, "Wilson": 801_882, "Anderson": 784_404, "Thomas": 756_142, "Taylor": 751_209,
-    "Moore": 724_374, "Jackson": 708_099, "Martin": 702_625, "Lee": 693_023, "Perez": 681_645,
-    "Thompson": 664_644, "White": 660_491, "Harris": 624_252,
-}  # fmt: skip
-#: Weights are parts of this.
+#: Weights of surnames are parts of this.
 _WHOLE = 10_000_000
-_BRITISH = re.compile(
-    r"(?:Mc[A-Z]\w+|Mac[A-Z]\w+|\w{2,}(?:ton|ham|ley|ford|wood|worth|by|son|well|field|ridge|more|shaw|bury"
-    r"|combe|stone|thorpe|wick|den|brook|hurst|cock|cott|land|bourne|burn|house|gate|head|bridge|way|smith"
-    r"|wright|water|ward|low|leigh))"
-)
-_NOT_BRITISH = re.compile(r"(?:sson|nson|feld|smann|aston$|sby-|witz|ski)", re.IGNORECASE)
-#: Shares of the first German surnames, percent; the rest falls off as a power of the rank.
-_GERMAN_SHARES = (0.95, 0.69, 0.40, 0.35, 0.30, 0.30, 0.27, 0.26, 0.26, 0.26)
-_GERMAN_FRONT = ("Berg", "Stein", "Wald", "Feld", "Bach", "Burg", "Hof", "Neu", "Alt", "Ober", "Nieder",
-                 "Linden", "Eichen", "Buchen", "Birken", "Rosen", "Winter", "Sommer", "Oster", "Wester",
-                 "Heid", "Brink", "Busch", "Kamp", "Lauten", "Mühl", "Korn", "Hopfen", "Eisen", "Kupfer",
-                 "Silber", "Gold", "Reh", "Hirsch", "Hasel", "Erlen", "Brunn", "Wiesen", "Rot", "Weiß",
-                 "Grün", "Groß", "Klein", "Lang", "Breit", "Schön", "Hoch", "Kreuz", "Markt",
-                 "Dorn")  # fmt: skip
-_GERMAN_BACK = ("mann", "meier", "müller", "hoff", "berger", "bauer", "hofer", "brink", "kamp", "huber",
-                "bacher", "schmidt", "heimer", "moser", "felder", "städter", "kötter",
-                "haus", "steiner", "maier", "horst")  # fmt: skip
 
 
-def given_names(country: str, sieve: Sieve) -> dict[str, dict[str, Any]]:
-    """Female and male first names; a name that is in both stays where it is more frequent."""
+def given_names(country: str, sieve: Sieve) -> dict[str, Pairs]:
+    """Female and male first names; a name that is in both stays where it is more frequent.
+
+    From ``<sex>.tsv`` with weights, or ``<sex>.txt`` in the order of their frequency.
+    """
     both: dict[str, dict[str, int]] = {}
     for sex in ("female", "male"):
-        if country == "us":
-            pairs = [(name, int(weight)) for name, weight in read_rows(f"us_{sex}.tsv")]
-        else:
-            ranked = [
-                name for name in read_words(f"{country}_{sex}.txt") if "-" not in name or country == "de"
-            ]
+        try:
+            pairs = [(name, int(weight)) for name, weight in read_rows(f"{country}/{sex}.tsv")]
+        except FileNotFoundError:
+            ranked = dict.fromkeys(read_words(f"{country}/{sex}.txt"))
             # Zipf with an offset: the first has 2 %, the first ten 15 %.
-            pairs = [(name, 10_000_000 // (rank + 16)) for rank, name in enumerate(dict.fromkeys(ranked))]
+            pairs = _by_rank(list(ranked), _WHOLE, 16)
         kept = set(sieve.keep([name for name, _ in pairs], f"{country} first names"))
         both[sex] = {name: weight for name, weight in pairs if name in kept}
     female, male = both["female"], both["male"]
     shared = female.keys() & male.keys()
     return {
-        "female": name_list((n, w) for n, w in female.items() if n not in shared or w >= male[n]),
-        "male": name_list((n, w) for n, w in male.items() if n not in shared or w > female[n]),
+        "female": [(n, w) for n, w in female.items() if n not in shared or w >= male[n]],
+        "male": [(n, w) for n, w in male.items() if n not in shared or w > female[n]],
     }
 
 
-def surnames(country: str, sieve: Sieve) -> dict[str, Any]:
-    """Surnames, the most frequent first; what the sources leave of the whole goes to the tail evenly."""
-    head, tail = {"us": _us, "gb": _gb, "de": _de}[country]()
+def surnames(country: str, parts: list[dict[str, Any]], sieve: Sieve) -> Pairs:
+    """Surnames, the most frequent first.
+
+    The first ``fixed`` names of each part keep their weights; what these leave of the whole goes to all
+    others evenly.
+    """
+    head: Pairs = []
+    tail: Pairs = []
+    for part in parts:
+        rows = _part(part)
+        fixed = part.get("fixed", len(rows))
+        head += rows[:fixed]
+        tail += rows[fixed:]
     kept = set(sieve.keep([name for name, _ in (*head, *tail)], f"{country} surnames"))
     weights = {name: weight for name, weight in (*tail, *head) if name in kept}
     even = sorted(weights.keys() - dict(head).keys())
     share = max(0, _WHOLE - sum(weights.values())) // len(even)
     for name in even:
         weights[name] += share
-    return name_list(sorted(weights.items(), key=lambda row: (-row[1], row[0])))
+    return sorted(weights.items(), key=lambda row: (-row[1], row[0]))
 
 
-def _us() -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    census = {name: count * _WHOLE // _CENSUS_TOTAL for name, count in _CENSUS.items()}
-    # The file has parts of 100 % / 10,000,000; its first 1,000 are Faker's, scaled to Smith's share.
-    rows = [(name, int(weight)) for name, weight in read_rows("us_surnames.tsv")]
-    rows = [(name, census.get(name, weight)) for name, weight in rows]
-    return rows[:1500], rows[1500:9000]
+def _part(part: dict[str, Any]) -> Pairs:
+    """The names of one part with their weights."""
+    if "fronts" in part:
+        return [(a + b, part["weight"]) for a in part["fronts"].split() for b in part["backs"].split()]
+    file: str = part["file"]
+    if file.endswith(".txt"):
+        rows = [(name, 0) for name in read_words(file)]
+    else:
+        rows = [(name, int(weight) * part.get("factor", 1)) for name, weight in read_rows(file)]
+    rows = rows[: part.get("last")]
+    if "shape" in part:
+        shape, not_shape = re.compile(part["shape"]), re.compile(part["not_shape"], re.IGNORECASE)
+        rows = [row for row in rows if shape.fullmatch(row[0]) and not not_shape.search(row[0])]
+    names = [name for name, _ in rows]
+    if "rank_weight" in part:
+        return _by_rank(names, *part["rank_weight"])
+    if "shares_percent" in part:
+        shares: list[float] = part["shares_percent"]
+        count = len(shares)
+        for rank in range(count + 1, len(names) + 1):
+            shares.append(shares[count - 1] * (count / rank) ** part["exponent"])
+        return [(name, round(share / 100 * _WHOLE)) for name, share in zip(names, shares, strict=True)]
+    if "census" in part:
+        counts = {name: int(count) for name, count in read_rows(part["census"])}
+        people: int = part["census_people"]
+        return [(name, counts[name] * _WHOLE // people if name in counts else own) for name, own in rows]
+    return rows
 
 
-def _gb() -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    head = [(name, int(weight) * 100) for name, weight in read_rows("gb_surnames.tsv")]
-    tail = [
-        name
-        for name, _ in read_rows("us_surnames.tsv")
-        if _BRITISH.fullmatch(name) and not _NOT_BRITISH.search(name)
-    ]
-    return head, [(name, 200_000 // (rank + 150)) for rank, name in enumerate(tail)]
-
-
-def _de() -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    ranked = read_words("de_surnames.txt")
-    last = len(_GERMAN_SHARES)
-    shares = [*_GERMAN_SHARES, *(0.26 * (last / rank) ** 0.68 for rank in range(last + 1, len(ranked) + 1))]
-    rows = [(name, round(share / 100 * _WHOLE)) for name, share in zip(ranked, shares, strict=True)]
-    migrant = [(name, 450_000 // (rank + 60)) for rank, name in enumerate(read_words("de_surnames_more.txt"))]
-    joined = [(front + back, 350) for front in _GERMAN_FRONT for back in _GERMAN_BACK]
-    return [*rows[:1200], *migrant], [*rows[1200:], *joined]
+def _by_rank(names: list[str], numerator: int, offset: int) -> Pairs:
+    return [(name, numerator // (rank + offset)) for rank, name in enumerate(names)]

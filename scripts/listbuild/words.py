@@ -12,6 +12,9 @@ from typing import Any
 from demo_pipeline.domain.reference.countries import ascii_label
 from scripts.listbuild.blocklists import is_blocked
 
+#: names and positive integer weights
+Pairs = list[tuple[str, int]]
+
 SOURCES = Path(__file__).resolve().parent.parent / "list_sources"
 
 #: A visible word that begins so would give a tenant away.
@@ -88,7 +91,7 @@ def read_toml(name: str) -> dict[str, Any]:
 
 
 def read_words(name: str) -> list[str]:
-    """A source file of words between blanks, in order."""
+    """A source file of words, one a line or between blanks, in order."""
     return (SOURCES / name).read_text("utf-8").split()
 
 
@@ -97,21 +100,6 @@ def read_rows(name: str) -> list[list[str]]:
     return [line.split("\t") for line in (SOURCES / name).read_text("utf-8").splitlines() if line]
 
 
-def weighted(text: str) -> list[tuple[str, int]]:
-    """``"Ash, Oak*3"`` as pairs."""
-    pairs: list[tuple[str, int]] = []
-    for part in text.split(","):
-        name, _, weight = part.strip().partition("*")
-        if name:
-            pairs.append((name, int(weight or 1)))
-    return pairs
-
-
-def name_list(pairs: Iterable[tuple[str, int]]) -> dict[str, Any]:
-    """The form in which lists are frozen."""
-    rows = list(pairs)
-    weights = [weight for _, weight in rows]
-    frozen: dict[str, Any] = {"names": [name for name, _ in rows]}
-    if len(set(weights)) > 1:
-        frozen["weights"] = weights
-    return frozen
+def split(text: str) -> list[str]:
+    """The parts of a text between commas; a line end is a blank."""
+    return [part.strip() for part in " ".join(text.split()).split(",") if part.strip()]

@@ -11,6 +11,7 @@ from demo_pipeline.domain.blueprint.schema import Realism
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES, load_locale, units_per_usd
 from demo_pipeline.domain.reference.industries import INDUSTRIES, Industry, Stage, load_industry
+from demo_pipeline.domain.reference.texts import load_texts
 from scripts.reference_pages.markdown import head, page, percent, table
 from scripts.reference_pages.plots import BLUE, FAINT, GREY, ORANGE, canvas, light_grid, style, svg
 
@@ -39,6 +40,9 @@ _PLOTS: Final = """\
 The plots show deal sizes, very large ones included, with the other industries in grey, and the seasons that
 `growth.seasonality` follows, in percent of an ordinary month."""
 
+#: Language of the names that the page shows.
+_LANGUAGE = "en"
+
 
 def render() -> Mapping[str, str]:
     """The page and its plots, by file name below ``docs/reference``."""
@@ -50,7 +54,7 @@ def render() -> Mapping[str, str]:
         *("length, days:", "won:", "activities:", "strongest month"),
     ]
     blocks = [
-        head("Industries", "scripts/list_sources/industries.toml"),
+        head("Industries", "demo_pipeline/domain/reference/packs/industries"),
         _INTRODUCTION,
         table(titles, map(_summary, industries)),
         _NOTES,
@@ -65,7 +69,7 @@ def render() -> Mapping[str, str]:
             f"![Deal sizes and seasons of {industry.key}]({picture})",
             table(["stage", "kind", "probability:", "share of its kind:"], _stages(industry)),
             f"Activities: {_activities(industry)}.",
-            f"Tags: {', '.join(tag.name for tag in industry.tags['en'])}.",
+            f"Tags: {', '.join(tag.name for tag in load_texts(_LANGUAGE, industry.key).tags)}.",
         ]
     files["industries.md"] = page(blocks)
     return files
@@ -119,9 +123,9 @@ def _stages(industry: Industry) -> Iterator[list[str]]:
     weights: dict[str, int] = {}
     for stage in industry.stages:
         weights[_kind(stage)] = weights.get(_kind(stage), 0) + stage.weight
-    for stage in industry.stages:
+    for name, stage in zip(load_texts(_LANGUAGE, industry.key).stages, industry.stages, strict=True):
         kind = _kind(stage)
-        yield [stage.name_en, kind, f"{stage.probability} %", percent(stage.weight / weights[kind])]
+        yield [name, kind, f"{stage.probability} %", percent(stage.weight / weights[kind])]
 
 
 def _activities(industry: Industry) -> str:

@@ -25,7 +25,7 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, Month
 from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
-from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES
+from demo_pipeline.domain.reference.countries import CURRENCIES, has_pack
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 
 #: what parsing a damaged document may raise
@@ -108,7 +108,7 @@ def plan_problems(document: Any) -> list[str]:
 
 
 def _semantic_problems(plan: _StoredPlan) -> Generator[tuple[str, str]]:
-    if plan.country not in COUNTRIES:
+    if not has_pack(plan.country):
         yield "country", f"there are no lists for {plan.country!r}"
     if plan.industry not in INDUSTRIES:
         yield "industry", f"unknown industry {plan.industry!r}"

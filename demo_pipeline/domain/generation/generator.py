@@ -84,7 +84,13 @@ class Generator:
         self._index = EntityIndex()
         self._next = self._timeline_start = spec.start_month
         self._team = assemble_team(
-            spec, locale, self._industry, self._calendar, self._stream, instant_us(self._reference)
+            spec,
+            locale,
+            self._industry,
+            self._texts,
+            self._calendar,
+            self._stream,
+            reference_us=instant_us(self._reference),
         )
         if patch is not None:
             self._stream = job_stream(spec, patch.seed, patch.number)

@@ -191,12 +191,12 @@ def _step(space: int) -> int:
 
 
 def _person_slots(context: MonthContext, contact: I64) -> dict[str, Column]:
-    contacts, locale = context.index.contacts, context.locale
+    contacts = context.index.contacts
     sex = contacts.is_female[contact]
     return person_slots(
         context.texts.language,
         take(context.name_lookup.given, contacts.first[contact]),
         take(context.name_lookup.surnames, contacts.last[contact]),
         pa.array(sex == 1, mask=sex < 0),
-        (locale.honorific_female, locale.honorific_male),
+        context.locale.honorifics,
     )

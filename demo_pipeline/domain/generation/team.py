@@ -19,6 +19,7 @@ from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uui
 from demo_pipeline.domain.model import USER_ROLES
 from demo_pipeline.domain.reference.countries import Locale, ascii_label
 from demo_pipeline.domain.reference.industries import Industry
+from demo_pipeline.domain.reference.texts import Texts
 
 #: Lists of the versions whose tenants have a team that was made at one instant: it stays as it is, because
 #: rows are found again by their ids, and ids are made from instants.
@@ -97,16 +98,17 @@ def assemble_team(
     spec: TenantSpec,
     locale: Locale,
     industry: Industry,
+    words: Texts,
     calendar: Calendar,
     stream: Stream,
+    *,
     reference_us: int,
 ) -> Team:
     """The people, pipeline and tags of a tenant, made from sign-up on, unchanged after ``reference_us``."""
     moments = _Moments(spec, calendar, stream, reference_us)
     size = spec.team_size
     users, user_ids = _users(spec, locale, stream.child("users"), moments)
-    tags = industry.tags[locale.language]
-    stages = industry.stages
+    stages, tags = industry.stages, words.tags
     stage_times = moments.of_stages(len(stages))
     stage_ids = _ids(stream.child("pipeline_stages"), stage_times)
     tag_times = moments.joining("tags", len(tags))
@@ -122,7 +124,7 @@ def assemble_team(
                 "id": uuid_array(stage_ids),
                 "created_at": instants(stage_times),
                 "updated_at": instants(moments.changed("pipeline_stages", stage_times)),
-                "name": pa.array([stage.name(locale.language) for stage in stages]),
+                "name": pa.array(words.stages),
                 "position": pa.array([stage.position for stage in stages], pa.int32()),
                 "probability": pa.array([stage.probability for stage in stages], pa.int32()),
                 "is_won": pa.array([stage.is_won for stage in stages]),

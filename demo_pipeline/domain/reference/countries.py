@@ -1,58 +1,56 @@
 """What differs from country to country: names, places, phones, calendars, currencies.
 
-Everything here is frozen: the lists are files of this package, written by ``scripts/build_lists.py`` and
-versioned as a whole (``versions.LISTS_VERSION``), so that an upgrade of a library never changes a tenant.
-Weighted lists carry running sums of integer weights, made for
+A country is a pack (``packs``): ``country.json`` and one file a list. Its lists are read when they are
+first used. Weighted lists carry running sums of integer weights, made for
 :func:`demo_pipeline.domain.core.random_streams.pick`.
 
-All phone numbers lie in ranges that the regulators keep free for fiction; no list has a word that would
-give a tenant away. Sentences are in ``texts``, pipelines in ``industries``; how rows draw from the lists is
-not decided here.
+All phone numbers lie in ranges that the regulators keep free for fiction, or that cannot be assigned.
+Sentences are in ``texts``, pipelines in ``industries``; how rows draw from the lists is not decided here.
 """
 
 from __future__ import annotations
 
-import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from importlib.resources import files
+from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
+from demo_pipeline.domain.reference.packs import PACKAGED, pack_names, read_json, read_table, root
 
-# For types alone: commands that only read know a tenant's country and make no arrays, and are a quarter of
-# their time quicker without.
+# For types alone: commands that only read need a tenant's currency and make no arrays.
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
-#: Countries with lists of their own, the fallback first.
-COUNTRIES: Final = ("US", "GB", "DE")
-FALLBACK_COUNTRY: Final = "US"
-
-_TRANSLITERATION: Final = str.maketrans(
-    {
-        "ä": "ae",
-        "ö": "oe",
-        "ü": "ue",
-        "ß": "ss",
-        "æ": "ae",
-        "ø": "o",
-        "å": "a",
-        "ł": "l",
-        "đ": "d",
-        "ð": "d",
-        "þ": "th",
-        "ı": "i",
-        "œ": "oe",
-    }
+_COMMON: Final = read_json(PACKAGED / "common.json")
+#: The country whose pack serves a country that has none.
+FALLBACK_COUNTRY: Final[str] = _COMMON["fallback_country"]
+#: Packaged countries, the fallback first.
+COUNTRIES: Final = tuple(
+    sorted(
+        (name.upper() for name in pack_names("countries", PACKAGED)),
+        key=lambda code: (code != FALLBACK_COUNTRY, code),
+    )
 )
+#: ISO 4217 code → digits of the minor unit
+ISO_DIGITS: Final[Mapping[str, int]] = MappingProxyType(
+    {code: digits for code, (digits, _) in _COMMON["currencies"].items()}
+)
+#: ISO 4217 code → the currency as amounts are kept in it
+CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
+    {code: Currency(code, min(digits, MOST_MINOR_DIGITS)) for code, digits in ISO_DIGITS.items()}
+)
+_UNITS_PER_USD: Final = {code: Decimal(units) for code, (_, units) in _COMMON["currencies"].items()}
+#: Every ISO 3166-1 alpha-2 code.
+KNOWN_COUNTRY_CODES: Final[frozenset[str]] = frozenset(_COMMON["country_codes"].split())
+_LETTERS: Final = str.maketrans(_COMMON["letters"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +60,13 @@ class NameList:
     names: tuple[str, ...]
     #: running sums of positive integer weights, shape (len(names),)
     cumulative: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, names: Sequence[str], weights: Sequence[str | int]) -> NameList:
+        """From names and their positive integer weights."""
+        import numpy as np
+
+        return cls(tuple(names), np.cumsum(np.array(weights, np.int64)))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -74,16 +79,12 @@ class NameList:
     @cached_property
     def arrow(self) -> pa.StringArray:
         """The names as a plain Arrow string array, to ``take`` from."""
-        import pyarrow as pa
-
-        return pa.array(self.names, pa.string())
+        return _strings(self.names)
 
     @cached_property
     def arrow_ascii(self) -> pa.StringArray:
         """:attr:`ascii` as a plain Arrow string array."""
-        import pyarrow as pa
-
-        return pa.array(self.ascii, pa.string())
+        return _strings(self.ascii)
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -103,6 +104,8 @@ class PhoneRange:
     first: int
     last: int
     digits: int
+    #: the numbers belong to an area, not to the whole country
+    is_area: bool
 
     def __len__(self) -> int:
         return self.last - self.first + 1
@@ -114,14 +117,13 @@ class PhoneRange:
 
 @dataclass(frozen=True)
 class City:
-    """A real city; state, postal codes and phone numbers are its own (or mobile, for DE)."""
+    """A real city; state, postal codes and phone numbers are its own (or nationwide)."""
 
     name: str
     #: as it is written in an address: ``"TX"``, ``"Greater Manchester"``, ``"Bayern"``
     state: str
     postal_codes: tuple[str, ...]
-    #: places in :attr:`Locale.phone_ranges`
-    phone_ranges: tuple[int, ...]
+    phone_ranges: tuple[PhoneRange, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +139,11 @@ class Places:
     postal_codes: pa.StringArray
     postal_start: NDArray[np.int64]
     postal_count: NDArray[np.int64]
-    #: flat, grouped by phone range (shared by cities); a city's are contiguous
+    #: flat, grouped by what cities share
     phones: pa.StringArray
     phone_start: NDArray[np.int64]
     phone_count: NDArray[np.int64]
-    #: whether the city's numbers have its own area code (the others share a few nationwide mobile numbers)
+    #: whether the city's numbers have its own area code (the others share a few nationwide numbers)
     has_area_range: NDArray[np.bool_]
 
 
@@ -166,46 +168,74 @@ class CompanyNames:
 
 @dataclass(frozen=True, eq=False)
 class Locale:
-    """Everything that depends on a tenant's country."""
+    """Everything that depends on a tenant's country; lists are read when they are first used."""
 
+    #: of the pack
+    folder: Traversable
+    #: ISO 3166-1 alpha-2
     country: str
-    #: of the texts: ``en`` or ``de``
+    #: of the texts: a pack in ``languages``
     language: str
     currency: Currency
     #: IANA name of the default time zone
     timezone: str
     #: days off as ``date.weekday()``, Saturday is 5
     weekend: tuple[int, ...]
-    #: nationwide public holidays from 2019-12 to 2032-12 (GB: England; US: federal, as observed)
-    holidays: frozenset[date]
-    #: disjoint from ``male``: a generated first name tells which form of address fits
-    female: NameList
-    male: NameList
-    surnames: NameList
-    honorific_female: str
-    honorific_male: str
-    places: Places
-    streets: NameList
-    #: as written: ``"12"``, ``"12a"``, ``"4210"``
-    house_numbers: NameList
     #: ``12 High Street`` rather than ``Hauptstraße 12``
     number_before_street: bool
-    phone_ranges: tuple[PhoneRange, ...]
-    companies: CompanyNames
+    #: slot of a template → (female, male): the words before a surname, in the case that the slot needs
+    honorifics: Mapping[str, tuple[str, str]]
+
+    @cached_property
+    def holidays(self) -> frozenset[date]:
+        """Nationwide public holidays (GB: England; US: federal, as observed)."""
+        days = (self.folder / "holidays.txt").read_text("utf-8").split()
+        return frozenset(map(date.fromisoformat, days))
+
+    @cached_property
+    def female(self) -> NameList:
+        """Given names, disjoint from :attr:`male`: a generated one tells which form of address fits."""
+        return self._list("female")
+
+    @cached_property
+    def male(self) -> NameList:
+        """Given names."""
+        return self._list("male")
+
+    @cached_property
+    def surnames(self) -> NameList:
+        """Family names, the most frequent first."""
+        return self._list("surnames")
+
+    @cached_property
+    def streets(self) -> NameList:
+        """Names of streets."""
+        return self._list("streets")
+
+    @cached_property
+    def house_numbers(self) -> NameList:
+        """As written: ``"12"``, ``"12a"``, ``"4210"``."""
+        return self._list("house_numbers")
+
+    @cached_property
+    def places(self) -> Places:
+        """Cities, their postal codes and their phone numbers."""
+        return _places(self.folder)
+
+    @cached_property
+    def companies(self) -> CompanyNames:
+        """Parts of the names of companies."""
+        return _company_names(self.folder)
 
     @cached_property
     def given(self) -> pa.StringArray:
         """Given names, women's first."""
-        import pyarrow as pa
-
-        return pa.concat_arrays([self.female.arrow, self.male.arrow])
+        return _strings((*self.female.names, *self.male.names))
 
     @cached_property
     def given_ascii(self) -> pa.StringArray:
         """:attr:`given` for e-mail addresses."""
-        import pyarrow as pa
-
-        return pa.concat_arrays([self.female.arrow_ascii, self.male.arrow_ascii])
+        return _strings((*self.female.ascii, *self.male.ascii))
 
     def is_female(self, first_name: str) -> bool | None:
         """Which list a first name is from; ``None`` if it is in neither (a person typed it)."""
@@ -213,47 +243,39 @@ class Locale:
             return True
         return False if first_name in self.male.index else None
 
+    def _list(self, name: str) -> NameList:
+        table = read_table(self.folder / f"{name}.tsv")
+        return NameList.of(table["name"], table["weight"])
+
+
+def has_pack(country: str) -> bool:
+    """Whether a country has lists of its own."""
+    return country.isupper() and country.lower() in pack_names("countries", root())
+
 
 def resolve_country(country: str) -> str:
     """The country whose lists serve ``country``: itself, or the fallback (the caller warns)."""
-    return country if country in COUNTRIES else FALLBACK_COUNTRY
+    return country if has_pack(country) else FALLBACK_COUNTRY
 
 
-@lru_cache(maxsize=len(COUNTRIES))
 def load_locale(country: str) -> Locale:
-    """The lists of a country, read once a process. ``KeyError`` if it is not one of ``COUNTRIES``."""
-    if country not in COUNTRIES:
+    """The pack of a country, read once a process. ``KeyError`` if it has none."""
+    if not has_pack(country):
         raise KeyError(country)
-    import numpy as np
+    return _load(root() / "countries" / country.lower())
 
-    raw = read_list(country.lower())
-    companies = raw["companies"]
-    ranges = tuple(PhoneRange(*row) for row in raw["phone_ranges"])
+
+@lru_cache
+def _load(folder: Traversable) -> Locale:
+    raw = read_json(folder / "country.json")
+    honorifics = {slot: (forms["female"], forms["male"]) for slot, forms in raw.pop("honorifics").items()}
     return Locale(
-        country=country,
-        language=raw["language"],
-        currency=CURRENCIES[raw["currency"]],
-        timezone=raw["timezone"],
-        weekend=tuple(raw["weekend"]),
-        holidays=frozenset(date.fromisoformat(day) for day in raw["holidays"]),
-        female=_name_list(raw["female"]),
-        male=_name_list(raw["male"]),
-        surnames=_name_list(raw["surnames"]),
-        honorific_female=raw["honorifics"]["female"],
-        honorific_male=raw["honorifics"]["male"],
-        places=_places(raw["cities"], ranges),
-        streets=_name_list(raw["streets"]),
-        house_numbers=_name_list(raw["house_numbers"]),
-        number_before_street=raw["number_before_street"],
-        phone_ranges=ranges,
-        companies=CompanyNames(
-            stems=_name_list(companies["stems"]),
-            descriptors=_name_list(companies["descriptors"]),
-            descriptor_industry=np.array(companies["descriptor_industry"], np.int64),
-            industries=_name_list(companies["industries"]),
-            legal_forms=_name_list(companies["legal_forms"]),
-            sizes=_name_list(companies["sizes"]),
-        ),
+        folder,
+        folder.name.upper(),
+        currency=CURRENCIES[raw.pop("currency")],
+        weekend=tuple(raw.pop("weekend")),
+        honorifics=MappingProxyType(honorifics),
+        **raw,
     )
 
 
@@ -269,65 +291,70 @@ def units_per_usd(currency: Currency) -> Decimal:
 @lru_cache(maxsize=16_384)
 def ascii_label(text: str) -> str:
     """A name in lower-case letters and digits only: ``"Müller-Lüders"`` → ``"muellerlueders"``."""
-    lowered = text.lower().translate(_TRANSLITERATION)
-    decomposed = unicodedata.normalize("NFKD", lowered)
+    decomposed = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS))
     return "".join(char for char in decomposed if char.isascii() and char.isalnum())
 
 
-def read_list(name: str) -> dict[str, Any]:
-    """One packaged list file, ``data/<name>.json``, as it is."""
-    return json.loads(files("demo_pipeline.domain.reference").joinpath("data", f"{name}.json").read_bytes())
-
-
-def _name_list(raw: dict[str, Any]) -> NameList:
-    import numpy as np
-
-    names = tuple(raw["names"])
-    weights = raw.get("weights")
-    cumulative = (
-        np.arange(1, len(names) + 1, dtype=np.int64)
-        if weights is None
-        else np.cumsum(np.array(weights, np.int64))
-    )
-    return NameList(names, cumulative)
-
-
-def _places(raw: list[dict[str, Any]], ranges: tuple[PhoneRange, ...]) -> Places:
-    import numpy as np
+def _strings(texts: Sequence[str]) -> pa.StringArray:
     import pyarrow as pa
 
+    return pa.array(texts, pa.string())
+
+
+def _places(folder: Traversable) -> Places:
+    import numpy as np
+
+    phones, table = read_table(folder / "phones.tsv"), read_table(folder / "cities.tsv")
+    columns = [phones[name] for name in ("range", "prefix", "first", "last", "digits", "scope")]
+    ranges = {
+        name: PhoneRange(prefix, int(first), int(last), int(digits), scope == "area")
+        for name, prefix, first, last, digits, scope in zip(*columns, strict=True)
+    }
     cities = tuple(
-        City(row["name"], row["state"], tuple(row["postal_codes"]), tuple(row["phone_ranges"])) for row in raw
+        City(name, state, tuple(codes.split(",")), tuple(ranges[key] for key in keys.split(",")))
+        for name, state, codes, keys in zip(
+            table["name"], table["state"], table["postal_codes"], table["phones"], strict=True
+        )
     )
+    # Cities with the same ranges share one part of the flat list.
+    starts: dict[tuple[PhoneRange, ...], int] = {}
+    numbers: list[str] = []
+    for city in cities:
+        if city.phone_ranges not in starts:
+            starts[city.phone_ranges] = len(numbers)
+            numbers += [one.number(place) for one in city.phone_ranges for place in range(len(one))]
     postal_count = np.array([len(city.postal_codes) for city in cities], np.int64)
-    sizes = np.array([len(one) for one in ranges], np.int64)
-    range_start = np.cumsum(sizes) - sizes
     return Places(
         cities=cities,
-        cumulative=np.cumsum(np.array([row["weight"] for row in raw], np.int64)),
-        city_names=pa.array([city.name for city in cities], pa.string()),
-        states=pa.array([city.state for city in cities], pa.string()),
-        postal_codes=pa.array([code for city in cities for code in city.postal_codes], pa.string()),
+        cumulative=np.cumsum(np.array(table["weight"], np.int64)),
+        city_names=_strings(table["name"]),
+        states=_strings(table["state"]),
+        postal_codes=_strings([code for city in cities for code in city.postal_codes]),
         postal_start=np.cumsum(postal_count) - postal_count,
         postal_count=postal_count,
-        phones=pa.array([one.number(place) for one in ranges for place in range(len(one))], pa.string()),
-        phone_start=np.array([range_start[city.phone_ranges[0]] for city in cities], np.int64),
-        phone_count=np.array(
-            [sum(int(sizes[place]) for place in city.phone_ranges) for city in cities], np.int64
-        ),
-        has_area_range=np.array([row["has_area_range"] for row in raw], np.bool_),
+        phones=_strings(numbers),
+        phone_start=np.array([starts[city.phone_ranges] for city in cities], np.int64),
+        phone_count=np.array([sum(map(len, city.phone_ranges)) for city in cities], np.int64),
+        has_area_range=np.array([any(one.is_area for one in city.phone_ranges) for city in cities], np.bool_),
     )
 
 
-_CURRENCIES: Final = read_list("currencies")
-#: ISO 4217 code → digits of the minor unit
-ISO_DIGITS: Final[Mapping[str, int]] = MappingProxyType(
-    {code: digits for code, (digits, _) in _CURRENCIES["currencies"].items()}
-)
-#: ISO 4217 code → the currency as amounts are kept in it
-CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
-    {code: Currency(code, min(digits, MOST_MINOR_DIGITS)) for code, digits in ISO_DIGITS.items()}
-)
-_UNITS_PER_USD: Final = {code: Decimal(units) for code, (_, units) in _CURRENCIES["currencies"].items()}
-#: Every ISO 3166-1 alpha-2 code.
-KNOWN_COUNTRY_CODES: Final[frozenset[str]] = frozenset(_CURRENCIES["countries"])
+def _company_names(folder: Traversable) -> CompanyNames:
+    import numpy as np
+
+    stems, descriptors, forms = (
+        read_table(folder / f"{name}.tsv") for name in ("company_stems", "company_descriptors", "legal_forms")
+    )
+    weights: dict[str, int] = {}
+    for label, weight in zip(descriptors["industry"], descriptors["weight"], strict=True):
+        weights[label] = weights.get(label, 0) + int(weight)
+    place = {label: i for i, label in enumerate(weights)}
+    sizes: list[tuple[str, Any]] = _COMMON["company_sizes"]
+    return CompanyNames(
+        stems=NameList.of(stems["name"], stems["weight"]),
+        descriptors=NameList.of(descriptors["name"], descriptors["weight"]),
+        descriptor_industry=np.array([place[label] for label in descriptors["industry"]], np.int64),
+        industries=NameList.of(tuple(weights), tuple(weights.values())),
+        legal_forms=NameList.of(forms["name"], forms["weight"]),
+        sizes=NameList.of(*zip(*sizes, strict=True)),
+    )

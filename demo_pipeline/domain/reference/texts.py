@@ -2,11 +2,11 @@
 
 A template is literal text around named slots. Every template of a subject has a topic, every description a
 topic and a step, and different (template, topic) or (template, topic, step) give different texts, across
-all types of activities: who never draws a pair twice for a deal never repeats himself. Forms of address and
+all types of activities: a deal that never draws a pair twice has no text twice. Forms of address and
 topics come in the grammatical cases that a language needs; no template makes a verb agree with a topic.
 
-The words are frozen files of the package (``scripts/build_lists.py``). Which template, topic and step a row
-draws is not decided here.
+What a language needs is declared in its pack (``packs/languages``), the words of an industry in each language
+are in the industry's pack. Which template, topic and step a row draws is not decided here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
+from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -24,29 +25,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.countries import read_list
-from demo_pipeline.domain.reference.industries import INDUSTRIES
+from demo_pipeline.domain.reference.packs import PACKAGED, pack_names, read_json, read_table, root
 
-LANGUAGES: Final = ("en", "de")
+#: Packaged languages.
+LANGUAGES: Final = pack_names("languages", PACKAGED)
 #: Slots that need a company, a deal.
 COMPANY_SLOT: Final = "company"
 DEAL_SLOT: Final = "deal"
 #: The type of activity that may lie ahead.
 MEETING: Final = "meeting"
-#: Forms of a topic, by language. ``topic`` is "the pricing model" in English, "Preismodell" in German.
-TOPIC_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "en": ("topic", "topic_bare", "topic_title"),
-        "de": ("topic", "topic_acc", "topic_acc_title", "topic_bei", "topic_dat", "topic_zu"),
-    }
-)
-#: What :func:`person_slots` makes, by language.
-PERSON_SLOTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "en": ("first", "last", "person", "salutation", "pronoun", "pronoun_title", "possessive"),
-        "de": ("first", "last", "person", "salutation_nom", "salutation_dat", "salutation_acc"),
-    }
-)
 
 #: Arrow's string columns, plain or dictionary, and indices into them. The stubs know less than Arrow.
 Strings: TypeAlias = Any
@@ -132,11 +119,36 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
+class Language:
+    """Which slots the sentences of a language may have, besides names, company, deal, product and step."""
+
+    code: str
+    #: forms of a topic by case or position; ``topic`` is always there
+    topic_slots: tuple[str, ...]
+    #: forms of address before a surname, by case; a country gives the words (``Locale.honorifics``)
+    salutation_slots: tuple[str, ...]
+    #: slot → words for a woman, for a man, for somebody unknown
+    pronoun_slots: Mapping[str, tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label for contacts."""
+
+    name: str
+    #: ``#rrggbb``
+    color: str
+
+
+@dataclass(frozen=True, eq=False)
 class Texts:
     """All texts of a language and industry."""
 
-    language: str
+    language: Language
     industry: str
+    #: names of the stages, in the order of ``Industry.stages``
+    stages: tuple[str, ...]
+    tags: tuple[Tag, ...]
     #: with slots of a person, ``company`` and ``product``
     deal_titles: tuple[Template, ...]
     products: Strings
@@ -146,7 +158,7 @@ class Texts:
     descriptions: Mapping[str, tuple[Template, ...]]
     #: descriptions of meetings that have not taken place yet; only for the type ``meeting``
     planned: Mapping[str, tuple[Template, ...]]
-    #: the forms of ``TOPIC_SLOTS``, aligned: place *i* is the same topic in all
+    #: the forms of ``Language.topic_slots``, aligned: place *i* is the same topic in all
     topics: Mapping[str, Strings]
     #: running sums of weights: plain topics more often than those with "and"
     topic_cumulative: NDArray[np.int64]
@@ -198,70 +210,89 @@ class Texts:
         return Forms(self.products)
 
 
-@lru_cache(maxsize=len(LANGUAGES) * len(INDUSTRIES))
 def load_texts(language: str, industry: str) -> Texts:
     """Texts of a language and industry, read once a process. ``KeyError`` for another one."""
-    raw = _read(language)
-    own = raw["industries"][industry]
-    topics = MappingProxyType(
-        {slot: pa.array(own["topics"][slot], pa.string()) for slot in TOPIC_SLOTS[language]}
-    )
+    for kind, name in (("languages", language), ("industries", industry)):
+        if name not in pack_names(kind, root()):
+            raise KeyError(name)
+    return _load(root(), language, industry)
+
+
+@lru_cache
+def _load(packs: Traversable, language: str, industry: str) -> Texts:
+    about = _load_language(packs / "languages" / language)
+    sentences = _sentences(packs / "languages" / language)
+    words = read_json(packs / "industries" / industry / f"words.{language}.json")
+    topics = read_table(packs / "industries" / industry / f"topics.{language}.tsv")
     return Texts(
-        language=language,
+        language=about,
         industry=industry,
-        deal_titles=_parse(own["deal_titles"]),
-        products=pa.array(own["products"], pa.string()),
-        subjects=MappingProxyType({kind: _parse(raw["subjects"][kind]) for kind in ACTIVITY_TYPES}),
-        descriptions=MappingProxyType({kind: _parse(raw["descriptions"][kind]) for kind in ACTIVITY_TYPES}),
-        planned=MappingProxyType({MEETING: _parse(raw["planned"][MEETING])}),
-        topics=topics,
-        topic_cumulative=np.cumsum(np.array(own["topics"]["weights"], np.int64)),
-        steps=pa.array(raw["steps"], pa.string()),
+        stages=tuple(words["stages"]),
+        tags=tuple(Tag(name, color) for name, color in words["tags"].items()),
+        deal_titles=_parse(words["deal_titles"]),
+        products=pa.array(words["products"], pa.string()),
+        subjects=MappingProxyType({kind: _parse(sentences["subjects"][kind]) for kind in ACTIVITY_TYPES}),
+        descriptions=MappingProxyType(
+            {kind: _parse(sentences["descriptions"][kind]) for kind in ACTIVITY_TYPES}
+        ),
+        planned=MappingProxyType({MEETING: _parse(sentences["planned"][MEETING])}),
+        topics=MappingProxyType({slot: pa.array(topics[slot], pa.string()) for slot in about.topic_slots}),
+        topic_cumulative=np.cumsum(np.array(topics["weight"], np.int64)),
+        steps=pa.array(sentences["steps"], pa.string()),
     )
+
+
+@cache
+def _load_language(folder: Traversable) -> Language:
+    raw = read_json(folder / "language.json")
+    pronouns = {
+        slot: (forms["female"], forms["male"], forms["unknown"])
+        for slot, forms in raw["pronoun_slots"].items()
+    }
+    return Language(
+        code=folder.name,
+        topic_slots=tuple(raw["topic_slots"]),
+        salutation_slots=tuple(raw["salutation_slots"]),
+        pronoun_slots=MappingProxyType(pronouns),
+    )
+
+
+@cache
+def _sentences(folder: Traversable) -> dict[str, Any]:
+    return read_json(folder / "sentences.json")
 
 
 def person_slots(
-    language: str,
+    language: Language,
     first: Strings,
     last: Strings,
     is_female: Any,
-    honorifics: tuple[str, str],
+    honorifics: Mapping[str, tuple[str, str]],
 ) -> dict[str, Strings]:
-    """The slots of ``PERSON_SLOTS`` for people, shape (people,) each.
+    """The slots of a language for people, shape (people,) each.
 
-    ``honorifics`` are the female and the male of the locale. Where ``is_female`` is null the full name
-    stands for the form of address, and English pronouns are neutral (no template makes a present tense
-    depend on one).
+    ``honorifics`` are the locale's, (female, male) by slot. Where ``is_female`` is null the full name stands
+    for the form of address, and pronouns take their form for unknown people.
     """
     person = _join(first, " ", last)
-
-    # 0 a man, 1 a woman, null unknown
-    gender = is_female.cast(pa.int32())
-
-    def pronoun(female: str, male: str, unknown: str) -> Strings:
-        array: Any = pa.DictionaryArray
-        return array.from_arrays(pc.fill_null(gender, 2), pa.array([male, female, unknown], pa.string()))
+    # 0 a man, 1 a woman, 2 unknown
+    gender = pc.fill_null(is_female.cast(pa.int32()), 2)
+    dictionary: Any = pa.DictionaryArray
 
     def addressed(female: str, male: str) -> Strings:
         known = _join(pc.if_else(is_female, pa.scalar(female), pa.scalar(male)), " ", last)
         return pc.coalesce(known, person) if is_female.null_count else known
 
-    female, male = honorifics
-    slots: dict[str, Strings] = {"first": first, "last": last, "person": person}
-    if language == "de":
-        oblique = addressed(female, f"{male}n")
-        return {
-            **slots,
-            "salutation_nom": addressed(female, male),
-            "salutation_dat": oblique,
-            "salutation_acc": oblique,
-        }
+    forms = {pair: addressed(*pair) for pair in {honorifics[slot] for slot in language.salutation_slots}}
     return {
-        **slots,
-        "salutation": addressed(female, male),
-        "pronoun": pronoun("she", "he", "they"),
-        "pronoun_title": pronoun("She", "He", "They"),
-        "possessive": pronoun("her", "his", "their"),
+        "first": first,
+        "last": last,
+        "person": person,
+        **{slot: forms[honorifics[slot]] for slot in language.salutation_slots},
+        **{
+            slot: dictionary.from_arrays(gender, pa.array([male, female, unknown], pa.string()))
+            for slot, (female, male, unknown) in language.pronoun_slots.items()
+        },
     }
 
 
@@ -374,13 +405,6 @@ def _usable(templates: tuple[Template, ...], *, with_company: bool, with_deal: b
         if (with_company or COMPANY_SLOT not in template.slots)
         and (with_deal or DEAL_SLOT not in template.slots)
     )
-
-
-@cache
-def _read(language: str) -> dict[str, Any]:
-    if language not in LANGUAGES:
-        raise KeyError(language)
-    return read_list(f"texts_{language}")
 
 
 @cache

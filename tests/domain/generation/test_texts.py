@@ -12,6 +12,7 @@ import pytest
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference import texts as texts_module
+from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.domain.reference.texts import (
     LANGUAGES,
@@ -24,9 +25,10 @@ from demo_pipeline.domain.reference.texts import (
     render,
 )
 
+#: language → a country that speaks it, and three people: a woman, a man, and somebody unknown
 PEOPLE = {
-    "en": (["Mary", "John", "Kim"], ["Smith", "Brown", "Lee"], [True, False, None], ("Ms.", "Mr.")),
-    "de": (["Anna", "Jens", "Kim"], ["Weber", "Kranz", "Roth"], [True, False, None], ("Frau", "Herr")),
+    "en": ("US", ["Mary", "John", "Kim"], ["Smith", "Brown", "Lee"], [True, False, None]),
+    "de": ("DE", ["Anna", "Jens", "Kim"], ["Weber", "Kranz", "Roth"], [True, False, None]),
 }
 DICTIONARY: Any = pa.DictionaryArray
 compute: Any = pc
@@ -37,8 +39,10 @@ BOTH = [(language, industry) for language in LANGUAGES for industry in INDUSTRIE
 
 def people(language: str) -> dict[str, Any]:
     """A woman, a man, and somebody of whom nothing is known."""
-    first, last, female, honorifics = PEOPLE[language]
-    return person_slots(language, pa.array(first), pa.array(last), pa.array(female, pa.bool_()), honorifics)
+    country, first, last, female = PEOPLE[language]
+    slots = load_texts(language, "saas").language
+    honorifics = load_locale(country).honorifics
+    return person_slots(slots, pa.array(first), pa.array(last), pa.array(female, pa.bool_()), honorifics)
 
 
 def fill(
@@ -52,7 +56,7 @@ def fill(
     place = np.arange(0, len(templates) * parts, every)
     which, part = place // parts, place % parts
     slots: dict[str, Any] = {
-        slot: pa.repeat(values[person], len(place)) for slot, values in people(texts.language).items()
+        slot: pa.repeat(values[person], len(place)) for slot, values in people(texts.language.code).items()
     }
     slots |= {
         "company": pa.repeat("Kranz Logistics", len(place)),

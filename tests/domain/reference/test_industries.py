@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
+from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 
 #: Deal sizes in US dollars and cycles in days, 5 and 95 %.
 RANGES = {
@@ -25,12 +26,9 @@ def test_a_pipeline_has_an_end_of_either_kind(key: str) -> None:
     """Stages are numbered from 1, some are open, won and lost, and probability fits the kind."""
     industry = load_industry(key)
     assert [stage.position for stage in industry.stages] == list(range(1, len(industry.stages) + 1))
-    assert industry.open_stages
-    assert industry.won_stages
-    assert industry.lost_stages
-    assert {stage.probability for stage in industry.won_stages} == {100}
-    assert {stage.probability for stage in industry.lost_stages} == {0}
-    chances = [stage.probability for stage in industry.open_stages]
+    assert {stage.probability for stage in industry.stages if stage.is_won} == {100}
+    assert {stage.probability for stage in industry.stages if stage.is_lost} == {0}
+    chances = [stage.probability for stage in industry.stages if not (stage.is_won or stage.is_lost)]
     assert chances == sorted(chances)
     assert chances[0] > 0
     assert chances[-1] < 100
@@ -69,11 +67,12 @@ def test_seasons_rates_and_tags_are_sound(key: str) -> None:
     assert len(industry.seasonality) == 12
     assert sum(industry.seasonality) == 1200
     assert 15 <= industry.win_rate_percent <= 30
-    for tags in industry.tags.values():
+    by_language = [load_texts(language, key).tags for language in LANGUAGES]
+    for tags in by_language:
         assert 6 <= len(tags) <= 10
         assert len({tag.name for tag in tags}) == len(tags)
         assert all(re.fullmatch(r"#[0-9a-f]{6}", tag.color) for tag in tags)
-    assert len(industry.tags["en"]) == len(industry.tags["de"])
+    assert len(set(map(len, by_language))) == 1
 
 
 def test_an_unknown_industry_is_refused() -> None:

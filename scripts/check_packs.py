@@ -1,0 +1,378 @@
+"""Checks packs: every file of every country, language and industry, all problems at once.
+
+    python -m scripts.check_packs [FOLDER]
+
+FOLDER has ``countries``, ``languages`` and ``industries``; by default it is the packaged one. A problem names
+the file, the key or line in it, and what to do. docs/packs.md describes the files. A native
+reader judges whether sentences read well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+from pydantic import ValidationError
+
+from demo_pipeline.domain.model import ACTIVITY_TYPES
+from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_CODES, ascii_label
+from demo_pipeline.domain.reference.packs import PACKAGED
+from scripts.listbuild.blocklists import PLACES
+from scripts.listbuild.quantiles import quantiles
+from scripts.listbuild.words import BRANDS, Sieve
+from scripts.pack_schema import (
+    COUNTRY_TABLES,
+    NOBODY,
+    YEARS,
+    CountryFile,
+    IndustryFile,
+    LanguageFile,
+    PackFile,
+    SentencesFile,
+    WordsFile,
+)
+
+#: Slots of every language.
+_PERSON: Final = frozenset({"first", "last", "person"})
+_REST: Final = frozenset({"company", "deal", "product", "step"})
+#: Texts of a type of activity that need neither company nor deal, at least.
+_FEWEST_TEXTS: Final = 8
+_SLOT: Final = re.compile(r"\{(.*?)\}")
+
+Model = TypeVar("Model", bound=PackFile)
+Table = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong in a file, and what to do about it."""
+
+    file: str
+    #: a key of a JSON file; a line or column of another file; empty: the whole file
+    key: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}: {self.key}" if self.key else self.file
+        return f"{place}: {self.message}; {self.remedy}"
+
+
+@dataclass
+class _Checker:
+    root: Path
+    problems: list[Problem] = field(default_factory=list[Problem])
+    sieve: Sieve = field(default_factory=Sieve)
+
+    def add(self, file: Path, key: str, message: str, remedy: str) -> None:
+        self.problems.append(Problem(str(file.relative_to(self.root)), key, message, remedy))
+
+    def names(self, kind: str) -> list[str]:
+        """The packs of a kind."""
+        return sorted(path.name for path in (self.root / kind).glob("*") if path.is_dir())
+
+    def files(self, folder: Path, expected: Iterable[str]) -> None:
+        """A pack has these files and no others."""
+        found, wanted = {path.name for path in folder.iterdir()}, set(expected)
+        for name in sorted(wanted - found):
+            self.add(folder / name, "", "is missing", "add it (docs/packs.md)")
+        for name in sorted(found - wanted):
+            self.add(folder / name, "", "is not a file of a pack", f"remove it; known: {', '.join(wanted)}")
+
+    def json(self, file: Path, model: type[Model]) -> Model | None:
+        """A JSON file as its model; None where it is missing or wrong."""
+        if not file.exists():
+            return None
+        try:
+            return model.model_validate(json.loads(file.read_text("utf-8")))
+        except ValueError as error:
+            if not isinstance(error, ValidationError):
+                self.add(file, "", f"is not JSON ({error})", "correct it")
+                return None
+            for one in error.errors():
+                path = [str(part) for part in one["loc"]]
+                known = model.model_fields.get(path[0]) if path else None
+                remedy = known.description if known and known.description else "remove it or correct its name"
+                self.add(file, ".".join(path), one["msg"].lower(), remedy)
+            return None
+
+    def table(self, file: Path, columns: Sequence[str]) -> Table | None:
+        """A table by columns; None where it is missing or cannot be read."""
+        if not file.exists():
+            return None
+        head, *lines = file.read_text("utf-8").splitlines() or [""]
+        rows = [line.split("\t") for line in lines]
+        if head.split("\t") != list(columns):
+            self.add(file, "line 1", "names other columns", f"write with tabs: {' '.join(columns)}")
+        elif not rows:
+            self.add(file, "", "has no rows", "add one line for each")
+        elif wrong := [str(place) for place, row in enumerate(rows, 2) if len(row) != len(columns)]:
+            self.add(file, f"line {wrong[0]}", f"has not {len(columns)} fields", "separate fields by tabs")
+        else:
+            table = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+            self._check_rows(file, table)
+            return table
+        return None
+
+    def _check_rows(self, file: Path, table: Table) -> None:
+        seen = set[str]()
+        # Cities may share a name, two companies never the label of their domain.
+        names = table.get("name", [])
+        keys = zip(names, table.get("state", names), strict=True)
+        for place, (name, state) in enumerate(keys, 2):
+            label = f"{ascii_label(name)} {ascii_label(state)}"
+            if label in seen:
+                self.add(file, f"line {place}", f"{name} is there twice", "remove one")
+            seen.add(label)
+        for column in table:
+            for place, value in enumerate(table[column], 2):
+                if column == "weight" and not (value.isdecimal() and int(value)):
+                    self.add(file, f"line {place}", f"weight {value!r}", "give a whole number above 0")
+                elif not value.strip():
+                    self.add(file, f"line {place}", f"{column} is empty", "fill it in")
+        for column in {"name", "state", "industry"} & set(table):
+            self.words(file, table[column], lambda place: f"line {place + 2}")
+
+    def words(self, file: Path, texts: Sequence[str], key: Callable[[int], str]) -> None:
+        """No text has a word that must not be seen."""
+        for place, text in enumerate(texts):
+            if not self.sieve.passes(_SLOT.sub(" ", text), str(file)):
+                self.add(file, key(place), f"{text!r} has a word that must not be shown", "choose another")
+
+
+def problems(root: Path) -> list[Problem]:
+    """Everything that is wrong in the packs of a folder."""
+    checker = _Checker(root)
+    languages = {name: _language(checker, name) for name in checker.names("languages")}
+    for industry in checker.names("industries"):
+        _industry(checker, industry, languages)
+    for country in checker.names("countries"):
+        _country(checker, country, languages)
+    return checker.problems
+
+
+def _language(checker: _Checker, name: str) -> LanguageFile | None:
+    folder = checker.root / "languages" / name
+    checker.files(folder, ("language.json", "sentences.json"))
+    language = checker.json(folder / "language.json", LanguageFile)
+    sentences = checker.json(file := folder / "sentences.json", SentencesFile)
+    if language is None or sentences is None:
+        return language
+    if "topic" not in language.topic_slots:
+        checker.add(folder / "language.json", "topic_slots", 'has no "topic"', "add it")
+    checker.words(file, sentences.steps, lambda place: f"steps.{place}")
+    for section, groups in (("subjects", sentences.subjects), ("descriptions", sentences.descriptions)):
+        if set(groups) != set(ACTIVITY_TYPES):
+            checker.add(file, section, "has other types", f"give texts for {', '.join(ACTIVITY_TYPES)}")
+    for section in ("subjects", "descriptions", "planned"):
+        for kind, texts in getattr(sentences, section).items():
+            key = f"{section}.{kind}"
+            wanted = {"topic", "step"} if section != "subjects" else {"topic"}
+            _sentences(checker, file, key, texts, language, wanted)
+            plain = [text for text in texts if not {"company", "deal"} & set(_SLOT.findall(text))]
+            if len(plain) < _FEWEST_TEXTS:
+                checker.add(
+                    file, key, f"{len(plain)} texts need neither company nor deal", f"give {_FEWEST_TEXTS}"
+                )
+    return language
+
+
+def _sentences(
+    checker: _Checker,
+    file: Path,
+    key: str,
+    texts: Sequence[str],
+    language: LanguageFile,
+    wanted: set[str] | None,
+) -> None:
+    """Texts have slots that are filled, and exactly those of ``wanted`` (None: any)."""
+    known = {*language.topic_slots, *language.salutation_slots, *language.pronoun_slots, *_PERSON, *_REST}
+    checker.words(file, texts, lambda place: f"{key}.{place}")
+    if doubles := {text for text in texts if texts.count(text) > 1}:
+        checker.add(file, key, f"{min(doubles)!r} is there twice", "remove one")
+    for place, text in enumerate(texts):
+        slots = _SLOT.findall(text)
+        if unknown := sorted(set(slots) - known):
+            checker.add(
+                file, f"{key}.{place}", f"unknown slot {unknown[0]}", f"use {', '.join(sorted(known))}"
+            )
+        counted = ["topic" if slot in language.topic_slots else slot for slot in slots]
+        found = sorted(slot for slot in counted if slot in {"topic", "step"})
+        if wanted is not None and found != sorted(wanted):
+            need = " and one ".join(sorted(wanted, reverse=True))
+            checker.add(file, f"{key}.{place}", f"has the slots {found}", f"write exactly one {need}")
+
+
+def _industry(checker: _Checker, name: str, languages: dict[str, LanguageFile | None]) -> None:
+    folder = checker.root / "industries" / name
+    by_language = [
+        f"{kind}.{code}.{ext}" for code in languages for kind, ext in (("words", "json"), ("topics", "tsv"))
+    ]
+    checker.files(folder, ("industry.json", "quantiles.json", *by_language))
+    about = checker.json(file := folder / "industry.json", IndustryFile)
+    if about is not None:
+        _figures(checker, file, about)
+        tables = folder / "quantiles.json"
+        if tables.exists() and json.loads(tables.read_bytes()) != quantiles(about.model_dump()):
+            checker.add(tables, "", "is not that of industry.json", "run python scripts/build_lists.py")
+    for code, language in languages.items():
+        _words(checker, folder / f"words.{code}.json", language, about)
+        if language is not None:
+            _topics(checker, folder / f"topics.{code}.tsv", language)
+
+
+def _words(checker: _Checker, file: Path, language: LanguageFile | None, about: IndustryFile | None) -> None:
+    words = checker.json(file, WordsFile)
+    if words is None:
+        return
+    lists = {"stages": words.stages, "tags": list(words.tags), "products": words.products}
+    for key, texts in lists.items():
+        checker.words(file, texts, lambda place, key=key: f"{key}.{place}")
+    if about is not None and len(words.stages) != len(about.stages):
+        checker.add(file, "stages", f"has {len(words.stages)} names", f"name {len(about.stages)} stages")
+    if language is not None:
+        _sentences(checker, file, "deal_titles", words.deal_titles, language, None)
+    if all("{company}" in title for title in words.deal_titles):
+        checker.add(file, "deal_titles", "all need a company", "add one without {company}")
+
+
+def _topics(checker: _Checker, file: Path, language: LanguageFile) -> None:
+    """A table with ``weight`` and the language's slots, in any order."""
+    columns = ["weight", *language.topic_slots]
+    head = file.read_text("utf-8").partition("\n")[0].split("\t") if file.exists() else []
+    topics = checker.table(file, head if sorted(head) == sorted(columns) else columns)
+    if topics is not None:
+        checker.words(file, topics["topic"], lambda place: f"line {place + 2}")
+        for slot in language.topic_slots:
+            if len(set(topics[slot])) != len(topics[slot]):
+                checker.add(file, slot, "has a topic twice", "remove one")
+
+
+def _figures(checker: _Checker, file: Path, about: IndustryFile) -> None:
+    """Ranges ascend, seasons sum up, stages have the outcomes that deals need."""
+    for key in ("deal_usd", "cycle_days"):
+        low, high = getattr(about, key)
+        if low >= high:
+            checker.add(file, key, f"{low} to {high} is no range", "put the smaller number first")
+    if sum(about.seasonality) != 1200:
+        checker.add(file, "seasonality", f"is {sum(about.seasonality)} in all", "make it 1200")
+    if set(about.activity_weights) != set(ACTIVITY_TYPES):
+        checker.add(file, "activity_weights", "has other types", f"give {', '.join(ACTIVITY_TYPES)}")
+    for outcome in ("open", "won", "lost"):
+        chances = [stage.probability for stage in about.stages if stage.outcome == outcome]
+        fits = {
+            "open": all(0 < one < 100 for one in chances),
+            "won": set(chances) == {100},
+            "lost": set(chances) == {0},
+        }
+        if not chances or not fits[outcome]:
+            checker.add(
+                file,
+                "stages",
+                f"{outcome} stages have probabilities {chances}",
+                "give 0 for lost, 100 for won",
+            )
+
+
+def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | None]) -> None:
+    folder = checker.root / "countries" / code
+    checker.files(folder, ("country.json", "holidays.txt", *(f"{name}.tsv" for name in COUNTRY_TABLES)))
+    if code.upper() not in KNOWN_COUNTRY_CODES or code != code.lower():
+        checker.add(folder, "", "is no country", "name it by the ISO 3166-1 code in small letters")
+    about = checker.json(folder / "country.json", CountryFile)
+    if about is not None:
+        _about_country(checker, folder / "country.json", about, languages)
+    _holidays(checker, folder / "holidays.txt")
+    tables = {
+        name: checker.table(folder / f"{name}.tsv", columns) or {name: [] for name in columns}
+        for name, columns in COUNTRY_TABLES.items()
+    }
+    for name in sorted(set(tables["female"]["name"]) & set(tables["male"]["name"])):
+        checker.add(folder / "male.tsv", name, "is in female.tsv, too", "keep it in one of them")
+    _phones(checker, folder / "phones.tsv", tables["phones"])
+    for place, ranges in enumerate(tables["cities"]["phones"], 2):
+        if unknown := sorted(set(ranges.split(",")) - set(tables["phones"]["range"])):
+            message = f"phones {unknown[0]} is unknown"
+            checker.add(folder / "cities.tsv", f"line {place}", message, "add it to phones.tsv")
+    endings = list(map(ascii_label, tables["company_descriptors"]["name"]))
+    for place, stem in enumerate(map(ascii_label, tables["company_stems"]["name"]), 2):
+        if stem in BRANDS or any(crime in stem + ending for ending in endings for crime in PLACES):
+            message = f"{stem} is notorious or a brand"
+            checker.add(folder / "company_stems.tsv", f"line {place}", message, "remove it")
+
+
+def _about_country(
+    checker: _Checker, file: Path, about: CountryFile, languages: dict[str, LanguageFile | None]
+) -> None:
+    """Language, currency and time zone exist, and the language's forms of address are there."""
+    language = languages.get(about.language)
+    if about.language not in languages:
+        checker.add(file, "language", f"{about.language!r} has no pack", f"use {', '.join(languages)}")
+    elif language is not None and set(about.honorifics) != set(language.salutation_slots):
+        remedy = f"give {', '.join(language.salutation_slots)}"
+        checker.add(file, "honorifics", f"has {', '.join(about.honorifics)}", remedy)
+    if about.currency not in CURRENCIES:
+        checker.add(file, "currency", f"{about.currency!r} is unknown", "give an ISO 4217 code")
+    try:
+        ZoneInfo(about.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        checker.add(file, "timezone", f"{about.timezone!r} is unknown", "give an IANA time zone")
+
+
+def _holidays(checker: _Checker, file: Path) -> None:
+    if not file.exists():
+        return
+    days: list[date] = []
+    for place, text in enumerate(file.read_text("utf-8").split(), 1):
+        try:
+            days.append(date.fromisoformat(text))
+        except ValueError:
+            checker.add(file, f"line {place}", f"{text!r} is no date", "write YYYY-MM-DD")
+    if days != sorted(set(days)):
+        checker.add(file, "", "is out of order", "sort it, each day once")
+    for year in YEARS:
+        if not any(day.year == year for day in days):
+            checker.add(file, str(year), "has no holiday", f"give those of {YEARS[0]} to {YEARS[-1]}")
+
+
+def _phones(checker: _Checker, file: Path, phones: Table) -> None:
+    """Ranges are numbers, and nobody can be reached: published ones, or impossible to assign."""
+    columns = (phones[name] for name in COUNTRY_TABLES["phones"][1:])
+    for place, (prefix, first, last, digits, scope, reserved_by) in enumerate(zip(*columns, strict=True), 2):
+        key = f"line {place}"
+        numbers = [int(text) if text.isdecimal() else -1 for text in (first, last, digits)]
+        if not 0 <= numbers[0] <= numbers[1] < 10 ** numbers[2]:
+            message = f"{first} to {last} with {digits} digits is no range"
+            checker.add(file, key, message, "give numbers that fit the digits")
+        elif not prefix.startswith("+"):
+            checker.add(file, key, f"prefix {prefix!r}", "write it in international form: +43 ...")
+        elif reserved_by == NOBODY:
+            for number in numbers[:2]:
+                text = f"{prefix}{number:0{numbers[2]}d}"
+                if phonenumbers.is_valid_number(phonenumbers.parse(text)):
+                    remedy = "use a range that a regulator publishes, or that cannot be assigned"
+                    checker.add(file, key, f"{text} can be assigned", remedy)
+        if scope not in {"area", "nationwide"}:
+            checker.add(file, key, f"scope {scope!r}", "say area or nationwide")
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the problems of the folder that is named, or of the packaged packs; 1 if there are any."""
+    root = Path(words[0]) if words else Path(str(PACKAGED))
+    found = problems(root)
+    for problem in found:
+        print(problem)
+    print(f"{len(found)} problems" if found else "all packs are good")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

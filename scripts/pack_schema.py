@@ -1,0 +1,121 @@
+"""The files of packs: columns of tables, and models of JSON files.
+
+The description of a field is what to do when it is wrong. What must agree between files is in
+``check_packs``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from demo_pipeline.domain.model import ACTIVITY_TYPES
+
+#: Tables of a country → their columns.
+COUNTRY_TABLES: Final = {
+    **dict.fromkeys(
+        ("female", "male", "surnames", "streets", "house_numbers", "company_stems", "legal_forms"),
+        ("name", "weight"),
+    ),
+    "company_descriptors": ("name", "weight", "industry"),
+    "cities": ("name", "state", "weight", "phones", "postal_codes"),
+    "phones": ("range", "prefix", "first", "last", "digits", "scope", "reserved_by"),
+}
+#: Years whose holidays a country must know.
+YEARS: Final = range(2020, 2033)
+#: In ``reserved_by`` of a range that no regulator publishes: its numbers must be impossible to assign.
+NOBODY: Final = "nobody"
+Text = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class PackFile(BaseModel):
+    """A JSON file, or a part of one. The description of a field is the remedy for it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Honorific(PackFile):
+    """Words before a surname."""
+
+    female: Text = Field(description="the word before a woman's surname")
+    male: Text = Field(description="the word before a man's surname")
+
+
+class Pronoun(Honorific):
+    """Forms of a pronoun."""
+
+    unknown: Text = Field(description="the form for somebody unknown")
+
+
+class CountryFile(PackFile):
+    """``countries/<code>/country.json``."""
+
+    language: Text = Field(description="name a folder of languages")
+    currency: Text = Field(description="give an ISO 4217 code, for example EUR")
+    timezone: Text = Field(description="give an IANA time zone, for example Europe/Vienna")
+    weekend: list[Annotated[int, Field(ge=0, le=6)]] = Field(
+        max_length=6, description="list the days off, Monday is 0"
+    )
+    number_before_street: bool = Field(description="say true for 12 High Street, false for Hauptstraße 12")
+    honorifics: dict[str, Honorific] = Field(
+        description="give female and male for each of the language's salutation_slots"
+    )
+
+
+class LanguageFile(PackFile):
+    """``languages/<code>/language.json``."""
+
+    name: Text = Field(description="give the English name of the language")
+    topic_slots: list[Text] = Field(description='list the forms of a topic, "topic" among them')
+    salutation_slots: list[Text] = Field(description="list the forms of address, one a grammatical case")
+    pronoun_slots: dict[str, Pronoun] = Field(description="give female, male and unknown for each pronoun")
+
+
+class SentencesFile(PackFile):
+    """``languages/<code>/sentences.json``."""
+
+    steps: list[Text] = Field(min_length=40, description="give 40 whole sentences or more")
+    subjects: dict[str, list[Text]] = Field(description=f"give texts for {', '.join(ACTIVITY_TYPES)}")
+    descriptions: dict[str, list[Text]] = Field(description=f"give texts for {', '.join(ACTIVITY_TYPES)}")
+    planned: dict[Literal["meeting"], list[Text]] = Field(description="give texts for meeting")
+
+
+class StageRow(PackFile):
+    """A stage of a pipeline."""
+
+    outcome: Literal["open", "won", "lost"] = Field(description="say open, won or lost")
+    probability: Percent = Field(description="give 0 for lost, 100 for won, between for open")
+    weight: Positive = Field(description="give how often a deal stands here")
+
+
+class IndustryFile(PackFile):
+    """``industries/<name>/industry.json``."""
+
+    label: Text = Field(description="give the English name of the industry")
+    deal_usd: list[Positive] = Field(
+        min_length=2, max_length=2, description="give the 5 and the 95 % quantile of deals, whole US dollars"
+    )
+    cycle_days: list[Positive] = Field(
+        min_length=2, max_length=2, description="give the 5 and the 95 % quantile of a deal's length, days"
+    )
+    win_rate_percent: Percent = Field(description="give won among won and lost deals, per cent")
+    activities_per_contact_percent: Positive = Field(description="give activities for 100 contacts")
+    seasonality: list[Positive] = Field(
+        min_length=12, max_length=12, description="give January to December, 1200 in all"
+    )
+    activity_weights: dict[str, Positive] = Field(description=f"give {', '.join(ACTIVITY_TYPES)}")
+    stages: list[StageRow] = Field(description="list open stages, then won, then lost ones")
+
+
+class WordsFile(PackFile):
+    """``industries/<name>/words.<language>.json``."""
+
+    stages: list[Text] = Field(description="name each stage of industry.json, in its order")
+    tags: dict[Text, Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]] = Field(
+        min_length=3, description="give three tags or more with colors, for example #2563eb"
+    )
+    products: list[Text] = Field(min_length=1, description="list what is sold")
+    deal_titles: list[Text] = Field(min_length=1, description="list titles, one without {company} among them")
