@@ -77,6 +77,7 @@ def steps(scratch: str) -> list[Step]:
         Step("migrations are safe (squawk)", [squawk, *up]),
         *([Step("downgrades are safe (squawk)", [squawk, "--exclude", drops, *down])] if down else []),
         Step("house rules (lock files, paths, sizes, names)", [python, "scripts/house_rules.py"]),
+        Step("packs are complete and agree (check_packs)", [python, "-m", "scripts.check_packs"]),
         Step(
             "pages and files from the code are up to date",
             [python, "-m", "scripts.build_docs", "--check"],

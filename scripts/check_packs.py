@@ -30,6 +30,7 @@ from scripts.listbuild.quantiles import quantiles
 from scripts.listbuild.words import BRANDS, Sieve
 from scripts.pack_schema import (
     COUNTRY_TABLES,
+    FEWEST_DESCRIPTORS,
     NOBODY,
     YEARS,
     CountryFile,
@@ -218,8 +219,7 @@ def _industry(checker: _Checker, name: str, languages: dict[str, LanguageFile | 
     ]
     checker.files(folder, ("industry.json", "quantiles.json", *by_language))
     about = checker.json(file := folder / "industry.json", IndustryFile)
-    if about is not None:
-        _figures(checker, file, about)
+    if about is not None and _figures(checker, file, about):
         tables = folder / "quantiles.json"
         if tables.exists() and json.loads(tables.read_bytes()) != quantiles(about.model_dump()):
             checker.add(tables, "", "is not that of industry.json", "run python scripts/build_lists.py")
@@ -256,8 +256,9 @@ def _topics(checker: _Checker, file: Path, language: LanguageFile) -> None:
                 checker.add(file, slot, "has a topic twice", "remove one")
 
 
-def _figures(checker: _Checker, file: Path, about: IndustryFile) -> None:
-    """Ranges ascend, seasons sum up, stages have the outcomes that deals need."""
+def _figures(checker: _Checker, file: Path, about: IndustryFile) -> bool:
+    """Whether ranges ascend, seasons sum up, and stages have the outcomes that deals need."""
+    before = len(checker.problems)
     for key in ("deal_usd", "cycle_days"):
         low, high = getattr(about, key)
         if low >= high:
@@ -280,6 +281,7 @@ def _figures(checker: _Checker, file: Path, about: IndustryFile) -> None:
                 f"{outcome} stages have probabilities {chances}",
                 "give 0 for lost, 100 for won",
             )
+    return len(checker.problems) == before
 
 
 def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | None]) -> None:
@@ -303,6 +305,9 @@ def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | N
             message = f"phones {unknown[0]} is unknown"
             checker.add(folder / "cities.tsv", f"line {place}", message, "add it to phones.tsv")
     endings = list(map(ascii_label, tables["company_descriptors"]["name"]))
+    if tables["company_descriptors"]["name"] and len(endings) < FEWEST_DESCRIPTORS:
+        remedy = f"give {FEWEST_DESCRIPTORS} or more"
+        checker.add(folder / "company_descriptors.tsv", "", f"has {len(endings)} rows", remedy)
     for place, stem in enumerate(map(ascii_label, tables["company_stems"]["name"]), 2):
         if stem in BRANDS or any(crime in stem + ending for ending in endings for crime in PLACES):
             message = f"{stem} is notorious or a brand"

@@ -22,6 +22,8 @@ COUNTRY_TABLES: Final = {
     "cities": ("name", "state", "weight", "phones", "postal_codes"),
     "phones": ("range", "prefix", "first", "last", "digits", "scope", "reserved_by"),
 }
+#: Fewer would show the order in which names of companies are made.
+FEWEST_DESCRIPTORS: Final = 7
 #: Years whose holidays a country must know.
 YEARS: Final = range(2020, 2033)
 #: In ``reserved_by`` of a range that no regulator publishes: its numbers must be impossible to assign.
