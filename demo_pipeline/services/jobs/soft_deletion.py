@@ -15,13 +15,13 @@ from demo_pipeline.domain.documents.stored import read_instant, reading_job
 from demo_pipeline.services.jobs.job_run import FiguresByMonth, JobRun
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.job_ledger import Job
-from demo_pipeline.storage.rows.soft_delete import Hanging
+from demo_pipeline.storage.rows.soft_delete import FoundRow
 
 #: rows that are listed one by one
 MOST_LISTED: Final = 100
 
 
-def refusal(code: str, message: str, rows: Sequence[Hanging] = ()) -> InputError:
+def refusal(code: str, message: str, rows: Sequence[FoundRow] = ()) -> InputError:
     """That cannot be done, and the rows that stand in the way."""
     named = [
         Problem(
@@ -35,7 +35,7 @@ def refusal(code: str, message: str, rows: Sequence[Hanging] = ()) -> InputError
     return InputError(message, [Problem(code=code, message=message), *named])
 
 
-def row_document(row: Hanging) -> dict[str, str | None]:
+def row_document(row: FoundRow) -> dict[str, str | None]:
     """The row as JSON."""
     return {"table": row.entity, "id": str(row.id), "job_id": str(row.job_id) if row.job_id else None}
 

@@ -48,8 +48,8 @@ from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.job_ledger import Job, JobSpec
 from demo_pipeline.storage.rows import edits, soft_delete
-from demo_pipeline.storage.rows.kpis import job_figures, taken_figures
-from demo_pipeline.storage.rows.soft_delete import Hanging
+from demo_pipeline.storage.rows.kpis import collected_figures, job_figures
+from demo_pipeline.storage.rows.soft_delete import FoundRow
 
 Connection = psycopg.Connection[Any]
 
@@ -134,7 +134,7 @@ class _Undo:
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
             # Dependents may lie in other months than the job's own.
-            months = taken_figures(conn, run.tenant.tenant_id, run.currency)
+            months = collected_figures(conn, run.tenant.tenant_id, run.currency)
         plan = {"job": str(self.job.id), "with_dependents": self.with_dependents}
         spec = _spec(run, self.job, plan, months)
         return JobSelection(request=next_job(run.context, spec), execute=self._execute)
@@ -143,17 +143,17 @@ class _Undo:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         taken = self._collect(conn, run)
-        change = negated(taken_figures(conn, tenant_id, run.currency))
+        change = negated(collected_figures(conn, tenant_id, run.currency))
         jobs = {row.job_id for row in taken.dependents if row.job_id is not None}
         deleted = _Deleted(
             before=before,
-            own=taken_figures(conn, tenant_id, run.currency, self.job.id),
+            own=collected_figures(conn, tenant_id, run.currency, self.job.id),
             of_others={
-                job: taken_figures(conn, tenant_id, run.currency, job)
+                job: collected_figures(conn, tenant_id, run.currency, job)
                 for job in jobs.difference(self._unrecorded_jobs(run))
             },
         )
-        instant = soft_delete.hide(conn, tenant_id)
+        instant = soft_delete.soft_delete(conn, tenant_id)
         job_ledger.mark_undone(conn, run.request.job_id, self.job.id, is_undone=True)
         recorded = self._recorded(run, deleted)
         context = with_undone(run.context, {self.job.id: run.request.job_id})
@@ -200,9 +200,9 @@ class _Undo:
             purged=soft_delete.count_purged(conn, tenant_id, job.id, job.metrics.get("created", {})),
         )
 
-    def _dependents(self, conn: Connection, run: JobRun) -> list[Hanging]:
+    def _dependents(self, conn: Connection, run: JobRun) -> list[FoundRow]:
         """Rows that depend on the collected ones; refuses those that may not be deleted with them."""
-        dependents = soft_delete.hanging(conn, run.tenant.tenant_id, collect=self.with_dependents)
+        dependents = soft_delete.dependents(conn, run.tenant.tenant_id, collect=self.with_dependents)
         by_people = [row for row in dependents if row.job_id is None]
         if by_people:
             raise refusal(
@@ -294,8 +294,8 @@ class _Restore:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         counts = self._collect(conn, run)
-        set_again = soft_delete.show(conn, tenant_id, hidden_at(self.job))
-        change = taken_figures(conn, tenant_id, run.currency)
+        set_again = soft_delete.restore(conn, tenant_id, hidden_at(self.job))
+        change = collected_figures(conn, tenant_id, run.currency)
         job_ledger.mark_undone(conn, run.request.job_id, self.job.id, is_undone=True)
         context = run.context
         if self.undone is not None:
@@ -313,9 +313,9 @@ class _Restore:
 
     def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
         instant = hidden_at(self.job)
-        counts = soft_delete.collect_hidden(conn, run.tenant.tenant_id, instant)
+        counts = soft_delete.collect_deleted(conn, run.tenant.tenant_id, instant)
         # What was hidden before was so when these rows were seen last.
-        if missing := soft_delete.hidden_parents(conn, run.tenant.tenant_id, instant):
+        if missing := soft_delete.deleted_parents(conn, run.tenant.tenant_id, instant):
             raise refusal(
                 "parents_are_hidden",
                 f"rows that job {self.job.id} hid depend on {len(missing):,} rows that were hidden since; "
@@ -371,10 +371,10 @@ class _Collected:
 
     #: of the patch itself, by table
     counts: dict[str, int]
-    dependents: list[Hanging]
-    changed: list[Hanging]
+    dependents: list[FoundRow]
+    changed: list[FoundRow]
     #: those of the dependents that people changed
-    changed_dependents: list[Hanging]
+    changed_dependents: list[FoundRow]
     #: rows of the patch that people deleted for good; None: an extension, of which that is not known
     purged: int | None = None
 

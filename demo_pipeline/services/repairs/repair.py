@@ -38,9 +38,9 @@ from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.job_ledger import JobSpec
 from demo_pipeline.storage.rows import edits, misplaced, row_checks, soft_delete
-from demo_pipeline.storage.rows.kpis import all_figures, taken_figures
+from demo_pipeline.storage.rows.kpis import all_figures, collected_figures
 from demo_pipeline.storage.rows.misplaced import Misplaced
-from demo_pipeline.storage.rows.soft_delete import Hanging
+from demo_pipeline.storage.rows.soft_delete import FoundRow
 from demo_pipeline.storage.rows.stages import restore_outcomes
 
 Connection = psycopg.Connection[Any]
@@ -213,7 +213,7 @@ def _plan(database: Database, settings: Settings, slug: str, work: _Delete) -> P
 def _short_months(conn: Connection, context: TenantContext) -> tuple[Month, ...]:
     """Months with less than what is expected once the collected rows are hidden."""
     tenant_id, currency = context.state.tenant.tenant_id, context.spec.currency
-    figures, taken = all_figures(conn, tenant_id, currency), taken_figures(conn, tenant_id, currency)
+    figures, taken = all_figures(conn, tenant_id, currency), collected_figures(conn, tenant_id, currency)
     nothing = Figures()
     return tuple(
         month
@@ -260,8 +260,8 @@ class _Delete:
             # It does not change while the tenant is held.
             finished = edits.finished_at(admin, tenant_id)
         found = self.collect(conn, run.context, run.as_of, finished)
-        change = negated(taken_figures(conn, tenant_id, run.currency))
-        hidden_at = soft_delete.hide(conn, tenant_id)
+        change = negated(collected_figures(conn, tenant_id, run.currency))
+        hidden_at = soft_delete.soft_delete(conn, tenant_id)
         return JobOutcome(
             before=before,
             change=change,
@@ -285,7 +285,7 @@ class _Delete:
         tenant_id = context.state.tenant.tenant_id
         checks = check_rows(conn, context, as_of, finished)
         groups = tuple(self._groups(conn, context, checks))
-        hanging = _collect(conn, tenant_id, groups)
+        dependents = _collect(conn, tenant_id, groups)
         edited = [(table, row) for table, rows in checks.edited.items() for row in rows]
         left_out = soft_delete.leave_out_edited(conn, tenant_id, edited)
         kept: tuple[Group, ...] = ()
@@ -294,10 +294,10 @@ class _Delete:
             kept = tuple(_part(groups, lambda group, row: row in left_out[group.table]))
             groups = tuple(_part(groups, lambda group, row: row not in left_out[group.table]))
             soft_delete.discard(conn)
-            hanging = _collect(conn, tenant_id, groups)
-        _refuse_people(hanging)
+            dependents = _collect(conn, tenant_id, groups)
+        _refuse_people(dependents)
         along: dict[str, int] = defaultdict(int)
-        for row in hanging:
+        for row in dependents:
             along[row.entity] += 1
         return _Collected(groups=groups, along=dict(along), kept=kept, stages=checks.stages)
 
@@ -313,10 +313,10 @@ class _Delete:
             yield Group(table=table, reason="are copies of others", ids=ids)
 
 
-def _collect(conn: Connection, tenant_id: UUID, groups: Sequence[Group]) -> list[Hanging]:
+def _collect(conn: Connection, tenant_id: UUID, groups: Sequence[Group]) -> list[FoundRow]:
     """Collect the rows of some groups; the rows that depend on them, collected too unless a person's."""
     soft_delete.collect_rows(conn, [(group.table, group.ids) for group in groups])
-    return soft_delete.hanging(conn, tenant_id, collect=True)
+    return soft_delete.dependents(conn, tenant_id, collect=True)
 
 
 def _part(groups: Iterable[Group], is_in: Callable[[Group, UUID], bool]) -> Iterator[Group]:
@@ -346,8 +346,8 @@ def _jobs_not_completed(conn: Connection, context: TenantContext) -> dict[UUID, 
     return {job_id: tables for job_id, tables in rows.items() if job_id not in completed}
 
 
-def _refuse_people(hanging: Iterable[Hanging]) -> None:
-    by_people = [row for row in hanging if row.job_id is None]
+def _refuse_people(dependents: Iterable[FoundRow]) -> None:
+    by_people = [row for row in dependents if row.job_id is None]
     if by_people:
         raise refusal(
             "people_hang_on_it",

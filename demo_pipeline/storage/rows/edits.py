@@ -21,7 +21,7 @@ Connection = psycopg.Connection[Any]
 
 _TABLES: Final[tuple[LiteralString, ...]] = ("companies", "contacts", "deals", "activities")
 #: joins the record of a row ``r``; absent: ``e.id`` is null
-RECORDED: Final[LiteralString] = (
+EDIT_RECORD: Final[LiteralString] = (
     "LEFT JOIN demo.edited_rows e ON e.tenant_id = r.tenant_id AND e.job_id = r.demo_job_id AND e.id = r.id"
 )
 
@@ -51,7 +51,7 @@ def edited_rows(
                 " AS job (id, finished_at) ON job.id = r.demo_job_id"
                 " WHERE r.tenant_id = %s AND r.demo_generated AND r.deleted_at IS NULL"
                 " AND (e.id IS NOT NULL OR r.updated_at > job.finished_at)"
-            ).format(sql.Identifier(table), sql.SQL(RECORDED)),
+            ).format(sql.Identifier(table), sql.SQL(EDIT_RECORD)),
             [list(finished), list(finished.values()), tenant_id],
         ).fetchall()
         if rows:

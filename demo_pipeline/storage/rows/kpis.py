@@ -69,7 +69,7 @@ group by f.tenant_id, f.month_start
 """
 
 _TENANT: Final[LiteralString] = "and r.tenant_id = %(tenant_id)s"
-_TAKEN: Final[LiteralString] = "and r.id in (select t.id from pg_temp.taken t)"
+_COLLECTED: Final[LiteralString] = "and r.id in (select c.id from pg_temp.collected c)"
 _JOB: Final[LiteralString] = "and r.demo_job_id = %(job_id)s"
 _JOBS: Final[LiteralString] = "and r.demo_job_id = any(%(job_ids)s)"
 _RANGE: Final[LiteralString] = "and r.created_at >= %(start)s and r.created_at < %(end)s"
@@ -97,11 +97,11 @@ def all_figures(conn: Connection[Any], tenant_id: UUID, currency: Currency) -> d
     return _query(conn, _TENANT, {"tenant_id": tenant_id}, currency)
 
 
-def taken_figures(
+def collected_figures(
     conn: Connection[Any], tenant_id: UUID, currency: Currency, job_id: UUID | None = None
 ) -> dict[Month, Figures]:
     """Figures of the living rows that ``storage.rows.soft_delete`` has collected; of one job, if given."""
-    scope: LiteralString = f"{_TENANT} {_TAKEN}" if job_id is None else f"{_TENANT} {_TAKEN} {_JOB}"
+    scope: LiteralString = f"{_TENANT} {_COLLECTED}" if job_id is None else f"{_TENANT} {_COLLECTED} {_JOB}"
     return _query(conn, scope, {"tenant_id": tenant_id, "job_id": job_id}, currency)
 
 

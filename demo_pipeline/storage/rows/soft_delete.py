@@ -1,10 +1,10 @@
-"""Rows that a job takes back, or brings back: soft deletion and its reverse, nothing else.
+"""Soft deletion of generated rows by a job, and its reverse.
 
-The rows in question are collected in a temporary table first; then they are looked at, hidden or shown, all
-by their ids. Only ``deleted_at`` changes, so that what comes back is byte for byte what was hidden. Within a
-job's transaction; for a look ahead within any other one, which then rolls back.
+The rows are first collected in a temporary table, then examined, then soft-deleted or restored by their ids.
+Only ``deleted_at`` changes, so a restored row is byte for byte what it was. All within a job's transaction;
+for a preview within any other transaction, which then rolls back.
 
-The name of a table or column in this module's SQL comes from its constants, never from input.
+A collection has the counted tables' rows; the tags of a contact follow their contact.
 """
 
 from __future__ import annotations
@@ -16,338 +16,331 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import class_row
 
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.storage.rows.edits import RECORDED
+from demo_pipeline.domain.model import MODEL
+from demo_pipeline.storage.rows.edits import EDIT_RECORD
 
 Connection = psycopg.Connection[Any]
 
-#: child, its reference, parent: in the order in which one pass finds all that hangs on a row
-_REFERENCES: Final[tuple[tuple[LiteralString, LiteralString, LiteralString], ...]] = (
-    ("contacts", "company_id", "companies"),
-    ("deals", "company_id", "companies"),
-    ("deals", "contact_id", "contacts"),
-    ("activities", "company_id", "companies"),
-    ("activities", "contact_id", "contacts"),
-    ("activities", "deal_id", "deals"),
-)
-_TABLES: Final[tuple[LiteralString, ...]] = ("companies", "contacts", "deals", "activities")
 _MICROSECOND: Final = timedelta(microseconds=1)
+#: the columns of a :class:`FoundRow` besides its table
+_FOUND: Final[LiteralString] = "r.id, r.demo_job_id AS job_id, r.created_at"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hanging:
-    """A living row that refers to one that is to go, or the other way round."""
+class FoundRow:
+    """A row that depends on collected rows, that they depend on, or that people changed."""
 
+    #: its table
     entity: str
     id: UUID
-    #: whose row it is; None: a person's
+    #: the job that made it; None: people did
     job_id: UUID | None
     created_at: datetime
 
 
 def collect_job(conn: Connection, tenant_id: UUID, job_id: UUID) -> dict[str, int]:
     """Collect the living rows of a job. Table → rows."""
-    _make(conn)
-    return {
-        table: conn.execute(
-            sql.SQL(
-                "INSERT INTO pg_temp.taken SELECT {}, id FROM crm.{} WHERE tenant_id = %s"
-                " AND demo_job_id = %s AND deleted_at IS NULL"
-            ).format(sql.Literal(table), sql.Identifier(table)),
-            [tenant_id, job_id],
-        ).rowcount
-        for table in _TABLES
-    }
+    return _collect(conn, tenant_id, "r.demo_job_id = %(job)s AND r.deleted_at IS NULL", job=job_id)
 
 
 def collect_months(
     conn: Connection, tenant_id: UUID, months: Sequence[Month], jobs: Sequence[UUID]
 ) -> dict[str, int]:
     """Collect the living rows that some jobs made for some months. Table → rows."""
-    _make(conn)
-    return {
-        table: conn.execute(
-            sql.SQL(
-                "INSERT INTO pg_temp.taken SELECT {}, id FROM crm.{} WHERE tenant_id = %s AND demo_generated"
-                " AND demo_job_id = ANY(%s) AND demo_source_month = ANY(%s) AND deleted_at IS NULL"
-            ).format(sql.Literal(table), sql.Identifier(table)),
-            [tenant_id, list(jobs), [str(month) for month in months]],
-        ).rowcount
-        for table in _TABLES
-    }
+    return _collect(
+        conn,
+        tenant_id,
+        "r.demo_generated AND r.demo_job_id = ANY(%(jobs)s) AND r.demo_source_month = ANY(%(months)s)"
+        " AND r.deleted_at IS NULL",
+        jobs=list(jobs),
+        months=[str(month) for month in months],
+    )
+
+
+def collect_deleted(conn: Connection, tenant_id: UUID, deleted_at: datetime) -> dict[str, int]:
+    """Collect the rows that were deleted at an instant. Table → rows."""
+    return _collect(conn, tenant_id, "r.deleted_at = %(deleted_at)s", deleted_at=deleted_at)
+
+
+def collect_rows(conn: Connection, rows: Iterable[tuple[str, Sequence[UUID]]]) -> None:
+    """Collect rows by table and id; a row may be named twice."""
+    _start_collection(conn)
+    for table, ids in rows:
+        conn.execute(
+            "INSERT INTO pg_temp.collected SELECT %s, unnest(%s::uuid[]) ON CONFLICT DO NOTHING",
+            [table, list(ids)],
+        )
+
+
+def discard(conn: Connection) -> None:
+    """Drop the collection, so that another one can be made in the same transaction."""
+    conn.execute("DROP TABLE pg_temp.collected")
 
 
 def count_purged(conn: Connection, tenant_id: UUID, job_id: UUID, made: Mapping[str, int]) -> int:
-    """How many of the rows that a job ``made``, by table, are there no more, not even as deleted ones."""
+    """How many rows that a job made do not exist any more, not even soft-deleted. ``made``: table → rows."""
     purged = 0
-    for table in _TABLES:
+    for table in MODEL.counted:
         row = conn.execute(
-            sql.SQL("SELECT count(*) FROM crm.{} WHERE tenant_id = %s AND demo_job_id = %s").format(
-                sql.Identifier(table)
-            ),
-            [tenant_id, job_id],
+            f"SELECT count(*) FROM crm.{table} WHERE tenant_id = %s AND demo_job_id = %s", [tenant_id, job_id]
         ).fetchone()
         purged += max(made.get(table, 0) - (row[0] if row else 0), 0)
     return purged
 
 
-def collect_rows(conn: Connection, rows: Iterable[tuple[str, Sequence[UUID]]]) -> None:
-    """Collect rows by table and id; a row may be named twice."""
-    _make(conn)
-    for table, ids in rows:
-        conn.execute(
-            "INSERT INTO pg_temp.taken SELECT %s, unnest(%s::uuid[]) ON CONFLICT DO NOTHING",
-            [table, list(ids)],
-        )
-
-
 def collected(conn: Connection) -> dict[str, int]:
     """Table → collected rows."""
-    counts = dict(conn.execute("SELECT entity, count(*) FROM pg_temp.taken GROUP BY entity").fetchall())
-    return {table: counts[table] for table in (*_TABLES, "contact_tags") if table in counts}
+    counts = dict(conn.execute("SELECT entity, count(*) FROM pg_temp.collected GROUP BY entity").fetchall())
+    return {table: counts[table] for table in MODEL.monthly if table in counts}
 
 
-def collected_among(conn: Connection, tenant_id: UUID, rows: Mapping[str, Collection[UUID]]) -> list[Hanging]:
+def collected_among(
+    conn: Connection, tenant_id: UUID, rows: Mapping[str, Collection[UUID]]
+) -> list[FoundRow]:
     """The collected rows that are among ``rows``: table → ids."""
-    found: list[Hanging] = []
-    for table in _TABLES:
-        with conn.cursor(row_factory=class_row(Hanging)) as cursor:
-            found += cursor.execute(
-                sql.SQL(
-                    "SELECT {} AS entity, r.id, r.demo_job_id AS job_id, r.created_at FROM crm.{} r"
-                    " JOIN pg_temp.taken t ON t.entity = {} AND t.id = r.id"
-                    " WHERE r.tenant_id = %s AND r.id = ANY(%s) ORDER BY r.id"
-                ).format(sql.Literal(table), sql.Identifier(table), sql.Literal(table)),
-                [tenant_id, list(rows.get(table, ()))],
-            ).fetchall()
+    found: list[FoundRow] = []
+    for table in MODEL.counted:
+        found += _find(
+            conn,
+            f"""
+            SELECT '{table}' AS entity, {_FOUND}
+            FROM crm.{table} r JOIN pg_temp.collected c ON c.entity = '{table}' AND c.id = r.id
+            WHERE r.tenant_id = %(tenant)s AND r.id = ANY(%(ids)s) ORDER BY r.id
+            """,
+            tenant=tenant_id,
+            ids=list(rows.get(table, ())),
+        )
     return found
 
 
 def collected_jobs(conn: Connection, tenant_id: UUID) -> set[UUID]:
-    """Whose rows were collected."""
+    """The jobs that made collected rows."""
     found: set[UUID] = set()
-    for table in _TABLES:
+    for table in MODEL.counted:
         rows = conn.execute(
-            sql.SQL(
-                "SELECT DISTINCT r.demo_job_id FROM crm.{} r JOIN pg_temp.taken t ON t.id = r.id"
-                " WHERE r.tenant_id = %s AND t.entity = {} AND r.demo_job_id IS NOT NULL"
-            ).format(sql.Identifier(table), sql.Literal(table)),
+            f"""
+            SELECT DISTINCT r.demo_job_id
+            FROM crm.{table} r JOIN pg_temp.collected c ON c.entity = '{table}' AND c.id = r.id
+            WHERE r.tenant_id = %s AND r.demo_job_id IS NOT NULL
+            """,
             [tenant_id],
         )
         found |= {job_id for (job_id,) in rows}
     return found
 
 
-def collect_hidden(conn: Connection, tenant_id: UUID, hidden_at: datetime) -> dict[str, int]:
-    """Collect the rows that were hidden at an instant. Table → rows."""
-    _make(conn)
-    return {
-        table: conn.execute(
-            sql.SQL(
-                "INSERT INTO pg_temp.taken SELECT {}, id FROM crm.{} WHERE tenant_id = %s AND deleted_at = %s"
-            ).format(sql.Literal(table), sql.Identifier(table)),
-            [tenant_id, hidden_at],
-        ).rowcount
-        for table in _TABLES
-    }
+def dependents(conn: Connection, tenant_id: UUID, *, collect: bool) -> list[FoundRow]:
+    """Living rows outside the collection that refer to a row in it.
 
-
-def hanging(conn: Connection, tenant_id: UUID, *, collect: bool) -> list[Hanging]:
-    """Living rows outside the collection that refer to a row in it, and so on.
-
-    ``collect`` puts them into the collection, people's rows excepted; without it only what refers directly
-    is found.
+    With ``collect`` generated ones are added to the collection, and what refers to them is found, too.
     """
-    found: dict[UUID, Hanging] = {}
-    for child, reference, parent in _REFERENCES:
-        with conn.cursor(row_factory=class_row(Hanging)) as cursor:
-            rows = cursor.execute(
-                sql.SQL(
-                    "SELECT {} AS entity, r.id, r.demo_job_id AS job_id, r.created_at FROM crm.{} r"
-                    " WHERE r.tenant_id = %s AND r.deleted_at IS NULL"
-                    " AND r.{} IN (SELECT t.id FROM pg_temp.taken t WHERE t.entity = {})"
-                    " AND NOT EXISTS (SELECT FROM pg_temp.taken t WHERE t.entity = {} AND t.id = r.id)"
-                ).format(
-                    sql.Literal(child),
-                    sql.Identifier(child),
-                    sql.Identifier(reference),
-                    sql.Literal(parent),
-                    sql.Literal(child),
-                ),
-                [tenant_id],
-            ).fetchall()
+    found: dict[UUID, FoundRow] = {}
+    for one in MODEL.counted_references:
+        rows = _find(
+            conn,
+            f"""
+            SELECT '{one.child}' AS entity, {_FOUND} FROM crm.{one.child} r
+            WHERE r.tenant_id = %(tenant)s AND r.deleted_at IS NULL
+                AND r.{one.column} IN (SELECT c.id FROM pg_temp.collected c WHERE c.entity = '{one.parent}')
+                AND NOT EXISTS (
+                    SELECT FROM pg_temp.collected c WHERE c.entity = '{one.child}' AND c.id = r.id)
+            """,
+            tenant=tenant_id,
+        )
         found |= {row.id: row for row in rows}
         generated = [row.id for row in rows if row.job_id is not None]
         if collect and generated:
-            conn.execute("INSERT INTO pg_temp.taken SELECT %s, unnest(%s::uuid[])", [child, generated])
+            conn.execute(
+                "INSERT INTO pg_temp.collected SELECT %s, unnest(%s::uuid[])", [one.child, generated]
+            )
     return list(found.values())
 
 
-def hidden_parents(conn: Connection, tenant_id: UUID, since: datetime) -> list[Hanging]:
-    """Rows outside the collection that were hidden after ``since`` and that a row in it refers to."""
-    found: dict[UUID, Hanging] = {}
-    for child, reference, parent in _REFERENCES:
-        with conn.cursor(row_factory=class_row(Hanging)) as cursor:
-            rows = cursor.execute(
-                sql.SQL(
-                    "SELECT {} AS entity, p.id, p.demo_job_id AS job_id, p.created_at"
-                    " FROM pg_temp.taken t"
-                    " JOIN crm.{} r ON r.tenant_id = %s AND r.id = t.id"
-                    " JOIN crm.{} p ON p.tenant_id = r.tenant_id AND p.id = r.{}"
-                    " WHERE t.entity = {} AND p.deleted_at > %s"
-                    " AND NOT EXISTS (SELECT FROM pg_temp.taken o WHERE o.entity = {} AND o.id = p.id)"
-                ).format(
-                    sql.Literal(parent),
-                    sql.Identifier(child),
-                    sql.Identifier(parent),
-                    sql.Identifier(reference),
-                    sql.Literal(child),
-                    sql.Literal(parent),
-                ),
-                [tenant_id, since],
-            ).fetchall()
+def deleted_parents(conn: Connection, tenant_id: UUID, since: datetime) -> list[FoundRow]:
+    """Rows outside the collection that were deleted after ``since`` and that a row in it refers to."""
+    found: dict[UUID, FoundRow] = {}
+    for one in MODEL.counted_references:
+        rows = _find(
+            conn,
+            f"""
+            SELECT '{one.parent}' AS entity, {_FOUND}
+            FROM pg_temp.collected c
+            JOIN crm.{one.child} child ON child.tenant_id = %(tenant)s AND child.id = c.id
+            JOIN crm.{one.parent} r ON r.tenant_id = child.tenant_id AND r.id = child.{one.column}
+            WHERE c.entity = '{one.child}' AND r.deleted_at > %(since)s
+                AND NOT EXISTS (
+                    SELECT FROM pg_temp.collected o WHERE o.entity = '{one.parent}' AND o.id = r.id)
+            """,
+            tenant=tenant_id,
+            since=since,
+        )
         found |= {row.id: row for row in rows}
     return list(found.values())
 
 
 def changed_by_people(
-    conn: Connection, tenant_id: UUID, job_id: UUID, since: datetime, hidden_at: Sequence[datetime]
-) -> list[Hanging]:
-    """Rows of a job that people changed, deleted or brought back after it was done.
+    conn: Connection, tenant_id: UUID, job_id: UUID, since: datetime, undone_at: Sequence[datetime]
+) -> list[FoundRow]:
+    """Rows of a job that people changed, deleted or restored after it was done.
 
-    Recorded edits; those from before edits were recorded, by an ``updated_at`` after ``since``.
-    ``hidden_at``: when undos hid rows, which was nobody's deletion.
+    Recorded edits; edits from before they were recorded show by an ``updated_at`` after ``since``.
+    ``undone_at``: when undos deleted rows, which people did not.
     """
-    found: list[Hanging] = []
-    for table in _TABLES:
-        with conn.cursor(row_factory=class_row(Hanging)) as cursor:
-            found += cursor.execute(
-                sql.SQL(
-                    "SELECT {} AS entity, r.id, r.demo_job_id AS job_id, r.created_at FROM crm.{} r {}"
-                    " WHERE r.tenant_id = %s AND r.demo_job_id = %s"
-                    " AND (e.id IS NOT NULL OR r.updated_at > %s OR r.deleted_at IS NOT NULL"
-                    " AND r.deleted_at <> ALL(%s::timestamptz[])) ORDER BY r.id"
-                ).format(sql.Literal(table), sql.Identifier(table), sql.SQL(RECORDED)),
-                [tenant_id, job_id, since, list(hidden_at)],
-            ).fetchall()
+    found: list[FoundRow] = []
+    for table in MODEL.counted:
+        found += _find(
+            conn,
+            f"""
+            SELECT '{table}' AS entity, {_FOUND} FROM crm.{table} r {EDIT_RECORD}
+            WHERE r.tenant_id = %(tenant)s AND r.demo_job_id = %(job)s
+                AND (e.id IS NOT NULL OR r.updated_at > %(since)s
+                    OR r.deleted_at IS NOT NULL AND r.deleted_at <> ALL(%(undone_at)s::timestamptz[]))
+            ORDER BY r.id
+            """,
+            tenant=tenant_id,
+            job=job_id,
+            since=since,
+            undone_at=list(undone_at),
+        )
     return found
-
-
-def hide(conn: Connection, tenant_id: UUID) -> datetime:
-    """Mark the collected rows, and their contacts' tags, as deleted; the instant, which is theirs alone."""
-    hidden_at = _free_instant(conn, tenant_id)
-    for table in _TABLES:
-        conn.execute(
-            sql.SQL(
-                "UPDATE crm.{} SET deleted_at = %s WHERE tenant_id = %s AND deleted_at IS NULL"
-                " AND id IN (SELECT t.id FROM pg_temp.taken t WHERE t.entity = {})"
-            ).format(sql.Identifier(table), sql.Literal(table)),
-            [hidden_at, tenant_id],
-        )
-    conn.execute(
-        "UPDATE crm.contact_tags SET deleted_at = %s WHERE tenant_id = %s AND deleted_at IS NULL"
-        " AND (contact_id IN (SELECT t.id FROM pg_temp.taken t WHERE t.entity = 'contacts')"
-        " OR id IN (SELECT t.id FROM pg_temp.taken t WHERE t.entity = 'contact_tags'))",
-        [hidden_at, tenant_id],
-    )
-    return hidden_at
-
-
-def show(conn: Connection, tenant_id: UUID, hidden_at: datetime) -> int:
-    """Bring back the rows that were hidden at an instant.
-
-    A tag that a person has set again on its contact meanwhile stays hidden; how many of these there are.
-    """
-    for table in _TABLES:
-        conn.execute(
-            sql.SQL("UPDATE crm.{} SET deleted_at = NULL WHERE tenant_id = %s AND deleted_at = %s").format(
-                sql.Identifier(table)
-            ),
-            [tenant_id, hidden_at],
-        )
-    row = conn.execute(
-        "WITH hidden AS (SELECT r.id, EXISTS (SELECT FROM crm.contact_tags o WHERE o.tenant_id = r.tenant_id"
-        " AND o.contact_id = r.contact_id AND o.tag_id = r.tag_id AND o.deleted_at IS NULL) AS is_set_again"
-        " FROM crm.contact_tags r WHERE r.tenant_id = %(tenant)s AND r.deleted_at = %(hidden_at)s),"
-        " shown AS (UPDATE crm.contact_tags r SET deleted_at = NULL FROM hidden"
-        " WHERE r.tenant_id = %(tenant)s AND r.id = hidden.id AND NOT hidden.is_set_again)"
-        " SELECT count(*) FROM hidden WHERE is_set_again",
-        {"tenant": tenant_id, "hidden_at": hidden_at},
-    ).fetchone()
-    assert row is not None  # one row, always
-    return row[0]
 
 
 def leave_out_edited(
     conn: Connection, tenant_id: UUID, edited: Iterable[tuple[str, UUID]]
 ) -> dict[str, set[UUID]]:
-    """Take edited rows out of the collection, and every collected row that one of them depends on.
+    """Remove edited rows from the collection, and every collected row that one of them depends on.
 
-    The collection holds all that depends on its rows (``hanging``). Table → rows that were taken out.
+    The collection holds all that depends on its rows (:func:`dependents`). Table → rows that were removed.
     """
-    kept: dict[str, set[UUID]] = {table: set() for table in _TABLES}
+    removed: dict[str, set[UUID]] = {table: set() for table in MODEL.counted}
     for table, row in edited:
-        kept[table].add(row)
-    for table, rows in kept.items():
+        removed[table].add(row)
+    for table, rows in removed.items():
         found = conn.execute(
-            "SELECT id FROM pg_temp.taken WHERE entity = %s AND id = ANY(%s)", [table, list(rows)]
+            "SELECT id FROM pg_temp.collected WHERE entity = %s AND id = ANY(%s)", [table, list(rows)]
         ).fetchall()
-        kept[table] = {row for (row,) in found}
-    for child, reference, parent in reversed(_REFERENCES):
-        if kept[child]:
+        removed[table] = {row for (row,) in found}
+    for one in reversed(MODEL.counted_references):
+        if removed[one.child]:
             found = conn.execute(
-                sql.SQL(
-                    "SELECT DISTINCT t.id FROM crm.{} r JOIN pg_temp.taken t ON t.entity = {} AND t.id = r.{}"
-                    " WHERE r.tenant_id = %s AND r.id = ANY(%s)"
-                ).format(sql.Identifier(child), sql.Literal(parent), sql.Identifier(reference)),
-                [tenant_id, list(kept[child])],
+                f"""
+                SELECT DISTINCT c.id FROM crm.{one.child} r
+                JOIN pg_temp.collected c ON c.entity = '{one.parent}' AND c.id = r.{one.column}
+                WHERE r.tenant_id = %s AND r.id = ANY(%s)
+                """,
+                [tenant_id, list(removed[one.child])],
             ).fetchall()
-            kept[parent] |= {row for (row,) in found}
-    for table, rows in kept.items():
-        conn.execute("DELETE FROM pg_temp.taken WHERE entity = %s AND id = ANY(%s)", [table, list(rows)])
-    return kept
+            removed[one.parent] |= {row for (row,) in found}
+    for table, rows in removed.items():
+        conn.execute("DELETE FROM pg_temp.collected WHERE entity = %s AND id = ANY(%s)", [table, list(rows)])
+    return removed
 
 
-def discard(conn: Connection) -> None:
-    """Drop the collection, so that another one can be made in the same transaction."""
-    conn.execute("DROP TABLE pg_temp.taken")
+def soft_delete(conn: Connection, tenant_id: UUID) -> datetime:
+    """Mark the collected rows, and their contacts' tags, as deleted. Returns the instant, unique to them."""
+    deleted_at = _unused_instant(conn, tenant_id)
+    parameters = {"tenant": tenant_id, "deleted_at": deleted_at}
+    for table in MODEL.counted:
+        conn.execute(
+            f"""
+            UPDATE crm.{table} SET deleted_at = %(deleted_at)s
+            WHERE tenant_id = %(tenant)s AND deleted_at IS NULL
+                AND id IN (SELECT c.id FROM pg_temp.collected c WHERE c.entity = '{table}')
+            """,
+            parameters,
+        )
+    conn.execute(
+        """
+        UPDATE crm.contact_tags SET deleted_at = %(deleted_at)s
+        WHERE tenant_id = %(tenant)s AND deleted_at IS NULL
+            AND (contact_id IN (SELECT c.id FROM pg_temp.collected c WHERE c.entity = 'contacts')
+                OR id IN (SELECT c.id FROM pg_temp.collected c WHERE c.entity = 'contact_tags'))
+        """,
+        parameters,
+    )
+    return deleted_at
 
 
-def _make(conn: Connection) -> None:
-    conn.execute("CREATE TEMP TABLE taken (entity text, id uuid, PRIMARY KEY (entity, id)) ON COMMIT DROP")
+def restore(conn: Connection, tenant_id: UUID, deleted_at: datetime) -> int:
+    """Restore the rows that were deleted at an instant.
+
+    A tag that a person has set again on its contact meanwhile stays deleted; returns how many there are.
+    """
+    parameters = {"tenant": tenant_id, "deleted_at": deleted_at}
+    for table in MODEL.counted:
+        conn.execute(
+            f"UPDATE crm.{table} SET deleted_at = NULL"
+            " WHERE tenant_id = %(tenant)s AND deleted_at = %(deleted_at)s",
+            parameters,
+        )
+    row = conn.execute(
+        """
+        WITH deleted AS (
+            SELECT r.id, EXISTS (
+                SELECT FROM crm.contact_tags o
+                WHERE o.tenant_id = r.tenant_id AND o.contact_id = r.contact_id AND o.tag_id = r.tag_id
+                    AND o.deleted_at IS NULL) AS is_set_again
+            FROM crm.contact_tags r WHERE r.tenant_id = %(tenant)s AND r.deleted_at = %(deleted_at)s),
+        restored AS (
+            UPDATE crm.contact_tags r SET deleted_at = NULL FROM deleted
+            WHERE r.tenant_id = %(tenant)s AND r.id = deleted.id AND NOT deleted.is_set_again)
+        SELECT count(*) FROM deleted WHERE is_set_again
+        """,
+        parameters,
+    ).fetchone()
+    assert row is not None  # one row, always
+    return row[0]
 
 
-def _free_instant(conn: Connection, tenant_id: UUID) -> datetime:
-    """Now, or as soon after as nothing of the tenant was deleted then, and all that is to go existed."""
+def _start_collection(conn: Connection) -> None:
+    conn.execute(
+        "CREATE TEMP TABLE collected (entity text, id uuid, PRIMARY KEY (entity, id)) ON COMMIT DROP"
+    )
+
+
+def _collect(
+    conn: Connection, tenant_id: UUID, condition: LiteralString, **parameters: object
+) -> dict[str, int]:
+    """Start a collection with the rows ``r`` that meet a condition. Table → rows."""
+    _start_collection(conn)
+    return {
+        table: conn.execute(
+            f"INSERT INTO pg_temp.collected SELECT '{table}', r.id FROM crm.{table} r"
+            f" WHERE r.tenant_id = %(tenant)s AND {condition}",
+            {"tenant": tenant_id, **parameters},
+        ).rowcount
+        for table in MODEL.counted
+    }
+
+
+def _find(conn: Connection, query: LiteralString, **parameters: object) -> list[FoundRow]:
+    with conn.cursor(row_factory=class_row(FoundRow)) as cursor:
+        return cursor.execute(query, parameters).fetchall()
+
+
+def _unused_instant(conn: Connection, tenant_id: UUID) -> datetime:
+    """The next instant, from now on, at which no row was deleted and all collected rows exist."""
     row = conn.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None  # one row, always
     instant: datetime = row[0]
-    for table in _TABLES:
+    for table in MODEL.counted:
         latest = conn.execute(
-            sql.SQL(
-                "SELECT max(r.created_at) FROM crm.{} r WHERE r.tenant_id = %s"
-                " AND r.id IN (SELECT t.id FROM pg_temp.taken t WHERE t.entity = {})"
-            ).format(sql.Identifier(table), sql.Literal(table)),
+            f"SELECT max(r.created_at) FROM crm.{table} r WHERE r.tenant_id = %s"
+            f" AND r.id IN (SELECT c.id FROM pg_temp.collected c WHERE c.entity = '{table}')",
             [tenant_id],
         ).fetchone()
         if latest is not None and latest[0] is not None:
             instant = max(instant, latest[0])
-    while _is_taken(conn, tenant_id, instant, (*_TABLES, "contact_tags")):
+    while any(_has_deleted(conn, tenant_id, instant, table) for table in MODEL.monthly):
         instant += _MICROSECOND
     return instant
 
 
-def _is_taken(conn: Connection, tenant_id: UUID, instant: datetime, tables: Sequence[str]) -> bool:
-    return any(
-        conn.execute(
-            sql.SQL("SELECT FROM crm.{} WHERE tenant_id = %s AND deleted_at = %s LIMIT 1").format(
-                sql.Identifier(table)
-            ),
-            [tenant_id, instant],
-        ).fetchone()
-        is not None
-        for table in tables
+def _has_deleted(conn: Connection, tenant_id: UUID, instant: datetime, table: LiteralString) -> bool:
+    found = conn.execute(
+        f"SELECT FROM crm.{table} WHERE tenant_id = %s AND deleted_at = %s LIMIT 1", [tenant_id, instant]
     )
+    return found.fetchone() is not None
