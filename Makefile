@@ -12,7 +12,10 @@ BENCH_ARGS ?=
 # What differs on another server.
 DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/defs tests/attacks)
 
-.PHONY: help install demo dev test test-database test-long check bench risks lock docs clean
+# Tests start many processes; without compiled files each of them compiles the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install demo dev test test-server test-server-stop test-database test-long check bench risks lock docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -33,6 +36,12 @@ dev: install ## Open the Dagster UI with what is there
 
 test: $(VENV)/.installed-dev ## Run the tests; what this machine lacks is left out by name
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)
+
+test-server: $(VENV)/.installed-dev ## Start a PostgreSQL that stays between test runs: single tests begin sooner
+	@$(BIN)/python -m scripts.test_server start
+
+test-server-stop: $(VENV)/.installed-dev ## Stop that server and delete its data
+	@$(BIN)/python -m scripts.test_server stop
 
 test-database: $(VENV)/.installed-dev ## Run what needs a database, on that of DEMO_TEST_DATABASE_URL
 	$(PYTEST) -m "not long" --only-database --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)

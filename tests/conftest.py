@@ -1,6 +1,7 @@
 """What every test run has: plug-ins, markers, profiles, and the header that says what is tested on what.
 
-Fixtures live in ``tests/fixtures``, one module per concern; this file only names them.
+Fixtures live in ``tests/fixtures``, one module per concern; ``by_folder`` imports them where they are used.
+A test of the domain must answer within a second, so nothing heavy is imported here.
 """
 
 from __future__ import annotations
@@ -20,14 +21,7 @@ from tests.fixtures.machine import is_ci
 # what a command does on Ctrl-C is to be tried there too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = [
-    "tests.risks_plugin",
-    "tests.fixtures.postgres",
-    "tests.fixtures.cli",
-    "tests.fixtures.browser",
-    "tests.fixtures.dagster_web",
-    "tests.fixtures.dagster_instance",
-]
+pytest_plugins = ["tests.risks_plugin", "tests.fixtures.run_folder", "tests.fixtures.by_folder"]
 
 settings.register_profile(
     "local", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
