@@ -33,13 +33,9 @@ _RECOVERING = re.compile(r"the database system is (?:starting up|in recovery mod
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://", re.IGNORECASE)
 
 
-def _is_worth_telling(record: logging.LogRecord) -> bool:
-    """Not that a connection which an interrupt found amid a statement could not roll back: it is closed."""
+def _is_worth_reporting(record: logging.LogRecord) -> bool:
+    """False for a failed rollback on a connection that an interrupt broke: it is closed anyway."""
     return not str(record.msg).startswith("error ignored in rollback")
-
-
-for _name in ("psycopg", "psycopg.transaction"):
-    logging.getLogger(_name).addFilter(_is_worth_telling)
 
 
 def plain_url(url: str, variable: str) -> str:
@@ -97,6 +93,8 @@ def connect(url: str, *, variable: str, application_name: str, is_embedded: bool
 
     Raises ``DatabaseError``, and ``InputError`` for a pooler that would give the session's process to others.
     """
+    for name in ("psycopg", "psycopg.transaction"):
+        logging.getLogger(name).addFilter(_is_worth_reporting)
     parts = conninfo_to_dict(url)
     options: dict[str, Any] = {
         "application_name": application_name,

@@ -1,0 +1,53 @@
+"""Commands that answer at once import only what they need: start-up is held by modules, not by seconds."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import pytest
+
+from demo_pipeline.storage.connection.database import Database
+from tests.fixtures.cli import clean_environment, run_program
+
+#: Prints the top-level modules that are imported when the command has ended, as the last line of stderr.
+LISTED: Final = """
+import atexit, sys
+atexit.register(lambda: print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr))
+from demo_pipeline.cli.main import main
+main()
+"""
+#: Each costs between a tenth of a second and two seconds.
+HEAVY: Final = {
+    *("alembic", "dagster", "dagster_postgres", "dagster_shared", "numpy", "openpyxl", "pandas", "pgpq"),
+    *("pyarrow", "ruamel", "sqlalchemy"),
+}
+
+
+def imported(*arguments: str, environment: dict[str, str]) -> set[str]:
+    """Top-level modules that a successful command imports."""
+    program = (sys.executable, "-c", LISTED)
+    done = run_program(*arguments, environment=clean_environment(environment), program=program)
+    assert done.code == 0, done.err
+    found = set(done.err.splitlines()[-1].split())
+    assert "demo_pipeline" in found
+    return found
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_what_needs_no_database_imports_no_driver(option: str) -> None:
+    """Neither settings nor the driver nor what makes rows."""
+    assert not imported(option, environment={}) & (HEAVY | {"psycopg", "pydantic", "pydantic_settings"})
+
+
+@pytest.mark.parametrize(
+    "command", ["tenant list", "tenant show", "kpis", "job list", "job show", "verify", "digest"]
+)
+def test_commands_that_read_import_nothing_that_makes_rows(
+    command: str, kranz: str, database: Database, database_env: dict[str, str]
+) -> None:
+    """They need the driver and the settings; tables are written without Rich."""
+    with database.admin() as conn:
+        ((job_id,),) = conn.execute("SELECT id::text FROM demo.jobs").fetchall()
+    argument = {"tenant list": [], "job list": [], "job show": [job_id]}.get(command, [kranz])
+    assert not imported(*command.split(), *argument, environment=database_env) & (HEAVY | {"rich"})
