@@ -60,20 +60,20 @@ def test_shares_are_those_of_hamilton(
 
 
 @pytest.mark.parametrize(
-    ("total", "weights", "minimum", "allowed"),
+    ("total", "weights", "minimum", "allowed", "reason"),
     [
-        (-1, [1], None, None),
-        (1, [-1], None, None),
-        (1, [1], [2], None),
-        (1, [1, 1], [1], None),
-        (1, [1], [1], [False]),
-        (1, [0], None, None),
-        (1, [], None, None),
+        (-1, [1], None, None, "must not be negative"),
+        (1, [-1], None, None, "must not be negative"),
+        (1, [1], [2], None, "the minima sum to 2, more than the total 1"),
+        (1, [1, 1], [1], None, "differ in length"),
+        (1, [1], [1], [False], "a part that is not allowed has a minimum"),
+        (1, [0], None, None, "1 units to share and no part that may take them"),
+        (1, [], None, None, "1 units to share and no part that may take them"),
     ],
 )
 def test_what_cannot_be_shared_is_refused(
-    total: int, weights: list[int], minimum: list[int] | None, allowed: list[bool] | None
+    total: int, weights: list[int], minimum: list[int] | None, allowed: list[bool] | None, reason: str
 ) -> None:
-    """No share is invented where none exists."""
-    with pytest.raises(ValueError, match=r"."):
+    """No share is invented where none exists, and the error names the reason."""
+    with pytest.raises(ValueError, match=reason):
         apportion(total, weights, minimum=minimum, allowed=allowed)

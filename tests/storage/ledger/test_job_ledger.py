@@ -207,15 +207,24 @@ def test_a_rolled_back_job_leaves_nothing(loader_conn: Conn, admin_conn: Conn, d
     assert status(admin_conn, job_id) == "running"
 
 
-def test_progress_never_waits_for_the_data(database: Database, loader_conn: Conn, demo: UUID) -> None:
-    """A second connection tells progress while the first one has claimed, and after it has finished."""
+def test_progress_never_waits_for_the_data(
+    database: Database, loader_conn: Conn, admin_conn: Conn, demo: UUID
+) -> None:
+    """A second connection stores progress, for all to see, while the data transaction is open."""
+
+    def progress() -> tuple[int, str | None]:
+        job = job_ledger.get_job(admin_conn, job_id)
+        return job.progress, job.current_step
+
     job_id = begun(loader_conn, demo)
     with database.loader() as second, loader_conn.transaction():
         second.execute("set lock_timeout = '200ms'")
         job_ledger.claim_job(loader_conn, demo, job_id)
         job_ledger.report_progress(second, job_id, 50, "loading")
+        assert progress() == (50, "loading")
         finish(loader_conn, job_id)
         job_ledger.report_progress(second, job_id, 90, "verifying")
+        assert progress() == (90, "verifying")
 
 
 @pytest.mark.parametrize(
