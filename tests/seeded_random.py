@@ -1,4 +1,4 @@
-"""Dice for tests: random to look at, and the same for the same number on every machine."""
+"""Pseudo-random choices for tests: the same for the same seed on every machine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Dice:
-    """Draws that one number decides."""
+class SeededRandom:
+    """Choices that depend only on the seed."""
 
-    def __init__(self, number: int) -> None:
-        self._key = f"dice {number}".encode()
+    def __init__(self, seed: int) -> None:
+        self._key = f"seed {seed}".encode()
         self._count = 0
 
     def bits(self, count: int) -> int:
@@ -31,21 +31,21 @@ class Dice:
         return first + self.below(last - first + 1)
 
     def chance(self, percent: int) -> bool:
-        """True in so many of a hundred cases."""
+        """True with a probability of ``percent``."""
         return self.below(100) < percent
 
     def one_of(self, items: Sequence[T]) -> T:
-        """One of them."""
+        """One of ``items``."""
         return items[self.below(len(items))]
 
     def some_of(self, items: Sequence[T], count: int) -> list[T]:
-        """``count`` of them, each once, in their order."""
+        """``count`` different ``items``, in their order."""
         places = list(range(len(items)))
         self.shuffle(places)
         return [items[place] for place in sorted(places[:count])]
 
     def shuffle(self, items: MutableSequence[T]) -> None:
-        """Another order of the same."""
+        """Reorder ``items`` in place."""
         for place in range(len(items) - 1, 0, -1):
             other = self.below(place + 1)
             items[place], items[other] = items[other], items[place]

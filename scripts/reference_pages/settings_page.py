@@ -30,7 +30,7 @@ TESTS: Final[Mapping[str, str]] = {
     "DEMO_TEST_DATABASE_URL": "PostgreSQL URL of a server to test on, instead of an embedded one: a "
     "superuser, or a login with CREATEROLE and CREATEDB.",
     "DEMO_TEST_CHROMIUM": "Path of the browser for the tests of Dagster's pages.",
-    "DEMO_TEST_DICE": "Seed of the tests that simulate random lives of tenants.",
+    "DEMO_TEST_SEED": "Seed of the test that injects random faults into jobs of many tenants at once.",
 }
 _INTRODUCTION: Final = """\
 Everything is set by environment variables; there is no file of settings. A value that cannot be read is exit

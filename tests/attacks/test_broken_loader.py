@@ -105,7 +105,7 @@ ALIKE: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class AttackSetup:
     """A tenant to load among others."""
 
     database: Database
@@ -144,13 +144,13 @@ def undisturbed(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def scene(
+def make_setup(
     database: Database, database_settings: Settings, undisturbed: dict[int, str]
-) -> Iterator[Callable[[dict[str, Any], int], Scene]]:
+) -> Iterator[Callable[[dict[str, Any], int], AttackSetup]]:
     """A customer, another demo with rows, and a tenant to load; at the end the others are as they were."""
-    made_scenes: list[tuple[Scene, list[Any]]] = []
+    setups: list[tuple[AttackSetup, list[Any]]] = []
 
-    def make(blueprint: dict[str, Any], expected: int) -> Scene:
+    def make(blueprint: dict[str, Any], expected: int) -> AttackSetup:
         settings = database_settings.model_copy(update={"now": NOW})
         names: dict[str, Any] = {}
         with database.admin() as admin:
@@ -161,7 +161,7 @@ def scene(
                 query = f"select id from crm.{table} where tenant_id = %s limit 1"
                 names[table] = admin.execute(query.encode(), [victim]).fetchall()[0][0]
         make_tenant(database, settings, blueprint)
-        one = Scene(
+        one = AttackSetup(
             database=database,
             settings=settings,
             expected=undisturbed[expected],
@@ -169,20 +169,20 @@ def scene(
             real=real,
             victim=victim,
         )
-        made_scenes.append((one, one.bystanders()))
+        setups.append((one, one.bystanders()))
         return one
 
     yield make
-    assert made_scenes
-    for one, before in made_scenes:
+    assert setups
+    for one, before in setups:
         assert one.bystanders() == before
 
 
-def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
+def break_loader(patch: pytest.MonkeyPatch, setup: AttackSetup, how: Break) -> None:
     """Put the fault into the code that loads."""
     if how.template is not None:
-        wrong = (how.value or "").format(victim=f"'{scene.victim}'::uuid", real=f"'{scene.real}'::uuid",
-                                         stray=f"'{scene.names['stray']}'::uuid")  # fmt: skip
+        wrong = (how.value or "").format(victim=f"'{setup.victim}'::uuid", real=f"'{setup.real}'::uuid",
+                                         stray=f"'{setup.names['stray']}'::uuid")  # fmt: skip
         right = (
             "%(tenant)s" if how.template[0] == _TENANT else ("true" if how.value == "false" else "%(job)s")
         )
@@ -202,7 +202,7 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
         return
     assert how.column is not None
     column, real_encoded = how.column, job_run.encoded
-    value = scene.names.get(how.value or "", how.value)
+    value = setup.names.get(how.value or "", how.value)
 
     def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> Iterator[loading.Load]:
         return real_encoded(spoilt(batches), load_rows)
@@ -230,11 +230,11 @@ def break_loader(patch: pytest.MonkeyPatch, scene: Scene, how: Break) -> None:
     "name",
     [pytest.param(name, marks=[pytest.mark.long] if name in ALIKE else []) for name in BREAKS],
 )
-def test_p07_a_broken_loader(scene: Callable[[dict[str, Any], int], Scene], name: str) -> None:
+def test_p07_a_broken_loader(make_setup: Callable[[dict[str, Any], int], AttackSetup], name: str) -> None:
     """Nothing is committed, the job says why, and the mended loader makes the undisturbed tenant."""
     how = BREAKS[name]
     is_large = how.nth == NTH
-    one = scene(LARGE if is_large else SMALL, int(is_large))
+    one = make_setup(LARGE if is_large else SMALL, int(is_large))
     with pytest.MonkeyPatch.context() as patch:
         break_loader(patch, one, how)
         with pytest.raises(how.error, match=how.says):
@@ -255,9 +255,11 @@ def test_p07_a_broken_loader(scene: Callable[[dict[str, Any], int], Scene], name
 
 @pytest.mark.risk("P7", partial=True)
 @pytest.mark.parametrize("name", ["wrong-tenant-in-a-company", "wrong-job", "a-contact-of-another-tenant"])
-def test_p07_a_broken_loader_of_a_patch(scene: Callable[[dict[str, Any], int], Scene], name: str) -> None:
+def test_p07_a_broken_loader_of_a_patch(
+    make_setup: Callable[[dict[str, Any], int], AttackSetup], name: str
+) -> None:
     """The same on the way of a patch, into a tenant that has rows: they stay as they were."""
-    one, how = scene(SMALL, 2), BREAKS[name]
+    one, how = make_setup(SMALL, 2), BREAKS[name]
     materialise(one.database, one.settings, "acme")
     before = digest(one.database, one.settings, "acme")
     with pytest.MonkeyPatch.context() as patch:

@@ -1,6 +1,6 @@
 """Many tenants' jobs at once, with faults at random, while customers and idle demos stand by.
 
-The faults come from one number, which is printed; ``DEMO_TEST_DICE`` sets it, to see the same once more.
+The faults come from one number, which is printed; ``DEMO_TEST_SEED`` sets it, to see the same once more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.attacks.field import CATALOGUE, a_customer
 from tests.fixtures.ledger_steps import fingerprint
-from tests.seeded_random import Dice
+from tests.seeded_random import SeededRandom
 from tests.services.builders import made, make_tenant
 from tests.services.patches.builders import SMALL, plan
 
@@ -83,13 +83,13 @@ class _Sabotage:
         return getattr(self._plans, "fault", "") == "verification"
 
 
-def _work(battle: Battle, slug: str, dice: Dice, sabotage: _Sabotage) -> None:
+def _work(battle: Battle, slug: str, draws: SeededRandom, sabotage: _Sabotage) -> None:
     """A life of jobs: months made, patches, an undo; each may fail, and the last one may not."""
     deeds: list[Callable[[], Any]] = [
         lambda: materialise(battle.database, battle.settings, slug),
         lambda: apply_patch(
             battle.database, battle.settings, slug,
-            plan({"2025-02": {"contacts_created": dice.between(1, 9), "activities_created": 3}}),
+            plan({"2025-02": {"contacts_created": draws.between(1, 9), "activities_created": 3}}),
         ),
         lambda: undo_job(
             battle.database, battle.settings,
@@ -99,9 +99,9 @@ def _work(battle: Battle, slug: str, dice: Dice, sabotage: _Sabotage) -> None:
         ),
     ]  # fmt: skip
     for _ in range(5):
-        sabotage.arm(dice.one_of(FAULTS), 1)
+        sabotage.arm(draws.one_of(FAULTS), 1)
         try:
-            dice.one_of(deeds)()
+            draws.one_of(deeds)()
         except (DemoError, StopIteration):
             continue
     sabotage.arm("none", 0)
@@ -109,8 +109,8 @@ def _work(battle: Battle, slug: str, dice: Dice, sabotage: _Sabotage) -> None:
 
 
 def _fight(database: Database, settings: Settings, count: int) -> None:
-    number = int(os.environ.get("DEMO_TEST_DICE") or secrets.randbelow(10**6))
-    sys.stdout.write(f"DEMO_TEST_DICE={number}\n")
+    number = int(os.environ.get("DEMO_TEST_SEED") or secrets.randbelow(10**6))
+    sys.stdout.write(f"DEMO_TEST_SEED={number}\n")
     settings = settings.model_copy(update={"rate_total": 10_000})
     idle = ("idle-one", "idle-two")
     with database.admin() as admin:
@@ -162,7 +162,7 @@ def _fight(database: Database, settings: Settings, count: int) -> None:
         try:
             with ThreadPoolExecutor(min(count, 8)) as pool:
                 ends = [
-                    pool.submit(_work, battle, slug, Dice(number * 100 + place), sabotage)
+                    pool.submit(_work, battle, slug, SeededRandom(number * 100 + place), sabotage)
                     for place, slug in enumerate(slugs)
                 ]
                 for end in ends:

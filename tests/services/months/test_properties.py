@@ -102,12 +102,12 @@ def test_g02_five_hundred_feasible_are_exact(
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 @hypothesis_settings(max_examples=500, suppress_health_check=_EVERY_EXAMPLE)
-@given(blueprint=infeasible_blueprints(), dice=st.randoms())
+@given(blueprint=infeasible_blueprints(), draws=st.randoms())
 def test_five_hundred_infeasible_are_refused(
-    shared: Database, as_of: Settings, blueprint: dict[str, Any], dice: Any
+    shared: Database, as_of: Settings, blueprint: dict[str, Any], draws: Any
 ) -> None:
     """The same for five hundred; what is suggested is applied for one in five."""
-    if dice.random() < 0.2:
+    if draws.random() < 0.2:
         _refused(shared, as_of, blueprint)
         return
     before = row_counts(shared)

@@ -1,7 +1,8 @@
-"""Random lives of tenants: made in some country, lived in by people, patched again and again.
+"""Simulation of one tenant: made in some country, edited by people, patched again and again.
 
-One number decides all of a life, so that a failure can be lived through again. What has to be true after each
-patch is looked at here, apart from the code under test; how many lives there are is the tests' matter.
+Each step draws from ``draws``, which the test replaces before a step; so the seeds of the steps decide
+everything and a failure can be repeated. What must be true after each step is computed here, apart from the
+code under test. Which steps come in which order belongs to the tests.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from demo_pipeline.services.tenants.verify import Check, verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.builders.currencies import EUR, JPY
-from tests.seeded_random import Dice
+from tests.seeded_random import SeededRandom
 from tests.services.builders import TABLES, make_tenant
 from tests.services.months.people import People
 from tests.services.patches.builders import (
@@ -49,27 +50,27 @@ _PLACES: Final = (
     ("DE", "Europe/Berlin"), ("DE", "Pacific/Auckland"),
 )  # fmt: skip
 _INDUSTRIES: Final = ("saas", "ecommerce", "igaming", "trading", "finserv")
-#: Nothing may lie after the clock of whoever runs this.
+#: No row may lie after the clock of the machine that runs the tests.
 _LATEST: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-class Life:
+class TenantSimulation:
     """One tenant, from its first month on."""
 
-    def __init__(self, database: Database, settings: Settings, number: int) -> None:
+    def __init__(self, database: Database, settings: Settings, seed: int) -> None:
         self.database, self._settings = database, settings
-        self.dice = Dice(number)
-        self.slug = f"life-{number % 10_000_000_000}"
-        #: what was done, for whoever reads a failure
-        self.story: list[str] = []
+        self.draws = SeededRandom(seed)
+        self.slug = f"simulated-{seed}"
+        #: what was done, for the reader of a failure
+        self.log: list[str] = []
         self.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(
-            days=self.dice.between(40, 199), minutes=self.dice.below(1440)
+            days=self.draws.between(40, 199), minutes=self.draws.below(1440)
         )
         if self.slug in {tenant.slug for tenant in list_tenants(database)}:
             delete_tenant(database, self.settings, self.slug)
         make_tenant(database, self.settings, self._blueprint(), slug=self.slug)
         self.spec: TenantSpec = show_tenant(database, self.settings, self.slug).spec
-        self.people = People(database, self.slug, self.dice, self.spec.start_month)
+        self.people = People(database, self.slug, self.spec.start_month)
         #: whether people changed what a stage means: then rows of the blueprint may count otherwise
         self.is_turned = False
 
@@ -82,29 +83,29 @@ class Life:
         return Month.containing(self.now)
 
     def _blueprint(self) -> dict[str, Any]:
-        dice = self.dice
-        country, zone = dice.one_of(_PLACES)
-        start = self.running + -dice.between(2, 5)
-        months = list(start.until(min(start + dice.below(4), self.running)))
+        draws = self.draws
+        country, zone = draws.one_of(_PLACES)
+        start = self.running + -draws.between(2, 5)
+        months = list(start.until(min(start + draws.below(4), self.running)))
         blueprint: dict[str, Any] = {
             "name": "Larkmoor Nord",
             "country": country,
             "timezone": zone,
-            "industry": dice.one_of(_INDUSTRIES),
+            "industry": draws.one_of(_INDUSTRIES),
             "start_month": str(start),
             "end_month": str(months[-1]),
-            "seed": str(dice.below(10)),
-            "team_size": dice.between(2, 6),
+            "seed": str(draws.below(10)),
+            "team_size": draws.between(2, 6),
             "months": [],
         }
-        if dice.chance(40):
+        if draws.chance(40):
             # A living tenant.
             del blueprint["end_month"]
-        if dice.chance(20):
+        if draws.chance(20):
             blueprint |= {"currency": "JPY", "industry": "ecommerce"}
         has_contact = False
         for month in months:
-            if month != months[-1] and dice.chance(20):
+            if month != months[-1] and draws.chance(20):
                 continue
             figures = self._figures(can_sell=has_contact, can_win=True)
             has_contact = has_contact or figures.contacts_created > 0
@@ -115,15 +116,15 @@ class Life:
 
     def _figures(self, *, can_sell: bool, can_win: bool) -> Figures:
         """Feasible figures of one month."""
-        dice = self.dice
-        leads, others = dice.one_of((0, 0, 3, 9)), dice.one_of((0, 0, 2, 5))
-        companies = dice.one_of((0, 1, 3))
+        draws = self.draws
+        leads, others = draws.one_of((0, 0, 3, 9)), draws.one_of((0, 0, 2, 5))
+        companies = draws.one_of((0, 1, 3))
         if not can_sell and leads + others == 0:
             return Figures(companies_created=companies)
-        won = dice.one_of((0, 0, 1, 4)) if can_win else 0
-        rest = dice.one_of((0, 1, 3))
-        won_value = won + dice.one_of((0, 1, 777, 9_876_543)) if won else 0
-        open_value = dice.one_of((0, 1, 5, 4_000_001)) if rest else 0
+        won = draws.one_of((0, 0, 1, 4)) if can_win else 0
+        rest = draws.one_of((0, 1, 3))
+        won_value = won + draws.one_of((0, 1, 777, 9_876_543)) if won else 0
+        open_value = draws.one_of((0, 1, 5, 4_000_001)) if rest else 0
         return Figures(
             leads_created=leads,
             contacts_created=leads + others,
@@ -132,17 +133,17 @@ class Life:
             closed_won_count=won,
             closed_won_value=won_value,
             pipeline_added_value=won_value + open_value,
-            activities_created=dice.one_of((0, 1, 8)),
+            activities_created=draws.one_of((0, 1, 8)),
         )
 
     # -- what is asked -------------------------------------------------------------------------------------
 
     def random_plan(self) -> PatchPlan:
         """A plan that can be, of deltas or of targets, with figures left out at random."""
-        dice, rows = self.dice, tenant_rows(self.database, self.slug)
+        draws, rows = self.draws, tenant_rows(self.database, self.slug)
         last = self.running if self.now.day >= 8 else self.running + -1
         months = list(self.spec.start_month.until(last))
-        chosen = dice.some_of(months, min(len(months), dice.between(1, 4)))
+        chosen = draws.some_of(months, min(len(months), draws.between(1, 4)))
         living = [row["created_at"] for row in rows["contacts"].values() if row["deleted_at"] is None]
         can_win = any(
             stage["is_won"] and stage["deleted_at"] is None for stage in rows["pipeline_stages"].values()
@@ -155,7 +156,7 @@ class Life:
             figures = self._figures(can_sell=can_sell, can_win=can_win)
             earlier = earlier or figures.contacts_created > 0
             wanted[month] = figures
-        is_targets = dice.chance(40)
+        is_targets = draws.chance(40)
         if is_targets:
             base = preview(
                 self.database, self.settings, self.slug, plan({str(month): {} for month in chosen})
@@ -163,29 +164,29 @@ class Life:
             wanted = {month: base[month] + figures for month, figures in wanted.items()}
         for month, figures in wanted.items():
             asked[str(month)] = self._spelled(figures.to_json(self.spec.currency), is_targets=is_targets)
-        return plan(asked, targets=is_targets, seed=dice.one_of((None, None, "b")))
+        return plan(asked, targets=is_targets, seed=draws.one_of((None, None, "b")))
 
     def _spelled(self, figures: dict[str, int | str], *, is_targets: bool) -> dict[str, int | str]:
         """The same with zeros and values left out where that can be."""
         kept = dict(figures)
         for metric, figure in figures.items():
             is_zero = not is_targets and metric not in VALUE_METRICS and figure == 0
-            if is_zero and self.dice.chance(60):
+            if is_zero and self.draws.chance(60):
                 del kept[metric]
-        if self.dice.chance(30):
+        if self.draws.chance(30):
             for metric in VALUE_METRICS:
                 del kept[metric]
         return kept
 
     def spoiled(self, whole: PatchPlan) -> PatchPlan:
         """The plan with one thing in it that cannot be."""
-        dice = self.dice
+        draws = self.draws
         months = {str(request.month): dict(request.given) for request in whole.months}
         asked: dict[str, dict[str, Any]] = {month: {**figures} for month, figures in months.items()}
-        month = dice.one_of(list(asked))
+        month = draws.one_of(list(asked))
         figures = asked[month]
-        many = dice.one_of((1, 20))
-        match dice.below(8):
+        many = draws.one_of((1, 20))
+        match draws.below(8):
             case 0:
                 figures["leads_created"] = int(figures.get("contacts_created", 0)) + many
                 figures.setdefault("contacts_created", 0)
@@ -217,44 +218,28 @@ class Life:
 
     # -- what is done --------------------------------------------------------------------------------------
 
-    def step(self) -> None:
-        """People do something, time goes on, and a plan is applied or refused."""
-        dice = self.dice
-        if dice.chance(50):
-            self.now = min(self.now + timedelta(days=dice.below(25), hours=dice.below(24)), _LATEST)
-        if dice.chance(30):
-            self.heal()
-        if dice.chance(60):
-            self.let_people_act()
-        wanted = self.random_plan()
-        if dice.chance(30):
-            self.refuse(self.spoiled(wanted))
-        else:
-            self.apply(wanted)
+    def pass_time(self) -> None:
+        """Up to 25 days pass."""
+        draws = self.draws
+        self.now = min(self.now + timedelta(days=draws.below(25), hours=draws.below(24)), _LATEST)
 
     def let_people_act(self) -> None:
         """People do a few things of their own."""
-        done = self.people.act(self.now, self.dice.between(1, 5))
+        done = self.people.act(self.draws, self.now, self.draws.between(1, 5))
         self.is_turned = self.is_turned or "turn_stage" in done or "delete" in done
-        self.story.append(f"people: {', '.join(done)}")
+        self.log.append(f"people: {', '.join(done)}")
 
-    def heal(self) -> None:
-        """All months are brought to what is expected of them."""
-        self._extend()
-        self.story.append(f"materialise at {self.now}")
-        materialise(self.database, self.settings, self.slug)
-
-    def _extend(self) -> None:
-        """Now and then a closed tenant's blueprint asks for more months."""
+    def extend(self) -> None:
+        """The blueprint of a closed tenant asks for up to three months more, if there are any."""
         end = show_tenant(self.database, self.settings, self.slug).context.end_month
-        if end is not None and end < self.running and self.dice.chance(30):
-            last = self.dice.one_of(list((end + 1).until(min(self.running, end + 2))))
-            self.story.append(f"extend to {last}")
+        if end is not None and end < self.running:
+            last = self.draws.one_of(list((end + 1).until(min(self.running, end + 2))))
+            self.log.append(f"extend to {last}")
             extend_tenant(self.database, self.settings, self.slug, last)
 
     def refuse(self, wanted: PatchPlan) -> None:
         """Nothing changes, and what is suggested works. A plan that can be by chance is applied."""
-        self.story.append(f"refuse at {self.now}: {wanted.to_json()}")
+        self.log.append(f"refuse at {self.now}: {wanted.to_json()}")
         seen = preview(self.database, self.settings, self.slug, wanted)
         if seen.feasible:
             self.apply(wanted)
@@ -272,7 +257,7 @@ class Life:
 
     def apply(self, wanted: PatchPlan) -> JobReport:
         """Apply a plan that can be, and look at everything that must be true then."""
-        self.story.append(f"apply at {self.now}: {wanted.to_json()}")
+        self.log.append(f"apply at {self.now}: {wanted.to_json()}")
         before, others = (
             tenant_rows(self.database, self.slug),
             fingerprint_of_others(self.database, self.slug),

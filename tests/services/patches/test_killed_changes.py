@@ -23,7 +23,7 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from tests.seeded_random import Dice
+from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, made, row_counts
 from tests.services.patches.builders import SMALL, execute, fingerprint_of_all, fingerprint_of_others, plan
 from tests.services.patches.processes import wait_for_backends, wait_ready
@@ -165,7 +165,7 @@ def test_p01_a_change_is_killed_at_a_random_moment(
     database: Database, database_settings: Settings, database_env: dict[str, str], name: str, number: int
 ) -> None:
     """SIGKILL at any moment of half a second."""
-    seconds = Dice(number).below(500) / 1000
+    seconds = SeededRandom(number).below(500) / 1000
     killed_job(database, database_settings, database_env, name, seconds=seconds)
 
 
@@ -202,4 +202,4 @@ def test_p01_the_end_of_a_tenant_is_killed_at_a_random_moment(
     database: Database, database_settings: Settings, database_env: dict[str, str], number: int
 ) -> None:
     """SIGKILL at any moment of a fifth of a second."""
-    killed_end(database, database_settings, database_env, Dice(number).below(200) / 1000)
+    killed_end(database, database_settings, database_env, SeededRandom(number).below(200) / 1000)

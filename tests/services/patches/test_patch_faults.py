@@ -25,7 +25,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.builders.currencies import EUR
 from tests.fixtures.postgres import PostgresServer
-from tests.seeded_random import Dice
+from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, make_tenant, row_counts
 from tests.services.months.people import People
 from tests.services.months.test_faults import cutting_proxy
@@ -72,7 +72,7 @@ def _kill_at_random(
     make_tenant(database, settings)
     process = start(environment, "acme", PLAN)
     wait_ready([process])
-    time.sleep(Dice(number).below(1500) / 1000 * undisturbed[1])
+    time.sleep(SeededRandom(number).below(1500) / 1000 * undisturbed[1])
     process.kill()
     process.communicate()
     wait_for_backends(database)
@@ -271,15 +271,15 @@ def test_p01_people_work_all_the_while(database: Database, settings: Settings) -
     """People edit, add and hide rows while patches come and go: each figure moves by what was asked."""
     make_tenant(database, settings)
     apply_patch(database, settings, "acme", PLAN)
-    people = People(database, "acme", Dice(5), Month.parse(BLUEPRINT["start_month"]))
-    stopped, errors = threading.Event(), list[BaseException]()
+    people = People(database, "acme", Month.parse(BLUEPRINT["start_month"]))
+    draws, stopped, errors = SeededRandom(5), threading.Event(), list[BaseException]()
 
     def work() -> None:
         try:
             while not stopped.is_set():
                 # A deal that a patch has just given an activity cannot be deleted; its user tries another.
                 with suppress(ForeignKeyViolation):
-                    people.act(NOW, 5)
+                    people.act(draws, NOW, 5)
         except BaseException as error:  # noqa: BLE001 - looked at below
             errors.append(error)
 

@@ -13,26 +13,26 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.builders.currencies import EUR
-from tests.seeded_random import Dice
+from tests.seeded_random import SeededRandom
 from tests.services.patches.builders import assert_as_expected, figures_of, lessened, plan, tenant_rows
 
 
-def random_plan(dice: Dice) -> PatchPlan:
+def random_plan(draws: SeededRandom) -> PatchPlan:
     """A small plan of one or two of the three months."""
-    months = dice.some_of(["2025-01", "2025-02", "2025-03"], dice.between(1, 2))
+    months = draws.some_of(["2025-01", "2025-02", "2025-03"], draws.between(1, 2))
     return plan(
         {
             month: {
-                "leads_created": (leads := dice.below(3)),
-                "contacts_created": leads + dice.below(3),
-                "companies_created": dice.below(3),
-                "deals_created": 3 + (won := dice.below(3)),
+                "leads_created": (leads := draws.below(3)),
+                "contacts_created": leads + draws.below(3),
+                "companies_created": draws.below(3),
+                "deals_created": 3 + (won := draws.below(3)),
                 "closed_won_count": won,
-                "activities_created": dice.below(9),
+                "activities_created": draws.below(9),
             }
             for month in months
         },
-        seed=str(dice.bits(64)),
+        seed=str(draws.bits(64)),
     )
 
 
@@ -42,11 +42,11 @@ def test_p10_undone_in_reverse(
     database: Database, database_settings: Settings, tenant: str, number: int
 ) -> None:
     """Random patches undone from the last to the first, and restored: every digest on the way returns."""
-    dice = Dice(number)
+    draws = SeededRandom(number)
     digests = [digest(database, database_settings, tenant)]
     jobs: list[UUID] = []
     for _ in range(4):
-        jobs.append(apply_patch(database, database_settings, tenant, random_plan(dice)).job_id)
+        jobs.append(apply_patch(database, database_settings, tenant, random_plan(draws)).job_id)
         digests.append(digest(database, database_settings, tenant))
     undone: list[UUID] = []
     for job, before in zip(reversed(jobs), reversed(digests[:-1]), strict=True):
@@ -60,9 +60,9 @@ def test_p10_undone_in_reverse(
 
 
 def _undone_in_any_order(database: Database, settings: Settings, number: int) -> None:
-    dice = Dice(number)
-    jobs = [apply_patch(database, settings, "acme", random_plan(dice)).job_id for _ in range(4)]
-    dice.shuffle(jobs)
+    draws = SeededRandom(number)
+    jobs = [apply_patch(database, settings, "acme", random_plan(draws)).job_id for _ in range(4)]
+    draws.shuffle(jobs)
     first = figures_of(tenant_rows(database, "acme"), EUR)
     stack: list[tuple[UUID, str]] = []
     for job in jobs:

@@ -1,7 +1,7 @@
-"""Random lives in which what people took is made up for, and patches are taken back and brought back.
+"""Simulation of one tenant with healing, undo and its reversal, beside the steps of ``simulation``.
 
-Beside what ``patch_lives`` looks at. What healing and undo must leave is computed here from rows in Python;
-which row stands in for which hidden one nobody can know, so of that only the bounds are claimed.
+What healing and undo must leave is computed here from rows in Python. Which healed row replaces which hidden
+row is not recorded anywhere, so only bounds are claimed of that.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.services.patches.builders import (
     lessened,
     tenant_rows,
 )
-from tests.services.patches.simulation import Life
+from tests.services.patches.simulation import TenantSimulation
 
 FiguresByMonth = Mapping[Month, Figures]
 
@@ -56,11 +56,11 @@ class _Undone:
     along: Mapping[UUID, FiguresByMonth]
 
 
-class LongLife(Life):
-    """A life with healing and undo in it."""
+class UndoSimulation(TenantSimulation):
+    """A tenant whose patches are undone and restored and whose missing rows are made again."""
 
-    def __init__(self, database: Database, settings: Settings, number: int) -> None:
-        super().__init__(database, settings, number)
+    def __init__(self, database: Database, settings: Settings, seed: int) -> None:
+        super().__init__(database, settings, seed)
         #: patch → what it added when it was applied
         self._made: dict[UUID, FiguresByMonth] = {}
         #: patch of TARGETS → the drift that it took in
@@ -68,30 +68,25 @@ class LongLife(Life):
         #: undo that holds → what it did
         self._undone: dict[UUID, _Undone] = {}
 
-    def step(self) -> None:
-        """A patch is applied, taken back or brought back, or figures are made up for."""
-        roll = self.dice.below(100)
-        if roll >= 55:
-            super().step()
-            return
-        if self.dice.chance(40):
-            self.let_people_act()
-        if self._made and self.dice.chance(40):
-            patch = self.dice.one_of(list(self._made))
-            self.people.hide_of(patch, self.dice.between(1, 4))
-            self.story.append(f"people hide rows of {patch}")
-        standing = [
-            patch for patch in self._made if patch not in {one.patch for one in self._undone.values()}
-        ]
-        if roll < 30 and standing:
-            self.undo(self.dice.one_of(standing))
-        elif roll < 40 and self._undone:
-            self.restore(self.dice.one_of(list(self._undone)))
-        else:
-            self.heal()
+    @property
+    def applied_patches(self) -> list[UUID]:
+        """Patches that are not undone, in the order of their jobs."""
+        undone = {one.patch for one in self._undone.values()}
+        return [patch for patch in self._made if patch not in undone]
+
+    @property
+    def undos(self) -> list[UUID]:
+        """Undos that are not reversed, in the order of their jobs."""
+        return list(self._undone)
+
+    def hide_rows_of_a_patch(self) -> None:
+        """People hide up to four rows of one patch, undone or not."""
+        patch = self.draws.one_of(list(self._made))
+        self.people.hide_of(self.draws, patch, self.draws.between(1, 4))
+        self.log.append(f"people hide rows of {patch}")
 
     def apply(self, wanted: PatchPlan) -> JobReport:
-        """As any life does, and remember what came."""
+        """Apply a plan and remember what was added."""
         changed = self._subject().state.changes
         report = super().apply(wanted)
         rows, months = self._rows(), self._subject().state.months
@@ -109,7 +104,7 @@ class LongLife(Life):
 
     def heal(self) -> None:
         """What falls short is made up for as far as it can be, never beyond; a second time makes nothing."""
-        self.story.append(f"materialise at {self.now}")
+        self.log.append(f"materialise at {self.now}")
         before, others = self._rows(), fingerprint_of_others(self.database, self.slug)
         report = materialise(
             self.database, self.settings, self.slug, self.spec.start_month, self.running, with_gaps=True
@@ -137,7 +132,7 @@ class LongLife(Life):
                 assert stood[metric] + came[metric] <= max(due[metric], stood[metric]), (month, metric)
             if self._can_be_made(month, due - stood, after):
                 assert stood + came == due, month
-                self.story.append(f"whole again: {month}")
+                self.log.append(f"whole again: {month}")
         self.check_verify(after)
         first = digest(self.database, self.settings, self.slug)
         again = materialise(
@@ -172,8 +167,8 @@ class LongLife(Life):
 
     def undo(self, patch: UUID) -> None:
         """A patch is taken back, or refused for what hangs on it; sometimes brought back and taken again."""
-        with_dependents = self.dice.chance(60)
-        self.story.append(f"undo {patch}, with dependents: {with_dependents}")
+        with_dependents = self.draws.chance(60)
+        self.log.append(f"undo {patch}, with dependents: {with_dependents}")
         before = self._rows()
         own = _living(before, patch)
         hanging = _hanging(before, own)
@@ -183,10 +178,10 @@ class LongLife(Life):
                 undo_job(self.database, self.settings, patch, with_dependents=with_dependents)
             assert caught.value.problems[0].code in {"people_hang_on_it", "jobs_hang_on_it"}
             assert fingerprint_of_all(self.database) == whole
-            self.story.append("refused")
+            self.log.append("refused")
             return
         undo = self._undo(patch, before, own, hanging)
-        if self.dice.chance(40):
+        if self.draws.chance(40):
             gone = self._rows()
             self._restore(undo)
             assert self._rows() == before
@@ -195,7 +190,7 @@ class LongLife(Life):
 
     def restore(self, undo: UUID) -> None:
         """What an undo hid comes back; refused where that, or what it hangs on, was taken back since."""
-        self.story.append(f"restore {undo}")
+        self.log.append(f"restore {undo}")
         whole = fingerprint_of_all(self.database)
         rows, hidden = self._rows(), self._undone[undo].hidden
         whose = {
@@ -210,7 +205,7 @@ class LongLife(Life):
         if code:
             assert code == "parents_are_hidden" or (code == "undone_since" and undone_since)
             assert fingerprint_of_all(self.database) == whole
-            self.story.append("refused")
+            self.log.append("refused")
         else:
             assert not undone_since
 
