@@ -33,8 +33,10 @@ def new_name(database: Database, postgres_server: PostgresServer) -> Iterator[st
 
 
 def people_of(conn: psycopg.Connection[Any]) -> list[Any]:
-    """Who is a member of what, and how."""
-    return conn.execute("select * from pg_auth_members order by 1, 2, 3").fetchall()
+    """Who is a member of what, and how; without the roles that other tests make on the same server."""
+    return conn.execute(
+        "select * from pg_auth_members where member::regrole::text !~ '^\"?t_' order by 1, 2, 3"
+    ).fetchall()
 
 
 @pytest.mark.risk("G10", partial=True)
@@ -56,7 +58,7 @@ def test_a_backup_is_restored_whole(
         assert file.stat().st_mode & 0o077 == 0
         assert [path.name for path in tmp_path.glob("*dump*")] == ["crm.dump"]
         restored = command("db", "restore", file, "--into", new_name, "--json")
-        assert (restored.code, restored.err) == (0, "")
+        assert restored.code == 0, restored.err
         assert restored.document == {"database": new_name, "revision": done.document["revision"]}
         assert people_of(conn) == members
     assert database.loader_url is not None

@@ -109,7 +109,7 @@ class People:
         )
 
     def _note(self, conn: Connection, now: datetime) -> None:
-        self._insert(conn, "activities", now, context=self._draws.one_of((None, "Called back")))
+        self._insert(conn, "activities", now, subject=self._draws.one_of((None, "Called back")))
 
     def _hide(self, conn: Connection, now: datetime) -> None:
         del now
