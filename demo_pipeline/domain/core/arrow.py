@@ -2,14 +2,17 @@
 
 pyarrow's published types are wrong where NumPy and Arrow meet and for many compute functions, so these
 are called here and nowhere else. What a table's columns are called and mean does not belong here.
+
+Arrays are made from buffers and read from buffers. At its first conversion of a Python or NumPy value
+(``pa.array``, ``pa.scalar``, ``to_numpy``, a literal handed to a compute function) pyarrow imports pandas
+where it is installed: half a second and 60 MB that a job does not need. ``as_py`` and ``to_pylist`` do not.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
-from importlib.abc import MetaPathFinder
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -34,41 +37,45 @@ _arrow: Final[Any] = pa
 _compute: Final[Any] = pc
 
 
-class _HiddenPandas(MetaPathFinder):
-    """Lets nobody find pandas."""
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> None:  # noqa: ARG002 - Python's way to ask
-        if fullname == "pandas":
-            raise ModuleNotFoundError(name=fullname)
-
-
-def _spare_pandas() -> None:
-    """Have pyarrow make its first array without pandas.
-
-    With that one it imports pandas where it is installed, to know its objects: a fifth of the time of a short
-    job, and no array here is made from one. ``to_pandas`` looks for it again, and works.
-    """
-    if "pandas" in sys.modules:
-        return
-    hidden = _HiddenPandas()
-    sys.meta_path.insert(0, hidden)
-    try:
-        _arrow.array([""])
-    finally:
-        sys.meta_path.remove(hidden)
-
-
-_spare_pandas()
-
-
 def strings(values: Sequence[str | None]) -> pa.StringArray:
     """Texts as a column; ``None`` is null."""
-    return _arrow.array(values, pa.string())
+    encoded = [b"" if value is None else value.encode() for value in values]
+    offsets = np.zeros(len(encoded) + 1, np.int32)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    missing = np.array([value is None for value in values], bool)
+    return _arrow.StringArray.from_buffers(
+        len(encoded), buffer(offsets), _arrow.py_buffer(b"".join(encoded)), validity(missing)
+    )
 
 
-def constant(text: str, count: int) -> pa.StringArray:
+def integers(values: Sequence[int] | NDArray[Any], kind: pa.DataType, missing: Mask | None = None) -> Column:
+    """Integers as a column of a type of 32 or 64 bits, also of dates and instants; null where ``missing``."""
+    array = np.asarray(values, f"<i{kind.bit_width // 8}")
+    nulls = None if missing is None else validity(missing)
+    return _arrow.Array.from_buffers(kind, len(array), [nulls, buffer(array)])
+
+
+def flags(values: Sequence[bool] | Mask, missing: Mask | None = None) -> Column:
+    """Truths as a column; null where ``missing``."""
+    bits = np.packbits(np.asarray(values, bool), bitorder="little")
+    nulls = None if missing is None else validity(missing)
+    return _arrow.Array.from_buffers(pa.bool_(), len(values), [nulls, buffer(bits)])
+
+
+def validity(missing: Mask) -> pa.Buffer | None:
+    """The bits of a column that say where values are; None where all are."""
+    return buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
+
+
+@cache
+def text_scalar(value: str | None) -> pa.StringScalar:
+    """A text, or null, for compute functions; for texts of the program, which are few."""
+    return strings([value])[0]
+
+
+def constant(value: str, count: int) -> pa.StringArray:
     """The same text ``count`` times."""
-    return _arrow.repeat(text, count)
+    return _arrow.repeat(strings([value])[0], count)
 
 
 def texts(values: Sequence[str], picks: I64) -> pa.StringArray:
@@ -78,7 +85,7 @@ def texts(values: Sequence[str], picks: I64) -> pa.StringArray:
 
 def take(values: AnyColumn, picks: I64) -> AnyColumn:
     """``values[picks]``; every pick is a place in ``values``."""
-    return _compute.take(values, _arrow.array(picks))
+    return _compute.take(values, integers(picks, pa.int64()))
 
 
 def lookup(values: Column, picks: I64) -> Column:
@@ -86,7 +93,7 @@ def lookup(values: Column, picks: I64) -> Column:
     if len(values) == 0:
         return _arrow.nulls(len(picks), values.type)
     missing = picks < 0
-    places = _arrow.array(np.where(missing, 0, picks).astype(np.int32), mask=missing)
+    places = integers(np.where(missing, 0, picks), pa.int32(), missing)
     return _arrow.DictionaryArray.from_arrays(places, values)
 
 
@@ -102,24 +109,24 @@ def column(rows: pa.RecordBatch, name: str) -> Column:
 
 def keep(rows: Rows, mask: Mask) -> Rows:
     """The values or rows where ``mask`` is true."""
-    return _compute.filter(rows, _arrow.array(mask))
+    return _compute.filter(rows, flags(mask))
 
 
 def join(*pieces: pa.StringArray | str, separator: str = "") -> pa.StringArray:
     """Row by row the pieces with ``separator`` between them, at least one of them a column."""
-    return _compute.binary_join_element_wise(*pieces, separator)
+    return _compute.binary_join_element_wise(*map(_as_text, pieces), text_scalar(separator))
 
 
 def choose(
     mask: Mask, if_true: pa.StringArray | str | None, if_false: pa.StringArray | str
 ) -> pa.StringArray:
     """Row by row one text or the other; ``None`` is null."""
-    return _compute.if_else(_arrow.array(mask), if_true, if_false)
+    return _compute.if_else(flags(mask), _as_text(if_true), _as_text(if_false))
 
 
 def replace(values: pa.StringArray, mask: Mask, replacements: Sequence[str]) -> pa.StringArray:
     """``values`` with ``replacements``, in their order, where ``mask`` is true."""
-    return _compute.replace_with_mask(values, _arrow.array(mask), strings(replacements))
+    return _compute.replace_with_mask(values, flags(mask), strings(replacements))
 
 
 def initials(values: pa.StringArray) -> pa.StringArray:
@@ -129,7 +136,10 @@ def initials(values: pa.StringArray) -> pa.StringArray:
 
 def codes(values: Column) -> I64:
     """A number for each row, the same for equal values (null is one), from 0, shape (n,)."""
-    return _compute.dictionary_encode(values, null_encoding="encode").indices.to_numpy().astype(np.int64)
+    indices = _compute.dictionary_encode(values, null_encoding="encode").indices
+    if len(indices) == 0:
+        return np.zeros(0, np.int64)
+    return np.frombuffer(indices.buffers()[1], np.int32, len(indices), 4 * indices.offset).astype(np.int64)
 
 
 def is_in(values: Column, among: Column) -> Mask:
@@ -144,13 +154,17 @@ def is_null(values: Column) -> Mask:
 
 def is_by(instants: Column, limit_us: int, *, missing: bool) -> Mask:
     """Whether each instant is ``limit_us`` (us since 1970 UTC) or earlier; ``missing`` where it is null."""
-    limit = _arrow.scalar(limit_us, pa.int64()).cast(instants.type)
-    return to_mask(_compute.fill_null(_compute.less_equal(instants, limit), missing))
+    limit = integers([limit_us], instants.type)[0]
+    return to_mask(_compute.fill_null(_compute.less_equal(instants, limit), flags([missing])[0]))
 
 
-def to_mask(flags: Column) -> Mask:
+def to_mask(column: Column) -> Mask:
     """A boolean column without nulls as a mask."""
-    return flags.to_numpy(zero_copy_only=False)
+    if len(column) == 0:
+        return np.zeros(0, bool)
+    start, stop = column.offset, column.offset + len(column)
+    data: Any = column.buffers()[1]
+    return np.unpackbits(np.frombuffer(data, np.uint8), count=stop, bitorder="little")[start:].astype(bool)
 
 
 def total(values: Column) -> Decimal:
@@ -161,3 +175,7 @@ def total(values: Column) -> Decimal:
 def buffer(values: NDArray[Any]) -> pa.Buffer:
     """The bytes of an array, for a column that is made of them."""
     return _arrow.py_buffer(np.ascontiguousarray(values))
+
+
+def _as_text(value: pa.StringArray | str | None) -> Any:
+    return text_scalar(value) if value is None or isinstance(value, str) else value

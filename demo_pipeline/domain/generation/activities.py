@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import texts
+from demo_pipeline.domain.core.arrow import integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, pick, scale
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS
@@ -126,7 +126,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
             "created_by_id": uuid_array(context.team.ids, author),
             "scheduled_at": instants(scheduled, scheduled < 0),
             "completed_at": instants(completed, completed < 0),
-            "duration_minutes": pa.array(minutes, pa.int32(), mask=minutes == 0),
+            "duration_minutes": integers(minutes, pa.int32(), minutes == 0),
             "demo_source_month": context.source_month(len(created)),
         },
     )

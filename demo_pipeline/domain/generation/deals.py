@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import chain, constant, strings
+from demo_pipeline.domain.core.arrow import chain, constant, integers, strings
 from demo_pipeline.domain.core.deal_values import apportion_values, natural_values
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
@@ -144,7 +144,7 @@ def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBat
     stage = _stages(context, rows, facts)
     pipeline = context.team.pipeline
     # A deal whose stage people took away stands in none, and has no probability.
-    probability = pa.array(np.append(pipeline.probability, 0)[stage], pa.int32(), mask=stage < 0)
+    probability = integers(np.append(pipeline.probability, 0)[stage], pa.int32(), stage < 0)
     close_days = _expected_close_days(context, rows, facts).astype(np.int32)
     return row_batch(
         _TABLE,
@@ -160,7 +160,7 @@ def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBat
             "contact_id": uuid_array(contacts.ids, rows.contact),
             "company_id": uuid_array(context.index.companies.ids, contacts.company[rows.contact]),
             "probability": probability,
-            "expected_close_date": pa.array(close_days).cast(pa.date32()),
+            "expected_close_date": integers(close_days, pa.date32()),
             "closed_at": instants(facts.closed_us, facts.closed_us < 0),
             "demo_source_month": context.source_month(count),
         },

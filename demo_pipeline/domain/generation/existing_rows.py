@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import strings
 from demo_pipeline.domain.core.ids import Uuids
@@ -176,7 +175,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
         ),
         patch_addresses=set(existing.addresses),
         existing_names=strings([one.name for one in companies]),
-        existing_domains=pa.array([one.domain for one in companies], pa.string()),
+        existing_domains=strings([one.domain for one in companies]),
         given=strings([one.first_name or "" for one in contacts]),
         surnames=strings([one.last_name or "" for one in contacts]),
     )

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import Column, Mask, lookup, take
+from demo_pipeline.domain.core.arrow import Column, Mask, flags, lookup, take
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
 from demo_pipeline.domain.generation.companies import names
 from demo_pipeline.domain.generation.context import Draws, MonthContext
@@ -197,6 +197,6 @@ def _person_slots(context: MonthContext, contact: I64) -> dict[str, Column]:
         context.texts.language,
         take(context.name_lookup.given, contacts.first[contact]),
         take(context.name_lookup.surnames, contacts.last[contact]),
-        pa.array(sex == 1, mask=sex < 0),
+        flags(sex == 1, sex < 0),
         context.locale.honorifics,
     )

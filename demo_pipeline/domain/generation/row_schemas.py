@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import Column, Mask, buffer
+from demo_pipeline.domain.core.arrow import Column, Mask, buffer, integers, validity
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64
@@ -61,13 +61,12 @@ def uuid_array(ids: Uuids, picks: I64 | None = None) -> Column:
         return pa.nulls(len(picks), UUID)
     # As one item of 16 bytes an id: a row of bytes is copied byte by byte.
     taken = buffer(np.ascontiguousarray(ids).view(np.complex128)[:, 0].take(np.where(missing, 0, picks)))
-    return pa.FixedSizeBinaryArray.from_buffers(UUID, len(picks), [_validity(missing), taken])
+    return pa.FixedSizeBinaryArray.from_buffers(UUID, len(picks), [validity(missing), taken])
 
 
 def instants(values_us: I64, missing: Mask | None = None) -> Column:
     """Microseconds as UTC timestamps; rows where ``missing`` are null."""
-    validity = None if missing is None else _validity(missing)
-    return pa.Array.from_buffers(INSTANT, len(values_us), [validity, buffer(values_us)])
+    return integers(values_us, INSTANT, missing)
 
 
 def money_array(minor: I64, currency: Currency) -> Column:
@@ -75,9 +74,3 @@ def money_array(minor: I64, currency: Currency) -> Column:
     cents = np.zeros((len(minor), 2), "<i8")
     cents[:, 0] = minor * 10 ** (2 - currency.minor_digits)
     return pa.Array.from_buffers(MONEY, len(minor), [None, buffer(cents)])
-
-
-def _validity(missing: Mask) -> pa.Buffer | None:
-    if not missing.any():
-        return None
-    return buffer(np.packbits(~missing, bitorder="little"))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.arrow import Mask
+from demo_pipeline.domain.core.arrow import Mask, flags, integers, strings
 from demo_pipeline.domain.core.ids import Uuids, row_ids
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, scale
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, instant_us
@@ -124,11 +124,11 @@ def assemble_team(
                 "id": uuid_array(stage_ids),
                 "created_at": instants(stage_times),
                 "updated_at": instants(moments.changed("pipeline_stages", stage_times)),
-                "name": pa.array(words.stages),
-                "position": pa.array([stage.position for stage in stages], pa.int32()),
-                "probability": pa.array([stage.probability for stage in stages], pa.int32()),
-                "is_won": pa.array([stage.is_won for stage in stages]),
-                "is_lost": pa.array([stage.is_lost for stage in stages]),
+                "name": strings(words.stages),
+                "position": integers([stage.position for stage in stages], pa.int32()),
+                "probability": integers([stage.probability for stage in stages], pa.int32()),
+                "is_won": flags([stage.is_won for stage in stages]),
+                "is_lost": flags([stage.is_lost for stage in stages]),
             },
         ),
         tags=row_batch(
@@ -137,8 +137,8 @@ def assemble_team(
                 "id": uuid_array(tag_ids),
                 "created_at": instants(tag_times),
                 "updated_at": instants(moments.changed("tags", tag_times)),
-                "name": pa.array([tag.name for tag in tags]),
-                "color": pa.array([tag.color for tag in tags]),
+                "name": strings([tag.name for tag in tags]),
+                "color": strings([tag.color for tag in tags]),
             },
         ),
         ids=user_ids,
@@ -254,10 +254,10 @@ def _users(
             "id": uuid_array(ids),
             "created_at": instants(created),
             "updated_at": instants(moments.changed("users", created)),
-            "email": pa.array(emails),
-            "first_name": pa.array(first),
-            "last_name": pa.array(last),
-            "role": pa.array(roles),
+            "email": strings(emails),
+            "first_name": strings(first),
+            "last_name": strings(last),
+            "role": strings(roles),
         },
     )
     return batch, ids

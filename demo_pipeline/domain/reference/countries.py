@@ -296,9 +296,9 @@ def ascii_label(text: str) -> str:
 
 
 def _strings(texts: Sequence[str]) -> pa.StringArray:
-    import pyarrow as pa
+    from demo_pipeline.domain.core.arrow import strings
 
-    return pa.array(texts, pa.string())
+    return strings(texts)
 
 
 def _places(folder: Traversable) -> Places:

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from demo_pipeline.domain.core.arrow import integers, strings, text_scalar
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.packs import PACKAGED, pack_names, read_json, read_table, root
 
@@ -100,7 +101,7 @@ class Forms:
         """``before + value + after`` for each value: a join a row less."""
         key = (before, after)
         if key not in self._glued:
-            self._glued[key] = _join(pa.scalar(before), self.values, pa.scalar(after))
+            self._glued[key] = _join(text_scalar(before), self.values, text_scalar(after))
         return self._glued[key]
 
 
@@ -115,7 +116,7 @@ class Choice:
     @classmethod
     def of(cls, forms: Forms, places: NDArray[np.int64]) -> Choice:
         """From indices in numpy's form."""
-        return cls(forms, pa.array(places.astype(np.int32)))
+        return cls(forms, integers(places, pa.int32()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,15 +231,15 @@ def _load(packs: Traversable, language: str, industry: str) -> Texts:
         stages=tuple(words["stages"]),
         tags=tuple(Tag(name, color) for name, color in words["tags"].items()),
         deal_titles=_parse(words["deal_titles"]),
-        products=pa.array(words["products"], pa.string()),
+        products=strings(words["products"]),
         subjects=MappingProxyType({kind: _parse(sentences["subjects"][kind]) for kind in ACTIVITY_TYPES}),
         descriptions=MappingProxyType(
             {kind: _parse(sentences["descriptions"][kind]) for kind in ACTIVITY_TYPES}
         ),
         planned=MappingProxyType({MEETING: _parse(sentences["planned"][MEETING])}),
-        topics=MappingProxyType({slot: pa.array(topics[slot], pa.string()) for slot in about.topic_slots}),
+        topics=MappingProxyType({slot: strings(topics[slot]) for slot in about.topic_slots}),
         topic_cumulative=np.cumsum(np.array(topics["weight"], np.int64)),
-        steps=pa.array(sentences["steps"], pa.string()),
+        steps=strings(sentences["steps"]),
     )
 
 
@@ -274,13 +275,13 @@ def person_slots(
     ``honorifics`` are the locale's, (female, male) by slot. Where ``is_female`` is null the full name stands
     for the form of address, and pronouns take their form for unknown people.
     """
-    person = _join(first, " ", last)
+    person = _join(first, text_scalar(" "), last)
     # 0 a man, 1 a woman, 2 unknown
-    gender = pc.fill_null(is_female.cast(pa.int32()), 2)
+    gender = pc.fill_null(is_female.cast(pa.int32()), integers([2], pa.int32())[0])
     dictionary: Any = pa.DictionaryArray
 
     def addressed(female: str, male: str) -> Strings:
-        known = _join(pc.if_else(is_female, pa.scalar(female), pa.scalar(male)), " ", last)
+        known = _join(pc.if_else(is_female, text_scalar(female), text_scalar(male)), text_scalar(" "), last)
         return pc.coalesce(known, person) if is_female.null_count else known
 
     forms = {pair: addressed(*pair) for pair in {honorifics[slot] for slot in language.salutation_slots}}
@@ -290,7 +291,7 @@ def person_slots(
         "person": person,
         **{slot: forms[honorifics[slot]] for slot in language.salutation_slots},
         **{
-            slot: dictionary.from_arrays(gender, pa.array([male, female, unknown], pa.string()))
+            slot: dictionary.from_arrays(gender, strings([male, female, unknown]))
             for slot, (female, male, unknown) in language.pronoun_slots.items()
         },
     }
@@ -318,7 +319,7 @@ def render(
         for place in np.flatnonzero(counts).tolist()
     ]
     choices = {
-        slot: (choice.forms, _take(choice.places, pa.array(order)))
+        slot: (choice.forms, _take(choice.places, integers(order, pa.int64())))
         for slot, choice in slots.items()
         if isinstance(choice, Choice)
     }
@@ -338,17 +339,17 @@ def render(
                 forms, places = choices[slot]
                 pieces.append(_take(forms.between(before, after), places.slice(rows.start, count)))
             else:
-                pieces += [_scalar(before)] if before else []
+                pieces += [text_scalar(before)] if before else []
                 pieces.append(filled[slot].slice(used[slot], count))
-                pieces += [_scalar(after)] if after else []
+                pieces += [text_scalar(after)] if after else []
         for slot in set(template.slots).difference(choices):
             used[slot] += count
         if not template.slots:
-            pieces = [pa.array([str(template)] * count, pa.string())]
+            pieces = [strings([str(template)] * count)]
         parts.append(_join(*pieces) if len(pieces) > 1 else pieces[0])
     inverse = np.empty(len(order), np.int64)
     inverse[order] = np.arange(len(order))
-    return _take(pa.concat_arrays(parts), pa.array(inverse))
+    return _take(pa.concat_arrays(parts), integers(inverse, pa.int64()))
 
 
 def _render_rows(
@@ -368,24 +369,19 @@ def _render_rows(
         template = templates[place]
         row = {slot: next(filled[slot]) for slot in template.distinct_slots}
         texts.append(None if None in row.values() else template.text.format_map(row))
-    return pa.array(texts, pa.string())
+    return strings(texts)
 
 
 def _looked_up(values: Strings, rows: NDArray[np.int64]) -> Strings:
     """The values of these rows."""
     if callable(values):
         return values(rows)
-    places = pa.array(rows)
+    places = integers(rows, pa.int64())
     if isinstance(values, Choice):
         return _take(values.forms.values, _take(values.places, places))
     if pa.types.is_dictionary(values.type):
         return _take(values.dictionary, _take(values.indices, places))
     return _take(values, places)
-
-
-@cache
-def _scalar(text: str) -> Any:
-    return pa.scalar(text)
 
 
 def _take(values: Any, places: Places) -> Any:
@@ -394,7 +390,7 @@ def _take(values: Any, places: Places) -> Any:
 
 
 def _join(*pieces: Any) -> Strings:
-    return pc.binary_join_element_wise(*pieces, "")
+    return pc.binary_join_element_wise(*pieces, text_scalar(""))
 
 
 @cache

@@ -39,7 +39,7 @@ Presence = Mapping[tuple[str, str], int]
 
 #: Tables without any of whose rows a month is not whole.
 OWED: Final = (*MODEL.team, *MODEL.counted)
-_NO_IDS = pa.array([], UUID)
+_NO_IDS = pa.nulls(0, UUID)
 _EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 

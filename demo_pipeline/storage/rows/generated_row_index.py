@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import psycopg
-import pyarrow as pa
 from psycopg import sql
 
 from demo_pipeline.domain.core.arrow import Column
-from demo_pipeline.domain.generation.row_schemas import UUID as UUID_TYPE
+from demo_pipeline.domain.generation.row_schemas import uuid_array
 from demo_pipeline.domain.model import MODEL
 
 Connection = psycopg.Connection[Any]
@@ -39,7 +39,8 @@ def present_ids(conn: Connection, tenant_id: UUID, table: str, first: datetime, 
             "to": end.strftime("%Y-%m"),
         },
     ).fetchall()
-    return pa.array([row[0].bytes for row in found], UUID_TYPE)
+    ids = b"".join(row[0].bytes for row in found)
+    return uuid_array(np.frombuffer(ids, np.uint8).reshape(-1, 16))
 
 
 def generated_counts(
