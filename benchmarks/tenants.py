@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from demo_pipeline.domain.blueprint.schema import Blueprint
+from demo_pipeline.domain.blueprint.checks import blueprint_from_tree
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
@@ -95,8 +95,8 @@ class Sized:
             activities=_NO_LIMIT,
             value=_NO_LIMIT,
         )
-        blueprint = Blueprint.model_validate(self.declared())
-        return resolve(blueprint, self.slug, PROVISIONED_AT, lambda: "", caps)[0]
+        current = Month.containing(PROVISIONED_AT)
+        return resolve(blueprint_from_tree(self.declared(), self.slug, current, caps), lambda: "")[0]
 
     def write(self, folder: Path) -> Path:
         """The blueprint file."""

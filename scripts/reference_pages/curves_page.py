@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
+from demo_pipeline.domain.blueprint.checks import blueprint_from_tree
 from demo_pipeline.domain.blueprint.growth import (
     CURVE_TEXTS,
     DEFAULT_CURVE,
@@ -14,7 +14,6 @@ from demo_pipeline.domain.blueprint.growth import (
     VARIANCE_PPM,
     Curve,
 )
-from demo_pipeline.domain.blueprint.schema import Blueprint
 from demo_pipeline.domain.blueprint.tenant_spec import resolve
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.industries import load_industry
@@ -73,7 +72,7 @@ def render() -> Mapping[str, str]:
 
 def _contacts(curve: Curve, *, seasons: bool) -> dict[Month, int]:
     """Contacts of every month, as the planner spreads them."""
-    blueprint = Blueprint.model_validate(
+    checked = blueprint_from_tree(
         {
             "name": "Growth curves",
             "country": "US",
@@ -83,9 +82,11 @@ def _contacts(curve: Curve, *, seasons: bool) -> dict[Month, int]:
             "seed": "curves",
             "totals": {"contacts_created": _CONTACTS},
             "growth": {"curve": curve, "monthly_rate": str(_RATE), "seasonality": seasons},
-        }
+        },
+        "curves",
+        Month.of(2026, 1),
     )
-    spec, _ = resolve(blueprint, "curves", datetime(2026, 1, 1, tzinfo=UTC), lambda: "")
+    spec, _ = resolve(checked, lambda: "")
     return {month: one.contacts_created for month, one in zip(spec.months, spec.figures, strict=True)}
 
 

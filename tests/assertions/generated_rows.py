@@ -21,7 +21,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.generation.generator import Batch, Generator
 from demo_pipeline.domain.reference.countries import load_locale
-from demo_pipeline.services.files.blueprint_files import read_tenant_spec
+from tests.builders.blueprints import spec_of_file
 
 Row = dict[str, Any]
 FACTS = ("created_at", "updated_at", "closed_at", "completed_at")
@@ -29,7 +29,7 @@ FACTS = ("created_at", "updated_at", "closed_at", "completed_at")
 
 def spec_of(folder: Path, blueprint: Mapping[str, Any], now: datetime, slug: str = "acme") -> TenantSpec:
     """The spec of a blueprint tree, through a file as everybody's."""
-    return read_tenant_spec(write_blueprint(folder, blueprint, slug), now, lambda: "a made seed")[0]
+    return spec_of_file(write_blueprint(folder, blueprint, slug), now, "a made seed")[0]
 
 
 def write_blueprint(folder: Path, blueprint: Mapping[str, Any], slug: str = "acme") -> Path:

@@ -6,17 +6,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from demo_pipeline.domain.blueprint.checks import blueprint_from_tree
 from demo_pipeline.domain.blueprint.growth import CURVES
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps
 from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES
 from demo_pipeline.domain.reference.industries import INDUSTRIES
+from demo_pipeline.services.files.blueprint_files import read_blueprint
 
 #: The instant that random blueprints are provisioned at.
 NOW: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -33,6 +39,23 @@ _MONEY: Final = (
 )
 _NAMES: Final = ("Larkmoor Nord", "Brügmann & Söhne", "O'Hara Wholesale", "Quay 17")
 _CHANNELS: Final = ("seo", "meta", "google", "affiliates", "referrals", "direct")
+
+
+def resolved(
+    tree: Mapping[str, Any],
+    slug: str = "larkmoor",
+    now: datetime = NOW,
+    seed_source: Callable[[], str] = lambda: "made",
+    caps: Caps = DEFAULT_CAPS,
+) -> tuple[TenantSpec, tuple[str, ...]]:
+    """The tenant that a tree declares, and the warnings. Raises ``InputError``."""
+    return resolve(blueprint_from_tree(tree, slug, Month.containing(now), caps), seed_source)
+
+
+def spec_of_file(path: Path, now: datetime = NOW, seed: str = "made") -> tuple[TenantSpec, tuple[str, ...]]:
+    """The tenant that a file declares, and the warnings; ``seed`` is used where it has none."""
+    declared = read_blueprint(path, now, seed_source=lambda: seed)
+    return declared.spec, declared.warnings
 
 
 @st.composite

@@ -17,7 +17,7 @@ from demo_pipeline.cli.kit.job_progress import Bars
 from demo_pipeline.domain.core.display import neutral, neutral_line
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.files.yaml_files import read_yaml
+from demo_pipeline.services.files.nested_files import parse_yaml
 from demo_pipeline.storage.connection.masking import masked, masked_tree
 from tests.builders.currencies import EUR
 
@@ -188,7 +188,7 @@ def test_a_suggestion_can_be_pasted(tmp_path: Path) -> None:
     }
     path = tmp_path / "kranz.yaml"
     path.write_text(as_yaml(value), encoding="utf-8")
-    assert read_yaml(path).tree == {
+    assert parse_yaml(path.read_text("utf-8"), "a.yaml").tree == {
         **value,
         "totals": {"leads_created": "5", "closed_won_value": "25000.00"},
     }

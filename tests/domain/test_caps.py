@@ -11,19 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo_pipeline.domain.blueprint.checks import check_tree
-from demo_pipeline.domain.blueprint.schema import Blueprint
-from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
+from demo_pipeline.domain.blueprint.checks import check_blueprint
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.caps import MOST_DEAL_VALUE
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
 from demo_pipeline.domain.core.figures import COUNT_METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.parsing.document import NestedDocument, Problems
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, resolve_plan
 from demo_pipeline.domain.reference.countries import CURRENCIES, units_per_usd
 from demo_pipeline.domain.reference.industries import INDUSTRIES
+from tests.builders.blueprints import resolved as resolved_tree
 from tests.builders.currencies import EUR
 
 NOW = datetime(2025, 6, 20, 12, tzinfo=UTC)
@@ -41,7 +42,7 @@ def resolved(tree: dict[str, Any], caps: Caps | None = None) -> tuple[TenantSpec
         "end_month": str(LAST),
         "seed": "1",
     }
-    return resolve(Blueprint.model_validate(whole | tree), "homes", NOW, lambda: "", caps or Caps())
+    return resolved_tree(whole | tree, "homes", NOW, lambda: "", caps or Caps())
 
 
 def ground_of(spec: TenantSpec, has_contact: Callable[[Month], bool] = lambda _: True) -> PlanBaseline:
@@ -167,9 +168,10 @@ def test_a_suggested_blueprint_is_within_all_caps(
         "name": "Seoul Homes", "country": "US", "industry": "realestate", "currency": currency, "seed": "1",
         "start_month": str(START), "end_month": str(LAST), **figures,
     }  # fmt: skip
-    checked = check_tree(tree, "homes", LAST, caps)
-    if checked.suggestion is not None:
-        resolved(tree | checked.suggestion, caps)
+    problems = Problems()
+    check_blueprint(NestedDocument(tree=tree), "homes", LAST, caps, problems)
+    if problems.suggestion is not None:
+        resolved(tree | problems.suggestion, caps)
 
 
 @settings(max_examples=150)

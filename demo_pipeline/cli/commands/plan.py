@@ -37,7 +37,8 @@ from demo_pipeline.cli.kit.parameters import (
 from demo_pipeline.cli.kit.session import about_files, about_options, open_session
 
 if TYPE_CHECKING:
-    from demo_pipeline.services.files.plan_files import PlanFile, PlanKind
+    from demo_pipeline.services.files.plan_files import PlanFile
+    from demo_pipeline.services.files.reader import FileFormat
     from demo_pipeline.services.patches.preview import Preview
 
 #: the remedy for a plan beyond a cap
@@ -163,7 +164,7 @@ _OPTIONS: Final = {
 
 
 def _shape(text: str) -> str:
-    from demo_pipeline.domain.parsing.choices import word_of
+    from demo_pipeline.domain.parsing.scalars import word_of
 
     try:
         return word_of("shape", SHAPES)(text)
@@ -247,7 +248,7 @@ def write(
     if output is not None:
         from demo_pipeline.services.patches.drafts import save_plan
 
-        kind: PlanKind = save_plan(draft.plan, output)
+        kind: FileFormat = save_plan(draft.plan, output)
         # A table says nothing of its type.
         option = " --plan-type targets" if kind in {"csv", "xlsx"} else ""
         say(f"wrote {output}; next: {command_line(f'plan preview {slug} {shell_path(output)}{option}')}")

@@ -1,108 +1,137 @@
-"""What is wrong with a declared blueprint, all of it at once.
+"""What is wrong with a declared blueprint: its keys and values, and the rules between them, all at once.
 
-Reads a tree as it was declared into a ``Blueprint``. A field that cannot be read is named, and the rules
-between fields (``blueprint.rules``) that need it are left out rather than guessed at. Lines of a file
-are added by who read it.
+Reads a document into a ``Blueprint``. A value that cannot be read is a problem, and the rules between fields
+that need it are left out: they work on what could be read (``_Readable``). The result, ``CheckedBlueprint``,
+is what ``tenant_spec.resolve`` takes: nothing is checked twice. Single values are judged in
+``parsing.scalars``, figures in ``feasibility``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal, localcontext
 from typing import Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from demo_pipeline.domain.blueprint.rules import (
-    SECTIONS,
-    Readable,
-    check_between,
-    check_slug,
-)
-from demo_pipeline.domain.blueprint.schema import (
-    Blueprint,
-    ChannelMix,
-    GrowthChoice,
-    MonthEntry,
-    Realism,
-    Totals,
-)
+from demo_pipeline.domain.blueprint.monthly_figures import minimal_figures
+from demo_pipeline.domain.blueprint.schema import SECTION_MODELS, Blueprint, MonthEntry, Totals
+from demo_pipeline.domain.caps import within_caps
+from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import Problem
-from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, figure_json
+from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
+from demo_pipeline.domain.feasibility import (
+    DEFAULT_CAPS,
+    RULES,
+    Caps,
+    cap_problems,
+    infeasible,
+    nearest_feasible,
+)
+from demo_pipeline.domain.parsing.document import NestedDocument, Problems
 from demo_pipeline.domain.parsing.scalars import nearest, parse_country, parse_currency, parse_month, quoted
 from demo_pipeline.domain.reference.countries import CURRENCIES, load_locale, resolve_country
 from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
 
-_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
-    "totals": Totals,
-    "growth": GrowthChoice,
-    "channel_mix": ChannelMix,
-    "realism": Realism,
-    "months": MonthEntry,
-}
-T = TypeVar("T")
+_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,38}")
+_HUNDREDTHS: Final = Currency("", MOST_MINOR_DIGITS)
+_CONTACT_METRICS: Final = frozenset({"month", "contacts_created", "leads_created"})
+#: keys whose presence matters to other keys
+_SECTIONS: Final = ("start_month", "end_month", "last_months", "totals", "months", "growth")
+
+_T = TypeVar("_T")
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
-    """A blueprint, or everything that is wrong with it."""
+class CheckedBlueprint:
+    """A blueprint without a problem; only ``check_blueprint`` makes one."""
 
-    #: none if there are problems
-    blueprint: Blueprint | None
-    problems: tuple[Problem, ...] = ()
-    #: the part of a blueprint that mends infeasible figures, JSON-ready
-    suggestion: dict[str, Any] | None = None
+    slug: str
+    blueprint: Blueprint
+    #: the UTC month by which its span was checked
+    current: Month
+    #: by which the suggestion was made, and by which it is to be resolved
+    caps: Caps
 
 
-def check_tree(tree: Mapping[str, Any], slug: str, current: Month, caps: Caps = DEFAULT_CAPS) -> Checked:
-    """Read a declared tree (text as written, or proper types); ``current`` is the month of now, UTC.
+def check_blueprint(
+    document: NestedDocument, slug: str, current: Month, caps: Caps, problems: Problems
+) -> CheckedBlueprint | None:
+    """Read a declared blueprint (text as written, or proper types); ``current`` is the month of now, UTC.
 
-    A suggestion is within ``caps``.
+    What is wrong is added to ``problems``, each with its line, and the part of a blueprint that corrects
+    infeasible figures, within ``caps``, as their suggestion. None if there is any problem, earlier ones
+    included.
     """
-    problems = list(check_slug(slug))
+    # The caller may have set another decimal context.
+    with localcontext(Context(prec=50)):
+        blueprint = _read(document, slug, current, caps, problems)
+    if problems or blueprint is None:
+        return None
+    return CheckedBlueprint(slug=slug, blueprint=blueprint, current=current, caps=caps)
+
+
+def blueprint_from_tree(
+    tree: Mapping[str, Any], slug: str, current: Month, caps: Caps = DEFAULT_CAPS
+) -> CheckedBlueprint:
+    """The blueprint that a program declares, in the shape of a file. Raises ``InputError``."""
+    problems = Problems()
+    checked = check_blueprint(NestedDocument(tree=tree), slug, current, caps, problems)
+    if checked is None:
+        raise problems.error(slug)
+    return checked
+
+
+def _read(
+    document: NestedDocument, slug: str, current: Month, caps: Caps, problems: Problems
+) -> Blueprint | None:
+    found = list(check_slug(slug))
+    for double in document.doubles:
+        problems.add(double.problem(".".join(map(str, double.path))), (double.line, 0))
     blueprint: Blueprint | None = None
+    details: Sequence[ErrorDetails] = ()
     try:
-        blueprint = Blueprint.model_validate(tree)
+        blueprint = Blueprint.model_validate(document.tree)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        problems += [_problem(detail) for detail in details]
-        readable = _readable_tree(tree, details)
-    else:
-        readable = _readable_blueprint(blueprint)
-    between, suggestion = check_between(readable, current, caps)
-    problems += between
-    return Checked(blueprint=None if problems else blueprint, problems=tuple(problems), suggestion=suggestion)
+        found += map(_problem, details)
+    between, problems.suggestion = _check_between(_readable(document.tree, details), current, caps)
+    for problem in (*found, *between):
+        path = tuple(int(part) if part.isdecimal() else part for part in (problem.field or "").split("."))
+        line = document.line_of(path)
+        problems.add(replace(problem, line=line), (line or 0, 0))
+    return blueprint
 
 
-def check_blueprint(blueprint: Blueprint, slug: str, current: Month, caps: Caps = DEFAULT_CAPS) -> Checked:
-    """The rules between the fields of a blueprint that was read, and its slug."""
-    between, suggestion = check_between(_readable_blueprint(blueprint), current, caps)
-    problems = (*check_slug(slug), *between)
-    return Checked(blueprint=None if problems else blueprint, problems=problems, suggestion=suggestion)
+def check_slug(slug: str) -> tuple[Problem, ...]:
+    """A slug is 2 to 39 of ``a-z 0-9 -`` and begins with a letter."""
+    if _SLUG.fullmatch(slug):
+        return ()
+    proposed = re.sub(r"[^a-z0-9]+", "-", slug.lower()).lstrip("-0123456789")[:39].strip("-")
+    suggestion = proposed if _SLUG.fullmatch(proposed) else None
+    hint = f"; {suggestion}.yaml would do" if suggestion else ""
+    return (
+        Problem(
+            code="bad_slug",
+            field="slug",
+            value=slug,
+            message=f"{quoted(slug)} (the file's name) is no slug: 2 to 39 of a-z, 0-9 and -, "
+            f"a letter first{hint}",
+            suggestion=suggestion,
+        ),
+    )
 
 
-def complete_declaration(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored blueprint (JSON) with every key of today: a key that is younger than it has its default."""
-    return _complete(Blueprint, stored)
-
-
-def _complete(model: type[BaseModel], stored: Mapping[str, Any]) -> dict[str, Any]:
-    complete = model.model_construct().model_dump(mode="json") | dict(stored)
-    sections = _SECTIONS if model is Blueprint else {}
-    for key, section in sections.items():
-        value: Any = complete.get(key)
-        if isinstance(value, dict):
-            complete[key] = _complete(section, cast("dict[str, Any]", value))
-        elif isinstance(value, list):
-            complete[key] = [_complete(section, entry) for entry in cast("list[dict[str, Any]]", value)]
-    return complete
+# -- keys and values -----------------------------------------------------------------------------------
 
 
 def _problem(detail: ErrorDetails) -> Problem:
-    """One of pydantic's errors in our words."""
+    """One of pydantic's errors as a problem."""
     path = tuple(detail["loc"])
     value = detail.get("input")
     shown = None if isinstance(value, (dict, list, tuple)) or value is None else str(value)[:200]
@@ -115,7 +144,7 @@ def _problem(detail: ErrorDetails) -> Problem:
         case "extra_forbidden":
             code = "unknown_key"
             suggestion, hint = _nearest_key(path)
-            message = f"{quoted(path[-1])} is no key of a blueprint{hint}"
+            message = f"{quoted(path[-1])} is an unknown key{hint}"
         case "model_type" | "model_attributes_type" | "dict_type":
             code = "not_a_mapping"
             message = "is not a mapping; write keys with values below it"
@@ -132,9 +161,9 @@ def _problem(detail: ErrorDetails) -> Problem:
 
 
 def _nearest_key(path: Sequence[str | int]) -> tuple[str | None, str]:
-    model = _SECTIONS[str(path[0])] if len(path) > 1 else Blueprint
+    model = SECTION_MODELS[str(path[0])] if len(path) > 1 else Blueprint
     key, known = str(path[-1]), list(model.model_fields)
-    for section, below in _SECTIONS.items():
+    for section, below in SECTION_MODELS.items():
         if len(path) == 1 and key in below.model_fields:
             return f"{section}.{key}", f"; it belongs under {section}"
     # People write their own program's spelling: leadsCreated.
@@ -143,20 +172,25 @@ def _nearest_key(path: Sequence[str | int]) -> tuple[str | None, str]:
     return close, f"; did you mean {close}?" if close else f"; known here: {', '.join(known)}"
 
 
-def _readable_blueprint(blueprint: Blueprint) -> Readable:
-    return Readable(
-        start=blueprint.start_month,
-        end=blueprint.end_month,
-        last_months=blueprint.last_months,
-        currency=blueprint.own_currency,
-        activities_percent=load_industry(blueprint.industry).activities_per_contact_percent,
-        totals=blueprint.totals,
-        months=tuple(enumerate(blueprint.months or ())),
-        sections=frozenset(name for name in SECTIONS if getattr(blueprint, name) is not None),
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Readable:
+    """What could be read of a blueprint, as far as the rules between fields need it."""
+
+    start: Month | None
+    end: Month | None
+    currency: Currency | None
+    #: of a readable industry: activities for 100 contacts, where totals do not say
+    activities_percent: int | None
+    totals: Totals | None
+    #: place in the list, entry
+    months: tuple[tuple[int, MonthEntry], ...]
+    #: which of _SECTIONS are declared, readable or not
+    sections: frozenset[str]
+    #: dotted paths that could not be read
+    unreadable: frozenset[str]
 
 
-def _readable_tree(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> Readable:
+def _readable(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> _Readable:
     paths = {tuple(detail["loc"]): detail["type"] for detail in details}
     unreadable = {".".join(map(str, path)) for path in paths}
     for path, kind in paths.items():
@@ -171,34 +205,31 @@ def _readable_tree(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> 
     months = cast("object", tree.get("months"))
     entries = cast("list[object]", months) if isinstance(months, list) else []
     read = (
-        (place, _section(MonthEntry, entry, unreadable, f"months.{place}"))
+        (place, _partial(MonthEntry, entry, unreadable, f"months.{place}"))
         for place, entry in enumerate(entries)
     )
-    return Readable(
+    return _Readable(
         start=_try(parse_month, tree.get("start_month")),
         end=_try(parse_month, tree.get("end_month")),
         currency=currency,
         activities_percent=(
             load_industry(industry).activities_per_contact_percent if industry in INDUSTRIES else None
         ),
-        totals=_section(Totals, tree.get("totals"), unreadable, "totals"),
+        totals=_partial(Totals, tree.get("totals"), unreadable, "totals"),
         months=tuple((place, entry) for place, entry in read if entry is not None),
-        sections=frozenset(name for name in SECTIONS if tree.get(name) is not None),
+        sections=frozenset(name for name in _SECTIONS if tree.get(name) is not None),
         unreadable=frozenset(unreadable),
     )
 
 
-def _try(parse: Callable[[object], T], value: object) -> T | None:
+def _try(parse: Callable[[object], _T], value: object) -> _T | None:
     try:
         return parse(value) if value is not None else None
     except PydanticCustomError:
         return None
 
 
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-def _section(model: type[_Model], raw: object, unreadable: set[str], path: str) -> _Model | None:
+def _partial(model: type[_Model], raw: object, unreadable: set[str], path: str) -> _Model | None:
     """A mapping without the keys that could not be read; none where it cannot be read at all."""
     if not isinstance(raw, dict):
         return None
@@ -209,3 +240,268 @@ def _section(model: type[_Model], raw: object, unreadable: set[str], path: str) 
         )
     except ValidationError:
         return None
+
+
+# -- rules between fields ------------------------------------------------------------------------------
+
+_NOT_WITH_LAST_MONTHS: Final = {
+    "start_month": "the span ends with the month of provisioning; leave one of them out",
+    "end_month": "the span ends with the month of provisioning; leave one of them out",
+    "months": "exact months need a start_month; give totals, or leave last_months out",
+}
+
+
+def _check_between(
+    read: _Readable, current: Month, caps: Caps
+) -> tuple[list[Problem], dict[str, Any] | None]:
+    """Every broken rule, and the part of a blueprint that mends infeasible figures (JSON-ready).
+
+    The part is within ``caps``; caps that the mended figures would exceed are problems too.
+    """
+    problems = [*_section_problems(read.sections), *_span_problems(read, current)]
+    problems += _month_problems(read, current)
+    # Without a readable currency the figures are judged in hundredths, and their decimals are not.
+    currency = read.currency or _HUNDREDTHS
+    if read.currency is not None:
+        problems += _decimal_problems(read, currency)
+    wrong_figures: list[Problem] = []
+    suggestion: dict[str, Any] | None = None
+    section, declared = "", list[Totals | MonthEntry]()
+    if read.totals is not None and "months" not in read.sections:
+        section, declared = "totals", [read.totals]
+        wrong_figures = _totals_problems(read, read.totals, currency)
+    elif read.months and "totals" not in read.sections:
+        in_order = sorted(read.months, key=lambda pair: pair[1].month)
+        section, declared = "months", [entry for _, entry in in_order]
+        wrong_figures = _months_problems(read, in_order, currency)
+    problems += wrong_figures
+    if wrong_figures and read.currency is not None:
+        beyond, mended = _mended(declared, read, caps, currency)
+        problems += [
+            replace(problem, field=f"totals.{problem.metric}" if section == "totals" else "months")
+            for problem in beyond
+        ]
+        if mended is not None:
+            suggestion = {section: mended[0] if section == "totals" else mended}
+    # A fragment that holds other mistakes would not help who pastes it.
+    is_whole = not read.unreadable and not any(
+        p.code in {"month_twice", "month_outside_span"} for p in problems
+    )
+    return problems, suggestion if is_whole else None
+
+
+def _section_problems(sections: frozenset[str]) -> list[Problem]:
+    problems: list[Problem] = []
+    if {"totals", "months"} <= sections:
+        problems.append(
+            Problem(
+                code="totals_and_months",
+                field="months",
+                message="is given beside totals; leave one of them out",
+            )
+        )
+    elif not {"totals", "months"} & sections:
+        problems.append(
+            Problem(
+                code="no_figures",
+                field="totals",
+                message="is missing; give totals over the span, or months with exact figures",
+            )
+        )
+    if "growth" in sections and "months" in sections:
+        problems.append(
+            Problem(
+                code="growth_with_months",
+                field="growth",
+                message="goes with totals only; months are exact figures already, leave it out",
+            )
+        )
+    return problems
+
+
+def _span_problems(read: _Readable, current: Month) -> list[Problem]:
+    start, end = read.start, read.end
+    problems: list[Problem] = []
+    if "last_months" in read.sections:
+        return [
+            Problem(
+                code="last_months_with_span", field=key, message=f"does not go with last_months; {remedy}"
+            )
+            for key, remedy in _NOT_WITH_LAST_MONTHS.items()
+            if key in read.sections
+        ]
+    if "start_month" not in read.sections:
+        message = "is missing; give the first month, or last_months"
+        problems.append(Problem(code="missing", field="start_month", message=message))
+
+    def add(code: str, where: str, month: Month, message: str, suggestion: Month) -> None:
+        problems.append(
+            Problem(code=code, field=where, value=str(month), message=message, suggestion=str(suggestion))
+        )
+
+    if start is not None and start < FIRST_MONTH:
+        add(
+            "start_too_early",
+            "start_month",
+            start,
+            f"{start} is before {FIRST_MONTH}, the first month there is",
+            FIRST_MONTH,
+        )
+    for where, month in (("start_month", start), ("end_month", end)):
+        if month is not None and month > current:
+            add(
+                "future_month",
+                where,
+                month,
+                f"{month} is in the future; the latest is {current}, this month",
+                current,
+            )
+    if start is None or start > current or (end is None and "end_month" in read.unreadable):
+        return problems
+    last = end or current
+    if last < start:
+        add("end_before_start", "end_month", last, f"{last} is before start_month {start}", start)
+    elif last - start >= MOST_MONTHS:
+        latest = start + (MOST_MONTHS - 1)
+        what = f"{start} to {last}{'' if end else ' (this month, since end_month is left out)'}"
+        add(
+            "span_too_long",
+            "end_month" if end else "start_month",
+            last if end else start,
+            f"{what} are {last - start + 1} months; {MOST_MONTHS} are the most: "
+            f"end_month {latest} at the latest",
+            latest if end else last + (1 - MOST_MONTHS),
+        )
+    return problems
+
+
+def _month_problems(read: _Readable, current: Month) -> list[Problem]:
+    problems: list[Problem] = []
+    first_place: dict[Month, int] = {}
+    last = read.end or (current if "end_month" not in read.unreadable else None)
+    for place, entry in read.months:
+        where, month = f"months.{place}.month", entry.month
+        if month in first_place:
+            problems.append(
+                Problem(
+                    code="month_twice",
+                    field=where,
+                    value=str(month),
+                    month=str(month),
+                    message=f"{month} is listed twice (entry {first_place[month] + 1} of months has it too); "
+                    "leave one out",
+                )
+            )
+        first_place.setdefault(month, place)
+        if (read.start is not None and month < read.start) or (last is not None and month > last):
+            problems.append(
+                Problem(
+                    code="month_outside_span",
+                    field=where,
+                    value=str(month),
+                    month=str(month),
+                    message=f"{month} is outside of the span {read.start or '...'} to {last or '...'}; "
+                    "leave it out or change start_month and end_month",
+                )
+            )
+    return problems
+
+
+def _decimal_problems(read: _Readable, currency: Currency) -> list[Problem]:
+    declared = [("totals", read.totals)] if read.totals is not None else []
+    sections = [*declared, *((f"months.{place}", entry) for place, entry in read.months)]
+    problems: list[Problem] = []
+    for where, section in sections:
+        for metric in VALUE_METRICS:
+            amount: Decimal | None = getattr(section, metric)
+            if amount is not None and amount != round(amount, currency.minor_digits):
+                kept = f"{round(amount, currency.minor_digits):.{currency.minor_digits}f}"
+                problems.append(
+                    Problem(
+                        code="too_many_decimals",
+                        field=f"{where}.{metric}",
+                        value=str(amount),
+                        metric=metric,
+                        message=f"{amount} has more than the {currency.minor_digits} decimals that amounts "
+                        f"in {currency} are kept with; write {kept}",
+                        suggestion=kept,
+                    )
+                )
+    return problems
+
+
+def _totals_problems(read: _Readable, totals: Totals, currency: Currency) -> list[Problem]:
+    unknown = {path.removeprefix("totals.") for path in read.unreadable if path.startswith("totals.")}
+    return [
+        replace(problem, field=f"totals.{problem.metric}")
+        for problem in infeasible([minimal_figures(totals, currency)], currency=currency)
+        if not unknown & set(RULES[problem.code])
+    ]
+
+
+def _months_problems(
+    read: _Readable, in_order: Sequence[tuple[int, MonthEntry]], currency: Currency
+) -> list[Problem]:
+    unknown: dict[str, set[str]] = {}
+    for path in read.unreadable:
+        if path.startswith("months."):
+            place, _, key = path.removeprefix("months.").partition(".")
+            unknown.setdefault(place, set()).add(key or "month")
+    are_contacts_known = not any(keys & _CONTACT_METRICS for keys in unknown.values())
+    places = {str(entry.month): str(place) for place, entry in in_order}
+    found = infeasible(
+        [minimal_figures(entry, currency) for _, entry in in_order],
+        currency=currency,
+        months=[entry.month for _, entry in in_order],
+    )
+    return [
+        replace(problem, field=f"months.{places[problem.month or '']}.{problem.metric}")
+        for problem in found
+        if not unknown.get(places[problem.month or ""], set()) & set(RULES[problem.code])
+        and (are_contacts_known or not problem.code.endswith("_without_contact"))
+    ]
+
+
+def _mended(
+    declared: Sequence[Totals | MonthEntry],
+    read: _Readable,
+    caps: Caps,
+    currency: Currency,
+) -> tuple[tuple[Problem, ...], list[dict[str, Any]] | None]:
+    """Caps that the nearest figures exceed, and these figures within the caps; None: there are none.
+
+    With the keys that were declared and those that change.
+    """
+    given = [minimal_figures(one, currency) for one in declared]
+    has_value = [one.closed_won_value is not None or one.pipeline_added_value is not None for one in declared]
+
+    def beyond(figures: Sequence[Figures]) -> tuple[Problem, ...]:
+        return cap_problems(
+            sum(figures, Figures()),
+            caps,
+            currency=currency,
+            declared_value=sum(
+                one.pipeline_added_value for one, has in zip(figures, has_value, strict=True) if has
+            ),
+        )
+
+    nearest = nearest_feasible(given)
+    lowered = nearest_feasible(within_caps(nearest, caps, currency=currency, has_value=has_value))
+    if beyond(lowered):
+        return beyond(nearest), None
+    # In totals, activities that are left out follow the contacts, and are capped as well.
+    percent = read.activities_percent if read.totals is not None else None
+    mended: list[dict[str, Any]] = []
+    for one, before, after in zip(declared, given, lowered, strict=True):
+        month = {"month": str(one.month)} if isinstance(one, MonthEntry) else {}
+        figures = {
+            metric: figure_json(metric, after[metric], currency)
+            for metric in METRICS
+            if (metric in one.model_fields_set and getattr(one, metric) is not None)
+            or (metric not in VALUE_METRICS and after[metric] != before[metric])
+        }
+        follow = after.contacts_created * (percent or 0) // 100
+        if one.activities_created is None and follow > caps.activities:
+            figures["activities_created"] = caps.activities
+        mended.append({**month, **figures})
+    return beyond(nearest), mended

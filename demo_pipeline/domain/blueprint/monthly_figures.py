@@ -19,11 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.domain.blueprint.growth import Growth, month_weight, month_weights
-from demo_pipeline.domain.blueprint.rules import stand_in
 from demo_pipeline.domain.blueprint.schema import MonthEntry, Totals
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
@@ -91,7 +90,7 @@ def figures_from_totals(
     totals: Totals, growth: Growth, start: Month, end: Month, sizes: DealSizes
 ) -> tuple[Figures, ...]:
     """Feasible totals (``activities_created`` given or meant to be 0) as figures of every month."""
-    whole = stand_in(totals, sizes.currency)
+    whole = minimal_figures(totals, sizes.currency)
     months = list(start.until(end))
 
     def weights(metric: str) -> tuple[int, ...]:
@@ -167,9 +166,46 @@ def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:
     return [value * deals + count * whole for value, count in zip(drawn, counts, strict=True)]
 
 
+def minimal_figures(declared: Totals | MonthEntry, currency: Currency) -> Figures:
+    """Complete figures for the rules: an absent value is the least that its deals allow.
+
+    Absent activities are 0. Decimals beyond the currency's are cut.
+    """
+
+    def minor(amount: Decimal) -> int:
+        return currency.minor(amount, ROUND_DOWN)
+
+    won = declared.closed_won_count
+    won_value, pipeline = declared.closed_won_value, declared.pipeline_added_value
+    if won_value is not None:
+        least_won = minor(won_value)
+    elif pipeline is not None and won and declared.deals_created <= won:
+        least_won = max(won, minor(pipeline))
+    else:
+        least_won = won
+    return Figures(
+        leads_created=declared.leads_created,
+        contacts_created=declared.contacts_created,
+        companies_created=declared.companies_created,
+        deals_created=declared.deals_created,
+        closed_won_count=won,
+        closed_won_value=least_won,
+        pipeline_added_value=minor(pipeline) if pipeline is not None else least_won,
+        activities_created=declared.activities_created or 0,
+    )
+
+
+def declared_value(declared: Totals | MonthEntry, currency: Currency) -> int:
+    """The value that a person gave, in minor units; a value that follows the deals is not counted."""
+    figures = minimal_figures(declared, currency)
+    if declared.pipeline_added_value is not None:
+        return max(figures.pipeline_added_value, figures.closed_won_value)
+    return figures.closed_won_value if declared.closed_won_value is not None else 0
+
+
 def with_values(entry: MonthEntry, month: Month, sizes: DealSizes) -> Figures:
     """Feasible figures of a month, complete: absent values follow the deals."""
-    figures = stand_in(entry, sizes.currency)
+    figures = minimal_figures(entry, sizes.currency)
     win_rate = sizes.industry.win_rate_percent
     open_count = open_deals_count(figures.other_deals, figures.closed_won_count, win_rate)
     return _valued(

@@ -9,6 +9,7 @@ what a blueprint means once it is resolved (defaults from country and clock, mon
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, cast
 
@@ -291,6 +292,33 @@ class Blueprint(Declared):
         if self.start_month is None:
             raise ValueError("neither start_month nor last_months is declared")
         return self.start_month, end
+
+
+#: key → the mapping below it, or each mapping of the list below it
+SECTION_MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    "totals": Totals,
+    "growth": GrowthChoice,
+    "channel_mix": ChannelMix,
+    "realism": Realism,
+    "months": MonthEntry,
+}
+
+
+def complete_declaration(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored blueprint (JSON) with every key of today: a key that is younger than it has its default."""
+    return _complete(Blueprint, stored)
+
+
+def _complete(model: type[BaseModel], stored: Mapping[str, Any]) -> dict[str, Any]:
+    complete = model.model_construct().model_dump(mode="json") | dict(stored)
+    sections = SECTION_MODELS if model is Blueprint else {}
+    for key, section in sections.items():
+        value: Any = complete.get(key)
+        if isinstance(value, dict):
+            complete[key] = _complete(section, cast("dict[str, Any]", value))
+        elif isinstance(value, list):
+            complete[key] = [_complete(section, entry) for entry in cast("list[dict[str, Any]]", value)]
+    return complete
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,26 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
-from demo_pipeline.domain.blueprint.checks import check_blueprint
+from demo_pipeline.domain.blueprint.checks import CheckedBlueprint
 from demo_pipeline.domain.blueprint.growth import NO_SEASON, Growth
 from demo_pipeline.domain.blueprint.monthly_figures import (
     DealSizes,
     continued,
+    declared_value,
     figures_from_months,
     figures_from_totals,
+    minimal_figures,
 )
-from demo_pipeline.domain.blueprint.rules import declared_value, stand_in
 from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice, Totals
 from demo_pipeline.domain.caps import check_storable
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.errors import InputError
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps, cap_warnings, check_caps, won_with_leads
+from demo_pipeline.domain.feasibility import cap_warnings, check_caps, won_with_leads
 from demo_pipeline.domain.parsing.scalars import TELL_TALE
 from demo_pipeline.domain.reference.countries import COUNTRIES, ISO_DIGITS, load_locale, resolve_country
 from demo_pipeline.domain.reference.industries import Industry, load_industry
@@ -144,32 +143,20 @@ class TenantSpec:
         return cls(**parsed)
 
 
-def resolve(
-    blueprint: Blueprint,
-    slug: str,
-    now: datetime,
-    seed_source: Callable[[], str],
-    caps: Caps = DEFAULT_CAPS,
-) -> tuple[TenantSpec, tuple[str, ...]]:
-    """The tenant that a blueprint declares, and what a person should know before it is made.
+def resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple[TenantSpec, tuple[str, ...]]:
+    """The tenant that a blueprint declares, and the warnings about it.
 
-    ``now`` (aware) bounds the span and is its default end; ``seed_source`` is asked where the blueprint has
-    no seed. Raises ``InputError`` with every problem, or ``CapExceededError`` before any work is done.
+    The month by which the blueprint was checked is the default end of its span; ``seed_source`` is called
+    where the blueprint has no seed. Raises ``CapExceededError`` before any work is done, and ``InputError``
+    for values that the tables cannot hold.
     """
-    # A program around us may calculate with few digits: the plan is its own.
+    # The caller may have set another decimal context: figures are computed in a fixed one.
     with localcontext(Context(prec=50, rounding=ROUND_HALF_EVEN)):
-        return _resolve(blueprint, slug, now, seed_source, caps)
+        return _resolve(checked, seed_source)
 
 
-def _resolve(
-    blueprint: Blueprint, slug: str, now: datetime, seed_source: Callable[[], str], caps: Caps
-) -> tuple[TenantSpec, tuple[str, ...]]:
-    current = Month.containing(now)
-    checked = check_blueprint(blueprint, slug, current, caps)
-    if checked.problems:
-        raise InputError(
-            "; ".join(map(str, checked.problems)), checked.problems, suggestion=checked.suggestion
-        )
+def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple[TenantSpec, tuple[str, ...]]:
+    slug, blueprint, caps = checked.slug, checked.blueprint, checked.caps
     country = resolve_country(blueprint.country)
     locale, industry = load_locale(country), load_industry(blueprint.industry)
     currency = blueprint.own_currency
@@ -177,7 +164,7 @@ def _resolve(
     entries = (totals,) if totals is not None else blueprint.months or ()
     # Before the first draw: a number beyond a cap must not cost memory.
     declared = sum(declared_value(entry, currency) for entry in entries)
-    asked = sum((stand_in(entry, currency) for entry in entries), Figures())
+    asked = sum((minimal_figures(entry, currency) for entry in entries), Figures())
     check_caps(asked, caps, currency=currency, declared_value=declared)
 
     seed = blueprint.seed if blueprint.seed is not None else seed_source()
@@ -188,7 +175,7 @@ def _resolve(
         whale_ppm=whale_ppm,
         stream=plan_stream(seed, slug),
     )
-    start, end = blueprint.span(current)
+    start, end = blueprint.span(checked.current)
     growth: Growth | None = None
     if totals is not None:
         growth = _growth(blueprint.growth, industry)

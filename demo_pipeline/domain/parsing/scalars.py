@@ -1,14 +1,14 @@
 """The single values of a blueprint or plan: what each may be, and the remedy where it is not.
 
 A value arrives as it was written (text), or from a program as the proper type. No value passes through a
-float. Each type raises pydantic errors with a code of ours and a whole sentence. Rules between several
-values are not here (``blueprint.checks``, ``feasibility``).
+float. Each parser raises a pydantic error with a stable code and a whole sentence. Rules between several
+values do not belong here (``blueprint.checks``, ``feasibility``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import cache
@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, LiteralString, cast
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from demo_pipeline.domain.core.errors import Problem
 from demo_pipeline.domain.core.months import MOST_MONTHS, Month
 from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES, KNOWN_COUNTRY_CODES
 from demo_pipeline.domain.reference.industries import INDUSTRIES
@@ -28,40 +29,83 @@ TELL_TALE: Final = re.compile(rf"(?<![^\W_])(?:{'|'.join(TELL_TALE_STEMS)})", re
 
 #: Where people have their private mail. An operator owns none of them.
 PUBLIC_MAIL_PROVIDERS: Final = frozenset(
-    {
-        *("aol.com", "bigpond.com", "bk.ru", "bluewin.ch", "btinternet.com", "comcast.net", "fastmail.com"),
-        *("free.fr", "freenet.de", "gmail.com", "gmx.at", "gmx.ch", "gmx.com", "gmx.de", "gmx.net"),
-        *("googlemail.com", "hey.com", "hotmail.co.uk", "hotmail.com", "hotmail.de", "hotmail.fr"),
-        *("icloud.com", "inbox.ru", "laposte.net", "libero.it", "live.co.uk", "live.com", "mac.com"),
-        *("mail.com", "mail.ru", "me.com", "msn.com", "naver.com", "orange.fr", "outlook.com", "outlook.de"),
-        *("pm.me", "posteo.de", "proton.me", "protonmail.com", "qq.com", "rediffmail.com", "rocketmail.com"),
-        *("sky.com", "t-online.de", "tuta.com", "tutanota.com", "verizon.net", "virgilio.it", "wanadoo.fr"),
-        *(
-            "web.de",
-            "yahoo.co.jp",
-            "yahoo.co.uk",
-            "yahoo.com",
-            "yahoo.de",
-            "yahoo.fr",
-            "yandex.ru",
-            "ymail.com",
-        ),
-        *(
-            "163.com",
-            "126.com",
-            "ziggo.nl",
-            "att.net",
-            "cox.net",
-            "zoho.com",
-            "hushmail.com",
-            "virginmedia.com",
-        ),
-    }
+    [
+        "aol.com",
+        "bigpond.com",
+        "bk.ru",
+        "bluewin.ch",
+        "btinternet.com",
+        "comcast.net",
+        "fastmail.com",
+        "free.fr",
+        "freenet.de",
+        "gmail.com",
+        "gmx.at",
+        "gmx.ch",
+        "gmx.com",
+        "gmx.de",
+        "gmx.net",
+        "googlemail.com",
+        "hey.com",
+        "hotmail.co.uk",
+        "hotmail.com",
+        "hotmail.de",
+        "hotmail.fr",
+        "icloud.com",
+        "inbox.ru",
+        "laposte.net",
+        "libero.it",
+        "live.co.uk",
+        "live.com",
+        "mac.com",
+        "mail.com",
+        "mail.ru",
+        "me.com",
+        "msn.com",
+        "naver.com",
+        "orange.fr",
+        "outlook.com",
+        "outlook.de",
+        "pm.me",
+        "posteo.de",
+        "proton.me",
+        "protonmail.com",
+        "qq.com",
+        "rediffmail.com",
+        "rocketmail.com",
+        "sky.com",
+        "t-online.de",
+        "tuta.com",
+        "tutanota.com",
+        "verizon.net",
+        "virgilio.it",
+        "wanadoo.fr",
+        "web.de",
+        "yahoo.co.jp",
+        "yahoo.co.uk",
+        "yahoo.com",
+        "yahoo.de",
+        "yahoo.fr",
+        "yandex.ru",
+        "ymail.com",
+        "163.com",
+        "126.com",
+        "ziggo.nl",
+        "att.net",
+        "cox.net",
+        "zoho.com",
+        "hushmail.com",
+        "virginmedia.com",
+    ]
 )
 
 #: Counts and amounts beyond any cap; keeps arithmetic and messages short.
 _MOST_DIGITS: Final = 13
 _LONGEST_NUMBER: Final = 60
+#: characters of a word that are compared with known words
+_LONGEST_WORD: Final = 80
+#: characters of a value in a message
+_MOST_SHOWN: Final = 40
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST: Final = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z])[a-z0-9-]{{1,62}}[a-z0-9]")
 _COUNT: Final = re.compile(r"[0-9]+")
@@ -79,10 +123,24 @@ def wrong(code: str, message: str, suggestion: object = None) -> PydanticCustomE
     )
 
 
+def shortened(text: str) -> str:
+    """At most 40 characters of a value, with nothing in them that a terminal or a log would obey."""
+    escaped = "".join(
+        character if character.isprintable() else repr(character)[1:-1]
+        for character in text[: _MOST_SHOWN + 1]
+    )
+    return escaped if len(escaped) <= _MOST_SHOWN else f"{escaped[: _MOST_SHOWN - 3]}..."
+
+
 def quoted(value: object) -> str:
-    """A value for a message, cut to a length that a line can hold."""
-    text = str(value)
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    """The same, quoted for a message."""
+    return f"'{shortened(str(value))}'"
+
+
+def _unknown(code: str, word: str, what: str, suggestion: str | None, more: str = "") -> PydanticCustomError:
+    """The error for a word that is not known, with the one that may be meant."""
+    hint = f"; did you mean {suggestion}?" if suggestion else ""
+    return wrong(code, f"{quoted(word)} is not {what}{hint}{more}", suggestion)
 
 
 def may_be_grouped(text: str) -> bool:
@@ -110,7 +168,7 @@ def refuse_grouped(text: str) -> None:
 
 def nearest(word: str, known: Sequence[str], *, likeness: float = 0.6) -> str | None:
     """The known word that a person may have meant; ``likeness`` from 0 to 1, the same word."""
-    return next(iter(get_close_matches(word, known, n=1, cutoff=likeness)), None)
+    return next(iter(get_close_matches(word[:_LONGEST_WORD], known, n=1, cutoff=likeness)), None)
 
 
 def text_of(value: object) -> str:
@@ -252,12 +310,9 @@ def parse_country(value: object) -> str:
         return code
     upper = {"UK": "GB", "EL": "GR"}.get(code.upper(), code.upper())
     suggestion = upper if upper in KNOWN_COUNTRY_CODES else None
-    hint = f"; did you mean {suggestion}?" if suggestion else ""
-    raise wrong(
-        "unknown_country",
-        f"{quoted(code)} is not a country code (ISO 3166-1, two capital letters){hint}; "
-        f"with lists of their own: {', '.join(COUNTRIES)}",
-        suggestion,
+    what = "a country code (ISO 3166-1, two capital letters)"
+    raise _unknown(
+        "unknown_country", code, what, suggestion, f"; with lists of their own: {', '.join(COUNTRIES)}"
     )
 
 
@@ -268,11 +323,35 @@ def one_of(what: str, known: Sequence[str]) -> Callable[[object], str]:
         word = text_of(value)
         if word in known:
             return word
-        suggestion = nearest(word.lower(), known)
-        hint = f"; did you mean {suggestion}?" if suggestion else ""
-        raise wrong(f"unknown_{what}", f"{quoted(word)} is not one of {', '.join(known)}{hint}", suggestion)
+        close = nearest(word.lower(), known)
+        raise _unknown(f"unknown_{what}", word, f"one of {', '.join(known)}", close)
 
     return parse
+
+
+def word_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
+    """The same in any case."""
+    read = one_of(what, known)
+    return lambda text: read(text.strip().casefold())
+
+
+def read_each(
+    field: str, written: Iterable[str], read: Callable[[str], str]
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """What ``read`` makes of each text, and a problem of ``field`` for each that it refuses."""
+    found: list[str] = []
+    problems: list[Problem] = []
+    for text in written:
+        try:
+            found.append(read(text.strip()))
+        except PydanticCustomError as error:
+            suggestion = (error.context or {}).get("suggestion")
+            problems.append(
+                Problem(
+                    code=error.type, field=field, value=text, message=error.message(), suggestion=suggestion
+                )
+            )
+    return tuple(found), problems
 
 
 def parse_seed(value: object) -> str:
@@ -303,13 +382,8 @@ def parse_timezone(value: object) -> str:
     name = text_of(value)
     if name in known_timezones():
         return name
-    suggestion = nearest(name, sorted(known_timezones()))
-    hint = f"; did you mean {suggestion}?" if suggestion else ""
-    raise wrong(
-        "unknown_timezone",
-        f"{quoted(name)} is not an IANA time zone, like Europe/Berlin{hint}",
-        suggestion,
-    )
+    close = nearest(name, sorted(known_timezones()))
+    raise _unknown("unknown_timezone", name, "an IANA time zone, like Europe/Berlin", close)
 
 
 def parse_currency(value: object) -> str:
@@ -318,12 +392,8 @@ def parse_currency(value: object) -> str:
     if code in CURRENCIES:
         return code
     suggestion = code.upper() if code.upper() in CURRENCIES else None
-    hint = f"; did you mean {suggestion}?" if suggestion else ""
-    raise wrong(
-        "unknown_currency",
-        f"{quoted(code)} is not a currency code (ISO 4217, three capital letters, like EUR){hint}",
-        suggestion,
-    )
+    what = "a currency code (ISO 4217, three capital letters, like EUR)"
+    raise _unknown("unknown_currency", code, what, suggestion)
 
 
 def parse_mail_domain(value: object) -> str:

@@ -17,8 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, Month
-from demo_pipeline.domain.parsing.scalars import wrong
-from demo_pipeline.domain.parsing.written_numbers import shown
+from demo_pipeline.domain.parsing.scalars import quoted, wrong
 
 _MOST_CHARACTERS: Final = 40
 #: English names, then German ones that are not English too
@@ -73,7 +72,7 @@ def read_month(text: str, *, is_german: bool = False) -> Month:
     if len(plain) <= _MOST_CHARACTERS:
         if is_summary(plain):
             raise wrong(
-                "summary_row", f"{shown(text)} is not a month; delete this row, only months belong in a plan"
+                "summary_row", f"{quoted(text)} is not a month; delete this row, only months belong in a plan"
             )
         readings = list(_readings(plain, is_german=is_german))
         if len(set(readings)) == 1:
@@ -81,10 +80,10 @@ def read_month(text: str, *, is_german: bool = False) -> Month:
         if readings:
             either = " or ".join(map(str, readings))
             raise wrong(
-                "ambiguous_month", f"{shown(text)} may be {either}; write the one that is meant", either
+                "ambiguous_month", f"{quoted(text)} may be {either}; write the one that is meant", either
             )
         _refuse_near_miss(text, plain)
-    raise wrong("bad_month", f"{shown(text)} is not a month; write YYYY-MM, like 2025-01")
+    raise wrong("bad_month", f"{quoted(text)} is not a month; write YYYY-MM, like 2025-01")
 
 
 def has_german_names(texts: Iterable[str]) -> bool:
@@ -159,11 +158,11 @@ def _refuse_near_miss(text: str, plain: str) -> None:
             for month in _month(found[4], number)
         ]
     if len(set(days)) == 1:
-        raise wrong("day_not_month", f"{shown(text)} is a day; write the month, {days[0]}", str(days[0]))
+        raise wrong("day_not_month", f"{quoted(text)} is a day; write the month, {days[0]}", str(days[0]))
     if days:
         either = " or ".join(map(str, days))
         raise wrong(
-            "ambiguous_month", f"{shown(text)} is a day in {either}; write the month that is meant", either
+            "ambiguous_month", f"{quoted(text)} is a day in {either}; write the month that is meant", either
         )
     name, figure = "", ""
     if found := _SHORT_YEAR.fullmatch(plain):
@@ -174,7 +173,7 @@ def _refuse_near_miss(text: str, plain: str) -> None:
         month = Month.of(2000 + int(figure), number)
         raise wrong(
             "ambiguous_month",
-            f"{shown(text)} has a day or a year of two digits; write YYYY-MM, like {month}",
+            f"{quoted(text)} has a day or a year of two digits; write YYYY-MM, like {month}",
             str(month),
         )
     if _EPOCH.fullmatch(plain):
@@ -182,7 +181,7 @@ def _refuse_near_miss(text: str, plain: str) -> None:
         if FIRST_MONTH <= month <= LAST_MONTH:
             raise wrong(
                 "number_for_day",
-                f"{shown(text)} is a program's number for a day in {month}; write {month} "
+                f"{quoted(text)} is a program's number for a day in {month}; write {month} "
                 "(pandas: to_json with date_format='iso')",
                 str(month),
             )
@@ -192,7 +191,7 @@ def _refuse_near_miss(text: str, plain: str) -> None:
         if FIRST_MONTH <= month <= LAST_MONTH:
             raise wrong(
                 "spreadsheet_day",
-                f"{shown(text)} is a spreadsheet's number for {day}; format the column as text, "
+                f"{quoted(text)} is a spreadsheet's number for {day}; format the column as text, "
                 f"and write {month}",
                 str(month),
             )
@@ -202,5 +201,5 @@ def _in_bounds(text: str, month: Month) -> Month:
     if FIRST_MONTH <= month <= LAST_MONTH:
         return month
     raise wrong(
-        "month_out_of_range", f"{shown(text)} is out of range; months from {FIRST_MONTH} on can be patched"
+        "month_out_of_range", f"{quoted(text)} is out of range; months from {FIRST_MONTH} on can be patched"
     )

@@ -27,7 +27,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from demo_pipeline.domain.parsing.scalars import may_be_grouped, wrong
+from demo_pipeline.domain.parsing.scalars import may_be_grouped, quoted, wrong
 from demo_pipeline.domain.reference.countries import CURRENCIES
 
 #: Signs that stand before or after an amount, and the currencies that each may mean.
@@ -52,8 +52,6 @@ SIGNS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 _MULTIPLIERS: Final = MappingProxyType({"k": 3, "m": 6})
 
 MOST_CHARACTERS: Final = 60
-#: of a cell in a message
-_MOST_SHOWN: Final = 40
 
 _BLANKS: Final = "\u00a0\u2007\u2009\u202f"
 _TO_PLAIN: Final = str.maketrans(
@@ -113,34 +111,20 @@ class WrittenNumber:
         return self.amount if self.open_mark == decimal_mark else self.grouped
 
 
-def shortened(text: str) -> str:
-    """At most 40 characters of a cell, with nothing in them that a terminal or a log would obey."""
-    escaped = "".join(
-        character if character.isprintable() else repr(character)[1:-1]
-        for character in text[: _MOST_SHOWN + 1]
-    )
-    return escaped if len(escaped) <= _MOST_SHOWN else f"{escaped[: _MOST_SHOWN - 3]}..."
-
-
-def shown(text: str) -> str:
-    """The same, quoted for a message."""
-    return f"'{shortened(text)}'"
-
-
 def read_literal(text: str) -> WrittenNumber:
     """A number of JSON, where a point is the decimal point and an exponent is exact."""
     if len(text) > MOST_CHARACTERS:
-        raise wrong("too_long", f"{shown(text)} is too long for a number; write plain digits")
+        raise wrong("too_long", f"{quoted(text)} is too long for a number; write plain digits")
     found = _LITERAL.fullmatch(text)
     if not found:
         _refuse_no_value(text)
-        raise wrong("not_a_number", f"{shown(text)} is not a number; write plain digits, like 25000.00")
+        raise wrong("not_a_number", f"{quoted(text)} is not a number; write plain digits, like 25000.00")
     sign, digits, exponent_sign, exponent = found.groups()
     number = Decimal(sign + digits)
     if not exponent or not number:
         return WrittenNumber(amount=number)
     if len(exponent) > 2:
-        raise wrong("out_of_range", f"{shown(text)} is out of range; write the number in plain digits")
+        raise wrong("out_of_range", f"{quoted(text)} is out of range; write the number in plain digits")
     return WrittenNumber(amount=_shifted(number, int(exponent_sign + exponent)))
 
 
@@ -148,35 +132,35 @@ def read_cell(text: str) -> WrittenNumber:
     """A number as a person or a spreadsheet writes it. Raises pydantic errors with our codes."""
     plain = text.strip().translate(_TO_PLAIN).strip()
     if len(plain) > MOST_CHARACTERS:
-        raise wrong("too_long", f"{shown(text)} is too long for a number; write plain digits")
+        raise wrong("too_long", f"{quoted(text)} is too long for a number; write plain digits")
     if _SPREADSHEET_ERROR.fullmatch(plain):
-        raise wrong("spreadsheet_error", f"{shown(text)} is an error of the spreadsheet; mend its formula")
+        raise wrong("spreadsheet_error", f"{quoted(text)} is an error of the spreadsheet; mend its formula")
     if plain.startswith("="):
-        raise wrong("formula", f"{shown(text)} is a formula; export values, not formulas")
+        raise wrong("formula", f"{quoted(text)} is a formula; export values, not formulas")
     _refuse_no_value(text)
     if _DATE.fullmatch(plain):
         raise wrong(
             "date_not_number",
-            f"{shown(text)} is a date; format the cell as a number, and write the number again",
+            f"{quoted(text)} is a date; format the cell as a number, and write the number again",
         )
     if plain in {"-", "–", "—"}:
         raise wrong(
-            "unclear_dash", f"{shown(text)} may be 0 or nothing; write 0, or leave the cell empty", "0"
+            "unclear_dash", f"{quoted(text)} may be 0 or nothing; write 0, or leave the cell empty", "0"
         )
     if _SCIENTIFIC.fullmatch(plain):
         raise wrong(
             "rounded_number",
-            f"{shown(text)} is a number that the spreadsheet has rounded; format the column as plain digits",
+            f"{quoted(text)} is a number that the spreadsheet has rounded; format the column as plain digits",
         )
     is_bracketed = plain.startswith("(") and plain.endswith(")")
     found = _CELL.fullmatch(plain[1:-1].strip() if is_bracketed else plain)
     if not found:
-        raise wrong("not_a_number", f"{shown(text)} is not a number; write plain digits, like 25000")
+        raise wrong("not_a_number", f"{quoted(text)} is not a number; write plain digits, like 25000")
     signs = [found["sign"], found["minus"], "-" if is_bracketed else ""]
     monies = [money for money in (found["before"], found["between"], found["after"]) if money]
     number = _core(text, found["core"].strip())
     if sum(map(bool, signs)) > 1 or len(monies) > 1:
-        raise wrong("not_a_number", f"{shown(text)} is not one number; write plain digits, like 25000")
+        raise wrong("not_a_number", f"{quoted(text)} is not one number; write plain digits, like 25000")
     places = _MULTIPLIERS.get((found["multiplier"] or "").lower(), 0)
     is_negative = "-" in signs
     return WrittenNumber(
@@ -191,7 +175,7 @@ def read_cell(text: str) -> WrittenNumber:
 def _refuse_no_value(text: str) -> None:
     if text.strip().lower() in _NO_VALUES:
         raise wrong(
-            "no_value", f"{shown(text)} is not a number; leave the cell empty (JSON: null) for no change"
+            "no_value", f"{quoted(text)} is not a number; leave the cell empty (JSON: null) for no change"
         )
 
 
@@ -205,7 +189,7 @@ def currency_of(written: str) -> str:
             return known
     raise wrong(
         "unknown_currency",
-        f"{shown(written)} is no currency; write an ISO code like EUR, or the number alone",
+        f"{quoted(written)} is no currency; write an ISO code like EUR, or the number alone",
     )
 
 
@@ -240,7 +224,7 @@ def _core(text: str, core: str) -> WrittenNumber:
         whole, _, decimals = core.rpartition(last)
         if _GROUPS[_OTHER[last]].fullmatch(whole) and _WHOLE.fullmatch(decimals):
             return _read(core.replace(_OTHER[last], ""), last)
-    raise wrong("not_a_number", f"{shown(text)} is not a number; write plain digits, like 25000.00")
+    raise wrong("not_a_number", f"{quoted(text)} is not a number; write plain digits, like 25000.00")
 
 
 def _read(digits: str, mark: str | None) -> WrittenNumber:

@@ -20,8 +20,12 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
-from demo_pipeline.domain.blueprint.monthly_figures import DealSizes, with_values
-from demo_pipeline.domain.blueprint.rules import declared_value, stand_in
+from demo_pipeline.domain.blueprint.monthly_figures import (
+    DealSizes,
+    declared_value,
+    minimal_figures,
+    with_values,
+)
 from demo_pipeline.domain.blueprint.schema import MonthEntry
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, plan_stream
 from demo_pipeline.domain.caps import check_storable, within_caps
@@ -185,7 +189,7 @@ def _asked(
             amount = 0
         deltas[metric] = amount
     declared = _entry(month, deltas, currency)
-    return _Asked(declared=declared, figures=stand_in(declared, currency))
+    return _Asked(declared=declared, figures=minimal_figures(declared, currency))
 
 
 def _entry(month: Month, deltas: Mapping[str, int | None], currency: Currency) -> MonthEntry:

@@ -1,7 +1,8 @@
 """Monthly figures as files for other programs: an Excel workbook or a Parquet file.
 
 A row a month; ``month`` is its first day as a real date, counts are whole numbers, values exact decimals in
-major units. Read back by ``plan_files`` a workbook is the same figures. Files appear whole or not at all.
+major units. A workbook that is read back by ``plan_files`` gives the
+same figures. Files appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -14,21 +15,19 @@ from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.files.workbooks import write_sheet
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 #: metric → figure in units or major units; absent: nothing is said
 Row = Mapping[str, int | Decimal]
 
 #: digits of a value, the decimals included
 _VALUE_DIGITS: Final = 18
+#: of a number in a spreadsheet; more are written as text
+_MOST_DIGITS: Final = 15
 _MONTH_FORMAT: Final = "yyyy-mm"
 
 
@@ -40,43 +39,56 @@ def save_figures(path: Path, months: Mapping[Month, Row], decimals: int, *, titl
     if path.suffix.lower() != suffix:
         raise _refused("bad_suffix", path, f"the name does not end with {suffix}; rename it")
     asked = [metric for metric in METRICS if any(metric in row for row in months.values())]
-    table = _table(months, asked, decimals)
-    if suffix == ".parquet":
-        content = _parquet(table)
-    else:
-        import pandas as pd
-
-        frame = table.to_pandas(types_mapper=pd.ArrowDtype)
-        content = write_sheet(frame, title, _formats(asked, decimals))
-    _write(path, content)
+    _write(path, (_parquet if suffix == ".parquet" else _workbook)(months, asked, decimals, title))
 
 
-def _table(months: Mapping[Month, Row], metrics: Sequence[str], decimals: int) -> pa.Table:
+def _parquet(months: Mapping[Month, Row], metrics: Sequence[str], decimals: int, _: str) -> bytes:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    columns: dict[str, Any] = {
-        "month": pa.array([date(month.year, month.number, 1) for month in months], pa.date32())
-    }
+    columns: dict[str, Any] = {"month": pa.array(map(_first_day, months), pa.date32())}
     for metric in metrics:
         kind = pa.decimal128(_VALUE_DIGITS, decimals) if metric in VALUE_METRICS else pa.int64()
         columns[metric] = pa.array([row.get(metric) for row in months.values()], kind)
-    return pa.table(columns)
-
-
-def _formats(metrics: Sequence[str], decimals: int) -> dict[str, str]:
-    value = "#,##0" + (f".{'0' * decimals}" if decimals else "")
-    return {
-        "month": _MONTH_FORMAT,
-        **{metric: value if metric in VALUE_METRICS else "#,##0" for metric in metrics},
-    }
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow.parquet as pq
-
     buffer = io.BytesIO()
-    pq.write_table(table, buffer)
+    pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
+
+
+def _workbook(months: Mapping[Month, Row], metrics: Sequence[str], decimals: int, title: str) -> bytes:
+    """One sheet: header in bold and frozen, columns as wide as what is in them."""
+    from openpyxl import Workbook
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    book = Workbook()
+    sheet: Any = book.active
+    sheet.title, sheet.freeze_panes = title, "B2"
+    columns: dict[str, list[Any]] = {"month": [_first_day(month) for month in months]}
+    columns |= {metric: [row.get(metric) for row in months.values()] for metric in metrics}
+    for index, (name, values) in enumerate(columns.items(), start=1):
+        is_value = name in VALUE_METRICS
+        number_format = "#,##0." + "0" * decimals if is_value and decimals else "#,##0"
+        sheet.cell(1, index, name).font = Font(bold=True)
+        for number, value in enumerate(values, start=2):
+            amount = value if value is None or not is_value else _exact(value, decimals)
+            cell = sheet.cell(number, index, amount)
+            cell.number_format = _MONTH_FORMAT if name == "month" else number_format
+        width = max(len(name), *(len(str(value or "")) + 4 for value in values))
+        sheet.column_dimensions[get_column_letter(index)].width = width + 2
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def _exact(value: int | Decimal, decimals: int) -> Decimal | str:
+    """An amount with so many decimals; as text where a spreadsheet would round it."""
+    amount = Decimal(value).quantize(Decimal(1).scaleb(-decimals))
+    return str(amount) if len(amount.as_tuple().digits) > _MOST_DIGITS else amount
+
+
+def _first_day(month: Month) -> date:
+    return date(month.year, month.number, 1)
 
 
 def _write(path: Path, content: bytes) -> None:

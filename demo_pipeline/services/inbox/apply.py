@@ -18,9 +18,9 @@ from demo_pipeline.domain.core.errors import (
     Problem,
 )
 from demo_pipeline.domain.core.figures import METRICS
-from demo_pipeline.domain.parsing.written_numbers import shortened, shown
-from demo_pipeline.services.files.plan_files import SUFFIXES, PlanFile, PlanKind, parse_plan
-from demo_pipeline.services.files.plan_recognition import is_meant_as_plan, plan_text
+from demo_pipeline.domain.parsing.scalars import quoted, shortened
+from demo_pipeline.services.files.plan_files import PlanFile, is_meant_as_plan, parse_plan, plan_text
+from demo_pipeline.services.files.reader import SUFFIXES, FileFormat
 from demo_pipeline.services.inbox.folder import End, InboxFile, read_inbox_file, settle, usable_name
 from demo_pipeline.services.inbox.reports import done_reports, refused_reports
 from demo_pipeline.services.inbox.unknown_tenants import unknown_tenants
@@ -100,7 +100,7 @@ def refuse_unusable(database: Database, settings: Settings, file: InboxFile, cal
     """Refuse a file whose name cannot be used, with a report; a sentence that says what became of it."""
     name = usable_name(file.name)
     message = (
-        f"the name {shown(file.name)} has characters that cannot be seen or cannot be in a name; "
+        f"the name {quoted(file.name)} has characters that cannot be seen or cannot be in a name; "
         f"name the file {name} and put it there again"
     )
     problem = Problem(code="bad_inbox_file", field="inbox_file", value=shortened(file.name), message=message)
@@ -117,7 +117,7 @@ def _parsed(file: InboxFile, plan_type: str | None, seed: str | None, sheet: str
     """
     kind = SUFFIXES[Path(file.name).suffix.lower()]
 
-    def parse(content: bytes, kind: PlanKind, sheet: str | None) -> PlanFile:
+    def parse(content: bytes, kind: FileFormat, sheet: str | None) -> PlanFile:
         return parse_plan(content, kind, source=file.name, plan_type=plan_type, seed=seed, sheet=sheet)
 
     try:
@@ -140,7 +140,7 @@ def _parsed(file: InboxFile, plan_type: str | None, seed: str | None, sheet: str
     raise InputError(f"{file.name}: {message}", [Problem(code="hidden_value", message=message)])
 
 
-def _no_plan(file: InboxFile, kind: PlanKind, error: InputError) -> InputError:
+def _no_plan(file: InboxFile, kind: FileFormat, error: InputError) -> InputError:
     """A file without the names of a plan: which these are, and where reading it ended."""
     size = next((problem for problem in error.problems if problem.code in _OF_THE_WHOLE), None)
     line = next((problem.line for problem in error.problems if problem.line is not None), None)

@@ -19,12 +19,12 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Literal
 
-from demo_pipeline.domain.blueprint.rules import check_slug
+from demo_pipeline.domain.blueprint.checks import check_slug
 from demo_pipeline.domain.core.display import neutral_line
 from demo_pipeline.domain.core.errors import InputError, NotFoundError, Problem
-from demo_pipeline.domain.parsing.written_numbers import shortened
-from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES, SUFFIXES
-from demo_pipeline.services.files.yaml_files import MOST_BYTES
+from demo_pipeline.domain.parsing.scalars import shortened
+from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES
+from demo_pipeline.services.files.reader import MOST_BYTES, SUFFIXES
 from demo_pipeline.settings import Settings
 
 End = Literal["done", "refused"]

@@ -6,15 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 
-from demo_pipeline.domain.blueprint.checks import complete_declaration
+from demo_pipeline.domain.blueprint.schema import complete_declaration
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.errors import InputError, NotADemoTenantError, Problem, UnreadableTenantError
+from demo_pipeline.domain.core.errors import (
+    InputError,
+    NotADemoTenantError,
+    Problem,
+    UnreadableTenantError,
+    raise_problems,
+)
 from demo_pipeline.domain.core.ids import tenant_id
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
@@ -22,7 +27,7 @@ from demo_pipeline.domain.documents.stored import read_spec
 from demo_pipeline.domain.generation.calendar import tenant_calendar
 from demo_pipeline.domain.generation.provenance import blueprint_stream
 from demo_pipeline.domain.generation.team import signed_up_at
-from demo_pipeline.services.files.blueprint_files import read_blueprint, resolve_file
+from demo_pipeline.services.files.blueprint_files import DeclaredTenant, read_blueprint
 from demo_pipeline.services.jobs.events import Event, record
 from demo_pipeline.services.jobs.selection import identified, months_spec
 from demo_pipeline.settings import Settings
@@ -62,11 +67,11 @@ def provision_all(
     that function it raises ``UnreadableTenantError``.
     """
     now = current_instant(database, settings)
+    declared: list[DeclaredTenant] = []
     problems: list[Problem] = []
     for path in paths:
         try:
-            with database.loader() as conn:
-                _read(path, _instant_of(conn, path, now), settings)
+            declared.append(_read(database, settings, path, now))
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -74,16 +79,15 @@ def provision_all(
                 replace(problem, message=f"{path.name}: {problem.message}")
                 for problem in error.problems or [Problem(code=error.code, message=error.message)]
             ]
-    if problems:
-        raise InputError("; ".join(map(str, problems)), problems)
+    raise_problems(problems)
     made: list[Provisioned] = []
-    for path in paths:
+    for one in declared:
         try:
-            made.append(provision(database, settings, path, requested_by=requested_by))
+            made.append(_provision(database, settings, one, now, requested_by))
         except UnreadableTenantError as error:
             if on_unreadable is None:
                 raise
-            on_unreadable(path.stem, error)
+            on_unreadable(one.slug, error)
     return tuple(made)
 
 
@@ -104,8 +108,15 @@ def provision(
     ``UnreadableTenantError`` where the tenant exists and cannot be read.
     """
     now = current_instant(database, settings)
+    return _provision(database, settings, _read(database, settings, path, now, sheet), now, requested_by)
+
+
+def _provision(
+    database: Database, settings: Settings, declared: DeclaredTenant, now: datetime, requested_by: str | None
+) -> Provisioned:
+    spec, warnings = declared.spec, declared.warnings
+    document = declared.blueprint.model_dump(mode="json")
     with database.loader() as conn:
-        spec, declared, warnings = _read(path, _instant_of(conn, path, now), settings, sheet)
         found = tenants.find_tenant(conn, spec.slug)
         if found.exists and found.tenant_id is None:
             record(settings, Event.NON_DEMO_TENANT_BLOCKED, tenant=spec.slug, wish="provision")
@@ -117,13 +128,13 @@ def provision(
                 {"tenant": spec.slug},
             )
         if found.tenant_id is not None:
-            return _present(tenants.get_tenant(conn, spec.slug), declared, warnings)
+            return _present(tenants.get_tenant(conn, spec.slug), document, warnings)
         identity = tenant_id(spec.slug, found.last_incarnation + 1)
         try:
-            _make(conn, spec, declared, identity, found.last_incarnation + 1, now, requested_by)
+            _make(conn, spec, document, identity, found.last_incarnation + 1, now, requested_by)
         except InputError:
             # Somebody made it at the same moment; from this very blueprint, or not.
-            return _present(tenants.get_tenant(conn, spec.slug), declared, warnings)
+            return _present(tenants.get_tenant(conn, spec.slug), document, warnings)
     return _provisioned(spec, identity, warnings, is_new=True)
 
 
@@ -164,21 +175,14 @@ def _make(
         job_ledger.register_job(conn, replace(request, requested_by=requested_by))
 
 
-def _instant_of(conn: psycopg.Connection[Any], path: Path, now: datetime) -> datetime:
-    """The instant by which a file is read: that of its tenant, so that its span is still the same."""
-    if tenants.find_tenant(conn, path.stem).tenant_id is None:
-        return now
-    return tenants.get_tenant(conn, path.stem).provisioned_at
-
-
 def _read(
-    path: Path, now: datetime, settings: Settings, sheet: str | None = None
-) -> tuple[TenantSpec, dict[str, Any], tuple[str, ...]]:
-    """The spec, the blueprint as declared, and warnings."""
-    caps = settings.caps.to_domain()
-    file = read_blueprint(path, now, caps, sheet=sheet)
-    spec, warnings = resolve_file(file, now, lambda: token_hex(8), caps)
-    return spec, file.blueprint.model_dump(mode="json"), warnings
+    database: Database, settings: Settings, path: Path, now: datetime, sheet: str | None = None
+) -> DeclaredTenant:
+    """What a file declares by the instant of its tenant, so that its span is still the same, or by now."""
+    with database.loader() as conn:
+        if tenants.find_tenant(conn, path.stem).tenant_id is not None:
+            now = tenants.get_tenant(conn, path.stem).provisioned_at
+    return read_blueprint(path, now, settings.caps.to_domain(), sheet=sheet)
 
 
 def _present(tenant: tenants.Tenant, declared: dict[str, Any], warnings: tuple[str, ...]) -> Provisioned:

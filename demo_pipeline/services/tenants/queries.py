@@ -24,8 +24,7 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.instants import read_since
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.parsing.choices import read_each, word_of
-from demo_pipeline.domain.parsing.scalars import parse_country
+from demo_pipeline.domain.parsing.scalars import parse_country, read_each, word_of
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context, find_tenant_id
 from demo_pipeline.services.months.partial_months import partial_month_notes

@@ -15,8 +15,7 @@ import pytest
 from demo_pipeline.defs.patches.inbox import plan_inbox
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.errors import InputError
-from demo_pipeline.services.files.plan_files import read_plan
-from demo_pipeline.services.files.plan_recognition import is_meant_as_plan
+from demo_pipeline.services.files.plan_files import is_meant_as_plan, read_plan
 from tests.defs.patches.inbox_builders import IMPOSSIBLE, folder_of, launch, put, report_of, tick
 from tests.fixtures.dagster_instance import DagsterHome
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
-from demo_pipeline.domain.blueprint.checks import (
-    Checked,
-    check_blueprint,
-    check_tree,
-    complete_declaration,
-)
-from demo_pipeline.domain.blueprint.rules import check_slug
+from demo_pipeline.domain.blueprint.checks import check_blueprint, check_slug
+from demo_pipeline.domain.blueprint.schema import Blueprint, complete_declaration
+from demo_pipeline.domain.core.errors import Problem
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import RULES
+from demo_pipeline.domain.feasibility import DEFAULT_CAPS, RULES
+from demo_pipeline.domain.parsing.document import NestedDocument, Problems
 from demo_pipeline.domain.reference.countries import CURRENCIES
 from tests.builders.blueprints import NOW, feasible_blueprints, infeasible_blueprints
 
@@ -27,6 +25,26 @@ FRAME: dict[str, Any] = {
     "start_month": "2025-01",
     "end_month": "2025-12",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A blueprint, or what is wrong with it."""
+
+    blueprint: Blueprint | None
+    problems: tuple[Problem, ...]
+    suggestion: Any
+
+
+def check_tree(tree: dict[str, Any], slug: str, current: Month) -> Checked:
+    """Check a tree by the default caps."""
+    problems = Problems()
+    checked = check_blueprint(NestedDocument(tree=tree), slug, current, DEFAULT_CAPS, problems)
+    return Checked(
+        blueprint=checked.blueprint if checked is not None else None,
+        problems=problems.listed,
+        suggestion=problems.suggestion,
+    )
 
 
 def check(slug: str = "kranz", **keys: Any) -> Checked:
@@ -48,7 +66,6 @@ def test_feasible_blueprints_are_accepted(tree: dict[str, Any]) -> None:
     checked = check_tree(tree, "kranz", CURRENT)
     assert checked.problems == ()
     assert checked.blueprint is not None
-    assert check_blueprint(checked.blueprint, "kranz", CURRENT).problems == ()
 
 
 @settings(max_examples=500)

@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import column
 from demo_pipeline.domain.generation.generator import Generator
-from demo_pipeline.services.files.blueprint_files import read_tenant_spec
+from tests.builders.blueprints import spec_of_file
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def fingerprint(path: Path) -> str:
     """SHA-256 over the values of all rows, column by column, in the order in which they are made."""
-    spec, _ = read_tenant_spec(path, NOW, lambda: "no seed is made here")
+    spec, _ = spec_of_file(path, NOW, "no seed is made here")
     generator = Generator(spec, NOW)
     digest = hashlib.sha256()
     batches = [*generator.team.batches().values()]

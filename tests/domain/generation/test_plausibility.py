@@ -21,7 +21,6 @@ from demo_pipeline.domain.generation.row_schemas import SCHEMAS
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
-from demo_pipeline.services.files.blueprint_files import read_tenant_spec
 from tests.assertions.generated_rows import (
     FACTS,
     Row,
@@ -31,7 +30,7 @@ from tests.assertions.generated_rows import (
     spec_of,
     write_blueprint,
 )
-from tests.builders.blueprints import NOW
+from tests.builders.blueprints import NOW, spec_of_file
 
 BLUEPRINT: Final[dict[str, Any]] = {
     "name": "Brightwater Supplies",
@@ -135,7 +134,7 @@ def test_won_deals_are_with_leads_only_where_all_contacts_are_leads(tmp_path: Pa
     blueprint = monthly({**leads, **won}, {**leads, **won, "contacts_created": 6}, won)
     rows = made(tmp_path, blueprint)
     assert won_with(rows)["lead"] == 3
-    _, warnings = read_tenant_spec(write_blueprint(tmp_path, blueprint), NOW, lambda: "")
+    _, warnings = spec_of_file(write_blueprint(tmp_path, blueprint), NOW, "")
     (warning,) = [one for one in warnings if "lead" in one]
     assert warning.startswith("2025-01: every contact that exists by then is a lead, so 3 won deals are with")
 

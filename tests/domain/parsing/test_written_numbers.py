@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
+from demo_pipeline.domain.parsing.scalars import quoted, shortened
 from demo_pipeline.domain.parsing.written_numbers import (
     SIGNS,
     decimal_mark_of,
     read_cell,
     read_literal,
-    shortened,
-    shown,
 )
 from demo_pipeline.domain.reference.countries import CURRENCIES
 
@@ -179,7 +178,7 @@ def test_every_sign_means_currencies_that_exist() -> None:
 @given(st.text(max_size=90))
 def test_a_cell_in_a_message_is_short_and_harmless(text: str) -> None:
     """At most forty characters and the quotes, and nothing that a terminal would obey."""
-    assert len(shown(text)) <= 42
+    assert len(quoted(text)) <= 42
     assert shortened(text).isprintable()
 
 

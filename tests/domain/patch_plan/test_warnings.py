@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo_pipeline.domain.blueprint.schema import Blueprint
-from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, nearest_feasible
@@ -28,6 +27,7 @@ from demo_pipeline.domain.patch_plan.shapes import (
     q4_surge,
 )
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
+from tests.builders.blueprints import resolved
 from tests.builders.currencies import EUR
 
 NOW = datetime(2025, 12, 31, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ def spec() -> TenantSpec:
         "start_month": str(START), "end_month": "2025-12",
         "months": [{"month": str(START), "contacts_created": 3}],
     }  # fmt: skip
-    return resolve(Blueprint.model_validate(tree), "larkmoor", NOW, lambda: "")[0]
+    return resolved(tree, now=NOW)[0]
 
 
 def warnings_of(spec: TenantSpec, plan: PatchPlan, before: Mapping[Month, Figures]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
-from demo_pipeline.services.files.blueprint_files import blueprint_paths, read_blueprint, read_tenant_spec
-from tests.builders.blueprints import NOW
+from demo_pipeline.services.files.blueprint_files import blueprint_paths, read_blueprint
+from tests.builders.blueprints import NOW, spec_of_file
 from tests.paths import BLUEPRINTS
 
 GOOD = """\
@@ -42,7 +42,7 @@ def write(folder: Path, text: str | bytes, name: str = "kranz.yaml") -> Path:
 def refusal(path: Path) -> InputError:
     """What is said about a bad file."""
     with pytest.raises(InputError) as caught:
-        read_tenant_spec(path, NOW, lambda: "made")
+        spec_of_file(path, NOW, "made")
     assert caught.value.exit_code == 2
     return caught.value
 
@@ -62,7 +62,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_file_becomes_a_tenant(tmp_path: Path) -> None:
     """Read, checked and resolved in one step, with the warnings."""
-    spec, warnings = read_tenant_spec(write(tmp_path, GOOD), NOW, lambda: "made")
+    spec, warnings = spec_of_file(write(tmp_path, GOOD), NOW, "made")
     assert (spec.slug, spec.seed, spec.total.leads_created) == ("kranz", "007", 20)
     assert any("NO has no lists" in warning for warning in warnings)
 
@@ -217,7 +217,7 @@ def test_beyond_the_caps_is_refused_with_lines_and_its_own_exit_code(tmp_path: P
         "contacts_created: 25", "contacts_created: 99999"
     )
     with pytest.raises(CapExceededError) as caught:
-        read_tenant_spec(write(tmp_path, text), NOW, lambda: "made")
+        spec_of_file(write(tmp_path, text), NOW, "made")
     assert caught.value.exit_code == 3
     assert [(p.line, p.metric, p.value) for p in caught.value.problems] == [
         (11, "leads_created", "50001"),
@@ -237,7 +237,7 @@ def test_the_bundled_blueprints_are_right() -> None:
     living: set[str] = set()
     sizes: dict[tuple[str, str], int] = {}
     for path in blueprint_paths(BLUEPRINTS):
-        spec, warnings = read_tenant_spec(path, NOW, lambda: "made")
+        spec, warnings = spec_of_file(path, NOW, "made")
         assert warnings == ()
         assert spec.seed != "made"
         assert len(spec.figures) == 12

@@ -10,8 +10,8 @@ import openpyxl
 import pytest
 
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.services.files.blueprint_files import read_blueprint, read_tenant_spec
-from tests.builders.blueprints import NOW
+from demo_pipeline.services.files.blueprint_files import read_blueprint
+from tests.builders.blueprints import NOW, spec_of_file
 
 HEAD = """\
 name: Kranz Logistik
@@ -75,8 +75,8 @@ def test_a_table_and_a_list_are_the_same_blueprint(tmp_path: Path) -> None:
     assert read_blueprint(named, NOW, sheet="Budget").blueprint == listed
     (problem,) = problems_of(named, sheet="Budgets")
     assert (problem.code, problem.suggestion) == ("unknown_sheet", "Budget")
-    spec, _ = read_tenant_spec(write(tmp_path, "months: figures.csv\n"), NOW, lambda: "")
-    assert spec == read_tenant_spec(write(tmp_path, LISTED), NOW, lambda: "")[0]
+    spec, _ = spec_of_file(write(tmp_path, "months: figures.csv\n"), NOW, "")
+    assert spec == spec_of_file(write(tmp_path, LISTED), NOW, "")[0]
     assert listed.months is not None
     assert listed.months[1].closed_won_value == Decimal("1250.50")
 
@@ -140,7 +140,7 @@ def test_amounts_in_another_currency_are_refused(tmp_path: Path) -> None:
 def test_a_currency_with_three_decimals_is_kept_with_two(tmp_path: Path) -> None:
     """Which is said before the tenant is made, and where an amount has three."""
     head = HEAD + "currency: KWD\n"
-    _, warnings = read_tenant_spec(write(tmp_path, LISTED, head=head), NOW, lambda: "")
+    _, warnings = spec_of_file(write(tmp_path, LISTED, head=head), NOW, "")
     assert "KWD has 3 decimals; amounts are kept with 2" in warnings
     (problem,) = problems_of(write(tmp_path, LISTED.replace("1250.50", "1250.505"), head=head))
     assert "the 2 decimals that amounts in KWD are kept with" in problem.message

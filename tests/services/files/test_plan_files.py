@@ -20,16 +20,15 @@ from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType, Tolerances
 from demo_pipeline.domain.patch_plan.writing import write_plan
 from demo_pipeline.services.files.plan_files import (
     PlanFile,
-    PlanKind,
     parse_plan,
     plan_from_document,
     read_plan,
 )
-from demo_pipeline.services.files.yaml_files import MOST_BYTES
+from demo_pipeline.services.files.reader import MOST_BYTES, FileFormat
 from tests.builders.plans import json_documents, month_spellings, plans, records, tables, workbooks
 
 
-def problems_of(text: str | bytes, kind: PlanKind | None = "csv", **options: str) -> tuple[Problem, ...]:
+def problems_of(text: str | bytes, kind: FileFormat | None = "csv", **options: str) -> tuple[Problem, ...]:
     """What is said about a bad plan."""
     with pytest.raises(InputError) as caught:
         parse_plan(text if isinstance(text, bytes) else text.encode(), kind, **options)
@@ -38,7 +37,7 @@ def problems_of(text: str | bytes, kind: PlanKind | None = "csv", **options: str
     return caught.value.problems
 
 
-def read_text(text: str, kind: PlanKind | None = "csv") -> PlanFile:
+def read_text(text: str, kind: FileFormat | None = "csv") -> PlanFile:
     """A good plan."""
     return parse_plan(text.encode(), kind)
 

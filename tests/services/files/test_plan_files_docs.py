@@ -9,7 +9,8 @@ from typing import Final, cast
 import pytest
 
 from demo_pipeline.domain.core.errors import InputError
-from demo_pipeline.services.files.plan_files import PlanFile, PlanKind, parse_plan
+from demo_pipeline.services.files.plan_files import PlanFile, parse_plan
+from demo_pipeline.services.files.reader import FileFormat
 from tests.paths import PROJECT
 
 PAGE: Final = (PROJECT / "docs" / "plans.md").read_text("utf-8")
@@ -19,7 +20,7 @@ EXAMPLES: Final = re.findall(r"```(csv|json|yaml)( refused)?\n(.*?)```", PAGE, r
 def examples(kind: str) -> list[PlanFile]:
     """The examples of a kind that are plans."""
     return [
-        parse_plan(text.encode(), cast("PlanKind", found))
+        parse_plan(text.encode(), cast("FileFormat", found))
         for found, refused, text in EXAMPLES
         if found == kind and not refused
     ]

@@ -15,11 +15,15 @@ from hypothesis import strategies as st
 
 from demo_pipeline.domain.core.errors import InputError
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
-from demo_pipeline.services.files.plan_files import MOST_YAML_BYTES, PlanKind, parse_plan, plan_from_document
-from demo_pipeline.services.files.yaml_files import MOST_BYTES
+from demo_pipeline.services.files.plan_files import (
+    MOST_YAML_BYTES,
+    parse_plan,
+    plan_from_document,
+)
+from demo_pipeline.services.files.reader import MOST_BYTES, FileFormat
 from tests.builders.plans import JUNK, TREES, plans, tables, workbooks
 
-_KINDS: Final[st.SearchStrategy[PlanKind | None]] = st.sampled_from(("csv", "xlsx", "json", "yaml", None))
+_KINDS: Final[st.SearchStrategy[FileFormat | None]] = st.sampled_from(("csv", "xlsx", "json", "yaml", None))
 #: of one small input; a plan takes a few tens of thousand
 _MOST_BYTES: Final = 4_000_000
 #: of one input of the largest size: its text, twice, and what is made of it up to the limits
@@ -27,7 +31,7 @@ _MOST_BYTES_LARGE: Final = 60_000_000
 _MOST_SECONDS: Final = 20
 
 
-def is_answered(content: bytes, kind: PlanKind | None) -> bool:
+def is_answered(content: bytes, kind: FileFormat | None) -> bool:
     """Whether it is a plan; refused with problems that can be shown, if not."""
     try:
         plan = parse_plan(content, kind).plan
@@ -50,7 +54,7 @@ def _check_refusal(error: InputError) -> None:
         assert len(problem.value or "") <= 40
 
 
-def _measured(content: bytes, kind: PlanKind | None, most_bytes: int) -> None:
+def _measured(content: bytes, kind: FileFormat | None, most_bytes: int) -> None:
     started = time.process_time()
     tracemalloc.start()
     try:
@@ -101,7 +105,7 @@ def _cut(data: st.DataObject, whole: bytes) -> bytes:
 
 @settings(max_examples=300)
 @given(content=JUNK, kind=_KINDS)
-def test_junk_is_a_plan_or_refused(content: bytes, kind: PlanKind | None) -> None:
+def test_junk_is_a_plan_or_refused(content: bytes, kind: FileFormat | None) -> None:
     """Bytes, text, and words of plans in any order, as any kind of file."""
     _measured(content, kind, _MOST_BYTES)
 
@@ -140,7 +144,7 @@ def test_a_thousand_damaged_workbooks_are_answered(data: st.DataObject) -> None:
 @pytest.mark.timeout(1500)
 @settings(max_examples=5000)
 @given(content=JUNK, kind=_KINDS)
-def test_five_thousand_files_of_junk_are_answered(content: bytes, kind: PlanKind | None) -> None:
+def test_five_thousand_files_of_junk_are_answered(content: bytes, kind: FileFormat | None) -> None:
     """The same for five thousand."""
     _measured(content, kind, _MOST_BYTES)
 
@@ -196,7 +200,7 @@ _LARGE: Final[dict[str, tuple[str, str]]] = {
 
 @pytest.mark.parametrize("name", _LARGE)
 @pytest.mark.parametrize("kind", ["yaml", None])
-def test_the_largest_file_is_answered_in_time_and_memory(name: str, kind: PlanKind | None) -> None:
+def test_the_largest_file_is_answered_in_time_and_memory(name: str, kind: FileFormat | None) -> None:
     """As much of one thing as a file may hold, which is where a reader that looks twice at it would hang."""
     head, body = _LARGE[name]
     size = MOST_YAML_BYTES if kind == "yaml" else MOST_BYTES

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.patch_plan.reading import MOST_PROBLEMS
-from demo_pipeline.services.files.plan_files import PlanKind, parse_plan, read_plan
-from demo_pipeline.services.files.yaml_files import MOST_BYTES
+from demo_pipeline.domain.parsing.document import MOST_PROBLEMS
+from demo_pipeline.services.files.plan_files import parse_plan, read_plan
+from demo_pipeline.services.files.reader import MOST_BYTES, FileFormat
 
 
-def problems_of(text: str | bytes, kind: PlanKind | None = "csv", **options: str) -> tuple[Problem, ...]:
+def problems_of(text: str | bytes, kind: FileFormat | None = "csv", **options: str) -> tuple[Problem, ...]:
     """What is said about a bad plan."""
     with pytest.raises(InputError) as caught:
         parse_plan(text if isinstance(text, bytes) else text.encode(), kind, **options)
@@ -189,7 +189,7 @@ def test_problems_beyond_a_hundred_are_counted() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["csv", "json", "yaml", None])
-def test_what_is_no_text_is_refused(content: bytes, code: str, kind: PlanKind | None) -> None:
+def test_what_is_no_text_is_refused(content: bytes, code: str, kind: FileFormat | None) -> None:
     """Other encodings, workbooks, pictures, and what is larger than any plan."""
     (problem,) = problems_of(content, kind)
     assert problem.code == code

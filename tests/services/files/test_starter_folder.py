@@ -17,8 +17,9 @@ from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.starter import STARTER_SLUG, starter_blueprint, starter_plan
 from demo_pipeline.domain.patch_plan.plan import PlanType
-from demo_pipeline.services.files.blueprint_files import read_blueprint, read_tenant_spec
+from demo_pipeline.services.files.blueprint_files import read_blueprint
 from demo_pipeline.services.files.plan_files import read_plan
+from tests.builders.blueprints import spec_of_file
 
 KEYS = dict(walk(blueprint_keys()))
 BASE = "name: Kranz Logistik\ncountry: DE\nindustry: saas\n"
@@ -37,7 +38,7 @@ def spec_of(text: str, folder: Path, now: datetime) -> tuple[TenantSpec, tuple[s
     """The tenant that the text declares."""
     path = folder / f"{STARTER_SLUG}.yaml"
     path.write_text(text, encoding="utf-8")
-    return read_tenant_spec(path, now, lambda: "")
+    return spec_of_file(path, now, "")
 
 
 def write_figures(folder: Path) -> None:

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demo_pipeline.domain.core.errors import InputError
-from demo_pipeline.services.files.yaml_files import MOST_BYTES, read_yaml
+from demo_pipeline.domain.parsing.document import NestedDocument, Problems
+from demo_pipeline.domain.parsing.document import Path as KeyPath
+from demo_pipeline.services.files.blueprint_files import BLUEPRINT
+from demo_pipeline.services.files.reader import MOST_BYTES, read_content, read_document
+
+
+def read_yaml(path: Path) -> NestedDocument:
+    """The document of a file, read as a blueprint is."""
+    content = read_content(path, path.name, BLUEPRINT)
+    document = read_document(content, "yaml", BLUEPRINT, path.name, Problems())
+    assert isinstance(document, NestedDocument)
+    return document
 
 
 def test_scalars_are_text_as_written(tmp_path: Path) -> None:
@@ -47,7 +58,17 @@ def test_every_value_has_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("# head\na:\n  b: 1\n  c.d: 2\nlist:\n  - x: 1\n    y: 2\n  - 3\n", "utf-8")
     file = read_yaml(path)
-    places = ("a", "a.b", "a.c.d", "a.zz", "list.0", "list.0.y", "list.1", "nowhere", None)
+    places: tuple[KeyPath, ...] = (
+        ("a",),
+        ("a", "b"),
+        ("a", "c.d"),
+        ("a", "zz"),
+        ("list", 0),
+        ("list", 0, "y"),
+        ("list", 1),
+        ("nowhere",),
+        (),
+    )
     assert [file.line_of(place) for place in places] == [2, 3, 4, 2, 6, 7, 8, None, None]
 
 
@@ -66,7 +87,8 @@ def test_every_value_has_its_line(tmp_path: Path) -> None:
         (b"%PDF-1.7\n", "other_kind", None),
         (b"a: 1\nb: \xff\n", "not_utf8", 2),
         (b"\x89PNG\r\n\x1a\n\0\0", "other_kind", None),
-        ("a: 1".encode("utf-16"), "not_utf8", 1),
+        ("a: 1".encode("utf-16")[:-1], "not_utf8", None),
+        ("a: 1".encode("utf-16-le"), "control_character", 1),
         (b"a: 1\nb: \x07\n", "control_character", 2),
         (b"a: \0\n", "control_character", 1),
         (b"a: 1\n---\nb: 2\n", "several_documents", 2),
@@ -112,10 +134,10 @@ def test_a_key_given_twice_keeps_the_first_and_is_named(tmp_path: Path) -> None:
     path.write_text("a: {x: 1}\nb: 2\na:\n  x: 3\n  y: 4\n", "utf-8")
     file = read_yaml(path)
     assert file.tree == {"a": {"x": "1"}, "b": "2"}
-    assert file.line_of("a.x") == 1
-    (problem,) = file.problems
-    assert (problem.code, problem.field, problem.line) == ("duplicate_key", "a", 3)
-    assert "line 1" in problem.message
+    assert file.line_of(("a", "x")) == 1
+    (double,) = file.doubles
+    assert (double.path, double.line, double.first_line) == (("a",), 3, 1)
+    assert "line 1" in double.problem("a").message
 
 
 def test_all_aliases_and_tags_are_named_at_once(tmp_path: Path) -> None:

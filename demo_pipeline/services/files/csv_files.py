@@ -2,7 +2,7 @@
 
 The separator of columns is given by a first line ``sep=;``, which Excel writes and does not show, or found
 from the header: the one of ``, ; tab |`` by which it has the most known names. Blank rows and cells with line
-breaks are counted as the spreadsheet counts them. What the rows say is in ``plan_tables``.
+breaks are counted as the spreadsheet counts them. What the rows say is in ``patch_plan.table_plan``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from demo_pipeline.domain.core.errors import Problem
-from demo_pipeline.domain.patch_plan.reading import Findings, WrittenPlan
-from demo_pipeline.services.files.plan_tables import (
-    EMPTY,
-    Cell,
-    Row,
-    header_of,
-    known_names,
-    names_month,
-    read_rows,
-    row_of,
-)
+from demo_pipeline.domain.parsing.document import EMPTY, Cell, Problems, Row, TableDocument, row_of
+from demo_pipeline.domain.patch_plan.table_plan import header_of, known_names, names_month
 
 SEPARATORS: Final = (",", ";", "\t", "|")
 
@@ -47,12 +38,12 @@ def is_table(text: str) -> bool:
     return any(header is not None and names_month(header) for header in headers)
 
 
-def read_table(text: str, findings: Findings) -> WrittenPlan:
-    """The cells of a table. What cannot be a cell of a plan is added to ``findings``."""
+def read_table(text: str, problems: Problems) -> TableDocument:
+    """The rows of a table; what cannot be read of them is added to ``problems`` when they are read."""
     separator, body = _separator_line(text)
     if separator is None:
-        separator = _separator(body, findings)
-    return read_rows(_rows(body, separator, findings), findings)
+        separator = _separator(body, problems)
+    return TableDocument(rows=_rows(body, separator, problems))
 
 
 def _separator_line(text: str) -> tuple[str | None, str]:
@@ -61,8 +52,8 @@ def _separator_line(text: str) -> tuple[str | None, str]:
     return (found[1], text[found.end() :]) if found else (None, text)
 
 
-def _rows(text: str, separator: str, findings: Findings) -> Iterator[Row]:
-    """Every row that is not blank, up to what cannot be read, which is added to ``findings``."""
+def _rows(text: str, separator: str, problems: Problems) -> Iterator[Row]:
+    """Every row that is not blank, up to what cannot be read, which is added to ``problems``."""
     number = 0
     try:
         for number, raw in enumerate(_records(text, separator), start=1):
@@ -70,7 +61,7 @@ def _rows(text: str, separator: str, findings: Findings) -> Iterator[Row]:
             if row is not None:
                 yield row
     except csv.Error:
-        findings.add(Problem(code="not_csv", field=f"row {number + 1}", message=_QUOTES), (number + 1, 0))
+        problems.add(Problem(code="not_csv", field=f"row {number + 1}", message=_QUOTES), (number + 1, 0))
 
 
 def _records(text: str, separator: str) -> Iterator[list[str]]:
@@ -78,10 +69,10 @@ def _records(text: str, separator: str) -> Iterator[list[str]]:
 
 
 def _header(text: str, separator: str) -> Row | None:
-    return header_of(_rows(text[:_MOST_HEAD], separator, Findings()))
+    return header_of(_rows(text[:_MOST_HEAD], separator, Problems()))
 
 
-def _separator(text: str, findings: Findings) -> str:
+def _separator(text: str, problems: Problems) -> str:
     """The separator by which the header has the most known names."""
     headers = {separator: header for separator in SEPARATORS if (header := _header(text, separator))}
     known = {separator: known_names(header) for separator, header in headers.items()}
@@ -91,5 +82,5 @@ def _separator(text: str, findings: Findings) -> str:
         return SEPARATORS[0]
     if any(headers[separator] != headers[best[0]] for separator in best):
         message = "more than one separator may be meant; separate all columns by the same one, like a comma"
-        findings.add(Problem(code="unclear_separator", field="row 1", message=message))
+        problems.add(Problem(code="unclear_separator", field="row 1", message=message))
     return best[0]

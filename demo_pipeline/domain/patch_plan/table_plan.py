@@ -1,9 +1,8 @@
-"""Rows of cells as what a plan says: header, columns, months. The same for CSV and for workbooks.
+"""A plan in a table: header, columns, months. The same for CSV and for workbooks.
 
 The header is the first row that names the column ``month``; rows above it, like a title, do not count. Where
 the row below it has no month and names metrics, as merged headings do, both rows are the header. Rows and
-columns are numbered as the spreadsheet numbers them. How a file becomes rows is in ``plan_csv`` and
-``workbooks``; what a cell means is in ``domain.patch_plan.reading``.
+columns are numbered as the spreadsheet numbers them. What a cell means is in ``patch_plan.reading``.
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final
 
 from pydantic_core import PydanticCustomError
 
 from demo_pipeline.domain.core.errors import Problem
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
+from demo_pipeline.domain.parsing.document import EMPTY, Cell, Problems, Row, TableDocument, Written
+from demo_pipeline.domain.parsing.scalars import quoted, shortened
 from demo_pipeline.domain.parsing.written_months import is_summary
-from demo_pipeline.domain.parsing.written_numbers import currency_of, shortened, shown
+from demo_pipeline.domain.parsing.written_numbers import currency_of
 from demo_pipeline.domain.patch_plan.reading import (
     METRIC_NAMES,
-    Findings,
-    Written,
     WrittenMonth,
     WrittenPlan,
     nearest_name,
@@ -41,26 +40,6 @@ MOST_ROWS_ABOVE: Final = 10
 _NAMES: Final = {"month": "month", "monat": "month", **METRIC_NAMES}
 #: ``Closed won value (EUR)``
 _WITH_CURRENCY: Final = re.compile(r"(.*\S)\s*[(\[]\s*([^()\[\]]{1,4})\s*[)\]]", re.DOTALL)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
-    """What stands in a cell; empty: nothing."""
-
-    text: str
-    #: a number for certain, with a decimal point
-    is_literal: bool = False
-    #: an ISO code or a sign that the cell's format shows
-    currency: str | None = None
-    #: what is wrong with the cell whatever it should say: code and message
-    fault: tuple[str, str] | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.text) or self.fault is not None
-
-
-EMPTY: Final = Cell(text="")
-Row: TypeAlias = tuple[int, Sequence[Cell]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +64,6 @@ class _Column:
         )
 
 
-def row_of(number: int, cells: Iterable[Cell]) -> Row | None:
-    """A row without the empty cells at its end; none if all are empty."""
-    kept = list(cells)
-    while kept and not kept[-1]:
-        kept.pop()
-    return (number, kept) if kept else None
-
-
 def header_of(rows: Iterable[Row]) -> Row | None:
     """The header among the first rows: it names the column month, or where none does, the most columns."""
     looked_at = list(islice(rows, MOST_ROWS_ABOVE))
@@ -109,36 +80,36 @@ def names_month(row: Row) -> bool:
     return any(_NAMES.get(plain_name(cell.text)) == "month" for cell in row[1][:MOST_COLUMNS])
 
 
-def read_rows(rows: Iterable[Row], findings: Findings) -> WrittenPlan:
-    """What rows that are not blank say. What cannot be a cell of a plan is added to ``findings``."""
-    remaining = iter(rows)
+def read_table_plan(document: TableDocument, problems: Problems) -> WrittenPlan:
+    """What a table says. What cannot be a cell of a plan is added to ``problems``."""
+    remaining = iter(document.rows)
     above = list(islice(remaining, MOST_ROWS_ABOVE))
     header = header_of(above)
-    if findings:
+    if problems:
         return WrittenPlan(months=[])
     if header is None or not known_names(header):
         first = next((cell.text for cell in header[1] if cell), "") if header is not None else ""
         names = "month and some of " + ", ".join(METRICS)
         message = (
-            f"{shown(first)} is not a header; the first row names the columns: {names}"
+            f"{quoted(first)} is not a header; the first row names the columns: {names}"
             if first
             else f"is empty; the first row names the columns: {names}"
         )
-        findings.add(Problem(code="no_header", field=f"row {header[0] if header else 1}", message=message))
+        problems.add(Problem(code="no_header", field=f"row {header[0] if header else 1}", message=message))
         return WrittenPlan(months=[])
     below = [row for row in above if row[0] > header[0]]
     if below and _continues(header, below[0]):
         header = _joined(header, below.pop(0))
-    columns = list(_columns(header, findings))
+    columns = list(_columns(header, problems))
     if all(column.name != "month" for column in columns):
         return WrittenPlan(months=[])
     months: list[WrittenMonth] = []
     for row in (*below, *remaining):
-        months += _month(row, columns, header, findings)
+        months += _month(row, columns, header, problems)
         if len(months) >= MOST_ROWS:
             break
-    if not months and not findings:
-        findings.add(Problem(code="no_rows", message="has a header and no row below it; add the months"))
+    if not months and not problems:
+        problems.add(Problem(code="no_rows", message="has a header and no row below it; add the months"))
     return WrittenPlan(months=months)
 
 
@@ -170,11 +141,11 @@ def _known(head: str) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _columns(header: Row, findings: Findings) -> Iterator[_Column]:
+def _columns(header: Row, problems: Problems) -> Iterator[_Column]:
     row, heads = header
     if len(heads) > MOST_COLUMNS:
         message = f"has more than {MOST_COLUMNS} columns; a plan has month and the eight metrics"
-        findings.add(Problem(code="too_many_columns", field=f"row {row}", message=message))
+        problems.add(Problem(code="too_many_columns", field=f"row {row}", message=message))
     seen: dict[str, str] = {}
     for index, head in enumerate(heads[:MOST_COLUMNS]):
         name, written_currency = _known(head.text)
@@ -184,33 +155,33 @@ def _columns(header: Row, findings: Findings) -> Iterator[_Column]:
         if name is None:
             close = nearest_name(head.text, COLUMNS)
             hint = f"; did you mean {close}?" if close else f"; known are {', '.join(COLUMNS)}"
-            _add(findings, cell, "unknown_column", f"{shown(head.text)} is not a known column{hint}", close)
+            _add(problems, cell, "unknown_column", f"{quoted(head.text)} is not a known column{hint}", close)
         elif name in seen:
-            message = f"{shown(head.text)} is a second column of {name}, beside {seen[name]}; leave one out"
-            _add(findings, cell, "column_twice", message)
+            message = f"{quoted(head.text)} is a second column of {name}, beside {seen[name]}; leave one out"
+            _add(problems, cell, "column_twice", message)
         else:
             seen[name] = f"column {_letters(index)}"
-            currency = _currency(cell, written_currency, findings)
+            currency = _currency(cell, written_currency, problems)
             yield _Column(name=name, index=index, head=head.text, currency=currency)
     if "month" not in seen:
         message = "no column is called month; add it, with YYYY-MM in each row"
-        findings.add(Problem(code="missing_column", field=f"row {row}", message=message))
-    elif len(seen) == 1 and not findings:
+        problems.add(Problem(code="missing_column", field=f"row {row}", message=message))
+    elif len(seen) == 1 and not problems:
         message = f"there is no column beside month; add at least one of {', '.join(METRICS)}"
-        findings.add(Problem(code="missing_column", field=f"row {row}", message=message))
+        problems.add(Problem(code="missing_column", field=f"row {row}", message=message))
 
 
-def _currency(cell: Written, written: str | None, findings: Findings) -> str | None:
+def _currency(cell: Written, written: str | None, problems: Problems) -> str | None:
     if written is None:
         return None
     try:
         return currency_of(written)
     except PydanticCustomError as error:
-        findings.at(cell, error)
+        problems.at(cell, error)
         return None
 
 
-def _month(row: Row, columns: Sequence[_Column], header: Row, findings: Findings) -> Iterator[WrittenMonth]:
+def _month(row: Row, columns: Sequence[_Column], header: Row, problems: Problems) -> Iterator[WrittenMonth]:
     """What a row says, if it names a month."""
     number, cells = row
     heads = header[1]
@@ -222,7 +193,7 @@ def _month(row: Row, columns: Sequence[_Column], header: Row, findings: Findings
     if "month" not in read:
         empty = next(column for column in columns if column.name == "month").written(number, EMPTY)
         message = "has no month; write it as YYYY-MM, or delete the row if it adds up others"
-        findings.add(Problem(code="missing_month", field=empty.place, message=message), empty.rank)
+        problems.add(Problem(code="missing_month", field=empty.place, message=message), empty.rank)
         return
     month, _ = read["month"]
     if is_summary(month.text):
@@ -231,20 +202,20 @@ def _month(row: Row, columns: Sequence[_Column], header: Row, findings: Findings
         return
     for written, fault in read.values():
         if fault is not None:
-            _add(findings, written, *fault)
+            _add(problems, written, *fault)
     stray = next((i for i, cell in enumerate(cells) if cell and not (i < len(heads) and heads[i])), None)
     if stray is not None:
         text = cells[stray].text
         cell = Written(text=text, place=f"row {number}, column {_letters(stray)}", rank=(number, stray))
-        message = f"{shown(text)} is in a column without a name; delete it or name its column"
-        _add(findings, cell, "cell_without_column", message)
+        message = f"{quoted(text)} is in a column without a name; delete it or name its column"
+        _add(problems, cell, "cell_without_column", message)
     sound = {name: written for name, (written, fault) in read.items() if fault is None}
     if sound.pop("month", None) is not None:
         yield WrittenMonth(month=month, figures=sound)
 
 
-def _add(findings: Findings, cell: Written, code: str, message: str, suggestion: str | None = None) -> None:
-    findings.add(
+def _add(problems: Problems, cell: Written, code: str, message: str, suggestion: str | None = None) -> None:
+    problems.add(
         Problem(
             code=code, message=message, field=cell.place, value=shortened(cell.text), suggestion=suggestion
         ),
