@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import io
+import pstats
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
@@ -381,3 +383,21 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
             save_figures(tmp_path / name, rows, 2, title="x", suffix=".xlsx")
         assert caught.value.problems[0].code == code
     assert [path.name for path in tmp_path.iterdir()] == ["there.xlsx"]
+
+
+def test_other_sheets_cost_nothing() -> None:
+    """Only the sheet that is read is parsed: a second one with rows by the ten thousand is not."""
+    book = openpyxl.Workbook()
+    first: Any = book.active
+    first.append(HEADER)
+    first.append(("2025-01", 3, 4.5))
+    first.merge_cells("C2:C3")
+    other: Any = book.create_sheet("log")
+    for number in range(20_000):
+        other.append((number, "x"))
+    with cProfile.Profile() as profile:
+        (problem,) = refused(saved(book))
+    assert problem.code == "merged_cells"
+    stats: dict[tuple[str, int, str], Any] = vars(pstats.Stats(profile))["stats"]
+    cells = sum(counts[1] for (_, _, name), counts in stats.items() if name == "parse_cell")
+    assert 0 < cells < 100
