@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
+from demo_pipeline.domain.reference.countries import COUNTRIES
 from demo_pipeline.services.files.blueprint_files import blueprint_paths, read_blueprint
 from tests.builders.blueprints import NOW, spec_of_file
 from tests.paths import BLUEPRINTS
@@ -115,7 +116,7 @@ growth:
         shown = problem.value if problem.code != "unknown_key" else str(problem.field).rpartition(".")[2]
         assert shown is not None
         assert shown in problem.message
-    assert "US, GB, DE" in error.problems[2].message
+    assert ", ".join(COUNTRIES) in error.problems[2].message
     assert "trading, igaming, saas, ecommerce, realestate, finserv" in error.problems[3].message
     assert error.message.startswith("kranz|nord.yaml: ")
 
