@@ -8,6 +8,7 @@ import pytest
 
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
 from demo_pipeline.domain.reference.countries import COUNTRIES
+from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.services.files.blueprint_files import blueprint_paths, read_blueprint
 from tests.builders.blueprints import NOW, spec_of_file
 from tests.paths import BLUEPRINTS
@@ -117,7 +118,7 @@ growth:
         assert shown is not None
         assert shown in problem.message
     assert ", ".join(COUNTRIES) in error.problems[2].message
-    assert "trading, igaming, saas, ecommerce, realestate, finserv" in error.problems[3].message
+    assert ", ".join(INDUSTRIES) in error.problems[3].message
     assert error.message.startswith("kranz|nord.yaml: ")
 
 
