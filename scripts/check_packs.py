@@ -25,9 +25,9 @@ from pydantic import ValidationError
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_CODES, ascii_label
 from demo_pipeline.domain.reference.packs import PACKAGED
-from scripts.listbuild.blocklists import PLACES
+from scripts.listbuild.blocklists import BRANDS, PLACES
 from scripts.listbuild.quantiles import quantiles
-from scripts.listbuild.words import BRANDS, Sieve
+from scripts.listbuild.words import Sieve
 from scripts.pack_schema import (
     COUNTRY_TABLES,
     FEWEST_DESCRIPTORS,

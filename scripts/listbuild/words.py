@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from demo_pipeline.domain.reference.countries import ascii_label
-from scripts.listbuild.blocklists import is_blocked
+from scripts.listbuild.blocklists import UNWANTED, is_blocked
 
 #: names and positive integer weights
 Pairs = list[tuple[str, int]]
@@ -19,40 +19,6 @@ SOURCES = Path(__file__).resolve().parent.parent / "list_sources"
 
 #: A visible word that begins so would give a tenant away.
 TELLTALE = re.compile(r"(?:demo|test|fake|lorem|sample|generated|dummy)", re.IGNORECASE)
-#: Surnames, stems and streets of the sources that read badly in an office, or that are too famous.
-UNWANTED = frozenset(
-    """
-    adolf hitler goebbels göring himmler führer nazi neger mohr fick ficker fuck shit cunt bitch bastard
-    bastarda whore slut fag faggot dick dickhaut dicker kock cock cocks cox-cocks hooker hoare hore cumming
-    cummings cummins titts tits butt butts pratt prick wank wanker gay gays rape raper kuntz kunz-kot kot
-    crap crapper dyke dykes slave slaves negron coon coons jew jude judas moron weiner wiener dildo boob
-    boobs arsch assman asse anus bumm pimmel sack hurley-hure hure huren nutte schwanz schwuler popp pupp
-    puff kotz kotze mist pisser piss pissarro seuche leiche tod mord mörder moerder satan teufel nixon-nix
-    bin-laden laden osama niggemann stalin lenin
-    """.split()
-)
-#: Known brands that the parts of company names would join to.
-BRANDS = frozenset(
-    """
-    altera novara novalis solaris silverlake blackrock blackstone bridgewater redfin redwood bluestone
-    redstone bridgestone stonebridge greenfield whitbread whiteside goldenstate silverline kingfisher
-    fairfield fairmont clearview clearwater brightline northgate southwest northland westfield highland
-    foxconn hawkeye redford bridgeport bridgeford kingston queensland lakeland eastland westland
-    springfield summerfield winterfell greyhound castlepoint marketplace oakridge oakley ashley oakland
-    velis corentra cordis veritas cargill nordsee nordland westpoint goldbach goldberg goldstein
-    silberstein rheinland rheinhafen steinhof mainau moselland bergheim waldhof salzburg heidelberg
-    adlerwerk sternwerk burgau hofburg morgenland abendland feldschlossen galeria valora ralexis maralis
-    henkel schwarzkopf siemens bosch krupp thyssen bayer otto oetker rossmann würth beiersdorf porsche daimler
-    benz opel boss deichmann miele bahlsen ritter storck merck linde springer burda bertelsmann braun zeiss
-    leitz steiff vorwerk knorr jacobs dallmayr kärcher hilti stihl liebherr claas fendt deutz voith trumpf
-    maggi sixt fielmann dussmann stark lange-uhren conrad neckermann quelle horten hertie adler brax gerry
-    ford chase wells hilton marriott tiffany kellogg heinz campbell dell hewlett packard goodyear colgate
-    gillette hershey mars morgan stanley schwab edison boeing walton nordstrom macy sears penney dyson cadbury
-    tesco sainsbury morrison morrisons barclay barclays lloyd lloyds boots ladbroke burberry rolls royce
-    bentley lotus cooper hudson gates jobs musk bezos disney wendy burger ritz sandler goldman sachs lehman
-    nexis selenta torexis merida novelis aeria marexis peralis nexia belavia meridian mirion
-    """.split()
-)
 
 
 class Sieve:

@@ -25,7 +25,7 @@ from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uui
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 
 _TABLE: Final = "activities"
-#: Rows of one block, a multiple of 4. The order of a month's rows hangs on it: they ascend within a block.
+#: Rows of one block, a multiple of 4. The order of a month's rows depends on it: they ascend within a block.
 _BLOCK_ROWS: Final = 24_576
 
 CALL, EMAIL, MEETING, NOTE, TASK = (
@@ -57,7 +57,7 @@ _MARKED_WITHIN: Final = 40 * _MINUTE_US
 def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.RecordBatch]:
     """``figures.activities_created`` activities as batches of rows, in blocks.
 
-    Contacts and deals are those of the book, which has the month's own by now.
+    Contacts and deals are those of the index, which has the month's own by now.
     """
     count = figures.activities_created
     after_us = first_contact_bound(context, count)
@@ -97,7 +97,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
         place = _places(deal, on_deal)
         deal = np.where(place < MOST_A_MONTH, deal, -1)
     if not index.contacts.has_email.all():
-        # Nobody writes to an address that is not known.
+        # No e-mail without an address.
         kind[(kind == EMAIL) & (index.contacts.has_email[contact] == 0)] = CALL
     scheduled, completed, minutes = _times(context, draws, kind)
     done = np.maximum(created, completed)
@@ -133,7 +133,7 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
 
 
 def _answered_leads(context: MonthContext, count: int) -> I64:
-    """The month's leads that are answered, in a drawn order; the rest drop off unheard."""
+    """The month's leads that are answered, in a drawn order; the rest stay unanswered."""
     contacts = context.index.contacts
     first = int(np.searchsorted(contacts.created_us, int(context.work.minutes[0]) * _MINUTE_US))
     leads = first + np.flatnonzero(contacts.status[first:] == LEAD)
@@ -153,7 +153,7 @@ def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
 
 
 def _places(deal: I64, on_deal: I64) -> I64:
-    """The how-manieth activity of its deal in this month each row is, from 0; counts on."""
+    """The place of each row among the activities of its deal in this month, from 0; updates ``on_deal``."""
     by_deal = ascending(deal)
     ordered = deal[by_deal]
     starts = np.flatnonzero(np.diff(ordered, prepend=-2))

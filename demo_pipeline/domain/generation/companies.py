@@ -48,7 +48,7 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
 
 
 def names(context: MonthContext, company: I64) -> pa.StringArray:
-    """The names of companies (indices into the book)."""
+    """The names of companies (places in the index)."""
     rows = context.index.companies
     number = rows.number[company]
     made = _made_names(context, number, rows.legal_form[company])
@@ -56,13 +56,13 @@ def names(context: MonthContext, company: I64) -> pa.StringArray:
 
 
 def domains(context: MonthContext, company: I64) -> pa.StringArray:
-    """The domains of companies (indices into the book); null where a known one has none."""
+    """The domains of companies (places in the index); null where a known one has none."""
     number = context.index.companies.number[company]
     return _made_or_existing(_made_domains(context, number), number, context.index.existing_domains)
 
 
 def houses(context: MonthContext, company: I64) -> I64:
-    """A number for the domain of each company (indices into the book); -1 for no company, or no domain."""
+    """A number for the domain of each company (places in the index); -1 for no company, or no domain."""
     index = context.index
     house = np.full(len(company), -1)
     has = company >= 0
@@ -82,7 +82,7 @@ def company_batches(context: MonthContext, rows: Companies, draws: Draws) -> Ite
 
 
 def _block(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBatch:
-    # Not by their places in the book, where those that were there already may stand between them.
+    # Not by places in the index, where rows that existed already may lie between them.
     locale, count = context.locale, len(draws.order)
     places = locale.places
     domain, descriptor = _made_domains(context, rows.number), _name_parts(context, rows.number)[1]
@@ -191,7 +191,7 @@ def _name_parts(context: MonthContext, number: Small) -> tuple[I64, I64]:
     """Stem and descriptor of a tenant's ``number``-th companies (any, where below 0).
 
     An affine permutation of all pairs, keyed by the tenant: no name comes twice, and no list of the
-    names that were taken has to be kept.
+    names that are in use has to be kept.
     """
     names = context.locale.companies
     width = len(names.descriptors)
@@ -206,7 +206,7 @@ def _permutation(tenant_stream: Stream, space: int, width: int) -> tuple[int, in
     """Step and first place of a tenant's permutation of ``space`` pairs, ``width`` descriptors a stem."""
     drawn, first = tenant_stream.child(_TABLE).below("permutation", 2, space).tolist()
     step = drawn | 1
-    # Neither the next descriptor nor nearly the same one: who reads the list must not see the order.
+    # Neither the next descriptor nor nearly the same one: the order must not show in a list.
     while gcd(step, space) != 1 or not width // 5 < step % width < width * 4 // 5:
         step += 2
     return step % space, first

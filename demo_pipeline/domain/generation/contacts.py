@@ -1,4 +1,4 @@
-"""Contacts of one month: people at companies that exist by then, some at none."""
+"""Contacts of one month and their tags: people at companies that exist by then, some at none."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from demo_pipeline.domain.core.arrow import (
     texts,
 )
 from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.ids import row_ids
 from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
 from demo_pipeline.domain.generation.calendar import MINUTE_US
 from demo_pipeline.domain.generation.companies import cities, domains, houses, phone_numbers
@@ -29,14 +30,15 @@ from demo_pipeline.domain.generation.entity_index import (
     OTHER,
     PROSPECT,
     Contacts,
+    KeyCounts,
     part,
     recent,
 )
-from demo_pipeline.domain.generation.key_counts import KeyCounts
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import CONTACT_STATUSES
 
 _TABLE: Final = "contacts"
+_TAGS: Final = "contact_tags"
 
 #: Assumptions, in 2**64ths of a draw: contacts without a company, without an e-mail address, and, of those
 #: who have one, without a telephone number.
@@ -45,6 +47,11 @@ _NO_PHONE: Final = np.uint64(2**64 * 18 // 100)
 _NO_EMAIL: Final = np.uint64(2**64 * 5 // 100)
 _NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 85 // 100)
 _OTHER_OWNER: Final = np.uint64(2**64 * 15 // 100)
+#: How many contacts have no tag, one, two (assumption).
+_NUMBER_WEIGHTS: Final = np.cumsum(np.array([50, 35, 15]))
+#: Assumption: tags that somebody gives a contact later than at its creation, and working minutes until then.
+_GIVEN_LATER: Final = np.uint64(2**64 * 45 // 100)
+_GIVEN_WITHIN: Final = 4200
 
 #: What contacts that are not leads are, in the order of the weights of ``_kinds``.
 _NOT_LEADS: Final = np.array([PROSPECT, CUSTOMER, CHURNED, OTHER])
@@ -65,7 +72,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     known, opening_us = context.index.contacts.created_us, int(context.work.minutes[0]) * MINUTE_US
     if count and (len(known) == 0 or known[0] >= opening_us):
         # The tenant's first contact comes in the first working minute, so that everything else of
-        # its first month has somebody to hang on.
+        # its first month can refer to one.
         created = draws.created_us.copy()
         created[0] = opening_us + created[0] % MINUTE_US
         draws, _ = draws.moved(created)
@@ -75,7 +82,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     status = _NOT_LEADS[pick(draws("status"), _kinds(figures))]
     leads = np.argsort(draws("is_lead"), kind="stable")
     if count and len(known) == 0 and figures.other_contacts:
-        # The tenant's first contact is none, so that its first deals can be won with somebody else.
+        # The tenant's first contact is no lead, so that its first deals can be won.
         leads = leads[leads != 0]
     status[leads[: figures.leads_created]] = LEAD
 
@@ -189,7 +196,7 @@ class _Names:
 
 
 def _style(context: MonthContext, company: I64) -> I64:
-    """A house writes its addresses in one way: first.last, f.last (7), or first_last (6)."""
+    """A company writes its addresses in one way: first.last, f.last (7), or first_last (6)."""
     ids = context.index.companies.ids
     if len(ids) == 0:
         return np.zeros(len(company), np.int64)
@@ -213,7 +220,7 @@ def address_keys(context: MonthContext, rows: Contacts) -> I64:
 def _emails(context: MonthContext, rows: Contacts, namesakes: I64) -> pa.StringArray:
     """An address at the company's domain from the own name, unique within the tenant.
 
-    Who comes second under a name at a house gets a number: one more than there are before.
+    The second address of a name at a company gets a number: one more than there are before.
     """
     company, style = rows.company, _style(context, rows.company)
     has_domain = houses(context, company) != -1
@@ -260,3 +267,43 @@ def _namesakes(earlier: KeyCounts, keys: I64) -> I64:
     lengths = np.diff(starts, append=len(ordered))
     count[order] += np.arange(len(keys)) - np.repeat(starts, lengths)
     return count
+
+
+def tag_batches(context: MonthContext, contacts: Contacts) -> Iterator[pa.RecordBatch]:
+    """None to two different tags for each contact, as batches of rows, in blocks."""
+    for start, stop in blocks(len(contacts.created_us)):
+        yield _tag_block(context, contacts, start, stop)
+
+
+def _tag_block(context: MonthContext, contacts: Contacts, start: int, stop: int) -> pa.RecordBatch:
+    """The tags of the contacts from ``start`` to ``stop``."""
+    count, tags = stop - start, len(context.team.tag_ids)
+    stream = context.stream.child(_TAGS)
+    number = pick(stream.raw("number", count, start), _NUMBER_WEIGHTS)
+    first = scale(stream.raw("first", count, start), tags)
+    # Another tag than the first: one to tags - 1 places further.
+    second = (first + 1 + scale(stream.raw("second", count, start), tags - 1)) % tags
+    tag = np.stack([first, second], axis=1)
+    has = np.stack([number > 0, number > 1], axis=1)
+    contact = np.repeat(np.arange(start, stop), 2).reshape(count, 2)
+    since = contacts.created_us[contact[has]]
+    high = stream.raw("id_high", 2 * count, 2 * start).reshape(count, 2)[has]
+    low = stream.raw("id_low", 2 * count, 2 * start).reshape(count, 2)[has]
+    given = stream.raw("given", 2 * count, 2 * start).reshape(count, 2)[has]
+    # Within the month, and before provisioning: where the month may be loaded while it runs, a tag must not
+    # come later than its contact. The id keeps the contact's instant.
+    left = context.minutes_between(since, int(context.work.minutes[-1]) * MINUTE_US)
+    minutes = np.minimum(1 + scale(given << np.uint64(8), _GIVEN_WITHIN), left)
+    later = context.later(since, minutes, given << np.uint64(16))
+    created = np.where((given < _GIVEN_LATER) & (later < context.reference_us), later, since)
+    times = instants(created)
+    return row_batch(
+        _TAGS,
+        {
+            "id": uuid_array(row_ids(since, high, low)),
+            "created_at": times,
+            "updated_at": times,
+            "contact_id": uuid_array(contacts.ids, contact[has]),
+            "tag_id": uuid_array(context.team.tag_ids, tag[has]),
+        },
+    )

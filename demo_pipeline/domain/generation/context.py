@@ -15,8 +15,7 @@ from demo_pipeline.domain.core.ids import Uuids, row_ids
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, ascending, pick, scale
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, WorkMonth
-from demo_pipeline.domain.generation.entity_index import EntityIndex
-from demo_pipeline.domain.generation.name_lookup import NameLookup
+from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.team import Team
 from demo_pipeline.domain.reference.countries import Locale
 from demo_pipeline.domain.reference.industries import Industry
@@ -78,7 +77,7 @@ class MonthContext:
     timeline: Timeline
     #: no fact lies later (us)
     limit_us: int
-    #: "now" as the story has it (us): what is open then is open
+    #: the instant (us) at which rows are seen: what is open then is open
     reference_us: int
     team: Team
     index: EntityIndex

@@ -59,7 +59,7 @@ _CHANGED_WITHIN: Final = 4200
 
 @dataclass(kw_only=True)
 class DealFacts:
-    """What a batch needs of a month's deals besides their place in the book; columns of shape (n,)."""
+    """What a batch needs of a month's deals besides their place in the index; columns of shape (n,)."""
 
     draws: Draws
     #: OPEN, WON or LOST
@@ -143,7 +143,7 @@ def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBat
     count, contacts = len(rows.created_us), context.index.contacts
     stage = _stages(context, rows, facts)
     pipeline = context.team.pipeline
-    # A deal whose stage people took away stands in none, and has no probability.
+    # Without an open stage a deal has no stage and no probability.
     probability = integers(np.append(pipeline.probability, 0)[stage], pa.int32(), stage < 0)
     close_days = _expected_close_days(context, rows, facts).astype(np.int32)
     return row_batch(
@@ -168,7 +168,7 @@ def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBat
 
 
 def first_contact_bound(context: MonthContext, count: int) -> int | None:
-    """The instant (us) after which something may hang on a contact; None: from the month's start."""
+    """The instant (us) after which rows may refer to a contact; None: from the month's start."""
     if count == 0:
         return None
     first = int(context.index.contacts.created_us[0])

@@ -2,23 +2,24 @@
 
 Kept in order of creation, so that *who exists by then* is one binary search. Compact: generation of a
 later month makes only this of the earlier ones. Names are codes: places in the locale's lists, or, where
-no list knows a name, in a pool of texts that belongs to the book. What the codes come to in letters is in
-``companies`` and ``name_lookup``.
+no list knows a name, in a pool of texts that belongs to the index. :class:`NameLookup` makes texts of
+the codes of people, ``companies`` of those of companies.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from demo_pipeline.domain.core.arrow import chain, strings, take
+from demo_pipeline.domain.core.arrow import chain, codes, initials, strings, take
 from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
-from demo_pipeline.domain.generation.key_counts import KeyCounts
+from demo_pipeline.domain.reference.countries import Locale, ascii_label
 
 #: places in CONTACT_STATUSES
 LEAD, PROSPECT, CUSTOMER, CHURNED, OTHER = range(5)
@@ -37,8 +38,57 @@ _DTYPES: Final = {
     "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
 }  # fmt: skip
 
+#: Bits of the upper and of the lower half of a number.
+_HALF_BITS: Final = 32
+#: The letters of a name that has none of the alphabet.
+_NO_LETTERS: Final = "x"
+
 #: integers in a type as small as their values allow
 Small = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Numbers, ascending."""
+
+    #: upper halves, each once, and how many numbers have it
+    high: I64
+    count: I64
+    #: lower halves, one a number
+    low: NDArray[np.uint32]
+
+    def values(self) -> I64:
+        values = np.repeat(self.high << _HALF_BITS, self.count)
+        values |= self.low
+        return values
+
+
+@dataclass
+class KeyCounts:
+    """How often each of many 64-bit numbers was added, in little more than four bytes a number.
+
+    Numbers that come together are kept together, ascending, so that most share their upper half with the one
+    before.
+    """
+
+    _parts: list[_Part] = field(default_factory=list[_Part])
+
+    def add(self, numbers: I64) -> None:
+        """More numbers, in any order."""
+        values = np.sort(numbers)
+        high, count = np.unique(values >> _HALF_BITS, return_counts=True)
+        self._parts.append(_Part(high, count, values.astype(np.uint32)))
+
+    def count(self, numbers: I64) -> I64:
+        """How often each was added, shape (n,)."""
+        order = np.argsort(numbers, kind="stable")
+        ordered, found = numbers[order], np.zeros(len(numbers), np.int64)
+        for part in self._parts:
+            values = part.values()
+            found += np.searchsorted(values, ordered, side="right") - np.searchsorted(values, ordered)
+        count = np.empty_like(found)
+        count[order] = found
+        return count
 
 
 @dataclass(kw_only=True)
@@ -49,7 +99,7 @@ class Companies:
     created_us: I64 = field(default_factory=lambda: _EMPTY)
     #: index of the user who looks after it
     owner: Small = field(default_factory=lambda: _EMPTY)
-    #: from 0: the number that name and domain are made of; below: ``-1 - place`` in the book's pool
+    #: from 0: the number that name and domain are made of; below: ``-1 - place`` in the index's pool
     number: Small = field(default_factory=lambda: _EMPTY)
     #: place in the locale's list of legal forms
     legal_form: Small = field(default_factory=lambda: _EMPTY)
@@ -73,7 +123,7 @@ class Contacts:
     has_email: Small = field(default_factory=lambda: _EMPTY)
     #: 1 a woman, 0 a man, -1 unknown
     is_female: Small = field(default_factory=lambda: _EMPTY)
-    #: places in the locale's given names (women's first) and surnames, and on into the book's pools
+    #: places in the locale's given names (women's first) and surnames, and on into the index's pools
     first: Small = field(default_factory=lambda: _EMPTY)
     last: Small = field(default_factory=lambda: _EMPTY)
 
@@ -199,3 +249,55 @@ def recent(draws: U64, available: I64) -> I64:
     high = draws >> np.uint64(32)
     skewed = high * high
     return np.where(available > 0, available - 1 - scale(skewed, np.maximum(available, 1)), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class NameLookup:
+    """Names of people by their codes, as texts, as letters for addresses, and as numbers for equal letters.
+
+    A code within the locale's lists (given names women's first) means the name there; one beyond means a name
+    in the index's pools.
+    """
+
+    locale: Locale
+    #: holds the pools, which do not change
+    index: EntityIndex
+
+    @cached_property
+    def given(self) -> pa.StringArray:
+        """Given names."""
+        return chain(self.locale.given, self.index.given)
+
+    @cached_property
+    def surnames(self) -> pa.StringArray:
+        """Family names."""
+        return chain(self.locale.surnames.arrow, self.index.surnames)
+
+    @cached_property
+    def given_ascii(self) -> pa.StringArray:
+        """:attr:`given` for e-mail addresses."""
+        return chain(self.locale.given_ascii, _letters(self.index.given))
+
+    @cached_property
+    def surnames_ascii(self) -> pa.StringArray:
+        """:attr:`surnames` for e-mail addresses."""
+        return chain(self.locale.surnames.arrow_ascii, _letters(self.index.surnames))
+
+    @cached_property
+    def given_keys(self) -> I64:
+        """A number for each given name, the same for equal letters; so for the others."""
+        return codes(self.given_ascii)
+
+    @cached_property
+    def initial_keys(self) -> I64:
+        """Of the first letter of each given name."""
+        return codes(initials(self.given_ascii))
+
+    @cached_property
+    def surname_keys(self) -> I64:
+        """Of each surname."""
+        return codes(self.surnames_ascii)
+
+
+def _letters(names: pa.StringArray) -> pa.StringArray:
+    return strings([ascii_label(str(name)) or _NO_LETTERS for name in names.to_pylist()])

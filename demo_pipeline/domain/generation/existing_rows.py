@@ -1,8 +1,8 @@
-"""What a tenant has already, as rows of its database: what the rows of a patch may refer to.
+"""The rows that a tenant has already: rows of a patch may refer to them.
 
-Instants are whole microseconds since 1970 UTC (``_us``). Here the rows become the book and the team that
-generation works with, whoever made them: names are texts, owners that have left are replaced, what cannot be
-told is left open. Reading them is ``storage.rows.existing_rows``.
+Instants are whole microseconds since 1970 UTC (``_us``). Here they become the index and the team that
+generation works with, whoever made them: names are texts, owners that have left are replaced, what is not
+known stays unknown. Reading them is ``storage.rows.existing_rows``.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class ExistingCompany(NamedTuple):
     domain: str | None
     city: str | None
     size: str | None
-    #: deleted: only contacts that have it already refer to it
-    is_gone: bool
+    #: soft-deleted: only contacts that have it already refer to it
+    is_deleted: bool
 
 
 class ExistingContact(NamedTuple):
@@ -89,7 +89,7 @@ class ExistingDeal(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingRows:
-    """Living rows of one tenant, by creation; companies that contacts refer to are there, gone ones last."""
+    """Rows of one tenant by creation; soft-deleted companies of contacts come last, others are left out."""
 
     users: Sequence[ExistingUser]
     stages: Sequence[ExistingStage]
@@ -102,7 +102,7 @@ class ExistingRows:
 
 
 def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
-    """The tenant's people, pipeline and tags as they are now; weights as the blueprint's where it has any."""
+    """The tenant's users, pipeline and tags as they are now; weights are the blueprint's where it has any."""
     weights = {
         bytes(one): int(weight)
         for one, weight in zip(blueprint.pipeline.ids, blueprint.pipeline.weight, strict=True)
@@ -128,7 +128,7 @@ def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
 
 
 def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
-    """The rows as a book whose names are texts of its own."""
+    """The rows as an index whose names are texts of its own."""
     users = _places([user.id for user in existing.users])
     company_places = _places([company.id for company in existing.companies])
     contact_places = _places([contact.id for contact in existing.contacts])
@@ -140,8 +140,10 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
     return EntityIndex(
         companies=Companies(
             ids=_ids([one.id for one in companies]),
-            # Beyond all time nobody comes to it any more.
-            created_us=np.array([_NEVER if one.is_gone else one.created_us for one in companies], np.int64),
+            # Later than everything: no new row refers to it.
+            created_us=np.array(
+                [_NEVER if one.is_deleted else one.created_us for one in companies], np.int64
+            ),
             owner=_owners([one.owner_id for one in companies], users),
             number=-1 - np.arange(len(companies)),
             legal_form=np.zeros(len(companies), np.int64),

@@ -25,14 +25,17 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.activities import activity_batches
 from demo_pipeline.domain.generation.calendar import instant_us, tenant_calendar
 from demo_pipeline.domain.generation.companies import company_batches, company_space, compose_companies
-from demo_pipeline.domain.generation.contacts import address_keys, compose_contacts, contact_batches
+from demo_pipeline.domain.generation.contacts import (
+    address_keys,
+    compose_contacts,
+    contact_batches,
+    tag_batches,
+)
 from demo_pipeline.domain.generation.context import MonthContext
 from demo_pipeline.domain.generation.deals import compose_deals, deal_batches
-from demo_pipeline.domain.generation.entity_index import EntityIndex
+from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.existing_rows import ExistingRows, existing_index, existing_team
-from demo_pipeline.domain.generation.name_lookup import NameLookup
 from demo_pipeline.domain.generation.provenance import blueprint_stream, job_stream
-from demo_pipeline.domain.generation.tags import tag_batches
 from demo_pipeline.domain.generation.team import Team, assemble_team
 from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import load_industry

@@ -6,7 +6,7 @@ through a permutation of all pairs of template and topic (and step), keyed by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from math import gcd
@@ -20,25 +20,28 @@ from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
 from demo_pipeline.domain.generation.companies import names
 from demo_pipeline.domain.generation.context import Draws, MonthContext
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.texts import MEETING, Template, Texts, person_slots, render
+from demo_pipeline.domain.reference.texts import MEETING, Template, Texts, person_slots, render, usable
 
 #: Activities of one deal in one month, of patches in all, at most; what is more goes to the contact alone.
 MOST_A_MONTH: Final = 64
 
 
 def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringArray:
-    """Titles for deals with these contacts (indices into the book), shape (n,)."""
+    """Titles for deals with these contacts (places in the index), shape (n,)."""
     texts = context.texts
     company = context.index.contacts.company[contact]
-    usable = {
-        has: [texts.deal_titles.index(template) for template in texts.titles_for(with_company=has)]
+    places = {
+        has: [
+            texts.deal_titles.index(title)
+            for title in usable(texts.deal_titles, with_deal=True, with_company=has)
+        ]
         for has in (True, False)
     }
     drawn = draws("title")
     which = np.where(
         company >= 0,
-        np.array(usable[True])[scale(drawn, len(usable[True]))],
-        np.array(usable[False])[scale(drawn, len(usable[False]))],
+        np.array(places[True])[scale(drawn, len(places[True]))],
+        np.array(places[False])[scale(drawn, len(places[False]))],
     )
     item = scale(draws("product"), len(texts.products))
     slots = _person_slots(context, contact) | {
@@ -54,7 +57,7 @@ def activity_texts(
 ) -> tuple[pa.StringArray, pa.StringArray]:
     """Subjects and descriptions of one topic a row, shape (n,) each.
 
-    ``contact`` and ``deal`` are indices into the book (-1: no deal), ``place`` counts the activities of
+    ``contact`` and ``deal`` are places in the index (-1: no deal), ``place`` counts the activities of
     the deal in this month. Meetings that are ahead, or were called off, have an agenda, no minutes.
     """
     texts, index = context.texts, context.index
@@ -95,7 +98,7 @@ class _Words:
 
     def __init__(self, context: MonthContext, draws: Draws, deal: I64, place: I64) -> None:
         self._texts = context.texts
-        # The rows of patches count from the other end, whatever the blueprint has yet to tell of the deal.
+        # Rows of patches count from the other end: later months of the blueprint may add to the deal.
         earlier = (context.month - context.spec.start_month) * MOST_A_MONTH
         self._number = -1 - place if context.is_patch else earlier + place
         self._key = _deal_keys(context, deal)
@@ -148,28 +151,17 @@ def _usable(
     texts: Texts, name: str, *, is_planned: bool, has_deal: bool, has_company: bool
 ) -> tuple[I64, I64]:
     """The places of a type's subjects and descriptions that need nothing that is not there."""
-    subjects, descriptions = _everything(texts)
-    if is_planned:
-        of_type = texts.planned[name]
-        usable = texts.planned_for(with_deal=has_deal, with_company=has_company)
-    else:
-        of_type = texts.descriptions[name]
-        usable = texts.descriptions_for(name, with_deal=has_deal, with_company=has_company)
-    return (
-        _places(
-            subjects,
-            texts.subjects[name],
-            texts.subjects_for(name, with_deal=has_deal, with_company=has_company),
-        ),
-        _places(descriptions, of_type, usable),
+    described = texts.planned if is_planned else texts.descriptions
+    subjects, descriptions = (
+        np.array(
+            [
+                everything.index(one)
+                for one in usable(group[name], with_deal=has_deal, with_company=has_company)
+            ]
+        )
+        for everything, group in zip(_everything(texts), (texts.subjects, described), strict=True)
     )
-
-
-def _places(everything: list[Template], of_type: Sequence[Template], usable: Sequence[Template]) -> I64:
-    """Where in the list of all types the usable templates of one type are."""
-    first = everything.index(of_type[0])
-    places = {template: first + place for place, template in enumerate(of_type)}
-    return np.array([places[template] for template in usable])
+    return subjects, descriptions
 
 
 def _deal_keys(context: MonthContext, deal: I64) -> U64:

@@ -1,4 +1,4 @@
-"""Whose row it is, told from its id alone.
+"""The job of a row, recognised by its id alone.
 
 The keyed bits of a row's id are draws of its job's stream, its month and its table: whoever knows seed and
 number of a job can draw them again and recognise its rows, whatever became of the rest of the row. Which jobs

@@ -1,4 +1,4 @@
-"""The tenant's own people, pipeline and tags: what is there before its first company."""
+"""The tenant's own users, pipeline and tags, which exist before its first company."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Team:
 
 
 def signed_up_at(spec: TenantSpec, calendar: Calendar, stream: Stream) -> datetime:
-    """When a tenant came to be: before its team, which comes before everything else."""
+    """When a tenant signed up: before its team was made, which is before everything else."""
     if spec.lists_version in _MADE_AT_ONCE:
         return calendar.last_working_day_before(spec.start_month)
     draws = stream.child("sign_up")

@@ -170,22 +170,6 @@ class Texts:
     def topic_count(self) -> int:
         return len(self.topics["topic"])
 
-    def titles_for(self, *, with_company: bool) -> tuple[Template, ...]:
-        """Deal titles that need nothing that is not there."""
-        return _usable(self.deal_titles, with_company=with_company, with_deal=True)
-
-    def subjects_for(self, kind: str, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
-        """Subjects of a type that need nothing that is not there."""
-        return _usable(self.subjects[kind], with_company=with_company, with_deal=with_deal)
-
-    def descriptions_for(self, kind: str, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
-        """Descriptions of a type that need nothing that is not there."""
-        return _usable(self.descriptions[kind], with_company=with_company, with_deal=with_deal)
-
-    def planned_for(self, *, with_deal: bool, with_company: bool) -> tuple[Template, ...]:
-        """Descriptions of coming meetings that need nothing that is not there."""
-        return _usable(self.planned[MEETING], with_company=with_company, with_deal=with_deal)
-
     def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, Choice]:
         """All forms of the topics at the places ``topic``, shape (rows,)."""
         return {slot: Choice.of(forms, topic) for slot, forms in self._topic_forms.items()}
@@ -394,7 +378,8 @@ def _join(*pieces: Any) -> Strings:
 
 
 @cache
-def _usable(templates: tuple[Template, ...], *, with_company: bool, with_deal: bool) -> tuple[Template, ...]:
+def usable(templates: tuple[Template, ...], *, with_company: bool, with_deal: bool) -> tuple[Template, ...]:
+    """The templates that need nothing that is not there."""
     return tuple(
         template
         for template in templates

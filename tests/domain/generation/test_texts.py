@@ -23,6 +23,7 @@ from demo_pipeline.domain.reference.texts import (
     load_texts,
     person_slots,
     render,
+    usable,
 )
 
 #: language → a country that speaks it, and three people: a woman, a man, and somebody unknown
@@ -74,7 +75,7 @@ def test_every_pair_of_template_and_topic_is_another_subject(language: str, indu
     texts = load_texts(language, industry)
     subjects: list[str] = []
     for kind in ACTIVITY_TYPES:
-        plain = texts.subjects_for(kind, with_deal=False, with_company=False)
+        plain = usable(texts.subjects[kind], with_deal=False, with_company=False)
         assert len(plain) * texts.topic_count >= 6000
         subjects += fill(texts, texts.subjects[kind], steps=False).to_pylist()
     assert len(set(subjects)) == len(subjects)
@@ -117,14 +118,15 @@ def test_what_is_not_there_is_not_spoken_of(language: str, industry: str) -> Non
     """Without a company or deal no template asks for one, and enough are left."""
     texts = load_texts(language, industry)
     for kind in ACTIVITY_TYPES:
-        for choose in (texts.subjects_for, texts.descriptions_for):
-            plain = choose(kind, with_deal=False, with_company=False)
+        for templates in (texts.subjects[kind], texts.descriptions[kind]):
+            plain = usable(templates, with_deal=False, with_company=False)
             assert len(plain) >= 20
             assert not any({"company", "deal"} & set(template.slots) for template in plain)
-            assert set(plain) < set(choose(kind, with_deal=True, with_company=True))
-    assert not any("company" in title.slots for title in texts.titles_for(with_company=False))
-    assert any("company" in title.slots for title in texts.titles_for(with_company=True))
-    assert texts.titles_for(with_company=False)
+            assert usable(templates, with_deal=True, with_company=True) == templates
+    titles = usable(texts.deal_titles, with_deal=True, with_company=False)
+    assert titles
+    assert not any("company" in title.slots for title in titles)
+    assert any("company" in title.slots for title in texts.deal_titles)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -187,9 +189,8 @@ def test_a_coming_meeting_is_described_as_one(language: str) -> None:
     """Eight descriptions or more need neither deal nor company, and none tells of what has happened."""
     texts = load_texts(language, "saas")
     assert set(texts.planned) == {"meeting"}
-    plain = texts.planned_for(with_deal=False, with_company=False)
+    plain = usable(texts.planned["meeting"], with_deal=False, with_company=False)
     assert len(plain) >= 8
-    assert len(texts.planned_for(with_deal=True, with_company=True)) == len(texts.planned["meeting"])
     past = r"\b(?:met|spoke|settled|discussed(?! with)|went|covered|was|were|had|war|hatte|ging|gesprochen)\b"
     for template in texts.planned["meeting"]:
         assert "step" in template.slots
