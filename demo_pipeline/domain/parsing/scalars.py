@@ -29,74 +29,14 @@ TELL_TALE: Final = re.compile(rf"(?<![^\W_])(?:{'|'.join(TELL_TALE_STEMS)})", re
 
 #: Where people have their private mail. An operator owns none of them.
 PUBLIC_MAIL_PROVIDERS: Final = frozenset(
-    [
-        "aol.com",
-        "bigpond.com",
-        "bk.ru",
-        "bluewin.ch",
-        "btinternet.com",
-        "comcast.net",
-        "fastmail.com",
-        "free.fr",
-        "freenet.de",
-        "gmail.com",
-        "gmx.at",
-        "gmx.ch",
-        "gmx.com",
-        "gmx.de",
-        "gmx.net",
-        "googlemail.com",
-        "hey.com",
-        "hotmail.co.uk",
-        "hotmail.com",
-        "hotmail.de",
-        "hotmail.fr",
-        "icloud.com",
-        "inbox.ru",
-        "laposte.net",
-        "libero.it",
-        "live.co.uk",
-        "live.com",
-        "mac.com",
-        "mail.com",
-        "mail.ru",
-        "me.com",
-        "msn.com",
-        "naver.com",
-        "orange.fr",
-        "outlook.com",
-        "outlook.de",
-        "pm.me",
-        "posteo.de",
-        "proton.me",
-        "protonmail.com",
-        "qq.com",
-        "rediffmail.com",
-        "rocketmail.com",
-        "sky.com",
-        "t-online.de",
-        "tuta.com",
-        "tutanota.com",
-        "verizon.net",
-        "virgilio.it",
-        "wanadoo.fr",
-        "web.de",
-        "yahoo.co.jp",
-        "yahoo.co.uk",
-        "yahoo.com",
-        "yahoo.de",
-        "yahoo.fr",
-        "yandex.ru",
-        "ymail.com",
-        "163.com",
-        "126.com",
-        "ziggo.nl",
-        "att.net",
-        "cox.net",
-        "zoho.com",
-        "hushmail.com",
-        "virginmedia.com",
-    ]
+    "aol.com bigpond.com bk.ru bluewin.ch btinternet.com comcast.net fastmail.com free.fr freenet.de "  # noqa: SIM905
+    "gmail.com gmx.at gmx.ch gmx.com gmx.de gmx.net googlemail.com hey.com hotmail.co.uk hotmail.com "
+    "hotmail.de hotmail.fr icloud.com inbox.ru laposte.net libero.it live.co.uk live.com mac.com "
+    "mail.com mail.ru me.com msn.com naver.com orange.fr outlook.com outlook.de pm.me posteo.de "
+    "proton.me protonmail.com qq.com rediffmail.com rocketmail.com sky.com t-online.de tuta.com "
+    "tutanota.com verizon.net virgilio.it wanadoo.fr web.de yahoo.co.jp yahoo.co.uk yahoo.com "
+    "yahoo.de yahoo.fr yandex.ru ymail.com 163.com 126.com ziggo.nl att.net cox.net zoho.com "
+    "hushmail.com virginmedia.com".split()
 )
 
 #: Counts and amounts beyond any cap; keeps arithmetic and messages short.

@@ -314,14 +314,19 @@ def _give_to_readers_of(file: InboxFile, report: int) -> None:
     os.fchmod(report, file.mode & (_MOST_OPEN if is_same_group else _MOST_OPEN & stat.S_IRWXU))
 
 
-def write_notice(settings: Settings, name: str, text: str) -> None:
-    """Write a file in the inbox itself, in place of one of that name that says something else.
+def write_notice(settings: Settings, name: str, text: str, mark: str) -> None:
+    """Write a file in the inbox itself, in place of an earlier notice of that name.
 
-    Raises ``InputError``, ``NotFoundError`` and ``OSError``.
+    ``mark`` is in every notice; another file of that name is left as it is. Raises ``InputError``,
+    ``NotFoundError`` and ``OSError``.
     """
     with _root(settings) as root:
-        if _notice(root, name) == text:
+        there = _notice(root, name)
+        if there == text:
             return
+        if mark not in there and _lists(root, name):
+            message = f"{name} is there and is not a report of the inbox; move it away"
+            raise InputError(message, [Problem(code="foreign_file", value=name, message=message)])
         draft = f".{name}.{os.getpid()}"
         with suppress(FileNotFoundError):  # of a process that was killed
             os.unlink(draft, dir_fd=root)

@@ -59,7 +59,7 @@ def report_unknown(settings: Settings, waiting: Waiting, unknown: Mapping[str, N
         written.append(name)
         try:
             for suffix, text in unknown_tenant_reports(name, files, error).items():
-                write_notice(settings, name + suffix, text)
+                write_notice(settings, name + suffix, text, UNKNOWN_TENANT)
         except (OSError, DemoError) as reason:
             notes.append(f"the report {shortened(name)} could not be written to the inbox: {_reason(reason)}")
     try:

@@ -65,6 +65,19 @@ def test_it_is_reported_in_the_inbox(dagster_home: DagsterHome, root: Path) -> N
     assert (again.st_ino, again.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
 
 
+@pytest.mark.parametrize("suffix", [".report.json", ".report.md"])
+def test_a_file_of_a_person_with_the_name_of_a_report_stays(
+    dagster_home: DagsterHome, root: Path, suffix: str
+) -> None:
+    """It is not replaced, not by a later tick either, and the sensor says what to do."""
+    (root / f"acne{suffix}").write_text("notes of my own", encoding="utf-8")
+    for _ in range(2):
+        assert f"acne{suffix} is there and is not a report of the inbox; move it away" in skip_message(
+            dagster_home
+        )
+        assert (root / f"acne{suffix}").read_text(encoding="utf-8") == "notes of my own"
+
+
 def test_once_the_folder_is_renamed_its_files_are_applied(dagster_home: DagsterHome, root: Path) -> None:
     """The report is removed then, and the file has a run."""
     skip_message(dagster_home)
