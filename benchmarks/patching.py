@@ -38,7 +38,7 @@ def patch(*, slug: str, repeats: int, is_keeping: bool) -> dict[str, Any]:
     with ExitStack() as stack:
         database = open_database(settings)
         if is_keeping:
-            database = stack.enter_context(database.keeping())
+            database = stack.enter_context(database.pooled())
         for _ in range(repeats + 1):
             with timed() as clock:
                 report = apply_patch(database, settings, slug, _plan(1), again=True)

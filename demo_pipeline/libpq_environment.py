@@ -2,7 +2,7 @@
 
 libpq reads them at every connection of a process and of all its children, Dagster's included, and some of
 them (PGSERVICE, PGTZ, PGDATESTYLE, PGGEQO) cannot be overridden by a connection's own parameters. So they are
-taken out of the environment where the embedded server is used; what they mean for the URL of a given server
+removed from the environment where the embedded server is used; what they mean for the URL of a given server
 is written into that URL first. Where every server is given, they stay as they are. Connecting does not belong
 here.
 """
@@ -48,7 +48,7 @@ def take_out_libpq_variables(url_variables: Iterable[str]) -> None:
 def complete_url(url: str, *, is_for_dagster: bool = False) -> str:
     """``url`` with what libpq would read from the environment for the parameters that it leaves open.
 
-    A URL that libpq cannot read is returned as it is: whoever connects reports it.
+    A URL that libpq cannot read is returned as it is: the connection attempt reports it.
     """
     import psycopg
 

@@ -101,7 +101,7 @@ def back_up(database: Database, path: Path) -> Backup:
 def restore(database: Database, path: Path, name: str) -> Restored:
     """Restore ``path`` into the database ``name`` of the same server, which is made if it is not there.
 
-    Raises ``InputError`` where the file is no dump of ours or the database has one of the schemas,
+    Raises ``InputError`` where the file is not such a dump or the database has one of the schemas,
     ``DatabaseError``. What was restored in part stays, to be looked at or dropped.
     """
     if not path.is_file():
@@ -190,11 +190,11 @@ def _make_database(conn: psycopg.Connection[Any], database: str) -> None:
 
 
 def _check_is_free(conn: psycopg.Connection[Any], database: str) -> None:
-    taken = conn.execute(
+    found = conn.execute(
         "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = ANY (%s) ORDER BY 1", [list(SCHEMAS)]
     ).fetchall()
-    if taken:
-        names = ", ".join(name for (name,) in taken)
+    if found:
+        names = ", ".join(name for (name,) in found)
         raise InputError(
             f"database {database} has a schema {names} already, and nothing is overwritten: "
             "name a database that is not there yet"

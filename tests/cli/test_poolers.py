@@ -19,7 +19,7 @@ from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.services.tenants.queries import kpis
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection import connecting, pooling
+from demo_pipeline.storage.connection import connecting, poolers
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.schema import migrate
 from tests.fixtures.cli import RunCommand
@@ -196,7 +196,7 @@ def test_session_mode_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Provision, load, patch, look and verify; each connection is as before for the next client."""
-    monkeypatch.setattr(pooling, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(poolers, "WAIT_SECONDS", 0.2)
     # A job of some length reports its progress on a second connection.
     monkeypatch.setattr("demo_pipeline.services.jobs.progress._SECONDS_BETWEEN", 0.0)
     monkeypatch.setattr(connecting, "USED_UP_SECONDS", 1.0)
@@ -218,7 +218,7 @@ def test_an_attempt_on_a_customer_does_not_wait_for_a_pool_of_one(
     database: Database, database_settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The audit's own connection gets no process there; the refusal is the same, and comes at once."""
-    monkeypatch.setattr(pooling, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(poolers, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr("demo_pipeline.storage.connection.database.USED_UP_SECONDS", 0.2)
     with database.admin() as conn:
         real_tenant(conn)
@@ -236,13 +236,13 @@ def test_an_attempt_on_a_customer_does_not_wait_for_a_pool_of_one(
 def test_a_url_is_checked_once(pooler: Pooler, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second connection of a process pays nothing, and a direct one never more than a round trip."""
     calls: list[str] = []
-    real = connecting.look_at_pool
+    real = connecting.find_pool_mode
 
-    def counted(conn: psycopg.Connection, open_another: Callable[[], psycopg.Connection]) -> pooling.Pool:
+    def counted(conn: psycopg.Connection, open_another: Callable[[], psycopg.Connection]) -> poolers.PoolMode:
         calls.append("looked")
         return real(conn, open_another)
 
-    monkeypatch.setattr(connecting, "look_at_pool", counted)
+    monkeypatch.setattr(connecting, "find_pool_mode", counted)
     session = pooler.database("session", 5)
     for _ in range(3):
         look(session)
@@ -253,7 +253,7 @@ def test_a_url_is_checked_once(pooler: Pooler, database: Database, monkeypatch: 
 
 def test_a_pool_that_is_used_up_ends_in_a_line(pooler: Pooler, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second session of a pool of one is not waited for as long as the pooler would."""
-    monkeypatch.setattr(pooling, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(poolers, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr(connecting, "USED_UP_SECONDS", 0.2)
     database = pooler.database("session", 1)
     look(database)

@@ -96,7 +96,7 @@ def _apply(
     with (
         watched(session, [slug]),
         shown_on_asset_pages(session) as reports,
-        session.database.keeping() as database,
+        session.database.pooled() as database,
     ):
         for number, piece in enumerate(pieces, start=1):
             if len(pieces) > 1:

@@ -33,7 +33,7 @@ class DemoTenants(dg.ConfigurableResource[None]):
         Raises ``DatabaseError``.
         """
         if self._database is None:
-            self._database = self._connections.enter_context(ready_database(self.settings).keeping())
+            self._database = self._connections.enter_context(ready_database(self.settings).pooled())
         return self._database
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:

@@ -175,9 +175,9 @@ def quoted(name: str) -> str:
     return str(_PREPARER.quote(name))
 
 
-def free_name(name: str, taken: Iterable[str]) -> str:
-    """A name like ``name`` that is not taken."""
-    used = set(taken)
+def free_name(name: str, used_names: Iterable[str]) -> str:
+    """A name like ``name`` that is not used."""
+    used = set(used_names)
     number = 1
     while f"{name[:58]}_old{number}" in used:
         number += 1

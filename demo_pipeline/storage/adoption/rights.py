@@ -239,7 +239,7 @@ def role_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
         yield from _login_misfits(conn, roles)
         yield from _database_misfits(conn, roles)
     yield from _reserved_misfits(conn)
-    taken = [name for (name,) in conn.execute("SELECT nspname FROM pg_catalog.pg_namespace").fetchall()]
+    schemas = [name for (name,) in conn.execute("SELECT nspname FROM pg_catalog.pg_namespace").fetchall()]
     for schema in ("demo", "crm_app"):
         owner = conn.execute(
             "SELECT nspowner::pg_catalog.regrole::text FROM pg_catalog.pg_namespace WHERE nspname = %s",
@@ -250,7 +250,7 @@ def role_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
                 "name_taken",
                 schema,
                 f"the name is needed, and a schema of {owner[0]} has it: rename that one",
-                Statement(Phase.NAMES, f"ALTER SCHEMA {schema} RENAME TO {free_name(schema, taken)}"),
+                Statement(Phase.NAMES, f"ALTER SCHEMA {schema} RENAME TO {free_name(schema, schemas)}"),
             )
 
 
@@ -454,7 +454,7 @@ def _public_misfit(place: str, privileges: Sequence[str], target: str, users: Se
 
 
 def policy_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
-    """Policies for PUBLIC, and those with names of ours."""
+    """Policies for PUBLIC, and those with names that the revisions need."""
     policies = conn.execute(_POLICIES, {"tables": list(TABLES)}).fetchall()
     names = {name for _, name, _ in policies}
     ours = _our_policies()

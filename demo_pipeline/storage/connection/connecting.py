@@ -1,7 +1,10 @@
-"""One connection from one URL, and what to tell a person when there is none.
+"""One connection from one URL, with the settings that statements rely on, or an error with a remedy.
 
-Belongs here: reading a URL and putting libpq's complaint into one line with a remedy and without the
-password. Does not belong here: which URL (``database``).
+Belongs here: reading a URL; the settings of a session; putting libpq's complaint into one line without the
+password. An operator of a shared server sets defaults for logins and databases (ALTER ROLE, ALTER DATABASE)
+with other programs in mind. Each connection sets what could break or change ours to PostgreSQL's own default.
+What only costs time (work_mem, costs, parallelism) and what decides on durability (synchronous_commit) stays
+the operator's. Does not belong here: which URL (``database``).
 """
 
 from __future__ import annotations
@@ -9,8 +12,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import psycopg
@@ -19,8 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.domain.core.errors import DatabaseError, InputError, Problem
 from demo_pipeline.storage.connection.masking import masked
-from demo_pipeline.storage.connection.pooling import Pool, has_pooler, is_answered, look_at_pool
-from demo_pipeline.storage.connection.session_settings import apply_settings
+from demo_pipeline.storage.connection.poolers import PoolMode, find_pool_mode, has_pooler, is_answered
 
 CONNECT_SECONDS = 10
 #: for a server connection of a pool that was used up by one session
@@ -28,10 +30,75 @@ USED_UP_SECONDS = 3
 RECOVERY_SECONDS = 20
 EXAMPLE = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 #: URL → what was found out about its pool; None: no pooler
-_pools: dict[str, Pool | None] = {}
+_pool_modes: dict[str, PoolMode | None] = {}
 _RECOVERING = re.compile(r"the database system is (?:starting up|in recovery mode|not yet accepting)")
+_UNREACHABLE = re.compile(
+    "connection refused|timeout|timed out|could not translate|failed to resolve|no route|no such file"
+)
 _SCHEME = re.compile(r"^(?:postgres|postgresql)(?:\+[a-z0-9_]+)?://", re.IGNORECASE)
 
+#: first the role: the others are set as the login
+BASE: Final[Mapping[str, str]] = {
+    "role": "none",
+    "search_path": '"$user", public',
+    # rights and rules
+    "row_security": "on",
+    "check_function_bodies": "on",
+    "transform_null_equals": "off",
+    "standard_conforming_strings": "on",
+    "backslash_quote": "safe_encoding",
+    "array_nulls": "on",
+    "quote_all_identifiers": "off",
+    # transactions and time limits
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    # texts
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    # storage
+    "default_tablespace": "",
+    "temp_tablespaces": "",
+    "default_table_access_method": "heap",
+    # plans
+    "plan_cache_mode": "auto",
+    "constraint_exclusion": "partition",
+    "enable_bitmapscan": "on",
+    "enable_hashagg": "on",
+    "enable_hashjoin": "on",
+    "enable_indexonlyscan": "on",
+    "enable_indexscan": "on",
+    "enable_material": "on",
+    "enable_mergejoin": "on",
+    "enable_nestloop": "on",
+    "enable_seqscan": "on",
+    "enable_sort": "on",
+    # Where the server can, compiling took three quarters of verify: many expressions, few rows.
+    "jit": "off",
+}
+#: set where the server knows them: of newer versions, or of minor releases
+_SOME_SERVERS: Final[Mapping[str, str]] = {
+    "transaction_timeout": "0",
+    "createrole_self_grant": "",
+    "restrict_nonsystem_relation_kind": "",
+}
+_SET_IF_KNOWN: Final = (
+    "CASE WHEN pg_catalog.current_setting(%s, true) IS NOT NULL THEN pg_catalog.set_config(%s, %s, false) END"
+)
+#: only a superuser sets it, and with it neither triggers nor foreign keys hold
+_REPLICATION_ROLE: Final = "session_replication_role"
 
 def _is_worth_reporting(record: logging.LogRecord) -> bool:
     """False for a failed rollback on a connection that an interrupt broke: it is closed anyway."""
@@ -103,7 +170,7 @@ def connect(url: str, *, variable: str, application_name: str, is_embedded: bool
     }
     if is_embedded:
         # PG* variables of the caller must not send this elsewhere,
-        # nor a stranger on the port be told the password.
+        # and another program on the port must not get the password.
         options |= {
             "hostaddr": "127.0.0.1",
             "sslmode": "disable",
@@ -118,39 +185,41 @@ def connect(url: str, *, variable: str, application_name: str, is_embedded: bool
         except psycopg.Error as error:
             # After a crash of one of its processes a server is back in a moment.
             if not _RECOVERING.search(str(error)) or time.monotonic() > deadline:
-                raise _explained(error, parts, variable) from None
+                raise _translated(error, parts, variable) from None
         else:
             break
         time.sleep(0.1)
     try:
         if is_embedded:
             pass
-        elif url not in _pools:
-            _pools[url] = _pool_of(conn, lambda: psycopg.connect(url, autocommit=True, **options), variable)
-        elif (pool := _pools[url]) is not None:
-            _check_answered(conn, parts, pool)
+        elif url not in _pool_modes:
+            _pool_modes[url] = _pool_mode(
+                conn, lambda: psycopg.connect(url, autocommit=True, **options), variable
+            )
+        elif (mode := _pool_modes[url]) is not None:
+            _check_answered(conn, parts, mode)
         apply_settings(conn)
     except psycopg.Error as error:
         conn.close()
-        raise _explained(error, parts, variable) from None
+        raise _translated(error, parts, variable) from None
     except BaseException:
         conn.close()
         raise
     return conn
 
 
-def _pool_of(
+def _pool_mode(
     conn: psycopg.Connection, open_another: Callable[[], psycopg.Connection], variable: str
-) -> Pool | None:
+) -> PoolMode | None:
     """Once for a URL and process, and before anything is set or locked; None: no pool.
 
     Raises ``InputError`` for a pool in transaction or statement mode.
     """
     if not has_pooler(conn):
         return None
-    pool = look_at_pool(conn, open_another)
-    if pool is not Pool.SHARED:
-        return pool
+    mode = find_pool_mode(conn, open_another)
+    if mode is not PoolMode.SHARED:
+        return mode
     message = (
         f"{variable} leads through a connection pooler in transaction or statement mode: session settings "
         "and the lock of a tenant would stay on a server connection that other clients use next; name the "
@@ -159,9 +228,9 @@ def _pool_of(
     raise InputError(message, [Problem(code="transaction_pooler", field=variable, message=message)])
 
 
-def _check_answered(conn: psycopg.Connection, parts: dict[str, Any], pool: Pool) -> None:
+def _check_answered(conn: psycopg.Connection, parts: dict[str, Any], mode: PoolMode) -> None:
     """A pooler accepts a client that it has no server connection for, and keeps it waiting for minutes."""
-    if is_answered(conn, USED_UP_SECONDS if pool is Pool.USED_UP else CONNECT_SECONDS):
+    if is_answered(conn, USED_UP_SECONDS if mode is PoolMode.USED_UP else CONNECT_SECONDS):
         return
     raise DatabaseError(
         f"the pooler at {parts.get('host') or 'localhost'}:{parts.get('port') or 5432} has no free server "
@@ -169,7 +238,7 @@ def _check_answered(conn: psycopg.Connection, parts: dict[str, Any], pool: Pool)
     )
 
 
-def _explained(error: psycopg.Error, parts: dict[str, Any], variable: str) -> DatabaseError:
+def _translated(error: psycopg.Error, parts: dict[str, Any], variable: str) -> DatabaseError:
     said = " ".join(str(error).split())
     said = masked(said, [str(parts.get("password") or "")])
     user = parts.get("user") or "(the operating system's user)"
@@ -203,22 +272,32 @@ def _explained(error: psycopg.Error, parts: dict[str, Any], variable: str) -> Da
         return DatabaseError(
             f"PostgreSQL at {place} has no free connection: try again later, or raise max_connections"
         )
-    if (
-        any(
-            part in lowered
-            for part in (
-                "connection refused",
-                "timeout",
-                "timed out",
-                "could not translate",
-                "failed to resolve",
-                "no route",
-            )
-        )
-        or "no such file" in lowered
-    ):
+    if _UNREACHABLE.search(lowered):
         return DatabaseError(
             f"no PostgreSQL answers at {place}: start it, or correct {variable} "
             "(without it the embedded server is used)"
         )
     return DatabaseError(f"PostgreSQL at {place} cannot be used by user {user}: {said}: correct {variable}")
+
+
+def apply_settings(conn: psycopg.Connection[Any], settings: Mapping[str, str] | None = None) -> None:
+    """Set ``BASE``, changed by ``settings``, in one round trip.
+
+    Raises ``DatabaseError`` for a setting of the login or the database that a session cannot take back.
+    """
+    wanted = {**BASE, **(settings or {})}
+    calls = ["pg_catalog.set_config(%s, %s, false)"] * len(wanted)
+    calls += [_SET_IF_KNOWN] * len(_SOME_SERVERS)
+    values = [text for pair in wanted.items() for text in pair]
+    values += [text for name, value in _SOME_SERVERS.items() for text in (name, name, value)]
+    row = conn.execute(
+        f"SELECT pg_catalog.current_setting(%s), session_user, {', '.join(calls)}".encode(),
+        [_REPLICATION_ROLE, *values],
+    ).fetchone()
+    assert row is not None
+    if row[0] != "origin":
+        raise DatabaseError(
+            f"{_REPLICATION_ROLE} is {row[0]} for user {row[1]}, so neither triggers nor foreign keys would "
+            f'hold: have a superuser run ALTER ROLE "{row[1]}" RESET {_REPLICATION_ROLE} (and the same for '
+            "ALTER DATABASE, if it is set there)"
+        )

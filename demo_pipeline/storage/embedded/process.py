@@ -1,8 +1,11 @@
-"""The server process: find it, start it, end it.
+"""The server process: as whom it runs, and how it is found, started and ended.
 
-Belongs here: reading ``postmaster.pid``, telling our server from a stranger with the same number, what a
-killed server left behind, the command line with its settings. Does not belong here: what is in the
-databases (``embedded.bootstrap``) and who may start (``server`` holds the lock around all of this).
+PostgreSQL refuses to run as root. Started by root it runs as an unprivileged account through
+``subprocess``'s ``user=``; permissions of folders that were there before are never changed. Belongs here:
+choosing the account and copying binaries that it cannot reach; reading ``postmaster.pid``, distinguishing our
+server from another process with the same number, what a killed server left behind, the command line with its
+settings. Does not belong here: what is in the databases and who may start (``server`` holds the lock around
+all of this).
 """
 
 from __future__ import annotations
@@ -10,18 +13,21 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import pwd
 import re
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from demo_pipeline.domain.core.errors import DatabaseError
-from demo_pipeline.storage.embedded.account import Account, server_environment
 from demo_pipeline.storage.embedded.binaries import ServerBinaries
 from demo_pipeline.storage.embedded.home import ServerHome
 
@@ -54,6 +60,184 @@ SETTINGS = {
     "log_destination": "stderr",
     "ssl": "off",
 }
+#: for data and binaries of servers that root started and whose account cannot reach ``$DEMO_HOME``
+SHARED_BASE = Path("/var/lib/demo-pipeline")
+PREFERRED_ACCOUNTS = ("postgres", "nobody", "daemon")
+PROBE_SECONDS = 20
+
+
+# -- the account ----------------------------------------------------------------------------------------
+
+
+class SpawnOptions(TypedDict, total=False):
+    """Keyword arguments for ``subprocess``."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """The account of the server process."""
+
+    name: str
+    #: None: the caller's own account, nothing to switch
+    uid: int | None = None
+    gid: int | None = None
+
+    def spawn_options(self) -> SpawnOptions:
+        """Keyword arguments for ``subprocess`` that switch to the account."""
+        if self.uid is None or self.gid is None:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Give a path that we just made to the account."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+    def run(
+        self, *arguments: str | Path, stdin: str = "", seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end as the account. Raises ``OSError``, ``TimeoutExpired``."""
+        return subprocess.run(  # noqa: S603  no shell, paths of our own
+            [*arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            check=False,
+            cwd="/",
+            env=server_environment(),
+            **self.spawn_options(),
+        )
+
+    def can_write(self, folder: Path) -> bool:
+        """Whether the account can get to ``folder`` and write there."""
+        try:
+            probe = self.run("/bin/sh", "-c", 'cd -- "$1" && test -w .', "sh", folder, seconds=PROBE_SECONDS)
+        except (OSError, subprocess.SubprocessError):
+            return False
+        return probe.returncode == 0
+
+    def can_run(self, binaries: ServerBinaries) -> bool:
+        """Whether the account can get to the server's programs and run them."""
+        try:
+            return all(
+                self.run(program, "-V", seconds=PROBE_SECONDS).returncode == 0
+                for program in (binaries.postgres, binaries.initdb)
+            )
+        except (OSError, subprocess.SubprocessError):
+            return False
+
+
+def server_environment() -> dict[str, str]:
+    """What the server's programs see of the environment: nothing of the caller's language, time or PG*."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **kept}
+
+
+def choose_account(data: Path) -> Account:
+    """The owner of existing data; else the caller; for root an unprivileged account.
+
+    Raises ``DatabaseError`` where root finds none, or where the data belong to somebody else.
+    """
+    try:
+        owner_uid = data.stat().st_uid
+    except (FileNotFoundError, NotADirectoryError):
+        owner_uid = None
+    caller_uid = os.geteuid()
+    if caller_uid != 0:
+        if owner_uid is not None and owner_uid != caller_uid:
+            raise DatabaseError(
+                f"{data} belongs to another user (uid {owner_uid}): run as that user, "
+                "or set DEMO_HOME to a folder of your own"
+            )
+        return Account(name=str(caller_uid))
+    if owner_uid:
+        try:
+            return _account(pwd.getpwuid(owner_uid))
+        except KeyError:
+            return Account(name=str(owner_uid), uid=owner_uid, gid=data.stat().st_gid)
+    for name in PREFERRED_ACCOUNTS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        if entry.pw_uid != 0:
+            return _account(entry)
+    raise DatabaseError(
+        "PostgreSQL does not run as root and there is no account 'postgres' or 'nobody' to run it as: "
+        "create one, run as an ordinary user, or set DEMO_DATABASE_URL"
+    )
+
+
+def _account(entry: pwd.struct_passwd) -> Account:
+    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def private_base(home: Path) -> Path:
+    """The folder below ``SHARED_BASE`` for the server of ``home``, made if missing."""
+    digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
+    base = SHARED_BASE / digest
+    for folder in (SHARED_BASE, base):
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)
+    return base
+
+
+def reachable_binaries(binaries: ServerBinaries, account: Account, home: Path) -> ServerBinaries:
+    """``binaries``, or a copy of them that ``account`` can run.
+
+    Raises ``DatabaseError`` where neither can be run.
+    """
+    if account.can_run(binaries):
+        return binaries
+    if account.uid is not None and binaries.is_relocatable:
+        copied = _copy_installation(binaries, private_base(home))
+        if account.can_run(copied):
+            return copied
+    raise DatabaseError(
+        f"user {account.name}, as whom the embedded server runs, cannot run {binaries.postgres}: "
+        "install the system's PostgreSQL, run as an ordinary user, or set DEMO_DATABASE_URL"
+    )
+
+
+def _copy_installation(binaries: ServerBinaries, base: Path) -> ServerBinaries:
+    bin_dir = binaries.bin_dir.resolve()
+    wheel = bin_dir.parent.parent
+    # Another build of the same version is another copy.
+    changed = (bin_dir / "postgres").stat()
+    stamp = hashlib.sha256(f"{wheel}|{changed.st_size}|{changed.st_mtime_ns}".encode()).hexdigest()[:8]
+    target = base / f"server-{binaries.version}-{stamp}"
+    if not target.is_dir():
+        making = base / f"{target.name}.making-{secrets.token_hex(4)}"
+        try:
+            for folder in ("bin", "lib", "share"):
+                shutil.copytree(
+                    bin_dir.parent / folder,
+                    making / binaries.source / "pginstall" / folder,
+                    symlinks=True,
+                    ignore=shutil.ignore_patterns("*.a", "pgxs", "pkgconfig", "doc"),
+                )
+            # Libraries that the programs look for beside the package, at this very distance.
+            libraries = wheel.parent / f"{binaries.source}.libs"
+            if libraries.is_dir():
+                shutil.copytree(libraries, making / libraries.name, symlinks=True)
+            for path in (making, *making.rglob("*")):
+                if not path.is_symlink():
+                    path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+            making.rename(target)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
+    return replace(binaries, bin_dir=target / binaries.source / "pginstall" / "bin")
+
+
+# -- the process ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +316,7 @@ def clear_remains(data: Path) -> None:
     """Make a data folder startable that a killed server left: end its orphans, remove a stale pid file.
 
     Called under the start lock and only when no server of ``data`` runs. PostgreSQL itself gives up where
-    the number in the file has gone to some other living process.
+    the number in the file belongs to another living process.
     """
     for wait, end_signal in ((ORPHAN_SECONDS, signal.SIGQUIT), (ORPHAN_SECONDS, signal.SIGKILL), (1, None)):
         deadline = time.monotonic() + wait
@@ -239,9 +423,9 @@ def _wait_until_ready(data: Path, pid: int) -> ServerProcess | None:
 
 
 def wait_for_change(data: Path) -> ServerProcess | None:
-    """Wait while a server of ``data`` is starting or stopping; the ready server, or None when it is gone.
+    """Wait while a server of ``data`` is starting or stopping; the ready server, or None when it has ended.
 
-    One that somebody told to wait for its clients before it stops is told to stop now.
+    One that waits for its clients before it stops is stopped now.
     """
     process = running_server(data)
     if process is None:

@@ -146,7 +146,7 @@ class BusyTables:
         self._until_free(step)
 
     def beside(self, *statements: str, role: str | None = None) -> None:
-        """Execute each statement alone, while others read and write; all again if one finds a lock taken.
+        """Execute each statement alone, while others read and write; all again if one cannot get its lock.
 
         Raises ``BusyError``.
         """

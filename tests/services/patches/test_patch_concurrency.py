@@ -216,7 +216,7 @@ def test_a_tenant_that_cannot_be_let_go_is_free_all_the_same(
     def cancelled() -> None:
         raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
 
-    with database.keeping() as kept:
+    with database.pooled() as kept:
         with kept.loader() as conn, hold_tenant(conn, tenant, 1):
             monkeypatch.setattr(conn, "transaction", cancelled)
         assert conn.closed

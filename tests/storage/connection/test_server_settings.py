@@ -22,10 +22,9 @@ from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.backup import back_up, restore
-from demo_pipeline.storage.connection.connecting import connect, plain_url
+from demo_pipeline.storage.connection.connecting import BASE, connect, plain_url
 from demo_pipeline.storage.connection.dagster_session import set_dagster_sessions
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.connection.session_settings import BASE
 from demo_pipeline.storage.schema import migrate
 from demo_pipeline.storage.schema.revisions import known_revisions
 from tests.fixtures.cli import SMALL
@@ -137,9 +136,9 @@ def seen(database: Database, setting: str) -> list[Any]:
 @pytest.mark.parametrize("setting", sorted(HARMFUL))
 def test_a_setting_of_the_database_reaches_no_session(quiet: Database, setting: str) -> None:
     """Sessions of jobs, of the administrator and of migrations are as without it, also when used again."""
-    with quiet.keeping() as kept:
+    with quiet.pooled() as kept:
         before = seen(kept, setting)
-    with set_for(quiet, {setting: HARMFUL[setting]}), quiet.keeping() as kept:
+    with set_for(quiet, {setting: HARMFUL[setting]}), quiet.pooled() as kept:
         assert seen(kept, setting) == before
 
 

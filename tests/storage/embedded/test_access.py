@@ -17,9 +17,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from demo_pipeline.domain.core.errors import DatabaseError
 from demo_pipeline.storage.embedded import server
-from demo_pipeline.storage.embedded.account import SHARED_BASE, Account
 from demo_pipeline.storage.embedded.binaries import ServerBinaries, find_server
 from demo_pipeline.storage.embedded.home import LOG_KEPT_BYTES, LOG_LIMIT_BYTES, LOGINS
+from demo_pipeline.storage.embedded.process import SHARED_BASE, Account
 from demo_pipeline.storage.embedded.server import Endpoint, ensure_running, stop
 from tests.fixtures.embedded_server import (
     IS_ROOT,

@@ -48,7 +48,7 @@ def test_a_kept_loader_that_was_given_more_is_refused(
     """What a login may is looked at with each use, not with each connection."""
     with (
         _login(postgres_server, database, "", ["demo_loader"]) as (name, given),
-        given.keeping() as kept,
+        given.pooled() as kept,
     ):
         with kept.loader() as conn:
             pid = conn.info.backend_pid

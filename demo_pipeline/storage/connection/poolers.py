@@ -45,7 +45,7 @@ def has_pooler(conn: Connection) -> bool:
     return _Session(conn).first != conn.info.backend_pid
 
 
-class Pool(StrEnum):
+class PoolMode(StrEnum):
     """What a pool does with the server process of a session."""
 
     #: gives it to others between transactions
@@ -56,13 +56,13 @@ class Pool(StrEnum):
     USED_UP = auto()
 
 
-def look_at_pool(conn: Connection, open_another: Callable[[], Connection]) -> Pool:
+def find_pool_mode(conn: Connection, open_another: Callable[[], Connection]) -> PoolMode:
     """The pool of ``conn``; ``OWN`` also where it cannot be found out.
 
     ``conn`` is an autocommit connection through a pooler, ``open_another`` opens one like it.
     Raises ``psycopg.Error``.
     """
-    sessions, pool = [_Session(conn)], Pool.OWN
+    sessions, mode = [_Session(conn)], PoolMode.OWN
     with ExitStack() as stack:
         for _ in range(OTHERS):
             try:
@@ -71,17 +71,17 @@ def look_at_pool(conn: Connection, open_another: Callable[[], Connection]) -> Po
                 # No room for one more client: those that there are may still find out.
                 break
             if other is None:
-                pool = Pool.USED_UP
+                mode = PoolMode.USED_UP
                 break
             sessions.append(other)
             if _is_shared(sessions):
-                return Pool.SHARED
+                return PoolMode.SHARED
         # Random, so that it does not fit the order in which a pool gives out its processes.
         for session in (sessions[0], *(secrets.choice(sessions) for _ in range(READS))):
             session.read()
             if _is_shared(sessions):
-                return Pool.SHARED
-    return pool
+                return PoolMode.SHARED
+    return mode
 
 
 def is_answered(conn: Connection, seconds: float) -> bool:
