@@ -50,7 +50,7 @@ def shared_pooler(postgres_server: PostgresServer) -> Iterator[Pooler]:
 @pytest.fixture
 def pooler(shared_pooler: Pooler, monkeypatch: pytest.MonkeyPatch) -> Pooler:
     """The same, as a new process sees it."""
-    monkeypatch.setattr(connecting, "_pools", {})
+    monkeypatch.setattr(connecting, "_pool_modes", {})
     return shared_pooler
 
 

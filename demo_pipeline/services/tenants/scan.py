@@ -40,7 +40,7 @@ def scan(database: Database, settings: Settings, slug: str | None = None) -> tup
     reader sees nothing of a tenant: nothing was looked through then.
     """
     scans: list[Scan] = []
-    with database.keeping() as kept:
+    with database.pooled() as kept:
         with kept.admin(readonly=True) as conn:
             slugs = [slug] if slug is not None else [one.slug for one in tenants.list_tenants(conn)]
         for each in slugs:

@@ -76,7 +76,7 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
     Raises ``NotFoundError``, ``NotADemoTenantError``.
     """
     verdicts: list[Verdict] = []
-    with database.keeping() as kept:
+    with database.pooled() as kept:
         with kept.admin(readonly=True) as conn:
             slugs = [slug] if slug is not None else [one.slug for one in tenants.list_tenants(conn)]
             # Once for all, since it reads the tables of all tenants.

@@ -275,6 +275,11 @@ def _owner_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
         )
 
 
+def _no_rights(message: str, statement: str) -> Misfit:
+    """A right that the login lacks, with the statement that grants it."""
+    return misfit("no_rights", "DEMO_DATABASE_URL", message, Statement(Phase.RIGHTS, statement))
+
+
 def _login_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
     finer = conn.info.server_version >= _SERVER_WITH_FINER_GRANTS
     found = conn.execute(
@@ -283,38 +288,27 @@ def _login_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
     creates_roles = found == (True,)
     missing = [role for role in OURS if not _role_exists(conn, role)]
     if missing and not creates_roles:
-        yield misfit(
-            "no_rights",
-            "DEMO_DATABASE_URL",
+        yield _no_rights(
             f"{roles.login} may not make the roles {', '.join(missing)}: run the script as a superuser",
-            Statement(Phase.RIGHTS, f"ALTER ROLE {quoted(roles.login)} CREATEROLE"),
+            f"ALTER ROLE {quoted(roles.login)} CREATEROLE",
         )
     for role in OURS:
         if role in missing:
             continue
         may_grant = _is(conn, roles.login, role, "MEMBER WITH ADMIN OPTION") or (creates_roles and not finer)
-        is_enough = (
-            _is(conn, roles.login, role, "USAGE")
-            and _is(conn, roles.login, role, "SET" if finer else "MEMBER")
-            if role == "demo_owner"
-            else _is(conn, roles.login, role, "SET" if finer else "MEMBER")
-        )
-        if not is_enough and not may_grant:
-            yield misfit(
-                "no_rights",
-                "DEMO_DATABASE_URL",
+        needed = ["SET" if finer else "MEMBER", *(["USAGE"] if role == "demo_owner" else [])]
+        if not may_grant and not all(_is(conn, roles.login, role, how) for how in needed):
+            yield _no_rights(
                 f"{roles.login} is not a member of {role} and may not grant it: run the script as a "
                 "superuser",
-                Statement(Phase.RIGHTS, granted(conn, role, roles.login, inherits=role == "demo_owner")),
+                granted(conn, role, roles.login, inherits=role == "demo_owner"),
             )
         if role == "demo_owner" and not may_grant:
             for member in roles.new_members:
-                yield misfit(
-                    "no_rights",
-                    "DEMO_DATABASE_URL",
+                yield _no_rights(
                     f"{member} owns tables and becomes a member of demo_owner, and {roles.login} may not "
                     "grant that: run the script as a superuser",
-                    Statement(Phase.RIGHTS, granted(conn, role, member)),
+                    granted(conn, role, member),
                 )
     for table in TABLES:
         if conn.execute(_UNREADABLE, [table]).fetchone() is not None:
@@ -340,19 +334,15 @@ def _database_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
     database, may_create, *may_grant, is_temporary = row
     login = quoted(roles.login)
     if not is_temporary:
-        yield misfit(
-            "no_rights",
-            "DEMO_DATABASE_URL",
+        yield _no_rights(
             f"{roles.login} may not make temporary tables, which the tables are compared with: run the "
             "script as the database's owner",
-            Statement(Phase.RIGHTS, f"GRANT TEMPORARY ON DATABASE {database} TO {login}"),
+            f"GRANT TEMPORARY ON DATABASE {database} TO {login}",
         )
     if not may_create:
-        yield misfit(
-            "no_rights",
-            "DEMO_DATABASE_URL",
+        yield _no_rights(
             f"{roles.login} may not make schemas in the database: run the script as the database's owner",
-            Statement(Phase.RIGHTS, f"GRANT CREATE ON DATABASE {database} TO {login}"),
+            f"GRANT CREATE ON DATABASE {database} TO {login}",
         )
     lacking: list[str] = []
     for privilege, is_grantable, needing in (
@@ -371,15 +361,10 @@ def _database_misfits(conn: Connection[Any], roles: Roles) -> Iterator[Misfit]:
         if not all(has) and not is_grantable:
             lacking.append(privilege)
     if lacking:
-        yield misfit(
-            "no_rights",
-            "DEMO_DATABASE_URL",
+        yield _no_rights(
             f"demo_loader and crm_reader need {' and '.join(lacking)} on the database, and {roles.login} may "
             "not grant it: run the script as the database's owner",
-            Statement(
-                Phase.RIGHTS,
-                f"GRANT {', '.join(lacking)} ON DATABASE {database} TO {login} WITH GRANT OPTION",
-            ),
+            f"GRANT {', '.join(lacking)} ON DATABASE {database} TO {login} WITH GRANT OPTION",
         )
 
 

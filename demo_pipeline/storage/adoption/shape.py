@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from psycopg import Connection
+from psycopg.rows import dict_row
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -25,10 +26,12 @@ PROVENANCE: Final = ("demo_generated", "demo_job_id", "demo_source_month")
 #: triggers that the baseline makes on tables with provenance
 _OUR_TRIGGERS: Final = ("{table}_keep_provenance", "{table}_record_edit")
 _COLUMNS: Final = """
-SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
-    pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated::text, a.attidentity::text,
-    CASE WHEN t.typtype = 'd' AND t.typnotnull THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END,
-    t.typdefault IS NOT NULL
+SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+    a.attnotnull AS is_required, pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS "default",
+    a.attgenerated::text AS generated, a.attidentity::text AS identity,
+    CASE WHEN t.typtype = 'd' AND t.typnotnull THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END
+        AS required_domain_of,
+    t.typdefault IS NOT NULL AS has_domain_default
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -57,12 +60,16 @@ WHERE c.relnamespace = %(schema)s AND c.relname = ANY (%(tables)s)
 ORDER BY c.relname, i.relname
 """
 _RELATIONS: Final = """
-SELECT c.relname, c.relkind::text, c.relpersistence = 'u', c.relispartition,
-    ARRAY(SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = c.oid ORDER BY i.inhseqno),
-    ARRAY(SELECT i.inhrelid::regclass::text FROM pg_inherits i WHERE i.inhparent = c.oid ORDER BY 1),
-    ARRAY(SELECT r.rulename::text FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1' ORDER BY 1),
+SELECT c.relname, c.relkind::text AS kind, c.relpersistence = 'u' AS is_unlogged,
+    c.relispartition AS is_partition,
+    ARRAY(SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = c.oid ORDER BY i.inhseqno)
+        AS parents,
+    ARRAY(SELECT i.inhrelid::regclass::text FROM pg_inherits i WHERE i.inhparent = c.oid ORDER BY 1)
+        AS children,
+    ARRAY(SELECT r.rulename::text FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1' ORDER BY 1)
+        AS rules,
     (SELECT k.conrelid::regclass::text FROM pg_constraint k
-        WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x') LIMIT 1)
+        WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x') LIMIT 1) AS constraint
 FROM pg_class c WHERE c.relnamespace = 'crm'::regnamespace
 """
 _KINDS: Final = {
@@ -80,10 +87,10 @@ class Relation:
     is_unlogged: bool
     is_partition: bool
     #: qualified and quoted
-    parents: tuple[str, ...]
-    children: tuple[str, ...]
+    parents: list[str]
+    children: list[str]
     #: that rewrite INSERT, UPDATE or DELETE
-    rules: tuple[str, ...]
+    rules: list[str]
     #: the table whose constraint the index belongs to
     constraint: str | None
 
@@ -197,20 +204,8 @@ def found_shape(conn: Connection[Any]) -> dict[str, TableShape]:
 
 def found_relations(conn: Connection[Any]) -> dict[str, Relation]:
     """Everything that has a name in schema ``crm``. Needs ``search_path = pg_catalog``."""
-    return {
-        name: Relation(
-            kind=kind,
-            is_unlogged=is_unlogged,
-            is_partition=is_partition,
-            parents=tuple(parents),
-            children=tuple(children),
-            rules=tuple(rules),
-            constraint=constraint,
-        )
-        for name, kind, is_unlogged, is_partition, parents, children, rules, constraint in conn.execute(
-            _RELATIONS
-        )
-    }
+    cursor = conn.cursor(row_factory=dict_row).execute(_RELATIONS)
+    return {row.pop("relname"): Relation(**row) for row in cursor}
 
 
 def _read(conn: Connection[Any], schema: str, kinds: str) -> dict[str, TableShape]:
@@ -219,18 +214,9 @@ def _read(conn: Connection[Any], schema: str, kinds: str) -> dict[str, TableShap
     assert oid is not None
     asked = {"schema": oid[0], "tables": list(TABLES), "kinds": list(kinds)}
     shape: dict[str, TableShape] = {}
-    for table, name, kind, is_required, default, generated, identity, base, is_default in conn.execute(
-        _COLUMNS, asked
-    ):
-        shape.setdefault(table, TableShape()).columns[name] = Column(
-            type=kind,
-            is_required=is_required,
-            default=default,
-            generated=generated,
-            identity=identity,
-            required_domain_of=base,
-            has_domain_default=is_default,
-        )
+    for row in conn.cursor(row_factory=dict_row).execute(_COLUMNS, asked):
+        table, name = row.pop("relname"), row.pop("attname")
+        shape.setdefault(table, TableShape()).columns[name] = Column(**row)
     for table, name, kind, definition, is_valid, expression in conn.execute(_CONSTRAINTS, asked):
         shape[table].constraints[name] = Constraint(
             kind=kind, definition=_spelled(definition), is_valid=is_valid, expression=expression

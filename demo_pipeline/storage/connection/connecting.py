@@ -100,6 +100,7 @@ _SET_IF_KNOWN: Final = (
 #: only a superuser sets it, and with it neither triggers nor foreign keys hold
 _REPLICATION_ROLE: Final = "session_replication_role"
 
+
 def _is_worth_reporting(record: logging.LogRecord) -> bool:
     """False for a failed rollback on a connection that an interrupt broke: it is closed anyway."""
     return not str(record.msg).startswith("error ignored in rollback")
