@@ -16,7 +16,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, pick, scale
-from demo_pipeline.domain.generation.calendar import MEETING_HOURS
+from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deals import first_contact_bound
 from demo_pipeline.domain.generation.entity_index import LEAD, recent
@@ -44,14 +44,13 @@ _CHANGED: Final = np.uint64(2**64 * 12 // 100)
 #: Working minutes.
 _CHANGED_WITHIN: Final = 90
 
-_MINUTE_US: Final = 60_000_000
 _AN_HOUR: Final = 60
 #: Working minutes until a meeting takes place, and until a task is due, at most: five days, three and a half.
 _MEETING_AHEAD: Final = 4200
 _TASK_AHEAD: Final = 2940
-_QUARTER: Final = 15 * _MINUTE_US
+_QUARTER: Final = 15 * MINUTE_US
 #: How long after its end a meeting is marked as held, at most (us).
-_MARKED_WITHIN: Final = 40 * _MINUTE_US
+_MARKED_WITHIN: Final = 40 * MINUTE_US
 
 
 def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.RecordBatch]:
@@ -135,11 +134,11 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
 def _answered_leads(context: MonthContext, count: int) -> I64:
     """The month's leads that are answered, in a drawn order; the rest stay unanswered."""
     contacts = context.index.contacts
-    first = int(np.searchsorted(contacts.created_us, int(context.work.minutes[0]) * _MINUTE_US))
+    first = int(np.searchsorted(contacts.created_us, int(context.work.minutes[0]) * MINUTE_US))
     leads = first + np.flatnonzero(contacts.status[first:] == LEAD)
     if context.is_patch:
         # People make leads at any hour; after the last working minute there is no time for an answer.
-        leads = leads[contacts.created_us[leads] < int(context.work.minutes[-1]) * _MINUTE_US]
+        leads = leads[contacts.created_us[leads] < int(context.work.minutes[-1]) * MINUTE_US]
     keep = len(leads) * (_PPM - context.spec.drop_off_ppm) // _PPM
     drawn = np.argsort(context.stream.child(_TABLE).raw("answered", len(leads)), kind="stable")
     return leads[drawn[: min(keep, count * _RESPONSES_PERCENT // 100)]]
@@ -148,7 +147,7 @@ def _answered_leads(context: MonthContext, count: int) -> I64:
 def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
     """Within the response time in working minutes, and within the month."""
     minutes = 1 + scale(delay, max(context.spec.response_sla_minutes - 1, 1))
-    left = context.minutes_between(lead_us, int(context.work.minutes[-1]) * _MINUTE_US)
+    left = context.minutes_between(lead_us, int(context.work.minutes[-1]) * MINUTE_US)
     return context.later(lead_us, np.minimum(minutes, left), delay << np.uint64(20))
 
 
@@ -183,7 +182,7 @@ def _times(context: MonthContext, draws: Draws, kind: I64) -> tuple[I64, I64, I6
     scheduled = np.where(meetings, held, np.where(tasks, due, never))
     open_end = draws("is_done")
     completed = np.where(calls | (kind == EMAIL), created, never)
-    ended = (held + minutes * _MINUTE_US)[meetings]
+    ended = (held + minutes * MINUTE_US)[meetings]
     completed[meetings] = ended + scale(length[meetings] << np.uint64(8), _MARKED_WITHIN)
     completed[meetings & (open_end < _CANCELLED)] = -1
     completed[tasks] = done[tasks]

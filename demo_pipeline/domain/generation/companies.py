@@ -78,7 +78,7 @@ def houses(context: MonthContext, company: I64) -> I64:
 def company_batches(context: MonthContext, rows: Companies, draws: Draws) -> Iterator[pa.RecordBatch]:
     """The rows as batches of ``companies``, in blocks."""
     for start, stop in blocks(len(rows.created_us)):
-        yield _block(context, part(rows, start, stop), draws.part(start, stop))
+        yield _block(context, part(rows, start, stop), draws[start:stop])
 
 
 def _block(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBatch:

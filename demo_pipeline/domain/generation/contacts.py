@@ -124,7 +124,7 @@ def contact_batches(
     """The rows as batches of ``contacts``, in blocks; ``keys`` are those of :func:`address_keys`."""
     namesakes = _namesakes(context.index.addresses, keys)
     for start, stop in blocks(len(keys)):
-        yield _block(context, part(rows, start, stop), draws.part(start, stop), namesakes[start:stop])
+        yield _block(context, part(rows, start, stop), draws[start:stop], namesakes[start:stop])
 
 
 def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) -> pa.RecordBatch:

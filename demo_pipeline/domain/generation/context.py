@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -58,9 +58,9 @@ class Draws:
         again = ascending(created_us)
         return Draws(self.stream, created_us[again], self.order[again], self.start, self.count), again
 
-    def part(self, start: int, stop: int) -> Draws:
-        """The draws of the rows from ``start`` to ``stop``."""
-        return Draws(self.stream, self.created_us[start:stop], self.order[start:stop], self.start, self.count)
+    def __getitem__(self, rows: slice) -> Draws:
+        """The draws of some of the rows."""
+        return replace(self, created_us=self.created_us[rows], order=self.order[rows])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from demo_pipeline.domain.core.arrow import chain, constant, integers, strings
 from demo_pipeline.domain.core.deal_values import apportion_values, natural_values
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
-from demo_pipeline.domain.generation.calendar import CLOSING_HOURS
+from demo_pipeline.domain.generation.calendar import CLOSING_HOURS, MINUTE_US
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.entity_index import (
     CHURNED,
@@ -33,7 +33,7 @@ from demo_pipeline.domain.reference.countries import units_per_usd
 
 _TABLE: Final = "deals"
 _NEVER: Final = np.iinfo(np.int64).max
-_DAY_US: Final = 86_400_000_000
+_DAY_US: Final = 24 * 60 * MINUTE_US
 
 OPEN, WON, LOST = range(3)
 
@@ -71,17 +71,6 @@ class DealFacts:
     #: working minutes that a deal of this size takes
     cycle: I64
 
-    def part(self, start: int, stop: int) -> DealFacts:
-        """Those of the deals from ``start`` to ``stop``."""
-        return DealFacts(
-            draws=self.draws.part(start, stop),
-            outcome=self.outcome[start:stop],
-            value_minor=self.value_minor[start:stop],
-            closed_us=self.closed_us[start:stop],
-            updated_us=self.updated_us[start:stop],
-            cycle=self.cycle[start:stop],
-        )
-
 
 def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealFacts]:
     """``figures.deals_created`` deals whose counts and values are the figures', exactly."""
@@ -110,8 +99,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     )
     contact = _partners(contacts, created, outcome, draws("contact"))
     titles = [
-        deal_titles(context, contact[start:stop], draws.part(start, stop))
-        for start, stop in blocks(len(created))
+        deal_titles(context, contact[start:stop], draws[start:stop]) for start, stop in blocks(len(created))
     ]
     rows = Deals(
         ids=draws.ids(),
@@ -136,7 +124,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
 def deal_batches(context: MonthContext, rows: Deals, facts: DealFacts) -> Iterator[pa.RecordBatch]:
     """The rows as batches of ``deals``, in blocks."""
     for start, stop in blocks(len(rows.created_us)):
-        yield _block(context, part(rows, start, stop), facts.part(start, stop))
+        yield _block(context, part(rows, start, stop), part(facts, start, stop))
 
 
 def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBatch:
@@ -172,7 +160,7 @@ def first_contact_bound(context: MonthContext, count: int) -> int | None:
     if count == 0:
         return None
     first = int(context.index.contacts.created_us[0])
-    return first if first >= int(context.work.minutes[0]) * 60_000_000 else None
+    return first if first >= int(context.work.minutes[0]) * MINUTE_US else None
 
 
 def _won(figures: Figures, draws: Draws) -> tuple[I64, I64]:
@@ -281,7 +269,7 @@ def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
 
 def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
     """Days since 1970: the day a deal closed, or a weekday on which an open one is expected to."""
-    length = facts.cycle * _WORKING[1] // _WORKING[0] * 60_000_000
+    length = facts.cycle * _WORKING[1] // _WORKING[0] * MINUTE_US
     due = (rows.created_us + length) // _DAY_US
     today = context.today_us // _DAY_US
     still = 1 + scale(facts.draws("overdue_days"), context.industry.cycle_days[1])

@@ -223,9 +223,13 @@ def _joined(name: str, old: NDArray[Any] | pa.StringArray, new: Any) -> Any:
     return np.concatenate([old, kept]) if len(old) else kept
 
 
-def part(rows: T, start: int, stop: int) -> T:
-    """The rows from ``start`` to ``stop``, not copied."""
-    return type(rows)(**{column.name: getattr(rows, column.name)[start:stop] for column in fields(rows)})
+AnyRows = TypeVar("AnyRows")
+
+
+def part(rows: AnyRows, start: int, stop: int) -> AnyRows:
+    """The rows from ``start`` to ``stop`` of a dataclass whose fields are columns, not copied."""
+    columns: Any = rows
+    return type(rows)(**{column.name: getattr(rows, column.name)[start:stop] for column in fields(columns)})
 
 
 def _keep_latest(rows: T, count: int) -> None:
