@@ -202,6 +202,11 @@ class Table:
         return tuple(sorted(column.name for column in self.columns if column.is_visible))
 
     @cached_property
+    def facts(self) -> tuple[LiteralString, ...]:
+        """Its instants that are neither in the future nor before the creation of the row."""
+        return tuple(column.name for column in (*_TIMES, *self.own) if column.is_fact)
+
+    @cached_property
     def references(self) -> tuple[Reference, ...]:
         """What its rows refer to."""
         return tuple(
@@ -221,7 +226,11 @@ class Model:
         return iter(self.tables)
 
     def __getitem__(self, name: str) -> Table:
-        return next(table for table in self.tables if table.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Table]:
+        return {table.name: table for table in self}
 
     @cached_property
     def counted(self) -> tuple[LiteralString, ...]:

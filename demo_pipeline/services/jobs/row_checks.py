@@ -16,8 +16,8 @@ import psycopg
 
 from demo_pipeline.services.jobs.tenant_context import TenantContext, latest_instant
 from demo_pipeline.storage.connection.clock import server_clock
-from demo_pipeline.storage.rows import edits, integrity
-from demo_pipeline.storage.rows.integrity import Violation
+from demo_pipeline.storage.rows import provenance, row_checks
+from demo_pipeline.storage.rows.row_checks import Violation
 from demo_pipeline.storage.rows.stages import stage_outcomes
 
 Connection = psycopg.Connection[Any]
@@ -59,13 +59,13 @@ def check_rows(
 ) -> RowChecks:
     """Check the life cycles of a tenant's generated rows. Within a transaction.
 
-    ``finished`` is what ``edits.finished_at`` says, which only administrators may ask.
+    ``finished`` is what ``provenance.finished_at`` says, which only administrators may ask.
     """
     tenant_id = context.state.tenant.tenant_id
-    edited = edits.edited_rows(conn, tenant_id, finished)
+    edited = provenance.edited_rows(conn, tenant_id, finished)
     # No row may lie in the server's future, whatever a job took for now.
     latest = min(latest_instant(context, as_of), server_clock(conn))
-    found = integrity.violations(conn, tenant_id, latest, context.spec.start_month.start)
+    found = row_checks.violations(conn, tenant_id, latest, context.spec.start_month.start)
     changed = {row for rows in edited.values() for row in rows}
     stages = _changed_stages(conn, context) if any(one.table == "deals" for one in found) else {}
     faults: list[Violation] = []

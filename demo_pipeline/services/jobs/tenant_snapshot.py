@@ -18,9 +18,9 @@ from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.rows import edits
-from demo_pipeline.storage.rows.integrity import Violation
+from demo_pipeline.storage.rows import provenance
 from demo_pipeline.storage.rows.kpis import all_figures
+from demo_pipeline.storage.rows.row_checks import Violation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,6 @@ def read_snapshot(database: Database, settings: Settings, slug: str) -> TenantSn
             currency=context.spec.currency,
             expected={month: context.expected(month) for month in context.recorded_months},
             figures=all_figures(conn, tenant_id, context.spec.currency),
-            violations=check_rows(conn, context, now, edits.finished_at(conn, tenant_id)).faults,
+            violations=check_rows(conn, context, now, provenance.finished_at(conn, tenant_id)).faults,
             read_at=now,
         )

@@ -27,7 +27,7 @@ from demo_pipeline.services.jobs.progress import Progress
 from demo_pipeline.services.jobs.report import JobReport, MonthResult, request_report
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
-from demo_pipeline.storage.rows import integrity
+from demo_pipeline.storage.rows import row_checks
 
 
 def run_transaction(
@@ -65,7 +65,7 @@ def verify_change(
     """The gate: figures moved by exactly ``change``, and the job's own rows fit each other."""
     wrong = mismatches(after_change(before, change), after)
     first = run.context.spec.start_month.start
-    broken = integrity.violations(run.conn, run.tenant.tenant_id, run.as_of, first, job_id=request.job_id)
+    broken = row_checks.violations(run.conn, run.tenant.tenant_id, run.as_of, first, job_id=request.job_id)
     if not wrong and not broken:
         return
     lines = [mismatch.describe(run.currency) for mismatch in wrong]

@@ -24,7 +24,7 @@ from demo_pipeline.services.jobs.transaction import verify_change
 from demo_pipeline.services.months.pending_load import PendingLoad, missing_rows
 from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
-from demo_pipeline.storage.rows.existing_rows import known_rows
+from demo_pipeline.storage.rows.existing_rows import existing_rows
 from demo_pipeline.storage.rows.load import Batches, Load, stage
 
 #: Rows of a table, the latest by a month's beginning and by its end, that its new ones may refer to: one for
@@ -101,7 +101,7 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
         # By its end alone the first days' activities may have nothing to refer to.
         for before in (month.start, min(month.end, run.as_of)):
             windows[before] = max(windows.get(before, 0), count)
-    existing = known_rows(
+    existing = existing_rows(
         run.conn, run.tenant.tenant_id, list(windows.items()), [job.job_id for job in others]
     )
     patch = PatchScope(

@@ -47,7 +47,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.job_ledger import Job, JobSpec
-from demo_pipeline.storage.rows import edits, soft_delete
+from demo_pipeline.storage.rows import provenance, soft_delete
 from demo_pipeline.storage.rows.kpis import collected_figures, job_figures
 from demo_pipeline.storage.rows.soft_delete import FoundRow
 
@@ -449,8 +449,8 @@ def _edited_rows(conn: Connection, run: JobRun) -> Mapping[str, Collection[UUID]
     """Table → generated rows that people edited."""
     with run.database.admin(readonly=True) as admin:
         # It does not change while the tenant is held.
-        finished = edits.finished_at(admin, run.tenant.tenant_id)
-    return edits.edited_rows(conn, run.tenant.tenant_id, finished)
+        finished = provenance.finished_at(admin, run.tenant.tenant_id)
+    return provenance.edited_rows(conn, run.tenant.tenant_id, finished)
 
 
 def _deleting_jobs(run: JobRun, job: Job) -> list[Job]:

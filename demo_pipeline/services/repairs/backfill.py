@@ -21,6 +21,7 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.generation.provenance import blueprint_stream, drawn_marks, job_stream, marks_of
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import FirstJob, JobReport, months_of
 from demo_pipeline.services.jobs.runner import run_job
@@ -57,7 +58,7 @@ def backfill(database: Database, settings: Settings, slug: str, caller: JobCalle
         tenant_id = context.state.tenant.tenant_id
         before = provenance.coverage(conn, tenant_id)
         jobs = job_ledger.list_jobs(conn, slug)
-        is_needed = any(_owned(conn, context, jobs, table).jobs for table in provenance.TABLES)
+        is_needed = any(_owned(conn, context, jobs, table).jobs for table in MODEL.counted)
     report: JobReport | None = None
     if is_needed:
         report = run_backfill(database, settings, slug, caller)
@@ -69,7 +70,7 @@ def backfill(database: Database, settings: Settings, slug: str, caller: JobCalle
             after=provenance.coverage(conn, tenant_id),
             unattributed={
                 table: tuple(row.id for row in provenance.bare_rows(conn, tenant_id, table)[:_MOST_LISTED])
-                for table in provenance.TABLES
+                for table in MODEL.counted
             },
         )
 
@@ -94,7 +95,7 @@ def _execute(run: JobTransaction) -> JobOutcome:
         jobs = job_ledger.list_jobs(conn, run.tenant.slug)
     filled: dict[str, int] = {}
     by_job: dict[str, int] = {}
-    for table in provenance.TABLES:
+    for table in MODEL.counted:
         owned = _owned(run.conn, run.context, jobs, table)
         filled[table] = provenance.fill(run.conn, run.tenant.tenant_id, table, owned.rows, owned.jobs)
         for job_id in owned.jobs:

@@ -37,7 +37,7 @@ from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.job_ledger import JobSpec
-from demo_pipeline.storage.rows import edits, misplaced, row_checks, soft_delete
+from demo_pipeline.storage.rows import misplaced, provenance, row_checks, soft_delete
 from demo_pipeline.storage.rows.kpis import all_figures, collected_figures
 from demo_pipeline.storage.rows.misplaced import Misplaced
 from demo_pipeline.storage.rows.soft_delete import FoundRow
@@ -194,7 +194,7 @@ def _plan(database: Database, settings: Settings, slug: str, work: _Delete) -> P
         with database.admin() as conn:
             context = find_tenant_context(conn, settings, slug, work.kind)
             with conn.transaction(force_rollback=True):
-                finished = edits.finished_at(conn, context.state.tenant.tenant_id)
+                finished = provenance.finished_at(conn, context.state.tenant.tenant_id)
                 found = work.collect(conn, context, instant_of(conn, settings), finished)
                 short = _short_months(conn, context)
     except psycopg.Error as error:
@@ -242,7 +242,7 @@ class _Delete:
 
     def select(self, run: JobRun) -> JobSelection:
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
-            finished = edits.finished_at(conn, run.tenant.tenant_id)
+            finished = provenance.finished_at(conn, run.tenant.tenant_id)
             self.collect(conn, run.context, run.as_of, finished)
         spec = JobSpec(
             kind=self.kind,
@@ -258,7 +258,7 @@ class _Delete:
         before = run.figures()
         with run.database.admin(readonly=True) as admin:
             # It does not change while the tenant is held.
-            finished = edits.finished_at(admin, tenant_id)
+            finished = provenance.finished_at(admin, tenant_id)
         found = self.collect(conn, run.context, run.as_of, finished)
         change = negated(collected_figures(conn, tenant_id, run.currency))
         hidden_at = soft_delete.soft_delete(conn, tenant_id)

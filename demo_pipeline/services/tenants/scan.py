@@ -47,9 +47,9 @@ def scan(database: Database, settings: Settings, slug: str | None = None) -> tup
             with kept.snapshot() as conn:
                 # Its plan is not read: a tenant whose plan is broken is looked through like any other.
                 disclosure_scan.serve(conn, find_tenant_id(conn, settings, each, "scan"))
-                looked = disclosure_scan.look_through_values(conn)
-                distributions = disclosure_scan.look_through_distributions(conn)
-                reader_findings = disclosure_scan.look_through_catalogue(conn)
+                looked = disclosure_scan.scan_values(conn)
+                distributions = disclosure_scan.scan_distributions(conn)
+                reader_findings = disclosure_scan.scan_catalogue(conn)
             if not looked.values:
                 # Not even its name: the views or their policies are not as they were made.
                 raise DatabaseError(

@@ -23,8 +23,7 @@ from demo_pipeline.settings import CLOCK_TOLERANCE, Settings
 from demo_pipeline.storage.connection.clock import instant_of, server_clock
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, tenants
-from demo_pipeline.storage.rows import edits, misplaced
-from demo_pipeline.storage.rows import row_checks as findings_of_rows
+from demo_pipeline.storage.rows import misplaced, provenance, row_checks
 from demo_pipeline.storage.rows.kpis import all_figures
 from demo_pipeline.storage.rows.misplaced import Misplaced
 
@@ -106,7 +105,7 @@ def _verdict(database: Database, settings: Settings, slug: str, strays: Sequence
             for mismatch in mismatches(expected, figures)
         ]
         now = instant_of(conn, settings)
-        checks = check_rows(conn, context, now, edits.finished_at(conn, tenant_id))
+        checks = check_rows(conn, context, now, provenance.finished_at(conn, tenant_id))
         findings += _row_findings(conn, context, checks, is_drifted=bool(findings))
         findings += _job_findings(context, is_held=tenants.is_held(conn, tenant_id))
         findings += _clock_findings(context, server_clock(conn))
@@ -152,18 +151,18 @@ def _row_findings(
     for broken in checks.faults:
         message = f"{broken.count:,} {broken.table}: not true that {broken.rule}"
         yield Finding(check=Check.LIFECYCLES, message=message)
-    for orphan in findings_of_rows.orphans(conn, tenant_id):
+    for orphan in row_checks.orphans(conn, tenant_id):
         nowhere = f"{orphan.reference} leads to {orphan.parent} that do not exist"
         message = f"{len(orphan.ids):,} {orphan.table}: {nowhere}"
         yield Finding(check=Check.REFERENCES, message=message)
-    for table, ids in findings_of_rows.copies(conn, tenant_id, checks.edited).items():
+    for table, ids in row_checks.copies(conn, tenant_id, checks.edited).items():
         yield Finding(check=Check.COPIES, message=f"{len(ids):,} {table}: copies of others")
     yield from _ledger_findings(conn, context, is_drifted=is_drifted)
 
 
 def _ledger_findings(conn: Connection, context: TenantContext, *, is_drifted: bool) -> Iterator[Finding]:
     """Rows whose job did not end well, and jobs that ended well and left no row."""
-    rows = findings_of_rows.jobs_of_rows(conn, context.state.tenant.tenant_id)
+    rows = row_checks.jobs_of_rows(conn, context.state.tenant.tenant_id)
     jobs = {job.job_id: job for job in context.state.jobs}
     for job_id, tables in rows.items():
         job = jobs.get(job_id)

@@ -1,26 +1,30 @@
-"""What would tell the CRM's reader that the tenant it serves is a demo: in values, and in the catalogue.
+"""Signs by which the CRM's reader could recognise the tenant that it serves as a demo.
 
-Every question is asked as ``crm_reader`` itself, so that what it may not see is not looked at. Promises to
-leave nothing out of the views of ``crm_app``; memory does not grow with the rows. What a tell-tale word is
-belongs to ``domain.parsing.scalars``, what is left open on purpose to ``docs/security.md``: names of tables,
-roles and functions, which are the same whichever tenant is served; addresses under ``.example``; how ids are
-made.
+In values: words such as "demo". In distributions: what only a program leaves, for instance a column that is
+never empty. In the catalogue: names, comments and rights. All of it is read as ``crm_reader``, so what it may
+not see is not examined, and all views of ``crm_app`` are. Memory does not grow with the rows.
+
+Which words count is in ``domain.parsing.scalars``. What is accepted is in ``docs/security.md``: names of
+tables, roles and functions, which are the same whichever tenant is served; addresses under ``.example``; how
+ids are made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
+from math import inf, log
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
+from demo_pipeline.domain.core.wording import counted
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.parsing.scalars import TELL_TALE, TELL_TALE_STEMS
-from demo_pipeline.storage.rows.distributions import oddities
 
 Connection = psycopg.Connection[Any]
 
@@ -31,7 +35,7 @@ _AROUND: Final = 40
 
 
 class Check(StrEnum):
-    """What was looked at, as a sentence that is true where nothing tells."""
+    """What was examined, as a sentence that is true where nothing discloses the demo."""
 
     VALUES = "values_tell_nothing"
     DISTRIBUTIONS = "distributions_tell_nothing"
@@ -43,7 +47,7 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Disclosure:
-    """Something that gives the tenant away."""
+    """Something that shows that the tenant is a demo."""
 
     check: Check
     #: ``contacts.first_name``; or a schema, table, function or role
@@ -56,8 +60,8 @@ class Disclosure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
-    """What was looked through, and what was found."""
+class ValueScan:
+    """What was examined, and what was found."""
 
     columns: int
     #: values of text that are not null
@@ -75,38 +79,28 @@ class _View:
 
 
 def serve(conn: Connection, tenant_id: UUID) -> None:
-    """Be the reader that serves this tenant, until the transaction ends."""
+    """Become the reader that serves this tenant, until the transaction ends."""
     conn.execute("SET LOCAL ROLE crm_reader")
     conn.execute("SELECT set_config('app.tenant_id', %s, true)", [str(tenant_id)])
 
 
-def look_through_values(conn: Connection) -> Looked:
+def scan_values(conn: Connection) -> ValueScan:
     """Every value of every view, as the reader that :func:`serve` made of the transaction."""
     views = _views(conn)
     counts = [(_count(conn, view), _values(conn, view)) for view in views]
-    return Looked(
+    return ValueScan(
         columns=sum(len(view.columns) for view in views),
         values=sum(count for count, _ in counts),
         findings=tuple(finding for _, found in counts for finding in found),
     )
 
 
-def look_through_distributions(conn: Connection) -> tuple[Disclosure, ...]:
+def scan_distributions(conn: Connection) -> tuple[Disclosure, ...]:
     """What too many rows of the served tenant have in common, as the reader that :func:`serve` made."""
-    views = {view.name: view.columns for view in _views(conn)}
-    return tuple(
-        Disclosure(
-            check=Check.DISTRIBUTIONS,
-            place=oddity.place,
-            word=oddity.what,
-            count=oddity.count,
-            examples=(oddity.detail,),
-        )
-        for oddity in oddities(conn, views)
-    )
+    return tuple(finding for view in _views(conn) for finding in _view_distributions(conn, view))
 
 
-def look_through_catalogue(conn: Connection) -> tuple[Disclosure, ...]:
+def scan_catalogue(conn: Connection) -> tuple[Disclosure, ...]:
     """What else the reader can find out; the same whichever tenant is served."""
     return (*_names(conn), *_provenance(conn), *_comments(conn), *_rights(conn))
 
@@ -202,6 +196,128 @@ def _around(text: str, start: int, end: int) -> str:
     first, last = max(0, start - _AROUND), min(len(text), end + _AROUND)
     cut = f"{'...' if first else ''}{text[first:last]}{'...' if last < len(text) else ''}"
     return " ".join(cut.split())
+
+
+# -- distributions ---------------------------------------------------------------------------------------
+
+#: A share is reported if chance gives one as extreme less often than once in so many tenants.
+_ONE_IN: Final = 1_000_000
+#: Of so many rows the seconds in which they were made are counted, and fewer seconds than these are reported.
+_FEWEST_ROWS: Final = 4
+_FEWEST_SECONDS: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Limits:
+    """The shares of a table's rows that are usual in tenants that people work in."""
+
+    #: column → the least and the most share of rows without a value
+    empty: Mapping[str, tuple[float, float]]
+    #: the most rows that were not changed after their creation; 1: any share is usual
+    unchanged: float = 1.0
+    #: the least number of different seconds in which rows were made, as a share of the rows; 0 for tables of
+    #: few rows, to which people may add many at once
+    seconds: float = 0.2
+    #: the most instants on a whole second, and on a whole minute
+    whole_second: float = 0.5
+    whole_minute: float = 0.3
+
+
+#: The thresholds, view by view. They leave room: generated rows lie well within, people's rows may join them.
+_LIMITS: Final[Mapping[str, _Limits]] = {
+    "users": _Limits(empty={}, unchanged=0.75, seconds=0.0),
+    "pipeline_stages": _Limits(empty={}, seconds=0.0),
+    "tags": _Limits(empty={}, seconds=0.0),
+    "companies": _Limits(
+        empty={"phone": (0.05, 0.95), "website": (0.05, 0.95), "address": (0.05, 0.95)}, unchanged=0.85
+    ),
+    "contacts": _Limits(empty={"email": (0.01, 0.6), "phone": (0.05, 0.97)}, unchanged=0.85),
+    "contact_tags": _Limits(empty={}),
+    "deals": _Limits(empty={}, unchanged=0.9),
+    "activities": _Limits(empty={}, unchanged=0.97),
+}
+
+
+def _view_distributions(conn: Connection, source: _View) -> Iterator[Disclosure]:
+    """Every share of a view's rows beyond its limit, if the model has the view."""
+    view, columns = source.name, frozenset(source.columns)
+    if view not in _LIMITS:
+        return
+    limits = _LIMITS[view]
+    empty = {name: bounds for name, bounds in limits.empty.items() if name in columns}
+    # Instants that people choose themselves, those of a schedule, are not facts.
+    instants = [name for name in MODEL[view].facts if name in columns]
+    has_times = {"created_at", "updated_at"} <= columns
+    asked = [sql.SQL("count(*)")]
+    asked += [sql.SQL("count(*) FILTER (WHERE r.{} IS NULL)").format(sql.Identifier(name)) for name in empty]
+    for name in instants:
+        column = sql.Identifier("r", name)
+        asked += [
+            part.format(column)
+            for part in (
+                sql.SQL("count({0})"),
+                sql.SQL("count(*) FILTER (WHERE {0} = date_trunc('second', {0}))"),
+                sql.SQL("count(*) FILTER (WHERE extract(second FROM {0}) < 1)"),
+            )
+        ]
+    if has_times:
+        asked.append(sql.SQL("count(*) FILTER (WHERE r.updated_at = r.created_at)"))
+    answer = iter(_row(conn, sql.SQL("SELECT {asked} FROM crm_app.{view} r"), asked, view))
+    rows = next(answer)
+    for name, (least, most) in empty.items():
+        yield from _beyond(f"{view}.{name}", "gaps", next(answer), rows, least, most)
+    for name in instants:
+        known, seconds, minutes = next(answer), next(answer), next(answer)
+        place = f"{view}.{name}"
+        yield from _beyond(place, "whole_seconds", seconds, known, 0.0, limits.whole_second)
+        yield from _beyond(place, "whole_minutes", minutes, known, 0.0, limits.whole_minute)
+    if has_times:
+        yield from _beyond(f"{view}.updated_at", "never_changed", next(answer), rows, 0.0, limits.unchanged)
+    if "created_at" in columns and rows >= _FEWEST_ROWS:
+        statement = sql.SQL(
+            "SELECT {asked} FROM (SELECT FROM crm_app.{view} r GROUP BY date_trunc('second', r.created_at)) s"
+        )
+        (seconds,) = _row(conn, statement, [sql.SQL("count(*)")], view)
+        if seconds < max(_FEWEST_SECONDS, rows * limits.seconds):
+            detail = f"{rows:,} rows were made within {counted(seconds, 'second')}"
+            yield _distribution(f"{view}.created_at", "one_second", rows, detail)
+
+
+def _row(conn: Connection, statement: sql.SQL, asked: Sequence[sql.Composable], view: str) -> tuple[int, ...]:
+    composed = statement.format(asked=sql.SQL(", ").join(asked), view=sql.Identifier(view))
+    row = conn.execute(composed).fetchone()
+    assert row is not None  # an aggregate
+    return row
+
+
+def _beyond(place: str, word: str, count: int, rows: int, least: float, most: float) -> Iterator[Disclosure]:
+    if rows == 0:
+        return
+    share = count / rows
+    if (share < least and not _is_chance(share, least, rows)) or (
+        share > most and not _is_chance(share, most, rows)
+    ):
+        usual = f"{least:.0%} to {most:.0%}" if least else f"at most {most:.0%}"
+        yield _distribution(place, word, count, f"{count:,} of {rows:,} rows, {usual} is usual")
+
+
+def _distribution(place: str, word: str, count: int, detail: str) -> Disclosure:
+    return Disclosure(check=Check.DISTRIBUTIONS, place=place, word=word, count=count, examples=(detail,))
+
+
+def _is_chance(share: float, limit: float, rows: int) -> bool:
+    """Whether rows that each have it with probability ``limit`` may show ``share`` of them.
+
+    The Chernoff bound for binomial tails: P ≤ exp(-rows × KL(share, limit)). Hoeffding, "Probability
+    inequalities for sums of bounded random variables", 1963, theorem 1.
+    """
+    return rows * _divergence(share, limit) < log(_ONE_IN)
+
+
+def _divergence(share: float, limit: float) -> float:
+    """Kullback-Leibler, of two Bernoulli distributions."""
+    terms = ((share, limit), (1 - share, 1 - limit))
+    return sum(0.0 if one == 0 else inf if other == 0 else one * log(one / other) for one, other in terms)
 
 
 # -- the catalogue ---------------------------------------------------------------------------------------

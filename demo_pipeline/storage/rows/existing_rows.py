@@ -1,8 +1,8 @@
-"""Rows of a tenant that the rows of a patch may refer to: living ones, the latest first, bounded.
+"""Rows of a tenant that new rows may refer to: living ones, the latest first, bounded.
 
-Within the transaction that loads, so that what the blueprint owed is among them. Ids come as bytes and
-instants as whole microseconds: objects of them would take half of a patch's own time. Seconds since 1970 are
-numeric in PostgreSQL, so that nothing is rounded.
+Read within the transaction that loads, after the blueprint's missing rows are loaded. Ids come as bytes and
+instants as whole microseconds: objects for them would take half of a patch's own time. Seconds since 1970 are
+numeric in PostgreSQL, so nothing is rounded.
 """
 
 from __future__ import annotations
@@ -58,14 +58,78 @@ def has_won_stage(conn: Connection, tenant_id: UUID) -> bool:
     return row is not None and row[0]
 
 
-def known_rows(
+#: conditions of living rows of the tenant
+_LIVING: Final[LiteralString] = "tenant_id = %(tenant)s AND deleted_at IS NULL"
+#: instants, and for each how many rows before it are wanted
+_WANTED: Final[LiteralString] = "unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)"
+_LATEST: Final[LiteralString] = "ORDER BY created_at DESC, id DESC LIMIT"
+_CREATED: Final[LiteralString] = "(extract(epoch FROM created_at) * 1000000)::bigint"
+_CONTACT: Final[LiteralString] = "id, created_at, owner_id, company_id, status, first_name, last_name, email"
+_COMPANY: Final[LiteralString] = "id, created_at, owner_id, name, domain, city, size"
+
+_DEALS: Final[LiteralString] = f"""
+    SELECT DISTINCT ON (created_at, id)
+        uuid_send(id), {_CREATED}, uuid_send(contact_id),
+        (extract(epoch FROM closed_at) * 1000000)::bigint, title
+    FROM {_WANTED}
+    CROSS JOIN LATERAL (
+        SELECT id, created_at, contact_id, closed_at, title FROM crm.deals
+        WHERE {_LIVING} AND contact_id IS NOT NULL AND created_at < wanted.before
+        {_LATEST} wanted.most) latest
+"""
+#: the latest by each instant; the oldest; of those that are not leads the same; the contacts of the deals
+_CONTACTS: Final[LiteralString] = f"""
+    WITH oldest_other AS MATERIALIZED (
+        SELECT {_CONTACT} FROM crm.contacts
+        WHERE {_LIVING} AND status IS DISTINCT FROM 'lead' ORDER BY created_at, id LIMIT 1)
+    SELECT DISTINCT ON (created_at, id)
+        uuid_send(id), {_CREATED}, uuid_send(owner_id), uuid_send(company_id), status, first_name, last_name,
+        email IS NOT NULL
+    FROM (
+        (SELECT latest.* FROM {_WANTED}
+         CROSS JOIN LATERAL (
+            SELECT {_CONTACT} FROM crm.contacts WHERE {_LIVING} AND created_at < wanted.before
+            {_LATEST} wanted.most) latest)
+        UNION ALL
+        (SELECT {_CONTACT} FROM crm.contacts WHERE {_LIVING} ORDER BY created_at, id LIMIT 1)
+        UNION ALL
+        (SELECT others.* FROM unnest(%(before)s::timestamptz[]) AS wanted (before)
+         CROSS JOIN LATERAL (
+            SELECT {_CONTACT} FROM crm.contacts
+            WHERE {_LIVING} AND status IS DISTINCT FROM 'lead' AND created_at < wanted.before
+                AND created_at >= (SELECT min(created_at) FROM oldest_other)
+            {_LATEST} %(others)s) others)
+        UNION ALL
+        (SELECT * FROM oldest_other)
+        UNION ALL
+        (SELECT {_CONTACT} FROM crm.contacts
+         WHERE {_LIVING} AND id IN (SELECT unnest(%(partners)s::uuid[])))
+    ) existing ORDER BY created_at, id
+"""
+#: the latest of each instant, and those of the contacts, deleted ones last
+_COMPANIES: Final[LiteralString] = f"""
+    SELECT DISTINCT ON (is_deleted, created_at, id)
+        uuid_send(id), {_CREATED}, uuid_send(owner_id), name, domain, city, size, is_deleted
+    FROM (
+        (SELECT latest.* FROM {_WANTED}
+         CROSS JOIN LATERAL (
+            SELECT {_COMPANY}, false AS is_deleted FROM crm.companies
+            WHERE {_LIVING} AND created_at < wanted.before {_LATEST} wanted.most) latest)
+        UNION ALL
+        (SELECT {_COMPANY}, deleted_at IS NOT NULL FROM crm.companies
+         WHERE tenant_id = %(tenant)s AND id IN (SELECT unnest(%(employers)s::uuid[])))
+    ) existing ORDER BY is_deleted, created_at, id
+"""
+
+
+def existing_rows(
     conn: Connection, tenant_id: UUID, windows: Sequence[tuple[datetime, int]], patch_jobs: Sequence[UUID]
 ) -> ExistingRows:
-    """What there was by some instants: by each at most so many contacts, companies and deals, the latest.
+    """What existed at some instants: for each at most so many contacts, companies and deals, the latest.
 
-    The contact of each deal is there, and the oldest contact, so that rows of any instant can have one. For
-    won deals the oldest contact that is not a lead is there, and the latest of them.
-    ``patch_jobs``: whose rows are patches'.
+    The contact of each deal is among them, and the oldest contact, so that rows of any instant can have one.
+    For won deals the oldest contact that is not a lead is among them, and the latest of these.
+    ``patch_jobs``: the jobs whose rows are those of patches.
     """
     scope: dict[str, Any] = {
         "tenant": tenant_id,
@@ -76,7 +140,7 @@ def known_rows(
     }
 
     # For the rest of the transaction. A tenant that is new to the statistics seems to have no rows: a join
-    # would take, row by row, any index that begins with the tenant, and read all of it each time.
+    # would use, row by row, any index that begins with the tenant, and read all of it each time.
     conn.execute("SELECT set_config('enable_nestloop', 'off', true)")
 
     def rows(make: Any, query: LiteralString) -> list[Any]:
@@ -87,115 +151,32 @@ def known_rows(
         with conn.cursor(row_factory=scalar_row) as cursor:
             return cursor.execute(query, scope, binary=True).fetchall()
 
-    found: list[_Deal] = rows(
-        _Deal,
-        """
-        SELECT DISTINCT ON (created_at, id)
-            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(contact_id),
-            (extract(epoch FROM closed_at) * 1000000)::bigint, title
-        FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
-        CROSS JOIN LATERAL (
-            SELECT id, created_at, contact_id, closed_at, title FROM crm.deals
-            WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND contact_id IS NOT NULL
-                AND created_at < wanted.before
-            ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest
-        """,
-    )
+    found: list[_Deal] = rows(_Deal, _DEALS)
     scope["deals"] = _array(deal.id for deal in found)
     scope["partners"] = _array({deal.contact_id for deal in found})
-    contacts: list[ExistingContact] = rows(
-        ExistingContact,
-        """
-        WITH oldest AS MATERIALIZED (
-            SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
-            FROM crm.contacts
-            WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND status IS DISTINCT FROM 'lead'
-            ORDER BY created_at, id LIMIT 1)
-        SELECT DISTINCT ON (created_at, id)
-            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(owner_id),
-            uuid_send(company_id), status, first_name, last_name, email IS NOT NULL
-        FROM (
-            (SELECT latest.*
-             FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
-             CROSS JOIN LATERAL (
-                SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
-                FROM crm.contacts
-                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < wanted.before
-                ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest)
-            UNION ALL
-            (SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
-             FROM crm.contacts
-             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY created_at, id LIMIT 1)
-            UNION ALL
-            (SELECT others.*
-             FROM unnest(%(before)s::timestamptz[]) AS wanted (before)
-             CROSS JOIN LATERAL (
-                SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
-                FROM crm.contacts
-                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND status IS DISTINCT FROM 'lead'
-                    AND created_at < wanted.before AND created_at >= (SELECT min(created_at) FROM oldest)
-                ORDER BY created_at DESC, id DESC LIMIT %(others)s) others)
-            UNION ALL
-            (SELECT * FROM oldest)
-            UNION ALL
-            (SELECT id, created_at, owner_id, company_id, status, first_name, last_name, email
-             FROM crm.contacts
-             WHERE tenant_id = %(tenant)s AND deleted_at IS NULL
-                AND id IN (SELECT unnest(%(partners)s::uuid[])))
-        ) known ORDER BY created_at, id
-        """,
-    )
-    scope["houses"] = _array({contact.company_id for contact in contacts if contact.company_id})
-    companies: list[ExistingCompany] = rows(
-        ExistingCompany,
-        """
-        SELECT DISTINCT ON (is_gone, created_at, id)
-            uuid_send(id), (extract(epoch FROM created_at) * 1000000)::bigint, uuid_send(owner_id),
-            name, domain, city, size, is_gone
-        FROM (
-            (SELECT latest.*
-             FROM unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)
-             CROSS JOIN LATERAL (
-                SELECT id, created_at, owner_id, name, domain, city, size, false AS is_gone FROM crm.companies
-                WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND created_at < wanted.before
-                ORDER BY created_at DESC, id DESC LIMIT wanted.most) latest)
-            UNION ALL
-            (SELECT id, created_at, owner_id, name, domain, city, size, deleted_at IS NOT NULL
-             FROM crm.companies
-             WHERE tenant_id = %(tenant)s AND id IN (SELECT unnest(%(houses)s::uuid[])))
-        ) known ORDER BY is_gone, created_at, id
-        """,
-    )
+    contacts: list[ExistingContact] = rows(ExistingContact, _CONTACTS)
+    scope["employers"] = _array({contact.company_id for contact in contacts if contact.company_id})
+    # With "demo_generated" the index by job would be used: all rows of all patches.
+    text_counts = conn.execute(
+        "SELECT uuid_send(deal_id), count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
+        " AND deal_id = ANY(%(deals)s::uuid[]) AND demo_job_id = ANY(%(patches)s::uuid[]) GROUP BY deal_id",
+        scope,
+        binary=True,
+    ).fetchall()
     return ExistingRows(
         users=rows(
-            ExistingUser,
-            "SELECT uuid_send(id), role FROM crm.users WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
-            " ORDER BY created_at, id",
+            ExistingUser, f"SELECT uuid_send(id), role FROM crm.users WHERE {_LIVING} ORDER BY created_at, id"
         ),
         stages=rows(
             ExistingStage,
             "SELECT uuid_send(id), probability, is_won, is_lost FROM crm.pipeline_stages"
-            " WHERE tenant_id = %(tenant)s AND deleted_at IS NULL ORDER BY position, id",
+            f" WHERE {_LIVING} ORDER BY position, id",
         ),
-        tags=values(
-            "SELECT uuid_send(id) FROM crm.tags WHERE tenant_id = %(tenant)s AND deleted_at IS NULL"
-            " ORDER BY created_at, id",
-        ),
-        companies=companies,
+        tags=values(f"SELECT uuid_send(id) FROM crm.tags WHERE {_LIVING} ORDER BY created_at, id"),
+        companies=rows(ExistingCompany, _COMPANIES),
         contacts=contacts,
         deals=_with_partners(
-            found,
-            {contact.id: contact.created_us for contact in contacts},
-            dict(
-                conn.execute(
-                    # With "demo_generated" the index by job would be taken: all rows of all patches.
-                    "SELECT uuid_send(deal_id), count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
-                    " AND deal_id = ANY(%(deals)s::uuid[]) AND demo_job_id = ANY(%(patches)s::uuid[])"
-                    " GROUP BY deal_id",
-                    scope,
-                    binary=True,
-                ).fetchall()
-            ),
+            found, {contact.id: contact.created_us for contact in contacts}, dict(text_counts)
         ),
         addresses=frozenset(
             values(

@@ -1,47 +1,29 @@
-"""Rows of a tenant without provenance: counted, read, and given what was found out about them.
+"""Where a tenant's rows come from: which have provenance, which people edited, what the rest turn out to be.
 
-Within a job's transaction where rows are written. Only provenance is: what a tenant can see stays as it is.
-The name of a table in this module's SQL comes from its constants, never from input.
+A trigger records every UPDATE outside of a job. Edits from before there was the trigger have no record; such
+a row counts as edited where ``updated_at`` is later than its job. Deletions are in ``soft_delete``.
+Within a transaction, a job's where rows are written. Only provenance is written: a tenant sees no change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import class_row
+
+from demo_pipeline.domain.model import MODEL, Table
 
 Connection = psycopg.Connection[Any]
 
-_COMPANY: Final[LiteralString] = (
-    " LEFT JOIN crm.companies p ON p.tenant_id = r.tenant_id AND p.id = r.company_id"
+#: joins the record of a row ``r``; absent: ``e.id`` is null
+EDIT_RECORD: Final[LiteralString] = (
+    "LEFT JOIN demo.edited_rows e ON e.tenant_id = r.tenant_id AND e.job_id = r.demo_job_id AND e.id = r.id"
 )
-_CONTACT: Final[LiteralString] = (
-    " LEFT JOIN crm.contacts c ON c.tenant_id = r.tenant_id AND c.id = r.contact_id"
-)
-_DEAL: Final[LiteralString] = " LEFT JOIN crm.deals d ON d.tenant_id = r.tenant_id AND d.id = r.deal_id"
-#: table → facts that people seldom change, the row's parents, facts of row and parents: no row comes before
-#: its parent
-_FACTS: Final[dict[LiteralString, tuple[LiteralString, LiteralString, LiteralString]]] = {
-    "companies": ("r.created_at", "", "r.updated_at"),
-    "contacts": ("r.created_at", _COMPANY, "r.updated_at, p.updated_at"),
-    "deals": (
-        "greatest(r.created_at, r.closed_at)",
-        _CONTACT + _COMPANY,
-        "r.closed_at, r.updated_at, c.updated_at, p.updated_at",
-    ),
-    "activities": (
-        "greatest(r.created_at, r.completed_at)",
-        _DEAL + _CONTACT + _COMPANY,
-        "r.completed_at, r.updated_at, d.closed_at, d.updated_at, c.updated_at, p.updated_at",
-    ),
-}
-TABLES: Final = tuple(_FACTS)
 _WITHOUT: Final[LiteralString] = (
     "NOT r.demo_generated AND r.demo_job_id IS NULL AND r.demo_source_month IS NULL"
 )
@@ -51,7 +33,7 @@ _SOUND: Final[LiteralString] = "(r.deleted_at IS NULL OR r.deleted_at >= r.creat
 
 @dataclass(frozen=True, kw_only=True)
 class Bare:
-    """A row without provenance, hidden ones included."""
+    """A row without provenance, soft-deleted ones included."""
 
     id: UUID
     #: no job made it that took place before
@@ -64,20 +46,51 @@ class Bare:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """Rows of one table, hidden ones included."""
+    """Rows of one table, soft-deleted ones included."""
 
     with_provenance: int
     without: int
 
 
+def finished_at(conn: Connection, tenant_id: UUID) -> dict[UUID, datetime]:
+    """Completed job → the instant that no time in its rows is later than. For administrators."""
+    return dict(
+        conn.execute(
+            "SELECT id, greatest(completed_at, as_of) FROM demo.job_ledger"
+            " WHERE tenant_id = %s AND status = 'completed'",
+            [tenant_id],
+        ).fetchall()
+    )
+
+
+def edited_rows(
+    conn: Connection, tenant_id: UUID, finished: Mapping[UUID, datetime]
+) -> dict[str, frozenset[UUID]]:
+    """Table → ids of the tenant's living generated rows that people edited; tables without any are absent."""
+    found: dict[str, frozenset[UUID]] = {}
+    # The statistics do not know fresh rows: a nested loop would be chosen, and run for minutes.
+    conn.execute("SELECT set_config('enable_nestloop', 'off', true)")
+    for table in MODEL.counted:
+        rows = conn.execute(
+            f"""
+            SELECT r.id FROM crm.{table} r {EDIT_RECORD}
+            LEFT JOIN unnest(%s::uuid[], %s::timestamptz[]) AS job (id, finished_at) ON job.id = r.demo_job_id
+            WHERE r.tenant_id = %s AND r.demo_generated AND r.deleted_at IS NULL
+                AND (e.id IS NOT NULL OR r.updated_at > job.finished_at)
+            """,
+            [list(finished), list(finished.values()), tenant_id],
+        ).fetchall()
+        if rows:
+            found[table] = frozenset(row for (row,) in rows)
+    return found
+
+
 def coverage(conn: Connection, tenant_id: UUID) -> dict[str, Coverage]:
-    """How many rows of each table say where they come from."""
+    """Table → how many of its rows have provenance."""
     found: dict[str, Coverage] = {}
-    for table in TABLES:
+    for table in MODEL.counted:
         row = conn.execute(
-            sql.SQL(
-                "SELECT count(*) FILTER (WHERE demo_generated), count(*) FROM crm.{} WHERE tenant_id = %s"
-            ).format(sql.Identifier(table)),
+            f"SELECT count(*) FILTER (WHERE demo_generated), count(*) FROM crm.{table} WHERE tenant_id = %s",
             [tenant_id],
         ).fetchone()
         assert row is not None  # one row, always
@@ -85,25 +98,44 @@ def coverage(conn: Connection, tenant_id: UUID) -> dict[str, Coverage]:
     return found
 
 
-def bare_rows(conn: Connection, tenant_id: UUID, table: LiteralString) -> list[Bare]:
-    """The rows of a table that say nothing at all of where they come from, by id."""
-    known, parents, facts = _FACTS[table]
-    query = sql.SQL(
-        "SELECT r.id, {} AS known_at, greatest({}) AS touched_at, {} AS is_sound"
-        " FROM crm.{} r{} WHERE r.tenant_id = %s AND {} ORDER BY r.id"
-    ).format(*map(sql.SQL, (known, facts, _SOUND, table, parents, _WITHOUT)))
+def bare_rows(conn: Connection, tenant_id: UUID, table: str) -> list[Bare]:
+    """The rows of a table without any provenance, by id."""
     with conn.cursor(row_factory=class_row(Bare)) as cursor:
-        return cursor.execute(query, [tenant_id]).fetchall()
+        return cursor.execute(_bare_query(MODEL[table]), [tenant_id]).fetchall()
+
+
+def _bare_query(table: Table) -> LiteralString:
+    """``known_at``: facts that people seldom change. ``touched_at``: facts of the row and its parents.
+
+    No row comes before its parents.
+    """
+    known: LiteralString = ", ".join(f"r.{fact}" for fact in table.facts if fact != "updated_at")
+    touched: LiteralString = ", ".join(f"r.{fact}" for fact in table.facts if fact != "created_at")
+    joins: LiteralString = ""
+    for one in table.references:
+        if one.parent in MODEL.counted:
+            alias = one.column.removesuffix("_id")
+            joins += (
+                f" LEFT JOIN crm.{one.parent} {alias}"
+                f" ON {alias}.tenant_id = r.tenant_id AND {alias}.id = r.{one.column}"
+            )
+            for fact in MODEL[one.parent].facts:
+                touched += f", {alias}.{fact}" if fact != "created_at" else ""
+    return f"""
+        SELECT r.id, greatest({known}) AS known_at, greatest({touched}) AS touched_at,
+            {_SOUND} AS is_sound
+        FROM crm.{table.name} r {joins} WHERE r.tenant_id = %s AND {_WITHOUT} ORDER BY r.id
+        """
 
 
 def fill(conn: Connection, tenant_id: UUID, table: str, ids: Sequence[UUID], jobs: Sequence[UUID]) -> int:
-    """Give rows their job and the month that they lie in (UTC); rows that have some keep theirs."""
+    """Give rows their job and the month of their creation (UTC); rows that have some keep theirs."""
     return conn.execute(
-        sql.SQL(
-            "UPDATE crm.{} r SET demo_generated = true, demo_job_id = t.job,"
-            " demo_source_month = to_char(r.created_at AT TIME ZONE 'UTC', 'YYYY-MM')"
-            " FROM unnest(%s::uuid[], %s::uuid[]) AS t (id, job)"
-            " WHERE r.tenant_id = %s AND r.id = t.id AND {}"
-        ).format(sql.Identifier(table), sql.SQL(_WITHOUT)),
+        f"""
+        UPDATE crm.{MODEL[table].name} r SET demo_generated = true, demo_job_id = given.job,
+            demo_source_month = to_char(r.created_at AT TIME ZONE 'UTC', 'YYYY-MM')
+        FROM unnest(%s::uuid[], %s::uuid[]) AS given (id, job)
+        WHERE r.tenant_id = %s AND r.id = given.id AND {_WITHOUT}
+        """,
         [list(ids), list(jobs), tenant_id],
     ).rowcount

@@ -20,7 +20,7 @@ from psycopg.rows import class_row
 
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.model import MODEL
-from demo_pipeline.storage.rows.edits import EDIT_RECORD
+from demo_pipeline.storage.rows.provenance import EDIT_RECORD
 
 Connection = psycopg.Connection[Any]
 

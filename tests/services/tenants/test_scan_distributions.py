@@ -14,7 +14,7 @@ from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.services.tenants.scan import scan
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.rows.disclosure_scan import Check, look_through_distributions, serve
+from demo_pipeline.storage.rows.disclosure_scan import Check, scan_distributions, serve
 from tests.fixtures.postgres import PostgresServer, new_database
 from tests.paths import BLUEPRINTS
 from tests.services.builders import make_tenant
@@ -85,7 +85,7 @@ def found_after(database: Database, slug: str, *statements: str) -> set[tuple[st
         for statement in statements:
             conn.execute(f"{statement} WHERE tenant_id = '{tenant}'".encode())
         serve(conn, tenant)
-        return {(finding.place, finding.word) for finding in look_through_distributions(conn)}
+        return {(finding.place, finding.word) for finding in scan_distributions(conn)}
 
 
 @pytest.mark.risk("G7", partial=True)

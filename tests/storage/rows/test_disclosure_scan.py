@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.rows.disclosure_scan import look_through_catalogue
+from demo_pipeline.storage.rows.disclosure_scan import scan_catalogue
 
 #: what is done as ``demo_owner`` → places and words that give demos away; none: it tells nothing
 PLANTED: Final[dict[str, tuple[tuple[str, str], ...]]] = {
@@ -53,7 +53,7 @@ def seen_after(database: Database, role: str, *statements: str) -> set[tuple[str
         for statement in statements:
             conn.execute(statement.encode())
         conn.execute("set local role crm_reader")
-        return {(finding.place, finding.word) for finding in look_through_catalogue(conn)}
+        return {(finding.place, finding.word) for finding in scan_catalogue(conn)}
 
 
 def test_a_fresh_database_tells_nothing(database: Database) -> None:
