@@ -6,16 +6,14 @@ A test of the domain must answer within a second, so nothing heavy is imported h
 
 from __future__ import annotations
 
-import os
 import platform
 import signal
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-from tests.fixtures.machine import is_ci
+from tests.hypothesis_profiles import load_profile
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them;
 # what a command does on Ctrl-C is to be tried there too.
@@ -23,11 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.risks_plugin", "tests.fixtures.run_folder", "tests.fixtures.by_folder"]
 
-settings.register_profile(
-    "local", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if is_ci() else "local"))
+load_profile()
 
 TESTS = Path(__file__).resolve().parent
 _SLOW_FIRST = {"browser": 0, "defs": 1, "cli": 2, "services": 3}

@@ -1,4 +1,4 @@
-"""Every command can be found out about: help, an example that can be typed, quick answers."""
+"""Every command can be found out about: help and an example that can be typed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import pytest
 from demo_pipeline.cli import main
 from scripts.build_cli_reference import PROGRAM, Command, leaves, load_root
 from tests.fixtures.cli import PROGRAM as PROGRAM_FILE
-from tests.fixtures.cli import RunChanged, RunCommand, clean_environment, run_program
+from tests.fixtures.cli import RunCommand, clean_environment, run_program
 
 COMMANDS = dict(leaves(load_root()))
-#: imported by no command that only reads: each costs a noticeable part of its second
-HEAVY = ("dagster", "pandas", "alembic", "sqlalchemy", "ruamel", "numpy", "pyarrow")
 
 
 def name_of(path: tuple[str, ...]) -> str:
@@ -80,24 +78,6 @@ def test_a_wrong_option_is_a_usage_error(path: tuple[str, ...], capsys: pytest.C
     assert main.run([*path, "--no-such-option", "--json"]) == 2
     said = capsys.readouterr()
     assert said.out.startswith('{\n  "error": {\n    "code": "usage"')
-
-
-#: prints, once the command has ended, what of it was imported
-TELL_IMPORTS = f"""
-import atexit, sys
-atexit.register(lambda: print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr))
-"""
-
-
-def test_commands_that_read_import_nothing_heavy(kranz: str, changed_command: RunChanged) -> None:
-    """What a reading command needs is imported within a fraction of its second; nothing else is."""
-    of_one = (f"{words} {kranz}" for words in ("tenant show", "kpis", "digest", "verify", "scan"))
-    for line in ("tenant list", "job list", *of_one):
-        done = changed_command(TELL_IMPORTS, *line.split())
-        assert done.code == 0, done.err
-        assert done.err.splitlines()[-1] == "[]", line
-    control = changed_command(f"import numpy\n{TELL_IMPORTS}", "tenant", "list")
-    assert control.err.splitlines()[-1] == "['numpy']"
 
 
 def test_a_proposed_command_can_be_typed_as_it_is(command: RunCommand, blueprint: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -41,7 +42,7 @@ def test_what_needs_no_database_imports_no_driver(option: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["tenant list", "tenant show", "kpis", "job list", "job show", "verify", "digest"]
+    "command", ["tenant list", "tenant show", "kpis", "job list", "job show", "verify", "digest", "scan"]
 )
 def test_commands_that_read_import_nothing_that_makes_rows(
     command: str, kranz: str, database: Database, database_env: dict[str, str]
@@ -51,3 +52,14 @@ def test_commands_that_read_import_nothing_that_makes_rows(
         ((job_id,),) = conn.execute("SELECT id::text FROM demo.jobs").fetchall()
     argument = {"tenant list": [], "job list": [], "job show": [job_id]}.get(command, [kranz])
     assert not imported(*command.split(), *argument, environment=database_env) & (HEAVY | {"rich"})
+
+
+def test_a_patch_imports_no_dagster_and_no_pandas(
+    kranz: str, database_env: dict[str, str], tmp_path: Path
+) -> None:
+    """They would cost a short job more time than it takes; what makes rows is imported."""
+    plan = tmp_path / "plan.csv"
+    plan.write_text("month,contacts_created\n2025-02,3\n", encoding="utf-8")
+    found = imported("patch", "apply", kranz, str(plan), environment=database_env)
+    assert "pyarrow" in found
+    assert not found & {"alembic", "dagster", "dagster_shared", "openpyxl", "pandas", "sqlalchemy"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -251,16 +250,3 @@ def _wait_until_it_writes(conn: psycopg.Connection, process: subprocess.Popen[st
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def test_commands_that_patch_import_nothing_that_they_do_not_need() -> None:
-    """Dagster, pandas and the like would cost a short job more time than it takes."""
-    heavy = ("dagster", "pandas", "alembic", "sqlalchemy")
-    code = (
-        "import sys; import demo_pipeline.cli.command_tree; "
-        "from demo_pipeline.services import patch, plan_files, preview, retry, split, undo, asset_pages; "
-        "import pyarrow; pyarrow.array(['a']); "
-        f"print([name for name in {heavy!r} if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -26,6 +26,7 @@ from demo_pipeline.domain.reference.countries import CURRENCIES, units_per_usd
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from tests.builders.blueprints import resolved as resolved_tree
 from tests.builders.currencies import EUR
+from tests.hypothesis_profiles import examples
 
 NOW = datetime(2025, 6, 20, 12, tzinfo=UTC)
 START, LAST = Month.parse("2025-01"), Month.parse("2025-06")
@@ -153,7 +154,7 @@ _CAPS = st.builds(
 _CURRENCY = st.sampled_from(["USD", "JPY", "KRW", "KWD", "LBP"])
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(months=_MONTHS, caps=_CAPS, currency=_CURRENCY, section=st.sampled_from(["totals", "months"]))
 def test_a_suggested_blueprint_is_within_all_caps(
     months: dict[Month, dict[str, Any]], caps: Caps, currency: str, section: str
@@ -174,7 +175,7 @@ def test_a_suggested_blueprint_is_within_all_caps(
         resolved(tree | problems.suggestion, caps)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     months=_MONTHS,
     caps=_CAPS,

@@ -16,6 +16,7 @@ from demo_pipeline.domain.feasibility import DEFAULT_CAPS, RULES
 from demo_pipeline.domain.parsing.document import NestedDocument, Problems
 from demo_pipeline.domain.reference.countries import CURRENCIES
 from tests.builders.blueprints import NOW, feasible_blueprints, infeasible_blueprints
+from tests.hypothesis_profiles import examples
 
 CURRENT = Month.containing(NOW)
 FRAME: dict[str, Any] = {
@@ -59,7 +60,7 @@ def codes(checked: Checked) -> set[tuple[str, str | None]]:
     return {(problem.code, problem.field) for problem in checked.problems}
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(feasible_blueprints())
 def test_feasible_blueprints_are_accepted(tree: dict[str, Any]) -> None:
     """No rule refuses what can be."""
@@ -68,7 +69,7 @@ def test_feasible_blueprints_are_accepted(tree: dict[str, Any]) -> None:
     assert checked.blueprint is not None
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(infeasible_blueprints())
 def test_infeasible_blueprints_get_a_suggestion_that_is_feasible(tree: dict[str, Any]) -> None:
     """What is suggested can be pasted into the blueprint, is accepted, and changes declared keys only."""

@@ -21,6 +21,7 @@ from demo_pipeline.domain.feasibility import Caps, infeasible
 from demo_pipeline.domain.reference.industries import load_industry
 from tests.builders.blueprints import NOW, feasible_blueprints, infeasible_blueprints, resolved
 from tests.builders.currencies import EUR, USD
+from tests.hypothesis_profiles import examples
 
 TREE: dict[str, Any] = {
     "name": "Larkmoor Nord",
@@ -76,7 +77,7 @@ def assert_possible(spec: TenantSpec) -> None:
     assert infeasible(spec.figures, currency=spec.currency, months=list(spec.months)) == ()
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(feasible_blueprints())
 def test_months_sum_to_what_was_declared_and_are_possible(tree: dict[str, Any]) -> None:
     """To the unit and to the minor unit, for totals and for months; what was left out follows the deals."""
@@ -99,7 +100,7 @@ def test_months_sum_to_what_was_declared_and_are_possible(tree: dict[str, Any]) 
                 assert figures[metric] == 0
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(feasible_blueprints())
 def test_a_stored_plan_comes_back_equal_and_goes_on_possibly(tree: dict[str, Any]) -> None:
     """Through JSON and back nothing changes, and the months after the span are possible too."""
@@ -112,7 +113,7 @@ def test_a_stored_plan_comes_back_equal_and_goes_on_possibly(tree: dict[str, Any
     assert infeasible([*spec.figures, *after], currency=spec.currency) == ()
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(infeasible_blueprints())
 def test_an_impossible_blueprint_is_refused_and_its_suggestion_resolves(tree: dict[str, Any]) -> None:
     """The suggestion is not only accepted: months can be made of it."""

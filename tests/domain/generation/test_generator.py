@@ -22,6 +22,7 @@ from demo_pipeline.domain.generation.partial_month import figures_of_rows, up_to
 from tests.assertions.generated_rows import batches_of, complaints, figures_of, fingerprint, rows_of, spec_of
 from tests.builders.blueprints import NOW, feasible_blueprints
 from tests.builders.currencies import EUR
+from tests.hypothesis_profiles import examples
 
 MONTHLY: dict[str, Any] = {
     "name": "Brightwater Supplies",
@@ -44,7 +45,7 @@ MONTHLY: dict[str, Any] = {
 
 
 @pytest.mark.risk("P6")
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(blueprint=feasible_blueprints())
 def test_p06_every_random_tenant_is_exact_and_possible(blueprint: dict[str, Any]) -> None:
     """Any feasible blueprint gives rows whose figures are the plan's, and no life is impossible."""

@@ -17,6 +17,7 @@ from demo_pipeline.domain.reference.countries import COUNTRIES
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from tests.assertions.generated_rows import batches_of, spec_of
 from tests.builders.blueprints import NOW, feasible_blueprints
+from tests.hypothesis_profiles import examples
 
 #: ``contact_tags`` has no text
 TABLES = {"users", "pipeline_stages", "tags", "companies", "contacts", "deals", "activities"}
@@ -65,7 +66,7 @@ def large(country: str, industry: str) -> dict[str, Any]:
 
 
 @pytest.mark.risk("G7", partial=True)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 @given(blueprint=feasible_blueprints())
 def test_no_text_of_a_random_blueprint_tells(blueprint: dict[str, Any]) -> None:
     """Every text of every row of any feasible blueprint is free of tell-tale words."""

@@ -29,6 +29,7 @@ from demo_pipeline.domain.patch_plan.shapes import (
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
 from tests.builders.blueprints import resolved
 from tests.builders.currencies import EUR
+from tests.hypothesis_profiles import examples
 
 NOW = datetime(2025, 12, 31, 12, tzinfo=UTC)
 START, NEXT = Month.parse("2025-01"), Month.parse("2025-05")
@@ -96,7 +97,7 @@ _KNOWN = st.lists(_FIGURES, min_size=1, max_size=4).map(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(known=_KNOWN, data=st.data())
 def test_a_written_plan_is_no_reason_to_warn(
     spec: TenantSpec, known: dict[Month, Figures], data: st.DataObject

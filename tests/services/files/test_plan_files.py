@@ -26,6 +26,7 @@ from demo_pipeline.services.files.plan_files import (
 )
 from demo_pipeline.services.files.reader import MOST_BYTES, FileFormat
 from tests.builders.plans import json_documents, month_spellings, plans, records, tables, workbooks
+from tests.hypothesis_profiles import examples
 
 
 def problems_of(text: str | bytes, kind: FileFormat | None = "csv", **options: str) -> tuple[Problem, ...]:
@@ -48,7 +49,7 @@ def test_every_spelling_of_a_table_is_one_plan(data: st.DataObject, plan: PatchP
     assert parse_plan(data.draw(tables(plan)), "csv").plan.to_json() == plan.to_json()
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.data(), plans(is_plain=True))
 def test_one_plan_is_the_same_in_every_form(data: st.DataObject, plan: PatchPlan) -> None:
     """A table with each spelling of months, a workbook, records, JSON, YAML, and what the product writes."""

@@ -22,6 +22,7 @@ from demo_pipeline.services.files.plan_files import (
 )
 from demo_pipeline.services.files.reader import MOST_BYTES, FileFormat
 from tests.builders.plans import JUNK, TREES, plans, tables, workbooks
+from tests.hypothesis_profiles import examples
 
 _KINDS: Final[st.SearchStrategy[FileFormat | None]] = st.sampled_from(("csv", "xlsx", "json", "yaml", None))
 #: of one small input; a plan takes a few tens of thousand
@@ -103,28 +104,28 @@ def _cut(data: st.DataObject, whole: bytes) -> bytes:
     return bytes(content)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(content=JUNK, kind=_KINDS)
 def test_junk_is_a_plan_or_refused(content: bytes, kind: FileFormat | None) -> None:
     """Bytes, text, and words of plans in any order, as any kind of file."""
     _measured(content, kind, _MOST_BYTES)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(TREES)
 def test_any_document_is_a_plan_or_refused(document: Any) -> None:
     """What JSON can say and what a program can hand in, in the places of a plan."""
     _answers_document(document)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.data())
 def test_a_table_with_changed_bytes_is_a_plan_or_refused(data: st.DataObject) -> None:
     """A file that was damaged on its way."""
     _measured(_cut(data, _table(data)), "csv", _MOST_BYTES)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.data())
 def test_a_workbook_with_changed_bytes_is_a_plan_or_refused(data: st.DataObject) -> None:
     """In the archive, in a sheet, in the list of sheets, in the styles."""
