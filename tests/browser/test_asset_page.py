@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.fixtures.dagster_instance import DagsterHome
-from tests.fixtures.dagster_web import StartDagsterWeb, WebServer
+from tests.fixtures.dagster_web import WebServer
 
 #: Dagster asks for news every few seconds; on busy cores the answer takes its time.
 PATIENCE_MS = 60_000
-
-
-@pytest.fixture
-def web(dagster_home: DagsterHome, start_dagster_web: StartDagsterWeb) -> WebServer:
-    """Dagster's pages over the test's instance."""
-    home = dagster_home.settings.dagster_home
-    return start_dagster_web(
-        home, ["-m", "demo_pipeline.definitions"], environment={**os.environ, **dagster_home.environment}
-    )
 
 
 def partition_page(web: WebServer, asset: str, partition: str) -> str:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.fixtures.dagster_instance import DagsterHome
-from tests.fixtures.dagster_web import StartDagsterWeb, WebServer
+from tests.fixtures.dagster_web import WebServer
 
 #: Dagster asks for news every few seconds; on busy cores the answer takes its time.
 PATIENCE_MS = 60_000
 LAUNCHPAD = "/locations/demo_pipeline.definitions/jobs/apply_patch/playground"
 PLAN = {"months": [{"month": "2025-01", "metrics": {"companies_created": 2, "contacts_created": 3}}]}
-
-
-@pytest.fixture
-def web(dagster_home: DagsterHome, start_dagster_web: StartDagsterWeb) -> WebServer:
-    """Dagster's pages over the test's instance."""
-    home = dagster_home.settings.dagster_home
-    return start_dagster_web(
-        home, ["-m", "demo_pipeline.definitions"], environment={**os.environ, **dagster_home.environment}
-    )
 
 
 def change_row(page: Page, label: str) -> Locator:

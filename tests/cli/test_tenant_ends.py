@@ -16,14 +16,6 @@ from tests.fixtures.cli import SMALL, RunCommand, run_program, table_counts
 from tests.paths import PROJECT
 
 
-@pytest.fixture
-def blueprint(tmp_path: Path) -> Path:
-    """The file that ``kranz`` is made from."""
-    path = tmp_path / "kranz.yaml"
-    path.write_text(SMALL, encoding="utf-8")
-    return path
-
-
 def test_a_blueprint_is_previewed_without_a_database(blueprint: Path, tmp_path: Path) -> None:
     """All months with all figures, before anything is there: no server is started, no folder made."""
     home = tmp_path / "home"

@@ -35,7 +35,7 @@ UNUSED: Final = {
 
 
 def test_a_test_of_the_domain_imports_nothing_of_other_layers() -> None:
-    """Fixtures, plug-ins and libraries of databases, Dagster and browsers are imported where they are used."""
+    """What databases, Dagster and browsers need is imported where it is used."""
     done = subprocess.run(
         [sys.executable, "-c", LISTED],
         cwd=PROJECT,

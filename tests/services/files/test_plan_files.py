@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.errors import InputError
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType, Tolerances
 from demo_pipeline.domain.patch_plan.writing import write_plan
 from demo_pipeline.services.files.plan_files import (
@@ -27,15 +27,7 @@ from demo_pipeline.services.files.plan_files import (
 from demo_pipeline.services.files.reader import MOST_BYTES, FileFormat
 from tests.builders.plans import json_documents, month_spellings, plans, records, tables, workbooks
 from tests.hypothesis_profiles import examples
-
-
-def problems_of(text: str | bytes, kind: FileFormat | None = "csv", **options: str) -> tuple[Problem, ...]:
-    """What is said about a bad plan."""
-    with pytest.raises(InputError) as caught:
-        parse_plan(text if isinstance(text, bytes) else text.encode(), kind, **options)
-    assert caught.value.exit_code == 2
-    assert caught.value.problems
-    return caught.value.problems
+from tests.services.files.refusals import problems_of
 
 
 def read_text(text: str, kind: FileFormat | None = "csv") -> PlanFile:

@@ -12,20 +12,11 @@ from typing import Any
 
 import pytest
 
-from demo_pipeline.domain.core.errors import InputError, Problem
+from demo_pipeline.domain.core.errors import InputError
 from demo_pipeline.domain.parsing.document import MOST_PROBLEMS
-from demo_pipeline.services.files.plan_files import parse_plan, read_plan
+from demo_pipeline.services.files.plan_files import read_plan
 from demo_pipeline.services.files.reader import MOST_BYTES, FileFormat
-
-
-def problems_of(text: str | bytes, kind: FileFormat | None = "csv", **options: str) -> tuple[Problem, ...]:
-    """What is said about a bad plan."""
-    with pytest.raises(InputError) as caught:
-        parse_plan(text if isinstance(text, bytes) else text.encode(), kind, **options)
-    assert caught.value.exit_code == 2
-    assert caught.value.problems
-    return caught.value.problems
-
+from tests.services.files.refusals import problems_of
 
 BAD_TABLES: list[tuple[str, list[str]]] = [
     ("", ["empty_file"]),

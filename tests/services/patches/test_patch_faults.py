@@ -6,7 +6,6 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -24,7 +23,6 @@ from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.builders.currencies import EUR
-from tests.fixtures.postgres import PostgresServer
 from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, make_tenant, row_counts
 from tests.services.months.people import People
@@ -37,7 +35,7 @@ from tests.services.patches.builders import (
     plan,
     tenant_rows,
 )
-from tests.services.patches.cut_off import NOW, PLAN, assert_done, assert_retry_completes, undisturbed_run
+from tests.services.patches.cut_off import NOW, PLAN, assert_done, assert_retry_completes
 from tests.services.patches.processes import answer, start, wait_for_backends, wait_ready
 
 
@@ -51,15 +49,6 @@ def settings(database_settings: Settings) -> Settings:
 def environment(database_env: dict[str, str]) -> dict[str, str]:
     """The same for a process."""
     return {**database_env, "DEMO_NOW": NOW.isoformat()}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, float]]:
-    """The digest of the tenant after a patch that nothing disturbs, and how many seconds that takes."""
-    with undisturbed_run(postgres_server, tmp_path_factory.mktemp("undisturbed")) as found:
-        yield found
 
 
 def _kill_at_random(

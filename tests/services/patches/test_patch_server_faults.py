@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -15,19 +15,9 @@ from demo_pipeline.services.platform.ready_database import ready_database
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.embedded.server import ensure_running, stop
 from tests.fixtures.embedded_server import forget, kill, new_folder
-from tests.fixtures.postgres import PostgresServer
 from tests.services.builders import make_tenant
 from tests.services.patches.builders import execute, scalar
-from tests.services.patches.cut_off import NOW, PLAN, assert_retry_completes, undisturbed_run
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, float]]:
-    """The digest of the tenant after a patch that nothing disturbs, and how many seconds that takes."""
-    with undisturbed_run(postgres_server, tmp_path_factory.mktemp("undisturbed")) as found:
-        yield found
+from tests.services.patches.cut_off import NOW, PLAN, assert_retry_completes
 
 
 @pytest.mark.risk("P1")
