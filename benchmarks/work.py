@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -154,7 +154,7 @@ def kpis(*, slug: str, repeats: int) -> dict[str, Any]:
     return {"query": query, "service": service}
 
 
-def _must_be_plan(found: dict[Month, Any], slug: str, expected: Callable[[Month], Any]) -> None:
+def _must_be_plan(found: Mapping[Month, Any], slug: str, expected: Callable[[Month], Any]) -> None:
     for month, figures in found.items():
         if figures != expected(month):
             raise RuntimeError(f"{slug} {month}: {figures} is not {expected(month)}")

@@ -13,7 +13,7 @@ from typing import Final
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, value_cap
 
@@ -71,9 +71,7 @@ def within_caps(
     )
 
 
-def check_storable(
-    months: Mapping[Month, Figures], declared: Mapping[Month, int], *, currency: Currency
-) -> None:
+def check_storable(months: FiguresByMonth, declared: Mapping[Month, int], *, currency: Currency) -> None:
     """Refuse values that the tables cannot hold (``InputError``), whatever the cap on value is.
 
     ``declared``: month → the value that a person gave, in minor units.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import METRICS, Figures, figure_json, figure_text
+from demo_pipeline.domain.core.figures import METRICS, FiguresByMonth, figure_json, figure_text
 from demo_pipeline.domain.core.months import Month
 
 
@@ -34,19 +33,12 @@ class Mismatch:
         return {"month": str(self.month), "metric": self.metric, "expected": expected, "actual": actual}
 
 
-def mismatches(expected: Mapping[Month, Figures], actual: Mapping[Month, Figures]) -> tuple[Mismatch, ...]:
+def mismatches(expected: FiguresByMonth, actual: FiguresByMonth) -> tuple[Mismatch, ...]:
     """Every metric of every month of either mapping that differs; an absent month is all zeros."""
-    nothing = Figures()
     return tuple(
         Mismatch(month, metric, wanted[metric], found[metric])
         for month in sorted({*expected, *actual})
-        if (wanted := expected.get(month, nothing)) != (found := actual.get(month, nothing))
+        if (wanted := expected.at(month)) != (found := actual.at(month))
         for metric in METRICS
         if wanted[metric] != found[metric]
     )
-
-
-def after_change(before: Mapping[Month, Figures], change: Mapping[Month, Figures]) -> dict[Month, Figures]:
-    """What must be there once ``change`` was added to ``before``."""
-    nothing = Figures()
-    return {month: before.get(month, nothing) + change.get(month, nothing) for month in {*before, *change}}

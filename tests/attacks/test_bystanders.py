@@ -143,7 +143,8 @@ def _fight(database: Database, settings: Settings, count: int) -> None:
         found = real_figures(conn, tenant, currency)
         if sabotage.is_verification_broken and conn.info.transaction_status.name == "INTRANS" and found:
             # A month that the job believes to be there, until it looks again.
-            found.pop(sorted(found)[threading.get_ident() % len(found)])
+            missed = list(found)[threading.get_ident() % len(found)]
+            found = found.over(month for month in found if month != missed)
             sabotage.arm("none", 0)
         return found
 

@@ -15,7 +15,7 @@ from demo_pipeline.cli.kit.console import Column, Table, kpi_table, plain
 from demo_pipeline.cli.kit.failures import as_yaml
 from demo_pipeline.cli.kit.job_progress import Bars
 from demo_pipeline.domain.core.display import neutral, neutral_line
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.files.nested_files import parse_yaml
 from demo_pipeline.storage.connection.masking import masked, masked_tree
@@ -110,7 +110,7 @@ def test_a_table_on_a_narrow_terminal_keeps_every_digit(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.stdout", screen)
     monkeypatch.setenv("COLUMNS", "40")
     figures = Figures(contacts_created=1234567, closed_won_value=-12345678901, pipeline_added_value=-5)
-    console.write_table(kpi_table("t", {Month.of(2025, 1): figures}, EUR))
+    console.write_table(kpi_table("t", FiguresByMonth({Month.of(2025, 1): figures}), EUR))
     for text in ("2025-01", "1,234,567", "-123,456,789.01", "-0.05", "total"):
         assert text in screen.getvalue()
 

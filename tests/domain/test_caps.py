@@ -50,7 +50,7 @@ def ground_of(spec: TenantSpec, has_contact: Callable[[Month], bool] = lambda _:
     """The tenant with the blueprint's figures."""
     return PlanBaseline(
         spec=spec,
-        before=dict(zip(spec.months, spec.figures, strict=True)),
+        before=spec.by_month,
         running=LAST,
         has_contact=has_contact,
         has_worked=lambda _: True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +33,7 @@ from demo_pipeline.cli.kit.parameters import (
     option,
 )
 from demo_pipeline.cli.kit.session import open_session
-from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.domain.core.figures import METRICS, figure_amount
 from demo_pipeline.domain.core.wording import counted
 
 if TYPE_CHECKING:
@@ -90,10 +89,7 @@ def kpi_document(table: KpiTable) -> dict[str, Any]:
     """The KPIs as ``kpis --json`` prints them."""
     return {
         "tenant": table.tenant,
-        "months": [
-            {"month": str(month), **figures.to_json(table.currency)}
-            for month, figures in table.months.items()
-        ],
+        "months": table.months.to_rows(table.currency),
     }
 
 
@@ -101,20 +97,14 @@ def _save(table: KpiTable, file: Path, suffix: str) -> None:
     from demo_pipeline.services.files.figure_files import save_figures
 
     rows = {
-        month: {
-            metric: Decimal(figure) if isinstance(figure, str) else figure
-            for metric, figure in figures.to_json(table.currency).items()
-        }
+        month: {metric: figure_amount(metric, figures[metric], table.currency) for metric in METRICS}
         for month, figures in table.months.items()
     }
     save_figures(file, rows, table.currency.minor_digits, title=table.tenant[:31], suffix=suffix)
 
 
 def _csv_lines(table: KpiTable) -> list[str]:
-    return [
-        ",".join([str(month), *(str(value) for value in figures.to_json(table.currency).values())])
-        for month, figures in table.months.items()
-    ]
+    return [",".join(str(value) for value in row.values()) for row in table.months.to_rows(table.currency)]
 
 
 @app.command(epilog=example("verify", "verify larkmoor --json"))

@@ -118,11 +118,10 @@ def preview(file: BlueprintPath, *, sheet: SheetOption = None, json: Json = Fals
     for warning in warnings:
         warn(warning)
     notes = preview_notes(spec, settings.client_instant())
-    figures = dict(zip(spec.months, spec.figures, strict=True))
     if json:
         write_document(_preview_document(spec, (*warnings, *notes)))
         return
-    write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", figures, spec.currency))
+    write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", spec.by_month, spec.currency))
     for text in notes:
         note(text)
     write_text("")
@@ -197,10 +196,8 @@ def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[
         "job_id": job_id,
         "last_month": str(to),
         "already_applied": not seen.figures,
-        "months": [
-            {"month": str(month), **one.to_json(seen.currency)} for month, one in seen.figures.items()
-        ],
-        "now": {str(month): one.to_json(seen.currency) for month, one in seen.now.items()},
+        "months": seen.figures.to_rows(seen.currency),
+        "now": seen.now.to_json(seen.currency),
     }
 
 

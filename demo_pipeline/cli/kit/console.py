@@ -21,7 +21,7 @@ from typing import Any, Final, TextIO
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.display import neutral, neutral_line
 from demo_pipeline.domain.core.errors import OutputLostError
-from demo_pipeline.domain.core.figures import METRICS, Figures, figure_text
+from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth, figure_text
 from demo_pipeline.storage.connection.masking import masked
 
 _COLUMN_GAP: Final = "  "
@@ -213,12 +213,11 @@ KPI_TITLES: Final = (
 )
 
 
-def kpi_table(title: str, months: Mapping[Any, Figures], currency: Currency) -> Table:
+def kpi_table(title: str, months: FiguresByMonth, currency: Currency) -> Table:
     """Months × the eight KPIs, and their sums."""
     columns = (Column("month"), *(Column(name, is_number=True) for name in KPI_TITLES))
     rows = [[str(month), *shown(figures, currency)] for month, figures in months.items()]
-    total = sum(months.values(), Figures())
-    return Table(columns, rows, last=["total", *shown(total, currency)], title=title)
+    return Table(columns, rows, last=["total", *shown(months.total, currency)], title=title)
 
 
 def shown(figures: Figures, currency: Currency) -> list[str]:

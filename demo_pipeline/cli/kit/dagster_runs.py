@@ -28,7 +28,6 @@ from demo_pipeline.domain.core.errors import (
     JobFailedError,
     error_of_code,
 )
-from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.failures import of_job
 from demo_pipeline.services.jobs.report import JobReport, MonthResult, report_of, request_job
@@ -332,9 +331,9 @@ def _already(session: Session, detail: TenantDetail, job: Job, months: Sequence[
             MonthResult(
                 month=month,
                 expected=detail.context.expected(month),
-                before=now.get(month, Figures()),
-                target=now.get(month, Figures()),
-                after=now.get(month, Figures()),
+                before=now.at(month),
+                target=now.at(month),
+                after=now.at(month),
             )
             for month in months
         ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.cli.kit.console import Column, Table, kpi_table
 from demo_pipeline.cli.views.changes import change_document, change_table, month_documents, months_of
-from demo_pipeline.domain.core.figures import METRICS, figure_text
+from demo_pipeline.domain.core.figures import METRICS, FiguresByMonth, figure_text
 from demo_pipeline.domain.core.wording import counted, rows_text
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def report_document(report: JobReport) -> dict[str, Any]:
 def report_table(report: JobReport) -> Table:
     """The figures after the job, month by month."""
     title = f"{report.tenant}: {summary(report)}"
-    return kpi_table(title, {result.month: result.after for result in report.months}, report.currency)
+    months = FiguresByMonth((result.month, result.after) for result in report.months)
+    return kpi_table(title, months, report.currency)
 
 
 def summary(report: JobReport) -> str:

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.cli.kit.console import Column, Table, kpi_table
 from demo_pipeline.cli.views.changes import signed
-from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import Problem
-from demo_pipeline.domain.core.figures import METRICS, Figures, figure_text
+from demo_pipeline.domain.core.figures import METRICS, figure_text
 
 if TYPE_CHECKING:
-    from demo_pipeline.domain.core.months import Month
     from demo_pipeline.services.patches.preview import Preview
 
 #: in the order in which rows are made
@@ -29,11 +27,11 @@ def preview_document(preview: Preview) -> dict[str, Any]:
         "feasible": preview.feasible,
         "errors": [_problem_document(problem) for problem in preview.problems],
         "warnings": list(preview.warnings),
-        "now": _figures_document(preview.now, currency),
-        "blueprint": _figures_document(preview.blueprint, currency),
-        "before": _figures_document(preview.before, currency),
-        "deltas": _figures_document(preview.deltas, currency),
-        "targets": _figures_document(preview.targets, currency),
+        "now": preview.now.to_json(currency),
+        "blueprint": preview.blueprint.to_json(currency),
+        "before": preview.before.to_json(currency),
+        "deltas": preview.deltas.to_json(currency),
+        "targets": preview.targets.to_json(currency),
         "rows": {str(month): dict(rows) for month, rows in preview.rows.items()},
         "rows_before": preview.rows_before,
         "suggestion": preview.suggestion,
@@ -52,10 +50,6 @@ def _problem_document(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _figures_document(months: Mapping[Month, Figures], currency: Currency) -> dict[str, Any]:
-    return {str(month): figures.to_json(currency) for month, figures in months.items()}
-
-
 def figure_table(preview: Preview) -> Table:
     """Every figure of the plan's months: now, what the blueprint adds first, what the plan adds, after."""
     columns = (
@@ -72,7 +66,7 @@ def figure_table(preview: Preview) -> Table:
     colours: dict[int, str] = {}
     for month, target in preview.targets.items():
         before, delta = preview.before[month], preview.deltas[month]
-        now, first = preview.now[month], preview.blueprint.get(month, Figures())
+        now, first = preview.now[month], preview.blueprint.at(month)
         for metric in METRICS:
             if not delta[metric]:
                 colours[len(rows)] = "dim"

@@ -23,7 +23,7 @@ from demo_pipeline.defs.asset_pages.kpi_tables import (
 from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, Refused, error_json
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import METRICS, Figures
+from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
 from demo_pipeline.services.tenants.queries import KpiTable
@@ -42,14 +42,14 @@ _ACTIVITIES_KEY = dg.AssetKey("activities")
 
 
 def table_events(
-    loaded: Loaded, now: Mapping[Month, Figures], changes: Changes | None = None
+    loaded: Loaded, now: FiguresByMonth, changes: Changes | None = None
 ) -> Iterator[dg.AssetMaterialization]:
     """The four tables of the committed months, with their rows as ``now`` has them.
 
     ``changes``: what a job that was to change the figures has to show of each of its months.
     """
     for month in loaded.request.months:
-        rows, added = now.get(month, Figures()), loaded.result(month).made
+        rows, added = now.at(month), loaded.result(month).made
         for table in specs.TABLES:
             yield dg.AssetMaterialization(
                 table,
@@ -158,12 +158,11 @@ def _change(changes: Changes | None, month: Month, metrics: Sequence[str]) -> di
 
 
 def _kpi_month(loaded: Loaded, now: TenantSnapshot, month: Month) -> KpiMonth:
-    nothing = Figures()
     return KpiMonth(
         currency=now.currency,
-        expected=now.expected.get(month, nothing),
+        expected=now.expected.at(month),
         before=loaded.result(month).before_request,
-        after=now.figures.get(month, nothing),
+        after=now.figures.at(month),
     )
 
 
@@ -174,7 +173,7 @@ def _found(mismatches: Iterable[Mapping[str, Any]], now: KpiTable) -> list[Found
             metric=row["metric"],
             expected=_minor(row, "expected", now.currency),
             found=_minor(row, "actual", now.currency),
-            now=now.months.get(Month.parse(row["month"]), Figures())[row["metric"]],
+            now=now.months.at(Month.parse(row["month"]))[row["metric"]],
         )
         for row in mismatches
     ]

@@ -18,7 +18,6 @@ from demo_pipeline.defs.asset_pages.specs import KPI_SNAPSHOT
 from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.services.jobs.report import JobReport, MonthResult
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
 
@@ -80,7 +79,7 @@ def _made_beside(
         is_known = month > max(own) or partition_key(report.tenant, month) in shown
         if month in own or (is_known and month not in report.other_months):
             continue
-        after = now.figures.get(month, Figures())
+        after = now.figures.at(month)
         before = report.other_months.get(month, after - expected)
         yield MonthResult(month=month, expected=expected, before=before, target=after, after=after)
 

@@ -25,7 +25,7 @@ from demo_pipeline.domain.blueprint.monthly_figures import (
 from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice, Totals
 from demo_pipeline.domain.caps import check_storable
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import cap_warnings, check_caps, won_with_leads
 from demo_pipeline.domain.parsing.scalars import TELL_TALE
@@ -85,9 +85,14 @@ class TenantSpec:
         return self.start_month.until(self.end_month)
 
     @property
+    def by_month(self) -> FiguresByMonth:
+        """The figures of the span."""
+        return FiguresByMonth(zip(self.months, self.figures, strict=True))
+
+    @property
     def total(self) -> Figures:
         """Over the span."""
-        return sum(self.figures, Figures())
+        return self.by_month.total
 
     def figures_of(self, month: Month) -> Figures:
         """The blueprint's figures of a month, also after the span. ``ValueError`` before it."""
@@ -203,7 +208,7 @@ def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple
         closed_month=blueprint.end_month,
     )
     given = {entry.month: declared_value(entry, currency) for entry in blueprint.months or ()}
-    check_storable(dict(zip(spec.months, figures, strict=True)), given, currency=currency)
+    check_storable(spec.by_month, given, currency=currency)
     near = cap_warnings(spec.total, caps, currency=currency, declared_value=declared)
     return spec, (*_warnings(blueprint, slug), *_won_with_leads(spec), *near)
 
@@ -238,7 +243,7 @@ def _warnings(blueprint: Blueprint, slug: str) -> tuple[str, ...]:
 
 def _won_with_leads(spec: TenantSpec) -> Iterator[str]:
     """Months of the span whose won deals can only be with leads."""
-    for month, figures in zip(spec.months, spec.figures, strict=True):
+    for month, figures in spec.by_month.items():
         if figures.other_contacts:
             return
         if figures.closed_won_count:

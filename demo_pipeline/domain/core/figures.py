@@ -1,13 +1,17 @@
-"""The eight KPIs of a tenant and month, as figures that add and subtract exactly."""
+"""The eight KPIs of a tenant: the figures of one month, and figures by month.
+
+Figures add and subtract exactly. Where they come from, and what they may be, does not belong here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import grouped
 
 #: In the order in which they are shown everywhere.
@@ -84,6 +88,83 @@ class Figures:
                 if name in METRICS
             }
         )
+
+
+class FiguresByMonth(Mapping[Month, Figures]):
+    """Figures of some months of one tenant: immutable, in order of time.
+
+    A month without rows has zero figures. ``at`` reads such a month as zeros; ``[]`` refuses it.
+    """
+
+    __slots__ = ("_months",)
+
+    def __init__(self, months: Mapping[Month, Figures] | Iterable[tuple[Month, Figures]] = ()) -> None:
+        self._months: Final = dict(sorted(dict(months).items(), key=lambda item: item[0]))
+
+    def __getitem__(self, month: Month) -> Figures:
+        return self._months[month]
+
+    def __iter__(self) -> Iterator[Month]:
+        return iter(self._months)
+
+    def __len__(self) -> int:
+        return len(self._months)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._months.items()))
+
+    def __repr__(self) -> str:
+        return f"FiguresByMonth({self._months!r})"
+
+    def __add__(self, other: Mapping[Month, Figures]) -> FiguresByMonth:
+        """The months of both, each with its sum."""
+        return FiguresByMonth({**self, **{month: self.at(month) + one for month, one in other.items()}})
+
+    def __sub__(self, other: Mapping[Month, Figures]) -> FiguresByMonth:
+        """The months of both, each with its difference."""
+        return FiguresByMonth({**self, **{month: self.at(month) - one for month, one in other.items()}})
+
+    def __neg__(self) -> FiguresByMonth:
+        return FiguresByMonth() - self
+
+    def __or__(self, other: Mapping[Month, Figures]) -> FiguresByMonth:
+        """The months of both; ``other`` has precedence."""
+        return FiguresByMonth({**self, **other})
+
+    def at(self, month: Month) -> Figures:
+        """The figures of a month; zeros where it is not listed."""
+        return self._months.get(month, NO_FIGURES)
+
+    def over(self, months: Iterable[Month]) -> FiguresByMonth:
+        """Exactly these months, with zeros for those that are not listed."""
+        return FiguresByMonth((month, self.at(month)) for month in months)
+
+    @property
+    def total(self) -> Figures:
+        """The sum over all months."""
+        return sum(self.values(), NO_FIGURES)
+
+    def nonzero(self) -> FiguresByMonth:
+        """The months with any figure that is not zero."""
+        return FiguresByMonth((month, one) for month, one in self.items() if one)
+
+    def to_json(self, currency: Currency) -> dict[str, dict[str, int | str]]:
+        """Month → figures, JSON-ready."""
+        return {str(month): one.to_json(currency) for month, one in self.items()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Mapping[str, Any]], currency: Currency) -> FiguresByMonth:
+        """The inverse of :meth:`to_json`."""
+        return cls((Month.parse(month), Figures.from_json(row, currency)) for month, row in document.items())
+
+    def to_rows(self, currency: Currency) -> list[dict[str, int | str]]:
+        """One JSON-ready row a month, with the key ``month`` first."""
+        return [{"month": str(month), **one.to_json(currency)} for month, one in self.items()]
+
+
+NO_FIGURES: Final = Figures()
+#: of no month
+NO_MONTHS: Final = FiguresByMonth()
 
 
 def figure_amount(metric: str, figure: int, currency: Currency) -> int | Decimal:

@@ -11,7 +11,7 @@ How many rows a patch adds, and whether that is possible, is not decided here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,7 @@ from typing import Final
 import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.activities import activity_batches
 from demo_pipeline.domain.generation.calendar import instant_us, tenant_calendar
@@ -64,7 +64,7 @@ class PatchScope:
     #: every row lies before this instant
     as_of: datetime
     #: what the job adds to each month, ascending, at least one
-    deltas: Mapping[Month, Figures]
+    deltas: FiguresByMonth
     #: rows of the tenant that the new rows may refer to
     existing: ExistingRows
     #: companies made by earlier patches

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
-from typing import Any, Final
+from typing import Any
 
 from demo_pipeline.domain.blueprint.monthly_figures import (
     DealSizes,
@@ -34,8 +34,10 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import (
     COUNT_METRICS,
     METRICS,
+    NO_MONTHS,
     VALUE_METRICS,
     Figures,
+    FiguresByMonth,
     figure_amount,
     figure_json,
 )
@@ -51,8 +53,6 @@ from demo_pipeline.domain.feasibility import (
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType, is_in_bounds
 from demo_pipeline.domain.reference.industries import load_industry
 
-_NOTHING: Final = Figures()
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlanBaseline:
@@ -60,7 +60,7 @@ class PlanBaseline:
 
     spec: TenantSpec
     #: figures of every month that has rows, with the blueprint's own rows made whole
-    before: Mapping[Month, Figures]
+    before: FiguresByMonth
     #: the month that runs now
     running: Month
     #: whether a contact exists before the last working minute of a month
@@ -78,9 +78,9 @@ class Resolved:
     """A feasible plan on its ground."""
 
     #: what every month of the plan is to gain
-    deltas: Mapping[Month, Figures]
+    deltas: FiguresByMonth
     #: what every month of the plan is to show: before + delta
-    targets: Mapping[Month, Figures]
+    targets: FiguresByMonth
     #: minor units that the plan itself asks for; the rest of the values follows the deals
     declared_value: int = 0
     #: month → values that the plan gives; others follow the deals
@@ -88,7 +88,7 @@ class Resolved:
 
     @property
     def total(self) -> Figures:
-        return sum(self.deltas.values(), Figures())
+        return self.deltas.total
 
 
 def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolved:
@@ -100,9 +100,9 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
     currency = baseline.spec.currency
     is_total = plan.plan_type is PlanType.TARGETS
     asked = {request.month: _asked(request, plan.plan_type, baseline, problems) for request in plan.months}
-    wanted = {month: entry.figures for month, entry in asked.items()}
+    wanted = FiguresByMonth((month, entry.figures) for month, entry in asked.items())
     # What targets are counted from; deltas are counted from nothing.
-    there = {month: baseline.before.get(month, _NOTHING) for month in wanted} if is_total else {}
+    there = baseline.before.over(wanted) if is_total else NO_MONTHS
     nearest = _nearest(wanted, baseline, there, problems)
     if problems:
         lowered = _lowered(nearest, asked, baseline, caps, problems)
@@ -112,14 +112,16 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
     currency = baseline.spec.currency
     given = {month: declared_value(entry.declared, currency) for month, entry in asked.items()}
     check_caps(
-        sum(wanted.values(), _NOTHING),
+        wanted.total,
         caps,
         currency=currency,
         declared_value=sum(given.values()),
     )
     sizes = _sizes(baseline.spec)
-    deltas = {month: with_values(entry.declared, month, sizes) for month, entry in asked.items()}
-    targets = {month: baseline.before.get(month, _NOTHING) + delta for month, delta in deltas.items()}
+    deltas = FiguresByMonth(
+        (month, with_values(entry.declared, month, sizes)) for month, entry in asked.items()
+    )
+    targets = baseline.before.over(deltas) + deltas
     check_storable(targets, given, currency=currency)
     return Resolved(
         deltas=deltas,
@@ -133,7 +135,7 @@ def shows_targets(plan: PatchPlan, baseline: PlanBaseline) -> bool:
     """Whether every figure that a TARGETS plan gives is there, within its tolerances."""
     currency = baseline.spec.currency
     for request in plan.months:
-        before = baseline.before.get(request.month, _NOTHING)
+        before = baseline.before.at(request.month)
         for metric, figure in request.given.items():
             if metric in VALUE_METRICS:
                 away = abs(currency.major(before[metric]) - figure)
@@ -161,7 +163,7 @@ def _asked(
     request: MonthRequest, plan_type: PlanType, baseline: PlanBaseline, problems: list[Problem]
 ) -> _Asked:
     month, currency = request.month, baseline.spec.currency
-    before = baseline.before.get(month, _NOTHING)
+    before = baseline.before.at(month)
     deltas: dict[str, int | None] = {}
     for metric in METRICS:
         figure = request[metric]
@@ -202,11 +204,11 @@ def _entry(month: Month, deltas: Mapping[str, int | None], currency: Currency) -
 
 
 def _nearest(
-    wanted: Mapping[Month, Figures],
+    wanted: FiguresByMonth,
     baseline: PlanBaseline,
-    there: Mapping[Month, Figures],
+    there: FiguresByMonth,
     problems: list[Problem],
-) -> dict[Month, Figures]:
+) -> FiguresByMonth:
     """The nearest deltas that work; what is wrong with the wanted ones goes to ``problems``.
 
     Which tell figures as they were asked for: on top of ``there``.
@@ -228,7 +230,7 @@ def _nearest(
             continue
         if figures.closed_won_count and not baseline.has_won_stage:
             message = "the tenant has no stage for won deals any more; mark one of its stages as won"
-            base = there.get(month, _NOTHING).closed_won_count
+            base = there.at(month).closed_won_count
             asked = base + figures.closed_won_count
             problems.append(_problem("no_won_stage", month, "closed_won_count", asked, message, base))
             better = replace(
@@ -248,7 +250,7 @@ def _nearest(
             there=[there[month] for month in months] if there else (),
         )
         nearest |= dict(zip(months, nearest_feasible(figures, contacts_before=contacts), strict=True))
-    return nearest
+    return FiguresByMonth(nearest)
 
 
 def _judged_together(months: Iterable[Month], baseline: PlanBaseline) -> tuple[tuple[list[Month], int], ...]:
@@ -261,19 +263,19 @@ def _judged_together(months: Iterable[Month], baseline: PlanBaseline) -> tuple[t
 
 
 def _lowered(
-    nearest: Mapping[Month, Figures],
+    nearest: FiguresByMonth,
     asked: Mapping[Month, _Asked],
     baseline: PlanBaseline,
     caps: Caps,
     problems: list[Problem],
-) -> dict[Month, Figures]:
+) -> FiguresByMonth:
     """The nearest deltas within the caps, none where there are none; caps that they exceed are problems."""
     currency = baseline.spec.currency
 
-    def beyond(figures: Mapping[Month, Figures]) -> tuple[Problem, ...]:
+    def beyond(figures: FiguresByMonth) -> tuple[Problem, ...]:
         values = (one.pipeline_added_value for month, one in figures.items() if asked[month].given_values)
         return cap_problems(
-            sum(figures.values(), _NOTHING),
+            figures.total,
             caps,
             currency=currency,
             declared_value=sum(values),
@@ -281,7 +283,7 @@ def _lowered(
 
     exceeded = beyond(nearest)
     if not exceeded:
-        return dict(nearest)
+        return nearest
     problems += exceeded
     months = list(nearest)
     figures = within_caps(
@@ -290,18 +292,18 @@ def _lowered(
         currency=currency,
         has_value=[bool(asked[month].given_values) for month in months],
     )
-    lowered = dict(zip(months, figures, strict=True))
+    lowered = FiguresByMonth(zip(months, figures, strict=True))
     for group, contacts in _judged_together(lowered, baseline):
         better = nearest_feasible([lowered[month] for month in group], contacts_before=contacts)
         lowered |= dict(zip(group, better, strict=True))
-    return {} if beyond(lowered) else lowered
+    return NO_MONTHS if beyond(lowered) else lowered
 
 
 def _suggestion(
     plan: PatchPlan,
     asked: Mapping[Month, _Asked],
-    nearest: Mapping[Month, Figures],
-    there: Mapping[Month, Figures],
+    nearest: FiguresByMonth,
+    there: FiguresByMonth,
     currency: Currency,
 ) -> dict[str, Any] | None:
     """The nearest plan as a document that can be applied as it is; None: no month is left."""
@@ -311,7 +313,7 @@ def _suggestion(
         if better is None:
             continue
         wanted = asked[request.month].figures
-        base = there.get(request.month, _NOTHING)
+        base = there.at(request.month)
         given: dict[str, int | Decimal] = {}
         for metric in METRICS:
             is_absent = request[metric] is None

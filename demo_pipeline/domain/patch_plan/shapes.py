@@ -33,7 +33,7 @@ from typing import Final
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import METRICS, Figures, figure_amount
+from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth, figure_amount
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.core.wording import are, counted
 from demo_pipeline.domain.feasibility import nearest_feasible
@@ -54,11 +54,9 @@ SURGE_SHARES: Final[Mapping[int, Fraction]] = {10: Fraction(1, 3), 11: Fraction(
 LEVEL_MONTHS: Final = 3
 MOST_PERCENT: Final = Decimal(1000)
 
-Known = Mapping[Month, Figures]
-
 
 def copy_last_month(
-    known: Known, *, currency: Currency, month_count: int = 1, first: Month | None = None
+    known: FiguresByMonth, *, currency: Currency, month_count: int = 1, first: Month | None = None
 ) -> PatchPlan:
     """The last month's figures for each of the months."""
     base = _last(known, first, 1)
@@ -67,7 +65,12 @@ def copy_last_month(
 
 
 def grow_monthly(
-    known: Known, percent: Decimal, *, month_count: int, currency: Currency, first: Month | None = None
+    known: FiguresByMonth,
+    percent: Decimal,
+    *,
+    month_count: int,
+    currency: Currency,
+    first: Month | None = None,
 ) -> PatchPlan:
     """Each month ``percent`` more than the one before it, from the last; negative: less."""
     factor = 1 + _share("percent", percent, least=Decimal(-100), most=MOST_PERCENT)
@@ -79,7 +82,12 @@ def grow_monthly(
 
 
 def match_average(
-    known: Known, last_count: int, *, currency: Currency, month_count: int = 1, first: Month | None = None
+    known: FiguresByMonth,
+    last_count: int,
+    *,
+    currency: Currency,
+    month_count: int = 1,
+    first: Month | None = None,
 ) -> PatchPlan:
     """The mean of the last ``last_count`` months, for each of the months."""
     if not 1 <= last_count <= MOST_MONTHS:
@@ -90,7 +98,7 @@ def match_average(
 
 
 def holiday_dip(
-    known: Known,
+    known: FiguresByMonth,
     *,
     currency: Currency,
     percent: Decimal = DEFAULT_DIP_PERCENT,
@@ -103,7 +111,7 @@ def holiday_dip(
 
 
 def q4_surge(
-    known: Known,
+    known: FiguresByMonth,
     *,
     currency: Currency,
     percent: Decimal = DEFAULT_SURGE_PERCENT,
@@ -117,7 +125,7 @@ def q4_surge(
 
 
 def _season(
-    known: Known,
+    known: FiguresByMonth,
     changes: Mapping[int, Fraction],
     month_count: int | None,
     first: Month | None,
@@ -145,11 +153,11 @@ def _season(
     )
 
 
-def _before(known: Known, first: Month | None) -> list[Month]:
+def _before(known: FiguresByMonth, first: Month | None) -> list[Month]:
     return sorted(month for month in known if first is None or month < first)
 
 
-def _last(known: Known, first: Month | None, count: int) -> Figures:
+def _last(known: FiguresByMonth, first: Month | None, count: int) -> Figures:
     """The sum of the last ``count`` known months."""
     months = _before(known, first)[-count:]
     if len(months) < count:
@@ -162,7 +170,7 @@ def _last(known: Known, first: Month | None, count: int) -> Figures:
     return sum((known[month] for month in months), Figures())
 
 
-def _months(known: Known, first: Month | None, count: int) -> list[Month]:
+def _months(known: FiguresByMonth, first: Month | None, count: int) -> list[Month]:
     if not 1 <= count <= MOST_MONTHS:
         raise _wrong("month_count", f"{count} is out of range; write 1 to {MOST_MONTHS}")
     begin = first if first is not None else max(known) + 1

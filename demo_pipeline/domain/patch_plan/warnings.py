@@ -9,12 +9,12 @@ too. Values that follow the deals are nobody's request, and nothing is said of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, cap_warnings, won_with_leads
 from demo_pipeline.domain.patch_plan.plan import MOST_MONTHS
@@ -34,7 +34,7 @@ _MINOR_UNITS: Final = 2
 
 def plan_warnings(resolved: Resolved, baseline: PlanBaseline, caps: Caps) -> tuple[str, ...]:
     """A sentence for everything that is unusual about the months as they would be."""
-    after: dict[Month, Figures] = {**baseline.before, **resolved.targets}
+    after = baseline.before | resolved.targets
     first = min(resolved.targets)
     bases = _bases(baseline.before, first)
     warnings: list[str] = list(_won_with_leads(resolved, baseline))
@@ -44,7 +44,7 @@ def plan_warnings(resolved: Resolved, baseline: PlanBaseline, caps: Caps) -> tup
         warnings += _growth(month, after)
         if resolved.given_values[month]:
             warnings += _pipeline(month, target, bases, baseline.spec.currency)
-        warnings += _win_rate(month, target, (*bases, baseline.before.get(month, Figures())), baseline)
+        warnings += _win_rate(month, target, (*bases, baseline.before.at(month)), baseline)
     warnings += _silent_deals(resolved)
     near = cap_warnings(
         resolved.total,
@@ -55,13 +55,13 @@ def plan_warnings(resolved: Resolved, baseline: PlanBaseline, caps: Caps) -> tup
     return (*warnings, *near)
 
 
-def _bases(before: Mapping[Month, Figures], first: Month) -> tuple[Figures, ...]:
+def _bases(before: FiguresByMonth, first: Month) -> tuple[Figures, ...]:
     """The sums of the last month before ``first``, of the last two, and so on: what a plan may go on from."""
     known = sorted(month for month in before if month < first)
     if not known:
         return ()
     months = list(known[0].until(known[-1]))[-MOST_MONTHS:]
-    return tuple(accumulate(before.get(month, Figures()) for month in reversed(months)))
+    return tuple(accumulate(before.at(month) for month in reversed(months)))
 
 
 def _won_with_leads(resolved: Resolved, baseline: PlanBaseline) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _won_with_leads(resolved: Resolved, baseline: PlanBaseline) -> Iterator[str]
             yield won_with_leads(month, delta.closed_won_count)
 
 
-def _growth(month: Month, after: Mapping[Month, Figures]) -> list[str]:
+def _growth(month: Month, after: FiguresByMonth) -> list[str]:
     """Figures far above those of every month in the two years before."""
     earlier = [one for other, one in after.items() if month + -MOST_MONTHS <= other < month]
     now = after[month]

@@ -21,7 +21,7 @@ import psycopg
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import JobFailedError
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import NO_MONTHS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.events import Event, record
 from demo_pipeline.services.jobs.progress import OnProgress, Progress
@@ -34,8 +34,6 @@ from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.ledger.tenants import MonthState, Tenant
 from demo_pipeline.storage.rows.kpis import all_figures
 from demo_pipeline.storage.rows.load import Batches, Load, encoded, load, prefetched
-
-FiguresByMonth = Mapping[Month, Figures]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +72,7 @@ class JobRun:
         """Since the lock was acquired."""
         return monotonic() - self.started
 
-    def figures(self) -> dict[Month, Figures]:
+    def figures(self) -> FiguresByMonth:
         """The tenant's figures now."""
         return all_figures(self.conn, self.tenant.tenant_id, self.currency)
 
@@ -144,7 +142,7 @@ class JobOutcome:
     #: the blueprint's rows that are in the database now
     loaded: Iterable[MonthState] = ()
     #: what it changes of what is expected
-    recorded: FiguresByMonth = field(default_factory=dict[Month, Figures])
+    recorded: FiguresByMonth = NO_MONTHS
     #: what the blueprint's job did that was claimed beside it; None: there was none
     first: FirstJob | None = None
     #: further metrics to store with the job, JSON-ready

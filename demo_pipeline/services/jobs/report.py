@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import METRICS, Figures, figure_json
+from demo_pipeline.domain.core.figures import METRICS, NO_MONTHS, Figures, FiguresByMonth, figure_json
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import reading_job
@@ -115,12 +115,11 @@ class FirstJob:
 
     part: JobPart
     #: of the months that it changed, before it
-    before: Mapping[Month, Figures]
+    before: FiguresByMonth
 
     def to_json(self, currency: Currency) -> dict[str, Any]:
         """As the ledger keeps it with the request's own job."""
-        before = {str(month): one.to_json(currency) for month, one in self.before.items()}
-        return {_REQUEST: {"jobs": [self.part.to_json()], "before": before}}
+        return {_REQUEST: {"jobs": [self.part.to_json()], "before": self.before.to_json(currency)}}
 
     @classmethod
     def from_metrics(cls, metrics: Mapping[str, Any], currency: Currency) -> FirstJob | None:
@@ -130,10 +129,7 @@ class FirstJob:
         [part] = metrics[_REQUEST]["jobs"]
         return cls(
             part=JobPart(job_id=UUID(part["job_id"]), kind=JobKind(part["kind"]), created=part["created"]),
-            before={
-                Month.parse(month): Figures.from_json(row, currency)
-                for month, row in metrics[_REQUEST]["before"].items()
-            },
+            before=FiguresByMonth.from_json(metrics[_REQUEST]["before"], currency),
         )
 
 
@@ -153,7 +149,7 @@ class JobReport:
     #: all jobs of the request in their order; none where it was applied already
     jobs: tuple[JobPart, ...] = ()
     #: months that are not of the request's own job and that its first job changed → figures before it
-    other_months: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
+    other_months: FiguresByMonth = NO_MONTHS
     status: str = "completed"
     #: what a person should know, a sentence each
     notes: tuple[str, ...] = ()
@@ -194,13 +190,13 @@ def request_report(
     first = None if already_applied else FirstJob.from_metrics(metrics, currency)
     made: Mapping[str, Any] = {} if already_applied else metrics
     own = JobPart(job_id=job_id, kind=kind, created=made.get("created", {}))
-    created, parts, other_months = own.created, (own,), dict[Month, Figures]()
+    created, parts, other_months = own.created, (own,), NO_MONTHS
     if first is not None:
         tables = {**first.part.created, **own.created}
         created = {table: first.part.created.get(table, 0) + own.created.get(table, 0) for table in tables}
         parts = (first.part, own)
         listed = {result.month for result in months}
-        other_months = {month: one for month, one in first.before.items() if month not in listed}
+        other_months = first.before.over(month for month in first.before if month not in listed)
         months = tuple(
             replace(result, first_before=first.before.get(result.month, result.before)) for result in months
         )

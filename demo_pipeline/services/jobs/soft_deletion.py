@@ -9,10 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_instant, reading_job
-from demo_pipeline.services.jobs.job_run import FiguresByMonth, JobRun
+from demo_pipeline.services.jobs.job_run import JobRun
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.job_ledger import Job
 from demo_pipeline.storage.rows.soft_delete import FoundRow
@@ -63,17 +63,11 @@ def changed_results(
     context: TenantContext | None = None,
 ) -> dict[Month, tuple[Figures, Figures]]:
     """Expected and target of every month that is touched; ``context``: the tenant once the job is done."""
-    nothing = Figures()
     context = context or run.context
     return {
         month: (
-            context.expected(month) + recorded.get(month, nothing),
-            before.get(month, nothing) + change.get(month, nothing),
+            context.expected(month) + recorded.at(month),
+            before.at(month) + change.at(month),
         )
         for month in {*change, *recorded}
     }
-
-
-def negated(figures: FiguresByMonth) -> FiguresByMonth:
-    """What is to be added to take figures off."""
-    return {month: Figures() - one for month, one in figures.items()}

@@ -20,7 +20,7 @@ from demo_pipeline.domain.core.errors import (
     NotFoundError,
     Problem,
 )
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.versions import present_version
@@ -86,7 +86,12 @@ class TenantContext:
         """
         state = loaded.get(month) or self.loaded_months.get(month)
         blueprint = state.figures if state is not None else Figures()
-        return blueprint + self.state.changes.get(month, Figures())
+        return blueprint + self.state.changes.at(month)
+
+    @property
+    def expected_by_month(self) -> FiguresByMonth:
+        """The expected figures of the months that the ledger records."""
+        return FiguresByMonth((month, self.expected(month)) for month in self.recorded_months)
 
     @property
     def recorded_months(self) -> set[Month]:

@@ -5,14 +5,12 @@ Comparing and judging belong to the domain, changing anything to ``materialise``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.services.jobs.row_checks import check_rows
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.settings import Settings
@@ -31,9 +29,9 @@ class TenantSnapshot:
     tenant_id: UUID
     currency: Currency
     #: what the ledger says of the months that were loaded
-    expected: Mapping[Month, Figures]
+    expected: FiguresByMonth
     #: what is in the tables
-    figures: Mapping[Month, Figures]
+    figures: FiguresByMonth
     #: rows that break a rule and that people did not cause
     violations: tuple[Violation, ...]
     read_at: datetime
@@ -48,7 +46,7 @@ def read_snapshot(database: Database, settings: Settings, slug: str) -> TenantSn
             tenant=slug,
             tenant_id=tenant_id,
             currency=context.spec.currency,
-            expected={month: context.expected(month) for month in context.recorded_months},
+            expected=context.expected_by_month,
             figures=all_figures(conn, tenant_id, context.spec.currency),
             violations=check_rows(conn, context, now, provenance.finished_at(conn, tenant_id)).faults,
             read_at=now,

@@ -7,17 +7,13 @@ closing the attempt, and trying again, belong to ``runner``.
 
 from __future__ import annotations
 
-from typing import Any
-
 from psycopg import IsolationLevel
 
-from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import VerificationError
-from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.verification import after_change, mismatches
+from demo_pipeline.domain.core.figures import FiguresByMonth
+from demo_pipeline.domain.verification import mismatches
 from demo_pipeline.services.jobs.events import Event
 from demo_pipeline.services.jobs.job_run import (
-    FiguresByMonth,
     JobOutcome,
     JobRun,
     JobSelection,
@@ -63,7 +59,7 @@ def verify_change(
     run: JobRun, request: JobRequest, before: FiguresByMonth, change: FiguresByMonth, after: FiguresByMonth
 ) -> None:
     """The gate: figures moved by exactly ``change``, and the job's own rows fit each other."""
-    wrong = mismatches(after_change(before, change), after)
+    wrong = mismatches(before + change, after)
     first = run.context.spec.start_month.start
     broken = row_checks.violations(run.conn, run.tenant.tenant_id, run.as_of, first, job_id=request.job_id)
     if not wrong and not broken:
@@ -79,14 +75,13 @@ def verify_change(
 
 def _finish(run: JobRun, request: JobRequest, outcome: JobOutcome, after: FiguresByMonth) -> JobReport:
     """Complete the job in the ledger. The report is made from what is stored."""
-    nothing = Figures()
     months = tuple(
         MonthResult(
             month=month,
             expected=expected,
-            before=outcome.before.get(month, nothing),
+            before=outcome.before.at(month),
             target=target,
-            after=after.get(month, nothing),
+            after=after.at(month),
         )
         for month, (expected, target) in sorted(outcome.results.items())
     )
@@ -97,8 +92,8 @@ def _finish(run: JobRun, request: JobRequest, outcome: JobOutcome, after: Figure
     job_ledger.finish_job(
         run.conn,
         request.job_id,
-        before=_json(outcome.before, run.currency),
-        after=_json(after, run.currency),
+        before=outcome.before.to_json(run.currency),
+        after=after.to_json(run.currency),
         diff={str(result.month): result.to_json(run.currency) for result in months},
         metrics=metrics,
         months=outcome.loaded,
@@ -116,7 +111,3 @@ def _finish(run: JobRun, request: JobRequest, outcome: JobOutcome, after: Figure
         seconds=run.seconds,
         notes=outcome.notes,
     )
-
-
-def _json(figures: FiguresByMonth, currency: Currency) -> dict[str, Any]:
-    return {str(month): one.to_json(currency) for month, one in figures.items()}

@@ -6,12 +6,12 @@ deltas is decided by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.generator import Generator, PatchScope
@@ -67,7 +67,7 @@ def load_blueprint(run: JobTransaction, last: Month) -> tuple[Loaded, FirstJob |
     verify_change(run, request, before, missing.change, run.figures())
     return missing.loaded, FirstJob(
         part=JobPart(job_id=request.job_id, kind=request.kind, created=created),
-        before={month: before.get(month, Figures()) for month, one in missing.change.items() if one},
+        before=before.over(missing.change.nonzero()),
     )
 
 
@@ -83,12 +83,12 @@ def load_missing(run: JobTransaction, missing: PendingLoad, job_id: UUID, number
     return created
 
 
-def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figures]) -> Sequence[Batches]:
+def delta_rows(run: JobRun, number: int, seed: str, deltas: FiguresByMonth) -> Sequence[Batches]:
     """Table and rows that add exactly ``deltas``, feasible ones: first all parents, then all activities.
 
     Reads at once what they may refer to; what is left to do needs no connection.
     """
-    deltas = {month: delta for month, delta in sorted(deltas.items()) if delta}
+    deltas = deltas.nonzero()
     if not deltas:
         return ()
     # Rows of materialising jobs draw from the blueprint's streams, unless another version made some of them.
@@ -119,9 +119,9 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: Mapping[Month, Figur
     )
 
 
-def load_deltas(run: JobTransaction, deltas: Mapping[Month, Figures], rows: Iterable[Load]) -> dict[str, int]:
+def load_deltas(run: JobTransaction, deltas: FiguresByMonth, rows: Iterable[Load]) -> dict[str, int]:
     """Load what is being made of :func:`delta_rows`. Table → rows."""
-    run.progress.expect(sum(delta.row_count for delta in deltas.values()))
+    run.progress.expect(deltas.total.row_count)
     # While they are made.
     stage(run.conn, MODEL.monthly)
     made = run.load_made(rows, run.request.job_id)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
@@ -89,7 +89,7 @@ class _Months:
         done = {} if already_applied else {one.month: one.before_request for one in report.months}
 
         def result(month: Month) -> MonthResult:
-            now = figures.get(month, Figures())
+            now = figures.at(month)
             return MonthResult(
                 month=month,
                 expected=context.expected(month),
@@ -106,7 +106,7 @@ class _Months:
 
 def _load(run: JobTransaction, asked: MonthRange) -> JobOutcome:
     """Load the missing rows of the blueprint."""
-    before, nothing = run.figures(), Figures()
+    before = run.figures()
     missing = missing_rows(run.conn, run.context, asked.last, run.as_of)
     created = load_missing(run, missing, run.request.job_id, run.number)
     return JobOutcome(
@@ -117,7 +117,7 @@ def _load(run: JobTransaction, asked: MonthRange) -> JobOutcome:
         results={
             month: (
                 run.context.expected(month, missing.loaded),
-                before.get(month, nothing) + missing.change.get(month, nothing),
+                before.at(month) + missing.change.at(month),
             )
             for month in {*asked.months, *missing.loaded}
         },
@@ -129,7 +129,7 @@ def _healing(run: JobRun, asked: MonthRange) -> JobSelection | None:
     with run.database.admin(readonly=True) as conn:
         there = all_figures(conn, run.tenant.tenant_id, run.currency)
     recorded = run.context.recorded_months.intersection(asked.months)
-    if not any(is_short(run.context.expected(month), there.get(month, Figures())) for month in recorded):
+    if not any(is_short(run.context.expected(month), there.at(month)) for month in recorded):
         return None
     simulated = simulate(run, asked.last, asked.months)
     loaded = simulated.missing.loaded
@@ -154,7 +154,6 @@ def _heal(run: JobTransaction, asked: MonthRange) -> JobOutcome:
     deltas = _shortfalls(baseline, expected, asked.months)
     with run.making(*delta_rows(run, run.number, run.tenant.seed, deltas)) as rows:
         created = load_deltas(run, deltas, rows)
-    nothing = Figures()
     return JobOutcome(
         before=baseline.before,
         change=deltas,
@@ -162,7 +161,7 @@ def _heal(run: JobTransaction, asked: MonthRange) -> JobOutcome:
         first=first,
         loaded=loaded.values(),
         results={
-            month: (expected(month), baseline.before.get(month, nothing) + deltas.get(month, nothing))
+            month: (expected(month), baseline.before.at(month) + deltas.at(month))
             for month in {*asked.months, *loaded}
         },
     )
@@ -170,16 +169,16 @@ def _heal(run: JobTransaction, asked: MonthRange) -> JobOutcome:
 
 def _shortfalls(
     baseline: PlanBaseline, expected: Callable[[Month], Figures], months: Sequence[Month]
-) -> dict[Month, Figures]:
+) -> FiguresByMonth:
     """What new rows can make up for, by month; months where they can do nothing are left out."""
     short: dict[Month, Figures] = {}
     for month in months:
         lacking = shortfall(
             expected(month),
-            baseline.before.get(month, Figures()),
+            baseline.before.at(month),
             has_contact=baseline.has_contact(month),
             has_won_stage=baseline.has_won_stage,
         )
         if lacking and baseline.has_worked(month):
             short[month] = lacking
-    return short
+    return FiguresByMonth(short)

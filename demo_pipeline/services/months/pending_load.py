@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import Column, column, keep, to_mask
-from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures
+from demo_pipeline.domain.core.figures import NO_MONTHS, VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible
@@ -72,11 +72,11 @@ class PendingLoad:
     #: stage id → (is won, is lost), as people may have changed them
     outcomes_now: Mapping[bytes, tuple[bool, bool]]
     #: month → what the loaded rows add to its KPIs
-    change: dict[Month, Figures] = field(default_factory=dict[Month, Figures])
+    change: FiguresByMonth = NO_MONTHS
     #: month → the blueprint's rows that are in the database after the job
     loaded: dict[Month, MonthState] = field(default_factory=dict[Month, MonthState])
     #: month → figures of rows that another version cannot complete row by row; no ``work`` then
-    additions: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
+    additions: FiguresByMonth = NO_MONTHS
 
     @property
     def row_count(self) -> int:
@@ -117,7 +117,7 @@ class PendingLoad:
         if work.is_new and now is told:
             figures = self.spec.figures_of(month)
             yield from batches
-            self.change[month] = figures
+            self.change |= {month: figures}
             self.loaded[month] = self._state(work, figures)
             return
         # The figures are counted from the rows: what the blueprint has, and what comes now.
@@ -128,7 +128,7 @@ class PendingLoad:
             missing = without(batch, work.present.get(batch.table, _NO_IDS))
             change += figures_of_rows(missing, now, currency)
             yield missing
-        self.change[month] = change
+        self.change |= {month: change}
         self.loaded[month] = self._state(work, whole)
 
     def _state(self, work: MonthWork, figures: Figures) -> MonthState:
@@ -202,7 +202,7 @@ def _by_present_version(
     The rows that make them up refer to what is in the database, as those of a patch do.
     """
     spec, tenant_id, currency = context.spec, context.state.tenant.tenant_id, context.spec.currency
-    there = all_figures(conn, tenant_id, currency) if incomplete else {}
+    there = all_figures(conn, tenant_id, currency) if incomplete else NO_MONTHS
     first_contact, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
     additions: dict[Month, Figures] = {}
     loaded: dict[Month, MonthState] = {}
@@ -216,10 +216,10 @@ def _by_present_version(
         due = _due(context, month, before, until)
         lacking = due - before
         if state is not None and not has_all_rows(state, counts):
-            changes = context.state.changes.get(month, Figures())
+            changes = context.state.changes.at(month)
             lacking += shortfall(
                 before + changes,
-                there.get(month, Figures()),
+                there.at(month),
                 has_contact=has_contact,
                 has_won_stage=has_stage,
             )
@@ -242,9 +242,9 @@ def _by_present_version(
         work=(),
         present_team=None,
         outcomes_now={},
-        change=dict(additions),
+        change=FiguresByMonth(additions),
         loaded=loaded,
-        additions=additions,
+        additions=FiguresByMonth(additions),
     )
 
 

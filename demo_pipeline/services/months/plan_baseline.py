@@ -5,7 +5,7 @@ The preview makes what the blueprint still owes in memory, where the job loads i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -13,12 +13,11 @@ from typing import Any, cast
 import psycopg
 
 from demo_pipeline.domain.core.arrow import column, is_in, keep, strings, to_mask
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us, tenant_calendar
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
-from demo_pipeline.domain.verification import after_change
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.services.months.pending_load import OWED, PendingLoad, missing_rows
 from demo_pipeline.storage.connection.database import Database
@@ -70,7 +69,7 @@ def project_baseline(
     missing = missing_rows(conn, context, last, as_of)
     first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
     first_other = first_other_contact_at(conn, tenant_id)
-    count = sum(added.row_count for added in missing.additions.values())
+    count = missing.additions.total.row_count
     if missing.work:
         for table, rows in missing.batches():
             count += rows.num_rows if table in OWED else 0
@@ -84,13 +83,12 @@ def project_baseline(
                     made = cast("datetime", others[0].as_py())
                     first_other = made if first_other is None else min(first_other, made)
     if months is None:
-        before = after_change(all_figures(conn, tenant_id, currency), missing.change)
+        before = all_figures(conn, tenant_id, currency) + missing.change
     elif months:
         there = month_figures(conn, tenant_id, min(months), max(months), currency)
-        change = {month: one for month, one in missing.change.items() if month in there}
-        before = after_change(there, change)
+        before = there + missing.change.over(there)
     else:
-        before = dict[Month, Figures]()
+        before = NO_MONTHS
     baseline = _ground(
         context, as_of, before=before, first_contact=first, first_other=first_other, has_stage=has_stage
     )
@@ -113,7 +111,7 @@ def _ground(
     context: TenantContext,
     as_of: datetime,
     *,
-    before: Mapping[Month, Figures],
+    before: FiguresByMonth,
     first_contact: datetime | None,
     first_other: datetime | None,
     has_stage: bool,

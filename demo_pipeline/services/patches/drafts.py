@@ -18,7 +18,14 @@ from typing import Final
 
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures
+from demo_pipeline.domain.core.figures import (
+    COUNT_METRICS,
+    METRICS,
+    NO_MONTHS,
+    VALUE_METRICS,
+    Figures,
+    FiguresByMonth,
+)
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import nearest_feasible, value_cap
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
@@ -58,7 +65,7 @@ class Draft:
 class _Wish:
     """What a shape is made from."""
 
-    known: Mapping[Month, Figures]
+    known: FiguresByMonth
     currency: Currency
     percent: Decimal | None
     month_count: int | None
@@ -102,7 +109,7 @@ def draft_plan(
     )
     plan = SHAPES[shape](wish)
     warnings: list[str] = []
-    there: Mapping[Month, Figures] = {}
+    there = NO_MONTHS
     if plan.first_month <= running:
         there = projected_baseline(database, context, as_of, min(plan.last_month, running)).baseline.before
         plan, kept = _kept_above(plan, there, running, context.spec.currency)
@@ -219,23 +226,23 @@ def _check_options(shape: str, *, percent: Decimal | None, average_count: int | 
 
 
 def _whole(
-    database: Database, context: TenantContext, as_of: datetime, last: Month, figures: Mapping[Month, Figures]
-) -> dict[Month, Figures]:
+    database: Database, context: TenantContext, as_of: datetime, last: Month, figures: FiguresByMonth
+) -> FiguresByMonth:
     """Every month up to ``last``, with the blueprint's missing rows."""
     before = projected_baseline(database, context, as_of, last).baseline.before
     start = min([context.spec.start_month, *figures])
-    return {month: before.get(month, _NOTHING) for month in start.until(last)}
+    return before.over(start.until(last))
 
 
 def _values_left_to_deals(
-    plan: PatchPlan, there: Mapping[Month, Figures], context: TenantContext, settings: Settings
+    plan: PatchPlan, there: FiguresByMonth, context: TenantContext, settings: Settings
 ) -> tuple[PatchPlan, bool]:
     """The plan without values where these would be beyond the cap on declared value; whether they were."""
     spec = context.spec
     asked = 0
     for request in plan.months:
         target = Figures.from_json(request.to_json()["metrics"], spec.currency)
-        before = there.get(request.month, _NOTHING)
+        before = there.at(request.month)
         asked += max(
             (target[metric] - before[metric] for metric in VALUE_METRICS if request[metric] is not None),
             default=0,
@@ -253,13 +260,11 @@ def _values_left_to_deals(
 
 
 def _kept_above(
-    plan: PatchPlan, there: Mapping[Month, Figures], running: Month, currency: Currency
+    plan: PatchPlan, there: FiguresByMonth, running: Month, currency: Currency
 ) -> tuple[PatchPlan, list[str]]:
     """The plan with nothing below what is there, and the months that had that."""
     months = tuple(
-        _raised(request, there.get(request.month, _NOTHING), currency)
-        if request.month <= running
-        else request
+        _raised(request, there.at(request.month), currency) if request.month <= running else request
         for request in plan.months
     )
     kept = [str(one.month) for one, asked in zip(months, plan.months, strict=True) if one != asked]

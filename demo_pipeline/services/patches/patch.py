@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from demo_pipeline.domain.core.errors import InputError, NotFoundError, Problem
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import are, counted
@@ -102,12 +102,9 @@ class _Patch:
         if created is None:
             with run.making(*delta_rows(run, run.number, seed, resolved.deltas)) as rows:
                 created = load_deltas(run, resolved.deltas, rows)
-        expected = {month: run.context.expected(month, loaded) for month in resolved.deltas}
-        recorded = (
-            {month: resolved.targets[month] - expected[month] for month in resolved.targets}
-            if self.plan.plan_type is PlanType.TARGETS
-            else resolved.deltas
-        )
+        expected = FiguresByMonth((month, run.context.expected(month, loaded)) for month in resolved.deltas)
+        is_total = self.plan.plan_type is PlanType.TARGETS
+        recorded = resolved.targets - expected if is_total else resolved.deltas
         return JobOutcome(
             before=baseline.before,
             change=resolved.deltas,
@@ -178,7 +175,7 @@ class _Patch:
 class _Foreseen:
     """What the plan comes to on the tenant as it was when the job was selected."""
 
-    deltas: Mapping[Month, Figures]
+    deltas: FiguresByMonth
     #: months of the blueprint that are loaded then
     loaded: Loaded
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
@@ -43,13 +43,13 @@ class Preview:
     warnings: tuple[str, ...]
     #: what the plan's change comes to: ``now`` and the blueprint's missing rows, of the plan's months; empty
     #: where the months on the way are beyond a cap
-    before: Mapping[Month, Figures]
+    before: FiguresByMonth
     #: what is in the database, of the plan's months
-    now: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
+    now: FiguresByMonth = NO_MONTHS
     #: what the blueprint's missing rows add first, of every month in which rows are missing
-    blueprint: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
-    deltas: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
-    targets: Mapping[Month, Figures] = field(default_factory=dict[Month, Figures])
+    blueprint: FiguresByMonth = NO_MONTHS
+    deltas: FiguresByMonth = NO_MONTHS
+    targets: FiguresByMonth = NO_MONTHS
     #: month → table → rows that the plan makes
     rows: Mapping[Month, Mapping[str, int]] = field(default_factory=dict[Month, Mapping[str, int]])
     #: the nearest plan that works, as a document
@@ -80,17 +80,15 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
         rate = job_ledger.measured_rate(conn)
         as_of = instant_of(conn, settings)
     last = last_month(context, plan, as_of)
-    before: dict[Month, Figures] = {}
-    now: dict[Month, Figures] = {}
-    blueprint: dict[Month, Figures] = {}
+    before = now = blueprint = NO_MONTHS
     try:
         check_instant(context, as_of, settings)
         check_months_beyond(context, last, caps)
         simulated = projected_baseline(database, context, as_of, last)
         baseline = simulated.baseline
-        before = {request.month: baseline.before.get(request.month, Figures()) for request in plan.months}
-        blueprint = {month: one for month, one in sorted(simulated.missing.change.items()) if one}
-        now = {month: figures - blueprint.get(month, Figures()) for month, figures in before.items()}
+        before = baseline.before.over(request.month for request in plan.months)
+        blueprint = simulated.missing.change.nonzero()
+        now = before - blueprint.over(before)
         check_currency(context, currencies)
         resolved = resolve_plan(plan, baseline, caps)
     except InputError as error:
@@ -105,8 +103,7 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
             suggestion=error.suggestion,
             exit_code=CapExceededError.exit_code if isinstance(error, CapExceededError) else error.exit_code,
         )
-    planned = sum(delta.row_count for delta in resolved.deltas.values())
-    first = sum(figures.row_count for figures in blueprint.values())
+    planned, first = resolved.total.row_count, blueprint.total.row_count
     return Preview(
         tenant=slug,
         currency=context.spec.currency,
@@ -126,7 +123,7 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     )
 
 
-def _blueprint_warnings(blueprint: Mapping[Month, Figures]) -> tuple[str, ...]:
+def _blueprint_warnings(blueprint: FiguresByMonth) -> tuple[str, ...]:
     """For a blueprint that lacks more rows than the plan asks for."""
     months = ", ".join(f"{month} {figures.row_count:,}" for month, figures in blueprint.items())
     return (f"the blueprint's missing rows are made first and outnumber the plan's own: {months}",)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, figure_amount
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, FiguresByMonth, figure_amount
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, check_caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
@@ -69,7 +69,9 @@ def split_plan(
             if month in pieces[-1] or not limits.fit([*pieces[-1].items(), (month, part)]):
                 pieces.append({})
             pieces[-1][month] = part
-    plans = _as_plans(plan, [piece for piece in pieces if piece], baseline.before, whole, currency)
+    plans = _as_plans(
+        plan, [FiguresByMonth(piece) for piece in pieces if piece], baseline.before, whole, currency
+    )
     # Pieces may ask the same; a seed of its own makes each a job of its own, the same one the next time.
     values_follow = any(len(given) < len(VALUE_METRICS) for given in whole.given_values.values())
     seeds = [
@@ -157,16 +159,16 @@ def _shared(delta: Figures, count: int) -> list[Figures]:
 
 def _as_plans(
     plan: PatchPlan,
-    pieces: Sequence[Mapping[Month, Figures]],
-    before: Mapping[Month, Figures],
+    pieces: Sequence[FiguresByMonth],
+    before: FiguresByMonth,
     whole: Resolved,
     currency: Currency,
 ) -> list[PatchPlan]:
-    reached = {month: before.get(month, Figures()) for month in whole.deltas}
+    reached = dict(before.over(whole.deltas))
     plans: list[PatchPlan] = []
     for piece in pieces:
         requests: list[MonthRequest] = []
-        for month, part in sorted(piece.items()):
+        for month, part in piece.items():
             reached[month] += part
             figures = reached[month] if plan.plan_type is PlanType.TARGETS else part
             given: dict[str, int | Decimal] = {

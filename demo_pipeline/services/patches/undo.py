@@ -17,13 +17,12 @@ from uuid import UUID
 import psycopg
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import METRICS, Figures
+from demo_pipeline.domain.core.figures import METRICS, NO_MONTHS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.documents.stored import reading_job
 from demo_pipeline.services.jobs.job_run import (
-    FiguresByMonth,
     JobCaller,
     JobOutcome,
     JobRun,
@@ -37,7 +36,6 @@ from demo_pipeline.services.jobs.soft_deletion import (
     MOST_LISTED,
     changed_results,
     hidden_at,
-    negated,
     refusal,
     row_document,
     with_undone,
@@ -143,7 +141,7 @@ class _Undo:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         taken = self._collect(conn, run)
-        change = negated(collected_figures(conn, tenant_id, run.currency))
+        change = -collected_figures(conn, tenant_id, run.currency)
         jobs = {row.job_id for row in taken.dependents if row.job_id is not None}
         deleted = _Deleted(
             before=before,
@@ -174,14 +172,13 @@ class _Undo:
         """What the undo changes of what is expected, once the rows are deleted."""
         # What an earlier undo deleted along with its own rows has been subtracted already.
         undos = [one for one in _deleting_jobs(run, self.job) if one.kind is JobKind.UNDO]
-        subtracted = _sum(*[_deleted_along(undo, self.job.id, run.currency) for undo in undos])
+        subtracted = sum((_deleted_along(undo, self.job.id, run.currency) for undo in undos), NO_MONTHS)
         # Healing rows are not expected of any job, and what they make up for of this job stays.
         healing = _healing_jobs(run)
         along = [figures for job, figures in deleted.of_others.items() if job not in healing]
-        healing_along = _sum(*[figures for job, figures in deleted.of_others.items() if job in healing])
-        healed = _healed(run, self.job, deleted.before, _sum(deleted.own, subtracted), healing_along)
-        changes = _changes(run, self.job)
-        return negated(_sum(changes, *along, negated(_sum(subtracted, healed))))
+        healing_along = sum((one for job, one in deleted.of_others.items() if job in healing), NO_MONTHS)
+        healed = _healed(run, self.job, deleted.before, deleted.own + subtracted, healing_along)
+        return subtracted + healed - sum(along, _changes(run, self.job))
 
     def _collect(self, conn: Connection, run: JobRun) -> _Collected:
         """Collect the rows to delete; refuse where others depend on them."""
@@ -250,7 +247,7 @@ class _UndoExtension(_Undo):
 
     def _recorded(self, run: JobTransaction, deleted: _Deleted) -> FiguresByMonth:  # noqa: ARG002 - as of a patch
         """Rows of other jobs that are deleted along are expected no more."""
-        return negated(_sum(*deleted.of_others.values()))
+        return -sum(deleted.of_others.values(), NO_MONTHS)
 
     def _collect(self, conn: Connection, run: JobRun) -> _Collected:
         tenant_id = run.tenant.tenant_id
@@ -301,7 +298,7 @@ class _Restore:
         if self.undone is not None:
             job_ledger.mark_undone(conn, run.request.job_id, self.undone, is_undone=False)
             context = with_undone(context, {self.undone: None})
-        recorded = negated(_changes(run, self.job))
+        recorded = -_changes(run, self.job)
         return JobOutcome(
             before=before,
             change=change,
@@ -479,12 +476,7 @@ def _deleted_along(undo: Job, job_id: UUID, currency: Currency) -> FiguresByMont
     """Figures of a job's rows that the undo of another job deleted along with its own."""
     stored: dict[str, Any] = undo.metrics.get("taken_along", {}).get(str(job_id), {})
     with reading_job(undo.slug, undo.id, "metrics.taken_along"):
-        return {Month.parse(month): Figures.from_json(one, currency) for month, one in stored.items()}
-
-
-def _sum(*parts: FiguresByMonth) -> FiguresByMonth:
-    months = {month for part in parts for month in part}
-    return {month: sum((part.get(month, Figures()) for part in parts), Figures()) for month in months}
+        return FiguresByMonth.from_json(stored, currency)
 
 
 def _healing_jobs(run: JobRun, after: int = 0) -> list[UUID]:
@@ -503,18 +495,18 @@ def _healed(
     """
     later = _healing_jobs(run, job.number)
     if not later:
-        return {}
-    there, nothing = job_figures(run.conn, run.tenant.tenant_id, run.currency, later), Figures()
+        return NO_MONTHS
+    there = job_figures(run.conn, run.tenant.tenant_id, run.currency, later)
     healed: dict[Month, Figures] = {}
     for result in report_of(job, run.currency).months:
         month = result.month
-        lost = result.delta - kept.get(month, nothing)
-        short = run.context.expected(month) - before.get(month, nothing)
-        gone, most = along.get(month, nothing), there.get(month, nothing)
+        lost = result.delta - kept.at(month)
+        short = run.context.expected(month) - before.at(month)
+        gone, most = along.at(month), there.at(month)
         healed[month] = Figures(
             **{
                 metric: max(min(lost[metric] - max(short[metric], 0) - gone[metric], most[metric]), 0)
                 for metric in METRICS
             }
         )
-    return healed
+    return FiguresByMonth(healed)

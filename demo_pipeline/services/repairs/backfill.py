@@ -16,7 +16,7 @@ import numpy as np
 import psycopg
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import NO_MONTHS, Figures
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import Stream
@@ -100,7 +100,7 @@ def _execute(run: JobTransaction) -> JobOutcome:
         filled[table] = provenance.fill(run.conn, run.tenant.tenant_id, table, owned.rows, owned.jobs)
         for job_id in owned.jobs:
             by_job[str(job_id)] = by_job.get(str(job_id), 0) + 1
-    return JobOutcome(before=before, change={}, metrics={"filled": filled, "by_job": by_job})
+    return JobOutcome(before=before, change=NO_MONTHS, metrics={"filled": filled, "by_job": by_job})
 
 
 @dataclass

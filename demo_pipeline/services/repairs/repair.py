@@ -19,7 +19,7 @@ from uuid import UUID
 import psycopg
 
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import NO_MONTHS
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
@@ -30,7 +30,7 @@ from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.row_checks import ChangedStage, RowChecks, check_rows
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import next_job
-from demo_pipeline.services.jobs.soft_deletion import changed_results, negated, refusal
+from demo_pipeline.services.jobs.soft_deletion import changed_results, refusal
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
@@ -214,11 +214,10 @@ def _short_months(conn: Connection, context: TenantContext) -> tuple[Month, ...]
     """Months with less than what is expected once the collected rows are hidden."""
     tenant_id, currency = context.state.tenant.tenant_id, context.spec.currency
     figures, taken = all_figures(conn, tenant_id, currency), collected_figures(conn, tenant_id, currency)
-    nothing = Figures()
     return tuple(
         month
         for month in sorted(context.recorded_months)
-        if is_short(context.expected(month), figures.get(month, nothing) - taken.get(month, nothing))
+        if is_short(context.expected(month), figures.at(month) - taken.at(month))
     )
 
 
@@ -260,13 +259,13 @@ class _Delete:
             # It does not change while the tenant is held.
             finished = provenance.finished_at(admin, tenant_id)
         found = self.collect(conn, run.context, run.as_of, finished)
-        change = negated(collected_figures(conn, tenant_id, run.currency))
+        change = -collected_figures(conn, tenant_id, run.currency)
         hidden_at = soft_delete.soft_delete(conn, tenant_id)
         return JobOutcome(
             before=before,
             change=change,
             # These rows were not expected.
-            results=changed_results(run, before, change, {}),
+            results=changed_results(run, before, change, NO_MONTHS),
             metrics={
                 "hidden_at": hidden_at.isoformat(),
                 "hidden": soft_delete.collected(conn),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import MOST_MONTHS, Month
 from demo_pipeline.domain.feasibility import Caps
@@ -31,9 +30,9 @@ class Extension:
     tenant: str
     currency: Currency
     #: what the blueprint will ask for, by added month; empty: it asks for these months already
-    figures: Mapping[Month, Figures]
+    figures: FiguresByMonth
     #: what is in the database of the added months: the blueprint's figures come on top of it
-    now: Mapping[Month, Figures]
+    now: FiguresByMonth
 
 
 def preview_extension(database: Database, settings: Settings, slug: str, last: Month) -> Extension:
@@ -42,14 +41,14 @@ def preview_extension(database: Database, settings: Settings, slug: str, last: M
         context = find_tenant_context(conn, settings, slug, "tenant extend")
         there = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
         running = Month.containing(instant_of(conn, settings))
-    figures: dict[Month, Figures] = {}
+    figures = NO_MONTHS
     if _done(context, last) is None:
         figures = _check(context, last, running, settings.caps.to_domain())
     return Extension(
         tenant=slug,
         currency=context.spec.currency,
         figures=figures,
-        now={month: there[month] for month in figures if month in there},
+        now=there.over(month for month in figures if month in there),
     )
 
 
@@ -70,11 +69,10 @@ def _select(run: JobRun, last: Month) -> JobSelection | UUID:
         return done
     added = _check(run.context, last, Month.containing(run.as_of), run.settings.caps.to_domain())
     spec = months_spec(JobKind.EXTEND, run.tenant.seed, min(added), last, run.as_of)
-    asked = {str(month): figures.to_json(run.currency) for month, figures in added.items()}
     return JobSelection(
         request=next_job(run.context, spec),
         execute=lambda transaction: JobOutcome(
-            before=transaction.figures(), change={}, metrics={"asked": asked}
+            before=transaction.figures(), change=NO_MONTHS, metrics={"asked": added.to_json(run.currency)}
         ),
     )
 
@@ -90,7 +88,11 @@ def _added(context: TenantContext, last: Month) -> list[Month]:
     return list((end + 1).until(last))
 
 
-def _check(context: TenantContext, last: Month, running: Month, caps: Caps) -> dict[Month, Figures]:
+def _added_figures(context: TenantContext, last: Month) -> FiguresByMonth:
+    return FiguresByMonth((month, context.spec.figures_of(month)) for month in _added(context, last))
+
+
+def _check(context: TenantContext, last: Month, running: Month, caps: Caps) -> FiguresByMonth:
     """The figures of the added months; refuses what cannot be extended."""
     slug, end = context.spec.slug, context.end_month
     if end is None:
@@ -116,8 +118,8 @@ def _check(context: TenantContext, last: Month, running: Month, caps: Caps) -> d
             f"{end + 1} to {last} are {last - end} months; {MOST_MONTHS} are the most of one extension, "
             f"so extend to {end + MOST_MONTHS} first",
         )
-    figures = {month: context.spec.figures_of(month) for month in _added(context, last)}
-    check_added(context, sum(figures.values(), Figures()), caps)
+    figures = _added_figures(context, last)
+    check_added(context, figures.total, caps)
     return figures
 
 

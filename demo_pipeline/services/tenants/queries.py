@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,7 +20,7 @@ from demo_pipeline.domain.core.errors import (
     UnreadableTenantError,
     raise_problems,
 )
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.domain.core.instants import read_since
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
@@ -48,7 +48,7 @@ class KpiTable:
 
     tenant: str
     currency: Currency
-    months: Mapping[Month, Figures]
+    months: FiguresByMonth
     #: of months whose blueprint is loaded in part, a sentence each
     notes: tuple[str, ...] = ()
 
@@ -168,11 +168,9 @@ def kpis(
         if first is not None and last is not None
         else sorted({*spec.start_month.until(end), *context.recorded_months, *figures})
     )
-    shown = {
-        month: figures.get(month, Figures())
-        for month in months
-        if (first is None or month >= first) and (last is None or month <= last)
-    }
+    shown = figures.over(
+        month for month in months if (first is None or month >= first) and (last is None or month <= last)
+    )
     return KpiTable(
         tenant=slug,
         currency=spec.currency,

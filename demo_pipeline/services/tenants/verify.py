@@ -94,7 +94,6 @@ def _verdict(database: Database, settings: Settings, slug: str, strays: Sequence
         context = find_tenant_context(conn, settings, slug, "verify")
         tenant_id = context.state.tenant.tenant_id
         figures = all_figures(conn, tenant_id, context.spec.currency)
-        expected = {month: context.expected(month) for month in {*context.recorded_months, *figures}}
         findings = [
             Finding(
                 check=Check.KPIS,
@@ -102,7 +101,7 @@ def _verdict(database: Database, settings: Settings, slug: str, strays: Sequence
                 month=str(mismatch.month),
                 metric=mismatch.metric,
             )
-            for mismatch in mismatches(expected, figures)
+            for mismatch in mismatches(context.expected_by_month, figures)
         ]
         now = instant_of(conn, settings)
         checks = check_rows(conn, context, now, provenance.finished_at(conn, tenant_id))

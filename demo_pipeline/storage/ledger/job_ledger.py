@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import NotFoundError, UnreadableJobError
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import NO_MONTHS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import job_problems
@@ -184,7 +184,7 @@ def finish_job(
     diff: Json | None = None,
     metrics: Json | None = None,
     months: Iterable[MonthState] = (),
-    changes: Mapping[Month, Figures] | None = None,
+    changes: FiguresByMonth = NO_MONTHS,
     blueprint_metrics: Json | None = None,
     currency: Currency,
 ) -> None:
@@ -193,9 +193,6 @@ def finish_job(
     ``months`` replace what was recorded of the blueprint's rows in them; ``changes`` are what this job
     changes of what is expected; ``blueprint_metrics`` are those of the blueprint's job claimed beside it.
     """
-    changed = [
-        {"month": str(month)} | figures.to_json(currency) for month, figures in (changes or {}).items()
-    ]
     with explained():
         conn.execute(
             "select demo.finish_job(%s, %s, %s, %s, %s, %s, %s, %s)",
@@ -203,7 +200,7 @@ def finish_job(
                 job_id,
                 *(None if item is None else Jsonb(item) for item in (before, after, diff, metrics)),
                 Jsonb([month.to_json(currency) for month in months]),
-                Jsonb(changed),
+                Jsonb(changes.to_rows(currency)),
                 None if blueprint_metrics is None else Jsonb(blueprint_metrics),
             ],
         )
@@ -397,14 +394,14 @@ def measured_rate(conn: Connection[Any]) -> float | None:
 
 def recorded_changes(
     conn: Connection[Any], tenant_id: UUID, job_id: UUID, currency: Currency
-) -> dict[Month, Figures]:
+) -> FiguresByMonth:
     """What a completed job changed of what is expected, by month; for administrators."""
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "select * from demo.job_months where tenant_id = %s and job_id = %s order by month",
             [tenant_id, job_id],
         ).fetchall()
-    return {Month.parse(row["month"]): Figures.from_json(row, currency) for row in rows}
+    return FiguresByMonth((Month.parse(row["month"]), Figures.from_json(row, currency)) for row in rows)
 
 
 def unreadable_job(job: Job) -> UnreadableJobError | None:

@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import BusyError, NotADemoTenantError, NotFoundError
-from demo_pipeline.domain.core.figures import METRICS, Figures
+from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_spec, reading_tenant, stored_month
@@ -155,7 +155,7 @@ class TenantState:
     spec: TenantSpec
     months: dict[Month, MonthState]
     #: what completed patches and undos changed of what is expected, summed up
-    changes: dict[Month, Figures]
+    changes: FiguresByMonth
     #: by number
     jobs: tuple[JobState, ...]
 
@@ -279,9 +279,9 @@ def tenant_state(conn: Connection[Any], tenant_id: UUID) -> TenantState:
             one.month: one for one in (MonthState.from_json(item, currency) for item in state["months"])
         }
     with reading_tenant(slug, "recorded changes"):
-        changes = {
-            stored_month(item["month"]): Figures.from_json(item, currency) for item in state["changes"]
-        }
+        changes = FiguresByMonth(
+            (stored_month(item["month"]), Figures.from_json(item, currency)) for item in state["changes"]
+        )
     with reading_tenant(slug, "jobs"):
         jobs = tuple(_job(item) for item in state["jobs"])
     return TenantState(tenant=tenant, spec=spec, months=months, changes=changes, jobs=jobs)

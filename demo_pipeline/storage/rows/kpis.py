@@ -16,7 +16,7 @@ from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 
 #: One row per tenant and month that has rows; the view in the migration has this very text, frozen.
@@ -77,7 +77,7 @@ _RANGE: Final[LiteralString] = "and r.created_at >= %(start)s and r.created_at <
 
 def month_figures(
     conn: Connection[Any], tenant_id: UUID, first: Month, last: Month, currency: Currency
-) -> dict[Month, Figures]:
+) -> FiguresByMonth:
     """Figures of every month from ``first`` to ``last``, months without rows included as zeros.
 
     Values come in minor units of ``currency``. The connection sees what its role may see: under the loader's
@@ -89,17 +89,17 @@ def month_figures(
         {"tenant_id": tenant_id, "start": first.start, "end": last.end},
         currency,
     )
-    return {month: found.get(month, Figures()) for month in first.until(last)}
+    return found.over(first.until(last))
 
 
-def all_figures(conn: Connection[Any], tenant_id: UUID, currency: Currency) -> dict[Month, Figures]:
+def all_figures(conn: Connection[Any], tenant_id: UUID, currency: Currency) -> FiguresByMonth:
     """Figures of every month that has rows, in order of time; values in minor units."""
     return _query(conn, _TENANT, {"tenant_id": tenant_id}, currency)
 
 
 def collected_figures(
     conn: Connection[Any], tenant_id: UUID, currency: Currency, job_id: UUID | None = None
-) -> dict[Month, Figures]:
+) -> FiguresByMonth:
     """Figures of the living rows that ``storage.rows.soft_delete`` has collected; of one job, if given."""
     scope: LiteralString = f"{_TENANT} {_COLLECTED}" if job_id is None else f"{_TENANT} {_COLLECTED} {_JOB}"
     return _query(conn, scope, {"tenant_id": tenant_id, "job_id": job_id}, currency)
@@ -107,7 +107,7 @@ def collected_figures(
 
 def job_figures(
     conn: Connection[Any], tenant_id: UUID, currency: Currency, job_ids: Sequence[UUID]
-) -> dict[Month, Figures]:
+) -> FiguresByMonth:
     """Figures of the living rows that some jobs made."""
     scope: LiteralString = f"{_TENANT} {_JOBS}"
     return _query(conn, scope, {"tenant_id": tenant_id, "job_ids": list(job_ids)}, currency)
@@ -131,11 +131,11 @@ def row_counts(conn: Connection[Any], tenant_id: UUID) -> tuple[dict[str, int], 
 
 def _query(
     conn: Connection[Any], scope: LiteralString, parameters: dict[str, Any], currency: Currency
-) -> dict[Month, Figures]:
+) -> FiguresByMonth:
     statement = sql.SQL(KPI_SQL.replace("/* scope */", scope) + "order by month")
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(statement, parameters).fetchall()
-    return {Month.parse(row["month"]): _figures(row, currency) for row in rows}
+    return FiguresByMonth((Month.parse(row["month"]), _figures(row, currency)) for row in rows)
 
 
 def _figures(row: dict[str, Any], currency: Currency) -> Figures:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
-from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures
+from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType, Tolerances
@@ -65,7 +65,7 @@ def ground_of(
     """The same figures in every month, unless said otherwise."""
     return PlanBaseline(
         spec=spec,
-        before=dict.fromkeys(MONTHS, THERE) if before is None else before,
+        before=FiguresByMonth(dict.fromkeys(MONTHS, THERE) if before is None else before),
         running=LAST,
         has_contact=has_contact,
         has_worked=has_worked,

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import infeasible
 from demo_pipeline.domain.patch_plan.plan import MOST_COUNT, PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.shapes import (
-    Known,
     copy_last_month,
     grow_monthly,
     holiday_dip,
@@ -38,6 +37,7 @@ _LAST: Final = Figures(
 )
 _VALUES: Final = st.sampled_from((0, 1)) | st.integers(0, 10**8)
 _SEPTEMBER: Final = Month.parse("2025-09")
+_KNOWN: Final = FiguresByMonth({_SEPTEMBER: _LAST})
 
 
 def figures_of(plan: PatchPlan, currency: Currency = EUR) -> list[Figures]:
@@ -61,7 +61,7 @@ def months_of(plan: PatchPlan) -> list[str]:
 
 
 @st.composite
-def known_months(draw: st.DrawFn) -> Known:
+def known_months(draw: st.DrawFn) -> FiguresByMonth:
     """Months in a row as a CRM shows them, with what people did in them."""
     first = Month.parse("2024-01") + draw(st.integers(0, 11))
     known: dict[Month, Figures] = {}
@@ -80,19 +80,19 @@ def known_months(draw: st.DrawFn) -> Known:
             pipeline_added_value=won_value + open_value,
             activities_created=draw(st.integers(0, 300)),
         )
-    return known
+    return FiguresByMonth(known)
 
 
 def test_a_copy_is_the_last_month() -> None:
     """The month after it has the same eight figures."""
-    plan = copy_last_month({_SEPTEMBER: _LAST, _SEPTEMBER + (-1): Figures()}, currency=EUR)
+    plan = copy_last_month(_KNOWN | {_SEPTEMBER + (-1): Figures()}, currency=EUR)
     assert months_of(plan) == ["2025-10"]
     assert figures_of(plan) == [_LAST]
 
 
 def test_growth_compounds_and_keeps_the_mean_values() -> None:
     """Ten percent a month on the last month, each figure rounded by itself."""
-    plan = grow_monthly({_SEPTEMBER: _LAST}, Decimal(10), month_count=3, currency=EUR)
+    plan = grow_monthly(_KNOWN, Decimal(10), month_count=3, currency=EUR)
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     figures = figures_of(plan)
     assert [one.leads_created for one in figures] == [33, 36, 40]
@@ -107,7 +107,9 @@ def test_growth_compounds_and_keeps_the_mean_values() -> None:
 
 def test_the_average_is_that_of_the_months_asked_for() -> None:
     """The two last of three, for as many months as are asked."""
-    known = {_SEPTEMBER: _LAST, _SEPTEMBER + 1: Figures(contacts_created=21), _SEPTEMBER + (-1): _LAST}
+    known = FiguresByMonth(
+        {_SEPTEMBER: _LAST, _SEPTEMBER + 1: Figures(contacts_created=21), _SEPTEMBER + (-1): _LAST}
+    )
     plan = match_average(known, 2, currency=EUR, month_count=2)
     assert months_of(plan) == ["2025-11", "2025-12"]
     assert [(one.leads_created, one.other_contacts) for one in figures_of(plan)] == [(15, 16), (15, 16)]
@@ -116,21 +118,21 @@ def test_the_average_is_that_of_the_months_asked_for() -> None:
 
 def test_a_dip_lowers_its_months_alone() -> None:
     """From October the next dip is December; up to there the level stays."""
-    plan = holiday_dip({_SEPTEMBER: _LAST}, currency=EUR)
+    plan = holiday_dip(_KNOWN, currency=EUR)
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     assert [one.leads_created for one in figures_of(plan)] == [30, 30, 21]
 
 
 def test_a_surge_rises_to_december() -> None:
     """A third, two thirds, the whole of the surge."""
-    plan = q4_surge({_SEPTEMBER: _LAST}, currency=EUR, percent=Decimal(60))
+    plan = q4_surge(_KNOWN, currency=EUR, percent=Decimal(60))
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     assert [one.leads_created for one in figures_of(plan)] == [36, 42, 48]
 
 
 def test_a_shape_may_begin_in_a_month_that_is_known() -> None:
     """What is known from there on is not looked at."""
-    known = {_SEPTEMBER: _LAST, _SEPTEMBER + 1: Figures(leads_created=1, contacts_created=1)}
+    known = FiguresByMonth({_SEPTEMBER: _LAST, _SEPTEMBER + 1: Figures(leads_created=1, contacts_created=1)})
     assert figures_of(copy_last_month(known, currency=EUR, first=_SEPTEMBER + 1)) == [_LAST]
 
 
@@ -140,7 +142,9 @@ def test_a_shape_may_begin_in_a_month_that_is_known() -> None:
     percent=st.decimals("-99", 30, places=3),
     count=st.integers(1, 24),
 )
-def test_every_shape_is_feasible(known: Known, currency: Currency, percent: Decimal, count: int) -> None:
+def test_every_shape_is_feasible(
+    known: FiguresByMonth, currency: Currency, percent: Decimal, count: int
+) -> None:
     """Whatever people left behind: leads in contacts, won in deals, values that the deals can carry."""
     plans = [
         copy_last_month(known, currency=currency, month_count=count),
@@ -156,7 +160,7 @@ def test_every_shape_is_feasible(known: Known, currency: Currency, percent: Deci
 
 
 @given(known=known_months(), percent=st.decimals("-99", 300, places=3))
-def test_growth_is_within_half_a_unit_of_its_formula(known: Known, percent: Decimal) -> None:
+def test_growth_is_within_half_a_unit_of_its_formula(known: FiguresByMonth, percent: Decimal) -> None:
     """The month after next is not the next one, rounded, once more."""
     last = known[max(known)]
     for power, one in enumerate(
@@ -168,8 +172,8 @@ def test_growth_is_within_half_a_unit_of_its_formula(known: Known, percent: Deci
 
 def test_what_is_no_shape_is_refused() -> None:
     """Nothing known, too many months, a season that is not in them, a rate that empties or overflows."""
-    known = {_SEPTEMBER: _LAST}
-    huge = {_SEPTEMBER: Figures(activities_created=MOST_COUNT)}
+    known = _KNOWN
+    huge = FiguresByMonth({_SEPTEMBER: Figures(activities_created=MOST_COUNT)})
     for make in (
         lambda: copy_last_month(known, currency=EUR, month_count=25),
         lambda: copy_last_month(known, currency=EUR, first=_SEPTEMBER),
@@ -191,4 +195,4 @@ def test_what_is_no_shape_is_refused() -> None:
 def test_nothing_known_is_refused() -> None:
     """There is no last month of nothing."""
     with pytest.raises(InputError, match="figures of 0 months"):
-        copy_last_month({}, currency=EUR)
+        copy_last_month(FiguresByMonth(), currency=EUR)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures
+from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, nearest_feasible
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
@@ -64,7 +64,7 @@ def warnings_of(spec: TenantSpec, plan: PatchPlan, before: Mapping[Month, Figure
     """What a preview warns of."""
     baseline = PlanBaseline(
         spec=spec,
-        before=before,
+        before=FiguresByMonth(before),
         running=Month.parse("2025-12"),
         has_contact=lambda _: True,
         has_worked=lambda _: True,
@@ -93,14 +93,16 @@ _FIGURES = st.builds(
     activities_created=_COUNTS,
 )
 _KNOWN = st.lists(_FIGURES, min_size=1, max_size=4).map(
-    lambda figures: dict(zip(START.until(NEXT), nearest_feasible(figures, contacts_before=1), strict=False))
+    lambda figures: FiguresByMonth(
+        zip(START.until(NEXT), nearest_feasible(figures, contacts_before=1), strict=False)
+    )
 )
 
 
 @settings(max_examples=examples(200))
 @given(known=_KNOWN, data=st.data())
 def test_a_written_plan_is_no_reason_to_warn(
-    spec: TenantSpec, known: dict[Month, Figures], data: st.DataObject
+    spec: TenantSpec, known: FiguresByMonth, data: st.DataObject
 ) -> None:
     """Whatever the months before show: no shape is warned of for its ratios, nor for growth that is usual."""
     percent = Decimal(data.draw(st.integers(1, 30)))

@@ -12,7 +12,7 @@ import pytest
 from psycopg import Connection, errors
 
 from demo_pipeline.domain.core.errors import JobFailedError, NotADemoTenantError
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.storage.ledger import job_ledger, tenants
 from tests.builders.currencies import EUR
 from tests.fixtures.ledger_steps import (
@@ -148,7 +148,10 @@ def test_changes_are_recorded_once_and_summed(loader_conn: Conn, admin_conn: Con
         with loader_conn.transaction():
             job_ledger.claim_job(loader_conn, demo, job)
             job_ledger.finish_job(
-                loader_conn, job, changes={JANUARY: Figures(closed_won_value=value)}, currency=EUR
+                loader_conn,
+                job,
+                changes=FiguresByMonth({JANUARY: Figures(closed_won_value=value)}),
+                currency=EUR,
             )
         assert job_ledger.recorded_changes(admin_conn, demo, job, EUR) == {
             JANUARY: Figures(closed_won_value=value)
