@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from demo_pipeline.domain.core.arrow import Column, column, is_by, is_in, keep, strings, total
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.generation.generator import Batch
-
-_FACTS: Final = ("created_at", "updated_at", "closed_at", "completed_at")
-#: table → columns that refer to rows of the same month
-_PARENTS: Final = {
-    "contacts": {"company_id": "companies"},
-    "contact_tags": {"contact_id": "contacts"},
-    "deals": {"contact_id": "contacts", "company_id": "companies"},
-    "activities": {"contact_id": "contacts", "company_id": "companies", "deal_id": "deals"},
-}
+from demo_pipeline.domain.model import MODEL
 
 
 def up_to(batches: Iterable[Batch], as_of_us: int) -> Iterator[Batch]:
@@ -27,14 +18,13 @@ def up_to(batches: Iterable[Batch], as_of_us: int) -> Iterator[Batch]:
     """
     absent: dict[str, list[Column]] = {}
     for batch in batches:
-        rows = batch.rows
+        rows, table = batch.rows, MODEL[batch.table]
         mask = is_by(column(rows, "created_at"), as_of_us, missing=False)
-        for fact in _FACTS[1:]:
-            if fact in rows.schema.names:
-                mask &= is_by(column(rows, fact), as_of_us, missing=True)
-        for reference, parents in _PARENTS.get(batch.table, {}).items():
-            for ids in absent.get(parents, ()):
-                mask &= ~is_in(column(rows, reference), ids)
+        for fact in table.facts:
+            mask &= is_by(column(rows, fact), as_of_us, missing=True)
+        for reference in table.references:
+            for ids in absent.get(reference.parent, ()):
+                mask &= ~is_in(column(rows, reference.column), ids)
         missing = keep(column(rows, "id"), ~mask)
         if len(missing):
             absent.setdefault(batch.table, []).append(missing)

@@ -1,4 +1,4 @@
-"""Which generated rows of a tenant are there, whatever people made, moved or hid meanwhile."""
+"""Which generated rows of a tenant exist, also those that people moved or deleted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from uuid import UUID
 
 import numpy as np
 import psycopg
-from psycopg import sql
 
 from demo_pipeline.domain.core.arrow import Column
 from demo_pipeline.domain.generation.row_schemas import uuid_array
@@ -27,10 +26,8 @@ def present_ids(conn: Connection, tenant_id: UUID, table: str, first: datetime, 
         "OR (demo_source_month >= %(from)s AND demo_source_month < %(to)s)" if table in MODEL.counted else ""
     )
     found = conn.execute(
-        sql.SQL(
-            "SELECT id FROM crm.{} WHERE tenant_id = %(tenant)s "
-            "AND ((created_at >= %(first)s AND created_at < %(end)s) {})"
-        ).format(sql.Identifier(table), sql.SQL(moved)),
+        f"SELECT id FROM crm.{MODEL[table].name} WHERE tenant_id = %(tenant)s"
+        f" AND ((created_at >= %(first)s AND created_at < %(end)s) {moved})",
         {
             "tenant": tenant_id,
             "first": first,
@@ -50,10 +47,8 @@ def generated_counts(
     counts: dict[tuple[str, str], int] = {}
     for table in MODEL.counted:
         rows = conn.execute(
-            sql.SQL(
-                "SELECT demo_source_month, count(*) FROM crm.{} WHERE tenant_id = %s AND demo_generated "
-                "AND demo_job_id = ANY(%s) GROUP BY 1"
-            ).format(sql.Identifier(table)),
+            f"SELECT demo_source_month, count(*) FROM crm.{table} WHERE tenant_id = %s AND demo_generated"
+            " AND demo_job_id = ANY(%s) GROUP BY 1",
             (tenant_id, list(job_ids)),
         ).fetchall()
         counts.update({(table, month): count for month, count in rows})

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.model import MODEL
 
 #: One row per tenant and month that has rows; the view in the migration has this very text, frozen.
 #: A deal without a stage is open. Each arm groups before the union, so that a condition on
@@ -117,12 +118,10 @@ def row_counts(conn: Connection[Any], tenant_id: UUID) -> tuple[dict[str, int], 
     """Visible and hidden rows of a tenant in the tables with provenance, by table; for administrators."""
     visible: dict[str, int] = {}
     hidden: dict[str, int] = {}
-    for table in ("companies", "contacts", "deals", "activities"):
+    for table in MODEL.counted:
         row = conn.execute(
-            sql.SQL(
-                "select count(*) filter (where deleted_at is null), count(deleted_at)"
-                " from crm.{} where tenant_id = %s"
-            ).format(sql.Identifier(table)),
+            "select count(*) filter (where deleted_at is null), count(deleted_at)"
+            f" from crm.{table} where tenant_id = %s",
             [tenant_id],
         ).fetchone()
         visible[table], hidden[table] = row or (0, 0)

@@ -3,8 +3,6 @@
 A reference from every row to a job of its own tenant keeps them out; they come from a restore that went
 wrong, or from somebody who switched the guards off. For administrators: no job reaches into two tenants.
 What is deleted is written into the audit log, whole.
-
-The name of a table in this module's SQL comes from its constants, never from input.
 """
 
 from __future__ import annotations
@@ -14,16 +12,16 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.storage.ledger import job_ledger
 
 Connection = psycopg.Connection[Any]
 
 #: of the audit log
 DELETED: Final = "MISPLACED_ROWS_DELETED"
-#: those first that refer to the others
-_TABLES: Final[tuple[LiteralString, ...]] = ("activities", "deals", "contacts", "companies")
+#: children before parents
+_TABLES: Final = tuple(reversed(MODEL.counted))
 _ELSEWHERE: Final[LiteralString] = "r.demo_generated AND l.id = r.demo_job_id AND l.tenant_id <> r.tenant_id"
 
 
@@ -47,14 +45,16 @@ def find(conn: Connection) -> tuple[Misplaced, ...]:
     """
     found: list[Misplaced] = []
     for table in _TABLES:
-        query = sql.SQL(
-            "SELECT l.tenant_id, r.tenant_id, coalesce(min(t.slug), ''), array_agg(r.id)"
-            " FROM demo.job_ledger l, crm.{} r LEFT JOIN crm.tenants t ON t.id = r.tenant_id"
-            " WHERE {} GROUP BY 1, 2 ORDER BY 1, 2"
-        ).format(sql.Identifier(table), sql.SQL(_ELSEWHERE))
+        rows = conn.execute(
+            f"""
+            SELECT l.tenant_id, r.tenant_id, coalesce(min(t.slug), ''), array_agg(r.id)
+            FROM demo.job_ledger l, crm.{table} r LEFT JOIN crm.tenants t ON t.id = r.tenant_id
+            WHERE {_ELSEWHERE} GROUP BY 1, 2 ORDER BY 1, 2
+            """
+        )
         found += [
             Misplaced(owner_id=owner_id, tenant_id=other_id, slug=slug, table=table, ids=tuple(ids))
-            for owner_id, other_id, slug, ids in conn.execute(query)
+            for owner_id, other_id, slug, ids in rows
         ]
     return tuple(found)
 
@@ -66,12 +66,13 @@ def delete(conn: Connection, owner_id: UUID, slug: str, requested_by: str | None
     """
     count = 0
     for table in _TABLES:
-        query = sql.SQL(
-            "DELETE FROM crm.{} r USING demo.job_ledger l WHERE {} AND l.tenant_id = %s"
-            " RETURNING r.tenant_id, to_jsonb(r)"
-        ).format(sql.Identifier(table), sql.SQL(_ELSEWHERE))
+        deleted = conn.execute(
+            f"DELETE FROM crm.{table} r USING demo.job_ledger l WHERE {_ELSEWHERE} AND l.tenant_id = %s"
+            " RETURNING r.tenant_id, to_jsonb(r)",
+            [owner_id],
+        )
         rows: dict[UUID, list[Any]] = {}
-        for other_id, row in conn.execute(query, [owner_id]):
+        for other_id, row in deleted:
             rows.setdefault(other_id, []).append(row)
             count += 1
         for other_id, of_one in rows.items():
