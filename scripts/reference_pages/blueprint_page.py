@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from demo_pipeline.domain.blueprint.keys import BlueprintKey, blueprint_keys, example_lines, written
+from demo_pipeline.domain.blueprint.keys import BlueprintKey, blueprint_keys, example_lines
 from demo_pipeline.domain.documents.starter import STARTER_SLUG
+from demo_pipeline.domain.parsing.yaml_text import one_line
 from scripts.reference_pages.markdown import head, page, table
 
 _INTRODUCTION: Final = f"""\
@@ -46,7 +47,7 @@ def _section(key: BlueprintKey) -> Iterator[str]:
     yield f"## `{key.name}`"
     yield key.meaning
     if key.default is not None:
-        yield f"Left out: `{written(key.default)}`."
+        yield f"Left out: `{one_line(key.default)}`."
     for example in key.examples:
         yield "\n".join(["```yaml", *example_lines(key.name, example), "```"])
     yield _table(key.below)
@@ -62,7 +63,7 @@ def _row(key: BlueprintKey) -> list[str]:
     elif key.default is None:
         default = ""
     else:
-        default = "see below" if key.below else f"`{written(key.default)}`"
+        default = "see below" if key.below else f"`{one_line(key.default)}`"
     name = f"[`{key.name}`](#{key.name})" if key.below else f"`{key.name}`"
-    examples = "see below" if key.below else ", ".join(f"`{written(one)}`" for one in key.examples)
+    examples = "see below" if key.below else ", ".join(f"`{one_line(one)}`" for one in key.examples)
     return [name, key.meaning, " or ".join(key.kinds), default, examples]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import textwrap
 import traceback
@@ -33,10 +32,6 @@ INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"
 #: what Pydantic, by which Typer reads values, writes before the message of an error
 _LIBRARY_WORDS: Final = "Value error, "
-
-#: text that YAML reads as itself without quotes
-_BARE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*( [A-Za-z0-9_.-]+)*")
-_NOTHING: Final = frozenset({"null", "Null", "NULL"})
 
 
 @runtime_checkable
@@ -262,28 +257,20 @@ def as_yaml(value: Any) -> str:
 
 
 def _lines(value: Any) -> Iterator[str]:
+    # Imported here: most commands write no YAML.
+    from demo_pipeline.domain.parsing.yaml_text import one_line
+
     if isinstance(value, Mapping):
         for key, item in cast("Mapping[str, Any]", value).items():
             if _is_nested(item):
                 yield f"{key}:"
                 yield from (f"  {line}" for line in _lines(item))
             else:
-                yield f"{key}: {_flow(item)}"
+                yield f"{key}: {one_line(item)}"
     elif _is_list(value):
-        yield from (f"- {_flow(item)}" for item in value)
+        yield from (f"- {one_line(item)}" for item in value)
     else:
-        yield _flow(value)
-
-
-def _flow(value: Any) -> str:
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[str, Any]", value).items()
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in pairs) + "}"
-    if _is_list(value):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    if isinstance(value, str) and _BARE.fullmatch(value) and value not in _NOTHING:
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+        yield one_line(value)
 
 
 def _is_nested(value: Any) -> bool:

@@ -6,16 +6,13 @@ pydantic makes from the models of ``schema``; no fact is added here.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from demo_pipeline.domain.blueprint.schema import json_schema
+from demo_pipeline.domain.parsing.yaml_text import one_line
 
-_BARE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*([ /][A-Za-z0-9_.-]+)*")
-_NOTHING: Final = frozenset({"null", "Null", "NULL", "true", "false"})
 _KINDS: Final[Mapping[str, str]] = {
     "string": "text",
     "number": "number",
@@ -54,37 +51,15 @@ def walk(keys: tuple[BlueprintKey, ...], path: tuple[str, ...] = ()) -> Iterator
         yield from walk(key.below, (*path, key.name))
 
 
-def written(value: Any) -> str:
-    """A JSON-ready value on one line of YAML, as our reader takes it."""
-    match value:
-        case dict():
-            pairs = cast("dict[str, Any]", value).items()
-            return "{" + ", ".join(f"{key}: {written(item)}" for key, item in pairs) + "}"
-        case list():
-            return "[" + ", ".join(map(written, cast("list[Any]", value))) + "]"
-        case str() if _is_bare(value):
-            return value
-        case float() if value.is_integer():
-            return str(int(value))
-        case _:
-            return json.dumps(value, ensure_ascii=False)
-
-
 def example_lines(name: str, example: Any) -> Iterator[str]:
     """A key with an example (JSON-ready) as YAML; of a list of mappings each key on a line of its own."""
     if not isinstance(example, list):
-        yield f"{name}: {written(example)}"
+        yield f"{name}: {one_line(example)}"
         return
     yield f"{name}:"
     for entry in cast("list[dict[str, Any]]", example):
         for place, (below, value) in enumerate(entry.items()):
-            yield f"  {'-' if place == 0 else ' '} {below}: {written(value)}"
-
-
-def _is_bare(text: str) -> bool:
-    """Whether YAML takes it as this text without quotes; a month is no number."""
-    is_month = re.fullmatch(r"[0-9]{4}-[0-9]{2}", text) is not None
-    return is_month or (_BARE.fullmatch(text) is not None and text not in _NOTHING)
+            yield f"  {'-' if place == 0 else ' '} {below}: {one_line(value)}"
 
 
 def _keys(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[BlueprintKey, ...]:

@@ -10,8 +10,9 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from demo_pipeline.domain.blueprint.keys import BlueprintKey, blueprint_keys, example_lines, written
+from demo_pipeline.domain.blueprint.keys import BlueprintKey, blueprint_keys, example_lines
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.parsing.yaml_text import one_line
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
 from demo_pipeline.domain.patch_plan.writing import write_plan
 
@@ -80,7 +81,7 @@ def _lines(key: BlueprintKey, values: Mapping[str, Any], depth: int = 0) -> Iter
         for below in key.below:
             yield from _lines(below, value, depth + 1)
     else:
-        yield f"{blank}{key.name}: {written(value)}"
+        yield f"{blank}{key.name}: {one_line(value)}"
 
 
 def _meaning(key: BlueprintKey) -> str:
@@ -88,7 +89,7 @@ def _meaning(key: BlueprintKey) -> str:
     if key.below:
         return key.meaning
     kinds = " or ".join(kind for kind in key.kinds if kind != "text")
-    default = "" if key.default is None else f"Default: {written(key.default)}."
+    default = "" if key.default is None else f"Default: {one_line(key.default)}."
     return " ".join(
         part for part in (key.meaning, f"{kinds.capitalize()}." if kinds else "", default) if part
     )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.domain.parsing.yaml_text import one_line
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, Tolerances
 
 
@@ -59,27 +60,9 @@ def _csv(plan: PatchPlan) -> str:
 
 
 def _yaml(document: dict[str, Any]) -> Iterator[str]:
-    tolerances = document["tolerances"]
-    yield f"mode: {document['mode']}"
-    yield f"plan_type: {document['plan_type']}"
-    if "seed" in document:
-        yield f"seed: {_quoted(document['seed'])}"
-    yield f"tolerances: {{count: {tolerances['count']}, value: {tolerances['value']}}}"
+    months = document.pop("months")
+    yield from (f"{key}: {one_line(value)}" for key, value in document.items())
     yield "months:"
-    for entry in document["months"]:
-        metrics = ", ".join(f"{metric}: {figure}" for metric, figure in entry["metrics"].items())
+    for entry in months:
         yield f"  - month: {entry['month']}"
-        yield f"    metrics: {{{metrics}}}"
-
-
-def _quoted(text: str) -> str:
-    """A double-quoted scalar: JSON's, with an escape for what YAML would not take as it is."""
-    return "".join(
-        character if character.isprintable() else _escape(character)
-        for character in json.dumps(text, ensure_ascii=False)
-    )
-
-
-def _escape(character: str) -> str:
-    number = ord(character)
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+        yield f"    metrics: {one_line(entry['metrics'])}"
