@@ -11,7 +11,6 @@ import pytest
 
 from demo_pipeline.cli import main
 from demo_pipeline.cli.kit import console
-from demo_pipeline.cli.kit.console import Column, Table, kpi_table, plain
 from demo_pipeline.cli.kit.failures import as_yaml
 from demo_pipeline.cli.kit.job_progress import Bars
 from demo_pipeline.domain.core.display import neutral, neutral_line
@@ -19,6 +18,8 @@ from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.files.nested_files import parse_yaml
 from demo_pipeline.storage.connection.masking import masked, masked_tree
+from demo_pipeline.tables.figures import kpi_table
+from demo_pipeline.tables.table import Table, plain_text, text_columns
 from tests.builders.currencies import EUR
 
 #: Sets the title, clears the screen, moves the cursor, reverses the writing, hides itself.
@@ -61,7 +62,7 @@ def test_no_text_is_obeyed_by_a_terminal(monkeypatch: pytest.MonkeyPatch, *, is_
         out, err = (Terminal(), Terminal()) if is_terminal else (io.StringIO(), io.StringIO())
         monkeypatch.setattr("sys.stdout", out)
         monkeypatch.setattr("sys.stderr", err)
-        console.write_table(Table((Column("name"),), [[text]], last=[text], title=text))
+        console.write_table(Table(text_columns("name"), [[text]], total=[text], title=text))
         table = out.getvalue()
         console.write_text(text.replace("\t", " "))
         console.say(text.replace("\t", " "))
@@ -100,8 +101,12 @@ def test_what_is_typed_is_not_obeyed_by_a_terminal(capsys: pytest.CaptureFixture
 
 def test_a_table_without_a_terminal_is_plain_columns() -> None:
     """No rules, no colours, nothing cut off, numbers to the right, no blanks at the end."""
-    table = Table((Column("tenant"), Column("rows", is_number=True)), [["a" * 90, "5"], ["b", "1,000"]])
-    assert plain(table).splitlines() == [f"{'tenant':90}   rows", f"{'a' * 90}      5", f"{'b':90}  1,000"]
+    table = Table(text_columns("tenant", "rows", numbers=("rows",)), [["a" * 90, "5"], ["b", "1,000"]])
+    assert plain_text(table).splitlines() == [
+        f"{'tenant':90}   rows",
+        f"{'a' * 90}      5",
+        f"{'b':90}  1,000",
+    ]
 
 
 def test_a_table_on_a_narrow_terminal_keeps_every_digit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -364,7 +364,7 @@ def test_a_job_is_shown_whole(quick_command: RunCommand, kranz: str, plan: Path)
     """Facts, figures and attempts for people; the same months for programs; CSV for spreadsheets."""
     patch = applied(quick_command("patch", "apply", kranz, plan, "--json").document)
     shown = quick_command("job", "show", patch.job_id)
-    for text in ("asked by", "(command line)", "patch deltas", "before", "target", "after", "attempts"):
+    for text in ("requested by", "(command line)", "patch deltas", "before", "target", "after", "attempts"):
         assert text in shown.out
     document = quick_command("job", "show", patch.job_id, "--json").document
     assert TypeAdapter(list[MonthChanged]).validate_python(document["months"]) == patch.months

@@ -1,4 +1,4 @@
-"""``db``: the schema of the CRM database, and the embedded server."""
+"""``db``: the schema of the CRM database, its backup, adoption of a CRM, and the embedded server."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ import re
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from demo_pipeline.cli.kit.console import command_line, say, shell_path, write_document, write_text
+from demo_pipeline.cli.kit.console import (
+    command_line,
+    say,
+    shell_path,
+    write_answer,
+    write_document,
+    write_table,
+    write_text,
+)
 from demo_pipeline.cli.kit.parameters import PARTS_PANEL, Commands, Json, argument, example, flag, option
 from demo_pipeline.cli.kit.session import QUIET_SECONDS, notice_if_slow, open_settings
-from demo_pipeline.cli.views.adoption import adoption_document, write_adoption
+from demo_pipeline.tables.table import Column, Table, programs, record, records, text_columns
 
 if TYPE_CHECKING:
     from demo_pipeline.settings import Settings
+    from demo_pipeline.storage.adoption.adoption import AdoptionPlan
+    from demo_pipeline.storage.adoption.shape import TableGap
 
 app = Commands(
     position=16,
@@ -41,7 +51,7 @@ def upgrade(
     """
     settings = open_settings()
     if plan:
-        _tell_plan(settings, json=json)
+        _show_plan(settings, json=json)
         return
     from demo_pipeline.storage.connection.database import open_database
     from demo_pipeline.storage.schema import migrate
@@ -49,40 +59,33 @@ def upgrade(
 
     with notice_if_slow("upgrading the schema ..."):
         migrate.upgrade(open_database(settings).admin_url)
-    _tell_revision(known_revisions()[-1], json=json)
+    _show_revision(known_revisions()[-1], json=json)
 
 
-def _tell_plan(settings: Settings, *, json: bool) -> None:
+def _show_plan(settings: Settings, *, json: bool) -> None:
     from demo_pipeline.storage.connection.database import open_database
     from demo_pipeline.storage.schema import migrate
 
     plan = migrate.plan(open_database(settings).admin_url)
-    if json:
-        write_document(
-            {
-                "current": plan.current,
-                "target": plan.target,
-                "revisions": [
-                    {
-                        "revision": revision.revision,
-                        "steps": [
-                            {"sql": text, "in_transaction": step.in_transaction}
-                            for step in revision.steps
-                            for text in step.statements
-                        ],
-                    }
-                    for revision in plan.revisions
-                ],
-                "script": plan.script() if plan.revisions else None,
-            }
-        )
-    else:
-        write_text(plan.script())
+    revisions = [
+        {
+            "revision": revision.revision,
+            "steps": [
+                {"sql": text, "in_transaction": step.in_transaction}
+                for step in revision.steps
+                for text in step.statements
+            ],
+        }
+        for revision in plan.revisions
+    ]
+    script = plan.script() if plan.revisions else None
+    document = {"current": plan.current, "target": plan.target, "revisions": revisions, "script": script}
+    write_answer(document, plan.script(), json=json)
 
 
 def _revision(text: str) -> str:
     if not re.fullmatch(r"-\d+|\w+", text):
-        raise typer.BadParameter(f"{text!r} is no revision")
+        raise typer.BadParameter(f"{text!r} is not a revision")
     return text
 
 
@@ -111,14 +114,12 @@ def downgrade(
         migrate.downgrade(database.admin_url, revision, discard=discard)
     with database.admin(readonly=True) as conn:
         current = current_revision(conn)
-    _tell_revision(current, json=json)
+    _show_revision(current, json=json)
 
 
-def _tell_revision(revision: str | None, *, json: bool) -> None:
-    if json:
-        write_document({"revision": revision})
-    else:
-        write_text(f"the schema is at {revision}" if revision else "the database has no schema")
+def _show_revision(revision: str | None, *, json: bool) -> None:
+    text = f"the schema is at {revision}" if revision else "the database has no schema"
+    write_answer({"revision": revision}, text, json=json)
 
 
 @app.command(epilog=example("db backup crm.dump"))
@@ -139,21 +140,15 @@ def backup(
     with notice_if_slow(f"writing {file} ..."):
         made = back_up(open_database(settings), file)
     restoring = command_line(f"db restore {shell_path(file)} --into crm_restored")
-    if json:
-        write_document(
-            {
-                "file": str(made.path),
-                "size_bytes": made.size_bytes,
-                "revision": made.revision,
-                "table_count": made.table_count,
-                "pg_dump": made.tool_version,
-                "restore": restoring,
-            }
-        )
-    else:
-        write_text(
-            f"{made.path}: {made.table_count} tables, {made.size_bytes:,} bytes, schema {made.revision}"
-        )
+    document = {
+        "file": made.path,
+        **record(programs("size_bytes revision table_count"), made),
+        "pg_dump": made.tool_version,
+        "restore": restoring,
+    }
+    text = f"{made.path}: {made.table_count} tables, {made.size_bytes:,} bytes, schema {made.revision}"
+    write_answer(document, text, json=json)
+    if not json:
         say(f"to restore it: {restoring}")
 
 
@@ -175,10 +170,8 @@ def restore(
 
     with notice_if_slow(f"restoring {file} ..."):
         restored = restore_backup(open_database(settings), file, into)
-    if json:
-        write_document({"database": restored.database, "revision": restored.revision})
-    else:
-        write_text(f"{restored.database} holds the backup, schema {restored.revision}")
+    text = f"{restored.database} holds the backup, schema {restored.revision}"
+    write_answer(record(programs("database revision"), restored), text, json=json)
 
 
 @app.command(epilog=example("db adopt", "db adopt --yes"))
@@ -209,12 +202,79 @@ def adopt(
             run(report=lambda text: say(text) if time.monotonic() - began > QUIET_SECONDS else None)
     done = yes or not plan.tasks
     if json:
-        write_document(adoption_document(plan, revision=head if done else plan.revision))
+        write_document(_adoption_document(plan, revision=head if done else plan.revision))
     elif not plan.tasks:
         write_text(f"already adopted: the schema is at {head}")
     else:
-        write_adoption(plan)
+        _write_adoption(plan)
         write_text(f"adopted: the schema is at {head}" if yes else "nothing was changed; to do it, add --yes")
+
+
+def _adoption_document(plan: AdoptionPlan, *, revision: str | None) -> dict[str, Any]:
+    """What ``db adopt --json`` prints. ``revision``: the schema's, now."""
+    return {
+        "revision": revision,
+        "already_adopted": not plan.tasks,
+        "tables": records(_GAP_COLUMNS, plan.gaps),
+        "roles": plan.roles,
+        "steps": [{"step": task.title, "scans": task.scans} for task in plan.tasks],
+    }
+
+
+def _write_adoption(plan: AdoptionPlan) -> None:
+    """The tables, the steps, and the roles that keep their privileges."""
+    if plan.gaps:
+        write_table(Table(_GAP_COLUMNS, plan.gaps))
+        write_text("")
+    duration = {True: "while others go on, reads a whole table", False: "milliseconds"}
+    steps = [(task.title, duration[task.scans]) for task in plan.tasks]
+    write_table(Table(text_columns("step", "takes"), steps))
+    if plan.roles:
+        write_text(f"\nroles that keep what they can do: {', '.join(plan.roles)}")
+    triggers = [f"{gap.table}.{name}" for gap in plan.gaps for name in gap.triggers]
+    if triggers:
+        write_text(f"triggers of the CRM that will fire for demo rows, too: {', '.join(triggers)}")
+    for gap in plan.gaps:
+        for check in gap.checks:
+            write_text(f"check of the CRM that demo rows must fulfil, too: {gap.table}.{check}")
+    if plan.gaps:
+        write_text("")
+        write_table(Table(_COLUMN_USE, plan.gaps))
+
+
+_GAP_COLUMNS: Final[tuple[Column[TableGap], ...]] = (
+    Column("table", "table"),
+    Column("estimated_rows", "rows, about", lambda gap: gap.row_count, is_number=True),
+    Column("size_bytes", "MB", text=lambda gap: f"{gap.size_bytes / 1e6:,.1f}", is_number=True),
+    Column("columns", "new columns", text=lambda gap: str(len(gap.columns)), is_number=True),
+    Column(
+        "constraints",
+        "constraints",
+        lambda gap: [*gap.constraints, *gap.unique],
+        text=lambda gap: str(len(gap.constraints) + len(gap.unique)),
+        is_number=True,
+    ),
+    Column("indexes", "indexes", text=lambda gap: str(len(gap.indexes)), is_number=True),
+    *programs("triggers checks"),
+    Column("demo_rows_leave_null", None, lambda gap: gap.column_use.always_null),
+    Column("demo_rows_leave_some_null", None, lambda gap: gap.column_use.sometimes_null),
+    Column("demo_rows_leave_to_default", None, lambda gap: gap.column_use.by_default),
+    Column("must_fill", None, lambda gap: gap.column_use.must_fill),
+    Column("must_fill_newly", None, lambda gap: gap.column_use.newly),
+)
+#: who fills the columns; ``*`` marks what the application could omit before
+_COLUMN_USE: Final[tuple[Column[TableGap], ...]] = (
+    Column("table", "table"),
+    Column(
+        "",
+        "INSERTs of the application must fill",
+        text=lambda gap: ", ".join(
+            f"{name}*" if name in gap.column_use.newly else name for name in gap.column_use.must_fill
+        ),
+    ),
+    Column("", "demo rows leave null", text=lambda gap: ", ".join(gap.column_use.always_null)),
+    Column("", "demo rows leave to the default", text=lambda gap: ", ".join(gap.column_use.by_default)),
+)
 
 
 @app.command(epilog=example("db url"))
@@ -228,10 +288,7 @@ def url(*, json: Json = False) -> None:
 
     with notice_if_slow("starting the embedded PostgreSQL ..."):
         address = open_database(settings).admin_url
-    if json:
-        write_document({"url": address})
-    else:
-        write_text(address)
+    write_answer({"url": address}, address, json=json)
 
 
 @app.command(epilog=example("db stop"))
@@ -242,8 +299,5 @@ def stop(*, json: Json = False) -> None:
 
     with notice_if_slow("stopping the embedded PostgreSQL ..."):
         was_running = server.stop(settings.home)
-    document: dict[str, Any] = {"was_running": was_running}
-    if json:
-        write_document(document)
-    else:
-        write_text("stopped" if was_running else "it was not running")
+    text = "stopped" if was_running else "it was not running"
+    write_answer({"was_running": was_running}, text, json=json)

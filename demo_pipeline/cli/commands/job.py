@@ -24,8 +24,15 @@ from demo_pipeline.cli.kit.parameters import (
     slug_text,
 )
 from demo_pipeline.cli.kit.session import Session, caller, open_session
-from demo_pipeline.cli.views.changes import change_document, csv_lines
-from demo_pipeline.cli.views.jobs import detail_document, detail_tables, job_document, job_line, job_table
+from demo_pipeline.cli.views.jobs import (
+    change_document,
+    detail_csv,
+    detail_document,
+    detail_tables,
+    job_document,
+    job_line,
+    job_table,
+)
 from demo_pipeline.domain.core.wording import are, counted
 
 if TYPE_CHECKING:
@@ -117,7 +124,7 @@ def show(
         write_document(detail_document(detail))
         return
     if csv:
-        write_text("\n".join(csv_lines(detail.job)))
+        write_text(detail_csv(detail.job))
         return
     for number, table in enumerate(detail_tables(detail)):
         if number:
@@ -178,7 +185,7 @@ def undo(
             session.database, session.settings, job.id, with_dependents=with_dependents, caller=caller()
         ),
     )
-    _report(report, {"undoes": str(job.id)}, json=json)
+    _report(report, {"undoes": job.id}, json=json)
 
 
 @app.command(epilog=example(f"job retry {_ID}"))
@@ -196,7 +203,7 @@ def retry(job_id: JobId, *, json: Json = False) -> None:
         job.slug,
         lambda: retry_job(session.database, session.settings, job.id, caller=caller()),
     )
-    _report(report, {"retries": str(job.id)}, json=json)
+    _report(report, {"retries": job.id}, json=json)
 
 
 def _find(session: Session, job_id: str) -> Job:
@@ -209,6 +216,6 @@ def _find(session: Session, job_id: str) -> Job:
 def _report(report: JobReport, about: dict[str, Any], *, json: bool) -> None:
     if json:
         head = {"tenant": report.tenant, "kind": report.kind, **about}
-        write_document({**head, **change_document(report), "notes": list(report.notes)})
+        write_document({**head, **change_document(report), "notes": report.notes})
     else:
         write_change(report)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from demo_pipeline.cli.kit.console import (
-    Column,
-    Table,
     command_line,
-    kpi_table,
     note,
     say,
     warn,
+    write_answer,
     write_document,
     write_table,
     write_text,
@@ -35,13 +33,15 @@ from demo_pipeline.cli.kit.parameters import (
 from demo_pipeline.cli.kit.session import open_session
 from demo_pipeline.domain.core.figures import METRICS, figure_amount
 from demo_pipeline.domain.core.wording import counted
+from demo_pipeline.tables.figures import kpi_columns, kpi_table
+from demo_pipeline.tables.table import Column, Table, csv_text, programs, record, records
 
 if TYPE_CHECKING:
     from demo_pipeline.services.tenants.queries import KpiTable
     from demo_pipeline.services.tenants.verify import Verdict
 
 #: exit code of findings
-DRIFTED = 4
+DRIFTED: Final = 4
 
 app = Commands(position=5, panel=TENANT_PANEL)
 
@@ -78,7 +78,7 @@ def kpis(
         _save(table, file, ".xlsx" if xlsx else ".parquet")
         say(f"wrote {counted(len(table.months), 'month')} of {slug} to {file}")
     elif csv:
-        write_text("\n".join([",".join(("month", *METRICS)), *_csv_lines(table)]))
+        write_text(csv_text(kpi_columns(table.currency), table.months.items()))
     else:
         write_table(kpi_table(f"{slug}, values in {table.currency}", table.months, table.currency))
     for text in table.notes:
@@ -87,10 +87,7 @@ def kpis(
 
 def kpi_document(table: KpiTable) -> dict[str, Any]:
     """The KPIs as ``kpis --json`` prints them."""
-    return {
-        "tenant": table.tenant,
-        "months": table.months.to_rows(table.currency),
-    }
+    return {"tenant": table.tenant, "months": table.months.to_rows(table.currency)}
 
 
 def _save(table: KpiTable, file: Path, suffix: str) -> None:
@@ -101,10 +98,6 @@ def _save(table: KpiTable, file: Path, suffix: str) -> None:
         for month, figures in table.months.items()
     }
     save_figures(file, rows, table.currency.minor_digits, title=table.tenant[:31], suffix=suffix)
-
-
-def _csv_lines(table: KpiTable) -> list[str]:
-    return [",".join(str(value) for value in row.values()) for row in table.months.to_rows(table.currency)]
 
 
 @app.command(epilog=example("verify", "verify larkmoor --json"))
@@ -128,32 +121,18 @@ def verify(slug: OptionalSlug = None, *, json: Json = False) -> None:
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:
-    """What ``verify --json`` says of one tenant."""
-    return {
-        "tenant": verdict.tenant,
-        "is_as_expected": verdict.is_as_expected,
-        "findings": [
-            {
-                "check": finding.check.value,
-                "month": finding.month,
-                "metric": finding.metric,
-                "message": finding.message,
-            }
-            for finding in verdict.findings
-        ],
-        "pending": [str(month) for month in verdict.pending],
-        "notes": list(verdict.notes),
-    }
+    """What ``verify --json`` prints of one tenant."""
+    return record(_VERDICT_COLUMNS, verdict)
 
 
 def write_verdicts(verdicts: Sequence[Verdict]) -> None:
-    """One line a tenant, then every finding."""
+    """One line per tenant, then every finding."""
     if not verdicts:
-        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
+        say(no_tenants())
         return
-    rows = [[verdict.tenant, _answer(verdict), _pending(verdict)] for verdict in verdicts]
-    colours = {row: "red" for row, verdict in enumerate(verdicts) if not verdict.is_as_expected}
-    write_table(Table((Column("tenant"), Column("verdict"), Column("not loaded yet")), rows, colours=colours))
+    write_table(
+        Table(_VERDICT_COLUMNS, verdicts, colour=lambda verdict: None if verdict.is_as_expected else "red")
+    )
     for verdict in verdicts:
         for finding in verdict.findings:
             write_text(f"{verdict.tenant}: {finding.check.value}: {finding.message}")
@@ -161,9 +140,14 @@ def write_verdicts(verdicts: Sequence[Verdict]) -> None:
             write_text(f"{verdict.tenant}: note: {text}")
 
 
-def _answer(verdict: Verdict) -> str:
-    count = len(verdict.findings)
-    return "as expected" if not count else "1 finding" if count == 1 else f"{count} findings"
+def findings_text(count: int, sound: str) -> str:
+    """The number of findings; ``sound`` if there is none."""
+    return counted(count, "finding") if count else sound
+
+
+def no_tenants() -> str:
+    """The answer where there is no tenant at all."""
+    return f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one"
 
 
 def _pending(verdict: Verdict) -> str:
@@ -171,6 +155,15 @@ def _pending(verdict: Verdict) -> str:
         return ""
     first, last = verdict.pending[0], verdict.pending[-1]
     return f"{len(verdict.pending)} of {first} to {last}" if first != last else str(first)
+
+
+_VERDICT_COLUMNS: Final[tuple[Column[Verdict], ...]] = (
+    Column("tenant", "tenant"),
+    Column("is_as_expected", "verdict", text=lambda one: findings_text(len(one.findings), "as expected")),
+    Column("findings", None, lambda one: records(programs("check month metric message"), one.findings)),
+    Column("pending", "not loaded yet", text=_pending),
+    *programs("notes"),
+)
 
 
 @app.command(epilog=example("digest larkmoor"))
@@ -184,7 +177,4 @@ def digest(slug: Slug, *, json: Json = False) -> None:
     from demo_pipeline.services.tenants import queries
 
     value = queries.digest(session.database, session.settings, slug)
-    if json:
-        write_document({"tenant": slug, "digest": value})
-    else:
-        write_text(value)
+    write_answer({"tenant": slug, "digest": value}, value, json=json)

@@ -21,8 +21,7 @@ from demo_pipeline.cli.kit.parameters import (
     flag,
 )
 from demo_pipeline.cli.kit.session import Session, caller, open_session
-from demo_pipeline.cli.views.changes import change_document, change_table, is_passed
-from demo_pipeline.cli.views.jobs import made_rows
+from demo_pipeline.cli.views.jobs import change_document, change_table, is_passed, made_rows
 from demo_pipeline.domain.core.errors import CapExceededError, DemoError, InputError, Problem
 from demo_pipeline.domain.core.wording import rows_text
 
@@ -122,9 +121,9 @@ def _add_pieces(error: DemoError, done: Sequence[JobReport], count: int) -> None
 
 
 def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
-    """What a job did, for people: a sentence, the figures, what a person should know.
+    """What a job did, for people: a sentence, the figures, warnings.
 
-    ``can_be_repeated``: the command that asked for it has ``--again``.
+    ``can_be_repeated``: the command has the option ``--again``.
     """
     if report.undone_by is not None:
         write_text(

@@ -1,12 +1,12 @@
-"""``plan``: looking at what a plan would do, and writing plans that go on as the months before."""
+"""``plan``: previews of plans, and plans that continue from earlier months."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,6 +19,7 @@ from demo_pipeline.cli.kit.console import (
     write_table,
     write_text,
 )
+from demo_pipeline.cli.kit.failures import say_problems
 from demo_pipeline.cli.kit.parameters import (
     PARTS_PANEL,
     Commands,
@@ -35,6 +36,17 @@ from demo_pipeline.cli.kit.parameters import (
     whole_number,
 )
 from demo_pipeline.cli.kit.session import about_files, about_options, open_session
+from demo_pipeline.domain.core.errors import CapExceededError, InputError
+from demo_pipeline.tables.figures import (
+    METRIC,
+    MONTH,
+    FigureRow,
+    figure_column,
+    figure_rows,
+    kpi_table,
+    signed_text,
+)
+from demo_pipeline.tables.table import Column, Table, plain_text, programs, records
 
 if TYPE_CHECKING:
     from demo_pipeline.services.files.plan_files import PlanFile
@@ -46,6 +58,8 @@ SPLIT_IT: Final = (
     "patch apply --split makes one job of each piece that fits, or a cap can be raised: DEMO_CAP_*"
 )
 _STANDARD_INPUT: Final = "-"
+#: counted tables, in the order in which rows are made
+_TABLES: Final = ("companies", "contacts", "deals", "activities")
 
 app = Commands(
     position=12, panel=PARTS_PANEL, group="plan", about="Look at what a plan would do, and write plans."
@@ -80,9 +94,7 @@ def preview(
     with about_plan(plan):
         seen = previews.preview(session.database, session.settings, slug, file)
     if json:
-        from demo_pipeline.cli.views.plans import preview_document
-
-        write_document(preview_document(seen))
+        write_document(_preview_document(seen))
     elif seen.feasible:
         _write_preview(seen)
     else:
@@ -92,13 +104,11 @@ def preview(
 
 
 def _write_preview(seen: Preview) -> None:
-    from demo_pipeline.cli.views.plans import closing_lines, figure_table, row_table
-
-    write_table(figure_table(seen))
+    write_table(_figure_table(seen))
     write_text("")
-    write_table(row_table(seen))
+    write_table(_row_table(seen))
     write_text("")
-    for line in closing_lines(seen):
+    for line in _closing_lines(seen):
         write_text(line)
     for warning in seen.warnings:
         warn(warning)
@@ -106,16 +116,12 @@ def _write_preview(seen: Preview) -> None:
 
 def _write_refusal(seen: Preview, plan: str) -> None:
     """The reasons on stderr; the nearest plan on stdout, which holds nothing else then."""
-    from demo_pipeline.cli.kit.console import plain
-    from demo_pipeline.cli.kit.failures import say_problems
-    from demo_pipeline.cli.views.plans import now_table
-    from demo_pipeline.domain.core.errors import CapExceededError, InputError
-
     error = InputError("", seen.problems)
     error.details["files"] = [plan_name(plan)]
     say_problems(error)
     say("")
-    say(plain(now_table(seen)))
+    title = f"{seen.tenant}, values in {seen.currency}: in the database now"
+    say(plain_text(kpi_table(title, seen.now, seen.currency)))
     say("")
     if seen.suggestion is None:
         is_capped = seen.exit_code == CapExceededError.exit_code
@@ -123,6 +129,115 @@ def _write_refusal(seen: Preview, plan: str) -> None:
         return
     say("the nearest plan that works is on stdout; save it as nearest.json, look at it, apply it")
     write_document(seen.suggestion)
+
+
+def _preview_document(seen: Preview) -> dict[str, Any]:
+    """What ``plan preview --json`` prints; money is text in major units."""
+    return {
+        "feasible": seen.feasible,
+        "errors": records(programs("month metric code message suggestion"), seen.problems),
+        "warnings": seen.warnings,
+        "now": seen.now.to_json(seen.currency),
+        "blueprint": seen.blueprint.to_json(seen.currency),
+        "before": seen.before.to_json(seen.currency),
+        "deltas": seen.deltas.to_json(seen.currency),
+        "targets": seen.targets.to_json(seen.currency),
+        "rows": seen.rows,
+        "rows_before": seen.rows_before,
+        "suggestion": seen.suggestion,
+        "estimated_seconds": seen.estimated_seconds,
+        "already_applied": seen.already_applied,
+    }
+
+
+def _figure_table(seen: Preview) -> Table[FigureRow]:
+    """Every figure of the plan's months: now, added by the blueprint first, added by the plan, after."""
+    columns: tuple[Column[FigureRow], ...] = (
+        MONTH,
+        METRIC,
+        figure_column("now", "in the database"),
+        Column(
+            "first",
+            "blueprint first",
+            text=lambda row: (
+                signed_text(row.metric, row.figures["first"], row.currency) if row.figures["first"] else ""
+            ),
+            is_number=True,
+        ),
+        figure_column("plan", is_signed=True),
+        figure_column("after"),
+        Column("change", "change by the plan", text=_percent_text, is_number=True),
+    )
+    rows = [
+        row
+        for month, target in seen.targets.items()
+        for row in figure_rows(
+            month,
+            seen.currency,
+            {
+                "now": seen.now[month],
+                "first": seen.blueprint.at(month),
+                "before": seen.before[month],
+                "plan": seen.deltas[month],
+                "after": target,
+            },
+        )
+    ]
+    return Table(
+        columns,
+        rows,
+        title=f"{seen.tenant}, values in {seen.currency}",
+        colour=lambda row: None if row.figures["plan"] else "dim",
+    )
+
+
+def _percent_text(row: FigureRow) -> str:
+    """The plan's change in per cent of the figure before it."""
+    before, delta = row.figures["before"], row.figures["plan"]
+    if not delta:
+        return ""
+    if before <= 0:
+        return "new"
+    tenths = (abs(delta) * 2000 + before) // (before * 2)
+    return f"{'+' if delta > 0 else '-'}{tenths // 10:,}.{tenths % 10} %"
+
+
+def _row_table(seen: Preview) -> Table[tuple[str, Mapping[str, int]]]:
+    """The rows to be made, by month and table, and their sums."""
+
+    def column(table: str) -> Column[tuple[str, Mapping[str, int]]]:
+        return Column(table, table, lambda row: row[1].get(table, 0), is_number=True)
+
+    columns: tuple[Column[tuple[str, Mapping[str, int]]], ...] = (
+        Column("month", "month", lambda row: row[0]),
+        *map(column, _TABLES),
+        Column("all", "all", lambda row: sum(row[1].get(table, 0) for table in _TABLES), is_number=True),
+    )
+    total = {table: sum(rows.get(table, 0) for rows in seen.rows.values()) for table in _TABLES}
+    return Table(
+        columns,
+        [(str(month), rows) for month, rows in seen.rows.items()],
+        title="rows to make",
+        total=("total", total),
+    )
+
+
+def _closing_lines(seen: Preview) -> list[str]:
+    """Remarks on the plan, a line each."""
+    lines: list[str] = []
+    if seen.rows_before:
+        months = ", ".join(f"{month} {one.row_count:,}" for month, one in seen.blueprint.items())
+        lines.append(
+            f"first, {seen.rows_before:,} missing rows of the blueprint would be made, in a job of their "
+            f"own: {months}"
+        )
+    if seen.already_applied is not None:
+        lines.append(
+            f"this plan was already applied, by job {seen.already_applied}: applying it again changes "
+            "nothing, unless with --again"
+        )
+    lines.append(f"it would take about {seen.estimated_seconds:.1f} s; nothing was written")
+    return lines
 
 
 def read_plan_file(path: str, plan_type: str | None, seed: str | None, sheet: str | None) -> PlanFile:

@@ -1,30 +1,23 @@
-"""``repair``, ``dedupe`` and ``cleanup``: hide rows that ought not to be there; first shown, then done."""
+"""``repair``, ``dedupe`` and ``cleanup``: show wrong rows, and with ``--yes`` soft-delete them."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 
-from demo_pipeline.cli.kit.console import (
-    Column,
-    Table,
-    command_line,
-    say,
-    warn,
-    write_document,
-    write_table,
-    write_text,
-)
+from demo_pipeline.cli.kit.console import command_line, say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.kit.job_progress import shown_on_asset_pages, watched
 from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, JobId, Json, Slug, example, flag
 from demo_pipeline.cli.kit.session import Session, caller, notice_if_slow, open_session
-from demo_pipeline.cli.views.changes import change_document
+from demo_pipeline.cli.views.jobs import change_document
 from demo_pipeline.domain.core.wording import counted
+from demo_pipeline.tables.table import Column, Table, programs, records, text_columns
 
 if TYPE_CHECKING:
     from demo_pipeline.services.jobs.job_run import JobCaller
-    from demo_pipeline.services.jobs.report import JobReport
-    from demo_pipeline.services.repairs.repair import Plan, Repaired
+    from demo_pipeline.services.jobs.row_checks import ChangedStage
+    from demo_pipeline.services.repairs.repair import Group, Plan, Repaired
+    from demo_pipeline.storage.rows.misplaced import Misplaced
 
 Yes = Annotated[bool, flag("--yes", "Do it; without it the plan is shown and nothing is done.")]
 #: ids of rows that a document names
@@ -111,21 +104,17 @@ def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> N
             reports.extend([done.report] if done.report is not None else [])
     if json:
         write_document(_document(done, is_done=yes))
-    elif done.plan.is_empty:
+        return
+    if done.plan.is_empty:
         write_text(f"{slug}: there is nothing to {done.plan.kind}")
-        _say_of_kept(done.plan)
-        _say_of_months(done)
-    elif not yes:
-        if _write_plan(done):
-            say("nothing was done yet: the same command with --yes does it")
-        _say_of_kept(done.plan)
-        _say_of_stages(done)
-        _say_of_months(done)
-    else:
+    elif yes:
         _write_done(done)
-        _say_of_kept(done.plan)
-        _say_of_stages(done)
-        _say_of_months(done)
+    elif _write_plan(done):
+        say("nothing was done yet: the same command with --yes does it")
+    _warn_of_kept(done.plan)
+    if not done.plan.is_empty:
+        _warn_of_stages(done)
+    _warn_of_months(done)
 
 
 def _write_plan(done: Repaired) -> bool:
@@ -149,7 +138,7 @@ def _write_plan(done: Repaired) -> bool:
     if not rows:
         write_text(f"{plan.tenant}: there is nothing to hide")
         return False
-    columns = (Column(""), Column("table"), Column("rows", is_number=True), Column("that"))
+    columns = text_columns("", "table", "rows", "that", numbers=("rows",))
     write_table(Table(columns, rows, title=f"{plan.tenant}: {plan.kind}"))
     return True
 
@@ -174,7 +163,7 @@ def _write_done(done: Repaired) -> None:
         say(f"{command_line(f'job undo {done.report.job_id}')} brings them back")
 
 
-def _say_of_kept(plan: Plan) -> None:
+def _warn_of_kept(plan: Plan) -> None:
     for group in plan.kept:
         warn(
             f"{len(group.ids):,} {group.table} that {group.reason} stay, because people edited them or rows "
@@ -182,7 +171,7 @@ def _say_of_kept(plan: Plan) -> None:
         )
 
 
-def _say_of_stages(done: Repaired) -> None:
+def _warn_of_stages(done: Repaired) -> None:
     for stage in () if done.with_stages else done.plan.stages:
         warn(
             f"no deal is hidden because of stage {stage.name!r}: set it to {stage.outcome} in the CRM, or "
@@ -190,7 +179,7 @@ def _say_of_stages(done: Repaired) -> None:
         )
 
 
-def _say_of_months(done: Repaired) -> None:
+def _warn_of_months(done: Repaired) -> None:
     plan = done.plan
     if not plan.short:
         return
@@ -208,50 +197,29 @@ def _document(done: Repaired, *, is_done: bool) -> dict[str, Any]:
         "tenant": plan.tenant,
         "kind": plan.kind,
         "done": is_done,
-        "hide": [
-            {
-                "table": group.table,
-                "reason": group.reason,
-                "rows": len(group.ids),
-                "ids": [str(row) for row in group.ids[:_MOST_IDS]],
-            }
-            for group in plan.groups
-        ],
-        "along": dict(plan.along),
-        "elsewhere": [
-            {
-                "tenant": stray.slug,
-                "tenant_id": str(stray.tenant_id),
-                "table": stray.table,
-                "rows": len(stray.ids),
-            }
-            for stray in plan.elsewhere
-        ],
+        "hide": records(_GROUP_COLUMNS, plan.groups),
+        "along": plan.along,
+        "elsewhere": records(_STRAY_COLUMNS, plan.elsewhere),
         "deleted_elsewhere": done.deleted_elsewhere,
-        "kept": [
-            {
-                "table": group.table,
-                "reason": group.reason,
-                "rows": len(group.ids),
-                "ids": [str(row) for row in group.ids[:_MOST_IDS]],
-            }
-            for group in plan.kept
-        ],
-        "stages": [
-            {
-                "id": str(stage.id),
-                "name": stage.name,
-                "is_won": stage.is_won,
-                "is_lost": stage.is_lost,
-                "deals": stage.deal_count,
-            }
-            for stage in plan.stages
-        ],
+        "kept": records(_GROUP_COLUMNS, plan.kept),
+        "stages": records(_STAGE_COLUMNS, plan.stages),
         "restored_stages": done.restored_stages,
-        "short": [str(month) for month in plan.short],
-        "job": _job(done.report),
+        "short": plan.short,
+        "job": None if done.report is None else change_document(done.report),
     }
 
 
-def _job(report: JobReport | None) -> dict[str, Any] | None:
-    return None if report is None else change_document(report)
+_GROUP_COLUMNS: Final[tuple[Column[Group], ...]] = (
+    *programs("table reason"),
+    Column("rows", None, lambda group: len(group.ids)),
+    Column("ids", None, lambda group: group.ids[:_MOST_IDS]),
+)
+_STRAY_COLUMNS: Final[tuple[Column[Misplaced], ...]] = (
+    Column("tenant", None, lambda stray: stray.slug),
+    *programs("tenant_id table"),
+    Column("rows", None, lambda stray: len(stray.ids)),
+)
+_STAGE_COLUMNS: Final[tuple[Column[ChangedStage], ...]] = (
+    *programs("id name is_won is_lost"),
+    Column("deals", None, lambda stage: stage.deal_count),
+)

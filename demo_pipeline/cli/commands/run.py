@@ -12,7 +12,6 @@ import typer
 
 from demo_pipeline.cli.commands.look import DRIFTED, kpi_document, verdict_document, write_verdicts
 from demo_pipeline.cli.kit.console import (
-    kpi_table,
     note,
     program_from,
     say,
@@ -25,6 +24,7 @@ from demo_pipeline.cli.kit.parameters import MAIN_PANEL, Commands, Json, argumen
 from demo_pipeline.cli.kit.session import Session, about_files, open_session, requester
 from demo_pipeline.cli.views.jobs import report_document, summary
 from demo_pipeline.domain.core.errors import InputError, NotFoundError, Problem
+from demo_pipeline.tables.figures import kpi_table
 
 if TYPE_CHECKING:
     from demo_pipeline.services.jobs.report import JobReport

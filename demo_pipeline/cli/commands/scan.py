@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
+from demo_pipeline.cli.commands.look import findings_text, no_tenants
 from demo_pipeline.cli.kit.console import (
-    Column,
-    Table,
-    command_line,
     say,
     write_document,
     write_table,
@@ -18,6 +16,7 @@ from demo_pipeline.cli.kit.console import (
 )
 from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, Json, OptionalSlug, example
 from demo_pipeline.cli.kit.session import notice_if_slow, open_session
+from demo_pipeline.tables.table import Column, Table, programs, records
 
 if TYPE_CHECKING:
     from demo_pipeline.services.tenants.scan import Scan
@@ -45,46 +44,19 @@ def scan(slug: OptionalSlug = None, *, json: Json = False) -> None:
         scans = service.scan(session.database, session.settings, slug)
     is_clean = all(one.is_clean for one in scans)
     if json:
-        write_document({"clean": is_clean, "tenants": [_document(one) for one in scans]})
+        write_document({"clean": is_clean, "tenants": records(_COLUMNS, scans)})
     else:
         _write(scans)
     if not is_clean:
         raise typer.Exit(FOUND)
 
 
-def _document(one: Scan) -> dict[str, Any]:
-    return {
-        "tenant": one.tenant,
-        "clean": one.is_clean,
-        "columns": one.columns,
-        "values": one.values,
-        "findings": [
-            {
-                "check": finding.check.value,
-                "place": finding.place,
-                "word": finding.word,
-                "count": finding.count,
-                "examples": list(finding.examples),
-            }
-            for finding in (*one.findings, *one.reader_findings)
-        ],
-    }
-
-
 def _write(scans: Sequence[Scan]) -> None:
     """One line a tenant, then every finding; those of the reader once."""
     if not scans:
-        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
+        say(no_tenants())
         return
-    rows = [[one.tenant, _answer(one), f"{one.columns:,}", f"{one.values:,}"] for one in scans]
-    colours = {row: "red" for row, one in enumerate(scans) if not one.is_clean}
-    columns = (
-        Column("tenant"),
-        Column("verdict"),
-        Column("columns", is_number=True),
-        Column("values", is_number=True),
-    )
-    write_table(Table(columns, rows, colours=colours))
+    write_table(Table(_COLUMNS, scans, colour=lambda one: None if one.is_clean else "red"))
     for one in scans:
         for finding in one.findings:
             write_text(f"{one.tenant}: {_sentence(finding)}")
@@ -92,12 +64,27 @@ def _write(scans: Sequence[Scan]) -> None:
         write_text(f"every tenant: {_sentence(finding)}")
 
 
-def _answer(one: Scan) -> str:
-    count = len(one.findings) + len(one.reader_findings)
-    return "clean" if not count else "1 finding" if count == 1 else f"{count} findings"
-
-
 def _sentence(finding: Disclosure) -> str:
     times = f" ({finding.count:,} times)" if finding.count > 1 else ""
     like = ": " + " | ".join(finding.examples) if finding.examples else ""
     return f"{finding.check.value}: {finding.place}: {finding.word}{times}{like}"
+
+
+_COLUMNS: Final[tuple[Column[Scan], ...]] = (
+    Column("tenant", "tenant"),
+    Column(
+        "clean",
+        "verdict",
+        lambda one: one.is_clean,
+        text=lambda one: findings_text(len(one.findings) + len(one.reader_findings), "clean"),
+    ),
+    Column("columns", "columns", is_number=True),
+    Column("values", "values", is_number=True),
+    Column(
+        "findings",
+        None,
+        lambda one: records(
+            programs("check place word count examples"), (*one.findings, *one.reader_findings)
+        ),
+    ),
+)

@@ -1,19 +1,16 @@
-"""``tenant``: making demo tenants from blueprints, looking at them, deleting them."""
+"""``tenant``: demo tenants are provisioned, extended, listed, shown and deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from demo_pipeline.cli.kit.console import (
-    Column,
-    Table,
     command_line,
-    kpi_table,
     note,
     say,
     warn,
@@ -46,11 +43,12 @@ from demo_pipeline.cli.views.jobs import job_document, job_table, month_span
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted, rows_text
+from demo_pipeline.tables.figures import kpi_table
+from demo_pipeline.tables.table import Column, Table, facts, programs, record, records, text_columns
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
     from demo_pipeline.services.tenants.extend import Extension
-    from demo_pipeline.services.tenants.provision import Provisioned
     from demo_pipeline.services.tenants.queries import TenantDetail
     from demo_pipeline.storage.ledger.tenants import TenantSummary
 
@@ -82,24 +80,17 @@ def provision(file: BlueprintPath, *, sheet: SheetOption = None, json: Json = Fa
     if made.is_new:
         _begin_partitions(session, made.slug)
     if json:
-        write_document(provisioned_document(made))
+        write_document(
+            {
+                "tenant": made.slug,
+                **record(programs("tenant_id is_new first_month last_month warnings"), made),
+            }
+        )
         return
     state = "is there now" if made.is_new else "was there already, with this blueprint"
     write_text(f"{made.slug} {state}: {made.first_month} to {made.last_month}")
     if made.is_new:
         say(f"next: {command_line(f'generate {made.slug}')}")
-
-
-def provisioned_document(made: Provisioned) -> dict[str, Any]:
-    """What ``tenant provision --json`` prints."""
-    return {
-        "tenant": made.slug,
-        "tenant_id": str(made.tenant_id),
-        "is_new": made.is_new,
-        "first_month": str(made.first_month),
-        "last_month": str(made.last_month),
-        "warnings": list(made.warnings),
-    }
 
 
 @app.command(epilog=example("tenant preview blueprints/larkmoor.yaml"))
@@ -133,13 +124,10 @@ def _preview_document(spec: TenantSpec, warnings: Sequence[str]) -> dict[str, An
         "tenant": spec.slug,
         "currency": spec.currency,
         "is_living": spec.closed_month is None,
-        "first_month": str(spec.start_month),
-        "last_month": str(spec.end_month),
-        "months": [
-            {"month": str(month), **one.to_json(spec.currency)}
-            for month, one in zip(spec.months, spec.figures, strict=True)
-        ],
-        "warnings": list(warnings),
+        "first_month": spec.start_month,
+        "last_month": spec.end_month,
+        "months": spec.by_month.to_rows(spec.currency),
+        "warnings": warnings,
     }
 
 
@@ -194,7 +182,7 @@ def _extension_document(seen: Extension, to: Month, job_id: str | None) -> dict[
     return {
         "tenant": seen.tenant,
         "job_id": job_id,
-        "last_month": str(to),
+        "last_month": to,
         "already_applied": not seen.figures,
         "months": seen.figures.to_rows(seen.currency),
         "now": seen.now.to_json(seen.currency),
@@ -232,57 +220,32 @@ def list_(
         session.database, countries=country or (), industries=industry or (), is_living=is_living
     )
     if json:
-        write_document({"tenants": [_summary_document(tenant) for tenant in tenants]})
+        write_document({"tenants": records(_SUMMARY_COLUMNS, tenants)})
     elif tenants:
-        write_table(_summary_table(tenants))
+        write_table(Table(_SUMMARY_COLUMNS, tenants))
     elif country or industry or is_living is not None:
         say("no demo tenant fits these filters; tenant list without them shows all")
     else:
         say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
 
 
-def _summary_document(tenant: TenantSummary) -> dict[str, Any]:
-    return {
-        "tenant": tenant.slug,
-        "tenant_id": str(tenant.tenant_id),
-        "name": tenant.name,
-        "country": tenant.country,
-        "currency": tenant.currency,
-        "industry": tenant.industry,
-        "incarnation": tenant.incarnation,
-        "provisioned_at": tenant.provisioned_at.isoformat(),
-        "is_living": tenant.end_month is None,
-        "end_month": tenant.end_month,
-        "loaded_month_count": tenant.loaded_month_count,
-        "last_job_status": tenant.last_job_status,
-    }
-
-
-def _summary_table(tenants: list[TenantSummary]) -> Table:
-    columns = (
-        Column("tenant"),
-        Column("name"),
-        Column("country"),
-        Column("industry"),
-        Column("currency"),
-        Column("end"),
-        Column("months loaded", is_number=True),
-        Column("last job"),
-    )
-    rows = [
-        [
-            tenant.slug,
-            tenant.name,
-            tenant.country,
-            tenant.industry,
-            tenant.currency,
-            "living" if tenant.end_month is None else f"closed after {tenant.end_month}",
-            str(tenant.loaded_month_count),
-            tenant.last_job_status or "",
-        ]
-        for tenant in tenants
-    ]
-    return Table(columns, rows)
+_SUMMARY_COLUMNS: Final[tuple[Column[TenantSummary], ...]] = (
+    Column("tenant", "tenant", lambda tenant: tenant.slug),
+    *programs("tenant_id"),
+    Column("name", "name"),
+    Column("country", "country"),
+    Column("industry", "industry"),
+    Column("currency", "currency"),
+    *programs("incarnation provisioned_at"),
+    Column("is_living", None, lambda tenant: tenant.end_month is None),
+    Column(
+        "end_month",
+        "end",
+        text=lambda tenant: "living" if tenant.end_month is None else f"closed after {tenant.end_month}",
+    ),
+    Column("loaded_month_count", "months loaded", is_number=True),
+    Column("last_job_status", "last job"),
+)
 
 
 @app.command(epilog=example("tenant show larkmoor"))
@@ -301,60 +264,50 @@ def show(slug: Slug, *, json: Json = False) -> None:
 
 
 def _detail_document(detail: TenantDetail) -> dict[str, Any]:
-    tenant, spec, currency = detail.context.state.tenant, detail.spec, detail.spec.currency
+    context, spec = detail.context, detail.spec
+    tenant = context.state.tenant
+    names = "tenant_id name country timezone currency industry incarnation seed lists_version provisioned_at"
     return {
         "tenant": tenant.slug,
-        "tenant_id": str(tenant.tenant_id),
-        "name": tenant.name,
-        "country": tenant.country,
-        "timezone": tenant.timezone,
-        "currency": tenant.currency,
-        "industry": tenant.industry,
-        "incarnation": tenant.incarnation,
-        "seed": tenant.seed,
-        "lists_version": tenant.lists_version,
+        **record(programs(names), tenant),
         "versions": list(_versions(detail)),
-        "provisioned_at": tenant.provisioned_at.isoformat(),
         "excluded_from_analytics": tenant.is_excluded_from_analytics,
-        "first_month": str(spec.start_month),
-        "last_month": str(spec.end_month),
-        "is_living": detail.context.end_month is None,
-        "end_month": str(detail.context.end_month) if detail.context.end_month is not None else None,
-        "extensions": [
-            {"job_id": str(job_id), "to": str(last)} for job_id, last in detail.context.extensions
-        ],
-        "totals": spec.total.to_json(currency),
+        "first_month": spec.start_month,
+        "last_month": spec.end_month,
+        "is_living": context.end_month is None,
+        "end_month": context.end_month,
+        "extensions": [{"job_id": job_id, "to": last} for job_id, last in context.extensions],
+        "totals": spec.total.to_json(spec.currency),
         "months": [
             {
-                "month": str(state.month),
-                "is_whole": state.is_whole,
-                "loaded_as_of": state.loaded_as_of.isoformat(),
-                "versions": list(state.versions),
-                "expected": detail.context.expected(state.month).to_json(currency),
+                **record(programs("month is_whole loaded_as_of versions"), state),
+                "expected": context.expected(state.month).to_json(spec.currency),
             }
-            for _, state in sorted(detail.context.loaded_months.items())
+            for _, state in sorted(context.loaded_months.items())
         ],
         "blueprint": tenant.blueprint,
         "jobs": [job_document(job) for job in detail.jobs],
     }
 
 
-def _detail_table(detail: TenantDetail) -> Table:
+def _detail_table(detail: TenantDetail) -> Table[Sequence[str]]:
     tenant, spec = detail.context.state.tenant, detail.spec
-    facts = [
-        ("tenant", tenant.slug),
-        ("name", tenant.name),
-        ("country", f"{tenant.country}, {tenant.timezone}, {tenant.currency}"),
-        ("industry", tenant.industry),
-        ("seed", tenant.seed),
-        ("span", f"{spec.start_month} to {spec.end_month}"),
-        ("end", _end_text(detail.context.end_month)),
-        ("loaded", _loaded_text(detail.summary)),
-        ("versions", "; ".join(_version_text(one, count) for one, count in _versions(detail).items())),
-        ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("id", str(tenant.tenant_id)),
-    ]
-    return Table((Column("fact"), Column("value")), [list(fact) for fact in facts])
+    versions = "; ".join(_version_text(one, count) for one, count in _versions(detail).items())
+    return facts(
+        [
+            ("tenant", tenant.slug),
+            ("name", tenant.name),
+            ("country", f"{tenant.country}, {tenant.timezone}, {tenant.currency}"),
+            ("industry", tenant.industry),
+            ("seed", tenant.seed),
+            ("span", f"{spec.start_month} to {spec.end_month}"),
+            ("end", _end_text(detail.context.end_month)),
+            ("loaded", _loaded_text(detail.summary)),
+            ("versions", versions),
+            ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),
+            ("id", str(tenant.tenant_id)),
+        ]
+    )
 
 
 def _loaded_text(summary: TenantSummary) -> str:
@@ -399,17 +352,13 @@ def delete(
     if json:
         write_document({"tenant": slug, "deleted": rows})
         return
-    write_table(
-        Table(
-            (Column("table"), Column("rows deleted", is_number=True)),
-            [[table, f"{count:,}"] for table, count in sorted(rows.items())],
-            title=f"{slug} is deleted; job list {slug} shows its history",
-        )
-    )
+    columns = text_columns("table", "rows deleted", numbers=("rows deleted",))
+    counts = [(table, f"{count:,}") for table, count in sorted(rows.items())]
+    write_table(Table(columns, counts, title=f"{slug} is deleted; job list {slug} shows its history"))
 
 
 def _not_confirmed(session: Session, slug: str) -> InputError:
-    """What would be deleted. Raises ``NotFoundError``, ``NotADemoTenantError``."""
+    """The error that names what would be deleted. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     from demo_pipeline.services.tenants import queries
 
     rows, hidden = queries.row_counts(session.database, session.settings, slug)
@@ -425,7 +374,7 @@ def _not_confirmed(session: Session, slug: str) -> InputError:
 
 
 def _remove_partition(session: Session, slug: str) -> None:
-    """From Dagster, too. The sensor would see to it as well."""
+    """Remove the tenant from Dagster at once; otherwise the sensor does it."""
     with _or_warn(
         f"Dagster still shows {slug} and its months",
         "its sensor removes them once its database answers, or else the next tenant of that name does",
@@ -436,7 +385,7 @@ def _remove_partition(session: Session, slug: str) -> None:
 
 
 def _begin_partitions(session: Session, slug: str) -> None:
-    """Have Dagster forget a deleted tenant of that name."""
+    """Delete Dagster's history of a deleted tenant with this slug."""
     with _or_warn(
         f"Dagster may still show months of a deleted {slug}",
         "its sensor or the first run of this one removes them",
@@ -448,9 +397,9 @@ def _begin_partitions(session: Session, slug: str) -> None:
 
 @contextmanager
 def _or_warn(state: str, remedy: str) -> Generator[None]:
-    """Warn of what fails in Dagster: the command's own work is committed, and Dagster catches up later."""
+    """Turn errors of Dagster into a warning: the command's work is committed, Dagster catches up later."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever keeps Dagster from it
+    except Exception as error:  # noqa: BLE001 - any failure of Dagster
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         warn(f"{state} ({reason}); nothing is to be done: {remedy}")

@@ -1,8 +1,8 @@
-"""What appears on the screen: data on stdout, messages on stderr, tables for people.
+"""Output on the terminal: results on stdout, messages on stderr, command lines that a person can copy.
 
-A terminal gets colour and rules; a file or a pipe gets plain columns, wide enough for every value. A reader
-that stops reading (``| head``) is no error. What is shown belongs to the commands; that a terminal shows it
-and does not obey it is seen to here, for every text.
+A terminal gets colours and rules; a file or a pipe gets plain columns. A reader that closes the pipe
+(``| head``) is no error. Every text is made neutral here, so that a terminal shows control characters and
+does not obey them. What is shown belongs in the commands and in ``tables``.
 """
 
 from __future__ import annotations
@@ -12,43 +12,14 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import compress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.display import neutral, neutral_line
+from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import OutputLostError
-from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth, figure_text
 from demo_pipeline.storage.connection.masking import masked
-
-_COLUMN_GAP: Final = "  "
-#: more than any table has columns
-_WIDEST: Final = 10_000
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table."""
-
-    title: str
-    is_number: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under titles."""
-
-    columns: tuple[Column, ...]
-    rows: Sequence[Sequence[str]]
-    #: shown after a rule: sums
-    last: Sequence[str] | None = None
-    title: str = ""
-    #: row number → colour, for a terminal
-    colours: Mapping[int, str] = field(default_factory=dict[int, str])
-
+from demo_pipeline.tables.table import Table, json_ready, plain_text, terminal_text
 
 # -- data ------------------------------------------------------------------------------------------------
 
@@ -59,80 +30,26 @@ def write_text(text: str) -> None:
 
 
 def write_document(document: Mapping[str, Any]) -> None:
-    """One JSON document on stdout."""
+    """One JSON document on stdout; ids, months, instants and the like become text."""
     is_utf8 = sys.stdout is not None and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    write_text(json.dumps(document, ensure_ascii=not is_utf8, indent=2, default=str))
+    write_text(json.dumps(json_ready(document), ensure_ascii=not is_utf8, indent=2))
 
 
-def write_table(table: Table) -> None:
-    """A table on stdout, without columns that have nothing in any row."""
+def write_table(table: Table[Any]) -> None:
+    """A table on stdout, without columns that are empty in every row."""
     if sys.stdout is not None and sys.stdout.isatty():
-        # With the colours, which are ours; the cells are neutral.
-        _write(sys.stdout, _drawn(_shown_table(table)) + "\n")
+        # Not made neutral again: the cells are, and the colours are ours.
+        _write(sys.stdout, terminal_text(table, sys.stdout) + "\n")
     else:
-        write_text(plain(table))
+        write_text(plain_text(table))
 
 
-def _shown_table(table: Table) -> Table:
-    """The table with each cell on one line, and without columns that have nothing in any row."""
-    rows = [[neutral_line(cell) for cell in row] for row in table.rows]
-    last = None if table.last is None else [neutral_line(cell) for cell in table.last]
-    filled = [
-        any(line[index] for line in (*rows, *([] if last is None else [last]))) or not rows
-        for index in range(len(table.columns))
-    ]
-    return replace(
-        table,
-        columns=tuple(compress(table.columns, filled)),
-        rows=[list(compress(row, filled)) for row in rows],
-        last=None if last is None else list(compress(last, filled)),
-        title=neutral_line(table.title),
-    )
-
-
-def plain(table: Table) -> str:
-    """A table without rules and colours: columns two blanks apart, nothing cut off, none without a value."""
-    table = _shown_table(table)
-    lines = [[column.title for column in table.columns], *table.rows]
-    if table.last is not None:
-        lines.append(table.last)
-    widths = [max(len(line[index]) for line in lines) for index in range(len(table.columns))]
-    shown = [
-        _COLUMN_GAP.join(
-            text.rjust(width) if column.is_number else text.ljust(width)
-            for text, width, column in zip(line, widths, table.columns, strict=True)
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join([*([table.title] if table.title else []), *shown])
-
-
-def _drawn(table: Table) -> str:
-    """A table for a terminal, never narrower than its values: a wrapped line is better than a lost digit."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    drawn = RichTable(
-        box=box.SIMPLE_HEAD,
-        title=Text(table.title) if table.title else None,
-        title_justify="left",
-        title_style="bold",
-        show_footer=table.last is not None,
-    )
-    for index, column in enumerate(table.columns):
-        footer = Text("" if table.last is None else table.last[index])
-        justify = "right" if column.is_number else "left"
-        drawn.add_column(Text(column.title), footer=footer, justify=justify, no_wrap=True)
-    for number, row in enumerate(table.rows):
-        drawn.add_row(*(Text(text) for text in row), style=table.colours.get(number))
-    needed = Console(file=sys.stdout, width=_WIDEST).measure(drawn).maximum
-    console = Console(file=sys.stdout)
-    console.width = max(console.width, needed)
-    with console.capture() as capture:
-        console.print(drawn)
-    return capture.get().rstrip()
+def write_answer(document: Mapping[str, Any], text: str, *, json: bool) -> None:
+    """A result on stdout: ``document`` with ``json``, else ``text``."""
+    if json:
+        write_document(document)
+    else:
+        write_text(text)
 
 
 # -- messages --------------------------------------------------------------------------------------------
@@ -144,7 +61,7 @@ def say(text: str) -> None:
 
 
 def show_log_messages() -> None:
-    """From now on show what libraries warn of through the log, as messages like any other."""
+    """Show warnings of libraries, which come through the log, as messages."""
     import logging
 
     class Messages(logging.Handler):
@@ -166,27 +83,27 @@ def _message(text: str) -> str:
 
 
 def warn(text: str) -> None:
-    """Something a person should know and need not act on."""
+    """A message about something that needs no action."""
     say_coloured("warning:", "33", text)
 
 
 def note(text: str) -> None:
-    """What explains a result that is as it should be."""
+    """A message that explains a result."""
     say_coloured("note:", "36", text)
 
 
 def _write(stream: TextIO | None, text: str) -> None:
-    """Write and flush; a reader that went away has read enough. Raises ``OutputLostError``."""
+    """Write and flush; a closed pipe is no error. Raises ``OutputLostError``."""
     if stream is None:
         return
     try:
         stream.write(text)
         stream.flush()
     except OSError as error:
-        # Python flushes again at its end and would complain there.
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
+        # Python flushes again at exit and would report the error again.
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, stream.fileno())
+        os.close(sink)
         if stream is sys.stdout and not isinstance(error, BrokenPipeError):
             raise OutputLostError(
                 f"standard output cannot be written ({error.strerror}), so what came out is lost; a job that "
@@ -196,33 +113,6 @@ def _write(stream: TextIO | None, text: str) -> None:
         encoding = stream.encoding or "ascii"
         stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
-
-
-# -- figures ---------------------------------------------------------------------------------------------
-
-#: the eight KPIs as titles, in the order of ``METRICS``
-KPI_TITLES: Final = (
-    "leads",
-    "contacts",
-    "companies",
-    "deals",
-    "won",
-    "won value",
-    "pipeline value",
-    "activities",
-)
-
-
-def kpi_table(title: str, months: FiguresByMonth, currency: Currency) -> Table:
-    """Months × the eight KPIs, and their sums."""
-    columns = (Column("month"), *(Column(name, is_number=True) for name in KPI_TITLES))
-    rows = [[str(month), *shown(figures, currency)] for month, figures in months.items()]
-    return Table(columns, rows, last=["total", *shown(months.total, currency)], title=title)
-
-
-def shown(figures: Figures, currency: Currency) -> list[str]:
-    """The eight KPIs for people: ``1,234`` and ``25,000.00``."""
-    return [figure_text(name, figures[name], currency) for name in METRICS]
 
 
 # -- command lines to copy -------------------------------------------------------------------------------

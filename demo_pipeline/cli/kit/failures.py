@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
-from demo_pipeline.cli.kit.console import Column, Table, plain, say, say_coloured, write_document
+from demo_pipeline.cli.kit.console import say, say_coloured, write_document
 from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import (
     DemoError,
@@ -27,6 +27,7 @@ from demo_pipeline.domain.core.errors import (
     Problem,
 )
 from demo_pipeline.storage.connection.masking import masked, masked_tree
+from demo_pipeline.tables.table import Table, plain_text, text_columns
 
 INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"
@@ -210,9 +211,9 @@ def _one_line(error: DemoError) -> str:
 
 def _say_matches(matches: Sequence[Mapping[str, Any]]) -> None:
     """What an ambiguous word may mean, one a line."""
-    columns = tuple(Column(str(name).replace("_", " ")) for name in matches[0])
+    columns = text_columns(*(str(name).replace("_", " ") for name in matches[0]))
     rows = [[str(value or "") for value in match.values()] for match in matches]
-    say("\n" + plain(Table(columns, rows)))
+    say("\n" + plain_text(Table(columns, rows)))
 
 
 def _is_plan(suggestion: Any) -> bool:

@@ -1,1 +1,1 @@
-"""Results of services as documents for programs and as tables for people."""
+"""Results that several commands show, as documents for programs and as tables for people."""

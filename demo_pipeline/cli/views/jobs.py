@@ -1,6 +1,6 @@
-"""Jobs as documents for programs and as tables for people: what they made, and how figures moved.
+"""Jobs as documents for programs and as tables for people: reports of requests, and jobs of the ledger.
 
-Money is text in documents (major units). How a job is run is not decided here.
+Money is text in documents (major units). How a job is run does not belong here.
 """
 
 from __future__ import annotations
@@ -9,27 +9,89 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from demo_pipeline.cli.kit.console import Column, Table, kpi_table
-from demo_pipeline.cli.views.changes import change_document, change_table, month_documents, months_of
-from demo_pipeline.domain.core.figures import METRICS, FiguresByMonth, figure_text
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, FiguresByMonth, figure_text
 from demo_pipeline.domain.core.wording import counted, rows_text
+from demo_pipeline.tables.figures import (
+    METRIC,
+    MONTH,
+    FigureRow,
+    MonthRow,
+    figure_column,
+    figure_rows,
+    kpi_table,
+)
+from demo_pipeline.tables.table import Column, Table, csv_text, facts, programs, record, records
 
 if TYPE_CHECKING:
-    from demo_pipeline.services.jobs.report import JobReport
+    from demo_pipeline.domain.core.job_kinds import JobKind
+    from demo_pipeline.services.jobs.report import JobReport, MonthResult
     from demo_pipeline.services.tenants.queries import JobDetail
     from demo_pipeline.storage.ledger.job_ledger import Attempt, Job
 
 _STATUS_COLOURS: Final = {"failed": "red", "running": "cyan", "pending": "dim"}
-_SHOWN: Final = ("companies", "contacts", "deals", "activities")
+#: tables whose rows a summary counts
+_COUNTED: Final = ("companies", "contacts", "deals", "activities")
+_CHANGE_COLUMNS: Final[tuple[Column[FigureRow], ...]] = (
+    MONTH,
+    METRIC,
+    figure_column("before"),
+    figure_column("target"),
+    figure_column("after"),
+    figure_column("delta", is_signed=True),
+    Column(
+        "passed",
+        "verdict",
+        lambda row: row.figures["after"] == row.figures["target"],
+        text=lambda row: "exact" if row.figures["after"] == row.figures["target"] else "off",
+    ),
+)
+
+
+# -- reports ---------------------------------------------------------------------------------------------
+
+
+def change_document(report: JobReport) -> dict[str, Any]:
+    """What ``patch apply --json`` prints of a job."""
+    return {
+        "job_id": report.job_id,
+        "status": report.status,
+        "already_applied": report.already_applied,
+        "created": report.created,
+        "months": month_documents(report.kind, report.months, report.currency),
+        "passed": is_passed(report),
+        "seconds": round(report.seconds, 3),
+    }
 
 
 def report_document(report: JobReport) -> dict[str, Any]:
-    """What a job did, as ``generate --json`` and ``run --json`` tell it."""
-    document = change_document(report)
-    return {"job_id": document.pop("job_id"), "tenant": report.tenant, **document}
+    """What ``generate --json`` and ``run --json`` print of a job."""
+    return {"job_id": report.job_id, "tenant": report.tenant, **change_document(report)}
 
 
-def report_table(report: JobReport) -> Table:
+def month_documents(kind: JobKind, months: Sequence[MonthResult], currency: Currency) -> list[dict[str, Any]]:
+    """Months with the change of every metric."""
+    return [result.to_document(_goal(kind, result), currency) for result in months]
+
+
+def is_passed(report: JobReport) -> bool:
+    """Whether every figure of every month is the one that was to be reached."""
+    return all(result.after == _goal(report.kind, result) for result in report.months)
+
+
+def change_table(
+    title: str, kind: JobKind, months: Sequence[MonthResult], currency: Currency
+) -> Table[FigureRow]:
+    """A row for each month and metric; figures that did not change are dim."""
+
+    def colour(row: FigureRow) -> str | None:
+        is_exact = row.figures["after"] == row.figures["target"]
+        return "red" if not is_exact else None if row.figures["delta"] else "dim"
+
+    return Table(_CHANGE_COLUMNS, _change_rows(kind, months, currency), title=title, colour=colour)
+
+
+def report_table(report: JobReport) -> Table[MonthRow]:
     """The figures after the job, month by month."""
     title = f"{report.tenant}: {summary(report)}"
     months = FiguresByMonth((result.month, result.after) for result in report.months)
@@ -37,18 +99,17 @@ def report_table(report: JobReport) -> Table:
 
 
 def summary(report: JobReport) -> str:
-    """What a job did, in half a sentence."""
+    """What a job did, as part of a sentence."""
     if report.already_applied:
         count = len(drift_lines(report))
         if count:
             return f"nothing to make; {counted(count, 'figure')} not as expected"
         return "already as expected, nothing to do"
-    made = made_rows(report.created) or "nothing was missing"
-    return f"{made} in {report.seconds:.1f} s"
+    return f"{made_rows(report.created) or 'nothing was missing'} in {report.seconds:.1f} s"
 
 
 def drift_lines(report: JobReport) -> list[str]:
-    """What is there beside what the blueprint asks for: rows that people made or removed."""
+    """Each figure that is not as expected, because people added or deleted rows."""
     return [
         f"{result.month} {metric}: {figure_text(metric, result.after[metric], report.currency)} instead "
         f"of {figure_text(metric, result.expected[metric], report.currency)}"
@@ -58,178 +119,173 @@ def drift_lines(report: JobReport) -> list[str]:
     ]
 
 
+def made_rows(created: Mapping[str, int]) -> str:
+    """Rows of the four counted tables, ``310 companies, ...``."""
+    return rows_text({table: created.get(table, 0) for table in _COUNTED})
+
+
+def _goal(kind: JobKind, result: MonthResult) -> Figures:
+    """The figures to reach: the target of a patch, or the expected figures of a materialised month."""
+    return result.expected if kind.reaches_expected else result.target
+
+
+def _change_rows(kind: JobKind, months: Sequence[MonthResult], currency: Currency) -> list[FigureRow]:
+    return [
+        row
+        for result in months
+        for row in figure_rows(
+            result.month,
+            currency,
+            {
+                "before": result.before,
+                "target": _goal(kind, result),
+                "after": result.after,
+                "delta": result.delta,
+            },
+        )
+    ]
+
+
 # -- the ledger ------------------------------------------------------------------------------------------
 
 
 def job_document(job: Job) -> dict[str, Any]:
     """A job of the ledger, without its figures."""
-    return {
-        "job_id": str(job.id),
-        "tenant": job.slug,
-        "tenant_id": str(job.tenant_id),
-        "incarnation": job.incarnation,
-        "number": job.number,
-        "kind": job.kind,
-        "mode": job.mode,
-        "plan_type": job.plan_type,
-        "status": job.status,
-        "range_start_month": job.range_start_month,
-        "range_end_month": job.range_end_month,
-        "seed": job.seed,
-        "ordinal": job.ordinal,
-        "as_of": _iso(job.as_of),
-        "progress": job.progress,
-        "current_step": job.current_step,
-        "error_code": job.error_code,
-        "error_message": job.error_message,
-        "undone_by": str(job.undone_by) if job.undone_by else None,
-        "dagster_run_id": job.dagster_run_id,
-        "requested_by": job.requested_by,
-        "created_at": _iso(job.created_at),
-        "started_at": _iso(job.started_at),
-        "completed_at": _iso(job.completed_at),
-        "seconds": None if job.seconds is None else round(job.seconds, 3),
-    }
+    return record(_job_columns(), job)
+
+
+def job_table(jobs: Sequence[Job], id_length: int) -> Table[Job]:
+    """Jobs in a list, the latest first; ids up to that length."""
+    return Table(_job_columns(id_length), jobs, colour=lambda job: _STATUS_COLOURS.get(job.status))
+
+
+def _job_columns(id_length: int | None = None) -> tuple[Column[Job], ...]:
+    return (
+        Column("job_id", "job", lambda job: job.id, text=lambda job: str(job.id)[:id_length]),
+        Column("tenant", "tenant", lambda job: job.slug, text=_tenant),
+        *programs("tenant_id incarnation number"),
+        Column("kind", "kind"),
+        *programs("mode"),
+        Column("plan_type", "plan type"),
+        Column("status", "status"),
+        Column("undone_by", "undone", text=lambda job: "yes" if job.undone_by else ""),
+        Column("", "months", text=_months),
+        *programs("range_start_month range_end_month seed ordinal as_of progress current_step"),
+        *programs("error_code error_message dagster_run_id requested_by created_at"),
+        Column("started_at", "started (UTC)", text=lambda job: _short(job.started_at)),
+        *programs("completed_at"),
+        Column(
+            "seconds",
+            "seconds",
+            lambda job: None if job.seconds is None else round(job.seconds, 3),
+            text=lambda job: "" if job.seconds is None else f"{job.seconds:.1f}",
+            is_number=True,
+        ),
+    )
+
+
+_ATTEMPT_COLUMNS: Final[tuple[Column[Attempt], ...]] = (
+    Column("attempt", "attempt", is_number=True),
+    Column("status", "status"),
+    Column("started_at", "started (UTC)", text=lambda attempt: _short(attempt.started_at)),
+    Column("ended_at", "ended (UTC)", text=lambda attempt: _short(attempt.ended_at)),
+    Column("requested_by", "requested by"),
+    Column("dagster_run_id", "Dagster run"),
+    *programs("error_code"),
+    Column("error_message", "error"),
+)
 
 
 def detail_document(detail: JobDetail) -> dict[str, Any]:
     """A job with its plan, figures and attempts."""
     job = detail.job
-    months, currency = months_of(job)
     return {
         **job_document(job),
-        "months": month_documents(job.kind, months, currency),
+        "months": month_documents(job.kind, *_months_of(job)),
         "plan": job.plan,
         "tolerances": job.tolerances,
         "metrics": job.metrics,
         "before_kpis": job.before_kpis,
         "after_kpis": job.after_kpis,
         "diff_report": job.diff_report,
-        "attempts": [_attempt_document(attempt) for attempt in detail.attempts],
+        "attempts": records(_ATTEMPT_COLUMNS, detail.attempts),
     }
 
 
-def _attempt_document(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "attempt": attempt.attempt,
-        "status": attempt.status,
-        "error_code": attempt.error_code,
-        "error_message": attempt.error_message,
-        "started_at": _iso(attempt.started_at),
-        "ended_at": _iso(attempt.ended_at),
-        "requested_by": attempt.requested_by,
-        "dagster_run_id": attempt.dagster_run_id,
-    }
+def detail_csv(job: Job) -> str:
+    """A header, then a line for each month and metric."""
+    return csv_text(_CHANGE_COLUMNS, _change_rows(job.kind, *_months_of(job)))
+
+
+def detail_tables(detail: JobDetail) -> list[Table[Any]]:
+    """One job: its facts, how each figure changed, its attempts."""
+    job = detail.job
+    metrics: dict[str, Any] = job.metrics or {}
+    is_running = job.status == "running"
+    first = facts(
+        [
+            ("job", str(job.id)),
+            ("tenant", _tenant(job)),
+            ("kind", " ".join(part for part in (job.kind, job.plan_type) if part)),
+            ("months", _months(job)),
+            ("status", f"running, {job.progress} %, {job.current_step}" if is_running else job.status),
+            ("error", job.error_message or ""),
+            ("made", made_rows(metrics.get("created", {}))),
+            *(
+                ("made first", f"{made_rows(part['created']) or 'tags and links'}, by job {part['job_id']}")
+                for part in metrics.get("request", {}).get("jobs", ())
+            ),
+            *_undo_facts(job),
+            ("as of", "" if job.as_of is None else job.as_of.isoformat()),
+            ("seed", job.seed or ""),
+            ("undone by", str(job.undone_by or "")),
+            ("Dagster run", job.dagster_run_id or ""),
+            ("requested by", job.requested_by or ""),
+        ]
+    )
+    changes = change_table("figures", job.kind, *_months_of(job))
+    attempts = Table(_ATTEMPT_COLUMNS, detail.attempts, title="attempts")
+    return [first, *(table for table in (changes, attempts) if table.rows)]
 
 
 def job_line(job: Job) -> str:
-    """A job in half a sentence: what it was, whose, when, of which months."""
+    """A job as part of a sentence: what it was, of which tenant, when, of which months."""
     months = f", months {_months(job)}" if _months(job) else ""
     return f"{job.kind} {job.id} of {job.slug}, completed {_short(job.completed_at)} UTC{months}"
 
 
-def job_table(jobs: Sequence[Job], id_length: int) -> Table:
-    """Jobs in a list, the latest first; ids up to that length."""
-    columns = (
-        Column("job"),
-        Column("tenant"),
-        Column("kind"),
-        Column("plan type"),
-        Column("status"),
-        Column("undone"),
-        Column("months"),
-        Column("started (UTC)"),
-        Column("seconds", is_number=True),
-    )
-    rows = [
-        [
-            str(job.id)[:id_length],
-            _tenant(job),
-            job.kind,
-            job.plan_type or "",
-            job.status,
-            "yes" if job.undone_by else "",
-            _months(job),
-            _short(job.started_at),
-            "" if job.seconds is None else f"{job.seconds:.1f}",
-        ]
-        for job in jobs
-    ]
-    colours = {
-        row: _STATUS_COLOURS[job.status] for row, job in enumerate(jobs) if job.status in _STATUS_COLOURS
-    }
-    return Table(columns, rows, colours=colours)
-
-
-def detail_tables(detail: JobDetail) -> list[Table]:
-    """One job: its facts, how each figure moved, its attempts."""
-    job = detail.job
-    metrics: dict[str, Any] = job.metrics or {}
-    is_running = job.status == "running"
-    facts = [
-        ("job", str(job.id)),
-        ("tenant", _tenant(job)),
-        ("kind", " ".join(part for part in (job.kind, job.plan_type) if part)),
-        ("months", _months(job)),
-        ("status", f"running, {job.progress} %, {job.current_step}" if is_running else job.status),
-        ("error", job.error_message or ""),
-        ("made", made_rows(metrics.get("created", {}))),
-        *(
-            ("made first", f"{made_rows(part['created']) or 'tags and links'}, by job {part['job_id']}")
-            for part in metrics.get("request", {}).get("jobs", ())
-        ),
-        *_undo_facts(job),
-        ("as of", _iso(job.as_of) or ""),
-        ("seed", job.seed or ""),
-        ("undone by", str(job.undone_by or "")),
-        ("Dagster run", job.dagster_run_id or ""),
-        ("asked by", job.requested_by or ""),
-    ]
-    first = Table((Column("fact"), Column("value")), [list(fact) for fact in facts if fact[1]])
-    attempts = Table(
-        (
-            Column("attempt", is_number=True),
-            Column("status"),
-            Column("started (UTC)"),
-            Column("ended (UTC)"),
-            Column("asked by"),
-            Column("Dagster run"),
-            Column("why it ended"),
-        ),
-        [
-            [
-                str(item.attempt),
-                item.status,
-                _short(item.started_at),
-                _short(item.ended_at),
-                item.requested_by or "",
-                item.dagster_run_id or "",
-                item.error_message or "",
-            ]
-            for item in detail.attempts
-        ],
-        title="attempts",
-    )
-    months, currency = months_of(job)
-    changes = change_table("figures", job.kind, months, currency)
-    return [first, *(table for table in (changes, attempts) if table.rows)]
+def month_span(first: str, last: str) -> str:
+    """``2025-01 to 2025-03``, or the one month."""
+    return first if first == last else f"{first} to {last}"
 
 
 def _undo_facts(job: Job) -> list[tuple[str, str]]:
-    """What a job of kind undo took back or showed again."""
+    """Which rows a job of kind undo soft-deleted or restored."""
     metrics: dict[str, Any] = job.metrics or {}
     plan: dict[str, Any] = job.plan or {}
-    facts = [("takes back", str(plan["job"]))] if job.kind == "undo" and "job" in plan else []
-    facts += [(name, made_rows(metrics.get(name, {}))) for name in ("hidden", "shown")]
+    found = [("takes back", str(plan["job"]))] if job.kind == "undo" and "job" in plan else []
+    found += [(name, made_rows(metrics.get(name, {}))) for name in ("hidden", "shown")]
     for name, title in (("changed_by_people", "changed by people"), ("dependents", "of other jobs, hidden")):
-        if found := metrics.get(name):
-            facts.append((title, f"{len(found):,} rows"))
-    return facts
+        if rows := metrics.get(name):
+            found.append((title, f"{len(rows):,} rows"))
+    return found
 
 
-def made_rows(created: Mapping[str, int]) -> str:
-    """Rows of the four tables that a person asks about, ``310 companies, ...``."""
-    return rows_text({table: created.get(table, 0) for table in _SHOWN})
+def _months_of(job: Job) -> tuple[tuple[MonthResult, ...], Currency]:
+    """The months of a job by itself, as recorded when it was done, and the currency of their amounts."""
+    from demo_pipeline.services.jobs import report
+
+    currency = _currency_of(job)
+    return report.months_of(job, currency), currency
+
+
+def _currency_of(job: Job) -> Currency:
+    """A currency without a code: a report has amounts with all their decimals, and does not name it."""
+    report: dict[str, dict[str, dict[str, int | str]]] = job.diff_report or {}
+    for month in report.values():
+        _, _, decimals = str(month["after"][VALUE_METRICS[0]]).partition(".")
+        return Currency("", len(decimals))
+    return Currency("", 0)
 
 
 def _tenant(job: Job) -> str:
@@ -240,15 +296,6 @@ def _months(job: Job) -> str:
     if job.range_start_month is None:
         return ""
     return month_span(job.range_start_month, job.range_end_month or job.range_start_month)
-
-
-def month_span(first: str, last: str) -> str:
-    """``2025-01 to 2025-03``, or the one month."""
-    return first if first == last else f"{first} to {last}"
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat()
 
 
 def _short(instant: datetime | None) -> str:

@@ -1,7 +1,7 @@
-"""Dagster's events of single partitions: materialisations and verdicts, made from what the services say.
+"""Events on the asset pages: materialisations of partitions and verdicts of checks, from services' results.
 
-An asset output would mark every partition of a run. Here each tenant's partitions are marked by themselves,
-right after their commit, so that a tenant that failed beside them stays unmaterialised.
+An asset output would mark every partition of a run. Here each tenant's partitions are marked right after
+their commit, so that a tenant that failed in the same run stays unmaterialised.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import dagster as dg
 
 from demo_pipeline.defs.asset_pages import specs
 from demo_pipeline.defs.asset_pages.kpi_tables import (
-    FoundKpi,
     KpiMonth,
     change_markdown,
     found_markdown,
@@ -21,16 +20,16 @@ from demo_pipeline.defs.asset_pages.kpi_tables import (
     kpi_table,
 )
 from demo_pipeline.defs.shared.partitions import partition_key
-from demo_pipeline.defs.shared.tenant_loads import Loaded, Refused, error_json
-from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.defs.shared.tenant_loads import Loaded, Refused
 from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
 from demo_pipeline.services.tenants.queries import KpiTable
+from demo_pipeline.tables.figures import FigureRow
 
-#: month → the figures of a job that changed it: ``expected`` is what it was to reach
+#: month → figures of the job that changed it; ``expected`` is the job's target
 Changes: TypeAlias = "Mapping[Month, KpiMonth]"
-#: table → KPIs that its rows make
+#: table → KPIs that count its rows
 KPIS_OF_TABLE: Final[Mapping[str, Sequence[str]]] = {
     "companies": ("companies_created",),
     "contacts": ("contacts_created", "leads_created"),
@@ -44,9 +43,9 @@ _ACTIVITIES_KEY = dg.AssetKey("activities")
 def table_events(
     loaded: Loaded, now: FiguresByMonth, changes: Changes | None = None
 ) -> Iterator[dg.AssetMaterialization]:
-    """The four tables of the committed months, with their rows as ``now`` has them.
+    """Materialisations of the four tables for the committed months, with the row counts of ``now``.
 
-    ``changes``: what a job that was to change the figures has to show of each of its months.
+    ``changes``: the figures of a job that changed these months, to be shown as a table.
     """
     for month in loaded.request.months:
         rows, added = now.at(month), loaded.result(month).made
@@ -66,7 +65,7 @@ def table_events(
 def verdict_events(
     loaded: Loaded, now: TenantSnapshot, changes: Changes | None = None
 ) -> Iterator[dg.AssetCheckEvaluation | dg.AssetMaterialization]:
-    """The KPIs of the committed months as they stand ``now``, and the three verdicts on each."""
+    """Materialisations of the KPIs of the committed months, and three verdicts on each month."""
     for month in loaded.request.months:
         shown, key = _kpi_month(loaded, now, month), partition_key(loaded.request.tenant, month)
         table: dict[str, Any] = {"kpis": dg.MetadataValue.md(kpi_markdown(shown))}
@@ -118,7 +117,7 @@ def refusal_events(refused: Refused, now: KpiTable | None) -> Iterator[dg.AssetC
     found = [] if now is None else _found(error.details.get("mismatches", ()), now)
     for month in refused.request.months:
         metadata: dict[str, Any] = {"error": error.code, "exit_code": error.exit_code}
-        # What the gate saw in this month, or else the first that it saw anywhere.
+        # The mismatches of this month, or else the first ones of the tenant.
         rows = [one for one in found if one.month == str(month)] or found[:8]
         if now is not None and rows:
             table = found_markdown(now.currency, rows)
@@ -134,19 +133,8 @@ def refusal_events(refused: Refused, now: KpiTable | None) -> Iterator[dg.AssetC
         )
 
 
-def failure_of(refusals: list[Refused]) -> dg.Failure:
-    """The end of a run in which tenants failed; programs read ``errors``."""
-    errors = [error_json(refused.error, refused.request.tenant) for refused in refusals]
-    return dg.Failure(
-        description="; ".join(f"{refused.request}: {refused.error.message}" for refused in refusals),
-        metadata={"errors": dg.MetadataValue.json(errors)},
-        # What failed for a reason fails again; a person reads the reason first.
-        allow_retries=False,
-    )
-
-
 def _jobs(loaded: Loaded) -> dict[str, str]:
-    """The request's own job, and the one that made the blueprint's missing rows first."""
+    """The job of the request, and the job that made the blueprint's missing rows before it."""
     own, first = loaded.report.job_id, loaded.report.first_job_id
     return {"job_id": str(own), **({} if first is None else {"blueprint_job_id": str(first)})}
 
@@ -166,19 +154,23 @@ def _kpi_month(loaded: Loaded, now: TenantSnapshot, month: Month) -> KpiMonth:
     )
 
 
-def _found(mismatches: Iterable[Mapping[str, Any]], now: KpiTable) -> list[FoundKpi]:
+def _found(mismatches: Iterable[Mapping[str, Any]], now: KpiTable) -> list[FigureRow]:
+    """The mismatches of a failed verification; ``now``: the figures after the roll-back."""
+
+    def figure(row: Mapping[str, Any], side: str) -> int:
+        metric: str = row["metric"]
+        return Figures.from_json({metric: row[side]}, now.currency)[metric]
+
     return [
-        FoundKpi(
+        FigureRow(
             month=row["month"],
             metric=row["metric"],
-            expected=_minor(row, "expected", now.currency),
-            found=_minor(row, "actual", now.currency),
-            now=now.months.at(Month.parse(row["month"]))[row["metric"]],
+            currency=now.currency,
+            figures={
+                "expected": figure(row, "expected"),
+                "found": figure(row, "actual"),
+                "now": now.months.at(Month.parse(row["month"]))[row["metric"]],
+            },
         )
         for row in mismatches
     ]
-
-
-def _minor(row: Mapping[str, Any], side: str, currency: Currency) -> int:
-    metric: str = row["metric"]
-    return Figures.from_json({metric: row[side]}, currency)[metric]

@@ -1,39 +1,26 @@
-"""KPI tables as Dagster's pages show them: text in, text out, nothing read and nothing judged.
+"""KPI tables on Dagster's asset pages: Markdown for people, tables with a schema for programs.
 
-Markdown stays under 1,000 characters: the page folds away what is longer.
+Markdown stays under 1,000 characters: the page folds longer texts. Nothing is read or judged here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import dagster as dg
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import METRICS, Figures, figure_text
-
-_LABELS: Final = {
-    "leads_created": "Leads created",
-    "contacts_created": "Contacts created",
-    "companies_created": "Companies created",
-    "deals_created": "Deals created",
-    "closed_won_count": "Deals won",
-    "closed_won_value": "Value won",
-    "pipeline_added_value": "Pipeline added",
-    "activities_created": "Activities created",
-}
-_COLUMNS: Final = ("metric", "expected", "before", "after", "drift")
-_SCHEMA: Final = dg.TableSchema(
-    [
-        dg.TableColumn("metric", "string", description="one of the eight KPIs, by its name everywhere"),
-        dg.TableColumn("expected", "string", description="what the blueprint and all jobs since say"),
-        dg.TableColumn("before", "string", description="inside the transaction, before anything was loaded"),
-        dg.TableColumn("after", "string", description="read again after the commit"),
-        dg.TableColumn("drift", "string", description="after − expected: what people added or took away"),
-    ]
+from demo_pipeline.domain.core.figures import METRICS, Figures
+from demo_pipeline.tables.figures import (
+    METRIC,
+    MONTH,
+    FigureRow,
+    figure_column,
+    figure_rows,
+    label_column,
 )
+from demo_pipeline.tables.table import Column, Table, markdown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,82 +36,72 @@ class KpiMonth:
     def drift(self) -> Figures:
         return self.after - self.expected
 
-    def show(self, metric: str, amount: int, *, signed: bool = False) -> str:
-        """``1,234`` or ``1,234.50``; with ``signed`` a sign where it is not zero."""
-        sign = "+" if signed and amount > 0 else "−" if amount < 0 else ""
-        return f"{sign}{figure_text(metric, abs(amount), self.currency)}"
-
-    def rows(self) -> list[dict[str, str]]:
-        """One row a metric, as text."""
-        return [
-            {
-                "metric": metric,
-                "expected": self.show(metric, self.expected[metric]),
-                "before": self.show(metric, self.before[metric]),
-                "after": self.show(metric, self.after[metric]),
-                "drift": self.show(metric, self.drift[metric], signed=True),
-            }
-            for metric in METRICS
-        ]
-
 
 def kpi_markdown(month: KpiMonth) -> str:
-    """The table with a word for each metric."""
-    lines = [f"| {month.currency} | expected | before | after | drift |", "|:--|--:|--:|--:|--:|"]
-    for row in month.rows():
-        drift = row["drift"] if month.drift[row["metric"]] == 0 else f"**{row['drift']}**"
-        cells = (_LABELS[row["metric"]], row["expected"], row["before"], f"**{row['after']}**", drift)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    """Expected, before, after and drift of each metric, which is named in words."""
+    columns: tuple[Column[FigureRow], ...] = (label_column(month.currency), *_KPI_COLUMNS)
+    return markdown(Table(columns, _kpi_rows(month)))
 
 
 def kpi_table(month: KpiMonth) -> dg.TableMetadataValue:
     """The same as a table with a schema, for programs."""
-    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in month.rows()], _SCHEMA)
+    columns = (METRIC, *_KPI_COLUMNS)
+    schema = [dg.TableColumn(column.name, "string", column.description) for column in columns]
+    rows = [dg.TableRecord({column.name: column.show(row) for column in columns}) for row in _kpi_rows(month)]
+    return dg.MetadataValue.table(rows, dg.TableSchema(schema))
 
 
 def change_markdown(job: KpiMonth, metrics: Sequence[str] = METRICS) -> str:
-    """What a job changed of the month; ``expected`` is what it was to reach, ``after`` what it reached.
+    """What a job changed of the month; ``expected`` is its target, ``after`` what it reached.
 
-    The target is shown with all eight metrics only: beside a table's long names there is no room for it.
+    The target is shown only with all eight metrics: beside a table's long names there is no room for it.
     """
-    has_target = len(metrics) == len(METRICS)
-    names = ("before", "target", "after", "change") if has_target else ("before", "after", "change")
-    lines = [f"| {job.currency} | {' | '.join(names)} |", f"|:--{'|--:' * len(names)}|"]
-    for metric in metrics:
-        moved = job.after[metric] - job.before[metric]
-        change = job.show(metric, moved, signed=True)
-        cells = {
-            "before": job.show(metric, job.before[metric]),
-            "target": job.show(metric, job.expected[metric]),
-            "after": job.show(metric, job.after[metric]),
-            "change": f"**{change}**" if moved else change,
-        }
-        lines.append(f"| {_LABELS[metric]} | {' | '.join(cells[name] for name in names)} |")
-    return "\n".join(lines)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundKpi:
-    """A figure that the gate found before the roll-back; values in minor units."""
-
-    month: str
-    metric: str
-    expected: int
-    found: int
-    #: in the tables, after the roll-back
-    now: int
-
-
-def found_markdown(currency: Currency, found: Sequence[FoundKpi]) -> str:
-    """What was wrong, and that it is not there."""
-    nothing = Figures()
-    shown = KpiMonth(currency=currency, expected=nothing, before=nothing, after=nothing)
-    lines = [
-        f"| {currency} | month | expected | found | in the database |",
-        "|:--|:--|--:|--:|--:|",
+    states = {
+        "before": job.before,
+        "target": job.expected,
+        "after": job.after,
+        "change": job.after - job.before,
+    }
+    columns = [
+        label_column(job.currency),
+        figure_column("before"),
+        *([figure_column("target")] if len(metrics) == len(METRICS) else []),
+        figure_column("after"),
+        figure_column("change", is_signed=True, is_strong=lambda row: row.figures["change"] != 0),
     ]
-    for one in found:
-        expected, seen, now = (shown.show(one.metric, value) for value in (one.expected, one.found, one.now))
-        lines.append(f"| {_LABELS[one.metric]} | {one.month} | {expected} | **{seen}** | {now} |")
-    return "\n".join(lines)
+    return markdown(Table(columns, figure_rows("", job.currency, states, metrics)))
+
+
+def found_markdown(currency: Currency, found: Sequence[FigureRow]) -> str:
+    """Figures that the verification found before the roll-back, and the figures after it."""
+    columns = (
+        label_column(currency),
+        MONTH,
+        figure_column("expected"),
+        figure_column("found", is_strong=lambda _: True),
+        figure_column("now", "in the database"),
+    )
+    return markdown(Table(columns, found))
+
+
+def _kpi_rows(month: KpiMonth) -> list[FigureRow]:
+    states = {
+        "expected": month.expected,
+        "before": month.before,
+        "after": month.after,
+        "drift": month.drift,
+    }
+    return figure_rows("", month.currency, states)
+
+
+_KPI_COLUMNS = (
+    figure_column("expected", description="what the blueprint and all jobs since ask for"),
+    figure_column("before", description="inside the transaction, before anything was loaded"),
+    figure_column("after", is_strong=lambda _: True, description="read again after the commit"),
+    figure_column(
+        "drift",
+        is_signed=True,
+        is_strong=lambda row: row.figures["drift"] != 0,
+        description="after - expected: rows that people added or deleted",
+    ),
+)

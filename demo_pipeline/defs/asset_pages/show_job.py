@@ -20,8 +20,8 @@ from pydantic import Field
 from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
 from demo_pipeline.defs.asset_pages.job_events import is_shown, shown_events
 from demo_pipeline.defs.shared.partitions import TENANT
-from demo_pipeline.defs.shared.problem_tables import refusal_failure
 from demo_pipeline.defs.shared.resources import DemoTenants
+from demo_pipeline.defs.shared.run_failures import refusal_failure
 from demo_pipeline.defs.shared.run_launcher import PROCESS_TAG, this_process
 from demo_pipeline.defs.shared.run_tags import JOB_TAG, KIND_TAG, REQUESTER_TAG, TENANT_TAG, first_job_tags
 from demo_pipeline.domain.core.display import neutral

@@ -12,7 +12,6 @@ import dagster as dg
 
 from demo_pipeline.defs.asset_pages import specs
 from demo_pipeline.defs.asset_pages.events import (
-    failure_of,
     refusal_events,
     table_events,
     verdict_events,
@@ -21,6 +20,7 @@ from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
 from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, months_by_tenant
 from demo_pipeline.defs.shared.resources import DemoTenants
+from demo_pipeline.defs.shared.run_failures import failure_of
 from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG, TenantTags
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest, Refused, load_each, split_months
 from demo_pipeline.domain.core.errors import DemoError

@@ -10,8 +10,8 @@ from pydantic import Field
 from demo_pipeline.defs.asset_pages.incarnations import begin_tenants, end_tenant
 from demo_pipeline.defs.shared.partitions import TENANT, TENANTS
 from demo_pipeline.defs.shared.resources import DemoTenants
+from demo_pipeline.defs.shared.run_failures import error_json
 from demo_pipeline.defs.shared.run_tags import KIND_TAG
-from demo_pipeline.defs.shared.tenant_loads import error_json
 from demo_pipeline.domain.core.errors import DemoError, InputError
 from demo_pipeline.services.files.blueprint_files import blueprint_paths
 from demo_pipeline.services.tenants.incarnations import later_incarnations

@@ -14,8 +14,8 @@ from demo_pipeline.defs.asset_pages.events import refusal_events
 from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
 from demo_pipeline.defs.asset_pages.job_events import is_shown, report_markdown, shown_events
 from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
-from demo_pipeline.defs.shared.problem_tables import refusal_failure
 from demo_pipeline.defs.shared.resources import DemoTenants
+from demo_pipeline.defs.shared.run_failures import refusal_failure
 from demo_pipeline.defs.shared.run_tags import INBOX_TAG, KIND_TAG, REQUESTER_TAG, STUCK_TAG, TenantTags
 from demo_pipeline.defs.shared.tenant_loads import LoadRequest, Refused
 from demo_pipeline.domain.core.errors import (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from demo_pipeline.domain.core.errors import DemoError, InterruptedJobError
@@ -63,17 +62,6 @@ class Refused:
 
     request: LoadRequest
     error: DemoError
-
-
-def error_json(error: DemoError, tenant: str | None = None) -> dict[str, Any]:
-    """An error as the command line prints it, with its tenant."""
-    return {
-        "tenant": tenant,
-        "code": error.code,
-        "exit_code": error.exit_code,
-        "message": error.message,
-        "details": error.details,
-    }
 
 
 def load_each(

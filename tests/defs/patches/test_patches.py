@@ -285,7 +285,7 @@ def test_what_was_done_outside_dagster_is_shown_once(dagster_home: DagsterHome) 
     told = [record.asset_materialization for record in records]
     assert [one.metadata["rows_added"].value for one in told if one is not None] == [-2, 2, 2, 7]
     kpis = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata
-    assert "| Deals won | 4 | 3 | 3 | **−1** |" in str(kpis["change"].value)
+    assert "| Deals won | 4 | 3 | 3 | **-1** |" in str(kpis["change"].value)
     [run, *_] = dagster_home.instance.get_runs(limit=1)
     assert dagster_home.run_tags(run.run_id) == {
         "demo/kind": "undo",
