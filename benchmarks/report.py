@@ -9,34 +9,37 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.process import ROOT
 from benchmarks.results import Result, Results
+from demo_pipeline.tables.table import Column, Table, markdown, plain_text, terminal_text
 
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 BEGIN: Final = "<!-- measured: begin (written by make bench) -->"
 FIRST_CONTACT: Final = "<!-- measured: begin (written by python -m benchmarks.first_contact) -->"
 END: Final = "<!-- measured: end -->"
 _VERDICTS: Final = {True: "yes", False: "no", None: ""}
+_COLUMNS: Final[tuple[Column[Result], ...]] = (
+    Column("what", "what"),
+    Column("median", "median", text=lambda row: row.shown, is_number=True),
+    Column("spread", "least .. most", is_number=True),
+    Column("runs", "runs", lambda row: len(row.samples), is_number=True),
+    Column("goal", "goal", text=lambda row: row.goal_shown, is_number=True),
+    Column("reached", "reached", text=lambda row: _VERDICTS[row.is_reached]),
+)
 
 
 def show(results: Results, console: Console) -> None:
     """The table, and what it was measured with."""
-    table = Table(title="Benchmarks: medians", title_justify="left")
-    for name, justify in (
-        ("what", "left"),
-        ("median", "right"),
-        ("least .. most", "right"),
-        ("runs", "right"),
-        ("goal", "right"),
-        ("reached", "left"),
-    ):
-        table.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
-    for row in results.rows:
-        style = {True: "green", False: "red", None: None}[row.is_reached]
-        table.add_row(*_cells(row), style=style)
-    console.print(table)
+    table = Table(
+        _COLUMNS,
+        results.rows,
+        title="Benchmarks: medians",
+        colour=lambda row: {True: "green", False: "red", None: None}[row.is_reached],
+    )
+    console.file.write(
+        (terminal_text(table, console.file) if console.is_terminal else plain_text(table)) + "\n"
+    )
     for row in results.rows:
         if row.note:
             console.print(f"[dim]{row.what}:[/dim] {row.note}", highlight=False)
@@ -59,10 +62,6 @@ def write_json(results: Results, path: Path) -> None:
     path.write_text(json.dumps(asdict(results), indent=2) + "\n", encoding="utf-8")
 
 
-def _cells(row: Result) -> tuple[str, ...]:
-    return (row.what, row.shown, row.spread, str(len(row.samples)), row.goal_shown, _VERDICTS[row.is_reached])
-
-
 def _facts(results: Results) -> dict[str, str]:
     facts = {
         "machine": "; ".join(f"{name} {value}" for name, value in results.machine.items()),
@@ -76,9 +75,7 @@ def _markdown(results: Results) -> str:
     lines = [
         f"Measured on {datetime.now(UTC):%Y-%m-%d}.",
         "",
-        "| what | median | least .. most | runs | goal | reached |",
-        "|---|---:|---:|---:|---:|---|",
-        *("| " + " | ".join(_cells(row)) + " |" for row in results.rows),
+        markdown(Table(_COLUMNS, results.rows)),
         "",
         *(f"- *{row.what}*: {row.note}" for row in results.rows if row.note),
         *(f"- {title}: {facts}" for title, facts in _facts(results).items()),

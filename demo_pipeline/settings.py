@@ -1,7 +1,7 @@
 """The one place that reads the environment.
 
-Everything else is handed a ``Settings``. Names and defaults of the first block are the contract;
-the rest are limits and timeouts that an operator may change.
+Everything else receives a ``Settings``. Names and defaults of the first block are a contract; the others are
+limits and timeouts that an operator may change.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from demo_pipeline.libpq_environment import take_out_libpq_variables
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 BUNDLED_BLUEPRINTS = PROJECT_ROOT / "blueprints"
-#: ``init`` puts it into the folder that it makes; there the folder's own blueprints are the default
+#: file that ``init`` writes; in its folder the folder's own blueprints are the default
 FOLDER_MARKER = ".demo-pipeline"
-#: name given servers
+#: variables that name given servers
 URL_VARIABLES = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
 #: variables that are not settings: of errors, and of Dagster's own processes
 OTHER_VARIABLES = frozenset({"DEMO_DEBUG", "DEMO_DAGSTER_STORAGE_URL"})
@@ -43,19 +43,19 @@ _MOST_COUNT: Final = 10**12
 
 
 def _instant(value: object) -> object:
-    """Text of the environment as an instant; Pydantic alone would take a bare number as a Unix time."""
+    """Text as an instant; Pydantic alone reads a bare number as a Unix time."""
     return read_instant(value) if isinstance(value, str) else value
 
 
 def _whole(value: object) -> object:
-    """Digits alone: ``50.000`` may be 50 thousand, and Pydantic would take it for 50."""
+    """Digits only: ``50.000`` may mean 50 thousand, and Pydantic reads it as 50."""
     if isinstance(value, str) and not re.fullmatch(r"[+-]?[0-9]+", value):
         raise ValueError("not plain digits")
     return value
 
 
 def _decimal(value: object) -> object:
-    """Digits with at most one point, which cannot group thousands."""
+    """Digits with at most one decimal point."""
     if isinstance(value, str) and plain_decimal(value) is None:
         raise ValueError("not plain digits")
     return value
@@ -63,7 +63,7 @@ def _decimal(value: object) -> object:
 
 def _folder(value: object) -> object:
     """A path that is a folder, or can become one."""
-    # These two, unlike those of Path, raise nothing for a name that no file can have.
+    # Unlike those of Path, these functions accept names that no file can have.
     if isinstance(value, str) and os.path.exists(value) and not os.path.isdir(value):  # noqa: PTH110, PTH112
         raise ValueError("not a folder")
     return value
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
         frozen=True,
         populate_by_name=True,
         hide_input_in_errors=True,
-        # As libpq has it: an empty variable is one that is not set.
+        # As in libpq, an empty variable is not set.
         env_ignore_empty=True,
     )
 
@@ -263,8 +263,8 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment.
 
-    Raises ``InputError`` that names every bad variable with its value and what it may be; what a URL says is
-    looked at where it is used. Where the embedded server is used, libpq's variables are taken out of this
+    Raises an ``InputError`` that names every bad variable with its value and the allowed values; URLs are
+    checked where they are used. If the embedded server is used, libpq's variables are removed from this
     process's environment.
     """
     problems = [*_problems(Settings), *_problems(Caps)]
@@ -279,9 +279,9 @@ def load_settings() -> Settings:
 
 
 def misspelt_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Variables that are not read, each with the one that is probably meant.
+    """Unknown variables, each with the setting that it resembles.
 
-    Other programs may have variables that begin with ``DEMO_``: only what is nearly one of ours is named.
+    Other programs may have variables that begin with ``DEMO_``, so only near misses are reported.
     """
     known = [f"DEMO_{name}".upper() for name in Settings.model_fields]
     known += [f"DEMO_CAP_{name}".upper() for name in Caps.model_fields]
@@ -292,7 +292,7 @@ def misspelt_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, st
 
 
 def _problems(model: type[BaseSettings]) -> Iterator[Problem]:
-    """What is wrong with the variables of one of the models, in our words."""
+    """The problems of one model's variables."""
     try:
         model()
     except ValidationError as error:
@@ -302,7 +302,7 @@ def _problems(model: type[BaseSettings]) -> Iterator[Problem]:
 def _problem(model: type[BaseSettings], issue: ErrorDetails) -> Problem:
     place = str(issue["loc"][0])
     prefix = model.model_config.get("env_prefix", "")
-    # A field with a name of its own for its variable is known by that.
+    # A field whose variable has another name is found by that name.
     variable = (place if place in model.model_fields else place.removeprefix(prefix)).lower()
     name = variable if variable in model.model_fields else "dagster_home_override"
     return Problem(
@@ -314,7 +314,7 @@ def _problem(model: type[BaseSettings], issue: ErrorDetails) -> Problem:
 
 
 def _allowed(model: type[BaseSettings], name: str) -> str:
-    """What a variable may be, by the declaration of its field, and what it is when it is not set."""
+    """The allowed values of a variable and its default, from the declaration of its field."""
     field = model.model_fields[name]
     if name == "now":
         return f"write an ISO 8601 date or instant, {FORMS}; without it the database server's clock counts"

@@ -1,7 +1,7 @@
-"""Where the program begins and ends: interrupts, errors and exit codes of ``demo-pipeline``.
+"""Entry point of ``demo-pipeline``: interrupts, errors and exit codes.
 
-Every way out of the program passes here once, so it imports as little as it can: Ctrl-C is answered with one
-line from the first moment on. Commands belong in the modules of their groups, which ``command_tree`` names.
+It imports as little as possible, so that Ctrl-C is answered with one line from the start. Commands belong in
+``commands``, where ``command_tree`` finds them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "demo-pipeline"
 INTERRUPTED: Final = 130
-#: seconds until an interrupt that Python swallowed is sent again
+#: seconds after which an interrupt that Python swallowed is sent again
 _AGAIN_SECONDS: Final = 0.05
 
 _was_interrupted = threading.Event()
-#: Python writes the number of each signal there, whoever handles it
+#: Python writes the number of each signal to it, whichever handler is installed
 _signal_pipe: list[int] = []
 
 
@@ -38,14 +38,14 @@ def main() -> NoReturn:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = _interrupted_early()
-    # A second Ctrl-C while Python cleans up has nothing to add.
+    # Ignore a second Ctrl-C while Python cleans up.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; its exit code, after everything was said."""
+    """Run one command line and report errors; returns the exit code."""
     from demo_pipeline.cli.kit import failures
 
     try:
@@ -54,13 +54,13 @@ def run(arguments: list[str]) -> int:
         from demo_pipeline.cli.command_tree import app
 
         result = get_command(app).main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
-    except BaseException as error:  # noqa: BLE001 - nothing leaves as a traceback
+    except BaseException as error:  # noqa: BLE001 - no error ends as a traceback
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else 1
         return failures.report(error, arguments, was_interrupted=was_interrupted())
     code = result if isinstance(result, int) else 0
     if code == INTERRUPTED and was_interrupted():
-        # Typer turns an interrupt into this code by itself and says nothing.
+        # Typer turns an interrupt into this code without a message.
         return failures.report(KeyboardInterrupt(), arguments, was_interrupted=True)
     return code
 
@@ -75,7 +75,7 @@ def __getattr__(name: str) -> Any:
 
 
 def was_interrupted() -> bool:
-    """Whether Ctrl-C was pressed, also while a library had its handler in place of ours."""
+    """Whether Ctrl-C was pressed, also while a library had replaced the handler."""
     if not _was_interrupted.is_set() and _signal_pipe:
         try:
             if signal.SIGINT in os.read(_signal_pipe[0], 4096):
@@ -86,7 +86,7 @@ def was_interrupted() -> bool:
 
 
 def _answer_interrupts() -> None:
-    """Remember that there was one: libraries turn a KeyboardInterrupt into errors of their own."""
+    """Record interrupts: libraries turn a KeyboardInterrupt into other errors."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         _was_interrupted.set()
@@ -94,7 +94,7 @@ def _answer_interrupts() -> None:
 
     def unraisable(event: Any) -> None:
         if event.exc_type is not None and issubclass(event.exc_type, KeyboardInterrupt):
-            # It hit a destructor or a callback of the import system, where nothing can be raised.
+            # It was raised in a destructor or an import callback, from where it cannot propagate.
             timer = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
             timer.daemon = True
             timer.start()
@@ -112,7 +112,7 @@ def _answer_interrupts() -> None:
 
 
 def _interrupted_early() -> int:
-    """Interrupted before there was anybody to report it, or while reporting."""
+    """Report an interrupt before errors can be reported, or while one is reported."""
     if sys.stderr is not None:
         sys.stderr.write("interrupted\n")
     return INTERRUPTED

@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from io import StringIO
 from itertools import compress
-from typing import Any, Final, Generic, TextIO, TypeVar, cast
+from typing import IO, Any, Final, Generic, TypeVar, cast
 
 from demo_pipeline.domain.core.display import neutral_line
 
@@ -145,7 +145,7 @@ def plain_text(table: Table[Any]) -> str:
     return "\n".join([*([neutral_line(table.title)] if table.title else []), *shown])
 
 
-def terminal_text(table: Table[Any], stream: TextIO) -> str:
+def terminal_text(table: Table[Any], stream: IO[str]) -> str:
     """The table with rules and colours for a terminal, never narrower than its values: lines may wrap."""
     from rich import box
     from rich.console import Console

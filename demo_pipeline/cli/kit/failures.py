@@ -1,4 +1,4 @@
-"""Errors as people and programs see them: one line or a list on stderr, or one JSON document; an exit code.
+"""Reports errors: one line or a list on stderr, or one JSON document, and the exit code.
 
 Everything that is not an error of ``domain.core.errors`` or of the command line is a fault of this program:
 one line with a hint, the rest in ``$DEMO_HOME/log``, a traceback only with ``DEMO_DEBUG``. No message holds a
@@ -37,7 +37,7 @@ _LIBRARY_WORDS: Final = "Value error, "
 
 @runtime_checkable
 class UsageMistake(Protocol):
-    """What Typer raises for a command line that it cannot read."""
+    """The error of Typer for a command line that it cannot parse."""
 
     exit_code: int
     message: str
@@ -52,7 +52,7 @@ class UsageMistake(Protocol):
 
 
 def report(error: BaseException, arguments: Sequence[str], *, was_interrupted: bool) -> int:
-    """Say what went wrong, once, and return the exit code. ``arguments``: of the command line."""
+    """Report an error and return the exit code. ``arguments``: the command line."""
     is_json = wants_json(arguments) and not isinstance(error, OutputLostError)
     if isinstance(error, DemoError) and not (was_interrupted and error.exit_code == 1):
         _report_ours(error, is_json=is_json)
@@ -68,7 +68,7 @@ def report(error: BaseException, arguments: Sequence[str], *, was_interrupted: b
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether ``--json`` is asked for, also where the rest of the command line makes no sense."""
+    """Whether ``--json`` is given, also in a command line that cannot be parsed."""
     for argument in arguments:
         if argument == "--":
             return False
@@ -113,7 +113,7 @@ def _report_fault(error: BaseException, arguments: Sequence[str], *, is_json: bo
     said = f"{kind}: {reason}" if reason else kind
     log = _write_down(error, arguments)
     place = f"the details are in {log}" if log else "set DEMO_DEBUG=1 to see where"
-    # The driver's errors, by their mark: no import of it for that.
+    # Recognises the driver's errors without importing it.
     is_of_server = hasattr(error, "sqlstate")
     if is_of_server:
         message = f"PostgreSQL refused or went away ({said}); nothing was changed, try again; {place}"
@@ -165,10 +165,10 @@ def _write_down(error: BaseException, arguments: Sequence[str]) -> Path | None:
 
 
 def say_problems(error: InputError) -> None:
-    """Every problem of an input: where, what, the value; then what to write instead."""
+    """Write every problem of an input: its place, value and message; then the suggestion."""
     files = cast("list[str]", error.details.get("files", []))
     count = len(error.problems)
-    # Of one file without lines, a spreadsheet, or that is not there, the name is said here.
+    # The name of a single file stands in the first line.
     is_environment = all(problem.code == "bad_setting" for problem in error.problems)
     where = f"{files[0]}: " if len(files) == 1 else "the environment: " if is_environment else ""
     what = "one problem" if count == 1 else f"{count} problems"
@@ -195,7 +195,7 @@ def say_problems(error: InputError) -> None:
 
 
 def _is_one_line(error: InputError, files: Sequence[str]) -> bool:
-    """Whether all there is to say is what is wrong with a file as a whole."""
+    """Whether there is one problem, which concerns the file as a whole."""
     is_more = error.suggestion is not None or "remedy" in error.details
     return len(error.problems) == 1 and not is_more and not _place(error.problems[0], None, files)
 
@@ -210,7 +210,7 @@ def _one_line(error: DemoError) -> str:
 
 
 def _say_matches(matches: Sequence[Mapping[str, Any]]) -> None:
-    """What an ambiguous word may mean, one a line."""
+    """The candidates of an ambiguous word, one per line."""
     columns = text_columns(*(str(name).replace("_", " ") for name in matches[0]))
     rows = [[str(value or "") for value in match.values()] for match in matches]
     say("\n" + plain_text(Table(columns, rows)))
@@ -238,7 +238,7 @@ def _place(problem: Problem, file: str | None, files: Sequence[str]) -> str:
     place = f"{file}:{line}" if file and line is not None else file or (f"line {line}" if line else "")
     name = "  ".join(part for part in (problem.month, problem.field or problem.metric) if part)
     if problem.value is not None and problem.value not in {*files, *(Path(one).name for one in files)}:
-        # Before it is cut: half a password would not be recognised.
+        # Masked before it is cut: half a password would not be recognised.
         value = masked(problem.value)
         value = value if len(value) <= 80 else f"{value[:77]}..."
         value = value if value.strip() == value and value.isprintable() else repr(value)

@@ -1,1 +1,1 @@
-"""The Dagster UI and daemon as child processes, and the web server that answers its own page only."""
+"""The Dagster UI and daemon as child processes, and the guarded web server."""

@@ -110,7 +110,7 @@ def _answers(url: str) -> bool:
 
 @contextmanager
 def _signals() -> Generator[list[int]]:
-    """A list that is empty until somebody wants us to stop."""
+    """A list that is empty until a signal to stop arrives."""
     received: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -131,7 +131,7 @@ def _signals() -> Generator[list[int]]:
 def _child(
     command: Sequence[str], environment: Mapping[str, str], output: int
 ) -> Generator[subprocess.Popen[bytes]]:
-    """A process with a group of its own, ended with the block: first asked, then with all that it started."""
+    """A process in its own group, ended with the block: first by SIGINT, then the whole group by SIGKILL."""
     process = subprocess.Popen(  # noqa: S603 - the arguments are ours
         command,
         env=environment,
@@ -145,7 +145,7 @@ def _child(
     try:
         yield process
     finally:
-        # The whole group: a running job rolls back when it is asked to end.
+        # The whole group: a running job rolls back on SIGINT.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):

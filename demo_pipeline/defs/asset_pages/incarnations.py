@@ -1,8 +1,8 @@
-"""Dagster shows the present tenant of a slug: what it recorded of a deleted one is forgotten.
+"""The asset pages show the present tenant of a slug: the history of a deleted tenant is deleted.
 
-``tenant delete`` forgets it. Where Dagster could not be reached then, the first of these does it for the next
-tenant of the slug: ``tenant provision``, the sensor, or a run before its first event of the tenant. It is
-done once for a tenant, however many processes find it.
+``tenant delete`` does it. If Dagster could not be reached then, it is done for the next tenant of the slug by
+``tenant provision``, by the sensor, or by a run before its first event of the tenant, whichever comes first;
+once per tenant, also if several processes try.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _ASSETS: Final = tuple(map(dg.AssetKey, ASSETS))
 
 
 def end_tenant(instance: dg.DagsterInstance, slug: str) -> None:
-    """Take a deleted tenant out of the partitions, with what was recorded of it; its runs stay.
+    """Remove a deleted tenant from the partitions, with its history; its runs are kept.
 
-    Raises whatever Dagster and its database raise.
+    Raises the errors of Dagster and of its database.
     """
     instance.delete_dynamic_partition(TENANT, slug)
     if isinstance(storage := instance.event_log_storage, AssetHistoryStorage):
@@ -35,9 +35,9 @@ def end_tenant(instance: dg.DagsterInstance, slug: str) -> None:
 
 
 def begin_tenants(instance: dg.DagsterInstance, incarnations: Iterable[Incarnation]) -> tuple[str, ...]:
-    """Forget what belongs to earlier tenants of these slugs; the slugs for which it was not yet done."""
+    """Delete the history of earlier tenants of these slugs; returns the slugs for which this call did it."""
     storage = instance.event_log_storage
-    # Somebody's own storage, from a dagster.yaml of their own.
+    # Another storage class, from a foreign dagster.yaml.
     if not isinstance(storage, AssetHistoryStorage):
         return ()
     return tuple(
@@ -54,11 +54,11 @@ def begin_tenants(instance: dg.DagsterInstance, incarnations: Iterable[Incarnati
 
 
 def begin_in_run(context: dg.OpExecutionContext, demo: DemoTenants, slugs: Sequence[str]) -> None:
-    """The same before the first event of these tenants in a run."""
+    """Do the same before the first event of these tenants in a run."""
     try:
         incarnations = later_incarnations(demo.database, slugs)
     except DemoError as error:
-        # The job of the tenant says what is wrong with the database.
+        # The job of the tenant reports the error of the database.
         context.log.debug("not known which tenant of its slug it is: %s", error)
         return
     begin_tenants(context.instance, incarnations)

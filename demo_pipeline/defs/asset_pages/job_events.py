@@ -1,8 +1,7 @@
-"""What the asset pages show of a patch or an undo, made from its report and the tenant as it stands.
+"""Events on the asset pages for a patch or an undo, from its report and a snapshot of the tenant.
 
-Every month that the job touched is materialised anew, all five assets of it: their rows are other rows now,
-verified, and nothing downstream is left behind. Besides what a materialising run shows there is a table of
-the change. A month that the job made whole on its way, and that no page knows yet, is shown with them.
+All five assets of every month that the job touched are materialised again, with a table of the change. A
+month that the job completed on its way, and that no page shows yet, is shown with them.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ _MOST_LOOKED_AT = 50
 
 
 def is_shown(instance: dg.DagsterInstance, report: JobReport) -> bool:
-    """Whether the pages have the job already; also where it has nothing to show."""
+    """Whether the pages show the job already, or it has nothing to show."""
     if not report.months:
         return True
-    # The last month's snapshot is told last.
+    # The event of the last month is the last one.
     key = partition_key(report.tenant, report.months[-1].month)
     found = instance.fetch_materializations(
         dg.AssetRecordsFilter(_KPI_KEY, asset_partitions=[key]), limit=_MOST_LOOKED_AT

@@ -1,7 +1,7 @@
-"""The sensor on the plan inbox: one run of ``apply_patch`` for each file that waits.
+"""The sensor on the plan inbox: one run of ``apply_patch`` for each waiting file.
 
-It is on from the start: a file has to be put into a folder that only the operator may write to, and what is
-in it passes the same gates as any plan. Which files wait is known by ``services.inbox.folder``.
+It is on by default: only the operator may write to the folder, and a file passes the same checks as any plan.
+``services.inbox.folder`` finds the waiting files.
 """
 
 import time
@@ -41,7 +41,7 @@ _LONGEST_WAIT_SECONDS: Final = 3600
     "file is taken once it has such a name: write it under another (`plan.csv.part`) and rename it.",
 )
 def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.SensorResult:
-    """Ask for a run of each file that waits and has none; say once what needs a person."""
+    """Request a run for each waiting file that has none; log once what needs a person."""
     waiting = waiting_files(demo.settings)
     unknown, unknown_notes = _unknown_tenants(demo, waiting)
     for file in waiting.unusable:
@@ -59,11 +59,11 @@ def plan_inbox(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.Sen
         runs = runs_of(context.instance, file)
         if any(STUCK_TAG in record.dagster_run.tags for record in runs):
             stuck.append(file)
-        # Files that are to wait for another try must not keep others from theirs.
+        # Files that wait for another try must not delay others.
         elif len(requests) < _MOST_FILES and (request := next_run(context.instance, file, runs, now)):
             requests.append(request)
     notes = "; ".join([*_stuck_notes(stuck), *unknown_notes, *waiting.notes])
-    # The log gets them when they change, not with every tick.
+    # Logged when they change, not at every tick.
     seen = sha256(notes.encode(errors="backslashreplace")).hexdigest() if notes else ""
     if notes and seen != context.cursor:
         context.log.warning("%s", neutral(notes))
@@ -77,7 +77,7 @@ def _unknown_tenants(demo: DemoTenants, waiting: Waiting) -> tuple[Collection[st
     try:
         unknown = unknown_tenants(demo.database, demo.settings, folders)
     except DemoError as error:
-        # Each run finds out by itself, once the database answers.
+        # Each run finds out, once the database answers.
         return (), [error.message]
     return unknown, report_unknown(demo.settings, waiting, unknown)
 

@@ -1,4 +1,4 @@
-"""Tags by which runs are found: the kind, the tenants, and the jobs once they are open."""
+"""Tags of runs: the kind, the tenants, and the jobs once they are open."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TENANT_TAG: Final = "demo/tenant"
 JOB_TAG: Final = "demo/job_id"
 #: the job that made the blueprint's missing rows first, where a request caused two
 FIRST_JOB_TAG: Final = "demo/blueprint_job_id"
-#: who asked, where it was not a page or a schedule
+#: the requester, if it was not a page or a schedule
 REQUESTER_TAG: Final = "demo/requested_by"
 #: fingerprint of the inbox file that a run was launched for
 INBOX_TAG: Final = "demo/inbox_key"
-#: ``done`` or ``refused``: where the file of a run belongs, which could not be moved there
+#: ``done`` or ``refused``: the folder to which the run's file could not be moved
 STUCK_TAG: Final = "demo/inbox_stuck"
 #: the tenant of a run with more than one
 SEVERAL: Final = "several"

@@ -1,7 +1,7 @@
-"""What a run is asked for and what came of it, tenant by tenant: plain records and functions, no Dagster.
+"""Requests and results of a run by tenant, without Dagster.
 
 Each tenant is one call of ``services.months.materialise``: one job, one transaction. A tenant that fails
-leaves nothing behind and does not keep the others from their turn.
+leaves no rows and does not stop the others.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Loaded:
     report: JobReport
 
     def result(self, month: Month) -> MonthResult:
-        """What the job saw of a selected month."""
+        """The job's result of a selected month."""
         return next(result for result in self.report.months if result.month == month)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refused:
-    """A tenant of which nothing was committed, and why."""
+    """A tenant of which nothing was committed, and the error."""
 
     request: LoadRequest
     error: DemoError

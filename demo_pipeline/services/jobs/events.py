@@ -1,13 +1,14 @@
-"""What happened, for machines: one JSON line an event, in ``$DEMO_HOME/log/events.jsonl``.
+"""Events for alerts and dashboards: one JSON line per event in ``$DEMO_HOME/log/events.jsonl``.
 
-The names are fixed; alerts and dashboards look for them. Lines are appended whole, by as many processes
-as there are. Secrets and personal data do not belong here.
+The names are fixed. Several processes may append at once. Passwords are masked; personal data does not belong
+here. The logging module is not used: its handlers buffer, and each ``$DEMO_HOME`` would need a logger.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -33,7 +34,7 @@ class Event(StrEnum):
 def record(
     settings: Settings, event: Event, *, tenant: str, job_id: UUID | None = None, **fields: Any
 ) -> None:
-    """Append one line. A disk that is full must not fail a job that is committed: then it is lost."""
+    """Append one line. On a full disk the line is lost: it must not fail a job that is committed."""
     line: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "event": event.value,
@@ -42,16 +43,10 @@ def record(
     if job_id is not None:
         line["job_id"] = str(job_id)
     line.update(fields)
+    text = neutral(json.dumps(masked_tree(line), ensure_ascii=False, default=str)) + "\n"
     path = settings.home / "log" / "events.jsonl"
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-        try:
-            os.write(
-                handle,
-                neutral(json.dumps(masked_tree(line), ensure_ascii=False, default=str)).encode() + b"\n",
-            )
-        finally:
-            os.close(handle)
-    except OSError:
-        return
+        # Without a buffer a line is one write: lines of several processes never mix.
+        with open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags, 0o640)) as file:
+            file.write(text.encode())

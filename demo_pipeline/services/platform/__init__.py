@@ -1,1 +1,1 @@
-"""What the product stands on: a ready database, Dagster's instance, its asset pages."""
+"""The platform: a ready database, Dagster's instance, its asset pages."""

@@ -1,6 +1,6 @@
-"""Dagster's instance folder, made ready before Dagster starts, and the environment it must start in.
+"""Prepares Dagster's instance folder and the environment variables that Dagster needs.
 
-Dagster itself is not imported here: this is the part of its set-up that is files and variables.
+Dagster itself is not imported here.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from demo_pipeline.settings import BUNDLED_BLUEPRINTS, PROJECT_ROOT, Settings, l
 from demo_pipeline.storage.connection.database import Database, check_dagster_database, dagster_storage_url
 
 INSTANCE_FILE: Final = "dagster.yaml"
-#: the address of Dagster's database as SQLAlchemy wants it; saves every process from finding it again
+#: URL of Dagster's database for SQLAlchemy; child processes take it from the environment
 STORAGE_VARIABLE: Final = "DEMO_DAGSTER_STORAGE_URL"
-#: the first line of a file that is ours to refresh begins with it
+#: beginning of the first line of a file that the product may refresh
 _OURS: Final = b"# demo-pipeline:"
 
 
 def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str]:
-    """Make ``$DAGSTER_HOME`` with our ``dagster.yaml``; the variables to set before Dagster starts.
+    """Make ``$DAGSTER_HOME`` with the project's ``dagster.yaml``; returns variables that Dagster needs.
 
-    A ``dagster.yaml`` that is not ours is left as it is. Some milliseconds. Raises ``DatabaseError``, and
-    ``DemoError`` where the folder cannot be written.
+    A foreign ``dagster.yaml`` is not changed. Takes milliseconds. Raises ``DatabaseError``, and ``DemoError``
+    if the folder cannot be written.
     """
     home = settings.dagster_home.expanduser().resolve()
     try:
@@ -38,7 +38,7 @@ def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str
     blueprints = settings.blueprints.expanduser().resolve()
     return {
         "DAGSTER_HOME": str(home),
-        # Dagster starts processes of its own, and they must find the same state from any folder.
+        # Processes that Dagster starts must find the same state from any folder.
         "DEMO_HOME": str(settings.home.expanduser().resolve()),
         **({} if blueprints == BUNDLED_BLUEPRINTS else {"DEMO_BLUEPRINTS": str(blueprints)}),
         **({} if settings.inbox is None else {"DEMO_INBOX": str(settings.inbox.expanduser().resolve())}),
@@ -47,11 +47,11 @@ def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str
 
 
 def storage_url() -> str:
-    """Dagster's database, for whoever starts Dagster by hand: prepared, or what the settings say.
+    """The URL of Dagster's database, from the environment or from the settings.
 
-    Raises ``DatabaseError``, and ``InputError`` for a pooler that gives sessions to others.
+    Raises ``DatabaseError``, and ``InputError`` for a pooler that shares sessions.
     """
-    # Always read: that takes libpq's variables away from the embedded server.
+    # Always read: this removes libpq's variables, which must not affect the embedded server.
     settings = load_settings()
     url = os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(settings)
     if settings.dagster_url is not None:
@@ -60,12 +60,12 @@ def storage_url() -> str:
 
 
 def _refresh(path: Path) -> None:
-    """Write our file unless it is there or a foreign one is."""
+    """Write the project's file unless it is current or foreign."""
     ours = (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
     present = path.read_bytes() if path.exists() else None
     if present == ours or (present is not None and not present.startswith(_OURS)):
         return
-    # Whole or not at all: another process may be reading it.
+    # Replaced atomically: another process may be reading it.
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.write_bytes(ours)
     draft.replace(path)

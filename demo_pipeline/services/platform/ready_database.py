@@ -1,7 +1,7 @@
-"""A database that is ready to be used: there, reachable, migrated.
+"""A database that is ready to be used: it exists, is reachable and migrated.
 
-Every use case begins here. The embedded database is made and upgraded by itself; a given server is
-somebody's production and is only ever migrated by ``demo-pipeline db upgrade``.
+Every use case begins here. The embedded database is created and upgraded automatically; a given server may be
+in production and is migrated only by ``demo-pipeline db upgrade``.
 """
 
 from __future__ import annotations
