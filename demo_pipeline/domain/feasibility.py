@@ -1,4 +1,4 @@
-"""What figures can be true at all, what a cap allows, and the nearest figures that work.
+"""What figures can be true at all, what a cap and the tables allow, and the nearest figures that work.
 
 A person counts as a lead and as a contact, a won deal as won and as a deal: the part never exceeds the
 whole. Sizes, cycles and ratios of an industry shape the data and are no rule here. Nothing is read from
@@ -15,7 +15,11 @@ The nearest plan raises the whole until it contains the part and leaves what was
    total stays; without such a month one is added.
 
 It is feasible itself, its own nearest plan, and within the caps wherever the figures are. Where they are not,
-``caps.within_caps`` lowers it to the caps, so that it can be used as it is.
+``within_caps`` lowers it to the caps, so that it can be used as it is.
+
+People hide and change rows of a living tenant. Where figures fall short, new rows make up for it
+(``shortfall``), as far as that takes no figure beyond what is expected of it; the rest, and every surplus,
+is drift.
 """
 
 from __future__ import annotations
@@ -26,9 +30,17 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from types import MappingProxyType
 from typing import Final
 
+from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.errors import CapExceededError, Problem
-from demo_pipeline.domain.core.figures import VALUE_METRICS, Figures, figure_json, figure_text
+from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
+from demo_pipeline.domain.core.figures import (
+    METRICS,
+    VALUE_METRICS,
+    Figures,
+    FiguresByMonth,
+    figure_json,
+    figure_text,
+)
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import are, counted, grouped
 from demo_pipeline.domain.reference.countries import units_per_usd
@@ -52,6 +64,10 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+#: what ``crm.deals.value`` holds, ``numeric(15,2)``: one deal may carry all that a month declares
+MOST_DEAL_VALUE: Final = Decimal("9999999999999.99")
+#: what the figures of a month hold, ``numeric(17,2)``
+MOST_MONTH_VALUE: Final = Decimal("999999999999999.99")
 #: from this share of a cap on there is a warning
 _NEAR_CAP_PERCENT: Final = 80
 _CONTEXT: Final = Context(prec=50, rounding=ROUND_FLOOR)
@@ -182,6 +198,117 @@ def value_cap(caps: Caps, currency: Currency) -> int:
     """The cap on declared value in minor units of a currency. ``KeyError`` for an unknown currency."""
     amount = _CONTEXT.multiply(Decimal(caps.value), units_per_usd(currency))
     return currency.minor(amount, ROUND_FLOOR)
+
+
+def within_caps(
+    figures: Sequence[Figures], caps: Caps, *, currency: Currency, has_value: Sequence[bool]
+) -> tuple[Figures, ...]:
+    """Figures lowered to the caps, every month in proportion; within the caps they stay as they are.
+
+    Leads and other contacts, won deals and other deals are lowered apart, so that no part exceeds its whole.
+    ``has_value``: which of the months declare a value. A month may lose its contacts or open deals:
+    ``nearest_feasible`` once more mends that.
+    """
+
+    def lowered(counts: Sequence[int], most: int) -> Sequence[int]:
+        return counts if sum(counts) <= most else apportion(max(0, most), counts)
+
+    count = len(figures)
+    leads = lowered([one.leads_created for one in figures], caps.leads)
+    others = lowered([one.other_contacts for one in figures], caps.other_contacts)
+    companies = lowered([one.companies_created for one in figures], caps.companies)
+    activities = lowered([one.activities_created for one in figures], caps.activities)
+    deals = lowered(
+        [*(one.closed_won_count for one in figures), *(one.other_deals for one in figures)], caps.deals
+    )
+    won, other_deals = deals[:count], deals[count:]
+    least = [*won, *(0 for _ in figures)]
+    values = [
+        *(max(one.closed_won_value if won[i] else 0, won[i]) for i, one in enumerate(figures)),
+        *(one.open_value if other_deals[i] else 0 for i, one in enumerate(figures)),
+    ]
+    declared = [i for i in range(2 * count) if has_value[i % count]]
+    most = max(value_cap(caps, currency), sum(least[i] for i in declared))
+    if sum(values[i] for i in declared) > most:
+        shares = apportion(most, [values[i] for i in declared], minimum=[least[i] for i in declared])
+        for i, share in zip(declared, shares, strict=True):
+            values[i] = share
+    return tuple(
+        Figures(
+            leads_created=leads[i],
+            contacts_created=leads[i] + others[i],
+            companies_created=companies[i],
+            deals_created=won[i] + other_deals[i],
+            closed_won_count=won[i],
+            closed_won_value=values[i],
+            pipeline_added_value=values[i] + values[count + i],
+            activities_created=activities[i],
+        )
+        for i in range(count)
+    )
+
+
+def check_storable(months: FiguresByMonth, declared: Mapping[Month, int], *, currency: Currency) -> None:
+    """Refuse values that the tables cannot hold (``InputError``), whatever the cap on value is.
+
+    ``declared``: month → the value that a person gave, in minor units.
+    """
+    problems: list[Problem] = []
+    for month, figures in months.items():
+        for asked, bound, what in (
+            (declared.get(month, 0), MOST_DEAL_VALUE, "the most that one deal can have"),
+            (figures.pipeline_added_value, MOST_MONTH_VALUE, "the most that a month can have"),
+        ):
+            most = currency.minor(bound, ROUND_FLOOR)
+            if asked > most:
+                message = (
+                    f"{currency.shown(asked)} {currency} are more than "
+                    f"{currency.shown(most)}, "
+                    f"{what}; ask for less in this month"
+                )
+                problems.append(
+                    Problem(
+                        code="value_too_large",
+                        month=str(month),
+                        metric="pipeline_added_value",
+                        value=currency.plain(asked),
+                        message=message,
+                        suggestion={"pipeline_added_value": currency.plain(most)},
+                    )
+                )
+                break
+    if problems:
+        raise InputError("; ".join(map(str, problems)), problems)
+
+
+def is_short(expected: Figures, there: Figures) -> bool:
+    """Whether any figure falls short of what is expected."""
+    return any(expected[metric] > there[metric] for metric in METRICS)
+
+
+def shortfall(expected: Figures, there: Figures, *, has_contact: bool, has_won_stage: bool) -> Figures:
+    """The largest feasible part of ``expected - there``. Values in minor units."""
+    lacking = expected - there
+    contacts = max(lacking.contacts_created, 0)
+    is_somebody = has_contact or contacts > 0
+    deals = max(lacking.deals_created, 0) if is_somebody else 0
+    pipeline = max(lacking.pipeline_added_value, 0)
+    won = min(max(lacking.closed_won_count, 0), deals) if has_won_stage else 0
+    won_value = min(max(lacking.closed_won_value, 0), pipeline)
+    if won_value < won or (won == deals and won_value < min(pipeline, lacking.closed_won_value)):
+        won = 0
+    if won == 0:
+        won_value = 0
+    return Figures(
+        leads_created=min(max(lacking.leads_created, 0), contacts),
+        contacts_created=contacts,
+        companies_created=max(lacking.companies_created, 0),
+        deals_created=deals,
+        closed_won_count=won,
+        closed_won_value=won_value,
+        pipeline_added_value=pipeline if deals > won else won_value,
+        activities_created=max(lacking.activities_created, 0) if is_somebody else 0,
+    )
 
 
 def won_with_leads(month: Month, won: int) -> str:

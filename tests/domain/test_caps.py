@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from demo_pipeline.domain.blueprint.checks import check_blueprint
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.caps import MOST_DEAL_VALUE
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
 from demo_pipeline.domain.core.figures import COUNT_METRICS, VALUE_METRICS, Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.feasibility import MOST_DEAL_VALUE, Caps
 from demo_pipeline.domain.parsing.document import NestedDocument, Problems
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, resolve_plan

@@ -19,7 +19,6 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from demo_pipeline.domain.blueprint.monthly_figures import minimal_figures
 from demo_pipeline.domain.blueprint.schema import SECTION_MODELS, Blueprint, MonthEntry, Totals
-from demo_pipeline.domain.caps import within_caps
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import Problem
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, figure_json
@@ -31,6 +30,7 @@ from demo_pipeline.domain.feasibility import (
     cap_problems,
     infeasible,
     nearest_feasible,
+    within_caps,
 )
 from demo_pipeline.domain.parsing.document import NestedDocument, Problems
 from demo_pipeline.domain.parsing.scalars import nearest, parse_country, parse_currency, parse_month, quoted

@@ -23,11 +23,10 @@ from demo_pipeline.domain.blueprint.monthly_figures import (
     minimal_figures,
 )
 from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice, Totals
-from demo_pipeline.domain.caps import check_storable
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import cap_warnings, check_caps, won_with_leads
+from demo_pipeline.domain.feasibility import cap_warnings, check_caps, check_storable, won_with_leads
 from demo_pipeline.domain.parsing.scalars import TELL_TALE
 from demo_pipeline.domain.reference.countries import COUNTRIES, ISO_DIGITS, load_locale, resolve_country
 from demo_pipeline.domain.reference.industries import Industry, load_industry

@@ -15,10 +15,10 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from demo_pipeline.domain.caps import MOST_MONTH_VALUE
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS
 from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, MOST_MONTHS, Month
+from demo_pipeline.domain.feasibility import MOST_MONTH_VALUE
 
 #: Beyond it a calendar of 24 months more would leave what the database can hold.
 MOST_COUNT: Final = 10**9

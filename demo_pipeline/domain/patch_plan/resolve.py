@@ -28,7 +28,6 @@ from demo_pipeline.domain.blueprint.monthly_figures import (
 )
 from demo_pipeline.domain.blueprint.schema import MonthEntry
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, plan_stream
-from demo_pipeline.domain.caps import check_storable, within_caps
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import (
@@ -47,8 +46,10 @@ from demo_pipeline.domain.feasibility import (
     Caps,
     cap_problems,
     check_caps,
+    check_storable,
     infeasible,
     nearest_feasible,
+    within_caps,
 )
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType, is_in_bounds
 from demo_pipeline.domain.reference.industries import load_industry

@@ -10,8 +10,7 @@ from __future__ import annotations
 from psycopg import IsolationLevel
 
 from demo_pipeline.domain.core.errors import VerificationError
-from demo_pipeline.domain.core.figures import FiguresByMonth
-from demo_pipeline.domain.verification import mismatches
+from demo_pipeline.domain.core.figures import FiguresByMonth, mismatches
 from demo_pipeline.services.jobs.events import Event
 from demo_pipeline.services.jobs.job_run import (
     JobOutcome,

@@ -9,8 +9,8 @@ from uuid import UUID
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.feasibility import is_short, shortfall
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
-from demo_pipeline.domain.shortfall import is_short, shortfall
 from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import JobReport, MonthResult, report_of
 from demo_pipeline.services.jobs.runner import run_job

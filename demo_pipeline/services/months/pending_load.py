@@ -19,14 +19,13 @@ from demo_pipeline.domain.core.arrow import Column, column, keep, to_mask
 from demo_pipeline.domain.core.figures import NO_MONTHS, VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible
+from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible, shortfall
 from demo_pipeline.domain.generation.calendar import instant_us
 from demo_pipeline.domain.generation.generator import Batch, Generator
 from demo_pipeline.domain.generation.partial_month import figures_of_rows, up_to, without
 from demo_pipeline.domain.generation.row_schemas import UUID
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.versions import present_version
-from demo_pipeline.domain.shortfall import shortfall
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.tenants import MonthState
 from demo_pipeline.storage.rows.existing_rows import first_contact_at, has_won_stage

@@ -23,7 +23,7 @@ from demo_pipeline.domain.core.figures import NO_MONTHS
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.domain.shortfall import is_short
+from demo_pipeline.domain.feasibility import is_short
 from demo_pipeline.services.jobs.failures import as_demo_error
 from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import JobReport

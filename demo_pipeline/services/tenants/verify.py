@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 
 from demo_pipeline.domain.core.errors import UnreadableTenantError
+from demo_pipeline.domain.core.figures import mismatches
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.domain.verification import mismatches
 from demo_pipeline.services.jobs.row_checks import RowChecks, check_rows
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import CLOCK_TOLERANCE, Settings
