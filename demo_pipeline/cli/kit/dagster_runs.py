@@ -34,8 +34,13 @@ from demo_pipeline.services.jobs.report import JobReport, MonthResult, report_of
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.month_range import MonthRange, month_range
 from demo_pipeline.services.platform.instance import INSTANCE_FILE, prepare_instance
-from demo_pipeline.services.tenants.incarnations import later_incarnations
-from demo_pipeline.services.tenants.queries import TenantDetail, jobs_of_run, kpis, show_tenant
+from demo_pipeline.services.tenants.queries import (
+    TenantDetail,
+    jobs_of_run,
+    kpis,
+    later_incarnations,
+    show_tenant,
+)
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import current_instant, instant_of
 from demo_pipeline.storage.connection.database import Database

@@ -18,8 +18,8 @@ from demo_pipeline.defs.shared.partitions import MONTHS, TENANT, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.tenants.incarnations import later_incarnations
-from demo_pipeline.storage.ledger.incarnations import Incarnation
+from demo_pipeline.services.tenants.queries import later_incarnations
+from demo_pipeline.storage.ledger.tenants import Incarnation
 
 _ASSETS: Final = tuple(map(dg.AssetKey, ASSETS))
 

@@ -14,9 +14,8 @@ from demo_pipeline.defs.shared.run_failures import error_json
 from demo_pipeline.defs.shared.run_tags import KIND_TAG
 from demo_pipeline.domain.core.errors import DemoError, InputError
 from demo_pipeline.services.files.blueprint_files import blueprint_paths
-from demo_pipeline.services.tenants.incarnations import later_incarnations
 from demo_pipeline.services.tenants.provision import provision_all
-from demo_pipeline.services.tenants.queries import list_tenants
+from demo_pipeline.services.tenants.queries import later_incarnations, list_tenants
 
 
 class ProvisionConfig(dg.Config):

@@ -32,8 +32,8 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, tenants
-from demo_pipeline.storage.ledger.job_ledger import Attempt, Job
-from demo_pipeline.storage.ledger.tenants import TenantSummary
+from demo_pipeline.storage.ledger.job_ledger import Attempt, Job, JobFilter
+from demo_pipeline.storage.ledger.tenants import Incarnation, TenantSummary
 from demo_pipeline.storage.rows.digest import tenant_digest
 from demo_pipeline.storage.rows.kpis import all_figures
 from demo_pipeline.storage.rows.kpis import row_counts as row_counts_of
@@ -134,6 +134,15 @@ def unreadable_tenants(database: Database, settings: Settings, slugs: Iterable[s
     return found
 
 
+def later_incarnations(database: Database, slugs: Sequence[str] | None = None) -> list[Incarnation]:
+    """Living tenants whose slug belonged to a deleted one: all, or those of ``slugs``.
+
+    What is stored under the slug elsewhere may belong to the deleted one.
+    """
+    with database.admin(readonly=True) as conn:
+        return tenants.later_incarnations(conn, slugs)
+
+
 def row_counts(database: Database, settings: Settings, slug: str) -> tuple[dict[str, int], dict[str, int]]:
     """Visible and hidden (soft-deleted) rows of one tenant, by table. Its plan is not read.
 
@@ -218,19 +227,19 @@ def find_jobs(
             except ValueError as error:
                 problems.append(Problem(code="bad_since", field="--since", value=since, message=str(error)))
         raise_problems(problems)
-        wanted = job_ledger.JobFilter(
+        wanted = JobFilter(
             slug=slug,
-            statuses=known_statuses or None,
+            statuses=list(known_statuses) or None,
             kinds=[JobKind(kind) for kind in known_kinds] or None,
             since=instant,
         )
-        jobs = job_ledger.list_jobs(conn, wanted=wanted, limit=limit)
+        jobs = job_ledger.find_jobs(conn, wanted, limit)
         if slug is not None:
             try:
                 find_tenant_id(conn, settings, slug, "job list")
             except NotFoundError:
                 # History outlives its tenant.
-                if not job_ledger.count_jobs(conn, job_ledger.JobFilter(slug=slug)):
+                if not job_ledger.count_jobs(conn, JobFilter(slug=slug)):
                     raise
         return JobPage(
             jobs=tuple(jobs),

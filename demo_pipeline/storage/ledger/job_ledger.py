@@ -22,8 +22,8 @@ from demo_pipeline.domain.core.figures import NO_MONTHS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import job_problems
+from demo_pipeline.storage.ledger.guard import call
 from demo_pipeline.storage.ledger.tenants import MonthState
-from demo_pipeline.storage.ledger.translate_errors import explained
 
 Json = Mapping[str, Any]
 #: what a job can be
@@ -114,8 +114,8 @@ class JobFilter:
 
     #: all incarnations of it
     slug: str | None = None
-    statuses: Sequence[str] | None = None
-    kinds: Sequence[JobKind] | None = None
+    statuses: list[str] | None = None
+    kinds: list[JobKind] | None = None
     #: begun, or registered where they never began, at this instant or later
     since: datetime | None = None
 
@@ -138,11 +138,7 @@ class Attempt:
 
 def register_job(conn: Connection[Any], request: JobRequest) -> int:
     """Make the job pending, or find it; its number within the tenant. In the provisioning transaction."""
-    with explained():
-        row = conn.execute(
-            "select demo.register_job(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [*_identity(request), *_terms(request)],
-        ).fetchone()
+    row = call(conn, "register_job", *_terms(request))
     assert row is not None  # a scalar function returns a row
     return row[0]
 
@@ -154,12 +150,7 @@ def begin_job(conn: Connection[Any], request: JobRequest) -> AttemptHandle | Non
     that could. Jobs of the tenant that still say *running* were interrupted and are marked failed.
     Raises :class:`NotADemoTenantError`; :class:`BusyError` when another session holds the tenant.
     """
-    with explained():
-        row = conn.execute(
-            "select attempt, number"
-            " from demo.begin_job(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [*_identity(request), *_terms(request), request.dagster_run_id],
-        ).fetchone()
+    row = call(conn, "begin_job", *_terms(request), request.dagster_run_id)
     return None if row is None else AttemptHandle(attempt=row[0], number=row[1])
 
 
@@ -171,8 +162,7 @@ def claim_job(
     And under the registered job of the blueprint, if one is given. One claim a transaction. A job that is
     not running raises :class:`JobFailedError`.
     """
-    with explained():
-        conn.execute("select demo.claim_job(%s, %s, %s)", [tenant_id, job_id, blueprint_job_id])
+    call(conn, "claim_job", tenant_id, job_id, blueprint_job_id)
 
 
 def finish_job(
@@ -193,29 +183,19 @@ def finish_job(
     ``months`` replace what was recorded of the blueprint's rows in them; ``changes`` are what this job
     changes of what is expected; ``blueprint_metrics`` are those of the blueprint's job claimed beside it.
     """
-    with explained():
-        conn.execute(
-            "select demo.finish_job(%s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                job_id,
-                *(None if item is None else Jsonb(item) for item in (before, after, diff, metrics)),
-                Jsonb([month.to_json(currency) for month in months]),
-                Jsonb(changes.to_rows(currency)),
-                None if blueprint_metrics is None else Jsonb(blueprint_metrics),
-            ],
-        )
+    loaded = Jsonb([month.to_json(currency) for month in months])
+    changed = Jsonb(changes.to_rows(currency))
+    call(conn, "finish_job", job_id, before, after, diff, metrics, loaded, changed, blueprint_metrics)
 
 
 def mark_undone(conn: Connection[Any], job_id: UUID, other_id: UUID, *, is_undone: bool) -> None:
-    """Within the claim of an undo: its job took ``other_id`` back, or (not ``is_undone``) restored it."""
-    with explained():
-        conn.execute("select demo.mark_undone(%s, %s, %s)", [job_id, other_id, is_undone])
+    """Within the claim of an undo: its job undoes ``other_id``, or (not ``is_undone``) restores it."""
+    call(conn, "mark_undone", job_id, other_id, is_undone)
 
 
 def admit_request(conn: Connection[Any], tenant_id: UUID, per_tenant: int, total: int) -> bool:
     """Count a request; False: in the last minute there were as many as allowed, and this one is not."""
-    with explained():
-        row = conn.execute("select demo.admit_request(%s, %s, %s)", [tenant_id, per_tenant, total]).fetchone()
+    row = call(conn, "admit_request", tenant_id, per_tenant, total)
     return row is not None and bool(row[0])
 
 
@@ -236,17 +216,13 @@ def fail_job(
     conn: Connection[Any], tenant_id: UUID, job_id: UUID, attempt: int, error_code: str, error_message: str
 ) -> bool:
     """In a transaction of its own, after the roll-back. False: that attempt does not run any more."""
-    with explained():
-        row = conn.execute(
-            "select demo.fail_job(%s, %s, %s, %s, %s)",
-            [tenant_id, job_id, attempt, error_code, error_message],
-        ).fetchone()
+    row = call(conn, "fail_job", tenant_id, job_id, attempt, error_code, error_message)
     return row is not None and bool(row[0])
 
 
 def report_progress(conn: Connection[Any], job_id: UUID, progress: int, step: str) -> None:
     """Percent done and what is being done, on a second connection; does nothing to a job that ended."""
-    conn.execute("select demo.report_progress(%s, %s, %s)", [job_id, progress, step])
+    call(conn, "report_progress", job_id, progress, step)
 
 
 def audit(
@@ -258,11 +234,8 @@ def audit(
     job_id: UUID | None = None,
     detail: Json | None = None,
 ) -> None:
-    """Note an event for ever; in a transaction that is not rolled back with what it tells of."""
-    conn.execute(
-        "select demo.audit(%s, %s, %s, %s, %s)",
-        [event, tenant_id, slug, job_id, None if detail is None else Jsonb(detail)],
-    )
+    """Record an event for ever; in a transaction that is not rolled back with the event itself."""
+    call(conn, "audit", event, tenant_id, slug, job_id, detail)
 
 
 _JOB_QUERY: Final[LiteralString] = """
@@ -276,56 +249,38 @@ join demo.tenant_metadata m on m.tenant_id = j.tenant_id
 """
 
 
-_COUNT_QUERY: Final[LiteralString] = """
-select count(*) from demo.jobs j join demo.tenant_metadata m on m.tenant_id = j.tenant_id
-"""
 _CONDITIONS: Final[LiteralString] = """
 where (%(slug)s::text is null or m.slug = %(slug)s)
     and (%(statuses)s::text[] is null or j.status = any(%(statuses)s))
     and (%(kinds)s::text[] is null or j.kind = any(%(kinds)s))
     and (%(since)s::timestamptz is null or coalesce(j.started_at, j.created_at) >= %(since)s)
 """
+_LATEST_FIRST: Final[LiteralString] = (
+    " order by coalesce(j.started_at, j.created_at) desc, m.slug, j.number desc"
+)
 
 
-def list_jobs(
-    conn: Connection[Any],
-    slug: str | None = None,
-    *,
-    wanted: JobFilter | None = None,
-    limit: int | None = None,
-) -> list[Job]:
-    """Jobs, the latest first; of one slug or as ``wanted``; at most ``limit``; for administrators."""
-    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
-        return cursor.execute(
-            _JOB_QUERY + _CONDITIONS + " order by coalesce(j.started_at, j.created_at) desc, m.slug,"
-            " j.number desc limit %(limit)s",
-            {**_filter_values(wanted or JobFilter(slug=slug)), "limit": limit},
-        ).fetchall()
+def list_jobs(conn: Connection[Any], slug: str) -> list[Job]:
+    """All jobs of a slug, the latest first; for administrators."""
+    return find_jobs(conn, JobFilter(slug=slug))
+
+
+def find_jobs(conn: Connection[Any], wanted: JobFilter, limit: int | None = None) -> list[Job]:
+    """Jobs, the latest first, at most ``limit``; for administrators."""
+    values = {**vars(wanted), "limit": limit}
+    return _read(conn, _CONDITIONS + _LATEST_FIRST + " limit %(limit)s", values)
 
 
 def count_jobs(conn: Connection[Any], wanted: JobFilter) -> int:
     """How many jobs there are; for administrators."""
-    row = conn.execute(_COUNT_QUERY + _CONDITIONS, _filter_values(wanted)).fetchone()
+    query = "select count(*) from demo.jobs j join demo.tenant_metadata m on m.tenant_id = j.tenant_id"
+    row = conn.execute(query + _CONDITIONS, vars(wanted)).fetchone()
     return 0 if row is None else row[0]
-
-
-def _filter_values(wanted: JobFilter) -> dict[str, Any]:
-    return {
-        "slug": wanted.slug,
-        "statuses": None if wanted.statuses is None else list(wanted.statuses),
-        "kinds": None if wanted.kinds is None else list(wanted.kinds),
-        "since": wanted.since,
-    }
 
 
 def jobs_beginning(conn: Connection[Any], first: UUID, last: UUID) -> list[Job]:
     """Jobs whose ids are from ``first`` to ``last``, the latest first; for administrators."""
-    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
-        return cursor.execute(
-            _JOB_QUERY
-            + "where j.id between %s and %s order by coalesce(j.started_at, j.created_at) desc, j.id",
-            [first, last],
-        ).fetchall()
+    return _read(conn, "where j.id between %s and %s" + _LATEST_FIRST, [first, last])
 
 
 def jobs_of_run(conn: Connection[Any], dagster_run_id: str) -> list[tuple[UUID, str]]:
@@ -349,13 +304,13 @@ def short_id_length(conn: Connection[Any]) -> int:
 
 def last_completed_job(conn: Connection[Any], tenant_id: UUID, kinds: Sequence[JobKind]) -> Job | None:
     """The job of these kinds that was completed last and is not undone; for administrators."""
-    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
-        return cursor.execute(
-            _JOB_QUERY + "where j.tenant_id = %s and j.kind = any(%s) and j.status = 'completed'"
-            " and j.undone_by is null"
-            " order by j.completed_at desc, j.number desc limit 1",
-            [tenant_id, list(kinds)],
-        ).fetchone()
+    jobs = _read(
+        conn,
+        "where j.tenant_id = %s and j.kind = any(%s) and j.status = 'completed' and j.undone_by is null"
+        " order by j.completed_at desc, j.number desc limit 1",
+        [tenant_id, list(kinds)],
+    )
+    return jobs[0] if jobs else None
 
 
 def get_job(conn: Connection[Any], job_id: UUID) -> Job:
@@ -363,11 +318,10 @@ def get_job(conn: Connection[Any], job_id: UUID) -> Job:
 
     See :func:`readable` before they are parsed.
     """
-    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
-        job = cursor.execute(_JOB_QUERY + "where j.id = %s", [job_id]).fetchone()
-    if job is None:
+    jobs = _read(conn, "where j.id = %s", [job_id])
+    if not jobs:
         raise NotFoundError(f"there is no job {job_id}; demo-pipeline job list shows those there are")
-    return job
+    return jobs[0]
 
 
 def measured_rate(conn: Connection[Any]) -> float | None:
@@ -438,6 +392,13 @@ def list_attempts(conn: Connection[Any], job_id: UUID) -> list[Attempt]:
         ).fetchall()
 
 
+def _read(
+    conn: Connection[Any], conditions: LiteralString, values: Sequence[Any] | Mapping[str, Any]
+) -> list[Job]:
+    with conn.cursor(row_factory=kwargs_row(_job)) as cursor:
+        return cursor.execute(_JOB_QUERY + conditions, values).fetchall()
+
+
 def _job(*, kind: str, **columns: Any) -> Job:
     """A row of :data:`_JOB_QUERY`. Raises ``UnreadableJobError`` for a kind of another version."""
     try:
@@ -446,18 +407,20 @@ def _job(*, kind: str, **columns: Any) -> Job:
         raise UnreadableJobError.of(columns["slug"], columns["id"], [f"kind: {error}"]) from error
 
 
-def _identity(request: JobRequest) -> list[Any]:
-    return [request.tenant_id, request.job_id, request.kind, request.mode, request.plan_type]
-
-
 def _terms(request: JobRequest) -> list[Any]:
+    """The parameters that ``register_job`` and ``begin_job`` share, in their order."""
     return [
-        None if request.plan is None else Jsonb(request.plan),
+        request.tenant_id,
+        request.job_id,
+        request.kind,
+        request.mode,
+        request.plan_type,
+        request.plan,
         request.seed,
         request.ordinal,
         None if request.first_month is None else str(request.first_month),
         None if request.last_month is None else str(request.last_month),
-        None if request.tolerances is None else Jsonb(request.tolerances),
+        request.tolerances,
         request.as_of,
         request.requested_by,
     ]

@@ -16,8 +16,7 @@ from uuid import UUID
 
 from psycopg import Connection, OperationalError, errors
 from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
+from psycopg.rows import class_row, dict_row
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.currency import Currency
@@ -27,12 +26,12 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_spec, reading_tenant, stored_month
 from demo_pipeline.domain.parsing.scalars import nearest
-from demo_pipeline.storage.ledger.translate_errors import explained
+from demo_pipeline.storage.ledger.guard import call
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewTenant:
-    """What a demo tenant is born with."""
+class _Declared:
+    """What is stored of a demo tenant."""
 
     tenant_id: UUID
     slug: str
@@ -46,13 +45,19 @@ class NewTenant:
     seed: str
     lists_version: str
     #: as declared and resolved
-    blueprint: Mapping[str, Any]
+    blueprint: dict[str, Any]
     #: the resolved specification with the figures of every month
-    plan: Mapping[str, Any]
+    plan: dict[str, Any]
     #: ``crm.tenants.created_at``
     created_at: datetime
     provisioned_at: datetime
     is_excluded_from_analytics: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTenant(_Declared):
+    """A demo tenant to provision."""
+
     requested_by: str | None = None
 
 
@@ -70,26 +75,21 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tenant:
-    """A living demo tenant."""
+class Tenant(_Declared):
+    """A living demo tenant; its ``plan`` is not parsed."""
 
-    tenant_id: UUID
-    slug: str
-    name: str
-    country: str
-    timezone: str
-    currency: str
-    industry: str
-    incarnation: int
-    seed: str
-    lists_version: str
-    blueprint: dict[str, Any]
-    plan: dict[str, Any]
-    is_excluded_from_analytics: bool
-    created_at: datetime
-    provisioned_at: datetime
     #: the number that the tenant's next job gets
     next_job_number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incarnation:
+    """A living demo tenant whose slug belonged to a deleted one before."""
+
+    slug: str
+    tenant_id: UUID
+    #: of the one before, by the server's clock
+    predecessor_deleted_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,34 +188,13 @@ def provision_tenant(conn: Connection[Any], tenant: NewTenant) -> None:
 
     A living demo of that slug raises :class:`InputError`, a real tenant :class:`NotADemoTenantError`.
     """
-    with explained():
-        conn.execute(
-            "select demo.provision_tenant(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                tenant.tenant_id,
-                tenant.slug,
-                tenant.name,
-                tenant.country,
-                tenant.timezone,
-                tenant.currency,
-                tenant.industry,
-                tenant.incarnation,
-                tenant.seed,
-                tenant.lists_version,
-                Jsonb(tenant.blueprint),
-                Jsonb(tenant.plan),
-                tenant.created_at,
-                tenant.provisioned_at,
-                tenant.is_excluded_from_analytics,
-                tenant.requested_by,
-            ],
-        )
+    # The fields are in the order of the parameters.
+    call(conn, "provision_tenant", *vars(tenant).values())
 
 
 def find_tenant(conn: Connection[Any], slug: str) -> Found:
     """What ``slug`` names, real tenants included."""
-    with explained():
-        row = conn.execute("select demo.find_tenant(%s)", [slug]).fetchone()
+    row = call(conn, "find_tenant", slug)
     found: dict[str, Any] = row[0] if row else {}
     return Found(
         tenant_id=UUID(found["tenant_id"]) if found["tenant_id"] else None,
@@ -264,8 +243,7 @@ def tenant_state(conn: Connection[Any], tenant_id: UUID) -> TenantState:
     Raises :class:`NotADemoTenantError` if it is none, and :class:`UnreadableTenantError` where what is stored
     of it cannot be read: this is the only place where it is parsed.
     """
-    with explained():
-        row = conn.execute("select demo.tenant_state(%s)", [tenant_id]).fetchone()
+    row = call(conn, "tenant_state", tenant_id)
     if row is None or row[0] is None:
         raise NotADemoTenantError(f"tenant {tenant_id} is not a demo tenant", {"tenant": str(tenant_id)})
     state: dict[str, Any] = row[0]
@@ -293,8 +271,8 @@ def hold_tenant(
 ) -> Generator[None]:
     """Hold the tenant's scheduling lock on this session, waiting at most ``wait_seconds``.
 
-    It orders the queue and tells who is alive; it grants nothing. ``conn`` must be in no transaction;
-    whatever transaction is still open at the end is rolled back. Raises :class:`BusyError`.
+    It orders the queue and shows which jobs are alive; it grants nothing. ``conn`` must be in no transaction;
+    a transaction that is still open at the end is rolled back. Raises :class:`BusyError`.
     """
     try:
         with conn.transaction():
@@ -316,7 +294,7 @@ def hold_tenant(
                 with conn.transaction():
                     conn.execute("select pg_advisory_unlock(demo.tenant_lock_key(%s))", [tenant_id])
         except OperationalError:
-            # A session that is gone holds nothing any more.
+            # A session that was closed holds no lock.
             conn.close()
 
 
@@ -343,7 +321,7 @@ def delete_tenant(
     requested_by: str | None,
     slug: str | None = None,
 ) -> dict[str, int]:
-    """All rows of a demo tenant, by table, gone; its history stays. For administrators.
+    """Delete all rows of a demo tenant; its history stays. Table → rows. For administrators.
 
     In a transaction of the caller. Waits for the tenant's job; raises :class:`BusyError` after
     ``wait_seconds``, :class:`NotADemoTenantError`.
@@ -354,8 +332,7 @@ def delete_tenant(
         [f"{max(1, round(wait_seconds * 1000))}ms"],
     )
     try:
-        with explained():
-            row = conn.execute("select demo.delete_tenant(%s, %s)", [tenant_id, requested_by]).fetchone()
+        row = call(conn, "delete_tenant", tenant_id, requested_by)
     except BusyError:
         raise _busy(tenant_id, slug, wait_seconds) from None
     return dict(row[0]) if row else {}
@@ -421,6 +398,23 @@ def list_tenants(
             },
         ).fetchall()
     return [TenantSummary(**row) for row in rows]
+
+
+def later_incarnations(conn: Connection[Any], slugs: Sequence[str] | None = None) -> list[Incarnation]:
+    """The living demo tenants of a reused slug, all of them or those of ``slugs``; for administrators."""
+    with conn.cursor(row_factory=class_row(Incarnation)) as cursor:
+        return cursor.execute(
+            """
+            select m.slug, m.tenant_id,
+                (select max(p.deleted_at) from demo.tenant_metadata p where p.slug = m.slug)
+                    as predecessor_deleted_at
+            from demo.tenant_metadata m
+            where m.deleted_at is null and m.incarnation > 1
+                and (%(slugs)s::text[] is null or m.slug = any (%(slugs)s::text[]))
+            order by m.slug collate "C"
+            """,
+            {"slugs": None if slugs is None else list(slugs)},
+        ).fetchall()
 
 
 def get_tenant(conn: Connection[Any], slug: str) -> Tenant:

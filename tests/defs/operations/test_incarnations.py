@@ -22,8 +22,7 @@ from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.delete_tenant import delete_tenant
-from demo_pipeline.services.tenants.incarnations import later_incarnations
-from demo_pipeline.services.tenants.queries import list_jobs
+from demo_pipeline.services.tenants.queries import later_incarnations, list_jobs
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.services.patches.builders import plan
 

@@ -16,6 +16,7 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, tenants
+from demo_pipeline.storage.ledger.job_ledger import JobFilter
 from demo_pipeline.storage.ledger.tenants import MonthState, hold_tenant
 from tests.builders.currencies import EUR
 from tests.fixtures.ledger_steps import (
@@ -295,7 +296,7 @@ def test_lists_for_administrators(loader_conn: Conn, admin_conn: Conn, demo: UUI
         ("aaa", None),
         ("acme", "running"),
     ]
-    assert [job.id for job in job_ledger.list_jobs(admin_conn)] == [second, first]
+    assert [job.id for job in job_ledger.find_jobs(admin_conn, JobFilter())] == [second, first]
     assert [job.id for job in job_ledger.list_jobs(admin_conn, "acme")] == [second, first]
     assert job_ledger.list_jobs(admin_conn, "aaa") == []
     with pytest.raises(NotFoundError):
