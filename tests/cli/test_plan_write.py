@@ -12,7 +12,7 @@ import pytest
 from demo_pipeline.cli.commands import plan
 from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.services.files.plan_files import read_plan
-from demo_pipeline.services.patches.drafts import SHAPES
+from demo_pipeline.services.patches.drafts import Shape
 from tests.fixtures.cli import RunCommand, table_counts
 
 #: shape → its options
@@ -32,8 +32,8 @@ def asked(document: Any) -> dict[str, dict[str, Any]]:
 
 def test_every_shape_has_a_name() -> None:
     """The names that the command takes are those that can be drafted."""
-    assert tuple(SHAPES) == plan.SHAPES
-    assert set(OPTIONS) == set(SHAPES)
+    assert tuple(Shape) == plan.SHAPES
+    assert set(OPTIONS) == set(Shape)
 
 
 @pytest.mark.parametrize("shape", OPTIONS)

@@ -20,7 +20,7 @@ def generate(slug: Slug, first: FromMonth = None, last: ToMonth = None, *, json:
     """
     session = open_session()
     from demo_pipeline.cli.kit.dagster_runs import materialise_tenants
-    from demo_pipeline.services.months.partial_months import stored_partial_month_notes
+    from demo_pipeline.services.months.month_range import stored_partial_month_notes
 
     reports = materialise_tenants(session, [slug], first, last)
     if json:

@@ -102,7 +102,7 @@ def preview(file: BlueprintPath, *, sheet: SheetOption = None, json: Json = Fals
     """
     settings = open_settings()
     from demo_pipeline.services.files.blueprint_files import preview_blueprint
-    from demo_pipeline.services.months.partial_months import preview_notes
+    from demo_pipeline.services.months.month_range import preview_notes
 
     with about_files([file]):
         spec, warnings = preview_blueprint(file, settings, sheet=sheet)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -26,7 +26,8 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.versions import present_version
 from demo_pipeline.services.jobs.events import Event, record
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection.database import beside, open_database
+from demo_pipeline.storage.connection.clock import instant_of
+from demo_pipeline.storage.connection.database import Database, beside, open_database
 from demo_pipeline.storage.ledger import job_ledger, tenants
 from demo_pipeline.storage.ledger.tenants import MonthState, TenantState
 
@@ -140,6 +141,18 @@ def find_tenant_context(
     return TenantContext(state.spec, state)
 
 
+@contextmanager
+def reading(
+    database: Database, settings: Settings, slug: str, wish: str
+) -> Generator[tuple[psycopg.Connection, TenantContext, datetime]]:
+    """A snapshot of the database for reading one tenant: connection, tenant and *now*.
+
+    Raises as :func:`find_tenant_context` does, and ``InputError`` for a ``DEMO_NOW`` in the future.
+    """
+    with database.snapshot() as conn:
+        yield conn, find_tenant_context(conn, settings, slug, wish), instant_of(conn, settings)
+
+
 def _unknown(conn: psycopg.Connection[Any], settings: Settings, slug: str) -> NotFoundError:
     """No tenant has that slug. A job's login may not list tenants, so the administrator's is asked then."""
     known = tenants.demo_slugs(conn)
@@ -179,7 +192,7 @@ def latest_instant(context: TenantContext, as_of: datetime) -> datetime:
 def _audit(conn: psycopg.Connection[Any], slug: str, wish: str) -> bool:
     """Whether the attempt could be written down; a server that takes no writes refuses it all the same.
 
-    On a connection of its own: ``conn`` may be read-only, or amid a transaction that ends with the refusal.
+    On a connection of its own: ``conn`` may be read-only, or within a transaction that ends with the refusal.
     """
     try:
         with beside(conn) as other:

@@ -12,9 +12,8 @@ from uuid import UUID
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.services.jobs.row_checks import check_rows
-from demo_pipeline.services.jobs.tenant_context import find_tenant_context
+from demo_pipeline.services.jobs.tenant_context import reading
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows import provenance
 from demo_pipeline.storage.rows.kpis import all_figures
@@ -39,9 +38,8 @@ class TenantSnapshot:
 
 def read_snapshot(database: Database, settings: Settings, slug: str) -> TenantSnapshot:
     """Read one tenant. Raises ``NotFoundError``, ``NotADemoTenantError``."""
-    with database.snapshot() as conn:
-        context = find_tenant_context(conn, settings, slug, "show")
-        tenant_id, now = context.state.tenant.tenant_id, instant_of(conn, settings)
+    with reading(database, settings, slug, "show") as (conn, context, now):
+        tenant_id = context.state.tenant.tenant_id
         return TenantSnapshot(
             tenant=slug,
             tenant_id=tenant_id,

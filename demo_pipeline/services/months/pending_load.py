@@ -34,10 +34,10 @@ from demo_pipeline.storage.rows.kpis import all_figures
 from demo_pipeline.storage.rows.stages import stage_outcomes
 
 #: (table, month) → rows
-Presence = Mapping[tuple[str, str], int]
+RowCounts = Mapping[tuple[str, str], int]
 
 #: Tables without any of whose rows a month is not whole.
-OWED: Final = (*MODEL.team, *MODEL.counted)
+REQUIRED_TABLES: Final = (*MODEL.team, *MODEL.counted)
 _NO_IDS = pa.nulls(0, UUID)
 _EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
@@ -84,11 +84,11 @@ class PendingLoad:
         return sum(one.row_count for one in figures)
 
     def count_rows(self) -> int:
-        """How many rows of the tables in ``OWED`` are to be loaded, exactly: makes them all."""
+        """How many rows of the tables in ``REQUIRED_TABLES`` are to be loaded, exactly: makes them all."""
         added = sum(one.row_count for one in self.additions.values())
         if not self.work:
             return added
-        return added + sum(rows.num_rows for table, rows in self.batches() if table in OWED)
+        return added + sum(rows.num_rows for table, rows in self.batches() if table in REQUIRED_TABLES)
 
     def batches(self) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Table and rows but for ``additions``, parents before children; goes with ``storage.rows.load``."""
@@ -111,9 +111,9 @@ class PendingLoad:
 
     def _month(self, work: MonthWork) -> Iterator[Batch]:
         month, batches = work.month, self.generator.month(work.month)
-        told = _outcomes(self.generator)
-        now = self._outcomes_now(told)
-        if work.is_new and now is told:
+        stored = _outcomes(self.generator)
+        now = self._outcomes_now(stored)
+        if work.is_new and now is stored:
             figures = self.spec.figures_of(month)
             yield from batches
             self.change |= {month: figures}
@@ -123,7 +123,7 @@ class PendingLoad:
         currency = self.spec.currency
         whole, change = Figures(), Figures()
         for batch in up_to(batches, instant_us(work.as_of)):
-            whole += figures_of_rows(batch, told, currency)
+            whole += figures_of_rows(batch, stored, currency)
             missing = without(batch, work.present.get(batch.table, _NO_IDS))
             change += figures_of_rows(missing, now, currency)
             yield missing
@@ -139,8 +139,8 @@ class PendingLoad:
             versions=(present_version(),),
         )
 
-    def _outcomes_now(self, told: tuple[Column, Column]) -> tuple[Column, Column]:
-        """Ids of the stages that are won and lost by now; ``told`` itself where nobody changed one."""
+    def _outcomes_now(self, stored: tuple[Column, Column]) -> tuple[Column, Column]:
+        """Ids of the stages that are won and lost by now; ``stored`` itself where nobody changed one."""
         stages = self.generator.team.stages.to_pylist()
         changed = any(
             self.outcomes_now.get(stage["id"], flags) != flags
@@ -148,7 +148,7 @@ class PendingLoad:
             if (flags := (stage["is_won"], stage["is_lost"]))
         )
         if not changed:
-            return told
+            return stored
         # A stage that people deleted is made again as it was.
         flags = [self.outcomes_now.get(stage["id"], (stage["is_won"], stage["is_lost"])) for stage in stages]
         ids = column(self.generator.team.stages, "id")
@@ -161,7 +161,7 @@ class PendingLoad:
 def missing_rows(
     conn: psycopg.Connection[Any], context: TenantContext, last: Month, as_of: datetime
 ) -> PendingLoad:
-    """What the blueprint still owes, up to ``last``. Within the job's transaction, after its claim.
+    """The blueprint's missing rows, up to ``last``. Within the job's transaction, after its claim.
 
     A month of which all that has happened was loaded, and is still there, is left alone. So is every month
     after the end of a closed tenant. Once another version of lists or generator made a month, none is made
@@ -169,7 +169,7 @@ def missing_rows(
     """
     spec, tenant = context.spec, context.state.tenant
     last = context.last_asked(last)
-    counts = presence(conn, context)
+    counts = count_blueprint_rows(conn, context)
     incomplete = [
         month for month in spec.start_month.until(last) if not is_complete(context, month, counts, as_of)
     ]
@@ -192,7 +192,7 @@ def _by_present_version(
     conn: psycopg.Connection[Any],
     context: TenantContext,
     incomplete: Sequence[Month],
-    counts: Presence,
+    counts: RowCounts,
     last: Month,
     as_of: datetime,
 ) -> PendingLoad:
@@ -284,9 +284,9 @@ def _part(context: TenantContext, month: Month, until: datetime) -> Figures:
 def is_made(conn: psycopg.Connection[Any], context: TenantContext, last: Month, as_of: datetime) -> bool:
     """Whether none of the blueprint's rows up to ``last`` is missing.
 
-    What people made or hid is theirs, and drift. ``conn`` is an administrator's.
+    What people made or hid is drift. ``conn`` is an administrator's.
     """
-    counts = presence(conn, context)
+    counts = count_blueprint_rows(conn, context)
     for month in context.spec.start_month.until(context.last_asked(last)):
         loaded = context.state.months.get(month)
         if loaded is None:
@@ -325,13 +325,13 @@ def check_added(context: TenantContext, figures: Figures, caps: Caps) -> None:
     )
 
 
-def presence(conn: psycopg.Connection[Any], context: TenantContext) -> Presence:
+def count_blueprint_rows(conn: psycopg.Connection[Any], context: TenantContext) -> RowCounts:
     """How many of the blueprint's rows are there, by table and month."""
     jobs = [job.job_id for job in context.state.jobs if job.kind is JobKind.MATERIALISE]
     return generated_counts(conn, context.state.tenant.tenant_id, jobs)
 
 
-def is_complete(context: TenantContext, month: Month, counts: Presence, as_of: datetime) -> bool:
+def is_complete(context: TenantContext, month: Month, counts: RowCounts, as_of: datetime) -> bool:
     """Whether all that the blueprint has for a month by ``as_of`` was loaded and is still there.
 
     Rows that people hid are there; rows that people made do not count.
@@ -344,7 +344,7 @@ def is_complete(context: TenantContext, month: Month, counts: Presence, as_of: d
     return has_all_rows(loaded, counts)
 
 
-def has_all_rows(loaded: MonthState, counts: Presence) -> bool:
+def has_all_rows(loaded: MonthState, counts: RowCounts) -> bool:
     """Whether as many rows of a month are there as were loaded.
 
     More are there where rows of another version were hidden and made up for.

@@ -1,6 +1,6 @@
-"""What a plan stands on, read from the database, in a job's transaction or for a preview.
+"""The baseline against which a plan is resolved, read in a job's transaction or for a preview.
 
-The preview makes what the blueprint still owes in memory, where the job loads it: both see the same ground.
+The preview makes the blueprint's missing rows in memory, where the job loads them: the baseline is the same.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us, tenant_calendar
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
 from demo_pipeline.services.jobs.tenant_context import TenantContext
-from demo_pipeline.services.months.pending_load import OWED, PendingLoad, missing_rows
+from demo_pipeline.services.months.pending_load import REQUIRED_TABLES, PendingLoad, missing_rows
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.existing_rows import first_contact_at, first_other_contact_at, has_won_stage
 from demo_pipeline.storage.rows.kpis import all_figures, month_figures
 
-#: The first contact that a patch brings comes in one minute, what hangs on it in a later one.
+#: The first contact that a patch brings comes in one minute, what refers to it in a later one.
 _LEAST_MINUTES = 2
 _LEADS = strings(["lead"])
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectedBaseline:
-    """A ground, and what the blueprint's rows that are still missing would change."""
+    """A baseline, and what the blueprint's rows that are still missing would change."""
 
     baseline: PlanBaseline
-    #: what the blueprint owes, its pass done
+    #: the blueprint's missing rows, counted
     missing: PendingLoad
     #: none of its rows is missing
     is_whole: bool
 
 
 def read_baseline(conn: psycopg.Connection[Any], context: TenantContext, as_of: datetime) -> PlanBaseline:
-    """The ground as the tables have it now."""
+    """The baseline as the tables have it now."""
     tenant_id = context.state.tenant.tenant_id
-    return _ground(
+    return _baseline(
         context,
         as_of,
         before=all_figures(conn, tenant_id, context.spec.currency),
@@ -60,9 +60,9 @@ def project_baseline(
     last: Month,
     months: Collection[Month] | None = None,
 ) -> ProjectedBaseline:
-    """The ground as it will be once the blueprint's missing rows up to ``last`` are there.
+    """The baseline as it will be once the blueprint's missing rows up to ``last`` are there.
 
-    ``months``: those whose figures are wanted, which is quicker; the ground may have no others then. None:
+    ``months``: those whose figures are wanted, which is quicker; the baseline may have no others then. None:
     all that have rows.
     """
     tenant_id, currency = context.state.tenant.tenant_id, context.spec.currency
@@ -72,7 +72,7 @@ def project_baseline(
     count = missing.additions.total.row_count
     if missing.work:
         for table, rows in missing.batches():
-            count += rows.num_rows if table in OWED else 0
+            count += rows.num_rows if table in REQUIRED_TABLES else 0
             if table == "pipeline_stages":
                 has_stage = has_stage or bool(to_mask(column(rows, "is_won")).any())
             if table == "contacts" and rows.num_rows:
@@ -89,7 +89,7 @@ def project_baseline(
         before = there + missing.change.over(there)
     else:
         before = NO_MONTHS
-    baseline = _ground(
+    baseline = _baseline(
         context, as_of, before=before, first_contact=first, first_other=first_other, has_stage=has_stage
     )
     return ProjectedBaseline(baseline=baseline, missing=missing, is_whole=count == 0)
@@ -107,7 +107,7 @@ def projected_baseline(
         return project_baseline(conn, context, as_of, last, months)
 
 
-def _ground(
+def _baseline(
     context: TenantContext,
     as_of: datetime,
     *,

@@ -1,6 +1,6 @@
 """Plans drafted from a tenant's own figures, and put into files.
 
-The shapes themselves are the domain's (``patch_plan.shapes``); here is what they go on from: the months that
+The shapes themselves are the domain's (``patch_plan.shapes``); here is what they start from: the months that
 are over, of the span or with rows, and the blueprint's missing rows of them, since a patch makes these first.
 Where a month shows more without the plan than the shape asks for, the draft keeps what is there, so that it
 can be applied. Values beyond the cap on declared value are left to the deals. Read-only.
@@ -9,10 +9,10 @@ can be applied. Values beyond the cap on declared value are left to the deals. R
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -43,10 +43,9 @@ from demo_pipeline.domain.patch_plan.writing import check_is_table, write_plan
 from demo_pipeline.services.files.figure_files import save_figures
 from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES
 from demo_pipeline.services.files.reader import SUFFIXES, FileFormat
-from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
+from demo_pipeline.services.jobs.tenant_context import TenantContext, reading
 from demo_pipeline.services.months.plan_baseline import projected_baseline
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.kpis import all_figures
 
@@ -61,16 +60,14 @@ class Draft:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Wish:
-    """What a shape is made from."""
+class Shape(StrEnum):
+    """Shapes of drafted plans, as the command line names them."""
 
-    known: FiguresByMonth
-    currency: Currency
-    percent: Decimal | None
-    month_count: int | None
-    average_count: int | None
-    first: Month | None
+    COPY_LAST_MONTH = "copy-last-month"
+    GROW = "grow"
+    MATCH_AVERAGE = "match-average"
+    HOLIDAY_DIP = "holiday-dip"
+    Q4_SURGE = "q4-surge"
 
 
 def draft_plan(
@@ -84,14 +81,12 @@ def draft_plan(
     average_count: int | None = None,
     first: Month | None = None,
 ) -> Draft:
-    """A TARGETS plan of a shape (``SHAPES``).
+    """A TARGETS plan of a :class:`Shape`.
 
     Raises ``InputError`` for what makes no plan, with all that is wrong; ``NotFoundError``,
     ``NotADemoTenantError``.
     """
-    with database.snapshot() as conn:
-        context = find_tenant_context(conn, settings, slug, "plan write")
-        as_of = instant_of(conn, settings)
+    with reading(database, settings, slug, "plan write") as (conn, context, as_of):
         figures = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
     _check_options(shape, percent=percent, average_count=average_count)
     running = Month.containing(as_of)
@@ -99,15 +94,23 @@ def draft_plan(
     if last < context.spec.start_month:
         message = f"no month of {slug} is over yet, so there is nothing to go on from; write the plan by hand"
         raise InputError(message, [Problem(code="nothing_known", message=message)])
-    wish = _Wish(
-        known=_whole(database, context, as_of, last, figures),
-        currency=context.spec.currency,
-        percent=percent,
-        month_count=month_count,
-        average_count=average_count,
-        first=first,
-    )
-    plan = SHAPES[shape](wish)
+    known, currency = _whole(database, context, as_of, last, figures), context.spec.currency
+    count = 1 if month_count is None else month_count
+    match Shape(shape):
+        case Shape.COPY_LAST_MONTH:
+            plan = copy_last_month(known, currency=currency, month_count=count, first=first)
+        case Shape.GROW:
+            assert percent is not None  # as the options were checked
+            plan = grow_monthly(known, percent, currency=currency, month_count=count, first=first)
+        case Shape.MATCH_AVERAGE:
+            last_count = LEVEL_MONTHS if average_count is None else average_count
+            plan = match_average(known, last_count, currency=currency, month_count=count, first=first)
+        case Shape.HOLIDAY_DIP:
+            dip = DEFAULT_DIP_PERCENT if percent is None else percent
+            plan = holiday_dip(known, percent=dip, currency=currency, month_count=month_count, first=first)
+        case Shape.Q4_SURGE:
+            surge = DEFAULT_SURGE_PERCENT if percent is None else percent
+            plan = q4_surge(known, percent=surge, currency=currency, month_count=month_count, first=first)
     warnings: list[str] = []
     there = NO_MONTHS
     if plan.first_month <= running:
@@ -149,73 +152,20 @@ def save_plan(plan: PatchPlan, path: Path) -> FileFormat:
     return kind
 
 
-# -- shapes ----------------------------------------------------------------------------------------------
-
-
-def _copy_last_month(wish: _Wish) -> PatchPlan:
-    return copy_last_month(wish.known, currency=wish.currency, month_count=_count(wish), first=wish.first)
-
-
-def _grow(wish: _Wish) -> PatchPlan:
-    assert wish.percent is not None
-    return grow_monthly(
-        wish.known, wish.percent, month_count=_count(wish), currency=wish.currency, first=wish.first
-    )
-
-
-def _match_average(wish: _Wish) -> PatchPlan:
-    last_count = LEVEL_MONTHS if wish.average_count is None else wish.average_count
-    return match_average(
-        wish.known, last_count, currency=wish.currency, month_count=_count(wish), first=wish.first
-    )
-
-
-def _holiday_dip(wish: _Wish) -> PatchPlan:
-    return holiday_dip(
-        wish.known,
-        currency=wish.currency,
-        percent=DEFAULT_DIP_PERCENT if wish.percent is None else wish.percent,
-        month_count=wish.month_count,
-        first=wish.first,
-    )
-
-
-def _q4_surge(wish: _Wish) -> PatchPlan:
-    return q4_surge(
-        wish.known,
-        currency=wish.currency,
-        percent=DEFAULT_SURGE_PERCENT if wish.percent is None else wish.percent,
-        month_count=wish.month_count,
-        first=wish.first,
-    )
-
-
-#: name on the command line → how it is made
-SHAPES: Final[Mapping[str, Callable[[_Wish], PatchPlan]]] = {
-    "copy-last-month": _copy_last_month,
-    "grow": _grow,
-    "match-average": _match_average,
-    "holiday-dip": _holiday_dip,
-    "q4-surge": _q4_surge,
-}
-_WITHOUT_PERCENT: Final = frozenset({"copy-last-month", "match-average"})
-
-
-def _count(wish: _Wish) -> int:
-    return 1 if wish.month_count is None else wish.month_count
+_WITHOUT_PERCENT: Final = frozenset({Shape.COPY_LAST_MONTH, Shape.MATCH_AVERAGE})
 
 
 def _check_options(shape: str, *, percent: Decimal | None, average_count: int | None) -> None:
     """What a shape does not take, or cannot do without."""
     problems: list[Problem] = []
-    if shape == "grow" and percent is None:
+    if shape == Shape.GROW and percent is None:
         problems.append(
             Problem(code="missing", field="percent", message="is needed to grow; give per cent, like 10")
         )
     if shape in _WITHOUT_PERCENT and percent is not None:
         message = f"{shape} takes none; leave it out"
         problems.append(Problem(code="not_taken", field="percent", value=str(percent), message=message))
-    if shape != "match-average" and average_count is not None:
+    if shape != Shape.MATCH_AVERAGE and average_count is not None:
         message = f"{shape} takes none; leave it out"
         problems.append(Problem(code="not_taken", field="average", value=str(average_count), message=message))
     if problems:

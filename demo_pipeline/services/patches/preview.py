@@ -18,12 +18,11 @@ from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, show
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.selection import select_job
-from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, find_tenant_context
+from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, reading
 from demo_pipeline.services.months.pending_load import check_months_beyond
 from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
 from demo_pipeline.services.patches.patch import check_currency, last_month, patch_spec, plan_of
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.tenants import JobState
@@ -75,10 +74,8 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     """Look at a plan; its problems are in the preview. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     plan, currencies = plan_of(plan)
     caps = settings.caps.to_domain()
-    with database.admin(readonly=True) as conn:
-        context = find_tenant_context(conn, settings, slug, "plan preview")
+    with reading(database, settings, slug, "plan preview") as (conn, context, as_of):
         rate = job_ledger.measured_rate(conn)
-        as_of = instant_of(conn, settings)
     last = last_month(context, plan, as_of)
     before = now = blueprint = NO_MONTHS
     try:

@@ -19,7 +19,7 @@ from demo_pipeline.domain.feasibility import Caps, check_caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan
 from demo_pipeline.services.files.plan_files import PlanFile
-from demo_pipeline.services.jobs.tenant_context import find_tenant_context
+from demo_pipeline.services.jobs.tenant_context import reading
 from demo_pipeline.services.months.pending_load import check_months_beyond
 from demo_pipeline.services.months.plan_baseline import projected_baseline
 from demo_pipeline.services.patches.patch import (
@@ -30,7 +30,6 @@ from demo_pipeline.services.patches.patch import (
     refuse_other_pieces,
 )
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 
 #: A plan so far beyond the caps is a mistake.
@@ -46,10 +45,8 @@ def split_plan(
     Raises ``InputError`` for a plan that cannot be, ``CapExceededError`` for one that needs too many pieces.
     """
     plan, currencies = plan_of(plan)
-    with database.admin(readonly=True) as conn:
-        context = find_tenant_context(conn, settings, slug, "plan split")
-        as_of = instant_of(conn, settings)
-    check_currency(context, currencies)
+    with reading(database, settings, slug, "plan split") as (_, context, as_of):
+        check_currency(context, currencies)
     caps = settings.caps.to_domain()
     last = last_month(context, plan, as_of)
     check_months_beyond(context, last, caps)

@@ -140,9 +140,9 @@ class _Undo:
     def _execute(self, run: JobTransaction) -> JobOutcome:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
-        taken = self._collect(conn, run)
+        collected = self._collect(conn, run)
         change = -collected_figures(conn, tenant_id, run.currency)
-        jobs = {row.job_id for row in taken.dependents if row.job_id is not None}
+        jobs = {row.job_id for row in collected.dependents if row.job_id is not None}
         deleted = _Deleted(
             before=before,
             own=collected_figures(conn, tenant_id, run.currency, self.job.id),
@@ -160,8 +160,8 @@ class _Undo:
             change=change,
             results=changed_results(run, before, change, recorded, context),
             recorded=recorded,
-            metrics=taken.metrics(instant, deleted.of_others, run.currency),
-            notes=_notes(taken),
+            metrics=collected.metrics(instant, deleted.of_others, run.currency),
+            notes=_notes(collected),
         )
 
     def _unrecorded_jobs(self, run: JobRun) -> list[UUID]:  # noqa: ARG002 - of an extension
@@ -418,17 +418,17 @@ def _check_incarnation(run: JobRun, job: Job) -> None:
         raise refusal("other_incarnation", f"job {job.id} was of a {job.slug} that has been deleted since")
 
 
-def _notes(taken: _Collected) -> tuple[str, ...]:
+def _notes(collected: _Collected) -> tuple[str, ...]:
     notes: list[str] = []
-    if taken.changed:
-        notes.append(f"{len(taken.changed):,} of its rows had been changed or deleted by people")
-    if taken.purged:
-        notes.append(f"{taken.purged:,} of its rows had been deleted for good")
-    if taken.dependents:
-        dependents = counted(len(taken.dependents), "row of another job", "rows of other jobs")
+    if collected.changed:
+        notes.append(f"{len(collected.changed):,} of its rows had been changed or deleted by people")
+    if collected.purged:
+        notes.append(f"{collected.purged:,} of its rows had been deleted for good")
+    if collected.dependents:
+        dependents = counted(len(collected.dependents), "row of another job", "rows of other jobs")
         notes.append(f"{dependents} that depended on them went along")
-    if taken.changed_dependents:
-        notes.append(f"{len(taken.changed_dependents):,} of those had been changed by people")
+    if collected.changed_dependents:
+        notes.append(f"{len(collected.changed_dependents):,} of those had been changed by people")
     return tuple(notes)
 
 
@@ -489,9 +489,9 @@ def _healed(
 ) -> FiguresByMonth:
     """What later rows make up for of a job: of what people took of it, and once its own rows are hidden.
 
-    ``kept``: what of its rows people left, ``along``: later rows that go with them. Which row stands in for
-    which nobody can tell: what falls short now, or goes along, is taken to be this job's, so that no rows
-    are owed for a job that is not there any more.
+    ``kept``: what of its rows people left, ``along``: later rows that go with them. Which row makes up
+    for which is not known: what falls short now, or goes along, is counted as this job's, so that no rows
+    are missing for a job that is undone.
     """
     later = _healing_jobs(run, job.number)
     if not later:
@@ -502,10 +502,10 @@ def _healed(
         month = result.month
         lost = result.delta - kept.at(month)
         short = run.context.expected(month) - before.at(month)
-        gone, most = along.at(month), there.at(month)
+        deleted, most = along.at(month), there.at(month)
         healed[month] = Figures(
             **{
-                metric: max(min(lost[metric] - max(short[metric], 0) - gone[metric], most[metric]), 0)
+                metric: max(min(lost[metric] - max(short[metric], 0) - deleted[metric], most[metric]), 0)
                 for metric in METRICS
             }
         )

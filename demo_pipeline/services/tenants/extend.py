@@ -15,10 +15,9 @@ from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, J
 from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import months_spec, next_job
-from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, find_tenant_context
+from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, reading
 from demo_pipeline.services.months.pending_load import check_added
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.kpis import all_figures
 
@@ -37,10 +36,9 @@ class Extension:
 
 def preview_extension(database: Database, settings: Settings, slug: str, last: Month) -> Extension:
     """What an extension up to ``last`` would ask for. Raises as ``extend_tenant`` does; writes nothing."""
-    with database.admin(readonly=True) as conn:
-        context = find_tenant_context(conn, settings, slug, "tenant extend")
+    with reading(database, settings, slug, "tenant extend") as (conn, context, as_of):
         there = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
-        running = Month.containing(instant_of(conn, settings))
+        running = Month.containing(as_of)
     figures = NO_MONTHS
     if _done(context, last) is None:
         figures = _check(context, last, running, settings.caps.to_domain())

@@ -26,8 +26,13 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.parsing.scalars import parse_country, read_each, word_of
 from demo_pipeline.domain.reference.industries import INDUSTRIES
-from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context, find_tenant_id
-from demo_pipeline.services.months.partial_months import partial_month_notes
+from demo_pipeline.services.jobs.tenant_context import (
+    TenantContext,
+    find_tenant_context,
+    find_tenant_id,
+    reading,
+)
+from demo_pipeline.services.months.month_range import partial_month_notes
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -166,11 +171,9 @@ def kpis(
     if first is not None and last is not None and last < first:
         message = f"the range ends ({last}) before it begins ({first})"
         raise InputError(message, [Problem(code="empty_range", message=message)])
-    with database.admin(readonly=True) as conn:
-        context = find_tenant_context(conn, settings, slug, "kpis")
+    with reading(database, settings, slug, "kpis") as (conn, context, as_of):
         spec = context.spec
         figures = all_figures(conn, context.state.tenant.tenant_id, spec.currency)
-        as_of = instant_of(conn, settings)
     end = spec.end_month if context.end_month is None else context.end_month
     months = (
         first.until(last)

@@ -18,9 +18,9 @@ from demo_pipeline.domain.core.figures import mismatches
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.services.jobs.row_checks import RowChecks, check_rows
-from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
+from demo_pipeline.services.jobs.tenant_context import TenantContext, reading
 from demo_pipeline.settings import CLOCK_TOLERANCE, Settings
-from demo_pipeline.storage.connection.clock import instant_of, server_clock
+from demo_pipeline.storage.connection.clock import server_clock
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, tenants
 from demo_pipeline.storage.rows import misplaced, provenance, row_checks
@@ -90,8 +90,7 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
 
 
 def _verdict(database: Database, settings: Settings, slug: str, strays: Sequence[Misplaced]) -> Verdict:
-    with database.snapshot() as conn:
-        context = find_tenant_context(conn, settings, slug, "verify")
+    with reading(database, settings, slug, "verify") as (conn, context, now):
         tenant_id = context.state.tenant.tenant_id
         figures = all_figures(conn, tenant_id, context.spec.currency)
         findings = [
@@ -103,7 +102,6 @@ def _verdict(database: Database, settings: Settings, slug: str, strays: Sequence
             )
             for mismatch in mismatches(context.expected_by_month, figures)
         ]
-        now = instant_of(conn, settings)
         checks = check_rows(conn, context, now, provenance.finished_at(conn, tenant_id))
         findings += _row_findings(conn, context, checks, is_drifted=bool(findings))
         findings += _job_findings(context, is_held=tenants.is_held(conn, tenant_id))

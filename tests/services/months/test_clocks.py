@@ -14,7 +14,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.months.top_up import top_ups
-from demo_pipeline.services.patches.drafts import SHAPES, draft_plan
+from demo_pipeline.services.patches.drafts import Shape, draft_plan
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.preview import preview
 from demo_pipeline.services.patches.split import split_plan
@@ -79,7 +79,7 @@ def test_a_wrong_client_clock_changes_nothing(
     assert split_plan(database, database_settings, slug, wanted)
     assert read_snapshot(database, database_settings, slug).violations == ()
     assert all(one.last == running for one in top_ups(database, database_settings, on_unreadable=raised))
-    written = draft_plan(database, database_settings, slug, next(iter(SHAPES)))
+    written = draft_plan(database, database_settings, slug, next(iter(Shape)))
     assert max(month.month for month in written.plan.months) <= running
     assert verify(database, database_settings)[0].is_as_expected
     after = current_instant(database, database_settings)
