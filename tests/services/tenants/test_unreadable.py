@@ -86,7 +86,7 @@ def test_verify_reports_it_and_verifies_the_others(two: Database, database_setti
     assert sound.is_as_expected
     [finding] = broken.findings
     assert finding.check is Check.DOCUMENTS
-    assert "plan.currency: field required" in finding.message
+    assert "plan.minor_digits: field required" in finding.message
     assert "demo-pipeline tenant delete broken --yes" in finding.message
 
 
@@ -131,7 +131,7 @@ def commands(database: Database, settings: Settings, slug: str) -> Iterator[Call
 def test_what_needs_the_plan_says_so(two: Database, database_settings: Settings) -> None:
     """Every command of one tenant ends with the same error, exit code 4."""
     for command in commands(two, database_settings, "broken"):
-        with pytest.raises(UnreadableTenantError, match=r"plan\.currency: field required") as caught:
+        with pytest.raises(UnreadableTenantError, match=r"plan\.minor_digits: field required") as caught:
             command()
         assert caught.value.exit_code == 4
     for command in commands(two, database_settings, "sound"):
