@@ -55,7 +55,7 @@ def show(context: dg.OpExecutionContext, config: ShowConfig, demo: DemoTenants) 
         context.run_id,
         {
             **first_job_tags(report),
-            KIND_TAG: job.kind,
+            KIND_TAG: job.kind.value,
             TENANT_TAG: job.slug,
             JOB_TAG: str(job.id),
             **({REQUESTER_TAG: job.requested_by} if job.requested_by else {}),
