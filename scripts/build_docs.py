@@ -16,7 +16,13 @@ from typing import Final
 
 from demo_pipeline.domain.blueprint.schema import schema_text
 from scripts import build_cli_reference
-from scripts.reference_pages import blueprint_page, curves_page, industries_page, settings_page
+from scripts.reference_pages import (
+    architecture_picture,
+    blueprint_page,
+    curves_page,
+    industries_page,
+    settings_page,
+)
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 REFERENCE: Final = Path("docs/reference")
@@ -28,6 +34,7 @@ def rendered() -> Mapping[Path, str]:
         "cli.md": build_cli_reference.render(build_cli_reference.load_root()),
         "blueprint.md": blueprint_page.render(),
         "settings.md": settings_page.render(),
+        **architecture_picture.render(),
         **curves_page.render(),
         **industries_page.render(),
     }

@@ -26,6 +26,55 @@ LOCK_FILES: Final = ("requirements.lock", "requirements-dev.lock", "requirements
 MOST_LINES: Final = 600
 #: Module names that say nothing about what is inside.
 EMPTY_NAMES: Final = frozenset({"utils", "util", "helpers", "common", "misc"})
+#: Private words for what has a standard term: names of modules, classes, functions and tables.
+RETIRED_NAMES: Final = {
+    "Asker": "JobCaller",
+    "Begun": "AttemptHandle",
+    "Book": "EntityIndex",
+    "Choice": "JobSelection",
+    "Ground": "PlanBaseline",
+    "MissingRows": "PendingLoad",
+    "Outcome": "JobOutcome",
+    "PatchStory": "Generator",
+    "Simulated": "ProjectedBaseline",
+    "Standing": "TenantSnapshot",
+    "Story": "Generator",
+    "Subject": "TenantContext",
+    "choose": "select",
+    "dice": "seeded_random",
+    "explained": "translate_errors",
+    "filling": "delta_loading",
+    "findings": "row_checks",
+    "hanging": "dependents",
+    "happened": "up_to",
+    "hide": "soft_delete",
+    "hiding": "soft_delete",
+    "kept": "pool",
+    "known": "existing_rows",
+    "lives": "simulation",
+    "people": "name_lookup",
+    "presence": "generated_row_index",
+    "reading": "queries",
+    "remove": "delete_tenant",
+    "scenes": "builders",
+    "slices": "partial_month",
+    "stand_in": "minimal_figures",
+    "standing": "tenant_snapshot",
+    "tell_tales": "disclosure_scan",
+    "transact": "execute",
+}
+#: Words of docstrings and messages that have a plainer one, and that one.
+PRIVATE_WORDS: Final = (
+    (r"told|tells?|telling", "report, record, show"),
+    (r"hangs?(?: on)?|hanging|hung", "refer, depend"),
+    (r"ow(?:e|es|ed|ing)", "is missing"),
+    (r"whoever", "the caller, the user"),
+    (r"st(?:and|ands|ood) in", "placeholder, replace"),
+    (r"goes? away", "is removed"),
+    (r"begun", "started"),
+    (r"is no key", "unknown key"),
+    (r"this very", "this"),
+)
 #: Folders of one person's machine. The pattern does not match itself.
 MACHINE_PATH: Final = re.compile(r"(?<![\w.~$})-])/(?:work|root|home|Users)/[\w.-]")
 INDEX_ADDRESS: Final = re.compile(r"^\s*(--(?:extra-)?index-url|-i\b|--find-links|-f\b|--trusted-host)|://")
@@ -155,6 +204,37 @@ def tests_say_what_holds() -> Iterator[str]:
                 yield f"{path}:{node.lineno}: {node.name} has no docstring that states the behaviour"
 
 
+def names_are_standard_terms() -> Iterator[str]:
+    """No module, class or function is called by a private word; what a test defines for itself is exempt."""
+    for path in files():
+        if path.suffix != ".py" or path.parts[0] not in {"demo_pipeline", "tests"}:
+            continue
+        if path.stem in RETIRED_NAMES:
+            yield f"{path}:1: call it {RETIRED_NAMES[path.stem]}"
+        if path.parts[0] == "tests":
+            continue
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.ClassDef | ast.FunctionDef)
+                and (name := node.name.lstrip("_")) in RETIRED_NAMES
+            ):
+                yield f"{path}:{node.lineno}: {node.name}: call it {RETIRED_NAMES[name]}"
+
+
+def sentences_use_plain_words() -> Iterator[str]:
+    """No docstring and no message of the program has a private word."""
+    for path in files():
+        if path.suffix != ".py" or path.parts[0] != "demo_pipeline":
+            continue
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+                continue
+            for pattern, plain in PRIVATE_WORDS:
+                if found := re.search(rf"(?i)\b(?:{pattern})\b", node.value):
+                    line = node.lineno + node.value[: found.start()].count("\n")
+                    yield f"{path}:{line}: {found[0]!r}: say it plainly ({plain})"
+
+
 RULES: Final[tuple[Callable[[], Iterator[str]], ...]] = (
     lock_files_name_no_index,
     lock_files_are_in_step,
@@ -162,6 +242,8 @@ RULES: Final[tuple[Callable[[], Iterator[str]], ...]] = (
     modules_are_small_and_named,
     program_reads_no_client_clock,
     tests_say_what_holds,
+    names_are_standard_terms,
+    sentences_use_plain_words,
 )
 
 

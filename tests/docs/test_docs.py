@@ -159,3 +159,18 @@ def test_every_command_has_help_and_an_example() -> None:
     ]
     assert not silent
     assert not without_example
+
+
+#: A path of the package as documents write it: ``domain/model.py``, ``demo_pipeline/storage/rows/``.
+PACKAGE_PATH: Final = re.compile(r"`(?:demo_pipeline/)?((?:cli|defs|services|storage|domain)/[\w/.<>-]*)`")
+
+
+@pytest.mark.parametrize("document", [one for one in DOCUMENTS if one.parent.name != "adr"], ids=name_of)
+def test_every_path_of_the_package_exists(document: Path) -> None:
+    """A file or folder of the package that a document names is there; ``<name>`` is left to the reader.
+
+    Decisions are not edited: they name the files of their day.
+    """
+    named = PACKAGE_PATH.findall(document.read_text(encoding="utf-8"))
+    missing = [path for path in named if not (PROJECT / "demo_pipeline" / re.split(r"/?<", path)[0]).exists()]
+    assert not missing
