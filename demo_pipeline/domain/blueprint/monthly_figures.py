@@ -69,7 +69,7 @@ class DealSizes:
 def open_deals_count(other_deals: int, won_deals: int, win_rate_percent: int) -> int:
     """How many of the deals that are not won are taken to be open, where no value says so.
 
-    As many are lost as the industry's win rate tells, and at least a third stays open (assumption).
+    The industry's win rate says how many are lost, and at least a third stays open (assumption).
     """
     lost = won_deals * (100 - win_rate_percent) // win_rate_percent
     return max(other_deals - lost, -(-other_deals // 3))

@@ -1,6 +1,6 @@
 """Numbers as people and spreadsheets write them: ``25,000.00``, ``1.250,00 €``, ``$25k``, ``1 250``.
 
-Reads one cell by its form alone and says what it cannot tell: a single mark before exactly three digits
+Reads one cell by its form alone and says what it cannot know: a single mark before exactly three digits
 (``1.250``) may group thousands or begin decimals. It is never guessed. The other cells of the same file may
 settle it (``decimal_mark_of``). What counts as evidence of a decimal mark is a form that has one reading:
 
@@ -15,7 +15,7 @@ What separates the columns of a CSV is no evidence, nor is the currency: spreads
 a file contradict each other, none of it is evidence and the contradiction is a problem.
 
 No value passes through a float, and no exponent is ever expanded. What a figure may be (whole, not
-negative, its bounds) is in ``patch_plan.reading``.
+negative, its bounds) is in ``patch_plan.assemble``.
 """
 
 from __future__ import annotations

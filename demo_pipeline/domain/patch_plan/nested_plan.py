@@ -2,7 +2,7 @@
 
 Knows the keys of a plan and how they may be spelled, and names every key that is unknown, given twice or of
 the wrong kind, with its path (``months[2].metrics.dealsCreated``; lists count from 0). What the values mean
-is in ``patch_plan.reading``.
+is in ``patch_plan.assemble``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.domain.parsing.document import NestedDocument, NumberText, Path, Problems, Written
 from demo_pipeline.domain.parsing.scalars import quoted, shortened
 from demo_pipeline.domain.parsing.written_numbers import MOST_CHARACTERS
-from demo_pipeline.domain.patch_plan.reading import (
+from demo_pipeline.domain.patch_plan.assemble import (
     METRIC_NAMES,
     WrittenMonth,
     WrittenPlan,

@@ -4,7 +4,7 @@ Promises that a plan that exists is sound in itself (one to twenty-four months i
 in their bounds), and that equal plans have one document (``to_json``), however they were spelled: a job's
 identity is built from it. Amounts are major units as they were asked for; what they are in the tenant's
 currency, whether the figures are feasible and whether a cap allows them is not known here. How a plan is
-read from what people write is in ``patch_plan.reading``, how it is written in ``patch_plan.writing``.
+read from what people write is in ``patch_plan.assemble``, how it is written in ``patch_plan.writing``.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class PatchPlan:
 
 
 def is_in_bounds(metric: str, figure: int | Decimal) -> bool:
-    """Whether a figure may stand in a plan: finite, not negative, not beyond what can be stored."""
+    """Whether a plan may have this figure: finite, not negative, not beyond what can be stored."""
     if metric in COUNT_METRICS:
         return isinstance(figure, int) and 0 <= figure <= MOST_COUNT
     amount = Decimal(figure)

@@ -6,7 +6,7 @@ Pure: what is there (``PlanBaseline``) is handed in. Stages:
 2. values that were given, in the same way; absent ones follow the deals that are made, by the industry's
    deal sizes;
 3. the rules of ``feasibility``, and those of a living tenant: months of its span that have begun, working
-   time that has passed, a contact to hang rows on, a stage for won deals.
+   time that has passed, a contact that rows can refer to, a stage for won deals.
 
 Conservation: what is asked is what is made; nothing is rounded, cut or moved between months. A plan that
 breaks a rule is refused whole, with every problem and the nearest plan, which is feasible itself.
@@ -212,7 +212,7 @@ def _nearest(
 ) -> FiguresByMonth:
     """The nearest deltas that work; what is wrong with the wanted ones goes to ``problems``.
 
-    Which tell figures as they were asked for: on top of ``there``.
+    They name figures as they were requested: on top of ``there``.
     """
     nearest: dict[Month, Figures] = {}
     for month, figures in wanted.items():

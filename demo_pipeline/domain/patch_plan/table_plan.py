@@ -2,7 +2,7 @@
 
 The header is the first row that names the column ``month``; rows above it, like a title, do not count. Where
 the row below it has no month and names metrics, as merged headings do, both rows are the header. Rows and
-columns are numbered as the spreadsheet numbers them. What a cell means is in ``patch_plan.reading``.
+columns are numbered as the spreadsheet numbers them. What a cell means is in ``patch_plan.assemble``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from demo_pipeline.domain.parsing.document import EMPTY, Cell, Problems, Row, Ta
 from demo_pipeline.domain.parsing.scalars import quoted, shortened
 from demo_pipeline.domain.parsing.written_months import is_summary
 from demo_pipeline.domain.parsing.written_numbers import currency_of
-from demo_pipeline.domain.patch_plan.reading import (
+from demo_pipeline.domain.patch_plan.assemble import (
     METRIC_NAMES,
     WrittenMonth,
     WrittenPlan,

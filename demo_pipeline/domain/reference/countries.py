@@ -194,7 +194,7 @@ class Locale:
 
     @cached_property
     def female(self) -> NameList:
-        """Given names, disjoint from :attr:`male`: a generated one tells which form of address fits."""
+        """Given names, disjoint from :attr:`male`: a generated one decides the form of address."""
         return self._list("female")
 
     @cached_property

@@ -106,7 +106,7 @@ class Forms:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class SlotChoice:
     """A slot whose row *i* is ``forms.values[places[i]]``."""
 
     forms: Forms
@@ -114,7 +114,7 @@ class Choice:
     places: Places
 
     @classmethod
-    def of(cls, forms: Forms, places: NDArray[np.int64]) -> Choice:
+    def of(cls, forms: Forms, places: NDArray[np.int64]) -> SlotChoice:
         """From indices in numpy's form."""
         return cls(forms, integers(places, pa.int32()))
 
@@ -170,17 +170,17 @@ class Texts:
     def topic_count(self) -> int:
         return len(self.topics["topic"])
 
-    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, Choice]:
+    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, SlotChoice]:
         """All forms of the topics at the places ``topic``, shape (rows,)."""
-        return {slot: Choice.of(forms, topic) for slot, forms in self._topic_forms.items()}
+        return {slot: SlotChoice.of(forms, topic) for slot, forms in self._topic_forms.items()}
 
-    def step_slot(self, step: NDArray[np.int64]) -> Choice:
+    def step_slot(self, step: NDArray[np.int64]) -> SlotChoice:
         """The steps at the places ``step``, shape (rows,)."""
-        return Choice.of(self._step_forms, step)
+        return SlotChoice.of(self._step_forms, step)
 
-    def product_slot(self, product: NDArray[np.int64]) -> Choice:
+    def product_slot(self, product: NDArray[np.int64]) -> SlotChoice:
         """The products at the places ``product``, shape (rows,)."""
-        return Choice.of(self._product_forms, product)
+        return SlotChoice.of(self._product_forms, product)
 
     @cached_property
     def _topic_forms(self) -> Mapping[str, Forms]:
@@ -284,7 +284,7 @@ def person_slots(
 def render(
     templates: Sequence[Template],
     which: NDArray[np.int64],
-    slots: Mapping[str, Strings | Choice],
+    slots: Mapping[str, Strings | SlotChoice],
 ) -> Strings:
     """Row *i* is ``templates[which[i]]`` filled with row *i* of the slots; shape (rows,).
 
@@ -305,7 +305,7 @@ def render(
     choices = {
         slot: (choice.forms, _take(choice.places, integers(order, pa.int64())))
         for slot, choice in slots.items()
-        if isinstance(choice, Choice)
+        if isinstance(choice, SlotChoice)
     }
     # Any other slot is looked up once, for the rows of all templates that have it, in their order.
     rows_of: dict[str, list[NDArray[np.int64]]] = {}
@@ -337,7 +337,7 @@ def render(
 
 
 def _render_rows(
-    templates: Sequence[Template], which: Sequence[int], slots: Mapping[str, Strings | Choice]
+    templates: Sequence[Template], which: Sequence[int], slots: Mapping[str, Strings | SlotChoice]
 ) -> Strings:
     """The same row by row: for few rows it is quicker than a few calls for each template."""
     rows_of: dict[str, list[int]] = {}
@@ -361,7 +361,7 @@ def _looked_up(values: Strings, rows: NDArray[np.int64]) -> Strings:
     if callable(values):
         return values(rows)
     places = integers(rows, pa.int64())
-    if isinstance(values, Choice):
+    if isinstance(values, SlotChoice):
         return _take(values.forms.values, _take(values.places, places))
     if pa.types.is_dictionary(values.type):
         return _take(values.dictionary, _take(values.indices, places))

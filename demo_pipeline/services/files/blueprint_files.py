@@ -24,8 +24,8 @@ from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps
 from demo_pipeline.domain.parsing.document import NestedDocument, Problems, refused
 from demo_pipeline.domain.parsing.scalars import quoted, shortened
 from demo_pipeline.domain.parsing.written_numbers import other_currencies
+from demo_pipeline.domain.patch_plan.assemble import assemble
 from demo_pipeline.domain.patch_plan.nested_plan import is_plan
-from demo_pipeline.domain.patch_plan.reading import assemble
 from demo_pipeline.services.files.plan_files import PLAN, read_written
 from demo_pipeline.services.files.reader import FileFormat, FileUse, read_content, read_document
 from demo_pipeline.settings import Settings

@@ -21,15 +21,15 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.domain.parsing.document import NestedDocument, Problems, Written, refused
 from demo_pipeline.domain.parsing.scalars import shortened
-from demo_pipeline.domain.patch_plan.nested_plan import is_blueprint, read_nested_plan
-from demo_pipeline.domain.patch_plan.plan import PatchPlan
-from demo_pipeline.domain.patch_plan.reading import (
+from demo_pipeline.domain.patch_plan.assemble import (
     WrittenPlan,
     assemble,
     plain_name,
     read_plan_type,
     read_seed,
 )
+from demo_pipeline.domain.patch_plan.nested_plan import is_blueprint, read_nested_plan
+from demo_pipeline.domain.patch_plan.plan import PatchPlan
 from demo_pipeline.domain.patch_plan.table_plan import MOST_ROWS_ABOVE, read_table_plan
 from demo_pipeline.services.files.reader import (
     SUFFIXES,

@@ -223,7 +223,7 @@ def _package(content: bytes) -> FileKind:
 
 
 def _format_of(text: str) -> FileFormat | None:
-    """``json`` or ``csv`` where the first characters or a header tell."""
+    """``json`` or ``csv`` where the first characters or a header show it."""
     if text.lstrip()[:1] in {"{", "["}:
         return "json"
     return "csv" if is_table(text) else None

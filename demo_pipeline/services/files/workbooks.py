@@ -1,6 +1,6 @@
 """Excel workbooks: a sheet as rows of cells.
 
-A cell is read as what is stored in it, to the fifteen digits that a spreadsheet keeps; its format tells
+A cell is read as what is stored in it, to the fifteen digits that a spreadsheet keeps; its format marks
 dates, percentages and currencies. Of a formula the stored result counts: where a program has written the
 formula and nothing has calculated it, the cell is refused. A merged cell belongs to its first column, and
 may not span months. Limits hold before anything is unpacked, and only the sheet that is read is parsed; what

@@ -1,7 +1,7 @@
 """Apply a plan that lies in a tenant's inbox, and move it to where its end belongs, with a report beside it.
 
 A file stays where it is as long as trying again may help: the tenant is busy, the database is away, the job
-was interrupted. Whoever tries again then does no harm: a plan is one job, however often it is asked for.
+was interrupted. Trying again does no harm: a plan is one job, however often it is requested.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The plan inbox: a folder a tenant, the files that wait in it, and where they go once they were dealt with.
 
-``$DEMO_HOME/inbox/<slug>/plan.csv``. A file is complete when it has its name: whoever puts it there writes
+``$DEMO_HOME/inbox/<slug>/plan.csv``. A file is complete when it has its name: a program that puts it there writes
 it under a name that begins with a dot, or ends in none of the suffixes of a plan, and renames it. A name
 that no run could take, with control characters in it, is refused: the file gets another name in
 ``refused/``. Nothing is followed: what is a link, or no regular file, is left alone, and no name leads out
@@ -247,7 +247,7 @@ def _descriptor(name: str, flags: int, within: int | None, place: str) -> Genera
 
 
 def _check_private(folder: int, place: Path) -> None:
-    """Whoever may write into the inbox changes tenants: that must not be everybody."""
+    """Refuse an inbox that everybody may write to: a file in it changes tenants."""
     if os.fstat(folder).st_mode & stat.S_IWOTH:
         message = f"everybody may write to {place}, so its plans are left alone; chmod o-w {place}"
         raise InputError(message, [Problem(code="open_inbox", message=message)])

@@ -3,7 +3,7 @@
 No table is rewritten and nobody is kept waiting for a second: a step that needs a table for itself asks for
 all its locks at once for a fraction of a second, does what takes milliseconds, and else lets go and tries
 again later; what takes long (validating, building indexes) lets others read and write meanwhile. Every step
-is committed on its own and begun again where it was broken off: what is left is read from the catalogue.
+is committed on its own and repeated where it was broken off: what is left is read from the catalogue.
 Adoption makes the tables of the baseline; policies, functions and all later revisions are the revisions' own
 SQL, executed in the same way.
 

@@ -145,7 +145,7 @@ class _Rows:
                 )
 
     def key_copies(self) -> Iterator[Misfit]:
-        """Rows with the same key, where there is no key yet."""
+        """Rows with the same key, where a key is missing."""
         keys = [item.definition for item in self._want.constraints.values() if item.kind == "p"]
         if keys[0] in {item.definition for item in self._found[self._table].constraints.values()}:
             return

@@ -482,7 +482,7 @@ def _log_since(log: Path, start: int) -> str:
 
 
 def _may_pass(said: str) -> bool:
-    """Whether what the server said goes away by itself or with another port."""
+    """Whether another try or another port may cure what the server said."""
     return any(
         part in said
         for part in (

@@ -16,8 +16,8 @@ from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.domain.reference.texts import (
     LANGUAGES,
-    Choice,
     Forms,
+    SlotChoice,
     Template,
     Texts,
     load_texts,
@@ -322,7 +322,7 @@ def test_rendering_keeps_the_order_of_rows(monkeypatch: pytest.MonkeyPatch, few_
     assert render(templates, which, plain).to_pylist() == expected
     assert render(templates, which, coded).to_pylist() == expected
     chosen = {
-        name: Choice.of(Forms(values), np.arange(len(values), dtype=np.int64))
+        name: SlotChoice.of(Forms(values), np.arange(len(values), dtype=np.int64))
         for name, values in plain.items()
     }
     assert render(templates, which, chosen).to_pylist() == expected

@@ -31,7 +31,7 @@ from demo_pipeline.storage.connection.database import Database
 from tests.builders.currencies import EUR, JPY
 from tests.seeded_random import SeededRandom
 from tests.services.builders import TABLES, make_tenant
-from tests.services.months.people import People
+from tests.services.months.user_edits import People
 from tests.services.patches.builders import (
     Rows,
     added,

@@ -25,8 +25,8 @@ from demo_pipeline.storage.connection.database import Database
 from tests.builders.currencies import EUR
 from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, make_tenant, row_counts
-from tests.services.months.people import People
 from tests.services.months.test_faults import cutting_proxy
+from tests.services.months.user_edits import People
 from tests.services.patches.builders import (
     GENERATED,
     execute,

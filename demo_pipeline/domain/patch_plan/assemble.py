@@ -247,7 +247,7 @@ def _figure(cell: _Cell, mark: str | None) -> int | Decimal:
         raise wrong(
             "ambiguous_number",
             f"{quoted(text)} may be {grouped} or {number.amount.normalize():f}, and no other number of the "
-            f"file tells which; write {grouped} if {quoted(number.open_mark or '')} groups thousands",
+            f"file says which; write {grouped} if {quoted(number.open_mark or '')} groups thousands",
             grouped,
         )
     if amount < 0:
