@@ -63,6 +63,7 @@ RETIRED_NAMES: Final = {
     "tell_tales": "disclosure_scan",
     "transact": "execute",
 }
+FUNCTIONS_AND_CLASSES: Final = (ast.ClassDef, ast.FunctionDef)
 #: Words of docstrings and messages that have a plainer one, and that one.
 PRIVATE_WORDS: Final = (
     (r"told|tells?|telling", "report, record, show"),

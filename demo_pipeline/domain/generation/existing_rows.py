@@ -1,8 +1,8 @@
 """The rows that a tenant has already: rows of a patch may refer to them.
 
 Instants are whole microseconds since 1970 UTC (``_us``). Here they become the index and the team that
-generation works with, made by a job or a person: names are texts, owners that have left are replaced, what is not
-known stays unknown. Reading them is ``storage.rows.existing_rows``.
+generation works with, made by a job or a person: names are texts, owners that have left are replaced, what is
+not known stays unknown. Reading them is ``storage.rows.existing_rows``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The job of a row, recognised by its id alone.
 
 The keyed bits of a row's id are draws of its job's stream, its month and its table: with the seed and the
-number of a job they can be drawn again, which recognises its rows, whatever became of the rest of the row. Which jobs
-there were, and reading and writing rows, belongs elsewhere.
+number of a job they can be drawn again, which recognises its rows, whatever became of the rest of the row.
+Which jobs there were, and reading and writing rows, belongs elsewhere.
 """
 
 from __future__ import annotations

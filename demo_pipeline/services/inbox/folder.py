@@ -1,10 +1,10 @@
 """The plan inbox: a folder a tenant, the files that wait in it, and where they go once they were dealt with.
 
-``$DEMO_HOME/inbox/<slug>/plan.csv``. A file is complete when it has its name: a program that puts it there writes
-it under a name that begins with a dot, or ends in none of the suffixes of a plan, and renames it. A name
-that no run could take, with control characters in it, is refused: the file gets another name in
-``refused/``. Nothing is followed: what is a link, or no regular file, is left alone, and no name leads out
-of the folder. What a plan says and what becomes of it is not known here.
+``$DEMO_HOME/inbox/<slug>/plan.csv``. A file is complete when it has its name: a program that puts it there
+writes it under a name that begins with a dot, or ends in none of the suffixes of a plan, and renames it. A
+name that no run could take, with control characters in it, is refused: the file gets another name in
+``refused/``. Nothing is followed: what is a link, or no regular file, is left alone, and no name leads out of
+the folder. What a plan says and what becomes of it is not known here.
 """
 
 from __future__ import annotations
