@@ -94,6 +94,7 @@ def job(*, slug: str) -> dict[str, Any]:
         "cpu": clock.cpu,
         "peak_bytes": peak_bytes(),
         "has_dagster": "dagster" in sys.modules,
+        "has_pandas": "pandas" in sys.modules,
         "is_exact": all(not month.drift for month in report.months),
     }
 

@@ -44,7 +44,7 @@ def apply(
     slug: Slug,
     plan: PlanPath,
     *,
-    again: Annotated[bool, flag("--again", "Also where this very plan was applied before.")] = False,
+    again: Annotated[bool, flag("--again", "Also if this plan was already applied.")] = False,
     split: Annotated[
         bool, flag("--split", "One job for each piece that fits the caps, one after the other.")
     ] = False,

@@ -30,7 +30,7 @@ app = Commands(position=6, panel=TENANT_PANEL)
 
 @app.command(epilog=example("scan", "scan larkmoor --json"))
 def scan(slug: OptionalSlug = None, *, json: Json = False) -> None:
-    """Look for whatever tells a tenant that it is a demo.
+    """Look for whatever shows a tenant that it is a demo.
 
     Every name and value in the views of the CRM's reader, distributions that only a program leaves (no
     telephone number is missing, no row was ever changed, all were made within a second), and what the

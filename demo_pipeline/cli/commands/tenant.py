@@ -66,7 +66,7 @@ def provision(file: BlueprintPath, *, sheet: SheetOption = None, json: Json = Fa
     """Make the demo tenant that a blueprint declares, without data yet.
 
     All problems of the file are named at once, and nothing is made then. A tenant that is there already, made
-    from this very blueprint, is left alone.
+    from this blueprint, is left alone.
     """
     session = open_session()
     from demo_pipeline.services.tenants import provision as provisioning

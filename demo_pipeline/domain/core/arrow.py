@@ -4,13 +4,15 @@ pyarrow's published types are wrong where NumPy and Arrow meet and for many comp
 are called here and nowhere else. What a table's columns are called and mean does not belong here.
 
 Arrays are made from buffers and read from buffers. At its first conversion of a Python or NumPy value
-(``pa.array``, ``pa.scalar``, ``to_numpy``, a literal handed to a compute function) pyarrow imports pandas
-where it is installed: half a second and 60 MB that a job does not need. ``as_py`` and ``to_pylist`` do not.
+(``pa.array``, ``pa.scalar``, ``to_numpy``, a literal handed to a compute function) and at its first instant
+as a Python value pyarrow imports pandas where it is installed: half a second and 60 MB that a job does not
+need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -33,6 +35,7 @@ Mask = NDArray[np.bool_]
 AnyColumn = TypeVar("AnyColumn", bound=Column)
 Rows = TypeVar("Rows", bound="Column | pa.RecordBatch")
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _arrow: Final[Any] = pa
 _compute: Final[Any] = pc
 
@@ -105,6 +108,18 @@ def chain(first: AnyColumn, *more: AnyColumn) -> AnyColumn:
 def column(rows: pa.RecordBatch, name: str) -> Column:
     """A column by its name; ``KeyError`` where there is none."""
     return _arrow.RecordBatch.column(rows, name)
+
+
+def records(rows: pa.RecordBatch, *names: str) -> list[dict[str, Any]]:
+    """The named columns row by row as Python values; instants are read with :func:`instant_at`."""
+    values = {name: column(rows, name).to_pylist() for name in names}
+    return [dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)]
+
+
+def instant_at(instants: Column, place: int) -> datetime:
+    """One instant of a column in microseconds, as a time in UTC; the column has no null there."""
+    microseconds: int = instants.view(pa.int64())[place].as_py()
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def keep(rows: Rows, mask: Mask) -> Rows:

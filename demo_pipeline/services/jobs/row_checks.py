@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 
+from demo_pipeline.domain.core.arrow import records
 from demo_pipeline.services.jobs.tenant_context import TenantContext, latest_instant
 from demo_pipeline.storage.connection.clock import server_clock
 from demo_pipeline.storage.rows import provenance, row_checks
@@ -98,6 +99,8 @@ def _changed_stages(conn: Connection, context: TenantContext) -> dict[UUID, Chan
             is_lost=stage["is_lost"],
             deal_count=0,
         )
-        for stage in Generator(context.spec, tenant.provisioned_at).team.stages.to_pylist()
+        for stage in records(
+            Generator(context.spec, tenant.provisioned_at).team.stages, "id", "name", "is_won", "is_lost"
+        )
         if now.get(stage["id"], flags := (stage["is_won"], stage["is_lost"])) != flags
     }

@@ -22,7 +22,7 @@ MOST_LISTED: Final = 100
 
 
 def refusal(code: str, message: str, rows: Sequence[FoundRow] = ()) -> InputError:
-    """That cannot be done, and the rows that stand in the way."""
+    """The refusal of a request, with the rows that prevent it."""
     named = [
         Problem(
             code=code,

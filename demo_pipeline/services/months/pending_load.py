@@ -15,7 +15,7 @@ import psycopg
 import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.arrow import Column, column, keep, to_mask
+from demo_pipeline.domain.core.arrow import Column, column, keep, records, to_mask
 from demo_pipeline.domain.core.figures import NO_MONTHS, VALUE_METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
@@ -141,7 +141,7 @@ class PendingLoad:
 
     def _outcomes_now(self, stored: tuple[Column, Column]) -> tuple[Column, Column]:
         """Ids of the stages that are won and lost by now; ``stored`` itself where nobody changed one."""
-        stages = self.generator.team.stages.to_pylist()
+        stages = records(self.generator.team.stages, "id", "is_won", "is_lost")
         changed = any(
             self.outcomes_now.get(stage["id"], flags) != flags
             for stage in stages

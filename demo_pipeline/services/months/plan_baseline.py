@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 
-from demo_pipeline.domain.core.arrow import column, is_in, keep, strings, to_mask
+from demo_pipeline.domain.core.arrow import column, instant_at, is_in, keep, strings, to_mask
 from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64
@@ -76,11 +76,11 @@ def project_baseline(
             if table == "pipeline_stages":
                 has_stage = has_stage or bool(to_mask(column(rows, "is_won")).any())
             if table == "contacts" and rows.num_rows:
-                made = cast("datetime", column(rows, "created_at")[0].as_py())
+                made = instant_at(column(rows, "created_at"), 0)
                 first = made if first is None else min(first, made)
                 others = keep(column(rows, "created_at"), ~is_in(column(rows, "status"), _LEADS))
                 if len(others):
-                    made = cast("datetime", others[0].as_py())
+                    made = instant_at(others, 0)
                     first_other = made if first_other is None else min(first_other, made)
     if months is None:
         before = all_figures(conn, tenant_id, currency) + missing.change

@@ -383,7 +383,7 @@ def _delete_elsewhere(database: Database, context: TenantContext, caller: JobCal
     except psycopg.errors.ForeignKeyViolation as error:
         message = (
             "rows of the other tenant depend on rows of this one's jobs there; have them moved or deleted by "
-            f"whoever looks after that tenant, then repair again ({error.diag.message_detail})"
+            f"the owner of that tenant, then repair again ({error.diag.message_detail})"
         )
         raise InputError(message, [Problem(code="others_hang_on_it", message=message)]) from error
     except psycopg.Error as error:
