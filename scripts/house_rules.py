@@ -66,7 +66,7 @@ RETIRED_NAMES: Final = {
 FUNCTIONS_AND_CLASSES: Final = (ast.ClassDef, ast.FunctionDef)
 #: Words of docstrings and messages that have a plainer one, and that one.
 PRIVATE_WORDS: Final = (
-    (r"told|tells?|telling", "report, record, show"),
+    (r"told|tells?(?!-)|telling", "report, record, show"),
     (r"hangs?(?: on)?|hanging|hung", "refer, depend"),
     (r"ow(?:e|es|ed|ing)", "is missing"),
     (r"whoever", "the caller, the user"),

@@ -142,7 +142,7 @@ def find_tenant_context(
 
 
 @contextmanager
-def reading(
+def open_snapshot(
     database: Database, settings: Settings, slug: str, wish: str
 ) -> Generator[tuple[psycopg.Connection, TenantContext, datetime]]:
     """A snapshot of the database for reading one tenant: connection, tenant and *now*.

@@ -12,7 +12,7 @@ from uuid import UUID
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.services.jobs.row_checks import check_rows
-from demo_pipeline.services.jobs.tenant_context import reading
+from demo_pipeline.services.jobs.tenant_context import open_snapshot
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows import provenance
@@ -38,7 +38,7 @@ class TenantSnapshot:
 
 def read_snapshot(database: Database, settings: Settings, slug: str) -> TenantSnapshot:
     """Read one tenant. Raises ``NotFoundError``, ``NotADemoTenantError``."""
-    with reading(database, settings, slug, "show") as (conn, context, now):
+    with open_snapshot(database, settings, slug, "show") as (conn, context, now):
         tenant_id = context.state.tenant.tenant_id
         return TenantSnapshot(
             tenant=slug,

@@ -15,7 +15,7 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.services.jobs.tenant_context import TenantContext, reading
+from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 
@@ -84,7 +84,7 @@ def impossible_months(
 
     Raises ``NotFoundError``, ``NotADemoTenantError``.
     """
-    with reading(database, settings, slug, "show") as (_, context, as_of):
+    with open_snapshot(database, settings, slug, "show") as (_, context, as_of):
         running = Month.containing(as_of)
     reasons = ((month, _reason(context, month, running)) for month in months)
     return {month: reason for month, reason in reasons if reason is not None}
@@ -144,7 +144,7 @@ def stored_partial_month_notes(
     database: Database, settings: Settings, slug: str, months: Iterable[Month]
 ) -> tuple[str, ...]:
     """:func:`partial_month_notes` of a tenant as it is now. Raises as ``find_tenant_context`` does."""
-    with reading(database, settings, slug, "show") as (_, context, as_of):
+    with open_snapshot(database, settings, slug, "show") as (_, context, as_of):
         return partial_month_notes(context, months, as_of)
 
 

@@ -43,7 +43,7 @@ from demo_pipeline.domain.patch_plan.writing import check_is_table, write_plan
 from demo_pipeline.services.files.figure_files import save_figures
 from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES
 from demo_pipeline.services.files.reader import SUFFIXES, FileFormat
-from demo_pipeline.services.jobs.tenant_context import TenantContext, reading
+from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
 from demo_pipeline.services.months.plan_baseline import projected_baseline
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
@@ -86,7 +86,7 @@ def draft_plan(
     Raises ``InputError`` for what makes no plan, with all that is wrong; ``NotFoundError``,
     ``NotADemoTenantError``.
     """
-    with reading(database, settings, slug, "plan write") as (conn, context, as_of):
+    with open_snapshot(database, settings, slug, "plan write") as (conn, context, as_of):
         figures = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
     _check_options(shape, percent=percent, average_count=average_count)
     running = Month.containing(as_of)

@@ -18,7 +18,7 @@ from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, show
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.selection import select_job
-from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, reading
+from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, open_snapshot
 from demo_pipeline.services.months.pending_load import check_months_beyond
 from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
 from demo_pipeline.services.patches.patch import check_currency, last_month, patch_spec, plan_of
@@ -74,7 +74,7 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     """Look at a plan; its problems are in the preview. Raises ``NotFoundError``, ``NotADemoTenantError``."""
     plan, currencies = plan_of(plan)
     caps = settings.caps.to_domain()
-    with reading(database, settings, slug, "plan preview") as (conn, context, as_of):
+    with open_snapshot(database, settings, slug, "plan preview") as (conn, context, as_of):
         rate = job_ledger.measured_rate(conn)
     last = last_month(context, plan, as_of)
     before = now = blueprint = NO_MONTHS

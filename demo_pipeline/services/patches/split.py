@@ -19,7 +19,7 @@ from demo_pipeline.domain.feasibility import Caps, check_caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan
 from demo_pipeline.services.files.plan_files import PlanFile
-from demo_pipeline.services.jobs.tenant_context import reading
+from demo_pipeline.services.jobs.tenant_context import open_snapshot
 from demo_pipeline.services.months.pending_load import check_months_beyond
 from demo_pipeline.services.months.plan_baseline import projected_baseline
 from demo_pipeline.services.patches.patch import (
@@ -45,7 +45,7 @@ def split_plan(
     Raises ``InputError`` for a plan that cannot be, ``CapExceededError`` for one that needs too many pieces.
     """
     plan, currencies = plan_of(plan)
-    with reading(database, settings, slug, "plan split") as (_, context, as_of):
+    with open_snapshot(database, settings, slug, "plan split") as (_, context, as_of):
         check_currency(context, currencies)
     caps = settings.caps.to_domain()
     last = last_month(context, plan, as_of)

@@ -15,7 +15,7 @@ from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, J
 from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import months_spec, next_job
-from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, reading
+from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, open_snapshot
 from demo_pipeline.services.months.pending_load import check_added
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
@@ -36,7 +36,7 @@ class Extension:
 
 def preview_extension(database: Database, settings: Settings, slug: str, last: Month) -> Extension:
     """What an extension up to ``last`` would ask for. Raises as ``extend_tenant`` does; writes nothing."""
-    with reading(database, settings, slug, "tenant extend") as (conn, context, as_of):
+    with open_snapshot(database, settings, slug, "tenant extend") as (conn, context, as_of):
         there = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
         running = Month.containing(as_of)
     figures = NO_MONTHS

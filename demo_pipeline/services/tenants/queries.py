@@ -30,7 +30,7 @@ from demo_pipeline.services.jobs.tenant_context import (
     TenantContext,
     find_tenant_context,
     find_tenant_id,
-    reading,
+    open_snapshot,
 )
 from demo_pipeline.services.months.month_range import partial_month_notes
 from demo_pipeline.settings import Settings
@@ -171,7 +171,7 @@ def kpis(
     if first is not None and last is not None and last < first:
         message = f"the range ends ({last}) before it begins ({first})"
         raise InputError(message, [Problem(code="empty_range", message=message)])
-    with reading(database, settings, slug, "kpis") as (conn, context, as_of):
+    with open_snapshot(database, settings, slug, "kpis") as (conn, context, as_of):
         spec = context.spec
         figures = all_figures(conn, context.state.tenant.tenant_id, spec.currency)
     end = spec.end_month if context.end_month is None else context.end_month

@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.figures import mismatches
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.services.jobs.row_checks import RowChecks, check_rows
-from demo_pipeline.services.jobs.tenant_context import TenantContext, reading
+from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
 from demo_pipeline.settings import CLOCK_TOLERANCE, Settings
 from demo_pipeline.storage.connection.clock import server_clock
 from demo_pipeline.storage.connection.database import Database
@@ -90,7 +90,7 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
 
 
 def _verdict(database: Database, settings: Settings, slug: str, strays: Sequence[Misplaced]) -> Verdict:
-    with reading(database, settings, slug, "verify") as (conn, context, now):
+    with open_snapshot(database, settings, slug, "verify") as (conn, context, now):
         tenant_id = context.state.tenant.tenant_id
         figures = all_figures(conn, tenant_id, context.spec.currency)
         findings = [
