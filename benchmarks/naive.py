@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from faker import Faker
 from sqlalchemy import Engine, create_engine, insert
 
-from demo_pipeline.storage.schema.tables import METADATA
+from demo_pipeline.storage.schema.declared_tables import METADATA
 
 BATCH: Final = 500
 _START: Final = datetime(2023, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks.process import ROOT
 from benchmarks.results import Result, Results
-from demo_pipeline.tables.table import Column, Table, markdown, plain_text, terminal_text
+from demo_pipeline.rendering.table import Column, Table, markdown, plain_text, terminal_text
 
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 BEGIN: Final = "<!-- measured: begin (written by make bench) -->"

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_CODES, ascii_label
-from demo_pipeline.domain.reference.packs import PACKAGED
+from demo_pipeline.domain.reference.pack_files import PACKAGED
 from scripts.listbuild.blocklists import BRANDS, PLACES
 from scripts.listbuild.quantiles import quantiles
 from scripts.listbuild.words import Sieve

@@ -11,8 +11,8 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
-from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.jobs.report import JobReport, report_of
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch

@@ -21,6 +21,7 @@ PACKAGE: Final = "demo_pipeline"
 COLOURS: Final = {
     "cli": ("#eef4fb", "#3b6ea5"),
     "defs": ("#f3effa", "#6b4fa0"),
+    "rendering": ("#f2f2f2", "#666666"),
     "services": ("#eef7f0", "#3f8152"),
     "storage": ("#fbf4ea", "#a06d22"),
     "domain": ("#faeeee", "#a14848"),
@@ -61,7 +62,7 @@ def render() -> dict[str, str]:
     tallest = max(band.height for band in upper)
     drawn = [band.svg(top, tallest) for band in upper]
     top += tallest + GAP
-    for name in ("services", "storage", "domain"):
+    for name in ("rendering", "services", "storage", "domain"):
         band = _Band(name, MARGIN, WIDTH - 2 * MARGIN)
         drawn.append(band.svg(top, band.height))
         top += band.height + GAP
@@ -82,7 +83,10 @@ def render() -> dict[str, str]:
 
 
 def layers(container: str) -> list[list[str]]:
-    """The layers of a package, the upper first; names in one layer stand beside each other."""
+    """The layers of a package, the upper first; names in one layer stand beside each other.
+
+    A package for which no layers are declared has one, with all of its modules.
+    """
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for contract in declared["tool"]["importlinter"]["contracts"]:
         if contract["type"] == "layers" and contract["containers"] == [container]:
@@ -90,7 +94,8 @@ def layers(container: str) -> list[list[str]]:
                 [name.strip() for name in str(layer).replace(":", "|").split("|")]
                 for layer in contract["layers"]
             ]
-    raise LookupError(container)
+    folder = ROOT.joinpath(*container.split("."))
+    return [sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")]
 
 
 def part(container: str, name: str) -> Part:

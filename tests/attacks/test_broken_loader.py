@@ -17,7 +17,7 @@ import pytest
 
 from demo_pipeline.domain.core.errors import DemoError, JobFailedError, VerificationError
 from demo_pipeline.domain.model import Table
-from demo_pipeline.services.jobs import job_run
+from demo_pipeline.services.jobs import steps
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.queries import digest, list_jobs, show_job
@@ -201,7 +201,7 @@ def break_loader(patch: pytest.MonkeyPatch, setup: AttackSetup, how: Break) -> N
         patch.setattr(loading, "insert_statement", insert_statement)
         return
     assert how.column is not None
-    column, real_encoded = how.column, job_run.encoded
+    column, real_encoded = how.column, steps.encoded
     value = setup.names.get(how.value or "", how.value)
 
     def encoded(batches: Iterable[tuple[str, pa.RecordBatch]], load_rows: int) -> Iterator[loading.Load]:
@@ -221,7 +221,7 @@ def break_loader(patch: pytest.MonkeyPatch, setup: AttackSetup, how: Break) -> N
             else:
                 yield table, rows
 
-    patch.setattr(job_run, "encoded", encoded)
+    patch.setattr(steps, "encoded", encoded)
 
 
 @pytest.mark.risk("P7", partial=True)

@@ -21,7 +21,7 @@ import pytest
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import DemoError
-from demo_pipeline.services.jobs import job_run
+from demo_pipeline.services.jobs import steps
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.undo import undo_job
@@ -133,7 +133,7 @@ def _fight(database: Database, settings: Settings, count: int) -> None:
     battle = Battle(
         database=replace(database, lock_timeout_seconds=30), settings=settings, slugs=slugs, number=number
     )
-    sabotage, real_load, real_figures = _Sabotage(), job_run.load, job_run.all_figures
+    sabotage, real_load, real_figures = _Sabotage(), steps.load, steps.all_figures
 
     def load(conn: Any, tenant: UUID, job: UUID, rows: Any) -> Any:
         sabotage.strike(conn)
@@ -156,8 +156,8 @@ def _fight(database: Database, settings: Settings, count: int) -> None:
             seen.append(bystanders())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job_run, "load", load)
-        patch.setattr(job_run, "all_figures", figures)
+        patch.setattr(steps, "load", load)
+        patch.setattr(steps, "all_figures", figures)
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.provision import provision

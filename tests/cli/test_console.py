@@ -13,13 +13,13 @@ from demo_pipeline.cli import main
 from demo_pipeline.cli.kit import console
 from demo_pipeline.cli.kit.failures import as_yaml
 from demo_pipeline.cli.kit.job_progress import Bars
-from demo_pipeline.domain.core.display import neutral, neutral_line
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.terminal_text import neutral, neutral_line
+from demo_pipeline.rendering.kpi_columns import kpi_table
+from demo_pipeline.rendering.table import Table, plain_text, text_columns
 from demo_pipeline.services.files.nested_files import parse_yaml
 from demo_pipeline.storage.connection.masking import masked, masked_tree
-from demo_pipeline.tables.figures import kpi_table
-from demo_pipeline.tables.table import Table, plain_text, text_columns
 from tests.builders.currencies import EUR
 
 #: Sets the title, clears the screen, moves the cursor, reverses the writing, hides itself.

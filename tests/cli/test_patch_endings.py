@@ -22,7 +22,7 @@ PLAN: Final = "month,contacts_created,activities_created\n2025-02,10,40\n"
 LARGE: Final = "month,contacts_created,activities_created\n2025-02,4000,60000\n"
 #: The last activity of every batch goes missing on its way.
 LOSE_ROWS: Final = """
-import demo_pipeline.services.jobs.job_run as job_run
+import demo_pipeline.services.jobs.steps as job_run
 
 whole = job_run.JobTransaction.making
 

@@ -21,7 +21,7 @@ from demo_pipeline.cli.kit.console import (
 )
 from demo_pipeline.cli.kit.parameters import PARTS_PANEL, Commands, Json, argument, example, flag, option
 from demo_pipeline.cli.kit.session import QUIET_SECONDS, notice_if_slow, open_settings
-from demo_pipeline.tables.table import Column, Table, programs, record, records, text_columns
+from demo_pipeline.rendering.table import Column, Table, programs, record, records, text_columns
 
 if TYPE_CHECKING:
     from demo_pipeline.settings import Settings

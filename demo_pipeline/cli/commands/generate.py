@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from demo_pipeline.cli.kit.console import note, warn, write_document, write_table
+from demo_pipeline.cli.kit.job_views import drift_lines, report_document, report_table
 from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, FromMonth, Json, Slug, ToMonth, example
 from demo_pipeline.cli.kit.session import open_session
-from demo_pipeline.cli.views.jobs import drift_lines, report_document, report_table
 
 app = Commands(position=4, panel=TENANT_PANEL)
 

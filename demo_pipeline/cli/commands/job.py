@@ -9,6 +9,15 @@ import typer
 from demo_pipeline.cli.commands.patch import write_change
 from demo_pipeline.cli.kit.console import say, write_document, write_table, write_text
 from demo_pipeline.cli.kit.job_progress import run_watched
+from demo_pipeline.cli.kit.job_views import (
+    change_document,
+    detail_csv,
+    detail_document,
+    detail_tables,
+    job_document,
+    job_line,
+    job_table,
+)
 from demo_pipeline.cli.kit.parameters import (
     PARTS_PANEL,
     Commands,
@@ -24,15 +33,6 @@ from demo_pipeline.cli.kit.parameters import (
     slug_text,
 )
 from demo_pipeline.cli.kit.session import Session, caller, open_session
-from demo_pipeline.cli.views.jobs import (
-    change_document,
-    detail_csv,
-    detail_document,
-    detail_tables,
-    job_document,
-    job_line,
-    job_table,
-)
 from demo_pipeline.domain.core.wording import are, counted
 
 if TYPE_CHECKING:

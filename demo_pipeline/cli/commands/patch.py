@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from demo_pipeline.cli.commands.plan import SPLIT_IT, about_plan, read_plan_file
 from demo_pipeline.cli.kit.console import say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.kit.job_progress import shown_on_asset_pages, watched
+from demo_pipeline.cli.kit.job_views import change_document, change_table, is_passed, made_rows
 from demo_pipeline.cli.kit.parameters import (
     PARTS_PANEL,
     Commands,
@@ -21,7 +22,6 @@ from demo_pipeline.cli.kit.parameters import (
     flag,
 )
 from demo_pipeline.cli.kit.session import Session, caller, open_session
-from demo_pipeline.cli.views.jobs import change_document, change_table, is_passed, made_rows
 from demo_pipeline.domain.core.errors import CapExceededError, DemoError, InputError, Problem
 from demo_pipeline.domain.core.wording import rows_text
 

@@ -37,7 +37,7 @@ from demo_pipeline.cli.kit.parameters import (
 )
 from demo_pipeline.cli.kit.session import about_files, about_options, open_session
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
-from demo_pipeline.tables.figures import (
+from demo_pipeline.rendering.kpi_columns import (
     METRIC,
     MONTH,
     FigureRow,
@@ -46,7 +46,7 @@ from demo_pipeline.tables.figures import (
     kpi_table,
     signed_text,
 )
-from demo_pipeline.tables.table import Column, Table, plain_text, programs, records
+from demo_pipeline.rendering.table import Column, Table, plain_text, programs, records
 
 if TYPE_CHECKING:
     from demo_pipeline.services.files.plan_files import PlanFile

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from demo_pipeline.cli.kit.console import say, write_document, write_table
 from demo_pipeline.cli.kit.parameters import PARTS_PANEL, Commands, Json, Slug, example
 from demo_pipeline.cli.kit.session import caller, notice_if_slow, open_session
-from demo_pipeline.tables.table import Column, Table, record
+from demo_pipeline.rendering.table import Column, Table, record
 
 if TYPE_CHECKING:
     from demo_pipeline.services.repairs.backfill import Backfill

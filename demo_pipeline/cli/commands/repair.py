@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 
 from demo_pipeline.cli.kit.console import command_line, say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.kit.job_progress import shown_on_asset_pages, watched
+from demo_pipeline.cli.kit.job_views import change_document
 from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, JobId, Json, Slug, example, flag
 from demo_pipeline.cli.kit.session import Session, caller, notice_if_slow, open_session
-from demo_pipeline.cli.views.jobs import change_document
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.tables.table import Column, Table, programs, records, text_columns
+from demo_pipeline.rendering.table import Column, Table, programs, records, text_columns
 
 if TYPE_CHECKING:
-    from demo_pipeline.services.jobs.job_run import JobCaller
     from demo_pipeline.services.jobs.row_checks import ChangedStage
+    from demo_pipeline.services.jobs.steps import JobCaller
     from demo_pipeline.services.repairs.repair import Group, Plan, Repaired
     from demo_pipeline.storage.rows.misplaced import Misplaced
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from demo_pipeline.cli.commands.look import DRIFTED, kpi_document, verdict_document, write_verdicts
+from demo_pipeline.cli.commands.inspection import DRIFTED, kpi_document, verdict_document, write_verdicts
 from demo_pipeline.cli.kit.console import (
     note,
     program_from,
@@ -20,11 +20,11 @@ from demo_pipeline.cli.kit.console import (
     write_table,
     write_text,
 )
+from demo_pipeline.cli.kit.job_views import report_document, summary
 from demo_pipeline.cli.kit.parameters import MAIN_PANEL, Commands, Json, argument, example
 from demo_pipeline.cli.kit.session import Session, about_files, open_session, requester
-from demo_pipeline.cli.views.jobs import report_document, summary
 from demo_pipeline.domain.core.errors import InputError, NotFoundError, Problem
-from demo_pipeline.tables.figures import kpi_table
+from demo_pipeline.rendering.kpi_columns import kpi_table
 
 if TYPE_CHECKING:
     from demo_pipeline.services.jobs.report import JobReport

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from demo_pipeline.cli.commands.look import findings_text, no_tenants
+from demo_pipeline.cli.commands.inspection import findings_text, no_tenants
 from demo_pipeline.cli.kit.console import (
     say,
     write_document,
@@ -16,7 +16,7 @@ from demo_pipeline.cli.kit.console import (
 )
 from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, Json, OptionalSlug, example
 from demo_pipeline.cli.kit.session import notice_if_slow, open_session
-from demo_pipeline.tables.table import Column, Table, programs, records
+from demo_pipeline.rendering.table import Column, Table, programs, records
 
 if TYPE_CHECKING:
     from demo_pipeline.services.tenants.scan import Scan

@@ -18,6 +18,7 @@ from demo_pipeline.cli.kit.console import (
     write_table,
     write_text,
 )
+from demo_pipeline.cli.kit.job_views import job_document, job_table, month_span
 from demo_pipeline.cli.kit.parameters import (
     PARTS_PANEL,
     Commands,
@@ -39,12 +40,11 @@ from demo_pipeline.cli.kit.session import (
     open_settings,
     requester,
 )
-from demo_pipeline.cli.views.jobs import job_document, job_table, month_span
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted, rows_text
-from demo_pipeline.tables.figures import kpi_table
-from demo_pipeline.tables.table import Column, Table, facts, programs, record, records, text_columns
+from demo_pipeline.rendering.kpi_columns import kpi_table
+from demo_pipeline.rendering.table import Column, Table, facts, programs, record, records, text_columns
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec

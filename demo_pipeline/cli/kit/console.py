@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import OutputLostError
+from demo_pipeline.domain.core.terminal_text import neutral
+from demo_pipeline.rendering.table import Table, json_ready, plain_text, terminal_text
 from demo_pipeline.storage.connection.masking import masked
-from demo_pipeline.tables.table import Table, json_ready, plain_text, terminal_text
 
 # -- data ------------------------------------------------------------------------------------------------
 

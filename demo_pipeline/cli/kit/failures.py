@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from demo_pipeline.cli.kit.console import say, say_coloured, write_document
-from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import (
     DemoError,
     InputError,
@@ -26,8 +25,9 @@ from demo_pipeline.domain.core.errors import (
     OutputLostError,
     Problem,
 )
+from demo_pipeline.domain.core.terminal_text import neutral
+from demo_pipeline.rendering.table import Table, plain_text, text_columns
 from demo_pipeline.storage.connection.masking import masked, masked_tree
-from demo_pipeline.tables.table import Table, plain_text, text_columns
 
 INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from demo_pipeline.cli.kit.console import say, warn
 from demo_pipeline.cli.kit.session import QUIET_SECONDS, Session
-from demo_pipeline.domain.core.display import neutral_line
 from demo_pipeline.domain.core.errors import DemoError
+from demo_pipeline.domain.core.terminal_text import neutral_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -75,7 +75,7 @@ def shown_on_asset_pages(session: Session) -> Generator[list[JobReport]]:
     try:
         yield done
     finally:
-        from demo_pipeline.services.platform.asset_pages import show_on_asset_pages
+        from demo_pipeline.services.platform.page_updates import show_on_asset_pages
 
         job_ids = [report.job_id for report in done if not report.already_applied]
         try:

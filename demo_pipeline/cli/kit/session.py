@@ -18,7 +18,7 @@ from demo_pipeline.cli.kit.console import say, warn
 from demo_pipeline.domain.core.errors import InputError
 
 if TYPE_CHECKING:
-    from demo_pipeline.services.jobs.job_run import JobCaller
+    from demo_pipeline.services.jobs.steps import JobCaller
     from demo_pipeline.settings import Settings
     from demo_pipeline.storage.connection.database import Database
 
@@ -100,6 +100,6 @@ def requester() -> str:
 
 def caller() -> JobCaller:
     """The caller of this process's jobs."""
-    from demo_pipeline.services.jobs.job_run import JobCaller
+    from demo_pipeline.services.jobs.steps import JobCaller
 
     return JobCaller(requested_by=requester())

@@ -23,9 +23,9 @@ from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, Refused
 from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.rendering.kpi_columns import FigureRow
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
 from demo_pipeline.services.tenants.queries import KpiTable
-from demo_pipeline.tables.figures import FigureRow
 
 #: month → figures of the job that changed it; ``expected`` is the job's target
 Changes: TypeAlias = "Mapping[Month, KpiMonth]"

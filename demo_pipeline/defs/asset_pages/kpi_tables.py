@@ -12,7 +12,7 @@ import dagster as dg
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures
-from demo_pipeline.tables.figures import (
+from demo_pipeline.rendering.kpi_columns import (
     METRIC,
     MONTH,
     FigureRow,
@@ -20,7 +20,7 @@ from demo_pipeline.tables.figures import (
     figure_rows,
     label_column,
 )
-from demo_pipeline.tables.table import Column, Table, markdown
+from demo_pipeline.rendering.table import Column, Table, markdown
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,8 @@ from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_failures import refusal_failure
 from demo_pipeline.defs.shared.run_launcher import PROCESS_TAG, this_process
 from demo_pipeline.defs.shared.run_tags import JOB_TAG, KIND_TAG, REQUESTER_TAG, TENANT_TAG, first_job_tags
-from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
+from demo_pipeline.domain.core.terminal_text import neutral
 from demo_pipeline.services.jobs.report import report_of
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, read_snapshot
 from demo_pipeline.services.tenants import queries

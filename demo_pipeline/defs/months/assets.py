@@ -25,8 +25,8 @@ from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG, TenantTa
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest, Refused, load_each, split_months
 from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.domain.core.job_kinds import JobKind
-from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.jobs.report import JobReport
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants import queries

@@ -14,12 +14,12 @@ import dagster as dg
 from demo_pipeline.defs.patches.patch_job import JOB, apply_patch_job
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import INBOX_TAG, REQUESTER_TAG, STUCK_TAG, TENANT_TAG
-from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import DemoError
+from demo_pipeline.domain.core.terminal_text import neutral
 from demo_pipeline.services.inbox.apply import refuse_unusable
 from demo_pipeline.services.inbox.folder import InboxFile, Waiting, waiting_files
 from demo_pipeline.services.inbox.unknown_tenants import report_unknown, unknown_tenants
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 
 INTERVAL_SECONDS: Final = 30
 #: runs that one tick asks for

@@ -32,7 +32,7 @@ from demo_pipeline.services.files.plan_files import plan_from_document
 from demo_pipeline.services.inbox.apply import HINDRANCE, Handled, apply_inbox_file
 from demo_pipeline.services.inbox.folder import End
 from demo_pipeline.services.jobs.failures import is_passing
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants import queries

@@ -11,7 +11,7 @@ import dagster as dg
 
 from demo_pipeline.defs.shared.tenant_loads import Refused
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
-from demo_pipeline.tables.table import Column, Table, markdown
+from demo_pipeline.rendering.table import Column, Table, markdown
 
 _PROBLEM_COLUMNS: Final[tuple[Column[Problem], ...]] = (
     Column("month", "month"),

@@ -18,8 +18,8 @@ from demo_pipeline.domain.core.arrow import (
     texts,
 )
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.ids import row_ids
 from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
+from demo_pipeline.domain.core.row_ids import row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US
 from demo_pipeline.domain.generation.companies import cities, domains, houses, phone_numbers
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks

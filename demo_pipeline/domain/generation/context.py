@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import Mask, constant
-from demo_pipeline.domain.core.ids import Uuids, row_ids
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, ascending, pick, scale
+from demo_pipeline.domain.core.row_ids import Uuids, row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, WorkMonth
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.team import Team

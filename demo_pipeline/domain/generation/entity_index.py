@@ -17,8 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from demo_pipeline.domain.core.arrow import chain, codes, initials, strings, take
-from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
+from demo_pipeline.domain.core.row_ids import Uuids
 from demo_pipeline.domain.reference.countries import Locale, ascii_label
 
 #: places in CONTACT_STATUSES

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from demo_pipeline.domain.core.arrow import strings
-from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64
+from demo_pipeline.domain.core.row_ids import Uuids
 from demo_pipeline.domain.generation.entity_index import OTHER, Companies, Contacts, Deals, EntityIndex
 from demo_pipeline.domain.generation.team import Pipeline, Team, seller_weights
 from demo_pipeline.domain.model import CONTACT_STATUSES

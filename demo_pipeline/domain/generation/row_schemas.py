@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import Column, Mask, buffer, integers, validity
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.ids import Uuids
 from demo_pipeline.domain.core.random_streams import I64
+from demo_pipeline.domain.core.row_ids import Uuids
 from demo_pipeline.domain.model import MODEL, Kind, Table
 
 UUID: Final = pa.binary(16)

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import Mask, flags, integers, strings
-from demo_pipeline.domain.core.ids import Uuids, row_ids
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, scale
+from demo_pipeline.domain.core.row_ids import Uuids, row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, instant_us
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import USER_ROLES

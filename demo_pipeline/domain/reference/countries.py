@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
-from demo_pipeline.domain.reference.packs import PACKAGED, pack_names, read_json, read_table, root
+from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, read_table, root
 
 # For types alone: commands that only read need a tenant's currency and make no arrays.
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.packs import PACKAGED, pack_names, read_json, root
+from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, root
 
 if TYPE_CHECKING:
     import numpy as np

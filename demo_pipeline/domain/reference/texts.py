@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from demo_pipeline.domain.core.arrow import integers, strings, text_scalar
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.packs import PACKAGED, pack_names, read_json, read_table, root
+from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, read_table, root
 
 #: Packaged languages.
 LANGUAGES: Final = pack_names("languages", PACKAGED)

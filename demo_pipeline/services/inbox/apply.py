@@ -25,8 +25,8 @@ from demo_pipeline.services.inbox.folder import End, InboxFile, read_inbox_file,
 from demo_pipeline.services.inbox.reports import done_reports, refused_reports
 from demo_pipeline.services.inbox.unknown_tenants import unknown_tenants
 from demo_pipeline.services.jobs.failures import is_passing
-from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.jobs.report import JobReport
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import current_instant

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from demo_pipeline.domain.blueprint.checks import check_slug
-from demo_pipeline.domain.core.display import neutral_line
 from demo_pipeline.domain.core.errors import InputError, NotFoundError, Problem
+from demo_pipeline.domain.core.terminal_text import neutral_line
 from demo_pipeline.domain.parsing.scalars import shortened
 from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES
 from demo_pipeline.services.files.reader import MOST_BYTES, SUFFIXES

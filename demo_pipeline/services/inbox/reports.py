@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from demo_pipeline.domain.core.display import neutral
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
+from demo_pipeline.domain.core.terminal_text import neutral
 from demo_pipeline.domain.core.wording import grouped, rows_text
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.inbox.folder import REPORT_SUFFIXES, InboxFile
-from demo_pipeline.services.jobs.job_run import JobCaller
 from demo_pipeline.services.jobs.report import JobReport
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.storage.connection.masking import masked, masked_tree
 
 JSON_SUFFIX, TEXT_SUFFIX = REPORT_SUFFIXES

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from demo_pipeline.domain.blueprint.checks import check_slug
-from demo_pipeline.domain.core.display import neutral_line
 from demo_pipeline.domain.core.errors import DemoError, NotADemoTenantError, NotFoundError
+from demo_pipeline.domain.core.terminal_text import neutral_line
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.parsing.scalars import shortened
 from demo_pipeline.services.inbox.folder import Waiting, remove_notices, write_notice

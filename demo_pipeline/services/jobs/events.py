@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from demo_pipeline.domain.core.display import neutral
+from demo_pipeline.domain.core.terminal_text import neutral
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.masking import masked_tree
 

@@ -18,8 +18,8 @@ from demo_pipeline.domain.core.arrow import records
 from demo_pipeline.services.jobs.tenant_context import TenantContext, latest_instant
 from demo_pipeline.storage.connection.clock import server_clock
 from demo_pipeline.storage.rows import provenance, row_checks
+from demo_pipeline.storage.rows.pipeline_stages import stage_outcomes
 from demo_pipeline.storage.rows.row_checks import Violation
-from demo_pipeline.storage.rows.stages import stage_outcomes
 
 Connection = psycopg.Connection[Any]
 

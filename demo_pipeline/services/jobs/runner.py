@@ -21,14 +21,14 @@ from demo_pipeline.domain.core.errors import BusyError, DemoError, InterruptedJo
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.services.jobs.events import Event
 from demo_pipeline.services.jobs.failures import as_demo_error, of_job
-from demo_pipeline.services.jobs.job_run import (
+from demo_pipeline.services.jobs.report import JobReport
+from demo_pipeline.services.jobs.steps import (
     AnotherTryError,
     JobCaller,
     JobRun,
     JobSelection,
     recorded_report,
 )
-from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context, find_tenant_id
 from demo_pipeline.services.jobs.transaction import run_transaction
 from demo_pipeline.settings import Settings

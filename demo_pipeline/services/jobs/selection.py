@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-from demo_pipeline.domain.core.identity import job_id
+from demo_pipeline.domain.core.job_identity import job_id
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.tenant_context import TenantContext

@@ -12,7 +12,7 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_instant, reading_job
-from demo_pipeline.services.jobs.job_run import JobRun
+from demo_pipeline.services.jobs.steps import JobRun
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.job_ledger import Job
 from demo_pipeline.storage.rows.soft_delete import FoundRow

@@ -12,14 +12,14 @@ from psycopg import IsolationLevel
 from demo_pipeline.domain.core.errors import VerificationError
 from demo_pipeline.domain.core.figures import FiguresByMonth, mismatches
 from demo_pipeline.services.jobs.events import Event
-from demo_pipeline.services.jobs.job_run import (
+from demo_pipeline.services.jobs.progress import Progress
+from demo_pipeline.services.jobs.report import JobReport, MonthResult, request_report
+from demo_pipeline.services.jobs.steps import (
     JobOutcome,
     JobRun,
     JobSelection,
     JobTransaction,
 )
-from demo_pipeline.services.jobs.progress import Progress
-from demo_pipeline.services.jobs.report import JobReport, MonthResult, request_report
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.rows import row_checks

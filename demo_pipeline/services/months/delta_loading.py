@@ -16,9 +16,9 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.generator import Generator, PatchScope
 from demo_pipeline.domain.model import MODEL
-from demo_pipeline.services.jobs.job_run import AnotherTryError, JobRun, JobTransaction
 from demo_pipeline.services.jobs.report import FirstJob, JobPart
 from demo_pipeline.services.jobs.selection import months_spec, next_job
+from demo_pipeline.services.jobs.steps import AnotherTryError, JobRun, JobTransaction
 from demo_pipeline.services.jobs.tenant_context import Loaded
 from demo_pipeline.services.jobs.transaction import verify_change
 from demo_pipeline.services.months.pending_load import PendingLoad, missing_rows

@@ -11,10 +11,10 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import is_short, shortfall
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
-from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import JobReport, MonthResult, report_of
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import months_spec, next_job, select_job
+from demo_pipeline.services.jobs.steps import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.tenant_context import check_instant, find_tenant_context
 from demo_pipeline.services.months.delta_loading import (
     delta_rows,

@@ -17,10 +17,10 @@ from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, shows_targets
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.events import Event, record
-from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import FirstJob, JobReport
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import identified, jobs_of_spec, select_job
+from demo_pipeline.services.jobs.steps import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.tenant_context import Loaded, TenantContext, check_instant
 from demo_pipeline.services.months.delta_loading import (
     delta_rows,

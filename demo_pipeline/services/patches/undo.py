@@ -22,13 +22,6 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.documents.stored import reading_job
-from demo_pipeline.services.jobs.job_run import (
-    JobCaller,
-    JobOutcome,
-    JobRun,
-    JobSelection,
-    JobTransaction,
-)
 from demo_pipeline.services.jobs.report import JobReport, report_of
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import next_job
@@ -39,6 +32,13 @@ from demo_pipeline.services.jobs.soft_deletion import (
     refusal,
     row_document,
     with_undone,
+)
+from demo_pipeline.services.jobs.steps import (
+    JobCaller,
+    JobOutcome,
+    JobRun,
+    JobSelection,
+    JobTransaction,
 )
 from demo_pipeline.services.jobs.tenant_context import find_tenant_id
 from demo_pipeline.settings import Settings

@@ -22,10 +22,10 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.generation.provenance import blueprint_stream, drawn_marks, job_stream, marks_of
 from demo_pipeline.domain.model import MODEL
-from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import FirstJob, JobReport, months_of
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import next_job
+from demo_pipeline.services.jobs.steps import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database

@@ -25,12 +25,12 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.feasibility import is_short
 from demo_pipeline.services.jobs.failures import as_demo_error
-from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.row_checks import ChangedStage, RowChecks, check_rows
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import next_job
 from demo_pipeline.services.jobs.soft_deletion import changed_results, refusal
+from demo_pipeline.services.jobs.steps import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
@@ -40,8 +40,8 @@ from demo_pipeline.storage.ledger.job_ledger import JobSpec
 from demo_pipeline.storage.rows import misplaced, provenance, row_checks, soft_delete
 from demo_pipeline.storage.rows.kpis import all_figures, collected_figures
 from demo_pipeline.storage.rows.misplaced import Misplaced
+from demo_pipeline.storage.rows.pipeline_stages import restore_outcomes
 from demo_pipeline.storage.rows.soft_delete import FoundRow
-from demo_pipeline.storage.rows.stages import restore_outcomes
 
 Connection = psycopg.Connection[Any]
 

@@ -11,10 +11,10 @@ from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import MOST_MONTHS, Month
 from demo_pipeline.domain.feasibility import Caps
-from demo_pipeline.services.jobs.job_run import JobCaller, JobOutcome, JobRun, JobSelection
 from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import months_spec, next_job
+from demo_pipeline.services.jobs.steps import JobCaller, JobOutcome, JobRun, JobSelection
 from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, open_snapshot
 from demo_pipeline.services.months.pending_load import check_added
 from demo_pipeline.settings import Settings

@@ -20,9 +20,9 @@ from demo_pipeline.domain.core.errors import (
     UnreadableTenantError,
     raise_problems,
 )
-from demo_pipeline.domain.core.ids import tenant_id
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.row_ids import tenant_id
 from demo_pipeline.domain.documents.stored import read_spec
 from demo_pipeline.domain.generation.calendar import tenant_calendar
 from demo_pipeline.domain.generation.provenance import blueprint_stream

@@ -53,7 +53,7 @@ from demo_pipeline.storage.schema.revisions import (
 _OWN_LOCK_TIMEOUT: Final = re.compile(r"set local lock_timeout = '[^']*'", re.IGNORECASE)
 #: files of the baseline: the tables of the CRM, which are there, and schema demo, which comes before them
 _CRM_TABLES: Final = "2_crm.sql"
-_DEMO_TABLES: Final = "1_demo.sql"
+_DEMO_TABLES: Final = "1_ledger.sql"
 #: Another session uses the tables or the roles at this moment.
 _PASSING: Final = (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected)
 _USES_INDEX: Final = "using index"

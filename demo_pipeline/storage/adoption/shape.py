@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from demo_pipeline.domain.model import MODEL, Filled
-from demo_pipeline.storage.schema.tables import METADATA
+from demo_pipeline.storage.schema.declared_tables import METADATA
 
 TABLES: Final = tuple(table.name for table in MODEL)
 #: columns of demo tenants on the tables that are counted; rows of customers leave them to their defaults

@@ -20,7 +20,7 @@ from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.errors import BusyError, InputError, NotFoundError
 from demo_pipeline.services.inbox.apply import apply_inbox_file
 from demo_pipeline.services.inbox.folder import read_inbox_file, settle, waiting_files
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.storage.ledger.tenants import hold_tenant
 from tests.defs.patches.inbox_builders import (
     IMPOSSIBLE,

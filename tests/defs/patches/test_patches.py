@@ -19,8 +19,8 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.services.files.plan_files import plan_from_document
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.undo import undo_job
-from demo_pipeline.services.platform.asset_pages import LOG_NAME, show_on_asset_pages
 from demo_pipeline.services.platform.instance import INSTANCE_FILE
+from demo_pipeline.services.platform.page_updates import LOG_NAME, show_on_asset_pages
 from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.settings import PROJECT_ROOT
 from demo_pipeline.storage.ledger.tenants import hold_tenant

@@ -16,7 +16,7 @@ import pytest
 from demo_pipeline.domain.reference import countries
 from demo_pipeline.domain.reference.countries import COUNTRIES, NameList, load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
-from demo_pipeline.domain.reference.packs import PACKAGED
+from demo_pipeline.domain.reference.pack_files import PACKAGED
 from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 
 PACKS = Path(str(PACKAGED))

@@ -12,7 +12,7 @@ import pytest
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale, resolve_country
 from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
-from demo_pipeline.domain.reference.packs import PACKAGED, packs_from
+from demo_pipeline.domain.reference.pack_files import PACKAGED, packs_from
 from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 from scripts.check_packs import problems
 from tests.assertions.generated_rows import batches_of, complaints, figures_of, rows_of, spec_of

@@ -22,7 +22,7 @@ from demo_pipeline.domain.core.errors import (
 )
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants.extend import extend_tenant
 from demo_pipeline.services.tenants.queries import digest, kpis, list_jobs, show_job

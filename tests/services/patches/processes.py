@@ -23,7 +23,7 @@ from pathlib import Path
 from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
 from demo_pipeline.services.platform.ready_database import ready_database
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.settings import load_settings
 

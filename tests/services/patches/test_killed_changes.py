@@ -37,7 +37,7 @@ import os, signal, sys
 from uuid import UUID
 from demo_pipeline.services.repairs.backfill import backfill
 from demo_pipeline.services.platform.ready_database import ready_database
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.tenants.delete_tenant import delete_tenant
 from demo_pipeline.services.repairs.repair import cleanup, dedupe, repair
 from demo_pipeline.services.patches.undo import undo_job

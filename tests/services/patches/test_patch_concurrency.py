@@ -16,7 +16,7 @@ import pytest
 from demo_pipeline.domain.core.errors import BusyError
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.tenants.queries import digest, kpis, list_jobs

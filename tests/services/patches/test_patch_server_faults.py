@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from demo_pipeline.domain.core.errors import JobFailedError
-from demo_pipeline.services.jobs.job_run import JobCaller
+from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.platform.ready_database import ready_database
 from demo_pipeline.settings import Settings

@@ -307,7 +307,7 @@ def test_no_damage_of_a_job_ends_a_command_otherwise_than_with_an_answer(
     damaged_tenant: tuple[Database, Settings, dict[str, Any]], data: st.DataObject, column: str
 ) -> None:
     """Whatever stands in a job's documents, its tenant is verified and shown, and the job answers."""
-    from demo_pipeline.cli.views.jobs import detail_document, detail_tables
+    from demo_pipeline.cli.kit.job_views import detail_document, detail_tables
 
     database, options, documents = damaged_tenant
     job = documents["job"]

@@ -17,7 +17,7 @@ from demo_pipeline.domain.model import MODEL, Column, Kind, Model, Table
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.digest import copy_statement
 from demo_pipeline.storage.rows.load import insert_statement, staging_statement
-from demo_pipeline.storage.schema.tables import declare_crm
+from demo_pipeline.storage.schema.declared_tables import declare_crm
 
 #: a column that no table has
 LINKEDIN: Final = Column("linkedin", is_sparse=True, description="address of the profile")

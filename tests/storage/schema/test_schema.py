@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from demo_pipeline.domain.core.errors import DatabaseError, InputError
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.schema import migrate, revisions, tables
+from demo_pipeline.storage.schema import declared_tables, migrate, revisions
 from tests.fixtures.ledger_steps import GENERATED, begun, insert_generated, provisioned, real_tenant
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
 from tests.storage.schema.catalogue import CATALOGUE, catalogue, whole
@@ -75,7 +75,7 @@ def test_migrated_equals_declared(make_database: MakeDatabase) -> None:
     with declared.admin() as conn:
         conn.execute("create schema crm")
         conn.execute("create schema demo")
-        tables.METADATA.create_all(engine)
+        declared_tables.METADATA.create_all(engine)
         expected = catalogue(conn, CATALOGUE, ["crm", "demo"])
     with migrated.admin() as conn:
         found = catalogue(conn, CATALOGUE, ["crm", "demo"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, FiguresByMonth, figure_text
 from demo_pipeline.domain.core.wording import counted, rows_text
-from demo_pipeline.tables.figures import (
+from demo_pipeline.rendering.kpi_columns import (
     METRIC,
     MONTH,
     FigureRow,
@@ -21,7 +21,7 @@ from demo_pipeline.tables.figures import (
     figure_rows,
     kpi_table,
 )
-from demo_pipeline.tables.table import Column, Table, csv_text, facts, programs, record, records
+from demo_pipeline.rendering.table import Column, Table, csv_text, facts, programs, record, records
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.core.job_kinds import JobKind

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth, figure_json, figure_text
-from demo_pipeline.tables.table import Column, Table
+from demo_pipeline.rendering.table import Column, Table
 
 #: metric → its name where a column is narrow, and where it stands alone
 _TITLES: Final = {

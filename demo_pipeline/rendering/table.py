@@ -14,7 +14,7 @@ from io import StringIO
 from itertools import compress
 from typing import IO, Any, Final, Generic, TypeVar, cast
 
-from demo_pipeline.domain.core.display import neutral_line
+from demo_pipeline.domain.core.terminal_text import neutral_line
 
 _COLUMN_GAP: Final = "  "
 #: more characters than any table is wide

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.tables.figures import (
+from demo_pipeline.rendering.kpi_columns import (
     MONTH,
     figure_column,
     figure_rows,
@@ -23,7 +23,7 @@ from demo_pipeline.tables.figures import (
     kpi_table,
     label_column,
 )
-from demo_pipeline.tables.table import (
+from demo_pipeline.rendering.table import (
     Column,
     Table,
     csv_text,

@@ -33,8 +33,8 @@ from demo_pipeline.cli.kit.parameters import (
 from demo_pipeline.cli.kit.session import open_session
 from demo_pipeline.domain.core.figures import METRICS, figure_amount
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.tables.figures import kpi_columns, kpi_table
-from demo_pipeline.tables.table import Column, Table, csv_text, programs, record, records
+from demo_pipeline.rendering.kpi_columns import kpi_columns, kpi_table
+from demo_pipeline.rendering.table import Column, Table, csv_text, programs, record, records
 
 if TYPE_CHECKING:
     from demo_pipeline.services.tenants.queries import KpiTable

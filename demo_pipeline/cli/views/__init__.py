@@ -1,1 +1,0 @@
-"""Results that several commands show, as documents for programs and as tables for people."""
