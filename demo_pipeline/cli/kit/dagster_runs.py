@@ -1,7 +1,8 @@
 """Materialises tenants through Dagster from the command line: runs in this process, stored by the instance.
 
 Dagster is imported when a run starts, and never before: the import takes more than a second. The definitions
-are found by the name of the code location, as the daemon finds them. How results look belongs in ``job_views``.
+are found by the name of the code location, as the daemon finds them. How results look belongs in
+``job_views``.
 """
 
 from __future__ import annotations
