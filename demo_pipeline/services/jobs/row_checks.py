@@ -14,7 +14,6 @@ from uuid import UUID
 
 import psycopg
 
-from demo_pipeline.domain.core.arrow import records
 from demo_pipeline.services.jobs.tenant_context import TenantContext, latest_instant
 from demo_pipeline.storage.connection.clock import server_clock
 from demo_pipeline.storage.rows import provenance, row_checks
@@ -87,6 +86,7 @@ def check_rows(
 def _changed_stages(conn: Connection, context: TenantContext) -> dict[UUID, ChangedStage]:
     """The tenant's stages whose outcome is not the one that they were made with."""
     # numpy and Arrow: only where a deal breaks a rule.
+    from demo_pipeline.domain.core.arrow import records
     from demo_pipeline.domain.generation.generator import Generator
 
     tenant = context.state.tenant

@@ -9,6 +9,7 @@ import pytest
 
 from demo_pipeline.domain.core.errors import InputError, JobFailedError
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.reference.countries import CURRENCIES
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch, check_currency
 from demo_pipeline.services.patches.split import split_plan
@@ -167,5 +168,5 @@ def test_a_dollar_is_any_dollar(database: Database, database_settings: Settings,
     check_currency(context, frozenset({"GBP"}))
     with pytest.raises(InputError, match="EUR"):
         check_currency(context, frozenset({"EUR"}))
-    dollars = replace(context, spec=replace(context.spec, currency="USD"))
+    dollars = replace(context, spec=replace(context.spec, currency=CURRENCIES["USD"]))
     check_currency(dollars, frozenset({"$"}))

@@ -90,11 +90,16 @@ def loader(shared: Database) -> Iterator[Conn]:
         yield conn
 
 
+def _json(key: str, value: Any) -> Any:
+    """A document as JSON; the program sends mappings, another one may send anything."""
+    return Jsonb(value) if key in {"plan", "blueprint"} else value
+
+
 def _is_refused(conn: Conn, **changes: Any) -> bool:
     """Whether provisioning a tenant is refused as unreadable."""
     try:
         with conn.transaction(force_rollback=True):
-            tenants.provision_tenant(conn, new_tenant(**changes))
+            tenants.provision_tenant(conn, new_tenant(**{key: _json(key, changes[key]) for key in changes}))
     except JobFailedError as error:
         return getattr(error.__cause__, "sqlstate", None) == "DP006" and "cannot be stored: " in error.message
     return False
@@ -272,7 +277,7 @@ def test_a_job_with_a_broken_plan_is_refused(loader: Conn, kind: str, plan: Any)
     with loader.transaction(force_rollback=True):
         tenants.provision_tenant(loader, tenant)
         with pytest.raises(JobFailedError, match="cannot be stored: plan") as caught, loader.transaction():
-            job_ledger.register_job(loader, a_request(tenant.tenant_id, kind=kind, plan=plan))
+            job_ledger.register_job(loader, a_request(tenant.tenant_id, kind=kind, plan=_json("plan", plan)))
         assert caught.value.__cause__.sqlstate == "DP006"  # type: ignore[union-attr]
     # A patch is read leniently: a count may be a text.
     assert kind == "patch" or job_problems(
