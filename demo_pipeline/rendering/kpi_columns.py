@@ -13,17 +13,6 @@ from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth, figure_json, figure_text
 from demo_pipeline.rendering.table import Column, Table
 
-#: metric → its name where a column is narrow, and where it stands alone
-_TITLES: Final = {
-    "leads_created": ("leads", "Leads created"),
-    "contacts_created": ("contacts", "Contacts created"),
-    "companies_created": ("companies", "Companies created"),
-    "deals_created": ("deals", "Deals created"),
-    "closed_won_count": ("won", "Deals won"),
-    "closed_won_value": ("won value", "Value won"),
-    "pipeline_added_value": ("pipeline value", "Pipeline added"),
-    "activities_created": ("activities", "Activities created"),
-}
 #: a month, or ``total``, with its figures
 MonthRow: TypeAlias = "tuple[Any, Figures]"
 
@@ -34,7 +23,7 @@ def kpi_columns(currency: Currency) -> list[Column[MonthRow]]:
     def column(metric: str) -> Column[MonthRow]:
         return Column(
             metric,
-            _TITLES[metric][0],
+            METRICS[metric].short_label,
             lambda row: figure_json(metric, row[1][metric], currency),
             text=lambda row: figure_text(metric, row[1][metric], currency),
             is_number=True,
@@ -97,7 +86,7 @@ def figure_column(
 
 def label_column(currency: Currency) -> Column[FigureRow]:
     """The metric in words, under the currency of the values."""
-    return Column("", str(currency), text=lambda row: _TITLES[row.metric][1])
+    return Column("", str(currency), text=lambda row: METRICS[row.metric].long_label)
 
 
 def signed_text(metric: str, difference: int, currency: Currency) -> str:

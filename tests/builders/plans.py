@@ -53,7 +53,9 @@ def plans(draw: st.DrawFn, *, is_plain: bool = False) -> PatchPlan:
             first + offset,
             {
                 metric: draw(_AMOUNTS if metric in VALUE_METRICS else _COUNTS)
-                for metric in draw(st.lists(st.sampled_from(METRICS), unique=True, min_size=int(index == 0)))
+                for metric in draw(
+                    st.lists(st.sampled_from(tuple(METRICS)), unique=True, min_size=int(index == 0))
+                )
             },
         )
         for index, offset in enumerate(sorted(offsets))

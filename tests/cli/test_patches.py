@@ -71,7 +71,7 @@ def applied(document: Any) -> PlanApplied:
     """The document, in its shape, with money as text and everything else as numbers."""
     done = PlanApplied.model_validate(document)
     for month in done.months:
-        assert tuple(month.metrics) == METRICS
+        assert tuple(month.metrics) == tuple(METRICS)
         for metric, moved in month.metrics.items():
             kind = str if metric in VALUE_METRICS else int
             assert all(isinstance(getattr(moved, name), kind) for name in ("before", "target", "after"))

@@ -6,7 +6,7 @@ their commit, so that a tenant that failed in the same run stays unmaterialised.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import dagster as dg
@@ -29,12 +29,13 @@ from demo_pipeline.services.tenants.queries import KpiTable
 
 #: month → figures of the job that changed it; ``expected`` is the job's target
 Changes: TypeAlias = "Mapping[Month, KpiMonth]"
-#: table → KPIs that count its rows
+#: table → KPIs of its rows, the number of rows first
 KPIS_OF_TABLE: Final[Mapping[str, Sequence[str]]] = {
-    "companies": ("companies_created",),
-    "contacts": ("contacts_created", "leads_created"),
-    "deals": ("deals_created", "closed_won_count", "closed_won_value", "pipeline_added_value"),
-    "activities": ("activities_created",),
+    table: sorted(
+        (name for name, metric in METRICS.items() if metric.table == table),
+        key=lambda name: name != f"{table}_created",
+    )
+    for table in specs.TABLES
 }
 _KPI_KEY = dg.AssetKey(specs.KPI_SNAPSHOT)
 _ACTIVITIES_KEY = dg.AssetKey("activities")
@@ -139,7 +140,7 @@ def _jobs(loaded: Loaded) -> dict[str, str]:
     return {"job_id": str(own), **({} if first is None else {"blueprint_job_id": str(first)})}
 
 
-def _change(changes: Changes | None, month: Month, metrics: Sequence[str]) -> dict[str, Any]:
+def _change(changes: Changes | None, month: Month, metrics: Collection[str]) -> dict[str, Any]:
     if changes is None or month not in changes:
         return {}
     return {"change": dg.MetadataValue.md(change_markdown(changes[month], metrics))}

@@ -5,7 +5,7 @@ Markdown stays under 1,000 characters: the page folds longer texts. Nothing is r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -51,7 +51,7 @@ def kpi_table(month: KpiMonth) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(rows, dg.TableSchema(schema))
 
 
-def change_markdown(job: KpiMonth, metrics: Sequence[str] = METRICS) -> str:
+def change_markdown(job: KpiMonth, metrics: Collection[str] = METRICS) -> str:
     """What a job changed of the month; ``expected`` is its target, ``after`` what it reached.
 
     The target is shown only with all eight metrics: beside a table's long names there is no room for it.

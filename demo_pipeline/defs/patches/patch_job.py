@@ -26,6 +26,7 @@ from demo_pipeline.domain.core.errors import (
     Problem,
     VerificationError,
 )
+from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.files.plan_files import plan_from_document
@@ -61,9 +62,8 @@ class InlinePlan(dg.PermissiveConfig):
     months: list[dict[str, Any]] = Field(
         default_factory=list[dict[str, Any]],
         description="1 to 24 months, each once: `{month: 2025-01, metrics: {contacts_created: 40, ...}}`. "
-        "Metrics: leads_created, contacts_created, companies_created, deals_created, closed_won_count, "
-        "closed_won_value, pipeline_added_value, activities_created. An absent count stays as it is, an "
-        "absent value follows the deals that are made.",
+        f"Metrics: {', '.join(METRICS)}. An absent count stays as it is, an absent value follows the deals "
+        "that are made.",
     )
 
 

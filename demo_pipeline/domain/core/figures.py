@@ -1,6 +1,8 @@
-"""The eight KPIs of a tenant: the figures of one month, and figures by month.
+"""The eight KPIs of a tenant: the table of metrics, the figures of one month, and figures by month.
 
-Figures add, subtract and compare exactly. Where they come from, and what they may be, does not belong here.
+A metric is one field of ``Figures`` with its ``Metric``: names, labels, columns and document fields elsewhere
+are derived from ``METRICS``. Figures add, subtract and compare exactly. Where they come from, and what they
+may be, does not belong here.
 """
 
 from __future__ import annotations
@@ -8,39 +10,53 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Annotated, Any, Final, get_type_hints
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import grouped
 
-#: In the order in which they are shown everywhere.
-METRICS: Final = (
-    "leads_created",
-    "contacts_created",
-    "companies_created",
-    "deals_created",
-    "closed_won_count",
-    "closed_won_value",
-    "pipeline_added_value",
-    "activities_created",
-)
-VALUE_METRICS: Final = ("closed_won_value", "pipeline_added_value")
-COUNT_METRICS: Final = tuple(name for name in METRICS if name not in VALUE_METRICS)
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric measures, and how it is labelled."""
+
+    #: the table whose rows it counts or sums
+    table: str
+    #: title of a narrow column
+    short_label: str
+    #: label outside of a table
+    long_label: str
+    #: what it counts, singular and plural; empty for a value
+    noun: tuple[str, str] = ("", "")
+    #: an amount in the tenant's currency instead of a count
+    is_value: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """One month's eight KPIs. Counts in units, values in minor units of the tenant's currency."""
+    """One month's eight KPIs. Counts in units, values in minor units of the tenant's currency.
 
-    leads_created: int = 0
-    contacts_created: int = 0
-    companies_created: int = 0
-    deals_created: int = 0
-    closed_won_count: int = 0
-    closed_won_value: int = 0
-    pipeline_added_value: int = 0
-    activities_created: int = 0
+    The fields are the metrics, in the order in which they are shown everywhere.
+    """
+
+    leads_created: Annotated[int, Metric("contacts", "leads", "Leads created", ("lead", "leads"))] = 0
+    contacts_created: Annotated[
+        int, Metric("contacts", "contacts", "Contacts created", ("contact", "contacts"))
+    ] = 0
+    companies_created: Annotated[
+        int, Metric("companies", "companies", "Companies created", ("company", "companies"))
+    ] = 0
+    deals_created: Annotated[int, Metric("deals", "deals", "Deals created", ("deal", "deals"))] = 0
+    closed_won_count: Annotated[int, Metric("deals", "won", "Deals won", ("won deal", "won deals"))] = 0
+    closed_won_value: Annotated[int, Metric("deals", "won value", "Value won", is_value=True)] = 0
+    pipeline_added_value: Annotated[
+        int, Metric("deals", "pipeline value", "Pipeline added", is_value=True)
+    ] = 0
+    activities_created: Annotated[
+        int, Metric("activities", "activities", "Activities created", ("activity", "activities"))
+    ] = 0
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
@@ -88,6 +104,14 @@ class Figures:
                 if name in METRICS
             }
         )
+
+
+#: name → metric, in the order in which they are shown everywhere
+METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
+    {name: hint.__metadata__[0] for name, hint in get_type_hints(Figures, include_extras=True).items()}
+)
+VALUE_METRICS: Final = tuple(name for name, metric in METRICS.items() if metric.is_value)
+COUNT_METRICS: Final = tuple(name for name, metric in METRICS.items() if not metric.is_value)
 
 
 class FiguresByMonth(Mapping[Month, Figures]):

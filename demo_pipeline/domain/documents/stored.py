@@ -14,13 +14,22 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import starmap
-from typing import Annotated, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import UnreadableJobError, UnreadableTenantError
+from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, Month
 from demo_pipeline.domain.core.timezones import load_timezone
@@ -39,6 +48,8 @@ _Text = Annotated[str, StringConstraints(min_length=1)]
 _Ppm = Annotated[int, Field(ge=0, le=_WHOLE)]
 _Count = Annotated[int, Field(ge=0, le=MOST_ROWS)]
 _Money = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}(\.[0-9]{1,2})?$")]
+_Signed = Annotated[int, Field(ge=-MOST_ROWS, le=MOST_ROWS)]
+_SignedMoney = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,2})?$")]
 _Rate = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,3}(\.[0-9]{1,12})?$")]
 _MonthText = Annotated[str, StringConstraints(pattern=r"^20[2-9][0-9]-(0[1-9]|1[0-2])$")]
 
@@ -47,15 +58,21 @@ class _Document(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
-class _StoredFigures(_Document):
-    leads_created: _Count
-    contacts_created: _Count
-    companies_created: _Count
-    deals_created: _Count
-    closed_won_count: _Count
-    closed_won_value: _Money
-    pipeline_added_value: _Money
-    activities_created: _Count
+def _figures_model(title: str, count: Any, value: Any) -> type[_Document]:
+    """A document with one field for each metric; ``count`` and ``value``: the type and default of each."""
+    fields = {name: value if metric.is_value else count for name, metric in METRICS.items()}
+    return create_model(title, __base__=_Document, **fields)
+
+
+if TYPE_CHECKING:
+    # The fields follow from the table of metrics: they exist at run time only.
+    class _StoredFigures(_Document):
+        def __getattr__(self, metric: str) -> Any: ...
+
+    class _StoredChange(_Document): ...
+else:
+    _StoredFigures = _figures_model("_StoredFigures", (_Count, ...), (_Money, ...))
+    _StoredChange = _figures_model("_StoredChange", (_Signed, 0), (_SignedMoney, "0"))
 
 
 class _StoredGrowth(_Document):
@@ -176,20 +193,7 @@ def reading_tenant(slug: str, what: str) -> Generator[None]:
 
 # -- jobs ------------------------------------------------------------------------------------------------
 
-_Signed = Annotated[int, Field(ge=-MOST_ROWS, le=MOST_ROWS)]
-_SignedMoney = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,2})?$")]
 _Rows = dict[str, _Count]
-
-
-class _StoredChange(_Document):
-    leads_created: _Signed = 0
-    contacts_created: _Signed = 0
-    companies_created: _Signed = 0
-    deals_created: _Signed = 0
-    closed_won_count: _Signed = 0
-    closed_won_value: _SignedMoney = "0"
-    pipeline_added_value: _SignedMoney = "0"
-    activities_created: _Signed = 0
 
 
 class _StoredResult(_Document):

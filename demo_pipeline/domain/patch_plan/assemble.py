@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -78,7 +78,7 @@ def plain_name(name: str) -> str:
 METRIC_NAMES: Final[Mapping[str, str]] = MappingProxyType({plain_name(metric): metric for metric in METRICS})
 
 
-def nearest_name(name: str, known: Sequence[str]) -> str | None:
+def nearest_name(name: str, known: Collection[str]) -> str | None:
     """The known name that may be meant, whatever its spelling."""
     by_plain = {plain_name(one): one for one in known}
     plain = plain_name(name[:80])

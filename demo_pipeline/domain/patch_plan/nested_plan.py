@@ -8,7 +8,7 @@ is in ``patch_plan.assemble``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, cast
@@ -148,7 +148,7 @@ class _Reader:
             if written is not None:
                 yield WrittenMonth(month=written, figures=read)
 
-    def _items(self, item: _Item | None, known: Sequence[str]) -> Iterator[tuple[str, _Item]]:
+    def _items(self, item: _Item | None, known: Collection[str]) -> Iterator[tuple[str, _Item]]:
         """Known key, path and value of what a mapping holds; what is unknown or given twice is a problem.
 
         Nothing for a mapping that is left out.
@@ -178,7 +178,7 @@ class _Reader:
                 seen.add(name)
                 yield name, (below, one)
 
-    def _unknown_key(self, path: Path, key: str, known: Sequence[str]) -> None:
+    def _unknown_key(self, path: Path, key: str, known: Collection[str]) -> None:
         metric = METRIC_NAMES.get(plain_name(key))
         if known is MONTH_KEYS and metric is not None:
             close, hint = f"metrics.{metric}", "; it belongs under metrics"

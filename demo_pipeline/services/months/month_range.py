@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import InputError, Problem
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import METRICS, Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 
-#: of what a month's part is counted in, the first that its blueprint asks for
-_COUNTED = {
-    "contacts_created": "contact",
-    "deals_created": "deal",
-    "activities_created": "activity",
-    "companies_created": "company",
-}
-_MANY = {"activity": "activities", "company": "companies"}
+#: what is counted of a month that is loaded in part: the first of these that its blueprint asks for
+_COUNTED: Final = ("contacts_created", "deals_created", "activities_created", "companies_created")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +151,7 @@ def _part(loaded: Figures, whole: Figures) -> str | None:
     """``12 of 71 contacts``; None: the blueprint asks for no rows, or all of them are loaded."""
     if loaded == whole:
         return None
-    for metric, one in _COUNTED.items():
+    for metric in _COUNTED:
         if whole[metric]:
-            return f"{loaded[metric]:,} of {counted(whole[metric], one, _MANY.get(one, ''))}"
+            return f"{loaded[metric]:,} of {counted(whole[metric], *METRICS[metric].noun)}"
     return None

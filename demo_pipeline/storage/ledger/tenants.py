@@ -11,10 +11,10 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from psycopg import Connection, OperationalError, errors
+from psycopg import Connection, OperationalError, errors, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row, dict_row
 
@@ -27,6 +27,11 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import read_spec, reading_tenant, stored_month
 from demo_pipeline.domain.parsing.scalars import nearest
 from demo_pipeline.storage.ledger.guard import call
+
+#: whether the jobs of a month ``c`` changed any metric, all together
+_HAS_FIGURES: Final = sql.SQL(" or ").join(
+    sql.SQL("sum({}) <> 0").format(sql.Identifier("c", metric)) for metric in METRICS
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,7 +357,7 @@ def list_tenants(
     """
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            """
+            sql.SQL("""
             select m.tenant_id, m.slug, t.name, t.country, t.currency, t.industry, m.incarnation,
                 m.provisioned_at, e.end_month,
                 f.loaded_month_count, f.first_loaded_month, f.last_loaded_month,
@@ -378,9 +383,7 @@ def list_tenants(
                     union
                     select c.month from demo.job_months c where c.tenant_id = m.tenant_id group by c.month
                     -- without those whose jobs were undone
-                    having (sum(c.leads_created), sum(c.contacts_created), sum(c.companies_created),
-                        sum(c.deals_created), sum(c.closed_won_count), sum(c.closed_won_value),
-                        sum(c.pipeline_added_value), sum(c.activities_created)) <> (0, 0, 0, 0, 0, 0, 0, 0)
+                    having {has_figures}
                 ) months
             ) f
             where m.deleted_at is null
@@ -389,7 +392,7 @@ def list_tenants(
                 and (%(industries)s::text[] is null or t.industry = any(%(industries)s))
                 and (%(is_living)s::boolean is null or (e.end_month is null) = %(is_living)s)
             order by m.slug collate "C"
-            """,
+            """).format(has_figures=_HAS_FIGURES),
             {
                 "countries": None if countries is None else list(countries),
                 "industries": None if industries is None else list(industries),
