@@ -38,6 +38,7 @@ from demo_pipeline.domain.core.figures import (
     VALUE_METRICS,
     Figures,
     FiguresByMonth,
+    Parts,
     figure_json,
     figure_text,
 )
@@ -233,18 +234,17 @@ def within_caps(
         shares = apportion(most, [values[i] for i in declared], minimum=[least[i] for i in declared])
         for i, share in zip(declared, shares, strict=True):
             values[i] = share
-    return tuple(
-        Figures(
-            leads_created=leads[i],
-            contacts_created=leads[i] + others[i],
-            companies_created=companies[i],
-            deals_created=won[i] + other_deals[i],
-            closed_won_count=won[i],
-            closed_won_value=values[i],
-            pipeline_added_value=values[i] + values[count + i],
-            activities_created=activities[i],
+    return Figures.of_columns(
+        Parts(
+            leads=leads,
+            other_contacts=others,
+            companies=companies,
+            won_deals=won,
+            other_deals=other_deals,
+            won_value=values[:count],
+            open_value=values[count:],
+            activities=activities,
         )
-        for i in range(count)
     )
 
 

@@ -26,7 +26,7 @@ from demo_pipeline.domain.blueprint.growth import Growth, month_weight, month_we
 from demo_pipeline.domain.blueprint.schema import MonthEntry, Totals
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import Figures
+from demo_pipeline.domain.core.figures import Figures, Parts
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.countries import units_per_usd
 from demo_pipeline.domain.reference.industries import Industry
@@ -113,18 +113,17 @@ def figures_from_totals(
     worth = _valued(totals, whole, sum(won_drawn), sum(open_drawn), sizes.industry.win_rate_percent)
     won_value = apportion(worth.closed_won_value, _smoothed(won_drawn, won), minimum=won)
     open_value = apportion(worth.open_value, _smoothed(open_drawn, other_deals))
-    return tuple(
-        Figures(
-            leads_created=leads[i],
-            contacts_created=leads[i] + others[i],
-            companies_created=companies[i],
-            deals_created=won[i] + other_deals[i],
-            closed_won_count=won[i],
-            closed_won_value=won_value[i],
-            pipeline_added_value=won_value[i] + open_value[i],
-            activities_created=activities[i],
+    return Figures.of_columns(
+        Parts(
+            leads=leads,
+            other_contacts=others,
+            companies=companies,
+            won_deals=won,
+            other_deals=other_deals,
+            won_value=won_value,
+            open_value=open_value,
+            activities=activities,
         )
-        for i in range(len(months))
     )
 
 
@@ -139,22 +138,10 @@ def continued(
     weight = month_weight(growth, start, month_count, index, variance)
     ratio = _CONTEXT.divide(weight, month_weight(growth, start, month_count, month_count - 1, variance))
 
-    def scaled(count: int) -> int:
+    def scale(count: int) -> int:
         return int(_CONTEXT.multiply(Decimal(count), ratio).to_integral_value(ROUND_HALF_EVEN))
 
-    won, other_deals = scaled(last.closed_won_count), scaled(last.other_deals)
-    won_value = last.closed_won_value * won // last.closed_won_count if won else 0
-    open_value = last.open_value * other_deals // last.other_deals if other_deals else 0
-    return Figures(
-        leads_created=scaled(last.leads_created),
-        contacts_created=scaled(last.leads_created) + scaled(last.other_contacts),
-        companies_created=scaled(last.companies_created),
-        deals_created=won + other_deals,
-        closed_won_count=won,
-        closed_won_value=won_value,
-        pipeline_added_value=won_value + open_value,
-        activities_created=scaled(last.activities_created),
-    )
+    return last.scaled(scale)
 
 
 def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:

@@ -7,15 +7,17 @@ may be, does not belong here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import grouped
+
+_T_co = TypeVar("_T_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,22 @@ class Metric:
     noun: tuple[str, str] = ("", "")
     #: an amount in the tenant's currency instead of a count
     is_value: bool = False
+
+
+class Parts(NamedTuple, Generic[_T_co]):
+    """The disjoint parts of a month's figures: one number each, or one column of months each.
+
+    A metric that contains another one, as contacts contain leads, is the sum of parts.
+    """
+
+    leads: _T_co
+    other_contacts: _T_co
+    companies: _T_co
+    won_deals: _T_co
+    other_deals: _T_co
+    won_value: _T_co
+    open_value: _T_co
+    activities: _T_co
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +97,50 @@ class Figures:
     def other_deals(self) -> int:
         """Deals that are not won: open or lost."""
         return self.deals_created - self.closed_won_count
+
+    @property
+    def parts(self) -> Parts[int]:
+        """The disjoint parts; :meth:`of_parts` is the inverse."""
+        return Parts(
+            leads=self.leads_created,
+            other_contacts=self.other_contacts,
+            companies=self.companies_created,
+            won_deals=self.closed_won_count,
+            other_deals=self.other_deals,
+            won_value=self.closed_won_value,
+            open_value=self.open_value,
+            activities=self.activities_created,
+        )
+
+    @classmethod
+    def of_parts(cls, parts: Parts[int]) -> Figures:
+        """Complete figures; no part exceeds its whole where all parts are 0 or more."""
+        return cls(
+            leads_created=parts.leads,
+            contacts_created=parts.leads + parts.other_contacts,
+            companies_created=parts.companies,
+            deals_created=parts.won_deals + parts.other_deals,
+            closed_won_count=parts.won_deals,
+            closed_won_value=parts.won_value,
+            pipeline_added_value=parts.won_value + parts.open_value,
+            activities_created=parts.activities,
+        )
+
+    @classmethod
+    def of_columns(cls, columns: Parts[Sequence[int]]) -> tuple[Figures, ...]:
+        """The figures of several months, from one column of equal length for each part."""
+        return tuple(cls.of_parts(Parts(*row)) for row in zip(*columns._asdict().values(), strict=True))
+
+    def scaled(self, scale: Callable[[int], int]) -> Figures:
+        """Each part scaled by itself; values keep the mean of their deals, rounded down."""
+        counts = Parts(*map(scale, self.parts))
+        won, others = counts.won_deals, counts.other_deals
+        return Figures.of_parts(
+            counts._replace(
+                won_value=self.closed_won_value * won // self.closed_won_count if won else 0,
+                open_value=self.open_value * others // self.other_deals if others else 0,
+            )
+        )
 
     @property
     def row_count(self) -> int:

@@ -188,21 +188,8 @@ def _scaled(base: Figures, ratio: Fraction) -> Figures:
     def part(count: int) -> int:
         return round(max(0, count) * ratio)
 
-    leads, won, other_deals = part(base.leads_created), part(base.closed_won_count), part(base.other_deals)
-    won_value = base.closed_won_value * won // base.closed_won_count if won else 0
-    open_value = base.open_value * other_deals // base.other_deals if other_deals else 0
-    figures = Figures(
-        leads_created=leads,
-        contacts_created=leads + part(base.other_contacts),
-        companies_created=part(base.companies_created),
-        deals_created=won + other_deals,
-        closed_won_count=won,
-        closed_won_value=won_value,
-        pipeline_added_value=won_value + open_value,
-        activities_created=part(base.activities_created),
-    )
     # Deals and activities are carried on from months in which they had contacts.
-    return nearest_feasible([figures], contacts_before=1)[0]
+    return nearest_feasible([base.scaled(part)], contacts_before=1)[0]
 
 
 def _plan(months: Iterable[tuple[Month, Figures]], currency: Currency) -> PatchPlan:

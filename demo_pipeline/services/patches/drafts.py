@@ -25,6 +25,7 @@ from demo_pipeline.domain.core.figures import (
     VALUE_METRICS,
     Figures,
     FiguresByMonth,
+    Parts,
 )
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import nearest_feasible, value_cap
@@ -224,21 +225,11 @@ def _kept_above(
 def _raised(request: MonthRequest, now: Figures, currency: Currency) -> MonthRequest:
     """A month that can be reached from ``now``; values are left to the deals where the shape's do not fit."""
     asked = Figures.from_json(request.to_json()["metrics"], currency)
-    leads = max(asked.leads_created, now.leads_created)
-    won = max(asked.closed_won_count, now.closed_won_count)
-    target = replace(
-        asked,
-        leads_created=leads,
-        contacts_created=leads + max(asked.other_contacts, now.other_contacts),
-        companies_created=max(asked.companies_created, now.companies_created),
-        closed_won_count=won,
-        deals_created=won + max(asked.other_deals, now.other_deals),
-        activities_created=max(asked.activities_created, now.activities_created),
-    )
+    raised = Parts(*map(max, asked.parts, now.parts))
+    target = replace(Figures.of_parts(raised), **{metric: asked[metric] for metric in VALUE_METRICS})
     delta = target - now
-    is_above = all(delta[metric] >= 0 for metric in METRICS) and (won, target.deals_created) == (
-        asked.closed_won_count,
-        asked.deals_created,
+    is_above = all(delta[metric] >= 0 for metric in METRICS) and (
+        (target.closed_won_count, target.deals_created) == (asked.closed_won_count, asked.deals_created)
     )
     keeps_values = is_above and nearest_feasible([delta], contacts_before=1) == (delta,)
     given = {

@@ -13,7 +13,14 @@ from decimal import Decimal
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, FiguresByMonth, figure_amount
+from demo_pipeline.domain.core.figures import (
+    METRICS,
+    VALUE_METRICS,
+    Figures,
+    FiguresByMonth,
+    Parts,
+    figure_amount,
+)
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, check_caps
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan, PlanType
@@ -119,7 +126,7 @@ class _Limits:
         return True
 
 
-def _parts(month: Month, delta: Figures, limits: _Limits) -> list[Figures]:
+def _parts(month: Month, delta: Figures, limits: _Limits) -> Sequence[Figures]:
     """One month in as few parts as fit."""
     for count in range(1, _MOST_PIECES + 1):
         parts = _shared(delta, count)
@@ -129,29 +136,17 @@ def _parts(month: Month, delta: Figures, limits: _Limits) -> list[Figures]:
     raise AssertionError
 
 
-def _shared(delta: Figures, count: int) -> list[Figures]:
-    even = [1] * count
-    leads = apportion(delta.leads_created, even)
-    others = apportion(delta.other_contacts, even)
-    companies = apportion(delta.companies_created, even)
-    won = apportion(delta.closed_won_count, even)
-    other_deals = apportion(delta.other_deals, even)
-    activities = apportion(delta.activities_created, even)
-    won_value = apportion(delta.closed_won_value, won, minimum=won) if any(won) else (0,) * count
-    open_value = apportion(delta.open_value, other_deals) if any(other_deals) else (0,) * count
-    return [
-        Figures(
-            leads_created=leads[i],
-            contacts_created=leads[i] + others[i],
-            companies_created=companies[i],
-            deals_created=won[i] + other_deals[i],
-            closed_won_count=won[i],
-            closed_won_value=won_value[i],
-            pipeline_added_value=won_value[i] + open_value[i],
-            activities_created=activities[i],
+def _shared(delta: Figures, count: int) -> tuple[Figures, ...]:
+    """Every part in ``count`` shares as equal as can be; values follow their deals."""
+    whole = delta.parts
+    even = Parts(*(apportion(part, [1] * count) for part in whole))
+    won, others, none = even.won_deals, even.other_deals, (0,) * count
+    return Figures.of_columns(
+        even._replace(
+            won_value=apportion(whole.won_value, won, minimum=won) if any(won) else none,
+            open_value=apportion(whole.open_value, others) if any(others) else none,
         )
-        for i in range(count)
-    ]
+    )
 
 
 def _as_plans(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo_pipeline.domain.core.figures import METRICS, NO_MONTHS, Figures, FiguresByMonth
+from demo_pipeline.domain.core.figures import METRICS, NO_MONTHS, Figures, FiguresByMonth, Parts
 from demo_pipeline.domain.core.months import Month
 from tests.builders.currencies import EUR
 
@@ -59,3 +59,22 @@ def test_documents_are_read_as_they_were_written(months: FiguresByMonth) -> None
     assert FiguresByMonth.from_json(document, EUR) == months
     assert months.to_rows(EUR) == [{"month": month, **row} for month, row in document.items()]
     assert hash(FiguresByMonth.from_json(document, EUR)) == hash(months)
+
+
+@given(months=st.lists(_FIGURES, max_size=5))
+def test_the_parts_of_a_month_say_all_of_its_figures(months: list[Figures]) -> None:
+    """Figures are the sums of their disjoint parts, by month and by column of months."""
+    assert [Figures.of_parts(one.parts) for one in months] == months
+    columns = Parts(*zip(*(one.parts for one in months), strict=True)) if months else Parts(*[()] * 8)
+    assert list(Figures.of_columns(columns)) == months
+    assert all(one.parts.leads + one.parts.other_contacts == one.contacts_created for one in months)
+
+
+@given(one=st.builds(Figures.of_parts, st.builds(Parts[int], *[st.integers(0, 99)] * 8)))
+def test_scaled_figures_keep_the_mean_value_of_their_deals(one: Figures) -> None:
+    """Counts are scaled part by part; a value follows its deals, and there is none without deals."""
+    twice, none = one.scaled(lambda count: 2 * count), one.scaled(lambda _: 0)
+    assert (twice.leads_created, twice.other_deals) == (2 * one.leads_created, 2 * one.other_deals)
+    assert twice.closed_won_value == (2 * one.closed_won_value if one.closed_won_count else 0)
+    assert twice.open_value == (2 * one.open_value if one.other_deals else 0)
+    assert none == Figures()
