@@ -26,7 +26,7 @@ from demo_pipeline.domain.blueprint.growth import Growth, month_weight, month_we
 from demo_pipeline.domain.blueprint.schema import MonthEntry, Totals
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import Figures, Parts
+from demo_pipeline.domain.core.figures import COUNT_METRICS, Figures, Parts
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.countries import units_per_usd
 from demo_pipeline.domain.reference.industries import Industry
@@ -170,15 +170,11 @@ def minimal_figures(declared: Totals | MonthEntry, currency: Currency) -> Figure
         least_won = max(won, minor(pipeline))
     else:
         least_won = won
+    counts: dict[str, int] = {metric: getattr(declared, metric) or 0 for metric in COUNT_METRICS}
     return Figures(
-        leads_created=declared.leads_created,
-        contacts_created=declared.contacts_created,
-        companies_created=declared.companies_created,
-        deals_created=declared.deals_created,
-        closed_won_count=won,
+        **counts,
         closed_won_value=least_won,
         pipeline_added_value=minor(pipeline) if pipeline is not None else least_won,
-        activities_created=declared.activities_created or 0,
     )
 
 

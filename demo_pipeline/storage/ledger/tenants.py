@@ -29,7 +29,7 @@ from demo_pipeline.domain.parsing.scalars import nearest
 from demo_pipeline.storage.ledger.guard import call
 
 #: whether the jobs of a month ``c`` changed any metric, all together
-_HAS_FIGURES: Final = sql.SQL(" or ").join(
+HAS_FIGURES: Final = sql.SQL(" or ").join(
     sql.SQL("sum({}) <> 0").format(sql.Identifier("c", metric)) for metric in METRICS
 )
 
@@ -392,7 +392,7 @@ def list_tenants(
                 and (%(industries)s::text[] is null or t.industry = any(%(industries)s))
                 and (%(is_living)s::boolean is null or (e.end_month is null) = %(is_living)s)
             order by m.slug collate "C"
-            """).format(has_figures=_HAS_FIGURES),
+            """).format(has_figures=HAS_FIGURES),
             {
                 "countries": None if countries is None else list(countries),
                 "industries": None if industries is None else list(industries),

@@ -180,6 +180,13 @@ def test_the_view_is_the_one_definition(admin_conn: Connection[Any]) -> None:
     assert row[0] == row[1]
 
 
+def test_every_metric_has_its_sql(admin_conn: Connection[Any]) -> None:
+    """The columns of the KPI SQL and of the view are the metrics, all of them and in their order."""
+    for source in (sql.SQL(KPI_SQL), sql.SQL("select * from demo.kpi_monthly")):
+        columns = admin_conn.execute(source).description or []
+        assert [column.name for column in columns] == ["tenant_id", "month", *METRICS]
+
+
 def test_money_of_a_currency_without_minor_units(admin_conn: Connection[Any]) -> None:
     """Values of a person that are finer than the currency are rounded, never an error."""
     tenant = uuid4()
