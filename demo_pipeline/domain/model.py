@@ -51,7 +51,7 @@ class Filled(StrEnum):
     GENERATED = "generated"
     #: the load, with the same value for all rows of a job
     LOAD = "load"
-    #: nobody: the database's default, or people later
+    #: the database's default, or users later
     DEFAULT = "default"
 
 

@@ -46,8 +46,9 @@ def upgrade(
 ) -> None:
     """Bring the database's schema to what this program needs.
 
-    Makes missing roles. The login of DEMO_DATABASE_URL must own the database. Can be repeated. Waits 5 s for
-    a table that is in use, tries again a few times, and ends with exit code 5 and who is in the way.
+    Makes missing roles. The login of DEMO_DATABASE_URL must own the database. Can be repeated. Asks for
+    all tables at once, repeatedly for half a minute while one is in use; then ends with exit code 5 and the
+    sessions that use it.
     """
     settings = open_settings()
     if plan:

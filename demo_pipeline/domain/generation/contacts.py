@@ -49,7 +49,7 @@ _NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 85 // 100)
 _OTHER_OWNER: Final = np.uint64(2**64 * 15 // 100)
 #: How many contacts have no tag, one, two (assumption).
 _NUMBER_WEIGHTS: Final = np.cumsum(np.array([50, 35, 15]))
-#: Assumption: tags that somebody gives a contact later than at its creation, and working minutes until then.
+#: Assumption: tags that a user gives a contact after its creation, and working minutes until then.
 _GIVEN_LATER: Final = np.uint64(2**64 * 45 // 100)
 _GIVEN_WITHIN: Final = 4200
 

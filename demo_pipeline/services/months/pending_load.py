@@ -140,7 +140,7 @@ class PendingLoad:
         )
 
     def _outcomes_now(self, stored: tuple[Column, Column]) -> tuple[Column, Column]:
-        """Ids of the stages that are won and lost by now; ``stored`` itself where nobody changed one."""
+        """Ids of the stages that are won and lost by now; ``stored`` itself if none was changed."""
         stages = records(self.generator.team.stages, "id", "is_won", "is_lost")
         changed = any(
             self.outcomes_now.get(stage["id"], flags) != flags

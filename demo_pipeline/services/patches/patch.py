@@ -192,7 +192,7 @@ def _notes(first: FirstJob | None) -> tuple[str, ...]:
 
 
 def last_month(context: TenantContext, plan: PatchPlan, as_of: datetime) -> Month:
-    """The last month that a plan can change: what lies beyond is refused, and made by nobody."""
+    """The last month that a plan can change: later months are refused."""
     return max(min(plan.last_month, Month.containing(as_of)), context.spec.start_month + -1)
 
 

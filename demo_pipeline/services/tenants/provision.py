@@ -169,7 +169,7 @@ def _make(
                 requested_by=requested_by,
             ),
         )
-        # The job that loads the whole span, pending until somebody runs it.
+        # The job that loads the whole span, pending until it is run.
         first_job = months_spec(JobKind.MATERIALISE, spec.seed, spec.start_month, spec.end_month)
         request = identified(first_job, identity, incarnation)
         job_ledger.register_job(conn, replace(request, requested_by=requested_by))
