@@ -21,9 +21,10 @@ from demo_pipeline.defs.asset_pages.kpi_tables import (
 )
 from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, Refused
-from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth
+from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth, figure_amount
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.rendering.kpi_columns import FigureRow
+from demo_pipeline.rendering.sparks import trend_markdown
 from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
 from demo_pipeline.services.tenants.queries import KpiTable
 
@@ -85,6 +86,8 @@ def verdict_events(
             metadata={
                 **table,
                 **_change(changes, month, METRICS),
+                "trend": dg.MetadataValue.md(trend_markdown(now.figures, month, now.currency)),
+                **_plotted(shown),
                 "kpi_table": kpi_table(shown),
                 "read_at": dg.MetadataValue.timestamp(now.read_at),
                 **_jobs(loaded),
@@ -144,6 +147,12 @@ def _change(changes: Changes | None, month: Month, metrics: Collection[str]) -> 
     if changes is None or month not in changes:
         return {}
     return {"change": dg.MetadataValue.md(change_markdown(changes[month], metrics))}
+
+
+def _plotted(month: KpiMonth) -> dict[str, int | float]:
+    """The KPIs as numbers, which Dagster's page plots; amounts in major units."""
+    amounts = {name: figure_amount(name, month.after[name], month.currency) for name in METRICS}
+    return {name: amount if isinstance(amount, int) else float(amount) for name, amount in amounts.items()}
 
 
 def _kpi_month(loaded: Loaded, now: TenantSnapshot, month: Month) -> KpiMonth:

@@ -7,6 +7,7 @@ import pytest
 
 from demo_pipeline.defs.shared.partitions import months_by_tenant, partition_key
 from demo_pipeline.domain.core.errors import InputError, NotADemoTenantError, VerificationError
+from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
 from demo_pipeline.services.patches.patch import apply_patch
@@ -71,6 +72,29 @@ def test_metadata_of_a_partition_tell_its_rows(dagster_home: DagsterHome) -> Non
     assert len(rows) == 8
     # What is longer is folded away on the page.
     assert len(str(kpis["kpis"].value)) < 1000
+    assert len(str(kpis["trend"].value)) < 1000
+
+
+def test_kpis_are_numbers_that_dagster_plots(dagster_home: DagsterHome) -> None:
+    """Each KPI of the month is a number, money in major units; bars show the months up to it."""
+    dagster_home.provision("acme")
+    dagster_home.materialise("acme")
+    kpis = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata
+    assert {name: kpis[name].value for name in METRICS} == {
+        "leads_created": 10,
+        "contacts_created": 15,
+        "companies_created": 4,
+        "deals_created": 7,
+        "closed_won_count": 2,
+        "closed_won_value": 900.0,
+        "pipeline_added_value": 5000.0,
+        "activities_created": 30,
+    }
+    for name in METRICS:
+        assert isinstance(kpis[name], dg.IntMetadataValue | dg.FloatMetadataValue)
+    trend = str(kpis["trend"].value)
+    assert "| EUR | 2025-01 to 2025-02 | 2025-02 |" in trend
+    assert "| Deals created | █▇ | 7 |" in trend
 
 
 def test_a_second_run_changes_no_row_and_materialises_again(dagster_home: DagsterHome) -> None:
