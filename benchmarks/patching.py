@@ -67,7 +67,7 @@ def large_patch(*, slug: str, url: str, times: int, repeats: int) -> dict[str, A
 def _plan(times: int) -> PatchPlan:
     figures = {metric: figure * times for metric, figure in PATCHED.items()}
     return PatchPlan(
-        months=tuple(MonthRequest.of(month, figures) for month in (LAST_MONTH + -2).until(LAST_MONTH))
+        months=tuple(MonthRequest(month, figures) for month in (LAST_MONTH + -2).until(LAST_MONTH))
     )
 
 

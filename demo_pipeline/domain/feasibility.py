@@ -34,8 +34,12 @@ from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
 from demo_pipeline.domain.core.figures import (
+    COUNT_METRICS,
     METRICS,
+    PARTS,
+    TABLES_OF_CONTACTS,
     VALUE_METRICS,
+    WHOLES,
     Figures,
     FiguresByMonth,
     Parts,
@@ -46,11 +50,28 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import are, counted, grouped
 from demo_pipeline.domain.reference.countries import units_per_usd
 
+#: counts that contain others; counts of all rows that refer to a contact
+_COUNTED_WHOLES: Final = tuple(name for name in COUNT_METRICS if name in WHOLES)
+_OF_CONTACTS: Final = tuple(
+    name for name in COUNT_METRICS if not METRICS[name].whole and METRICS[name].table in TABLES_OF_CONTACTS
+)
+
+
+def _exceeding(whole: str) -> str:
+    """``leads_exceed_contacts``."""
+    parts = "_and_".join(METRICS[part].short_label for part in WHOLES[whole])
+    return f"{parts}_exceed_{METRICS[whole].short_label}"
+
+
+def _contactless(metric: str) -> str:
+    """``deals_without_contact``."""
+    return f"{METRICS[metric].short_label}_without_contact"
+
+
 #: code → the metrics that the rule compares; the first is the one that is named
 RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "leads_exceed_contacts": ("leads_created", "contacts_created"),
-        "won_exceed_deals": ("closed_won_count", "deals_created"),
+        **{_exceeding(whole): (*WHOLES[whole], whole) for whole in _COUNTED_WHOLES},
         "won_value_without_won_deals": ("closed_won_value", "closed_won_count"),
         "won_value_too_small": ("closed_won_value", "closed_won_count"),
         "pipeline_below_won_value": ("pipeline_added_value", "closed_won_value", "closed_won_count"),
@@ -60,8 +81,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "deals_created",
             "closed_won_count",
         ),
-        "deals_without_contact": ("deals_created", "contacts_created", "leads_created"),
-        "activities_without_contact": ("activities_created", "contacts_created", "leads_created"),
+        **{_contactless(name): (name, "contacts_created", "leads_created") for name in _OF_CONTACTS},
     }
 )
 
@@ -89,6 +109,16 @@ class Caps:
 
 
 DEFAULT_CAPS: Final = Caps()
+#: cap on counts → what it counts, and the metric that is named
+_CAPPED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "leads": ("leads", "leads_created"),
+        "other_contacts": ("contacts that are not leads", "contacts_created"),
+        "companies": ("companies", "companies_created"),
+        "deals": ("deals", "deals_created"),
+        "activities": ("activities", "activities_created"),
+    }
+)
 
 
 def infeasible(
@@ -210,19 +240,15 @@ def within_caps(
     ``has_value``: which of the months declare a value. A month may lose its contacts or open deals:
     ``nearest_feasible`` once more mends that.
     """
-
-    def lowered(counts: Sequence[int], most: int) -> Sequence[int]:
-        return counts if sum(counts) <= most else apportion(max(0, most), counts)
-
     count = len(figures)
-    leads = lowered([one.leads_created for one in figures], caps.leads)
-    others = lowered([one.other_contacts for one in figures], caps.other_contacts)
-    companies = lowered([one.companies_created for one in figures], caps.companies)
-    activities = lowered([one.activities_created for one in figures], caps.activities)
-    deals = lowered(
-        [*(one.closed_won_count for one in figures), *(one.other_deals for one in figures)], caps.deals
-    )
-    won, other_deals = deals[:count], deals[count:]
+    columns: dict[str, Sequence[int]] = {}
+    for cap in _CAPPED:
+        names = _parts_under(cap)
+        counts = [getattr(one.parts, name) for name in names for one in figures]
+        most = max(0, getattr(caps, cap))
+        lowered = counts if sum(counts) <= most else apportion(most, counts)
+        columns |= {name: lowered[i * count : (i + 1) * count] for i, name in enumerate(names)}
+    won, other_deals = columns["won_deals"], columns["other_deals"]
     least = [*won, *(0 for _ in figures)]
     values = [
         *(max(one.closed_won_value if won[i] else 0, won[i]) for i, one in enumerate(figures)),
@@ -234,18 +260,7 @@ def within_caps(
         shares = apportion(most, [values[i] for i in declared], minimum=[least[i] for i in declared])
         for i, share in zip(declared, shares, strict=True):
             values[i] = share
-    return Figures.of_columns(
-        Parts(
-            leads=leads,
-            other_contacts=others,
-            companies=companies,
-            won_deals=won,
-            other_deals=other_deals,
-            won_value=values[:count],
-            open_value=values[count:],
-            activities=activities,
-        )
-    )
+    return Figures.of_columns(Parts(**columns, won_value=values[:count], open_value=values[count:]))
 
 
 def check_storable(months: FiguresByMonth, declared: Mapping[Month, int], *, currency: Currency) -> None:
@@ -289,25 +304,26 @@ def is_short(expected: Figures, there: Figures) -> bool:
 def shortfall(expected: Figures, there: Figures, *, has_contact: bool, has_won_stage: bool) -> Figures:
     """The largest feasible part of ``expected - there``. Values in minor units."""
     lacking = expected - there
-    contacts = max(lacking.contacts_created, 0)
-    is_somebody = has_contact or contacts > 0
-    deals = max(lacking.deals_created, 0) if is_somebody else 0
-    pipeline = max(lacking.pipeline_added_value, 0)
-    won = min(max(lacking.closed_won_count, 0), deals) if has_won_stage else 0
-    won_value = min(max(lacking.closed_won_value, 0), pipeline)
+    made = {metric: max(lacking[metric], 0) for metric in METRICS}
+    if not (has_contact or made["contacts_created"]):
+        made |= dict.fromkeys(_OF_CONTACTS, 0)
+    for whole, parts in WHOLES.items():
+        left = made[whole]
+        for part in parts:
+            made[part] = min(made[part], left)
+            left -= made[part]
+    most = Figures(**made)
+    deals, pipeline, won_value = most.deals_created, most.pipeline_added_value, most.closed_won_value
+    won = most.closed_won_count if has_won_stage else 0
     if won_value < won or (won == deals and won_value < min(pipeline, lacking.closed_won_value)):
         won = 0
     if won == 0:
         won_value = 0
-    return Figures(
-        leads_created=min(max(lacking.leads_created, 0), contacts),
-        contacts_created=contacts,
-        companies_created=max(lacking.companies_created, 0),
-        deals_created=deals,
+    return replace(
+        most,
         closed_won_count=won,
         closed_won_value=won_value,
         pipeline_added_value=pipeline if deals > won else won_value,
-        activities_created=max(lacking.activities_created, 0) if is_somebody else 0,
     )
 
 
@@ -324,16 +340,17 @@ def _broken(one: Figures, *, has_contact: bool, currency: Currency) -> dict[str,
     won_value = currency.shown(one.closed_won_value)
     pipeline = currency.shown(one.pipeline_added_value)
     broken: dict[str, str] = {}
-    if one.leads_created > one.contacts_created:
-        broken["leads_exceed_contacts"] = (
-            f"{counted(one.leads_created, 'lead')} {are(one.leads_created)} more than "
-            f"{counted(one.contacts_created, 'contact')}, and leads are contacts"
-        )
-    if one.closed_won_count > one.deals_created:
-        broken["won_exceed_deals"] = (
-            f"{counted(one.closed_won_count, 'won deal')} {are(one.closed_won_count)} more than "
-            f"{counted(one.deals_created, 'deal')}"
-        )
+    for whole in _COUNTED_WHOLES:
+        asked = sum(one[part] for part in WHOLES[whole])
+        if asked > one[whole]:
+            kinds = [METRICS[part].plural for part in WHOLES[whole]]
+            named = " and ".join(counted(one[part], *METRICS[part].noun) for part in WHOLES[whole])
+            # That won deals are deals goes without saying.
+            unlike = [kind for kind in kinds if METRICS[whole].plural not in kind]
+            reason = f", and {' and '.join(unlike)} are {METRICS[whole].plural}" if unlike else ""
+            broken[_exceeding(whole)] = (
+                f"{named} {are(asked)} more than {counted(one[whole], *METRICS[whole].noun)}{reason}"
+            )
     if one.closed_won_value > 0 and one.closed_won_count == 0:
         broken["won_value_without_won_deals"] = f"a won value of {won_value} needs a won deal"
     if one.closed_won_value < one.closed_won_count:
@@ -350,25 +367,20 @@ def _broken(one: Figures, *, has_contact: bool, currency: Currency) -> dict[str,
             f"a pipeline value of {pipeline} is more than the won value of {won_value}, "
             "and there is no open deal to carry the rest"
         )
-    if not has_contact and one.deals_created > 0:
-        broken["deals_without_contact"] = (
-            f"{counted(one.deals_created, 'deal')}, and no contact exists by then"
-        )
-    if not has_contact and one.activities_created > 0:
-        broken["activities_without_contact"] = (
-            f"{counted(one.activities_created, 'activity', 'activities')}, and no contact exists by then"
-        )
+    for metric in () if has_contact else _OF_CONTACTS:
+        if one[metric] > 0:
+            rows = counted(one[metric], *METRICS[metric].noun)
+            broken[_contactless(metric)] = f"{rows}, and no contact exists by then"
     return broken
 
 
 def _nearest_month(one: Figures) -> Figures:
-    deals = max(one.deals_created, one.closed_won_count)
+    counts = {whole: max(one[whole], sum(one[part] for part in WHOLES[whole])) for whole in _COUNTED_WHOLES}
+    raised = replace(one, **counts)
     won_value = max(one.closed_won_value, one.closed_won_count) if one.closed_won_count else 0
-    has_open = deals > one.closed_won_count
+    has_open = raised.other_deals > 0
     return replace(
-        one,
-        contacts_created=max(one.contacts_created, one.leads_created),
-        deals_created=deals,
+        raised,
         closed_won_value=won_value,
         pipeline_added_value=max(one.pipeline_added_value, won_value) if has_open else won_value,
     )
@@ -409,38 +421,29 @@ class _Limit:
 
 def _limits(total: Figures, caps: Caps, currency: Currency, declared_value: int) -> tuple[_Limit, ...]:
     """Every cap with what is asked of it."""
-    other_contacts = total.contacts_created - total.leads_created
-    deals = max(total.deals_created, total.closed_won_count)
-    most_value = value_cap(caps, currency)
-    in_dollars = f"DEMO_CAP_VALUE, {caps.value:,} US dollars"
-    rows: tuple[tuple[str, str, str, int, int], ...] = (
-        ("leads", "leads_created", "DEMO_CAP_LEADS", total.leads_created, caps.leads),
-        (
-            "contacts that are not leads",
-            "contacts_created",
-            "DEMO_CAP_OTHER_CONTACTS",
-            other_contacts,
-            caps.other_contacts,
-        ),
-        ("companies", "companies_created", "DEMO_CAP_COMPANIES", total.companies_created, caps.companies),
-        ("deals", "deals_created", "DEMO_CAP_DEALS", deals, caps.deals),
-        (
-            "activities",
-            "activities_created",
-            "DEMO_CAP_ACTIVITIES",
-            total.activities_created,
-            caps.activities,
-        ),
-        ("of pipeline value", "pipeline_added_value", in_dollars, declared_value, most_value),
-    )
-    return tuple(
+    rows = tuple(
         _Limit(
             what=what,
             metric=metric,
-            setting=setting,
-            asked=asked,
-            most=most,
+            setting=f"DEMO_CAP_{cap.upper()}",
+            # A part that exceeds its whole counts as the whole.
+            asked=sum(max(0, getattr(total.parts, name)) for name in _parts_under(cap)),
+            most=getattr(caps, cap),
             currency=currency,
         )
-        for what, metric, setting, asked, most in rows
+        for cap, (what, metric) in _CAPPED.items()
     )
+    value = _Limit(
+        what="of pipeline value",
+        metric="pipeline_added_value",
+        setting=f"DEMO_CAP_VALUE, {caps.value:,} US dollars",
+        asked=declared_value,
+        most=value_cap(caps, currency),
+        currency=currency,
+    )
+    return (*rows, value)
+
+
+def _parts_under(cap: str) -> list[str]:
+    """The parts of a month that a cap bounds together."""
+    return [name for name, part in PARTS.items() if part.cap == cap]

@@ -49,7 +49,7 @@ def plans(draw: st.DrawFn, *, is_plain: bool = False) -> PatchPlan:
     first = Month.parse("2020-01") + draw(st.integers(0, 80))
     offsets = draw(st.lists(st.integers(0, 40), min_size=1, max_size=24, unique=True))
     months = tuple(
-        MonthRequest.of(
+        MonthRequest(
             first + offset,
             {
                 metric: draw(_AMOUNTS if metric in VALUE_METRICS else _COUNTS)

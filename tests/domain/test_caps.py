@@ -58,7 +58,7 @@ def ground_of(spec: TenantSpec, has_contact: Callable[[Month], bool] = lambda _:
 
 def test_one_deal_of_every_industry_fits_in_every_currency() -> None:
     """In totals, in months and in a plan, also where every deal is one of the very large ones."""
-    plan = PatchPlan(months=(MonthRequest.of(START, {"deals_created": 1, "closed_won_count": 1}),))
+    plan = PatchPlan(months=(MonthRequest(START, {"deals_created": 1, "closed_won_count": 1}),))
     month = {"month": str(START), "contacts_created": 1, "deals_created": 1, "closed_won_count": 1}
     for currency in CURRENCIES.values():
         for industry in INDUSTRIES:
@@ -77,9 +77,7 @@ def test_the_cap_on_value_is_the_same_in_every_currency(currency: Currency) -> N
     for asked in (most, most + 1):
         figures = {"contacts_created": 1, "deals_created": 1, "pipeline_added_value": currency.plain(asked)}
         plan = PatchPlan(
-            months=(
-                MonthRequest.of(START, {"deals_created": 1, "pipeline_added_value": currency.major(asked)}),
-            )
+            months=(MonthRequest(START, {"deals_created": 1, "pipeline_added_value": currency.major(asked)}),)
         )
         tree = {"currency": currency.code, "totals": figures}
         if asked == most:
@@ -98,7 +96,7 @@ def test_values_that_follow_the_deals_are_not_capped() -> None:
     spec, warnings = resolved({"currency": "JPY", "totals": totals}, Caps(value=1))
     assert spec.total.pipeline_added_value > 150 * 10**8
     assert not warnings
-    plan = PatchPlan(months=(MonthRequest.of(START, {"deals_created": 15_000}),))
+    plan = PatchPlan(months=(MonthRequest(START, {"deals_created": 15_000}),))
     assert resolve_plan(plan, ground_of(spec), Caps(value=1)).total.pipeline_added_value > 150 * 10**8
 
 
@@ -117,7 +115,7 @@ def test_every_message_names_its_setting(figures: dict[str, Any], setting: str) 
     """What is beyond a cap is refused, and what is near it is warned of, with the variable to change."""
     spec, _ = resolved({"months": [{"month": str(START), "contacts_created": 3}]}, SMALL)
     typed = {name: Decimal(one) if name in VALUE_METRICS else one for name, one in figures.items()}
-    plan = PatchPlan(months=(MonthRequest.of(START, typed),))
+    plan = PatchPlan(months=(MonthRequest(START, typed),))
     with pytest.raises(CapExceededError, match=rf"\({setting}\b"):
         resolve_plan(plan, ground_of(spec), SMALL)
     with pytest.raises(CapExceededError, match=rf"\({setting}\b"):
@@ -191,7 +189,7 @@ def test_a_suggested_plan_is_within_all_caps(
     ground = ground_of(spec, lambda _: contacts > 0)
     plan = PatchPlan(
         plan_type=plan_type,
-        months=tuple(MonthRequest.of(month, figures) for month, figures in sorted(months.items())),
+        months=tuple(MonthRequest(month, figures) for month, figures in sorted(months.items())),
     )
     try:
         resolve_plan(plan, ground, caps)
@@ -207,7 +205,7 @@ def test_a_suggestion_lowers_what_is_beyond_a_cap_and_says_so() -> None:
     spec, _ = resolved({"months": [{"month": str(START), "contacts_created": 3}]})
     asked = {"leads_created": 60_000, "contacts_created": 10}
     with pytest.raises(InputError) as caught:
-        resolve_plan(PatchPlan(months=(MonthRequest.of(START, asked),)), ground_of(spec), Caps())
+        resolve_plan(PatchPlan(months=(MonthRequest(START, asked),)), ground_of(spec), Caps())
     assert not isinstance(caught.value, CapExceededError)
     assert [problem.code for problem in caught.value.problems] == ["leads_exceed_contacts", "cap_exceeded"]
     [month] = caught.value.suggestion["months"]
@@ -225,12 +223,12 @@ def test_a_month_of_many_large_deals_can_be_named_as_a_target() -> None:
     pipeline = EUR.major(there.pipeline_added_value)
     assert pipeline > MOST_DEAL_VALUE
     asked = {"deals_created": there.deals_created + 1, "pipeline_added_value": pipeline + 7}
-    plan = PatchPlan(plan_type=PlanType.TARGETS, months=(MonthRequest.of(START, asked),))
+    plan = PatchPlan(plan_type=PlanType.TARGETS, months=(MonthRequest(START, asked),))
     assert resolve_plan(plan, ground_of(spec), Caps()).total.pipeline_added_value == 700
     wrong = {"leads_created": 10**6, "contacts_created": 1, "pipeline_added_value": pipeline}
     with pytest.raises(InputError) as caught:
         resolve_plan(
-            PatchPlan(plan_type=PlanType.TARGETS, months=(MonthRequest.of(START, wrong),)),
+            PatchPlan(plan_type=PlanType.TARGETS, months=(MonthRequest(START, wrong),)),
             ground_of(spec),
             Caps(),
         )
@@ -241,12 +239,12 @@ def test_a_value_that_no_deal_can_have_is_refused_before_anything_is_made() -> N
     """A cap can be raised, a column cannot: the refusal names the month and the most there can be."""
     spec, _ = resolved({"currency": "LBP", "months": [{"month": str(START), "contacts_created": 3}]})
     asked = {"deals_created": 1, "pipeline_added_value": MOST_DEAL_VALUE + Decimal("0.01")}
-    plan = PatchPlan(months=(MonthRequest.of(START, asked),))
+    plan = PatchPlan(months=(MonthRequest(START, asked),))
     with pytest.raises(InputError, match=r"2025-01.*9,999,999,999,999\.99.*one deal") as caught:
         resolve_plan(plan, ground_of(spec), Caps(value=10**12))
     assert caught.value.problems[0].code == "value_too_large"
     asked["pipeline_added_value"] = MOST_DEAL_VALUE
-    plan = PatchPlan(months=(MonthRequest.of(START, asked),))
+    plan = PatchPlan(months=(MonthRequest(START, asked),))
     assert resolve_plan(plan, ground_of(spec), Caps(value=10**12)).total == Figures(
         deals_created=1, pipeline_added_value=10**15 - 1
     )

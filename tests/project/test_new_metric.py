@@ -28,13 +28,13 @@ def _places(*added: str) -> dict[str, dict[str, list[str]]]:
 
 
 def test_every_place_knows_every_metric() -> None:
-    """Documents, plans, files, pages, the ledger and the SQL have exactly the metrics of the table."""
+    """Documents, plans, rules, files, pages, the ledger, rows and the SQL have the metrics of the table."""
     for places in _places().values():
         assert places == {place: list(METRICS) for place in places}
 
 
 def test_a_new_metric_is_followed_or_missed_and_never_silent() -> None:
-    """Derived places follow a metric that is added to a copy of the table; those written by hand lack it."""
+    """Derived places follow a metric with a part of its own; the SQL and the rows do not have it."""
     places = _places(_NEW)
     assert places["derived"] == {place: [*METRICS, _NEW] for place in places["derived"]}
     assert places["written"] == {place: list(METRICS) for place in places["written"]}

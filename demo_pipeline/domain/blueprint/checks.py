@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Context, Decimal, localcontext
+from decimal import Context, localcontext
 from typing import Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
@@ -413,7 +413,7 @@ def _decimal_problems(read: _Readable, currency: Currency) -> list[Problem]:
     problems: list[Problem] = []
     for where, section in sections:
         for metric in VALUE_METRICS:
-            amount: Decimal | None = getattr(section, metric)
+            amount = section.given.get(metric)
             if amount is not None and amount != round(amount, currency.minor_digits):
                 kept = f"{round(amount, currency.minor_digits):.{currency.minor_digits}f}"
                 problems.append(
@@ -434,7 +434,7 @@ def _totals_problems(read: _Readable, totals: Totals, currency: Currency) -> lis
     unknown = {path.removeprefix("totals.") for path in read.unreadable if path.startswith("totals.")}
     return [
         replace(problem, field=f"totals.{problem.metric}")
-        for problem in infeasible([minimal_figures(totals, currency)], currency=currency)
+        for problem in infeasible([minimal_figures(totals.given, currency)], currency=currency)
         if not unknown & set(RULES[problem.code])
     ]
 
@@ -450,7 +450,7 @@ def _months_problems(
     are_contacts_known = not any(keys & _CONTACT_METRICS for keys in unknown.values())
     places = {str(entry.month): str(place) for place, entry in in_order}
     found = infeasible(
-        [minimal_figures(entry, currency) for _, entry in in_order],
+        [minimal_figures(entry.given, currency) for _, entry in in_order],
         currency=currency,
         months=[entry.month for _, entry in in_order],
     )
@@ -472,8 +472,8 @@ def _mended(
 
     With the keys that were declared and those that change.
     """
-    given = [minimal_figures(one, currency) for one in declared]
-    has_value = [one.closed_won_value is not None or one.pipeline_added_value is not None for one in declared]
+    given = [minimal_figures(one.given, currency) for one in declared]
+    has_value = [any(metric in one.given for metric in VALUE_METRICS) for one in declared]
 
     def beyond(figures: Sequence[Figures]) -> tuple[Problem, ...]:
         return cap_problems(
@@ -497,11 +497,10 @@ def _mended(
         figures = {
             metric: figure_json(metric, after[metric], currency)
             for metric in METRICS
-            if (metric in one.model_fields_set and getattr(one, metric) is not None)
-            or (metric not in VALUE_METRICS and after[metric] != before[metric])
+            if metric in one.given or (metric not in VALUE_METRICS and after[metric] != before[metric])
         }
         follow = after.contacts_created * (percent or 0) // 100
-        if one.activities_created is None and follow > caps.activities:
+        if "activities_created" not in one.given and follow > caps.activities:
             figures["activities_created"] = caps.activities
         mended.append({**month, **figures})
     return beyond(nearest), mended

@@ -17,16 +17,24 @@ Values that were not declared follow the deals: the sum of keyed draws from the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.domain.blueprint.growth import Growth, month_weight, month_weights
-from demo_pipeline.domain.blueprint.schema import MonthEntry, Totals
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import COUNT_METRICS, Figures, Parts
+from demo_pipeline.domain.core.figures import (
+    COUNT_METRICS,
+    PARTS,
+    TABLES_OF_CONTACTS,
+    VALUE_METRICS,
+    Figures,
+    GivenFigures,
+    Parts,
+)
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.countries import units_per_usd
 from demo_pipeline.domain.reference.industries import Industry
@@ -76,10 +84,9 @@ def open_deals_count(other_deals: int, won_deals: int, win_rate_percent: int) ->
 
 
 def figures_from_months(
-    entries: Sequence[MonthEntry], start: Month, end: Month, sizes: DealSizes
+    listed: Mapping[Month, GivenFigures], start: Month, end: Month, sizes: DealSizes
 ) -> tuple[Figures, ...]:
     """The figures of every month of the span; a month that is not listed is 0."""
-    listed = {entry.month: entry for entry in entries}
     return tuple(
         with_values(listed[month], month, sizes) if month in listed else Figures()
         for month in start.until(end)
@@ -87,23 +94,34 @@ def figures_from_months(
 
 
 def figures_from_totals(
-    totals: Totals, growth: Growth, start: Month, end: Month, sizes: DealSizes
+    totals: GivenFigures, growth: Growth, start: Month, end: Month, sizes: DealSizes
 ) -> tuple[Figures, ...]:
     """Feasible totals (``activities_created`` given or meant to be 0) as figures of every month."""
     whole = minimal_figures(totals, sizes.currency)
     months = list(start.until(end))
 
-    def weights(metric: str) -> tuple[int, ...]:
-        return month_weights(growth, start, len(months), sizes.stream.child(metric))
+    def spread(names: Iterable[str], allowed: Sequence[bool] | None = None) -> dict[str, tuple[int, ...]]:
+        """Parts of the totals, each by the weights of its own stream. Part → months."""
+        streams = {name: sizes.stream.child(PARTS[name].spread) for name in names}
+        return {
+            name: apportion(
+                getattr(whole.parts, name),
+                month_weights(growth, start, len(months), stream),
+                allowed=allowed,
+            )
+            for name, stream in streams.items()
+        }
 
-    leads = apportion(whole.leads_created, weights("leads_created"))
-    others = apportion(whole.other_contacts, weights("other_contacts"))
-    companies = apportion(whole.companies_created, weights("companies_created"))
+    counts = [name for name, part in PARTS.items() if part.spread]
+    later = [name for name in counts if PARTS[name].table in TABLES_OF_CONTACTS]
+    columns = spread(name for name in counts if name not in later)
+    contacts = zip(
+        *(column for name, column in columns.items() if PARTS[name].table == "contacts"), strict=True
+    )
     # An account grows from its first contact on.
-    has_contact = [sum(leads[: i + 1]) + sum(others[: i + 1]) > 0 for i in range(len(months))]
-    won = apportion(whole.closed_won_count, weights("closed_won_count"), allowed=has_contact)
-    other_deals = apportion(whole.other_deals, weights("other_deals"), allowed=has_contact)
-    activities = apportion(whole.activities_created, weights("activities_created"), allowed=has_contact)
+    has_contact = [so_far > 0 for so_far in accumulate(map(sum, contacts))]
+    columns |= spread(later, has_contact)
+    won, other_deals = columns["won_deals"], columns["other_deals"]
 
     won_drawn = [sizes.drawn_sum("won", month, count) for month, count in zip(months, won, strict=True)]
     open_drawn = [
@@ -113,18 +131,7 @@ def figures_from_totals(
     worth = _valued(totals, whole, sum(won_drawn), sum(open_drawn), sizes.industry.win_rate_percent)
     won_value = apportion(worth.closed_won_value, _smoothed(won_drawn, won), minimum=won)
     open_value = apportion(worth.open_value, _smoothed(open_drawn, other_deals))
-    return Figures.of_columns(
-        Parts(
-            leads=leads,
-            other_contacts=others,
-            companies=companies,
-            won_deals=won,
-            other_deals=other_deals,
-            won_value=won_value,
-            open_value=open_value,
-            activities=activities,
-        )
-    )
+    return Figures.of_columns(Parts(**columns, won_value=won_value, open_value=open_value))
 
 
 def continued(
@@ -153,46 +160,48 @@ def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:
     return [value * deals + count * whole for value, count in zip(drawn, counts, strict=True)]
 
 
-def minimal_figures(declared: Totals | MonthEntry, currency: Currency) -> Figures:
+def minimal_figures(given: GivenFigures, currency: Currency) -> Figures:
     """Complete figures for the rules: an absent value is the least that its deals allow.
 
-    Absent activities are 0. Decimals beyond the currency's are cut.
+    Absent counts are 0. Decimals beyond the currency's are cut.
     """
-
-    def minor(amount: Decimal) -> int:
-        return currency.minor(amount, ROUND_DOWN)
-
-    won = declared.closed_won_count
-    won_value, pipeline = declared.closed_won_value, declared.pipeline_added_value
-    if won_value is not None:
-        least_won = minor(won_value)
-    elif pipeline is not None and won and declared.deals_created <= won:
-        least_won = max(won, minor(pipeline))
-    else:
-        least_won = won
-    counts: dict[str, int] = {metric: getattr(declared, metric) or 0 for metric in COUNT_METRICS}
-    return Figures(
-        **counts,
-        closed_won_value=least_won,
-        pipeline_added_value=minor(pipeline) if pipeline is not None else least_won,
+    figures = Figures(**{metric: int(given.get(metric, 0)) for metric in COUNT_METRICS})
+    won_value, pipeline = _given_values(given, currency)
+    won = figures.closed_won_count
+    if won_value is None:
+        carries_all = pipeline is not None and won > 0 and figures.other_deals <= 0
+        won_value = max(won, pipeline or 0) if carries_all else won
+    return replace(
+        figures,
+        closed_won_value=won_value,
+        pipeline_added_value=won_value if pipeline is None else pipeline,
     )
 
 
-def declared_value(declared: Totals | MonthEntry, currency: Currency) -> int:
+def _given_values(given: GivenFigures, currency: Currency) -> tuple[int | None, int | None]:
+    """Won and pipeline value, minor units; none where they follow the deals."""
+    won_value, pipeline = (
+        None if amount is None else currency.minor(Decimal(amount), ROUND_DOWN)
+        for amount in map(given.get, ("closed_won_value", "pipeline_added_value"))
+    )
+    return won_value, pipeline
+
+
+def declared_value(given: GivenFigures, currency: Currency) -> int:
     """The value that a person gave, in minor units; a value that follows the deals is not counted."""
-    figures = minimal_figures(declared, currency)
-    if declared.pipeline_added_value is not None:
-        return max(figures.pipeline_added_value, figures.closed_won_value)
-    return figures.closed_won_value if declared.closed_won_value is not None else 0
+    if not any(metric in given for metric in VALUE_METRICS):
+        return 0
+    figures = minimal_figures(given, currency)
+    return max(figures.pipeline_added_value, figures.closed_won_value)
 
 
-def with_values(entry: MonthEntry, month: Month, sizes: DealSizes) -> Figures:
+def with_values(given: GivenFigures, month: Month, sizes: DealSizes) -> Figures:
     """Feasible figures of a month, complete: absent values follow the deals."""
-    figures = minimal_figures(entry, sizes.currency)
+    figures = minimal_figures(given, sizes.currency)
     win_rate = sizes.industry.win_rate_percent
     open_count = open_deals_count(figures.other_deals, figures.closed_won_count, win_rate)
     return _valued(
-        entry,
+        given,
         figures,
         sizes.drawn_sum("won", month, figures.closed_won_count),
         sizes.drawn_sum("open", month, open_count),
@@ -201,19 +210,20 @@ def with_values(entry: MonthEntry, month: Month, sizes: DealSizes) -> Figures:
 
 
 def _valued(
-    declared: Totals | MonthEntry, figures: Figures, won_drawn: int, open_drawn: int, win_rate_percent: int
+    given: GivenFigures, figures: Figures, won_drawn: int, open_drawn: int, win_rate_percent: int
 ) -> Figures:
-    """Feasible figures with the values that were not declared put in, minor units."""
+    """Feasible figures with the values that were not given put in, minor units."""
     won = figures.closed_won_count
     won_value, pipeline = figures.closed_won_value, figures.pipeline_added_value
-    if declared.closed_won_value is None and figures.other_deals:
+    has_won_value, has_pipeline = (metric in given for metric in ("closed_won_value", "pipeline_added_value"))
+    if not has_won_value and figures.other_deals:
         won_value = won_drawn
-        if declared.pipeline_added_value is not None:
+        if has_pipeline:
             # Part of a given pipeline: what is usual, but no more than the won deals' share of it.
             open_count = open_deals_count(figures.other_deals, won, win_rate_percent)
             won_value = min(won_drawn, max(won, pipeline * won // (won + open_count)))
-    elif declared.closed_won_value is None and declared.pipeline_added_value is None:
+    elif not has_won_value and not has_pipeline:
         won_value = won_drawn
-    if declared.pipeline_added_value is None:
+    if not has_pipeline:
         pipeline = won_value + open_drawn
     return replace(figures, closed_won_value=won_value, pipeline_added_value=pipeline)

@@ -9,14 +9,23 @@ what a blueprint means once it is resolved (defaults from country and clock, mon
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from demo_pipeline.domain.blueprint.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
 from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.figures import METRICS, GivenFigures, Metric
 from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.parsing.scalars import (
     Amount,
@@ -48,6 +57,10 @@ from demo_pipeline.domain.reference.countries import (
 
 DEFAULT_TEAM_SIZE: Final = 8
 
+_Figures = TypeVar("_Figures", bound="DeclaredFigures")
+_OptionalAmount: TypeAlias = Amount | None
+_OptionalCount: TypeAlias = Count | None
+
 CurveName = Annotated[Curve, PlainValidator(one_of("curve", CURVES)), WithJsonSchema({"enum": list(CURVES)})]
 
 
@@ -69,60 +82,50 @@ class Declared(BaseModel):
         }
 
 
-#: the figures that totals and months have in common, said once
-Leads = Annotated[Count, Field(description="Contacts whose status is lead.", examples=[30])]
-Contacts = Annotated[Count, Field(description="Contacts, leads included.", examples=[40])]
-Companies = Annotated[Count, Field(description="Companies.", examples=[6])]
-Deals = Annotated[Count, Field(description="Deals in any stage.", examples=[8])]
-WonDeals = Annotated[Count, Field(description="Won deals.", examples=[2])]
-WonValue = Annotated[
-    Amount | None,
-    Field(
-        description="Value of the won deals, in major units of the currency. Left out: follows the deals.",
-        examples=[25000],
-    ),
-]
-PipelineValue = Annotated[
-    Amount | None,
-    Field(
-        description="Value of the won and the open deals, in major units of the currency. "
-        "Left out: follows the deals.",
-        examples=[61000],
-    ),
-]
+class DeclaredFigures(Declared):
+    """A mapping with figures: one key for each metric, added by ``_with_metrics``."""
+
+    @property
+    def given(self) -> GivenFigures:
+        """The figures that are not left out."""
+        figures = {name: getattr(self, name) for name in METRICS if name in self.model_fields_set}
+        return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-class Totals(Declared):
+def _with_metrics(**followed: str) -> Callable[[type[_Figures]], type[_Figures]]:
+    """Add a key for each metric. ``followed``: counts that, left out, are not 0, and what they are then."""
+
+    def described(name: str, metric: Metric) -> Any:
+        if metric.is_value:
+            follows = "Left out: follows the deals."
+            text = f"{metric.meaning}, in major units of the currency. {follows}"
+            return _OptionalAmount, Field(default=None, description=text, examples=[metric.example])
+        if name in followed:
+            text = f"{metric.meaning}. Left out: {followed[name]}."
+            return _OptionalCount, Field(default=None, description=text, examples=[metric.example])
+        return Count, Field(default=0, description=f"{metric.meaning}.", examples=[metric.example])
+
+    def add(model: type[_Figures]) -> type[_Figures]:
+        keys: dict[str, Any] = {name: described(name, metric) for name, metric in METRICS.items()}
+        return create_model(
+            model.__name__, __base__=model, __doc__=model.__doc__, __module__=model.__module__, **keys
+        )
+
+    return add
+
+
+@_with_metrics(activities_created="as many for each contact as is usual in the industry")
+class Totals(DeclaredFigures):
     """Figures of the whole span. A count that is left out is 0."""
 
-    leads_created: Leads = 0
-    contacts_created: Contacts = 0
-    companies_created: Companies = 0
-    deals_created: Deals = 0
-    closed_won_count: WonDeals = 0
-    closed_won_value: WonValue = None
-    pipeline_added_value: PipelineValue = None
-    activities_created: Count | None = Field(
-        default=None,
-        description="Activities. Left out: as many for each contact as is usual in the industry.",
-        examples=[140],
-    )
 
-
-class MonthEntry(Declared):
+@_with_metrics()
+class MonthEntry(DeclaredFigures):
     """Exact figures of one month. A count that is left out is 0."""
 
     month: YearMonth = Field(
         description="The month, as YYYY-MM; within the span, each once.", examples=["2025-01"]
     )
-    leads_created: Leads = 0
-    contacts_created: Contacts = 0
-    companies_created: Companies = 0
-    deals_created: Deals = 0
-    closed_won_count: WonDeals = 0
-    closed_won_value: WonValue = None
-    pipeline_added_value: PipelineValue = None
-    activities_created: Count = Field(default=0, description="Activities.", examples=[140])
 
 
 _EXAMPLE_MONTH: Final = {

@@ -22,9 +22,9 @@ from demo_pipeline.domain.blueprint.monthly_figures import (
     figures_from_totals,
     minimal_figures,
 )
-from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice, Totals
+from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth, GivenFigures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import cap_warnings, check_caps, check_storable, won_with_leads
 from demo_pipeline.domain.parsing.scalars import TELL_TALE
@@ -164,11 +164,12 @@ def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple
     country = resolve_country(blueprint.country)
     locale, industry = load_locale(country), load_industry(blueprint.industry)
     currency = blueprint.own_currency
-    totals = _with_activities(blueprint.totals, industry)
-    entries = (totals,) if totals is not None else blueprint.months or ()
+    totals = None if blueprint.totals is None else _with_activities(blueprint.totals.given, industry)
+    months = {entry.month: entry.given for entry in blueprint.months or ()}
+    entries = months.values() if totals is None else (totals,)
     # Before the first draw: a number beyond a cap must not cost memory.
-    declared = sum(declared_value(entry, currency) for entry in entries)
-    asked = sum((minimal_figures(entry, currency) for entry in entries), Figures())
+    declared = sum(declared_value(given, currency) for given in entries)
+    asked = sum((minimal_figures(given, currency) for given in entries), Figures())
     check_caps(asked, caps, currency=currency, declared_value=declared)
 
     seed = blueprint.seed if blueprint.seed is not None else seed_source()
@@ -185,7 +186,7 @@ def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple
         growth = _growth(blueprint.growth, industry)
         figures = figures_from_totals(totals, growth, start, end, sizes)
     else:
-        figures = figures_from_months(blueprint.months or (), start, end, sizes)
+        figures = figures_from_months(months, start, end, sizes)
     spec = TenantSpec(
         slug=slug,
         name=blueprint.name,
@@ -206,8 +207,8 @@ def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple
         growth=growth,
         closed_month=blueprint.end_month,
     )
-    given = {entry.month: declared_value(entry, currency) for entry in blueprint.months or ()}
-    check_storable(spec.by_month, given, currency=currency)
+    values = {month: declared_value(given, currency) for month, given in months.items()}
+    check_storable(spec.by_month, values, currency=currency)
     near = cap_warnings(spec.total, caps, currency=currency, declared_value=declared)
     return spec, (*_warnings(blueprint, slug), *_won_with_leads(spec), *near)
 
@@ -249,11 +250,9 @@ def _won_with_leads(spec: TenantSpec) -> Iterator[str]:
             yield won_with_leads(month, figures.closed_won_count)
 
 
-def _with_activities(totals: Totals | None, industry: Industry) -> Totals | None:
-    if totals is None or totals.activities_created is not None:
-        return totals
-    activities = totals.contacts_created * industry.activities_per_contact_percent // 100
-    return totals.model_copy(update={"activities_created": activities})
+def _with_activities(totals: GivenFigures, industry: Industry) -> GivenFigures:
+    contacts = int(totals.get("contacts_created", 0))
+    return {"activities_created": contacts * industry.activities_per_contact_percent // 100, **totals}
 
 
 def _growth(choice: GrowthChoice | None, industry: Industry) -> Growth:

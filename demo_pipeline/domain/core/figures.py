@@ -1,8 +1,9 @@
 """The eight KPIs of a tenant: the table of metrics, the figures of one month, and figures by month.
 
-A metric is one field of ``Figures`` with its ``Metric``: names, labels, columns and document fields elsewhere
-are derived from ``METRICS``. Figures add, subtract and compare exactly. Where they come from, and what they
-may be, does not belong here.
+A metric is one field of ``Figures`` with its ``Metric``; a disjoint part of a month is one field of ``Parts``
+with its ``Part``. Names, labels, columns, fields of documents, rules and shares elsewhere are derived from
+``METRICS`` and ``PARTS``. Figures add, subtract and compare exactly. Where they come from, and what they may
+be, does not belong here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.months import Month
@@ -20,20 +21,45 @@ from demo_pipeline.domain.core.wording import grouped
 _T_co = TypeVar("_T_co", covariant=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """What a metric measures, and how it is labelled."""
 
     #: the table whose rows it counts or sums
     table: str
-    #: title of a narrow column
+    #: title of a narrow column; of a count, one word that names its rules too
     short_label: str
     #: label outside of a table
     long_label: str
+    #: of the reference of blueprints, without the full stop
+    meaning: str
+    #: of one month
+    example: int
     #: what it counts, singular and plural; empty for a value
     noun: tuple[str, str] = ("", "")
+    #: columns that tell which rows count, or how much: the index for KPIs covers them
+    reads: tuple[str, ...] = ()
+    #: the metric that contains it; empty: it is contained in none
+    whole: str = ""
     #: an amount in the tenant's currency instead of a count
     is_value: bool = False
+
+    @property
+    def plural(self) -> str:
+        """What it is, in the middle of a sentence."""
+        return self.noun[1] or self.short_label
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """How a disjoint part of a month is bounded and shared out."""
+
+    #: the table of its rows
+    table: str
+    #: the cap that bounds it, alone or with other parts: a field of ``feasibility.Caps``
+    cap: str
+    #: the stream by which totals are spread over the months; empty: a value, which follows its deals
+    spread: str = ""
 
 
 class Parts(NamedTuple, Generic[_T_co]):
@@ -42,14 +68,22 @@ class Parts(NamedTuple, Generic[_T_co]):
     A metric that contains another one, as contacts contain leads, is the sum of parts.
     """
 
-    leads: _T_co
-    other_contacts: _T_co
-    companies: _T_co
-    won_deals: _T_co
-    other_deals: _T_co
-    won_value: _T_co
-    open_value: _T_co
-    activities: _T_co
+    leads: Annotated[_T_co, Part(table="contacts", cap="leads", spread="leads_created")]
+    other_contacts: Annotated[_T_co, Part(table="contacts", cap="other_contacts", spread="other_contacts")]
+    companies: Annotated[_T_co, Part(table="companies", cap="companies", spread="companies_created")]
+    won_deals: Annotated[_T_co, Part(table="deals", cap="deals", spread="closed_won_count")]
+    other_deals: Annotated[_T_co, Part(table="deals", cap="deals", spread="other_deals")]
+    won_value: Annotated[_T_co, Part(table="deals", cap="value")]
+    open_value: Annotated[_T_co, Part(table="deals", cap="value")]
+    activities: Annotated[_T_co, Part(table="activities", cap="activities", spread="activities_created")]
+
+
+#: name → part
+PARTS: Final[Mapping[str, Part]] = MappingProxyType(
+    {name: hint.__metadata__[0] for name, hint in get_type_hints(Parts, include_extras=True).items()}
+)
+#: tables whose rows refer to a contact
+TABLES_OF_CONTACTS: Final = frozenset({"deals", "activities"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +93,100 @@ class Figures:
     The fields are the metrics, in the order in which they are shown everywhere.
     """
 
-    leads_created: Annotated[int, Metric("contacts", "leads", "Leads created", ("lead", "leads"))] = 0
+    leads_created: Annotated[
+        int,
+        Metric(
+            table="contacts",
+            short_label="leads",
+            long_label="Leads created",
+            noun=("lead", "leads"),
+            whole="contacts_created",
+            reads=("status",),
+            meaning="Contacts whose status is lead",
+            example=30,
+        ),
+    ] = 0
     contacts_created: Annotated[
-        int, Metric("contacts", "contacts", "Contacts created", ("contact", "contacts"))
+        int,
+        Metric(
+            table="contacts",
+            short_label="contacts",
+            long_label="Contacts created",
+            noun=("contact", "contacts"),
+            meaning="Contacts, leads included",
+            example=40,
+        ),
     ] = 0
     companies_created: Annotated[
-        int, Metric("companies", "companies", "Companies created", ("company", "companies"))
+        int,
+        Metric(
+            table="companies",
+            short_label="companies",
+            long_label="Companies created",
+            noun=("company", "companies"),
+            meaning="Companies",
+            example=6,
+        ),
     ] = 0
-    deals_created: Annotated[int, Metric("deals", "deals", "Deals created", ("deal", "deals"))] = 0
-    closed_won_count: Annotated[int, Metric("deals", "won", "Deals won", ("won deal", "won deals"))] = 0
-    closed_won_value: Annotated[int, Metric("deals", "won value", "Value won", is_value=True)] = 0
+    deals_created: Annotated[
+        int,
+        Metric(
+            table="deals",
+            short_label="deals",
+            long_label="Deals created",
+            noun=("deal", "deals"),
+            meaning="Deals in any stage",
+            example=8,
+        ),
+    ] = 0
+    closed_won_count: Annotated[
+        int,
+        Metric(
+            table="deals",
+            short_label="won",
+            long_label="Deals won",
+            noun=("won deal", "won deals"),
+            whole="deals_created",
+            reads=("stage_id",),
+            meaning="Won deals",
+            example=2,
+        ),
+    ] = 0
+    closed_won_value: Annotated[
+        int,
+        Metric(
+            table="deals",
+            short_label="won value",
+            long_label="Value won",
+            is_value=True,
+            whole="pipeline_added_value",
+            reads=("stage_id", "value"),
+            meaning="Value of the won deals",
+            example=25_000,
+        ),
+    ] = 0
     pipeline_added_value: Annotated[
-        int, Metric("deals", "pipeline value", "Pipeline added", is_value=True)
+        int,
+        Metric(
+            table="deals",
+            short_label="pipeline value",
+            long_label="Pipeline added",
+            is_value=True,
+            reads=("stage_id", "value"),
+            meaning="Value of the won and the open deals",
+            example=61_000,
+        ),
     ] = 0
     activities_created: Annotated[
-        int, Metric("activities", "activities", "Activities created", ("activity", "activities"))
+        int,
+        Metric(
+            table="activities",
+            short_label="activities",
+            long_label="Activities created",
+            noun=("activity", "activities"),
+            meaning="Activities",
+            example=140,
+        ),
     ] = 0
 
     def __add__(self, other: Figures) -> Figures:
@@ -144,8 +257,8 @@ class Figures:
 
     @property
     def row_count(self) -> int:
-        """Rows of the four counted tables."""
-        return self.contacts_created + self.companies_created + self.deals_created + self.activities_created
+        """Rows of the counted tables."""
+        return sum(self[name] for name in COUNT_METRICS if not METRICS[name].whole)
 
     @property
     def open_value(self) -> int:
@@ -174,6 +287,16 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
 )
 VALUE_METRICS: Final = tuple(name for name, metric in METRICS.items() if metric.is_value)
 COUNT_METRICS: Final = tuple(name for name, metric in METRICS.items() if not metric.is_value)
+#: metric → the disjoint metrics that it contains; those without any are left out
+WHOLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        whole: parts
+        for whole in METRICS
+        if (parts := tuple(name for name, metric in METRICS.items() if metric.whole == whole))
+    }
+)
+#: figures that a person gave, by metric, in the order of ``METRICS``: counts, and values in major units
+GivenFigures: TypeAlias = Mapping[str, int | Decimal]
 
 
 class FiguresByMonth(Mapping[Month, Figures]):

@@ -62,7 +62,7 @@ def starter_blueprint() -> str:
 
 def starter_plan(current: Month) -> str:
     """The text of a plan (CSV) for the month before ``current``, the running one."""
-    return write_plan(PatchPlan(months=(MonthRequest.of(current + (-1), _PLAN),)), "csv")
+    return write_plan(PatchPlan(months=(MonthRequest(current + (-1), _PLAN),)), "csv")
 
 
 def _lines(key: BlueprintKey, values: Mapping[str, Any], depth: int = 0) -> Iterator[str]:

@@ -29,7 +29,7 @@ from pydantic import (
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import UnreadableJobError, UnreadableTenantError
-from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, WHOLES
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, Month
 from demo_pipeline.domain.core.timezones import load_timezone
@@ -162,16 +162,12 @@ def _channel_problem(channels: list[list[Any]]) -> str | None:
 
 
 def _figures_problems(figures: _StoredFigures, minor_digits: int) -> Generator[str]:
-    won, pipeline = Decimal(figures.closed_won_value), Decimal(figures.pipeline_added_value)
-    for amount in (won, pipeline):
+    for amount in (Decimal(getattr(figures, metric)) for metric in VALUE_METRICS):
         if amount != round(amount, minor_digits):
             yield f"{amount} has more than {minor_digits} decimals"
-    if figures.leads_created > figures.contacts_created:
-        yield "more leads than contacts"
-    if figures.closed_won_count > figures.deals_created:
-        yield "more won deals than deals"
-    if won > pipeline:
-        yield "more won value than pipeline value"
+    for whole, parts in WHOLES.items():
+        if sum(Decimal(getattr(figures, part)) for part in parts) > Decimal(getattr(figures, whole)):
+            yield f"more {' and '.join(METRICS[part].plural for part in parts)} than {METRICS[whole].plural}"
 
 
 def stored_month(text: str) -> Month:

@@ -201,7 +201,7 @@ def _requests(
         return [], frozenset()
     currencies = {name for cell in cells for name in (cell.number.currency, cell.written.currency)}
     return (
-        [MonthRequest.of(month, given) for month, given in zip(months, figures, strict=True) if month],
+        [MonthRequest(month, given) for month, given in zip(months, figures, strict=True) if month],
         frozenset(name for name in currencies if name is not None),
     )
 

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS
-from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS
+from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS, GivenFigures
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.feasibility import MOST_MONTH_VALUE
 
@@ -70,35 +71,23 @@ class Tolerances:
             raise ValueError(f"tolerances.value {self.value} is not a share from 0 to 1")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MonthRequest:
-    """What is asked of one month; ``None``: nothing is said of that figure. Values in major units."""
+    """What is asked of one month. Nothing is said of a figure that is not given."""
 
     month: Month
-    leads_created: int | None = None
-    contacts_created: int | None = None
-    companies_created: int | None = None
-    deals_created: int | None = None
-    closed_won_count: int | None = None
-    closed_won_value: Decimal | None = None
-    pipeline_added_value: Decimal | None = None
-    activities_created: int | None = None
+    given: GivenFigures
 
     def __post_init__(self) -> None:
         if not FIRST_MONTH <= self.month <= LAST_MONTH:
             raise ValueError(f"{self.month} is not from {FIRST_MONTH} to {LAST_MONTH}")
+        if unknown := self.given.keys() - METRICS.keys():
+            raise ValueError(f"{self.month} has unknown metrics: {', '.join(sorted(unknown))}")
         for metric, figure in self.given.items():
             if not is_in_bounds(metric, figure):
                 raise ValueError(f"{self.month} {metric} {figure} is out of bounds")
-
-    def __getitem__(self, metric: str) -> int | Decimal | None:
-        figure: int | Decimal | None = getattr(self, metric)
-        return figure
-
-    @property
-    def given(self) -> dict[str, int | Decimal]:
-        """The figures that are asked for, in the order of ``METRICS``."""
-        return {metric: figure for metric in METRICS if (figure := self[metric]) is not None}
+        in_order = {metric: self.given[metric] for metric in METRICS if metric in self.given}
+        object.__setattr__(self, "given", MappingProxyType(in_order))
 
     def to_json(self) -> dict[str, Any]:
         """Canonical and JSON-ready; money as a string with two decimals."""
@@ -107,12 +96,6 @@ class MonthRequest:
             for metric, figure in self.given.items()
         }
         return {"month": str(self.month), "metrics": metrics}
-
-    @classmethod
-    def of(cls, month: Month, figures: Mapping[str, int | Decimal]) -> MonthRequest:
-        """A request from figures by metric; an unknown metric is a ``TypeError``."""
-        values: dict[str, Any] = dict(figures)
-        return cls(month=month, **values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +138,7 @@ class PatchPlan:
         if self.plan_type is PlanType.TARGETS:
             return self
         months = [
-            MonthRequest.of(
+            MonthRequest(
                 request.month,
                 {
                     metric: figure
@@ -177,7 +160,7 @@ class PatchPlan:
             seed=seed,
             tolerances=Tolerances(count=int(tolerances["count"]), value=Decimal(tolerances["value"])),
             months=tuple(
-                MonthRequest.of(
+                MonthRequest(
                     Month.parse(entry["month"]),
                     {
                         metric: Decimal(figure) if metric in VALUE_METRICS else int(figure)

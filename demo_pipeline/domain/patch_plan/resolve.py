@@ -26,17 +26,16 @@ from demo_pipeline.domain.blueprint.monthly_figures import (
     minimal_figures,
     with_values,
 )
-from demo_pipeline.domain.blueprint.schema import MonthEntry
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, plan_stream
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import (
-    COUNT_METRICS,
     METRICS,
     NO_MONTHS,
     VALUE_METRICS,
     Figures,
     FiguresByMonth,
+    GivenFigures,
     figure_amount,
     figure_json,
 )
@@ -111,7 +110,7 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
         raise InputError("; ".join(map(str, problems)), problems, suggestion=suggestion)
     # Before the first draw: a number beyond a cap must not cost memory.
     currency = baseline.spec.currency
-    given = {month: declared_value(entry.declared, currency) for month, entry in asked.items()}
+    given = {month: declared_value(entry.given, currency) for month, entry in asked.items()}
     check_caps(
         wanted.total,
         caps,
@@ -119,9 +118,7 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
         declared_value=sum(given.values()),
     )
     sizes = _sizes(baseline.spec)
-    deltas = FiguresByMonth(
-        (month, with_values(entry.declared, month, sizes)) for month, entry in asked.items()
-    )
+    deltas = FiguresByMonth((month, with_values(entry.given, month, sizes)) for month, entry in asked.items())
     targets = baseline.before.over(deltas) + deltas
     check_storable(targets, given, currency=currency)
     return Resolved(
@@ -149,15 +146,16 @@ def shows_targets(plan: PatchPlan, baseline: PlanBaseline) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """One month's deltas as they were asked for: absent values are None in ``declared``."""
+    """One month's deltas as they were asked for."""
 
-    declared: MonthEntry
+    #: in major units; without the values that follow the deals
+    given: GivenFigures
     figures: Figures
 
     @property
     def given_values(self) -> frozenset[str]:
         """The values that are given; an absent one follows the deals."""
-        return frozenset(name for name in VALUE_METRICS if getattr(self.declared, name) is not None)
+        return frozenset(name for name in VALUE_METRICS if name in self.given)
 
 
 def _asked(
@@ -165,12 +163,8 @@ def _asked(
 ) -> _Asked:
     month, currency = request.month, baseline.spec.currency
     before = baseline.before.at(month)
-    deltas: dict[str, int | None] = {}
-    for metric in METRICS:
-        figure = request[metric]
-        if figure is None:
-            deltas[metric] = None if metric in VALUE_METRICS else 0
-            continue
+    deltas: dict[str, int | Decimal] = {}
+    for metric, figure in request.given.items():
         try:
             amount = currency.minor(Decimal(figure)) if metric in VALUE_METRICS else int(figure)
         except ValueError:
@@ -190,18 +184,8 @@ def _asked(
             )
             problems.append(_problem("target_below_current", month, metric, figure, message, there))
             amount = 0
-        deltas[metric] = amount
-    declared = _entry(month, deltas, currency)
-    return _Asked(declared=declared, figures=minimal_figures(declared, currency))
-
-
-def _entry(month: Month, deltas: Mapping[str, int | None], currency: Currency) -> MonthEntry:
-    values: dict[str, Any] = {name: deltas[name] for name in COUNT_METRICS}
-    for name in VALUE_METRICS:
-        amount = deltas[name]
-        values[name] = None if amount is None else currency.major(amount)
-    # Its bounds are a blueprint's; what is asked here was bounded where it was read.
-    return MonthEntry.model_construct(month=month, **values)
+        deltas[metric] = figure_amount(metric, amount, currency)
+    return _Asked(given=deltas, figures=minimal_figures(deltas, currency))
 
 
 def _nearest(
@@ -317,7 +301,7 @@ def _suggestion(
         base = there.at(request.month)
         given: dict[str, int | Decimal] = {}
         for metric in METRICS:
-            is_absent = request[metric] is None
+            is_absent = metric not in request.given
             if is_absent and (metric in VALUE_METRICS or better[metric] == wanted[metric]):
                 continue
             amount = base[metric] + better[metric]
@@ -325,7 +309,7 @@ def _suggestion(
             # A value that no plan can name is left to the deals.
             if is_in_bounds(metric, figure):
                 given[metric] = figure
-        months.append(MonthRequest.of(request.month, given))
+        months.append(MonthRequest(request.month, given))
     if not months:
         return None
     document = replace(plan, months=tuple(months)).to_json()

@@ -195,7 +195,7 @@ def _scaled(base: Figures, ratio: Fraction) -> Figures:
 def _plan(months: Iterable[tuple[Month, Figures]], currency: Currency) -> PatchPlan:
     return PatchPlan(
         plan_type=PlanType.TARGETS,
-        months=tuple(MonthRequest.of(month, _given(month, figures, currency)) for month, figures in months),
+        months=tuple(MonthRequest(month, _given(month, figures, currency)) for month, figures in months),
     )
 
 

@@ -195,13 +195,13 @@ def _values_left_to_deals(
         target = Figures.from_json(request.to_json()["metrics"], spec.currency)
         before = there.at(request.month)
         asked += max(
-            (target[metric] - before[metric] for metric in VALUE_METRICS if request[metric] is not None),
+            (target[metric] - before[metric] for metric in VALUE_METRICS if metric in request.given),
             default=0,
         )
     if asked <= value_cap(settings.caps.to_domain(), spec.currency):
         return plan, False
     months = (
-        MonthRequest.of(
+        MonthRequest(
             request.month,
             {metric: figure for metric, figure in request.given.items() if metric not in VALUE_METRICS},
         )
@@ -232,13 +232,9 @@ def _raised(request: MonthRequest, now: Figures, currency: Currency) -> MonthReq
         (target.closed_won_count, target.deals_created) == (asked.closed_won_count, asked.deals_created)
     )
     keeps_values = is_above and nearest_feasible([delta], contacts_before=1) == (delta,)
-    given = {
-        metric: request[metric] if metric in VALUE_METRICS else target[metric]
-        for metric in (METRICS if keeps_values else COUNT_METRICS)
-    }
-    return MonthRequest.of(
-        request.month, {metric: figure for metric, figure in given.items() if figure is not None}
-    )
+    values = {metric: figure for metric, figure in request.given.items() if metric in VALUE_METRICS}
+    counts = {metric: target[metric] for metric in COUNT_METRICS}
+    return MonthRequest(request.month, counts | values if keeps_values else counts)
 
 
 def _refused(code: str, path: Path, message: str) -> InputError:

@@ -169,7 +169,7 @@ def _as_plans(
                 # As in the plan: values follow the deals of each piece where it gives none.
                 if metric not in VALUE_METRICS or metric in whole.given_values[month]
             }
-            requests.append(MonthRequest.of(month, given))
+            requests.append(MonthRequest(month, given))
         plans.append(replace(plan, months=tuple(requests)))
     if len(plans) > _MOST_PIECES:
         raise CapExceededError(

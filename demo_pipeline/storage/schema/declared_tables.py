@@ -37,7 +37,7 @@ from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import UserDefinedType
 
 from demo_pipeline.domain import model
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, WHOLES
 from demo_pipeline.domain.model import MODEL, Kind, Model
 
 METADATA: Final = MetaData()
@@ -64,8 +64,6 @@ _CHECKS: Final = {
     "deals": {"value": "value >= 0", "probability": "probability BETWEEN 0 AND 100"},
     "activities": {"duration": "duration_minutes >= 0"},
 }
-#: table → columns that the index of its KPIs holds besides tenant and creation
-_KPI_COLUMNS: Final = {"contacts": ["status"], "deals": ["stage_id", "value"]}
 #: table → name and columns that are unique among the living rows of a tenant
 _UNIQUE: Final = {
     "users": ("email_key", ["email"]),
@@ -133,7 +131,11 @@ def _indexes(table: model.Table) -> Iterator[Index]:
         yield Index(
             f"{name}_kpi_idx",
             *("tenant_id", "created_at"),
-            postgresql_include=_KPI_COLUMNS.get(name, []),
+            postgresql_include=list(
+                dict.fromkeys(
+                    column for metric in METRICS.values() if metric.table == name for column in metric.reads
+                )
+            ),
             postgresql_where=_LIVING,
         )
     if name in _UNIQUE:
@@ -232,13 +234,16 @@ _table(
     _reference("tenant_months_tenant_fkey", ["tenant_id"], "demo.tenant_metadata"),
     CheckConstraint(f"month ~ {_MONTH}", name="tenant_months_month_check"),
     CheckConstraint(
-        "leads_created >= 0 AND companies_created >= 0 AND closed_won_count >= 0"
-        " AND closed_won_value >= 0 AND activities_created >= 0",
+        " AND ".join(f"{metric} >= 0" for metric in METRICS if metric not in WHOLES),
         name="tenant_months_positive_check",
     ),
-    CheckConstraint("leads_created <= contacts_created", name="tenant_months_contacts_check"),
-    CheckConstraint("closed_won_count <= deals_created", name="tenant_months_deals_check"),
-    CheckConstraint("closed_won_value <= pipeline_added_value", name="tenant_months_value_check"),
+    *(
+        CheckConstraint(
+            f"{' + '.join(parts)} <= {whole}",
+            name=f"tenant_months_{'value' if METRICS[whole].is_value else METRICS[whole].table}_check",
+        )
+        for whole, parts in WHOLES.items()
+    ),
 )
 
 _table(

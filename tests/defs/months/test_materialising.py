@@ -219,7 +219,7 @@ def test_months_that_a_tenant_cannot_have_are_left_out(dagster_home: DagsterHome
 def test_a_month_that_a_plan_filled_after_the_end_is_the_tenant_s(dagster_home: DagsterHome) -> None:
     """It is materialised with the months of the span, and the gap between them stays empty."""
     dagster_home.provision("acme")
-    plan = PatchPlan(months=(MonthRequest.of(Month.parse("2025-06"), {"contacts_created": 4}),))
+    plan = PatchPlan(months=(MonthRequest(Month.parse("2025-06"), {"contacts_created": 4}),))
     apply_patch(dagster_home.database, dagster_home.settings, "acme", plan)
     outcome = dagster_home.materialise("acme")
     assert outcome.success, outcome.errors

@@ -76,7 +76,7 @@ def warnings_of(spec: TenantSpec, plan: PatchPlan, before: Mapping[Month, Figure
 def deltas(**figures: Any) -> PatchPlan:
     """A plan of one month."""
     typed = {name: Decimal(one) if name in VALUE_METRICS else one for name, one in figures.items()}
-    return PatchPlan(months=(MonthRequest.of(NEXT, typed),))
+    return PatchPlan(months=(MonthRequest(NEXT, typed),))
 
 
 _COUNTS = st.integers(0, 3) | st.integers(0, 60)

@@ -57,7 +57,7 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (file.blueprint.timezone, file.blueprint.currency, file.blueprint.mail_domain) == (None,) * 3
     assert str(file.blueprint.start_month) == "2024-12"
     assert file.blueprint.totals is not None
-    assert str(file.blueprint.totals.closed_won_value) == "1500.00"
+    assert str(file.blueprint.totals.given["closed_won_value"]) == "1500.00"
     assert file.blueprint.growth is not None
     assert file.blueprint.growth.seasonality is True
 

@@ -78,7 +78,7 @@ def test_a_table_and_a_list_are_the_same_blueprint(tmp_path: Path) -> None:
     spec, _ = spec_of_file(write(tmp_path, "months: figures.csv\n"), NOW, "")
     assert spec == spec_of_file(write(tmp_path, LISTED), NOW, "")[0]
     assert listed.months is not None
-    assert listed.months[1].closed_won_value == Decimal("1250.50")
+    assert listed.months[1].given["closed_won_value"] == Decimal("1250.50")
 
 
 def test_every_problem_of_both_files_is_said_at_once(tmp_path: Path) -> None:

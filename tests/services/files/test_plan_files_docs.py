@@ -100,7 +100,7 @@ def test_what_the_page_calls_evidence_is_evidence() -> None:
     assert len(numbers) == 5
     for number in numbers:
         text = f'month,closed_won_value,pipeline_added_value\n2025-01,1.250,"{number}"\n'
-        assert parse_plan(text.encode(), "csv").plan.months[0].closed_won_value
+        assert parse_plan(text.encode(), "csv").plan.months[0].given["closed_won_value"]
 
 
 def _table(cell: str, *, is_month: bool) -> bytes:

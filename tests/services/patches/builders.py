@@ -75,7 +75,7 @@ def plan(
         plan_type=PlanType.TARGETS if targets else PlanType.DELTAS,
         seed=seed,
         months=tuple(
-            MonthRequest.of(
+            MonthRequest(
                 Month.parse(month),
                 {
                     metric: Decimal(figure) if metric in VALUE_METRICS else int(figure)

@@ -349,7 +349,7 @@ class TenantSimulation:
             reached = (stood if wanted.plan_type is PlanType.TARGETS else Figures()) + made
             shown = reached.to_json(self.spec.currency)
             for metric in METRICS:
-                asked = request[metric]
+                asked = request.given.get(metric)
                 if asked is not None:
                     expected = (
                         self.spec.currency.plain(self.spec.currency.minor(asked))
