@@ -1,4 +1,4 @@
-"""The asset page in a real browser: what a person sees of a materialised and of a refused partition."""
+"""The asset page in a real browser: what a person sees of a month that is made, refused or patched."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from tests.fixtures.dagster_web import WebServer
 
 #: Dagster asks for news every few seconds; on busy cores the answer takes its time.
 PATIENCE_MS = 60_000
+LAUNCHPAD = "/locations/demo_pipeline.definitions/jobs/apply_patch/playground"
+PLAN = {"months": [{"month": "2025-01", "metrics": {"companies_created": 2, "contacts_created": 3}}]}
 
 
 def partition_page(web: WebServer, asset: str, partition: str) -> str:
@@ -28,11 +30,11 @@ def cells(page: Page, label: str) -> Locator:
 
 
 def test_a_materialised_partition_shows_its_kpi_table(
-    dagster_home: DagsterHome, web: WebServer, page: Page, outside_requests: list[str]
+    shared_home: DagsterHome, web: WebServer, page: Page, outside_requests: list[str]
 ) -> None:
     """All eight KPIs, expected, before and after, at one look, with nothing asked of the internet."""
-    dagster_home.provision("acme")
-    assert dagster_home.materialise("acme").success
+    shared_home.provision("acme")
+    assert shared_home.materialise("acme").success
     page.goto(partition_page(web, "kpi_snapshot", "2025-01|acme"))
     expect(cells(page, "Value won")).to_have_text(
         ["Value won", "1,500.55", "0.00", "1,500.55", "0.00"], timeout=PATIENCE_MS
@@ -44,42 +46,78 @@ def test_a_materialised_partition_shows_its_kpi_table(
 
 
 def test_a_wrong_kpi_shows_a_failed_check_on_an_unmaterialised_partition(
-    dagster_home: DagsterHome, web: WebServer, page: Page
+    shared_home: DagsterHome, web: WebServer, page: Page
 ) -> None:
     """The check has failed, with the figure and the partition; the partition itself has no data."""
-    dagster_home.provision("acme")
-    dagster_home.spoil_values("acme")
-    assert not dagster_home.materialise("acme", "2025-01", "2025-01").success
+    shared_home.provision("oaken")
+    shared_home.spoil_values("oaken")
+    assert not shared_home.materialise("oaken", "2025-01", "2025-01").success
     page.goto(f"{web.url}/assets/kpi_snapshot?view=checks&checkDetail=kpis_match_plan")
     main = page.locator("body")
     expect(main).to_contain_text("closed_won_value: 1,500.58 instead of 1,500.55", timeout=PATIENCE_MS)
     expect(main).to_contain_text("Failed")
-    expect(main).to_contain_text("2025-01|acme")
-    page.goto(partition_page(web, "kpi_snapshot", "2025-01|acme"))
-    expect(page.get_by_text("Materialized (0)")).to_be_visible(timeout=PATIENCE_MS)
+    expect(main).to_contain_text("2025-01|oaken")
+    page.goto(partition_page(web, "kpi_snapshot", "2025-01|oaken"))
+    materialised = shared_home.materialised("kpi_snapshot")
+    assert "2025-01|oaken" not in materialised
+    expect(page.get_by_text(f"Materialized ({len(materialised)})")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_text("Failed (1)")).to_be_visible()
     expect(kpi_table(page)).to_have_count(0)
 
 
 @pytest.mark.risk("P8")
 def test_p08_the_table_in_an_open_page_changes_with_the_run(
-    dagster_home: DagsterHome, web: WebServer, page: Page
+    shared_home: DagsterHome, web: WebServer, page: Page
 ) -> None:
     """A page that is open while a run commits shows the new figures by itself, read after the commit."""
-    dagster_home.provision("acme")
-    assert dagster_home.materialise("acme", "2025-01", "2025-01").success
+    shared_home.provision("linden")
+    assert shared_home.materialise("linden", "2025-01", "2025-01").success
     page.goto(f"{web.url}/assets/kpi_snapshot?view=overview")
     expect(cells(page, "Companies created")).to_have_text(
         ["Companies created", "6", "0", "6", "0"], timeout=PATIENCE_MS
     )
     page.evaluate("window.wasNotReloaded = true")
-    with dagster_home.database.admin() as conn:
+    with shared_home.database.admin() as conn:
         conn.execute(
             "insert into crm.companies (tenant_id, name, created_at)"
-            " select id, 'By hand', '2025-01-15 12:00Z' from crm.tenants where slug = 'acme'"
+            " select id, 'By hand', '2025-01-15 12:00Z' from crm.tenants where slug = 'linden'"
         )
-    assert dagster_home.materialise("acme", "2025-01", "2025-01").success
+    assert shared_home.materialise("linden", "2025-01", "2025-01").success
     expect(cells(page, "Companies created")).to_have_text(
         ["Companies created", "6", "7", "7", "+1"], timeout=PATIENCE_MS
     )
     assert page.evaluate("window.wasNotReloaded") is True
+
+
+def change_row(page: Page, label: str) -> Locator:
+    """One KPI of the table of changes."""
+    table = page.locator("table table", has_text="target")
+    return table.locator("tbody tr", has_text=label).locator("td")
+
+
+def test_a_patch_begins_in_the_launchpad_and_ends_on_the_asset_page(
+    shared_home: DagsterHome, web: WebServer, page: Page, outside_requests: list[str]
+) -> None:
+    """The example is there without an error, ready to launch; the page shows what a patch changed."""
+    shared_home.provision("birch")
+    assert shared_home.materialise("birch", "2025-01", "2025-01").success
+    page.goto(f"{web.url}{LAUNCHPAD}")
+    main = page.locator("body")
+    expect(main).to_contain_text("tenant: larkmoor", timeout=PATIENCE_MS)
+    expect(main).to_contain_text("closed_won_value: '12500.00'")
+    expect(main).to_contain_text("No errors", timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Launch Run")).to_be_enabled()
+
+    config = {"ops": {"patch": {"config": {"tenant": "birch", "plan": PLAN}}}}
+    assert shared_home.launch("apply_patch", config).success
+    page.goto(f"{web.url}/assets/kpi_snapshot?view=partitions&partition=2025-01%7Cbirch")
+    expect(change_row(page, "Companies created")).to_have_text(
+        ["Companies created", "6", "8", "8", "+2"], timeout=PATIENCE_MS
+    )
+    expect(change_row(page, "Activities created")).to_have_text(["Activities created", "40", "40", "40", "0"])
+    expect(main).to_contain_text("apply_patch")
+    page.goto(f"{web.url}/assets/companies?view=partitions&partition=2025-01%7Cbirch")
+    expect(page.locator("table table", has_text="Companies created").locator("tbody td")).to_have_text(
+        ["Companies created", "6", "8", "+2"], timeout=PATIENCE_MS
+    )
+    assert outside_requests == []

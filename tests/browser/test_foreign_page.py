@@ -7,7 +7,6 @@ Each try asks for a tenant to be added to the partitions, which is seen in the i
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,9 +18,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, WebSocket
 
 from tests.fixtures.browser import STEP_TIMEOUT_MS
 from tests.fixtures.dagster_instance import DagsterHome
-from tests.fixtures.dagster_web import StartWeb, WebServer
+from tests.fixtures.dagster_web import WebServer, web_server
 
-CODE: Final = ("-m", "demo_pipeline.definitions")
 #: Path → status, one of each kind of answer that a frame can ask for.
 _ANSWERS: Final = {
     "/": 200,
@@ -108,16 +106,6 @@ def another_site() -> Generator[str]:
         thread.join()
 
 
-def serve(dagster_home: DagsterHome, start_web: StartWeb, *flags: str) -> WebServer:
-    """The server that ``serve`` starts."""
-    program = (sys.executable, "-m", "demo_pipeline.cli.serving.guarded_webserver")
-    return start_web(
-        [*program, "-h", "127.0.0.1", "-p", "{port}", *flags, *CODE],
-        ready_path="/server_info",
-        environment=dagster_home.environment,
-    )
-
-
 @pytest.fixture
 def anywhere(browser: Browser) -> Iterator[BrowserContext]:
     """A profile that goes wherever a name leads."""
@@ -127,16 +115,18 @@ def anywhere(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-def ask(page: Page, kind: str, url: str) -> str:
-    """Have a page ask for a tenant that is named like the try; what the page got to know."""
-    return str(page.evaluate(_TRIES[kind], [f"{url}/graphql", _MUTATION % kind]))
+def tenants(home: DagsterHome) -> set[str]:
+    """The tenants that have partitions."""
+    return set(home.instance.get_dynamic_partitions("tenant"))
 
 
-def test_no_answer_can_be_framed(
-    dagster_home: DagsterHome, start_web: StartWeb, anywhere: BrowserContext
-) -> None:
+def ask(page: Page, kind: str, url: str, *, tenant: str | None = None) -> str:
+    """Have a page ask for a tenant, by default one named like the try; what the page got to know."""
+    return str(page.evaluate(_TRIES[kind], [f"{url}/graphql", _MUTATION % (tenant or kind)]))
+
+
+def test_no_answer_can_be_framed(web: WebServer, anywhere: BrowserContext) -> None:
     """Pages, files, refusals and errors: a page of another site gets an empty frame for each of them."""
-    web = serve(dagster_home, start_web)
     page = anywhere.new_page()
     with another_site() as site:
         for path, status in _ANSWERS.items():
@@ -157,11 +147,10 @@ def test_no_answer_can_be_framed(
 
 
 def test_the_pages_work_under_the_policy(
-    dagster_home: DagsterHome, start_web: StartWeb, anywhere: BrowserContext
+    shared_home: DagsterHome, web: WebServer, anywhere: BrowserContext
 ) -> None:
     """Assets, runs and launchpad render, the live updates arrive, and the browser reports no violation."""
-    dagster_home.provision("acme")
-    web = serve(dagster_home, start_web)
+    shared_home.provision("acme")
     page = anywhere.new_page()
     said: list[str] = []
     sockets: list[str] = []
@@ -183,10 +172,10 @@ def test_the_pages_work_under_the_policy(
 
 
 def test_another_site_changes_nothing(
-    dagster_home: DagsterHome, start_web: StartWeb, anywhere: BrowserContext
+    shared_home: DagsterHome, web: WebServer, anywhere: BrowserContext
 ) -> None:
     """Whatever a foreign page sends, by name tricks too, is refused; the own page is answered."""
-    web = serve(dagster_home, start_web)
+    before = tenants(shared_home)
     page = anywhere.new_page()
     with another_site() as site:
         page.goto(site)
@@ -197,19 +186,18 @@ def test_another_site_changes_nothing(
     rebound = page.goto(web.url.replace("127.0.0.1", "evil.localhost"))
     assert rebound is not None
     assert rebound.status == 403
-    assert dagster_home.instance.get_dynamic_partitions("tenant") == []
+    assert tenants(shared_home) == before
 
     page.goto(web.url)
     assert "AddDynamicPartitionSuccess" in ask(page, "json", web.url)
-    assert dagster_home.instance.get_dynamic_partitions("tenant") == ["json"]
+    assert tenants(shared_home) == before | {"json"}
 
 
-def test_read_only_pages_change_nothing(
-    dagster_home: DagsterHome, start_web: StartWeb, anywhere: BrowserContext
-) -> None:
+def test_read_only_pages_change_nothing(shared_home: DagsterHome, anywhere: BrowserContext) -> None:
     """With --read-only the own page may look, and is told that it may do nothing."""
-    web = serve(dagster_home, start_web, "--read-only")
+    before = tenants(shared_home)
     page = anywhere.new_page()
-    page.goto(web.url)
-    assert "UnauthorizedError" in ask(page, "json", web.url)
-    assert dagster_home.instance.get_dynamic_partitions("tenant") == []
+    with web_server(shared_home, "--read-only") as web:
+        page.goto(web.url)
+        assert "UnauthorizedError" in ask(page, "json", web.url, tenant="read-only")
+    assert tenants(shared_home) == before

@@ -1,10 +1,11 @@
-"""Malformed requests to the server that we start: each is refused with a 4xx, none is an internal error."""
+"""Requests to the running server: foreign and malformed ones get a 4xx, none is an internal error."""
 
 from __future__ import annotations
 
 import json
 import socket
-import sys
+import urllib.error
+import urllib.request
 from random import Random, SystemRandom  # noqa: TID251 - drawn input, and the seed is in the messages
 from typing import Final
 
@@ -12,10 +13,8 @@ import pytest
 from starlette.types import Scope
 
 from demo_pipeline.cli.serving.guarded_webserver import malformed, refusal
-from tests.fixtures.dagster_instance import DagsterHome
-from tests.fixtures.dagster_web import StartWeb, WebServer
+from tests.fixtures.dagster_web import WebServer
 
-CODE: Final = ("-m", "demo_pipeline.definitions")
 QUERY: Final = b'{"query": "{ version }"}'
 #: Parts of which malformed values are made.
 PARTS: Final = (
@@ -103,15 +102,28 @@ def raw(
     return "\r\n".join(lines).encode("latin-1") + body
 
 
-@pytest.fixture
-def web(dagster_home: DagsterHome, start_web: StartWeb) -> WebServer:
-    """The server that ``serve`` starts."""
-    program = (sys.executable, "-m", "demo_pipeline.cli.serving.guarded_webserver")
-    return start_web(
-        [*program, "-h", "127.0.0.1", "-p", "{port}", *CODE],
-        ready_path="/server_info",
-        environment=dagster_home.environment,
-    )
+def answer(url: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    """Status and body."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, named), timeout=60) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_the_server_has_the_guard(web: WebServer) -> None:
+    """The real server refuses a query by GET or from another site, and answers its own page."""
+    query = json.dumps({"query": "{ version }"}).encode()
+    url = f"{web.url}/graphql"
+    status, body = answer(url, query, content_type="application/json", origin=web.url)
+    assert (status, b"version" in body) == (200, True)
+    assert answer(url, query, content_type="text/plain")[0] == 403
+    assert answer(url, query, content_type="application/json", origin="http://evil.example")[0] == 403
+    assert answer(f"{url}?query=%7Bversion%7D")[0] == 403
+    assert answer(f"{web.url}/", host="evil.example")[0] == 403
+    assert answer(f"{web.url}/")[0] == 200
 
 
 def test_a_malformed_request_is_refused_and_never_an_internal_error(web: WebServer) -> None:
