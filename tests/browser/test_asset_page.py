@@ -21,7 +21,7 @@ def partition_page(web: WebServer, asset: str, partition: str) -> str:
 
 def kpi_table(page: Page) -> Locator:
     """The table of KPIs, which is a value in the table of metadata."""
-    return page.locator("table table", has_text="Pipeline added")
+    return page.locator("table table", has_text="Drift")
 
 
 def cells(page: Page, label: str) -> Locator:

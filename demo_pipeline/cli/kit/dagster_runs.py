@@ -196,8 +196,6 @@ def _instance(
 ) -> Generator[tuple[dg.DagsterInstance, dg.JobDefinition]]:
     """The persistent instance and the job, without output on the terminal."""
     with _quiet_instance(settings, database) as instance:
-        # Without it each event opens a new connection, which doubles the time of a run.
-        instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
         yield instance, _definitions().resolve_job_def(JOB)
 
 

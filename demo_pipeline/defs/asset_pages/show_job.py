@@ -112,8 +112,6 @@ def main(job_ids: Sequence[str]) -> int:
 def _is_shown(job_id: str) -> bool:
     try:
         with dg.DagsterInstance.get() as instance:
-            # Without it each event opens a new connection.
-            instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
             result = show_job.execute_in_process(
                 instance=instance,
                 resources={"demo": DemoTenants()},

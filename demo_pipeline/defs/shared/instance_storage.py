@@ -119,6 +119,10 @@ class ProjectStorage(DagsterPostgresStorage):
         set_dagster_sessions()
         storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
         storage._event_log_storage = AssetHistoryStorage(url)
+        for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
+            # Dagster connects for every event, 90 times in a run of three months. This is its own pool of one
+            # connection; 0 is no limit for a statement.
+            part.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=20)
         return storage
 
 
