@@ -20,8 +20,8 @@ def partition_page(web: WebServer, asset: str, partition: str) -> str:
 
 
 def kpi_table(page: Page) -> Locator:
-    """The table of KPIs, which is a value in the table of metadata."""
-    return page.locator("table table", has_text="Drift")
+    """The table of KPIs, which is a value in the table of metadata, beside that of the bars."""
+    return page.locator("table table", has_text="Pipeline added").filter(has_text="Drift")
 
 
 def cells(page: Page, label: str) -> Locator:
