@@ -367,3 +367,33 @@ _table(
     PrimaryKeyConstraint("id", name="audit_log_pkey"),
     Index("audit_log_at_idx", "at", "event"),
 )
+
+_table(
+    "incidents",
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    _required("kind", Text),
+    _required("subject", Text),
+    _required("detail", JSONB, "'{}'"),
+    _required("opened_at", _INSTANT, "clock_timestamp()"),
+    _required("seen_at", _INSTANT, "clock_timestamp()"),
+    *_optional(_INSTANT, "closed_at"),
+    PrimaryKeyConstraint("id", name="incidents_pkey"),
+    CheckConstraint("kind ~ '^[a-z][a-z_]*$'", name="incidents_kind_check"),
+    CheckConstraint("seen_at >= opened_at", name="incidents_seen_check"),
+    CheckConstraint("closed_at >= opened_at", name="incidents_closed_check"),
+    Index("incidents_open_key", "kind", "subject", unique=True, postgresql_where=text("closed_at IS NULL")),
+)
+
+#: what each receiver is sent about an incident
+_table(
+    "incident_notices",
+    _required("incident_id", BigInteger),
+    _required("receiver", Text),
+    _required("is_recovery", Boolean),
+    _required("due_at", _INSTANT, "clock_timestamp()"),
+    *_optional(_INSTANT, "delivered_at"),
+    PrimaryKeyConstraint("incident_id", "receiver", "is_recovery", name="incident_notices_pkey"),
+    ForeignKeyConstraint(["incident_id"], ["demo.incidents.id"], name="incident_notices_incident_fkey"),
+    CheckConstraint("receiver ~ '^[0-9a-f]{64}$'", name="incident_notices_receiver_check"),
+    Index("incident_notices_due_idx", "receiver", "due_at", postgresql_where=text("delivered_at IS NULL")),
+)
