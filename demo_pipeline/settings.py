@@ -36,6 +36,8 @@ URL_VARIABLES = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
 OTHER_VARIABLES = frozenset({"DEMO_DEBUG", "DEMO_DAGSTER_STORAGE_URL"})
 #: how much later than the database server's clock ``DEMO_NOW`` may be
 CLOCK_TOLERANCE = timedelta(minutes=1)
+#: of a receiver of alerts
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 #: of a timeout: PostgreSQL's are at most 2,147,483 seconds
 _MOST_SECONDS: Final = 2_000_000
 #: of a number: what the tables of the ledger count with
@@ -67,6 +69,28 @@ def _folder(value: object) -> object:
     if isinstance(value, str) and os.path.exists(value) and not os.path.isdir(value):  # noqa: PTH110, PTH112
         raise ValueError("not a folder")
     return value
+
+
+def _receivers(value: object) -> object:
+    """Addresses with a scheme each; whether a scheme is known is checked where something is sent."""
+    if isinstance(value, str) and not all(map(_ADDRESS.fullmatch, receiver_addresses(value))):
+        raise ValueError("not addresses with a scheme")
+    return value
+
+
+def _page(value: object) -> object:
+    """The address of a web page, without a slash at the end."""
+    if isinstance(value, str) and not re.fullmatch(r"https?://[^\s/]\S*", value):
+        raise ValueError("not a web address")
+    return value.rstrip("/") if isinstance(value, str) else value
+
+
+def receiver_addresses(text: str) -> list[str]:
+    """The addresses in a value of ``DEMO_ALERT_URLS``.
+
+    They are separated by blanks, commas or line ends; a comma within an address is part of it.
+    """
+    return [part for part in re.split(r"[\s,]+(?=[a-z][a-z0-9+.-]*://)", text.strip(" \n\t,")) if part]
 
 
 Folder = Annotated[Path, BeforeValidator(_folder)]
@@ -177,6 +201,18 @@ class Settings(BaseSettings):
         description="Folder where plans are put to be applied by Dagster, a folder a tenant.",
         json_schema_extra={"default_text": "`$DEMO_HOME/inbox`"},
     )
+    alert_urls: Annotated[str, BeforeValidator(_receivers)] | None = Field(
+        default=None,
+        repr=False,
+        description="Receivers of alerts, as URLs of Apprise separated by blanks (docs/alerts.md). A URL may "
+        "hold a password or a token: it is never shown.",
+        json_schema_extra={"default_text": "nobody is alerted"},
+    )
+    pages_url: Annotated[str, BeforeValidator(_page)] | None = Field(
+        default=None,
+        description="Address of Dagster's pages, for the links in alerts.",
+        json_schema_extra={"default_text": "the address of `serve`"},
+    )
 
     wait_seconds: Seconds = Field(
         default=60, description="How long a job waits for its tenant.", json_schema_extra=_SECONDS
@@ -224,6 +260,11 @@ class Settings(BaseSettings):
         return Caps()
 
     @property
+    def alert_receivers(self) -> list[str]:
+        """The addresses that alerts go to."""
+        return receiver_addresses(self.alert_urls or "")
+
+    @property
     def uses_embedded_server(self) -> bool:
         """Whether the CRM or Dagster is on the embedded server."""
         return self.database_url is None or self.dagster_url is None
@@ -269,7 +310,10 @@ def load_settings() -> Settings:
     """
     problems = [*_problems(Settings), *_problems(Caps)]
     if problems:
-        shown = "; ".join(f"{one.field} is {one.value!r}: {one.message}" for one in problems)
+        shown = "; ".join(
+            f"{one.field} is {'wrong' if one.value is None else repr(one.value)}: {one.message}"
+            for one in problems
+        )
         raise InputError(f"the environment is wrong: {shown}", problems)
     settings = Settings()
     if settings.uses_embedded_server:
@@ -308,7 +352,8 @@ def _problem(model: type[BaseSettings], issue: ErrorDetails) -> Problem:
     return Problem(
         code="bad_setting",
         field=place.upper() if name != variable else f"{prefix}{variable}".upper(),
-        value=str(issue["input"]),
+        # A value that is not to be shown may hold a password.
+        value=str(issue["input"]) if model.model_fields[name].repr else None,
         message=_allowed(model, name),
     )
 
@@ -318,6 +363,10 @@ def _allowed(model: type[BaseSettings], name: str) -> str:
     field = model.model_fields[name]
     if name == "now":
         return f"write an ISO 8601 date or instant, {FORMS}; without it the database server's clock counts"
+    if name == "alert_urls":
+        return "write URLs of Apprise, like json://HOST/PATH, separated by blanks, or unset it"
+    if name == "pages_url":
+        return "write an address like http://127.0.0.1:3000, or unset it"
     if name.endswith("_url"):
         return "write the URL of a PostgreSQL database, or unset it"
     if field.annotation is not int and field.annotation is not float:

@@ -21,7 +21,7 @@ main()
 #: Each costs between a tenth of a second and two seconds.
 HEAVY: Final = {
     *("alembic", "dagster", "dagster_postgres", "dagster_shared", "numpy", "openpyxl", "pandas", "pgpq"),
-    *("pyarrow", "ruamel", "sqlalchemy"),
+    *("apprise", "prometheus_client", "pyarrow", "ruamel", "sqlalchemy"),
 }
 
 
@@ -42,7 +42,8 @@ def test_what_needs_no_database_imports_no_driver(option: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["tenant list", "tenant show", "kpis", "job list", "job show", "verify", "digest", "scan"]
+    "command",
+    ["tenant list", "tenant show", "kpis", "job list", "job show", "verify", "digest", "scan", "health"],
 )
 def test_commands_that_read_import_nothing_that_makes_rows(
     command: str, kranz: str, database: Database, database_env: dict[str, str]
@@ -50,7 +51,7 @@ def test_commands_that_read_import_nothing_that_makes_rows(
     """They need the driver and the settings; tables are written without Rich."""
     with database.admin() as conn:
         ((job_id,),) = conn.execute("SELECT id::text FROM demo.jobs").fetchall()
-    argument = {"tenant list": [], "job list": [], "job show": [job_id]}.get(command, [kranz])
+    argument = {"tenant list": [], "job list": [], "health": [], "job show": [job_id]}.get(command, [kranz])
     assert not imported(*command.split(), *argument, environment=database_env) & (HEAVY | {"rich"})
 
 

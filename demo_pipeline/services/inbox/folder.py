@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -209,6 +209,29 @@ def settle(
                 os.unlink(name + suffix, dir_fd=target)
             return None
         return f"{end}/{name}"
+
+
+def read_reports(settings: Settings, end: End, since: float) -> Iterator[tuple[str, str, bool]]:
+    """The JSON reports of files that were settled, of all tenants, written at ``since`` (Unix time) or later.
+
+    Tenant, text, and whether the file that it is about is still beside it. Folders and reports that cannot be
+    read are left out.
+    """
+    suffix = REPORT_SUFFIXES[0]
+    try:
+        with _root(settings) as root, os.scandir(root) as entries:
+            slugs = sorted(one.name for one in entries if one.is_dir(follow_symlinks=False))
+    except (InputError, NotFoundError, OSError):
+        return
+    for slug in slugs:
+        with suppress(InputError, NotFoundError, OSError), ExitStack() as stack:
+            folder = stack.enter_context(_folder(settings, slug))
+            target = stack.enter_context(_descriptor(end, _FOLDER | os.O_NOFOLLOW, folder, end))
+            entries = stack.enter_context(os.scandir(target))
+            names = {entry.name for entry in entries}
+            for name in sorted(one for one in names if one.endswith(suffix)):
+                if os.stat(name, dir_fd=target, follow_symlinks=False).st_mtime >= since:
+                    yield slug, _notice(target, name), name.removesuffix(suffix) in names
 
 
 @contextmanager

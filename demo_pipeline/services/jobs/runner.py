@@ -86,7 +86,7 @@ def run_job(
                     as_of=as_of,
                     caller=caller or JobCaller(),
                 )
-                return _repeated(lambda: _run(run, select, report), AnotherTryError)
+                return _repeated(lambda: _run(run, kind, select, report), AnotherTryError)
     except AnotherTryError as error:
         raise JobFailedError(f"{slug} changed under the job: {error}") from error
     except psycopg.Error as error:
@@ -103,10 +103,12 @@ def _repeated(step: Callable[[], _Result], *passing: type[Exception]) -> _Result
     return step()
 
 
-def _run(run: JobRun, select: Callable[[JobRun], JobSelection | UUID], report: ReportOf) -> JobReport:
+def _run(
+    run: JobRun, kind: JobKind, select: Callable[[JobRun], JobSelection | UUID], report: ReportOf
+) -> JobReport:
     selection = select(run)
     if isinstance(selection, UUID):
-        run.record(Event.IDEMPOTENCY_DETECTED, selection)
+        _record_duplicate(run, kind, selection)
         return report(run, selection, already_applied=True)
     request = replace(
         selection.request,
@@ -119,7 +121,7 @@ def _run(run: JobRun, select: Callable[[JobRun], JobSelection | UUID], report: R
         attempt.open(selection.beside)
         handle = attempt.handle
         if handle is None:
-            run.record(Event.IDEMPOTENCY_DETECTED, request.job_id)
+            _record_duplicate(run, kind, request.job_id)
             return report(run, request.job_id, already_applied=True)
         run.record(Event.JOB_STARTED, request.job_id, kind=request.kind, attempt=handle.attempt)
         done = _repeated(
@@ -153,6 +155,18 @@ def _run(run: JobRun, select: Callable[[JobRun], JobSelection | UUID], report: R
         return report(run, request.job_id, already_applied=False)
     run.record(Event.JOB_COMPLETED, request.job_id, kind=request.kind, created=dict(done.created))
     return done
+
+
+def _record_duplicate(run: JobRun, kind: JobKind, job_id: UUID) -> None:
+    """The job was completed before. A patch that is requested again is audited: it is a watched figure."""
+    run.record(Event.IDEMPOTENCY_DETECTED, job_id)
+    if kind is JobKind.PATCH:
+        tenant = run.tenant
+        detail = {"requested_by": run.caller.requested_by}
+        event = Event.IDEMPOTENCY_DETECTED.value
+        job_ledger.audit(
+            run.conn, event, tenant_id=tenant.tenant_id, slug=tenant.slug, job_id=job_id, detail=detail
+        )
 
 
 class Ending(Enum):

@@ -64,7 +64,7 @@ select
 from (
     select
         1 as position, 'patch_failure_share' as name, 0.05 as threshold, count(*) as attempts,
-        count(*) filter (where a.status = 'failed')::numeric / nullif(count(*), 0) as value
+        round(count(*) filter (where a.status = 'failed')::numeric / nullif(count(*), 0), 4) as value
     from demo.recent_attempts a
     where a.kind = 'patch' and a.status <> 'running'
     union all
@@ -74,7 +74,7 @@ from (
     union all
     select
         3, 'kpi_verification_failure_share', 0.10, count(*),
-        count(*) filter (where a.error_code = 'verification_failed')::numeric / nullif(count(*), 0)
+        round(count(*) filter (where a.error_code = 'verification_failed')::numeric / nullif(count(*), 0), 4)
     from demo.recent_attempts a
     where a.status <> 'running'
     union all
@@ -88,14 +88,14 @@ from (
 ) f
 order by f.position;
 
--- What is or was wrong. One incident is open per kind and subject, whoever finds it.
+-- What is or was wrong. One incident is open per kind and subject.
 create table demo.incidents (
     id bigint generated always as identity constraint incidents_pkey primary key,
     kind text not null,
     subject text not null,
     detail jsonb not null default '{}',
-    opened_at timestamptz not null default clock_timestamp(),
-    seen_at timestamptz not null default clock_timestamp(),
+    opened_at timestamptz not null default now(),
+    seen_at timestamptz not null default now(),
     closed_at timestamptz,
     constraint incidents_kind_check check (kind ~ '^[a-z][a-z_]*$'),
     constraint incidents_seen_check check (seen_at >= opened_at),
@@ -109,7 +109,7 @@ create table demo.incident_notices (
     incident_id bigint not null,
     receiver text not null,
     is_recovery boolean not null,
-    due_at timestamptz not null default clock_timestamp(),
+    due_at timestamptz not null default now(),
     delivered_at timestamptz,
     constraint incident_notices_pkey primary key (incident_id, receiver, is_recovery),
     constraint incident_notices_incident_fkey foreign key (incident_id) references demo.incidents (id),

@@ -1,0 +1,120 @@
+"""Whether a tenant is fresh: as much has happened of late as usually happens there.
+
+A tenant is judged by its own pace, which is the mean gap between its last activities in working time. It is
+stale once more working time than three such gaps, and than an hour, has passed since its last activity and
+since it was loaded. What makes a tenant fresh again is ``materialise``; ``top_up`` finds who is behind the
+clock at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from psycopg import Connection
+
+from demo_pipeline.domain.core.errors import UnreadableTenantError
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.storage.ledger.tenants import TenantSummary, list_tenants, read_spec
+from demo_pipeline.storage.rows.activity_pace import ActivityPace, activity_paces
+
+_GAPS: Final = 3
+LEAST_ALLOWED_MINUTES: Final = 60
+#: where there are too few activities for a pace: three working days
+UNKNOWN_PACE_MINUTES: Final = 3 * 14 * 60
+
+
+class FreshnessState(StrEnum):
+    """How up to date a tenant is."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    #: nothing is due any more, which counts as fresh
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """The judgement of one tenant."""
+
+    tenant: str
+    state: FreshnessState
+    #: None: there is no activity
+    last_activity_at: datetime | None
+    #: None: nothing of the blueprint is loaded
+    loaded_until: datetime | None
+    #: working minutes since the later of the two; None: not counted, since less than an hour has passed, or
+    #: there is neither
+    quiet_minutes: int | None
+    #: working minutes after which it is stale; None: not asked for
+    allowed_minutes: int | None
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.state is not FreshnessState.STALE
+
+
+def tenant_freshness(
+    conn: Connection[Any], now: datetime, *, on_unreadable: Callable[[UnreadableTenantError], None]
+) -> Iterator[Freshness]:
+    """The judgements of all living demo tenants, by slug; for administrators.
+
+    A tenant that cannot be read is passed to ``on_unreadable`` and left out.
+    """
+    paces = activity_paces(conn, now)
+    for tenant in list_tenants(conn):
+        # One may be provisioned between the two statements.
+        if (pace := paces.get(tenant.tenant_id)) is not None:
+            try:
+                yield judge(tenant, pace, now)
+            except UnreadableTenantError as error:
+                on_unreadable(error)
+
+
+def judge(tenant: TenantSummary, pace: ActivityPace, now: datetime) -> Freshness:
+    """The judgement of a tenant at ``now``; a pure function. Raises ``UnreadableTenantError``."""
+    latest = max((at for at in (pace.last_at, pace.loaded_until) if at is not None), default=None)
+    quiet = allowed = None
+    if tenant.end_month is not None:
+        state = FreshnessState.CLOSED
+    elif latest is None:
+        state = FreshnessState.STALE
+    elif now - latest <= timedelta(minutes=LEAST_ALLOWED_MINUTES):
+        # No calendar is needed: no more working time can have passed.
+        state = FreshnessState.FRESH
+    else:
+        quiet = _working_minutes(tenant, pace, latest, now)
+        allowed = _allowed_minutes(tenant, pace)
+        state = FreshnessState.STALE if quiet > allowed else FreshnessState.FRESH
+    return Freshness(
+        tenant=tenant.slug,
+        state=state,
+        last_activity_at=pace.last_at,
+        loaded_until=pace.loaded_until,
+        quiet_minutes=quiet,
+        allowed_minutes=allowed,
+    )
+
+
+def _allowed_minutes(tenant: TenantSummary, pace: ActivityPace) -> int:
+    if pace.activity_count < 2 or pace.first_at is None or pace.last_at is None:
+        return UNKNOWN_PACE_MINUTES
+    worked = _working_minutes(tenant, pace, pace.first_at, pace.last_at)
+    return max(LEAST_ALLOWED_MINUTES, _GAPS * worked // (pace.activity_count - 1))
+
+
+def _working_minutes(tenant: TenantSummary, pace: ActivityPace, after: datetime, until: datetime) -> int:
+    """Minutes of the tenant's working time between two instants."""
+    # Imports numpy, which a command that reads does without where every tenant is fresh.
+    from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us, tenant_calendar
+
+    calendar = tenant_calendar(read_spec(tenant.slug, pace.plan))
+    first, last = instant_us(after) // MINUTE_US, instant_us(until) // MINUTE_US
+    return sum(
+        int(((minutes >= first) & (minutes < last)).sum())
+        for month in Month.containing(after).until(Month.containing(until))
+        for minutes in (calendar.month(month).minutes,)
+    )
