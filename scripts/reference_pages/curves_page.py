@@ -17,8 +17,9 @@ from demo_pipeline.domain.blueprint.growth import (
 from demo_pipeline.domain.blueprint.tenant_spec import resolve
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.industries import load_industry
+from demo_pipeline.rendering.svg_figures import canvas, light_grid, svg
 from scripts.reference_pages.markdown import head, page, percent, table
-from scripts.reference_pages.plots import BLUE, ORANGE, canvas, light_grid, style, svg
+from scripts.reference_pages.plots import BLUE, ORANGE, style
 
 _RATE: Final = 0.2
 _CONTACTS: Final = 6000

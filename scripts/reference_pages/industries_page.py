@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from demo_pipeline.domain.blueprint.schema import Realism
+from demo_pipeline.domain.core.months import MONTH_NAMES
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES, load_locale, units_per_usd
 from demo_pipeline.domain.reference.industries import INDUSTRIES, Industry, Stage, load_industry
 from demo_pipeline.domain.reference.texts import load_texts
+from demo_pipeline.rendering.svg_figures import canvas, light_grid, svg
 from scripts.reference_pages.markdown import head, page, percent, table
-from scripts.reference_pages.plots import BLUE, FAINT, GREY, ORANGE, canvas, light_grid, style, svg
+from scripts.reference_pages.plots import BLUE, FAINT, GREY, ORANGE, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-_MONTH_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WHALES: Final = float(Realism().whale_ratio)
 #: edges of the classes of deal size, US dollars: ten a decade
 _EDGES: Final = np.logspace(1, 7, 6 * 10 + 1)
@@ -97,7 +98,7 @@ def _summary(industry: Industry) -> list[str]:
         f"{low} to {high}",
         f"{industry.win_rate_percent} %",
         f"{industry.activities_per_contact_percent / 100:g}",
-        f"{_MONTH_NAMES[strongest]}, {industry.seasonality[strongest]} %",
+        f"{MONTH_NAMES[strongest][:3]}, {industry.seasonality[strongest]} %",
     ]
 
 
@@ -183,5 +184,5 @@ def _seasons(axes: Axes, percent: Sequence[int]) -> None:
     axes.tick_params(axis="x", length=0)
     axes.set_ylim(55, 150)
     axes.set_yticks([75, 100, 125, 150])
-    axes.set_xticks(range(12), [name[0] for name in _MONTH_NAMES])
+    axes.set_xticks(range(12), [name[0] for name in MONTH_NAMES])
     axes.text(0, 1.05, "season, percent", transform=axes.transAxes)

@@ -1,86 +1,21 @@
-"""Small plots as SVG: the same bytes for the same figures, readable on a light and on a dark page.
+"""Colours of the pictures of the documentation: readable on a light and on a dark page.
 
-The background is transparent and every colour has enough contrast with both. Text stays text, in the reader's
-font. Sizes of axes are fixed, so that no figure depends on the width of letters.
+The background is transparent and every colour has enough contrast with both.
 """
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import AbstractContextManager
+from typing import Final
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from demo_pipeline.rendering import svg_figures
 
 BLUE: Final = "#2f81f7"
 ORANGE: Final = "#d9730d"
 GREY: Final = "#6e7781"
 FAINT: Final = "#8b949e"
-_STYLE: Final[dict[Any, Any]] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "demo_pipeline",
-    # Shown in the reader's font, see _FONT.
-    "font.size": 9,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
-    "text.color": GREY,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": GREY,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.linewidth": 0.8,
-    "ytick.major.size": 0,
-    "xtick.major.size": 3,
-    "path.simplify": False,
-}
-#: what says nothing of the picture: the library's own words, names of groups, turns by nothing, a font that
-#: is said once for all texts
-_NOISE: Final = re.compile(
-    r"^ *<!--.*?-->\n| <metadata>.*?</metadata>\n| *<g id=\"[^\"]*\"/>\n|(?<=<g) id=\"[^\"]*\"(?=>)"
-    r"| transform=\"rotate\(-0 [^)]*\)\"|font-size: 9px; font-family: [^;]*; ",
-    re.DOTALL | re.MULTILINE,
-)
-_FONT: Final = "text{font:9px Helvetica,Arial,sans-serif}"
-#: hundredths of a point are more than a screen shows
-_LONG_NUMBER: Final = re.compile(r"-?\b[0-9]+\.[0-9]{3,}\b")
 
 
-@contextmanager
-def style() -> Generator[None]:
-    """Draw inside the block with the settings of these plots and no others of the user."""
-    import matplotlib as mpl
-
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        yield
-
-
-def canvas(width: float, height: float) -> Figure:
-    """An empty figure, inches of 72 points."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height))
-
-
-def light_grid(axes: Axes) -> None:
-    """Horizontal lines behind the data."""
-    axes.set_axisbelow(True)
-    axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.8)
-
-
-def svg(figure: Figure) -> str:
-    """The figure as SVG without date, version and library."""
-    text = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(text, format="svg", transparent=True, metadata=nothing)
-    plain = _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.2f}", _NOISE.sub("", text.getvalue()))
-    plain = plain.replace("</style>", f"{_FONT}</style>", 1)
-    return "\n".join(line.strip() for line in plain.splitlines()) + "\n"
+def style() -> AbstractContextManager[None]:
+    """Draw inside the block in these colours."""
+    return svg_figures.style(text=GREY, lines=FAINT)

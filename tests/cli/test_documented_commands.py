@@ -50,6 +50,15 @@ def test_the_first_commands_of_a_page_work(
     assert "pipeline value" in printed or "as expected" in printed
 
 
+def test_the_commands_of_reports_work(
+    kranz: str, dagster_database_env: dict[str, str], tmp_path: Path
+) -> None:
+    """They write the pages that the text names."""
+    for block in blocks("reports.md"):
+        run_block(block.replace("larkmoor", kranz), tmp_path, clean_environment(dagster_database_env))
+    assert {one.name for one in tmp_path.glob("*.html")} == {f"{kranz}.html", "tenants.html"}
+
+
 def test_the_reference_shows_no_other_commands() -> None:
     """Each page of the reference that shows commands, but for the commands' own, is tested above."""
     shown = {

@@ -21,7 +21,7 @@ main()
 #: Each costs between a tenth of a second and two seconds.
 HEAVY: Final = {
     *("alembic", "dagster", "dagster_postgres", "dagster_shared", "numpy", "openpyxl", "pandas", "pgpq"),
-    *("apprise", "prometheus_client", "pyarrow", "ruamel", "sqlalchemy"),
+    *("apprise", "jinja2", "matplotlib", "prometheus_client", "pyarrow", "ruamel", "sqlalchemy"),
 }
 
 
@@ -64,3 +64,13 @@ def test_a_patch_imports_no_dagster_and_no_pandas(
     found = imported("patch", "apply", kranz, str(plan), environment=database_env)
     assert "pyarrow" in found
     assert not found & {"alembic", "dagster", "dagster_shared", "openpyxl", "pandas", "sqlalchemy"}
+    assert not found & {"jinja2", "matplotlib"}
+
+
+def test_a_report_imports_no_dagster_and_no_pandas(
+    kranz: str, database_env: dict[str, str], tmp_path: Path
+) -> None:
+    """What draws is imported, and only by this command."""
+    found = imported("report", kranz, "-o", str(tmp_path / "kranz.html"), environment=database_env)
+    assert {"jinja2", "matplotlib"} <= found
+    assert not found & (HEAVY - {"jinja2", "matplotlib", "numpy"})

@@ -89,8 +89,8 @@ def test_plots_are_small_and_the_same_every_time(files: Mapping[Path, str]) -> N
     assert again == {path: files[path] for path in again}
 
 
-def test_the_program_does_not_know_the_plotter() -> None:
-    """Nothing of the program imports what only the developers' environment has."""
+def test_commands_import_the_plotter_only_when_they_draw() -> None:
+    """No module of the command line imports it: every command would pay for it."""
     code = (
         "import pkgutil, importlib, sys, demo_pipeline.cli as cli\n"
         "for one in pkgutil.walk_packages(cli.__path__, 'demo_pipeline.cli.'):\n"

@@ -11,6 +11,12 @@ from typing import Final
 #: the most months of one span, plan or extension
 MOST_MONTHS: Final = 24
 
+#: January to December
+MONTH_NAMES: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
 _PATTERN = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
@@ -56,6 +62,16 @@ class Month:
     def end(self) -> datetime:
         """First instant that is no longer in the month, UTC."""
         return (self + 1).start
+
+    @property
+    def long_name(self) -> str:
+        """``January 2025``."""
+        return f"{MONTH_NAMES[self.number - 1]} {self.year}"
+
+    @property
+    def short_name(self) -> str:
+        """``Jan``."""
+        return MONTH_NAMES[self.number - 1][:3]
 
     def __add__(self, months: int) -> Month:
         return Month(self.ordinal + months)

@@ -1,25 +1,21 @@
 """Monthly figures as files for other programs: an Excel workbook or a Parquet file.
 
 A row a month; ``month`` is its first day as a real date, counts are whole numbers, values exact decimals in
-major units. A workbook that is read back by ``plan_files`` gives the
-same figures. Files appear whole or not at all.
+major units. A workbook that is read back by ``plan_files`` gives the same figures.
 """
 
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.files.whole_files import check_suffix, write_whole
 
 #: metric → figure in units or major units; absent: nothing is said
 Row = Mapping[str, int | Decimal]
@@ -36,10 +32,9 @@ def save_figures(path: Path, months: Mapping[Month, Row], decimals: int, *, titl
 
     ``decimals`` are those of values; ``title`` names the sheet. Raises ``InputError``.
     """
-    if path.suffix.lower() != suffix:
-        raise _refused("bad_suffix", path, f"the name does not end with {suffix}; rename it")
+    check_suffix(path, suffix)
     asked = [metric for metric in METRICS if any(metric in row for row in months.values())]
-    _write(path, (_parquet if suffix == ".parquet" else _workbook)(months, asked, decimals, title))
+    write_whole(path, (_parquet if suffix == ".parquet" else _workbook)(months, asked, decimals, title))
 
 
 def _parquet(months: Mapping[Month, Row], metrics: Sequence[str], decimals: int, _: str) -> bytes:
@@ -89,26 +84,3 @@ def _exact(value: int | Decimal, decimals: int) -> Decimal | str:
 
 def _first_day(month: Month) -> date:
     return date(month.year, month.number, 1)
-
-
-def _write(path: Path, content: bytes) -> None:
-    part: str | None = None
-    try:
-        descriptor, part = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        # As any program that saves a file would have made it.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(part).chmod(0o666 & ~mask)
-        Path(part).replace(path)
-    except (OSError, ValueError) as error:
-        if part is not None:
-            with suppress(OSError):
-                Path(part).unlink()
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no such name"
-        raise _refused("unwritable_file", path, f"cannot be written: {reason}") from None
-
-
-def _refused(code: str, path: Path, message: str) -> InputError:
-    return InputError(f"{path}: {message}", [Problem(code=code, value=str(path), message=message)])

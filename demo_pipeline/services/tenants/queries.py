@@ -174,12 +174,7 @@ def kpis(
     with open_snapshot(database, settings, slug, "kpis") as (conn, context, as_of):
         spec = context.spec
         figures = all_figures(conn, context.state.tenant.tenant_id, spec.currency)
-    end = spec.end_month if context.end_month is None else context.end_month
-    months = (
-        first.until(last)
-        if first is not None and last is not None
-        else sorted({*spec.start_month.until(end), *context.recorded_months, *figures})
-    )
+    months = first.until(last) if first is not None and last is not None else kpi_months(context, figures)
     shown = figures.over(
         month for month in months if (first is None or month >= first) and (last is None or month <= last)
     )
@@ -189,6 +184,13 @@ def kpis(
         months=shown,
         notes=partial_month_notes(context, shown, as_of),
     )
+
+
+def kpi_months(context: TenantContext, figures: FiguresByMonth) -> list[Month]:
+    """Every month of the span, extensions included, and any other that has ``figures`` or is recorded."""
+    spec = context.spec
+    end = spec.end_month if context.end_month is None else context.end_month
+    return sorted({*spec.start_month.until(end), *context.recorded_months, *figures})
 
 
 def digest(database: Database, settings: Settings, slug: str) -> str:

@@ -91,35 +91,42 @@ def verify(database: Database, settings: Settings, slug: str | None = None) -> t
 
 def _verdict(database: Database, settings: Settings, slug: str, strays: Sequence[Misplaced]) -> Verdict:
     with open_snapshot(database, settings, slug, "verify") as (conn, context, now):
-        tenant_id = context.state.tenant.tenant_id
-        figures = all_figures(conn, tenant_id, context.spec.currency)
-        findings = [
-            Finding(
-                check=Check.KPIS,
-                message=mismatch.describe(context.spec.currency),
-                month=str(mismatch.month),
-                metric=mismatch.metric,
-            )
-            for mismatch in mismatches(context.expected_by_month, figures)
-        ]
-        checks = check_rows(conn, context, now, provenance.finished_at(conn, tenant_id))
-        findings += _row_findings(conn, context, checks, is_drifted=bool(findings))
-        findings += _job_findings(context, is_held=tenants.is_held(conn, tenant_id))
-        findings += _clock_findings(context, server_clock(conn))
-        findings += [
-            Finding(check=Check.DOCUMENTS, message=error.message)
-            for job in job_ledger.list_jobs(conn, slug)
-            if job.tenant_id == tenant_id and (error := job_ledger.unreadable_job(job)) is not None
-        ]
+        return check_tenant(conn, context, now, strays)
+
+
+def check_tenant(
+    conn: Connection, context: TenantContext, now: datetime, strays: Sequence[Misplaced]
+) -> Verdict:
+    """Check one tenant in the transaction of ``conn``; ``strays``: ``misplaced.find`` of all tenants."""
+    tenant, currency = context.state.tenant, context.spec.currency
+    figures = all_figures(conn, tenant.tenant_id, currency)
+    findings = [
+        Finding(
+            check=Check.KPIS,
+            message=mismatch.describe(currency),
+            month=str(mismatch.month),
+            metric=mismatch.metric,
+        )
+        for mismatch in mismatches(context.expected_by_month, figures)
+    ]
+    checks = check_rows(conn, context, now, provenance.finished_at(conn, tenant.tenant_id))
+    findings += _row_findings(conn, context, checks, is_drifted=bool(findings))
+    findings += _job_findings(context, is_held=tenants.is_held(conn, tenant.tenant_id))
+    findings += _clock_findings(context, server_clock(conn))
+    findings += [
+        Finding(check=Check.DOCUMENTS, message=error.message)
+        for job in job_ledger.list_jobs(conn, tenant.slug)
+        if job.tenant_id == tenant.tenant_id and (error := job_ledger.unreadable_job(job)) is not None
+    ]
     for stray in strays:
-        if stray.owner_id == tenant_id:
+        if stray.owner_id == tenant.tenant_id:
             message = f"{len(stray.ids):,} {stray.table}: lie in tenant {stray.slug or stray.tenant_id}"
             findings.append(Finding(check=Check.PLACES, message=message))
     return Verdict(
-        tenant=slug,
+        tenant=tenant.slug,
         findings=tuple(findings),
         pending=_pending(context, now),
-        notes=tuple(_notes(slug, checks)),
+        notes=tuple(_notes(tenant.slug, checks)),
     )
 
 
