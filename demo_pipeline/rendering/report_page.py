@@ -16,12 +16,14 @@ from markupsafe import Markup, escape
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, Figures, figure_text
+from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.terminal_text import neutral
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.reference.industries import load_industry
 from demo_pipeline.rendering.report_plots import Plot, tenant_plots
 from demo_pipeline.rendering.report_story import story
 from demo_pipeline.rendering.table import Table, facts, text_columns
+from demo_pipeline.services.months.freshness import FreshnessState
 from demo_pipeline.services.tenants.report import Overview, TenantReport
 from demo_pipeline.services.tenants.verify import Check, Verdict
 
@@ -124,7 +126,7 @@ def tenant_facts(report: TenantReport) -> Table[Sequence[str]]:
             ("Currency", str(spec.currency)),
             ("Time zone", spec.timezone),
             ("Months with rows", f"{months[0]} to {months[-1]}" if months else "none"),
-            ("State", "living" if report.end_month is None else f"closed after {report.end_month}"),
+            ("State", state_text(report.end_month, report.freshness)),
             ("Not loaded yet", pending_text(report.verdict)),
         ]
     )
@@ -172,7 +174,7 @@ def open_tables(report: TenantReport) -> Iterator[Table[Any]]:
                 )
                 for one in report.largest_open_deals
             ],
-            title="The largest open deals",
+            title="Largest open deals",
         )
     if report.open_activities:
         yield Table(
@@ -196,6 +198,13 @@ def check_lines(verdict: Verdict) -> list[CheckLine]:
 def verdict_text(verdict: Verdict) -> str:
     """The verdict in a few words."""
     return "as expected" if verdict.is_as_expected else counted(len(verdict.findings), "finding")
+
+
+def state_text(end_month: Month | None, freshness: FreshnessState | None) -> str:
+    """``living, fresh``, or until when a closed tenant goes."""
+    if end_month is not None:
+        return f"closed after {end_month}"
+    return "" if freshness is None else f"living, {freshness}"
 
 
 def pending_text(verdict: Verdict) -> str:
@@ -267,6 +276,7 @@ def _environment() -> Environment:
         "inline_svg": _inline_svg,
         "load_industry": load_industry,
         "pending_text": pending_text,
+        "state_text": state_text,
         "verdict_text": verdict_text,
     }
     environment.globals.update(functions)

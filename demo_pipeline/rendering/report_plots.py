@@ -40,7 +40,7 @@ _LOST: Final[Mapping[str, Any]] = {
 #: inches of 72 points: half of a page's width
 _WIDTH: Final = 4.9
 #: left, bottom, width and height of the axes, shares of the picture
-_BOX: Final = (0.115, 0.2, 0.865, 0.62)
+_BOX: Final = (0.115, 0.2, 0.85, 0.62)
 #: up to so many months each has a name; up to the second number those of quarters, then years
 _NAMED_MONTHS: Final = (14, 40)
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -89,10 +89,8 @@ def _month_plot(report: TenantReport, name: str, metric: Metric) -> Plot:
     actual = [_number(name, report.months[month][name], currency) for month in months]
     figure, axes = _axes(1.95)
     running = [month == report.running_month for month in months]
-    places = range(len(months))
     for look, is_running in ((_WON, False), (_RUNNING, True)):
-        shown = [place for place in places if running[place] == is_running]
-        axes.bar(shown, [actual[place] for place in shown], width=0.72, **look)
+        _bars(axes, [height * (one == is_running) for height, one in zip(actual, running, strict=True)], look)
     expected = [
         (place, _number(name, report.expected[month][name], currency))
         for place, month in enumerate(months)
@@ -113,7 +111,7 @@ def _month_plot(report: TenantReport, name: str, metric: Metric) -> Plot:
     best = max(months, key=lambda month: report.months[month][name])
     off = sum(1 for month in report.expected if report.expected[month][name] != report.months[month][name])
     caption = f"{total}{f' {currency}' if metric.is_value else ''} in {counted(len(months), 'month')}"
-    if len(months) > 1:
+    if len(months) > 1 and report.months.total[name]:
         caption += f"; the most in {best.long_name}, {figure_text(name, report.months[best][name], currency)}"
     caption += f". {counted(off, 'month')} off target." if off else ". Every loaded month is on target."
     return Plot(
@@ -188,9 +186,8 @@ def _closing_plot(report: TenantReport) -> Plot:
     won = [report.closings[month].won_count for month in months]
     lost = [report.closings[month].lost_count for month in months]
     figure, axes = _axes(2.2)
-    places = range(len(months))
-    axes.bar(places, won, width=0.72, **_WON)
-    axes.bar(places, lost, bottom=won, width=0.72, **_LOST)
+    _bars(axes, won, _WON)
+    _bars(axes, lost, _LOST, won)
     _month_axis(axes, months)
     _value_axis(axes, max(map(sum, zip(won, lost, strict=True))), is_count=True)
     _head(axes, "Deals closed")
@@ -233,12 +230,11 @@ def _value_plot(report: TenantReport) -> Plot:
         [getattr(one, f"{outcome}_count") for one in classes] for outcome in ("won", "open", "lost")
     )
     figure, axes = _axes(2.2)
-    places = range(len(classes))
-    axes.bar(places, won, width=0.86, **_WON)
-    axes.bar(places, still_open, bottom=won, width=0.86, **_OPEN)
     both = [one + other for one, other in zip(won, still_open, strict=True)]
-    axes.bar(places, lost, bottom=both, width=0.86, **_LOST)
-    axes.set_xlim(-0.7, len(classes) - 0.3)
+    _bars(axes, won, _WON, width=0.86)
+    _bars(axes, still_open, _OPEN, won, width=0.86)
+    _bars(axes, lost, _LOST, both, width=0.86)
+    _place_axis(axes, len(classes))
     _bound_axis(axes, classes, report.currency)
     _value_axis(axes, max(one + more for one, more in zip(both, lost, strict=True)), is_count=True)
     _head(axes, f"Deals by value ({report.currency})")
@@ -344,6 +340,31 @@ def _axes(height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_axes(_BOX)
 
 
+def _bars(
+    axes: Axes,
+    heights: Sequence[float],
+    look: Mapping[str, Any],
+    bottoms: Sequence[float] = (),
+    *,
+    width: float = 0.72,
+) -> None:
+    """A bar at each place whose height is not zero, on the ``bottoms`` if there are any."""
+    shown = [place for place, height in enumerate(heights) if height]
+    axes.bar(
+        shown,
+        [heights[place] for place in shown],
+        bottom=[bottoms[place] for place in shown] if bottoms else 0,
+        width=width,
+        **look,
+    )
+
+
+def _place_axis(axes: Axes, count: int) -> None:
+    """Room for so many bars, and for six at least, so that few are not as wide as the picture."""
+    spare = max(0, (6 - count) / 2)
+    axes.set_xlim(-0.7 - spare, count - 0.3 + spare)
+
+
 def _head(axes: Axes, title: str) -> None:
     axes.text(-0.12, 1.1, title, weight="bold", transform=axes.transAxes)
 
@@ -375,7 +396,7 @@ def _width(text: str) -> float:
 
 def _month_axis(axes: Axes, months: Sequence[Month]) -> None:
     """Names of months as many as there is room for, the year below the first one of each."""
-    axes.set_xlim(-0.7, len(months) - 0.3)
+    _place_axis(axes, len(months))
     is_named: Callable[[Month], bool]
     if len(months) <= _NAMED_MONTHS[0]:
         is_named = lambda _: True  # noqa: E731 - three short rules side by side
@@ -408,7 +429,7 @@ def _value_axis(axes: Axes, most: float, *, is_count: bool) -> None:
 
 def short_number(number: float) -> str:
     """A number on an axis: ``950``, ``1.2k``, ``3M``, ``0.5``."""
-    for power, suffix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+    for power, suffix in ((12, "T"), (9, "B"), (6, "M"), (3, "k")):
         if number >= 10**power:
             return f"{number / 10**power:.3g}{suffix}" if number < 10 ** (power + 3) else f"{number:.1e}"
     return f"{number:.3g}" if number < 1000 and number != int(number) else f"{number:.0f}"

@@ -121,3 +121,21 @@ def test_a_patch_begins_in_the_launchpad_and_ends_on_the_asset_page(
         ["Companies created", "6", "8", "+2"], timeout=PATIENCE_MS
     )
     assert outside_requests == []
+
+
+def test_a_report_shows_its_pictures(
+    shared_home: DagsterHome, web: WebServer, page: Page, outside_requests: list[str]
+) -> None:
+    """The story is there at once; one click shows every picture, drawn and named."""
+    shared_home.provision("pictured")
+    assert shared_home.materialise("pictured").success
+    assert shared_home.draw_reports("pictured").success
+    page.goto(f"{web.url}/assets/tenant_report?view=partitions&partition=pictured")
+    expect(page.locator("body")).to_contain_text("Kranz Logistik gained 44 contacts", timeout=PATIENCE_MS)
+    page.locator("tr", has_text="pictures").get_by_text("Show Markdown").click()
+    pictures = page.locator('img[src^="data:image/svg+xml"]')
+    expect(pictures).to_have_count(12, timeout=PATIENCE_MS)
+    shown = pictures.evaluate_all("all => all.map(one => [one.alt, one.complete && one.naturalWidth > 100])")
+    assert {is_drawn for _, is_drawn in shown} == {True}
+    assert "Contacts created by month" in {name for name, _ in shown}
+    assert outside_requests == []

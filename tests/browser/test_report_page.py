@@ -149,5 +149,6 @@ def _line(item: tuple[str, TenantReport]) -> Any:
         verdict=report.verdict,
         spec=report.spec,
         end_month=report.end_month,
+        freshness=report.freshness,
         months=report.months,
     )

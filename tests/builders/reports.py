@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.months.freshness import FreshnessState
 from demo_pipeline.services.tenants.report import (
     MonthClosings,
     OpenDeal,
@@ -45,6 +46,7 @@ def report_of(
     values: dict[str, Any] = {
         "spec": spec,
         "end_month": None,
+        "freshness": FreshnessState.FRESH,
         "as_of": datetime(months[-1].year, months[-1].number, 15, 12, tzinfo=UTC),
         "months": figures,
         "expected": figures,

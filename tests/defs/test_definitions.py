@@ -22,6 +22,7 @@ EXPECTED = {
     "deals": ({"contacts"}, "tenant_tables", ["team:demo-data"], {"postgres"}),
     "activities": ({"contacts", "deals"}, "tenant_tables", ["team:demo-data"], {"postgres"}),
     "kpi_snapshot": (TABLES, "tenant_kpis", ["team:demo-data"], {"postgres"}),
+    "tenant_report": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
 }
 
 
@@ -68,8 +69,10 @@ def test_checks_are_what_they_were() -> None:
 
 
 def test_partitions_are_tenants_and_months() -> None:
-    """A partition is a tenant's month, from January 2020 to the running month."""
-    [assets] = _assets()
+    """A partition is a tenant's month, from January 2020 to the running one; of a report, it is a tenant."""
+    assets, report = sorted(_assets(), key=lambda one: len(one.keys), reverse=True)
+    assert isinstance(report.partitions_def, dg.DynamicPartitionsDefinition)
+    assert report.partitions_def.name == "tenant"
     partitions = assets.partitions_def
     assert isinstance(partitions, dg.MultiPartitionsDefinition)
     dimensions = {one.name: one.partitions_def for one in partitions.partitions_defs}
@@ -132,8 +135,11 @@ def test_the_examples_of_the_documentation_are_valid() -> None:
 
 
 def test_importing_the_definitions_connects_to_nothing() -> None:
-    """A code location must load where no database answers, or no page would ever say why."""
-    program = "from demo_pipeline.definitions import defs; defs().get_repository_def(); print('loaded')"
+    """A code location must load where no database answers, or no page would ever say why; nothing draws."""
+    program = (
+        "import sys; from demo_pipeline.definitions import defs; defs().get_repository_def(); "
+        "print('loaded', *{'matplotlib', 'jinja2.environment'} & {*sys.modules})"
+    )
     nowhere = "postgresql://nobody@127.0.0.1:1/nowhere"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],

@@ -80,6 +80,7 @@ def overview_of(*reports: TenantReport) -> Overview:
                 verdict=report.verdict,
                 spec=report.spec,
                 end_month=report.end_month,
+                freshness=report.freshness,
                 months=report.months,
             )
             for place, report in enumerate(reports)
@@ -202,6 +203,7 @@ def test_an_overview_has_a_line_for_each_tenant() -> None:
         verdict=Verdict(tenant="t3", findings=(unreadable,), pending=()),
         spec=None,
         end_month=None,
+        freshness=None,
         months=FiguresByMonth(),
     )
     page = Page(overview_page(replace(overview, tenants=(*overview.tenants, broken)), {"t0": "t0.html"}))
@@ -209,6 +211,7 @@ def test_an_overview_has_a_line_for_each_tenant() -> None:
     text = " ".join(" ".join(page.text).split())
     assert "demo-pipeline report t1 -o t1.html" in text
     assert "2 findings drift in 1 month" in text
+    assert "living, fresh" in text
     assert "not loaded: 3 months: 2021-01 to 2021-03" in text
     assert "t3: 1 finding the plan is unreadable" in text
     bars = [one for one in page.all("svg") if one.get("class") == "bars"]
@@ -266,7 +269,7 @@ def test_a_tenant_without_rows_has_no_story_and_no_picture() -> None:
     ("number", "text"),
     [
         (0, "0"), (0.25, "0.25"), (7, "7"), (999, "999"), (1000, "1k"), (1250, "1.25k"), (20_000, "20k"),
-        (1_500_000, "1.5M"), (3e9, "3G"), (2e12, "2T"), (10**15, "1.0e+15"),
+        (1_500_000, "1.5M"), (3e9, "3B"), (2e12, "2T"), (10**15, "1.0e+15"),
     ],
 )  # fmt: skip
 def test_numbers_of_axes_are_short(number: float, text: str) -> None:

@@ -106,6 +106,7 @@ def _document(report: TenantReport) -> dict[str, Any]:
     return {
         "tenant": report.spec.slug,
         "as_of": report.as_of,
+        "freshness": report.freshness,
         **_state(report.verdict),
         "months": report.months.to_rows(currency),
         "funnel": vars(report.funnel),
@@ -137,6 +138,7 @@ def _overview_document(overview: Overview) -> dict[str, Any]:
         "tenants": [
             {
                 "tenant": one.slug,
+                "freshness": one.freshness,
                 **_state(one.verdict),
                 "months": [] if one.spec is None else one.months.to_rows(one.spec.currency),
             }

@@ -12,7 +12,7 @@ from typing import Final
 
 import dagster as dg
 
-from demo_pipeline.defs.asset_pages.specs import ASSETS
+from demo_pipeline.defs.asset_pages.specs import ASSETS, TENANT_REPORT
 from demo_pipeline.defs.shared.instance_storage import AssetHistoryStorage
 from demo_pipeline.defs.shared.partitions import MONTHS, TENANT, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
@@ -21,7 +21,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.tenants.queries import later_incarnations
 from demo_pipeline.storage.ledger.tenants import Incarnation
 
-_ASSETS: Final = tuple(map(dg.AssetKey, ASSETS))
+_ASSETS: Final = tuple(map(dg.AssetKey, (*ASSETS, TENANT_REPORT)))
 
 
 def end_tenant(instance: dg.DagsterInstance, slug: str) -> None:
@@ -65,4 +65,6 @@ def begin_in_run(context: dg.OpExecutionContext, demo: DemoTenants, slugs: Seque
 
 
 def _partitions(slug: str) -> list[str]:
-    return [str(partition_key(slug, Month.parse(month))) for month in MONTHS.get_partition_keys()]
+    """The tenant's own partition, and those of its months."""
+    months = map(Month.parse, MONTHS.get_partition_keys())
+    return [slug, *(str(partition_key(slug, month)) for month in months)]

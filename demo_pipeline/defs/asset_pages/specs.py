@@ -1,4 +1,4 @@
-"""The five assets and their checks: names, dependencies, descriptions and columns for their pages."""
+"""The assets and their checks: names, dependencies, descriptions and columns for their pages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from demo_pipeline.domain.reference.versions import LISTS_VERSION
 TABLES: Final = MODEL.counted
 KPI_SNAPSHOT: Final = "kpi_snapshot"
 ASSETS: Final = (*TABLES, KPI_SNAPSHOT)
+#: one partition a tenant, beside the assets of its months
+TENANT_REPORT: Final = "tenant_report"
 #: asset → what it comes from
 DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "companies": (),
@@ -55,6 +57,11 @@ DESCRIPTIONS: Final = {
     "caused since.\n\nA partition that is not materialised has no rows of its run in the database: a KPI "
     "that is off by one unit or one cent rolls back everything, and the failed check says which.",
 }
+REPORT_DESCRIPTION: Final = (
+    "A tenant at a glance: its story in words, pictures of all months, what is open, and the checks, read in "
+    "one snapshot when the partition is materialised. It changes nothing in the CRM.\n\n"
+    "`demo-pipeline report SLUG -o FILE.html` writes the same as a page to be handed out."
+)
 
 
 def column_schema(table: str) -> dg.TableSchema:

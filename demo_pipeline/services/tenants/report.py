@@ -22,6 +22,7 @@ from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
+from demo_pipeline.services.months.freshness import FreshnessState, tenant_freshness
 from demo_pipeline.services.months.month_range import partial_month_notes
 from demo_pipeline.services.tenants.queries import kpi_months
 from demo_pipeline.services.tenants.verify import Check, Finding, Verdict, check_tenant
@@ -95,6 +96,7 @@ class TenantReport:
     spec: TenantSpec
     #: the last month of a closed tenant; None: a living one
     end_month: Month | None
+    freshness: FreshnessState
     #: the instant of the report
     as_of: datetime
     #: the KPIs of the months that ``kpis`` shows, zeros included
@@ -144,6 +146,8 @@ class TenantOverview:
     #: None: the tenant's stored plan cannot be read, and the verdict says why
     spec: TenantSpec | None
     end_month: Month | None
+    #: None: not judged, for the same reason
+    freshness: FreshnessState | None
     months: FiguresByMonth
 
 
@@ -163,7 +167,7 @@ def read_report(database: Database, settings: Settings, slug: str) -> TenantRepo
     with database.snapshot() as conn:
         context = find_tenant_context(conn, settings, slug, "report")
         as_of = instant_of(conn, settings)
-        return _report(conn, context, as_of, misplaced.find(conn))
+        return _report(conn, context, as_of, _freshness(conn, as_of)[slug], misplaced.find(conn))
 
 
 def read_overview(database: Database, settings: Settings) -> Overview:
@@ -171,26 +175,40 @@ def read_overview(database: Database, settings: Settings) -> Overview:
     with database.snapshot() as conn:
         as_of = instant_of(conn, settings)
         slugs = [one.slug for one in tenants.list_tenants(conn)]
+        freshness = _freshness(conn, as_of)
         strays = misplaced.find(conn) if slugs else ()
-        return Overview(
-            as_of=as_of, tenants=tuple(_overview(conn, settings, slug, as_of, strays) for slug in slugs)
-        )
+        lines = (_overview(conn, settings, slug, as_of, freshness.get(slug), strays) for slug in slugs)
+        return Overview(as_of=as_of, tenants=tuple(lines))
+
+
+def _freshness(conn: Connection, as_of: datetime) -> dict[str, FreshnessState]:
+    """Of every tenant that can be read, by slug."""
+    found = tenant_freshness(conn, as_of, on_unreadable=lambda _: None)
+    return {one.tenant: one.state for one in found}
 
 
 def _overview(
-    conn: Connection, settings: Settings, slug: str, as_of: datetime, strays: Sequence[Misplaced]
+    conn: Connection,
+    settings: Settings,
+    slug: str,
+    as_of: datetime,
+    freshness: FreshnessState | None,
+    strays: Sequence[Misplaced],
 ) -> TenantOverview:
     try:
         context = find_tenant_context(conn, settings, slug, "report")
     except UnreadableTenantError as error:
         finding = Finding(check=Check.DOCUMENTS, message=error.message)
         verdict = Verdict(tenant=slug, findings=(finding,), pending=())
-        return TenantOverview(slug=slug, verdict=verdict, spec=None, end_month=None, months=FiguresByMonth())
+        return TenantOverview(
+            slug=slug, verdict=verdict, spec=None, end_month=None, freshness=None, months=FiguresByMonth()
+        )
     return TenantOverview(
         slug=slug,
         verdict=check_tenant(conn, context, as_of, strays),
         spec=context.spec,
         end_month=context.end_month,
+        freshness=freshness,
         months=_months(conn, context),
     )
 
@@ -202,7 +220,11 @@ def _months(conn: Connection, context: TenantContext) -> FiguresByMonth:
 
 
 def _report(
-    conn: Connection, context: TenantContext, as_of: datetime, strays: Sequence[Misplaced]
+    conn: Connection,
+    context: TenantContext,
+    as_of: datetime,
+    freshness: FreshnessState,
+    strays: Sequence[Misplaced],
 ) -> TenantReport:
     tenant_id, currency = context.state.tenant.tenant_id, context.spec.currency
     months = _months(conn, context)
@@ -210,6 +232,7 @@ def _report(
     return TenantReport(
         spec=context.spec,
         end_month=context.end_month,
+        freshness=freshness,
         as_of=as_of,
         months=months,
         expected=context.expected_by_month.over(

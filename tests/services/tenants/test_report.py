@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from demo_pipeline.domain.core.errors import NotADemoTenantError, NotFoundError
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.months.freshness import FreshnessState
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.report import TenantReport, read_overview, read_report
 from demo_pipeline.services.tenants.verify import Check, verify
@@ -245,6 +246,7 @@ def test_an_overview_has_every_tenant(database: Database, database_settings: Set
     assert [one.slug for one in overview.tenants] == [tenant, "bravo", "corto"]
     assert [one.verdict for one in overview.tenants] == list(verify(database, database_settings))
     assert [one.spec is not None for one in overview.tenants] == [True, False, True]
+    assert [one.freshness for one in overview.tenants] == [FreshnessState.CLOSED, None, FreshnessState.CLOSED]
     assert overview.tenants[0].months == queries.kpis(database, database_settings, tenant).months
 
 
