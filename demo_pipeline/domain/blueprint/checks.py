@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from demo_pipeline.domain.blueprint.monthly_figures import minimal_figures
+from demo_pipeline.domain.blueprint.resolve import minimal_figures
 from demo_pipeline.domain.blueprint.schema import SECTION_MODELS, Blueprint, MonthEntry, Totals
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import Problem

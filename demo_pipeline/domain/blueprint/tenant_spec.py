@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.blueprint.checks import CheckedBlueprint
 from demo_pipeline.domain.blueprint.growth import NO_SEASON, Growth
-from demo_pipeline.domain.blueprint.monthly_figures import (
+from demo_pipeline.domain.blueprint.resolve import (
     DealSizes,
     continued,
     declared_value,

@@ -20,7 +20,7 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from demo_pipeline.domain.blueprint.monthly_figures import (
+from demo_pipeline.domain.blueprint.resolve import (
     DealSizes,
     declared_value,
     minimal_figures,

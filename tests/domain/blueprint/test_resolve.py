@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from demo_pipeline.domain.blueprint.monthly_figures import open_deals_count
+from demo_pipeline.domain.blueprint.resolve import open_deals_count
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
 from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, Figures, figure_json
