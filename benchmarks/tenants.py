@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from demo_pipeline.domain.blueprint.checks import blueprint_from_tree
-from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
+from demo_pipeline.domain.blueprint.resolve import resolve
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
 

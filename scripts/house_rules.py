@@ -58,7 +58,7 @@ RETIRED_NAMES: Final = {
     "remove": "delete_tenant",
     "scenes": "builders",
     "slices": "partial_month",
-    "stand_in": "minimal_figures",
+    "stand_in": "AskedFigures",
     "standing": "tenant_snapshot",
     "tell_tales": "disclosure_scan",
     "transact": "execute",

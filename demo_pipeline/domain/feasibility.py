@@ -1,10 +1,10 @@
 """What figures can be true at all, what a cap and the tables allow, and the nearest figures that work.
 
-A person counts as a lead and as a contact, a won deal as won and as a deal: the part never exceeds the
-whole. Sizes, cycles and ratios of an industry shape the data and are no rule here. Nothing is read from
-files; figures arrive complete, values in minor units. The cap on value is in US dollars and taken in the
-tenant's currency at the frozen rate of the lists; it counts what a person declared, and never values that
-follow the deals.
+A person counts as a lead and as a contact, a won deal as won and as a deal: the part never exceeds the whole.
+Sizes, cycles and ratios of an industry shape the data and are no rule here. Nothing is read from files;
+figures arrive complete, values in minor units. The cap on value is in US dollars and taken in the tenant's
+currency at the frozen rate of the lists; it counts what a person declared, and never values that follow the
+deals.
 
 The nearest plan raises the whole until it contains the part and leaves what was asked for otherwise:
 

@@ -14,7 +14,7 @@ from demo_pipeline.domain.blueprint.growth import (
     VARIANCE_PPM,
     Curve,
 )
-from demo_pipeline.domain.blueprint.tenant_spec import resolve
+from demo_pipeline.domain.blueprint.resolve import resolve
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.industries import load_industry
 from demo_pipeline.rendering.svg_figures import canvas, light_grid, svg

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from demo_pipeline.domain.blueprint.checks import blueprint_from_tree
 from demo_pipeline.domain.blueprint.growth import CURVES
-from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
+from demo_pipeline.domain.blueprint.resolve import resolve
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps

@@ -2,7 +2,7 @@
 
 Reads a document into a ``Blueprint``. A value that cannot be read is a problem, and the rules between fields
 that need it are left out: they work on what could be read (``_Readable``). The result, ``CheckedBlueprint``,
-is what ``tenant_spec.resolve`` takes: nothing is checked twice. Single values are judged in
+is what ``blueprint.resolve`` takes: nothing is checked twice. Single values are judged in
 ``parsing.scalars``, figures in ``feasibility``.
 """
 
@@ -17,11 +17,16 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from demo_pipeline.domain.blueprint.resolve import minimal_figures
-from demo_pipeline.domain.blueprint.schema import SECTION_MODELS, Blueprint, MonthEntry, Totals
+from demo_pipeline.domain.blueprint.schema import (
+    SECTION_MODELS,
+    Blueprint,
+    DeclaredFigures,
+    MonthEntry,
+    Totals,
+)
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import Problem
-from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, figure_json
+from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, AskedFigures, Figures, figure_json
 from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.feasibility import (
     DEFAULT_CAPS,
@@ -39,6 +44,7 @@ from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
 
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{1,38}")
 _HUNDREDTHS: Final = Currency("", MOST_MINOR_DIGITS)
+_IN_SECTION: Final = re.compile(r"(?P<section>totals|months\.\d+)(?:\.(?P<key>.+))?")
 _CONTACT_METRICS: Final = frozenset({"month", "contacts_created", "leads_created"})
 #: keys whose presence matters to other keys
 _SECTIONS: Final = ("start_month", "end_month", "last_months", "totals", "months", "growth")
@@ -49,12 +55,17 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedBlueprint:
-    """A blueprint without a problem; only ``check_blueprint`` makes one."""
+    """A blueprint without a problem, and what its resolution needs; only ``check_blueprint`` makes one."""
 
     slug: str
     blueprint: Blueprint
-    #: the UTC month by which its span was checked
-    current: Month
+    #: declared, or the country's
+    currency: Currency
+    #: first and last month, by the UTC month of now
+    span: tuple[Month, Month]
+    #: figures over the span; None: they are declared by month
+    totals: AskedFigures | None
+    months: Mapping[Month, AskedFigures]
     #: by which the suggestion was made, and by which it is to be resolved
     caps: Caps
 
@@ -70,10 +81,19 @@ def check_blueprint(
     """
     # The caller may have set another decimal context.
     with localcontext(Context(prec=50)):
-        blueprint = _read(document, slug, current, caps, problems)
+        blueprint, read = _read(document, slug, current, caps, problems)
     if problems or blueprint is None:
         return None
-    return CheckedBlueprint(slug=slug, blueprint=blueprint, current=current, caps=caps)
+    assert read.currency is not None  # of a blueprint without a problem
+    return CheckedBlueprint(
+        slug=slug,
+        blueprint=blueprint,
+        currency=read.currency,
+        span=blueprint.span(current),
+        totals=read.totals and read.totals.asked,
+        months={section.month: section.asked for section in read.months if section.month is not None},
+        caps=caps,
+    )
 
 
 def blueprint_from_tree(
@@ -89,7 +109,7 @@ def blueprint_from_tree(
 
 def _read(
     document: NestedDocument, slug: str, current: Month, caps: Caps, problems: Problems
-) -> Blueprint | None:
+) -> tuple[Blueprint | None, _Readable]:
     found = list(check_slug(slug))
     for double in document.doubles:
         problems.add(double.problem(".".join(map(str, double.path))), (double.line, 0))
@@ -100,12 +120,13 @@ def _read(
     except ValidationError as error:
         details = error.errors(include_url=False)
         found += map(_problem, details)
-    between, problems.suggestion = _check_between(_readable(document.tree, details), current, caps)
+    read = _readable(document.tree, blueprint, details)
+    between, problems.suggestion = _check_between(read, current, caps)
     for problem in (*found, *between):
         path = tuple(int(part) if part.isdecimal() else part for part in (problem.field or "").split("."))
         line = document.line_of(path)
         problems.add(replace(problem, line=line), (line or 0, 0))
-    return blueprint
+    return blueprint, read
 
 
 def check_slug(slug: str) -> tuple[Problem, ...]:
@@ -173,24 +194,39 @@ def _nearest_key(path: Sequence[str | int]) -> tuple[str | None, str]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Section:
+    """Figures that are declared together, as far as they could be read."""
+
+    #: ``totals``, ``months.3``
+    path: str
+    #: None: totals
+    month: Month | None
+    asked: AskedFigures
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Readable:
     """What could be read of a blueprint, as far as the rules between fields need it."""
 
     start: Month | None
     end: Month | None
+    #: none: the figures are in hundredths
     currency: Currency | None
     #: of a readable industry: activities for 100 contacts, where totals do not say
     activities_percent: int | None
-    totals: Totals | None
-    #: place in the list, entry
-    months: tuple[tuple[int, MonthEntry], ...]
+    totals: _Section | None
+    #: in the order of the list
+    months: tuple[_Section, ...]
     #: which of _SECTIONS are declared, readable or not
     sections: frozenset[str]
     #: dotted paths that could not be read
     unreadable: frozenset[str]
 
 
-def _readable(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> _Readable:
+def _readable(
+    tree: Mapping[str, Any], blueprint: Blueprint | None, details: Sequence[ErrorDetails]
+) -> _Readable:
+    """Of ``tree``, which ``blueprint`` is read from; None: it has the errors ``details``."""
     paths = {tuple(detail["loc"]): detail["type"] for detail in details}
     unreadable = {".".join(map(str, path)) for path in paths}
     for path, kind in paths.items():
@@ -201,13 +237,21 @@ def _readable(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> _Read
     currency = CURRENCIES[code] if code is not None else None
     if tree.get("currency") is None and country is not None:
         currency = load_locale(resolve_country(country)).currency
+
+    def asked(section: DeclaredFigures) -> AskedFigures:
+        # Without a readable currency the figures are judged in hundredths, and their decimals are not.
+        return AskedFigures.of(section.given, currency or _HUNDREDTHS)
+
     industry = tree.get("industry")
-    months = cast("object", tree.get("months"))
-    entries = cast("list[object]", months) if isinstance(months, list) else []
-    read = (
-        (place, _partial(MonthEntry, entry, unreadable, f"months.{place}"))
-        for place, entry in enumerate(entries)
-    )
+    if blueprint is None:
+        listed = cast("object", tree.get("months"))
+        totals = _partial(Totals, tree.get("totals"), unreadable, "totals")
+        months = [
+            _partial(MonthEntry, entry, unreadable, f"months.{place}")
+            for place, entry in enumerate(cast("list[object]", listed) if isinstance(listed, list) else [])
+        ]
+    else:
+        totals, months = blueprint.totals, list(blueprint.months or ())
     return _Readable(
         start=_try(parse_month, tree.get("start_month")),
         end=_try(parse_month, tree.get("end_month")),
@@ -215,8 +259,12 @@ def _readable(tree: Mapping[str, Any], details: Sequence[ErrorDetails]) -> _Read
         activities_percent=(
             load_industry(industry).activities_per_contact_percent if industry in INDUSTRIES else None
         ),
-        totals=_partial(Totals, tree.get("totals"), unreadable, "totals"),
-        months=tuple((place, entry) for place, entry in read if entry is not None),
+        totals=totals and _Section(path="totals", month=None, asked=asked(totals)),
+        months=tuple(
+            _Section(path=f"months.{place}", month=entry.month, asked=asked(entry))
+            for place, entry in enumerate(months)
+            if entry is not None
+        ),
         sections=frozenset(name for name in _SECTIONS if tree.get(name) is not None),
         unreadable=frozenset(unreadable),
     )
@@ -260,20 +308,16 @@ def _check_between(
     """
     problems = [*_section_problems(read.sections), *_span_problems(read, current)]
     problems += _month_problems(read, current)
-    # Without a readable currency the figures are judged in hundredths, and their decimals are not.
     currency = read.currency or _HUNDREDTHS
     if read.currency is not None:
         problems += _decimal_problems(read, currency)
-    wrong_figures: list[Problem] = []
     suggestion: dict[str, Any] | None = None
-    section, declared = "", list[Totals | MonthEntry]()
+    section, declared = "", list[_Section]()
     if read.totals is not None and "months" not in read.sections:
         section, declared = "totals", [read.totals]
-        wrong_figures = _totals_problems(read, read.totals, currency)
     elif read.months and "totals" not in read.sections:
-        in_order = sorted(read.months, key=lambda pair: pair[1].month)
-        section, declared = "months", [entry for _, entry in in_order]
-        wrong_figures = _months_problems(read, in_order, currency)
+        section, declared = "months", sorted(read.months, key=lambda one: one.month or FIRST_MONTH)
+    wrong_figures = _figure_problems(read, declared, currency)
     problems += wrong_figures
     if wrong_figures and read.currency is not None:
         beyond, mended = _mended(declared, read, caps, currency)
@@ -379,8 +423,10 @@ def _month_problems(read: _Readable, current: Month) -> list[Problem]:
     problems: list[Problem] = []
     first_place: dict[Month, int] = {}
     last = read.end or (current if "end_month" not in read.unreadable else None)
-    for place, entry in read.months:
-        where, month = f"months.{place}.month", entry.month
+    for place, section in enumerate(read.months):
+        where, month = f"{section.path}.month", section.month
+        if month is None:
+            continue
         if month in first_place:
             problems.append(
                 Problem(
@@ -408,18 +454,16 @@ def _month_problems(read: _Readable, current: Month) -> list[Problem]:
 
 
 def _decimal_problems(read: _Readable, currency: Currency) -> list[Problem]:
-    declared = [("totals", read.totals)] if read.totals is not None else []
-    sections = [*declared, *((f"months.{place}", entry) for place, entry in read.months)]
     problems: list[Problem] = []
-    for where, section in sections:
+    for section in (*([read.totals] if read.totals is not None else []), *read.months):
         for metric in VALUE_METRICS:
-            amount = section.given.get(metric)
+            amount = section.asked.given.get(metric)
             if amount is not None and amount != round(amount, currency.minor_digits):
                 kept = f"{round(amount, currency.minor_digits):.{currency.minor_digits}f}"
                 problems.append(
                     Problem(
                         code="too_many_decimals",
-                        field=f"{where}.{metric}",
+                        field=f"{section.path}.{metric}",
                         value=str(amount),
                         metric=metric,
                         message=f"{amount} has more than the {currency.minor_digits} decimals that amounts "
@@ -430,40 +474,27 @@ def _decimal_problems(read: _Readable, currency: Currency) -> list[Problem]:
     return problems
 
 
-def _totals_problems(read: _Readable, totals: Totals, currency: Currency) -> list[Problem]:
-    unknown = {path.removeprefix("totals.") for path in read.unreadable if path.startswith("totals.")}
-    return [
-        replace(problem, field=f"totals.{problem.metric}")
-        for problem in infeasible([minimal_figures(totals.given, currency)], currency=currency)
-        if not unknown & set(RULES[problem.code])
-    ]
-
-
-def _months_problems(
-    read: _Readable, in_order: Sequence[tuple[int, MonthEntry]], currency: Currency
-) -> list[Problem]:
+def _figure_problems(read: _Readable, declared: Sequence[_Section], currency: Currency) -> list[Problem]:
+    """Rules that figures break, but for those whose figures could not be read."""
     unknown: dict[str, set[str]] = {}
     for path in read.unreadable:
-        if path.startswith("months."):
-            place, _, key = path.removeprefix("months.").partition(".")
-            unknown.setdefault(place, set()).add(key or "month")
+        if match := _IN_SECTION.fullmatch(path):
+            unknown.setdefault(match["section"], set()).add(match["key"] or "month")
     are_contacts_known = not any(keys & _CONTACT_METRICS for keys in unknown.values())
-    places = {str(entry.month): str(place) for place, entry in in_order}
-    found = infeasible(
-        [minimal_figures(entry.given, currency) for _, entry in in_order],
-        currency=currency,
-        months=[entry.month for _, entry in in_order],
-    )
-    return [
-        replace(problem, field=f"months.{places[problem.month or '']}.{problem.metric}")
-        for problem in found
-        if not unknown.get(places[problem.month or ""], set()) & set(RULES[problem.code])
-        and (are_contacts_known or not problem.code.endswith("_without_contact"))
-    ]
+    paths = {None if one.month is None else str(one.month): one.path for one in declared}
+    months = [one.month for one in declared if one.month is not None]
+    problems: list[Problem] = []
+    figures = [one.asked.figures for one in declared]
+    for problem in infeasible(figures, currency=currency, months=months or None):
+        path = paths[problem.month]
+        is_known = not unknown.get(path, set()) & set(RULES[problem.code])
+        if is_known and (are_contacts_known or not problem.code.endswith("_without_contact")):
+            problems.append(replace(problem, field=f"{path}.{problem.metric}"))
+    return problems
 
 
 def _mended(
-    declared: Sequence[Totals | MonthEntry],
+    declared: Sequence[_Section],
     read: _Readable,
     caps: Caps,
     currency: Currency,
@@ -472,8 +503,8 @@ def _mended(
 
     With the keys that were declared and those that change.
     """
-    given = [minimal_figures(one.given, currency) for one in declared]
-    has_value = [any(metric in one.given for metric in VALUE_METRICS) for one in declared]
+    least = [one.asked.figures for one in declared]
+    has_value = [bool(one.asked.given_values) for one in declared]
 
     def beyond(figures: Sequence[Figures]) -> tuple[Problem, ...]:
         return cap_problems(
@@ -485,22 +516,22 @@ def _mended(
             ),
         )
 
-    nearest = nearest_feasible(given)
+    nearest = nearest_feasible(least)
     lowered = nearest_feasible(within_caps(nearest, caps, currency=currency, has_value=has_value))
     if beyond(lowered):
         return beyond(nearest), None
     # In totals, activities that are left out follow the contacts, and are capped as well.
     percent = read.activities_percent if read.totals is not None else None
     mended: list[dict[str, Any]] = []
-    for one, before, after in zip(declared, given, lowered, strict=True):
-        month = {"month": str(one.month)} if isinstance(one, MonthEntry) else {}
+    for one, before, after in zip(declared, least, lowered, strict=True):
+        month = {} if one.month is None else {"month": str(one.month)}
         figures = {
             metric: figure_json(metric, after[metric], currency)
             for metric in METRICS
-            if metric in one.given or (metric not in VALUE_METRICS and after[metric] != before[metric])
+            if metric in one.asked.given or (metric not in VALUE_METRICS and after[metric] != before[metric])
         }
         follow = after.contacts_created * (percent or 0) // 100
-        if "activities_created" not in one.given and follow > caps.activities:
+        if "activities_created" not in one.asked.given and follow > caps.activities:
             figures["activities_created"] = caps.activities
         mended.append({**month, **figures})
     return beyond(nearest), mended

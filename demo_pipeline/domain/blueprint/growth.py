@@ -3,7 +3,7 @@
 A month's weight is curve × season × a small keyed variance. Everything is ``decimal`` at a fixed precision
 with multiplication, division and square root only, all of them correctly rounded: the weights are the
 same on every machine. Sharing totals out by these weights is not done here (``apportion``,
-``blueprint.tenant_spec``).
+``blueprint.resolve``).
 
 The curves and their formulas are in ``CURVE_TEXTS``.
 
@@ -18,6 +18,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 
 if TYPE_CHECKING:
@@ -151,6 +152,24 @@ def curve_at(growth: Growth, month_count: int, index: int) -> Decimal:
                 return 1 / (1 + _power(factor.sqrt(), month_count - 1 - 2 * index))
             case "step":
                 return _power(factor, MONTHS_PER_STEP * (index // MONTHS_PER_STEP))
+
+
+def continued(
+    last: Figures, growth: Growth, start: Month, month_count: int, index: int, stream: Stream
+) -> Figures:
+    """Figures of month ``index`` beyond a span: the curve goes on, the last month's ratios stay.
+
+    Each part is scaled by itself and keeps its mean value, so the month is feasible where ``last`` is.
+    """
+    variance = stream.child("continued")
+    weight = month_weight(growth, start, month_count, index, variance)
+    context = _exact()
+    ratio = context.divide(weight, month_weight(growth, start, month_count, month_count - 1, variance))
+
+    def scale(count: int) -> int:
+        return int(context.multiply(Decimal(count), ratio).to_integral_value(ROUND_HALF_EVEN))
+
+    return last.scaled(scale)
 
 
 def _power(base: Decimal, exponent: int) -> Decimal:

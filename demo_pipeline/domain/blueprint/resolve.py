@@ -1,6 +1,7 @@
-"""From declared figures to figures of every month: exact, and each month feasible by itself.
+"""From a checked blueprint to the tenant that it declares, with exact, feasible figures of every month.
 
-Totals are shared out in stages, each by largest remainder over the month weights of ``growth``:
+Defaults come from the country, the industry and the month of provisioning. Totals are shared out in stages,
+each by largest remainder over the month weights of ``growth``:
 
 1. leads, other contacts and companies;
 2. won deals, other deals and activities, over the months by which a contact exists;
@@ -17,32 +18,106 @@ Values that were not declared follow the deals: the sum of keyed draws from the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from demo_pipeline.domain.blueprint.growth import Growth, month_weight, month_weights
+from demo_pipeline.domain.blueprint.checks import CheckedBlueprint
+from demo_pipeline.domain.blueprint.growth import NO_SEASON, Growth, month_weights
+from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, plan_stream
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import (
-    COUNT_METRICS,
-    PARTS,
-    TABLES_OF_CONTACTS,
-    VALUE_METRICS,
-    Figures,
-    GivenFigures,
-    Parts,
-)
+from demo_pipeline.domain.core.figures import PARTS, TABLES_OF_CONTACTS, AskedFigures, Figures, Parts
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.reference.countries import units_per_usd
-from demo_pipeline.domain.reference.industries import Industry
+from demo_pipeline.domain.feasibility import (
+    cap_warnings,
+    check_caps,
+    check_storable,
+    won_with_leads,
+)
+from demo_pipeline.domain.parsing.scalars import TELL_TALE
+from demo_pipeline.domain.reference.countries import (
+    COUNTRIES,
+    ISO_DIGITS,
+    load_locale,
+    resolve_country,
+    units_per_usd,
+)
+from demo_pipeline.domain.reference.industries import Industry, load_industry
+from demo_pipeline.domain.reference.versions import LISTS_VERSION
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.core.random_streams import Stream
 
 _CONTEXT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
+_PPM: Final = 1_000_000
+
+
+def resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple[TenantSpec, tuple[str, ...]]:
+    """The tenant that a blueprint declares, and the warnings about it.
+
+    The month by which the blueprint was checked is the default end of its span; ``seed_source`` is called
+    where the blueprint has no seed. Raises ``CapExceededError`` before any work is done, and ``InputError``
+    for values that the tables cannot hold.
+    """
+    # The caller may have set another decimal context: figures are computed in a fixed one.
+    with localcontext(Context(prec=50, rounding=ROUND_HALF_EVEN)):
+        return _resolve(checked, seed_source)
+
+
+def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple[TenantSpec, tuple[str, ...]]:
+    slug, blueprint, caps, currency = checked.slug, checked.blueprint, checked.caps, checked.currency
+    country = resolve_country(blueprint.country)
+    locale, industry = load_locale(country), load_industry(blueprint.industry)
+    totals = None if checked.totals is None else _with_activities(checked.totals, industry)
+    entries = checked.months.values() if totals is None else (totals,)
+    # Before the first draw: a number beyond a cap must not cost memory.
+    declared = sum(asked.declared_value for asked in entries)
+    whole = sum((asked.figures for asked in entries), Figures())
+    check_caps(whole, caps, currency=currency, declared_value=declared)
+
+    seed = blueprint.seed if blueprint.seed is not None else seed_source()
+    whale_ppm = _ppm(blueprint.realism.whale_ratio)
+    sizes = DealSizes(
+        industry=industry,
+        currency=currency,
+        whale_ppm=whale_ppm,
+        stream=plan_stream(seed, slug),
+    )
+    start, end = checked.span
+    growth: Growth | None = None
+    if totals is not None:
+        growth = _growth(blueprint.growth, industry)
+        figures = figures_from_totals(totals, growth, start, end, sizes)
+    else:
+        figures = figures_from_months(checked.months, start, end, sizes)
+    spec = TenantSpec(
+        slug=slug,
+        name=blueprint.name,
+        country=country,
+        industry=blueprint.industry,
+        seed=seed,
+        timezone=blueprint.timezone or locale.timezone,
+        currency=currency,
+        team_size=blueprint.team_size,
+        mail_domain=blueprint.mail_domain,
+        channel_ppm=tuple((channel, _ppm(share)) for channel, share in blueprint.channel_mix.shares),
+        drop_off_ppm=_ppm(blueprint.realism.drop_off_rate),
+        whale_ppm=whale_ppm,
+        response_sla_minutes=_minutes(blueprint.realism.response_sla_hours),
+        start_month=start,
+        figures=figures,
+        lists_version=LISTS_VERSION,
+        growth=growth,
+        closed_month=blueprint.end_month,
+    )
+    values = {month: asked.declared_value for month, asked in checked.months.items()}
+    check_storable(spec.by_month, values, currency=currency)
+    near = cap_warnings(spec.total, caps, currency=currency, declared_value=declared)
+    return spec, (*_warnings(blueprint, currency, slug), *_won_with_leads(spec), *near)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +159,7 @@ def open_deals_count(other_deals: int, won_deals: int, win_rate_percent: int) ->
 
 
 def figures_from_months(
-    listed: Mapping[Month, GivenFigures], start: Month, end: Month, sizes: DealSizes
+    listed: Mapping[Month, AskedFigures], start: Month, end: Month, sizes: DealSizes
 ) -> tuple[Figures, ...]:
     """The figures of every month of the span; a month that is not listed is 0."""
     return tuple(
@@ -94,10 +169,10 @@ def figures_from_months(
 
 
 def figures_from_totals(
-    totals: GivenFigures, growth: Growth, start: Month, end: Month, sizes: DealSizes
+    totals: AskedFigures, growth: Growth, start: Month, end: Month, sizes: DealSizes
 ) -> tuple[Figures, ...]:
-    """Feasible totals (``activities_created`` given or meant to be 0) as figures of every month."""
-    whole = minimal_figures(totals, sizes.currency)
+    """Feasible totals as figures of every month."""
+    whole = totals.figures
     months = list(start.until(end))
 
     def spread(names: Iterable[str], allowed: Sequence[bool] | None = None) -> dict[str, tuple[int, ...]]:
@@ -128,27 +203,10 @@ def figures_from_totals(
         sizes.drawn_sum("open", month, open_deals_count(rest, count, sizes.industry.win_rate_percent))
         for month, count, rest in zip(months, won, other_deals, strict=True)
     ]
-    worth = _valued(totals, whole, sum(won_drawn), sum(open_drawn), sizes.industry.win_rate_percent)
+    worth = _valued(totals, sum(won_drawn), sum(open_drawn), sizes.industry.win_rate_percent)
     won_value = apportion(worth.closed_won_value, _smoothed(won_drawn, won), minimum=won)
     open_value = apportion(worth.open_value, _smoothed(open_drawn, other_deals))
     return Figures.of_columns(Parts(**columns, won_value=won_value, open_value=open_value))
-
-
-def continued(
-    last: Figures, growth: Growth, start: Month, month_count: int, index: int, stream: Stream
-) -> Figures:
-    """Figures of month ``index`` beyond a span: the curve goes on, the last month's ratios stay.
-
-    Each part is scaled by itself and keeps its mean value, so the month is feasible where ``last`` is.
-    """
-    variance = stream.child("continued")
-    weight = month_weight(growth, start, month_count, index, variance)
-    ratio = _CONTEXT.divide(weight, month_weight(growth, start, month_count, month_count - 1, variance))
-
-    def scale(count: int) -> int:
-        return int(_CONTEXT.multiply(Decimal(count), ratio).to_integral_value(ROUND_HALF_EVEN))
-
-    return last.scaled(scale)
 
 
 def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:
@@ -160,62 +218,27 @@ def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:
     return [value * deals + count * whole for value, count in zip(drawn, counts, strict=True)]
 
 
-def minimal_figures(given: GivenFigures, currency: Currency) -> Figures:
-    """Complete figures for the rules: an absent value is the least that its deals allow.
-
-    Absent counts are 0. Decimals beyond the currency's are cut.
-    """
-    figures = Figures(**{metric: int(given.get(metric, 0)) for metric in COUNT_METRICS})
-    won_value, pipeline = _given_values(given, currency)
-    won = figures.closed_won_count
-    if won_value is None:
-        carries_all = pipeline is not None and won > 0 and figures.other_deals <= 0
-        won_value = max(won, pipeline or 0) if carries_all else won
-    return replace(
-        figures,
-        closed_won_value=won_value,
-        pipeline_added_value=won_value if pipeline is None else pipeline,
-    )
-
-
-def _given_values(given: GivenFigures, currency: Currency) -> tuple[int | None, int | None]:
-    """Won and pipeline value, minor units; none where they follow the deals."""
-    won_value, pipeline = (
-        None if amount is None else currency.minor(Decimal(amount), ROUND_DOWN)
-        for amount in map(given.get, ("closed_won_value", "pipeline_added_value"))
-    )
-    return won_value, pipeline
-
-
-def declared_value(given: GivenFigures, currency: Currency) -> int:
-    """The value that a person gave, in minor units; a value that follows the deals is not counted."""
-    if not any(metric in given for metric in VALUE_METRICS):
-        return 0
-    figures = minimal_figures(given, currency)
-    return max(figures.pipeline_added_value, figures.closed_won_value)
-
-
-def with_values(given: GivenFigures, month: Month, sizes: DealSizes) -> Figures:
+def with_values(asked: AskedFigures, month: Month, sizes: DealSizes) -> Figures:
     """Feasible figures of a month, complete: absent values follow the deals."""
-    figures = minimal_figures(given, sizes.currency)
+    figures = asked.figures
     win_rate = sizes.industry.win_rate_percent
     open_count = open_deals_count(figures.other_deals, figures.closed_won_count, win_rate)
     return _valued(
-        given,
-        figures,
+        asked,
         sizes.drawn_sum("won", month, figures.closed_won_count),
         sizes.drawn_sum("open", month, open_count),
         win_rate,
     )
 
 
-def _valued(
-    given: GivenFigures, figures: Figures, won_drawn: int, open_drawn: int, win_rate_percent: int
-) -> Figures:
+def _valued(asked: AskedFigures, won_drawn: int, open_drawn: int, win_rate_percent: int) -> Figures:
     """Feasible figures with the values that were not given put in, minor units."""
+    figures = asked.figures
     won = figures.closed_won_count
     won_value, pipeline = figures.closed_won_value, figures.pipeline_added_value
-    has_won_value, has_pipeline = (metric in given for metric in ("closed_won_value", "pipeline_added_value"))
+    has_won_value, has_pipeline = (
+        metric in asked.given for metric in ("closed_won_value", "pipeline_added_value")
+    )
     if not has_won_value and figures.other_deals:
         won_value = won_drawn
         if has_pipeline:
@@ -227,3 +250,59 @@ def _valued(
     if not has_pipeline:
         pipeline = won_value + open_drawn
     return replace(figures, closed_won_value=won_value, pipeline_added_value=pipeline)
+
+
+def _warnings(blueprint: Blueprint, currency: Currency, slug: str) -> tuple[str, ...]:
+    warnings: list[str] = []
+    country = resolve_country(blueprint.country)
+    if country != blueprint.country:
+        warnings.append(
+            f"country {blueprint.country} has no lists of its own: the tenant is made, and stored, "
+            f"as {country} (with lists: {', '.join(COUNTRIES)})"
+        )
+    decimals = ISO_DIGITS[currency.code]
+    if decimals > currency.minor_digits:
+        warnings.append(f"{currency} has {decimals} decimals; amounts are kept with {currency.minor_digits}")
+    for what, text in (("slug", slug), ("mail_domain", blueprint.mail_domain or "")):
+        if found := TELL_TALE.search(text):
+            warnings.append(
+                f"{what} {text!r} has a word that begins with {found[0]!r}: "
+                "who sees it knows what the tenant is"
+            )
+    return tuple(warnings)
+
+
+def _won_with_leads(spec: TenantSpec) -> Iterator[str]:
+    """Months of the span whose won deals can only be with leads."""
+    for month, figures in spec.by_month.items():
+        if figures.other_contacts:
+            return
+        if figures.closed_won_count:
+            yield won_with_leads(month, figures.closed_won_count)
+
+
+def _with_activities(totals: AskedFigures, industry: Industry) -> AskedFigures:
+    if "activities_created" in totals.given:
+        return totals
+    activities = totals.figures.contacts_created * industry.activities_per_contact_percent // 100
+    return replace(totals, figures=replace(totals.figures, activities_created=activities))
+
+
+def _growth(choice: GrowthChoice | None, industry: Industry) -> Growth:
+    if choice is None:
+        return Growth()
+    return Growth(
+        curve=choice.curve,
+        monthly_rate=choice.monthly_rate,
+        season_percent=industry.seasonality if choice.seasonality else NO_SEASON,
+    )
+
+
+def _ppm(share: Decimal) -> int:
+    """A share with at most six decimals as millionths."""
+    return int(share * _PPM)
+
+
+def _minutes(hours: Decimal) -> int:
+    """Hours in whole minutes, at least one."""
+    return max(1, int((hours * 60).to_integral_value(ROUND_HALF_UP)))

@@ -3,7 +3,7 @@
 The models say which keys there are and read each value (``scalars``). They are frozen and refuse unknown
 keys; a key without a value counts as left out. What must hold between the fields is in ``blueprint.checks``,
 what a blueprint means once it is resolved (defaults from country and clock, months) in
-``blueprint.tenant_spec``.
+``blueprint.resolve``.
 """
 
 from __future__ import annotations

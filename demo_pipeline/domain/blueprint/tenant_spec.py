@@ -1,41 +1,22 @@
-"""A blueprint resolved: what is stored with a tenant, and all that generation needs.
+"""One tenant as it was provisioned: what is stored with it, and all that generation needs.
 
-Defaults come from the country, the industry and the month of provisioning; from then on nothing depends on
-the clock, on lists that may change, or on the file. How totals become months is in
-``blueprint.monthly_figures``.
+Nothing of it depends on the clock, on lists that may change, or on a file. How a blueprint becomes one is in
+``blueprint.resolve``. Programs that only read a tenant import this module and not what checks blueprints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from demo_pipeline.domain.blueprint.checks import CheckedBlueprint
-from demo_pipeline.domain.blueprint.growth import NO_SEASON, Growth
-from demo_pipeline.domain.blueprint.resolve import (
-    DealSizes,
-    continued,
-    declared_value,
-    figures_from_months,
-    figures_from_totals,
-    minimal_figures,
-)
-from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice
+from demo_pipeline.domain.blueprint.growth import Growth, continued
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import Figures, FiguresByMonth, GivenFigures
+from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.feasibility import cap_warnings, check_caps, check_storable, won_with_leads
-from demo_pipeline.domain.parsing.scalars import TELL_TALE
-from demo_pipeline.domain.reference.countries import COUNTRIES, ISO_DIGITS, load_locale, resolve_country
-from demo_pipeline.domain.reference.industries import Industry, load_industry
-from demo_pipeline.domain.reference.versions import LISTS_VERSION
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.core.random_streams import Stream
-
-_PPM: Final = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,129 +128,8 @@ class TenantSpec:
         return cls(**parsed)
 
 
-def resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple[TenantSpec, tuple[str, ...]]:
-    """The tenant that a blueprint declares, and the warnings about it.
-
-    The month by which the blueprint was checked is the default end of its span; ``seed_source`` is called
-    where the blueprint has no seed. Raises ``CapExceededError`` before any work is done, and ``InputError``
-    for values that the tables cannot hold.
-    """
-    # The caller may have set another decimal context: figures are computed in a fixed one.
-    with localcontext(Context(prec=50, rounding=ROUND_HALF_EVEN)):
-        return _resolve(checked, seed_source)
-
-
-def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple[TenantSpec, tuple[str, ...]]:
-    slug, blueprint, caps = checked.slug, checked.blueprint, checked.caps
-    country = resolve_country(blueprint.country)
-    locale, industry = load_locale(country), load_industry(blueprint.industry)
-    currency = blueprint.own_currency
-    totals = None if blueprint.totals is None else _with_activities(blueprint.totals.given, industry)
-    months = {entry.month: entry.given for entry in blueprint.months or ()}
-    entries = months.values() if totals is None else (totals,)
-    # Before the first draw: a number beyond a cap must not cost memory.
-    declared = sum(declared_value(given, currency) for given in entries)
-    asked = sum((minimal_figures(given, currency) for given in entries), Figures())
-    check_caps(asked, caps, currency=currency, declared_value=declared)
-
-    seed = blueprint.seed if blueprint.seed is not None else seed_source()
-    whale_ppm = _ppm(blueprint.realism.whale_ratio)
-    sizes = DealSizes(
-        industry=industry,
-        currency=currency,
-        whale_ppm=whale_ppm,
-        stream=plan_stream(seed, slug),
-    )
-    start, end = blueprint.span(checked.current)
-    growth: Growth | None = None
-    if totals is not None:
-        growth = _growth(blueprint.growth, industry)
-        figures = figures_from_totals(totals, growth, start, end, sizes)
-    else:
-        figures = figures_from_months(months, start, end, sizes)
-    spec = TenantSpec(
-        slug=slug,
-        name=blueprint.name,
-        country=country,
-        industry=blueprint.industry,
-        seed=seed,
-        timezone=blueprint.timezone or locale.timezone,
-        currency=currency,
-        team_size=blueprint.team_size,
-        mail_domain=blueprint.mail_domain,
-        channel_ppm=tuple((channel, _ppm(share)) for channel, share in blueprint.channel_mix.shares),
-        drop_off_ppm=_ppm(blueprint.realism.drop_off_rate),
-        whale_ppm=whale_ppm,
-        response_sla_minutes=_minutes(blueprint.realism.response_sla_hours),
-        start_month=start,
-        figures=figures,
-        lists_version=LISTS_VERSION,
-        growth=growth,
-        closed_month=blueprint.end_month,
-    )
-    values = {month: declared_value(given, currency) for month, given in months.items()}
-    check_storable(spec.by_month, values, currency=currency)
-    near = cap_warnings(spec.total, caps, currency=currency, declared_value=declared)
-    return spec, (*_warnings(blueprint, slug), *_won_with_leads(spec), *near)
-
-
 def plan_stream(seed: str, slug: str) -> Stream:
     """The stream of a tenant's plan, apart from those of its rows."""
     from demo_pipeline.domain.core.random_streams import Stream
 
     return Stream((seed, slug, "plan"))
-
-
-def _warnings(blueprint: Blueprint, slug: str) -> tuple[str, ...]:
-    warnings: list[str] = []
-    country = resolve_country(blueprint.country)
-    if country != blueprint.country:
-        warnings.append(
-            f"country {blueprint.country} has no lists of its own: the tenant is made, and stored, "
-            f"as {country} (with lists: {', '.join(COUNTRIES)})"
-        )
-    currency = blueprint.own_currency
-    decimals = ISO_DIGITS[currency.code]
-    if decimals > currency.minor_digits:
-        warnings.append(f"{currency} has {decimals} decimals; amounts are kept with {currency.minor_digits}")
-    for what, text in (("slug", slug), ("mail_domain", blueprint.mail_domain or "")):
-        if found := TELL_TALE.search(text):
-            warnings.append(
-                f"{what} {text!r} has a word that begins with {found[0]!r}: "
-                "who sees it knows what the tenant is"
-            )
-    return tuple(warnings)
-
-
-def _won_with_leads(spec: TenantSpec) -> Iterator[str]:
-    """Months of the span whose won deals can only be with leads."""
-    for month, figures in spec.by_month.items():
-        if figures.other_contacts:
-            return
-        if figures.closed_won_count:
-            yield won_with_leads(month, figures.closed_won_count)
-
-
-def _with_activities(totals: GivenFigures, industry: Industry) -> GivenFigures:
-    contacts = int(totals.get("contacts_created", 0))
-    return {"activities_created": contacts * industry.activities_per_contact_percent // 100, **totals}
-
-
-def _growth(choice: GrowthChoice | None, industry: Industry) -> Growth:
-    if choice is None:
-        return Growth()
-    return Growth(
-        curve=choice.curve,
-        monthly_rate=choice.monthly_rate,
-        season_percent=industry.seasonality if choice.seasonality else NO_SEASON,
-    )
-
-
-def _ppm(share: Decimal) -> int:
-    """A share with at most six decimals as millionths."""
-    return int(share * _PPM)
-
-
-def _minutes(hours: Decimal) -> int:
-    """Hours in whole minutes, at least one."""
-    return max(1, int((hours * 60).to_integral_value(ROUND_HALF_UP)))

@@ -9,8 +9,8 @@ be, does not belong here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from decimal import Decimal
+from dataclasses import dataclass, fields, replace
+from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
@@ -297,6 +297,42 @@ WHOLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 #: figures that a person gave, by metric, in the order of ``METRICS``: counts, and values in major units
 GivenFigures: TypeAlias = Mapping[str, int | Decimal]
+
+
+@dataclass(frozen=True)
+class AskedFigures:
+    """Figures of a month or a span as a person asked for them: what was given, and complete."""
+
+    given: GivenFigures
+    #: absent counts are 0, an absent value is the least that its deals allow
+    figures: Figures
+
+    @classmethod
+    def of(cls, given: GivenFigures, currency: Currency) -> AskedFigures:
+        """Decimals beyond the currency's are cut."""
+        counts = Figures(**{metric: int(given.get(metric, 0)) for metric in COUNT_METRICS})
+        won_value, pipeline = (
+            None if amount is None else currency.minor(Decimal(amount), ROUND_DOWN)
+            for amount in map(given.get, ("closed_won_value", "pipeline_added_value"))
+        )
+        won = counts.closed_won_count
+        if won_value is None:
+            carries_all = pipeline is not None and won > 0 and counts.other_deals <= 0
+            won_value = max(won, pipeline or 0) if carries_all else won
+        pipeline = won_value if pipeline is None else pipeline
+        return cls(given, replace(counts, closed_won_value=won_value, pipeline_added_value=pipeline))
+
+    @property
+    def given_values(self) -> frozenset[str]:
+        """The values that are given; an absent one follows the deals."""
+        return frozenset(metric for metric in VALUE_METRICS if metric in self.given)
+
+    @property
+    def declared_value(self) -> int:
+        """The value that was given, minor units; a value that follows the deals is not counted."""
+        if not self.given_values:
+            return 0
+        return max(self.figures.pipeline_added_value, self.figures.closed_won_value)
 
 
 class FiguresByMonth(Mapping[Month, Figures]):

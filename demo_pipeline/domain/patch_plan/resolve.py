@@ -20,12 +20,7 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from demo_pipeline.domain.blueprint.resolve import (
-    DealSizes,
-    declared_value,
-    minimal_figures,
-    with_values,
-)
+from demo_pipeline.domain.blueprint.resolve import DealSizes, with_values
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, plan_stream
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
@@ -33,9 +28,9 @@ from demo_pipeline.domain.core.figures import (
     METRICS,
     NO_MONTHS,
     VALUE_METRICS,
+    AskedFigures,
     Figures,
     FiguresByMonth,
-    GivenFigures,
     figure_amount,
     figure_json,
 )
@@ -110,7 +105,7 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
         raise InputError("; ".join(map(str, problems)), problems, suggestion=suggestion)
     # Before the first draw: a number beyond a cap must not cost memory.
     currency = baseline.spec.currency
-    given = {month: declared_value(entry.given, currency) for month, entry in asked.items()}
+    given = {month: entry.declared_value for month, entry in asked.items()}
     check_caps(
         wanted.total,
         caps,
@@ -118,7 +113,7 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
         declared_value=sum(given.values()),
     )
     sizes = _sizes(baseline.spec)
-    deltas = FiguresByMonth((month, with_values(entry.given, month, sizes)) for month, entry in asked.items())
+    deltas = FiguresByMonth((month, with_values(entry, month, sizes)) for month, entry in asked.items())
     targets = baseline.before.over(deltas) + deltas
     check_storable(targets, given, currency=currency)
     return Resolved(
@@ -144,23 +139,10 @@ def shows_targets(plan: PatchPlan, baseline: PlanBaseline) -> bool:
     return True
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """One month's deltas as they were asked for."""
-
-    #: in major units; without the values that follow the deals
-    given: GivenFigures
-    figures: Figures
-
-    @property
-    def given_values(self) -> frozenset[str]:
-        """The values that are given; an absent one follows the deals."""
-        return frozenset(name for name in VALUE_METRICS if name in self.given)
-
-
 def _asked(
     request: MonthRequest, plan_type: PlanType, baseline: PlanBaseline, problems: list[Problem]
-) -> _Asked:
+) -> AskedFigures:
+    """One month's deltas."""
     month, currency = request.month, baseline.spec.currency
     before = baseline.before.at(month)
     deltas: dict[str, int | Decimal] = {}
@@ -185,7 +167,7 @@ def _asked(
             problems.append(_problem("target_below_current", month, metric, figure, message, there))
             amount = 0
         deltas[metric] = figure_amount(metric, amount, currency)
-    return _Asked(given=deltas, figures=minimal_figures(deltas, currency))
+    return AskedFigures.of(deltas, currency)
 
 
 def _nearest(
@@ -249,7 +231,7 @@ def _judged_together(months: Iterable[Month], baseline: PlanBaseline) -> tuple[t
 
 def _lowered(
     nearest: FiguresByMonth,
-    asked: Mapping[Month, _Asked],
+    asked: Mapping[Month, AskedFigures],
     baseline: PlanBaseline,
     caps: Caps,
     problems: list[Problem],
@@ -286,7 +268,7 @@ def _lowered(
 
 def _suggestion(
     plan: PatchPlan,
-    asked: Mapping[Month, _Asked],
+    asked: Mapping[Month, AskedFigures],
     nearest: FiguresByMonth,
     there: FiguresByMonth,
     currency: Currency,

@@ -16,8 +16,9 @@ from secrets import token_hex
 from typing import Any, Final, cast
 
 from demo_pipeline.domain.blueprint.checks import check_blueprint
+from demo_pipeline.domain.blueprint.resolve import resolve
 from demo_pipeline.domain.blueprint.schema import Blueprint
-from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, resolve
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
 from demo_pipeline.domain.core.months import FIRST_MONTH, Month
 from demo_pipeline.domain.feasibility import DEFAULT_CAPS, Caps
@@ -103,6 +104,11 @@ def read_blueprint(
     if path.suffix not in SUFFIXES:
         message = f"{quoted(path.name)} does not end with .yaml; rename it to <slug>.yaml"
         problems.add(Problem(code="bad_suffix", value=path.name, message=message))
+    if checked is None and is_plan(document.tree):
+        message = (
+            "this is a patch plan, not a blueprint; demo-pipeline patch apply SLUG applies it to a tenant"
+        )
+        raise refused(source, Problem(code="other_kind", message=message))
     if problems or checked is None:
         raise problems.error(source)
     try:
@@ -149,11 +155,6 @@ def _read_document(path: Path, source: str) -> NestedDocument:
     content = read_content(path, source, BLUEPRINT)
     document = read_document(content, "yaml", BLUEPRINT, source, Problems())
     assert isinstance(document, NestedDocument)
-    if is_plan(document.tree):
-        message = (
-            "this is a patch plan, not a blueprint; demo-pipeline patch apply SLUG applies it to a tenant"
-        )
-        raise refused(source, Problem(code="other_kind", message=message))
     return document
 
 

@@ -169,10 +169,9 @@ def read_document(
     if kind is not None:
         raise _other_kind(source, kind.name, use.other_kind or kind.remedy)
     text = _text(content, source, file_format)
-    found = _format_of(text)
     if file_format == "csv":
-        if found == "json":
-            raise _named_wrongly(source, found)
+        if _is_json(text):
+            raise _named_wrongly(source, "json")
         return read_table(text, problems)
     if file_format == "yaml" and len(content) > use.most_yaml_bytes:
         raise _too_large(source, use, use.most_yaml_bytes)
@@ -185,8 +184,8 @@ def read_document(
         return parse_yaml(text, source, example=use.yaml_example)
     except InputError:
         # A comment or a text of a good file may look like a header.
-        if found == "csv":
-            raise _named_wrongly(source, found) from None
+        if _format_of(text) == "csv":
+            raise _named_wrongly(source, "csv") from None
         raise
 
 
@@ -224,9 +223,13 @@ def _package(content: bytes) -> FileKind:
 
 def _format_of(text: str) -> FileFormat | None:
     """``json`` or ``csv`` where the first characters or a header show it."""
-    if text.lstrip()[:1] in {"{", "["}:
+    if _is_json(text):
         return "json"
     return "csv" if is_table(text) else None
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] in {"{", "["}
 
 
 def _read_workbook(content: bytes, kind: FileKind | None, source: str, sheet: str | None) -> TableDocument:

@@ -18,7 +18,7 @@ STEPS = (
     ("parse_yaml", "nested_files.py"),
     ("check_blueprint", "checks.py"),
     ("_check_between", "checks.py"),
-    ("resolve", "tenant_spec.py"),
+    ("resolve", "resolve.py"),
 )
 
 
