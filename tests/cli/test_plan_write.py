@@ -11,8 +11,8 @@ import pytest
 
 from demo_pipeline.cli.commands import plan
 from demo_pipeline.domain.core.figures import METRICS
+from demo_pipeline.domain.patch_plan.shapes import Shape
 from demo_pipeline.services.files.plan_files import read_plan
-from demo_pipeline.services.patches.drafts import Shape
 from tests.fixtures.cli import RunCommand, table_counts
 
 #: shape → its options

@@ -343,6 +343,7 @@ def write(
     Printed as YAML without -o, as JSON with --json; nothing is applied.
     """
     session = open_session()
+    from demo_pipeline.domain.patch_plan.shapes import Shape
     from demo_pipeline.services.patches.drafts import draft_plan
 
     with about_options(_OPTIONS):
@@ -350,7 +351,7 @@ def write(
             session.database,
             session.settings,
             slug,
-            shape,
+            Shape(shape),
             percent=percent,
             month_count=months,
             average_count=average,

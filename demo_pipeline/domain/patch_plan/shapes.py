@@ -1,16 +1,16 @@
 """Plans with a shape: the figures that are known, carried on as a person names it.
 
-Every shape is a pure function from known monthly figures to a plan of type ``targets``: what the months
-should show, with all eight figures. Months begin with the one after the last known month, or where
+A shape makes a plan of type ``targets`` from known monthly figures: what the months should show, with all
+eight figures. Months begin with the one after the last known month, or where
 ``first`` says; what is known from there on is not looked at. Leave the running month out of ``known``: it is
 a part of a month.
 
 =====================  ================================================================================
-``copy_last_month``    the last month once more
-``grow_monthly``       *P* % more each month: last · (1 + P÷100)^i for the i-th month
-``match_average``      the mean of the last *N* months
-``holiday_dip``        the recent level, lower in August and December
-``q4_surge``           the recent level, rising from October to December by a third of the surge a month
+``copy-last-month``    the last month once more
+``grow``               *P* % more each month: last · (1 + P÷100)^i for the i-th month
+``match-average``      the mean of the last *N* months
+``holiday-dip``        the recent level, lower in August and December
+``q4-surge``           the recent level, rising from October to December by a third of the surge a month
 =====================  ================================================================================
 
 Stages: 1. leads, other contacts, companies, won deals, other deals and activities are scaled each by itself
@@ -26,8 +26,10 @@ that already shows more it is refused where it is applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
@@ -46,110 +48,121 @@ from demo_pipeline.domain.patch_plan.plan import (
     is_in_bounds,
 )
 
-HOLIDAY_MONTHS: Final = frozenset({8, 12})
-DEFAULT_DIP_PERCENT: Final = Decimal(30)
-DEFAULT_SURGE_PERCENT: Final = Decimal(30)
-#: month of the year → share of the surge
-SURGE_SHARES: Final[Mapping[int, Fraction]] = {10: Fraction(1, 3), 11: Fraction(2, 3), 12: Fraction(1)}
+SURGE_PERCENT: Final = Decimal(30)
 LEVEL_MONTHS: Final = 3
 MOST_PERCENT: Final = Decimal(1000)
 
 
-def copy_last_month(
-    known: FiguresByMonth, *, currency: Currency, month_count: int = 1, first: Month | None = None
-) -> PatchPlan:
-    """The last month's figures for each of the months."""
-    base = _last(known, first, 1)
-    months = _months(known, first, month_count)
-    return _plan(((month, _scaled(base, Fraction(1))) for month in months), currency)
+class Shape(StrEnum):
+    """The shapes, as the command line names them."""
+
+    COPY_LAST_MONTH = "copy-last-month"
+    GROW = "grow"
+    MATCH_AVERAGE = "match-average"
+    HOLIDAY_DIP = "holiday-dip"
+    Q4_SURGE = "q4-surge"
 
 
-def grow_monthly(
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """What a shape takes, and how it differs from the level that it goes on from."""
+
+    #: per cent: more than the first, at most the second; none: it takes none
+    limits: tuple[Decimal, Decimal] | None = None
+    #: none: per cent must be given, if it takes any
+    default: Decimal | None = None
+    #: months whose mean is the level; none: at most ``LEVEL_MONTHS``, as far as there are any
+    level_count: int | None = None
+    #: each month differs by per cent from the one before
+    is_growth: bool = False
+    #: month of the year → share of the per cent by which it differs
+    season: Mapping[int, Fraction] = field(default_factory=dict[int, Fraction])
+    #: months of the year with which the season ends
+    season_ends: frozenset[int] = frozenset()
+
+    def ratio(self, share: Fraction, place: int, month: Month) -> Fraction:
+        """The figures of a month, the ``place``-th from 1, as a share of the level."""
+        if self.is_growth:
+            return (1 + share) ** place
+        return 1 + share * self.season.get(month.number, 0)
+
+
+_KINDS: Final[Mapping[Shape, _Kind]] = {
+    Shape.COPY_LAST_MONTH: _Kind(level_count=1),
+    Shape.GROW: _Kind(limits=(Decimal(-100), MOST_PERCENT), level_count=1, is_growth=True),
+    Shape.MATCH_AVERAGE: _Kind(level_count=LEVEL_MONTHS),
+    Shape.HOLIDAY_DIP: _Kind(
+        limits=(Decimal(0), Decimal(100)),
+        default=Decimal(30),
+        season={8: Fraction(-1), 12: Fraction(-1)},
+        season_ends=frozenset({8, 12}),
+    ),
+    Shape.Q4_SURGE: _Kind(
+        limits=(Decimal(0), MOST_PERCENT),
+        default=SURGE_PERCENT,
+        season={10: Fraction(1, 3), 11: Fraction(2, 3), 12: Fraction(1)},
+        season_ends=frozenset({12}),
+    ),
+}
+
+
+def check_options(shape: Shape, *, percent: Decimal | None, average_count: int | None) -> None:
+    """Refuse what a shape does not take, or cannot do without (``InputError``)."""
+    problems: list[Problem] = []
+    kind = _KINDS[shape]
+    if kind.limits is not None and percent is None and kind.default is None:
+        message = f"is needed to {shape}; give per cent, like 10"
+        problems.append(Problem(code="missing", field="percent", message=message))
+    for name, value, is_taken in (
+        ("percent", percent, kind.limits is not None),
+        ("average", average_count, shape is Shape.MATCH_AVERAGE),
+    ):
+        if value is not None and not is_taken:
+            message = f"{shape} takes none; leave it out"
+            problems.append(Problem(code="not_taken", field=name, value=str(value), message=message))
+    if problems:
+        raise InputError("; ".join(map(str, problems)), problems)
+
+
+def shaped_plan(
+    shape: Shape,
     known: FiguresByMonth,
-    percent: Decimal,
-    *,
-    month_count: int,
-    currency: Currency,
-    first: Month | None = None,
-) -> PatchPlan:
-    """Each month ``percent`` more than the one before it, from the last; negative: less."""
-    factor = 1 + _share("percent", percent, least=Decimal(-100), most=MOST_PERCENT)
-    base = _last(known, first, 1)
-    months = _months(known, first, month_count)
-    return _plan(
-        ((month, _scaled(base, factor**power)) for power, month in enumerate(months, start=1)), currency
-    )
-
-
-def match_average(
-    known: FiguresByMonth,
-    last_count: int,
     *,
     currency: Currency,
-    month_count: int = 1,
-    first: Month | None = None,
-) -> PatchPlan:
-    """The mean of the last ``last_count`` months, for each of the months."""
-    if not 1 <= last_count <= MOST_MONTHS:
-        raise _wrong("last_count", f"{last_count} is out of range; write 1 to {MOST_MONTHS}")
-    total = _last(known, first, last_count)
-    months = _months(known, first, month_count)
-    return _plan(((month, _scaled(total, Fraction(1, last_count))) for month in months), currency)
-
-
-def holiday_dip(
-    known: FiguresByMonth,
-    *,
-    currency: Currency,
-    percent: Decimal = DEFAULT_DIP_PERCENT,
+    percent: Decimal | None = None,
+    average_count: int | None = None,
     month_count: int | None = None,
     first: Month | None = None,
 ) -> PatchPlan:
-    """The recent level, ``percent`` lower in August and December; as a rule up to the next of them."""
-    dip = _share("percent", percent, least=Decimal(0), most=Decimal(100))
-    return _season(known, dict.fromkeys(HOLIDAY_MONTHS, -dip), month_count, first, currency)
+    """The plan of a shape.
 
-
-def q4_surge(
-    known: FiguresByMonth,
-    *,
-    currency: Currency,
-    percent: Decimal = DEFAULT_SURGE_PERCENT,
-    month_count: int | None = None,
-    first: Month | None = None,
-) -> PatchPlan:
-    """The recent level, rising to ``percent`` more in December; as a rule up to the next December."""
-    surge = _share("percent", percent, least=Decimal(0), most=MOST_PERCENT)
-    changes = {number: surge * share for number, share in SURGE_SHARES.items()}
-    return _season(known, changes, month_count, first, currency, ends_with=12)
-
-
-def _season(
-    known: FiguresByMonth,
-    changes: Mapping[int, Fraction],
-    month_count: int | None,
-    first: Month | None,
-    currency: Currency,
-    *,
-    ends_with: int | None = None,
-) -> PatchPlan:
-    """``changes`` by month of the year; ``ends_with`` is the last month of the season, none: any of them."""
-    level_count = min(LEVEL_MONTHS, max(1, len(_before(known, first))))
+    ``average_count``: months of the average, of ``match-average``; ``month_count``: none is 1, or up to the
+    end of the season. Raises ``InputError`` for what makes no plan.
+    """
+    check_options(shape, percent=percent, average_count=average_count)
+    kind = _KINDS[shape]
+    share = _share(kind, percent)
+    if average_count is not None and not 1 <= average_count <= MOST_MONTHS:
+        raise _wrong("last_count", f"{average_count} is out of range; write 1 to {MOST_MONTHS}")
+    level_count = average_count or kind.level_count or min(LEVEL_MONTHS, max(1, len(_before(known, first))))
     total = _last(known, first, level_count)
-    if month_count is None:
-        coming = _months(known, first, 12)
-        ends = {ends_with} if ends_with is not None else set(changes)
-        month_count = next(count for count, month in enumerate(coming, start=1) if month.number in ends)
-    months = _months(known, first, month_count)
-    if not any(month.number in changes for month in months):
+    if month_count is None and kind.season:
+        coming = enumerate(_months(known, first, 12), start=1)
+        month_count = next(count for count, month in coming if month.number in kind.season_ends)
+    months = _months(known, first, 1 if month_count is None else month_count)
+    if kind.season and not any(month.number in kind.season for month in months):
         message = f"{months[0]} to {months[-1]} have no month of the season; take more months"
         raise _wrong("month_count", message)
-    return _plan(
-        (
-            (month, _scaled(total, (1 + changes.get(month.number, Fraction(0))) / level_count))
-            for month in months
+    figures = (
+        _scaled(total, kind.ratio(share, place, month) / level_count)
+        for place, month in enumerate(months, start=1)
+    )
+    return PatchPlan(
+        plan_type=PlanType.TARGETS,
+        months=tuple(
+            MonthRequest(month, _given(month, one, currency))
+            for month, one in zip(months, figures, strict=True)
         ),
-        currency,
     )
 
 
@@ -192,13 +205,6 @@ def _scaled(base: Figures, ratio: Fraction) -> Figures:
     return nearest_feasible([base.scaled(part)], contacts_before=1)[0]
 
 
-def _plan(months: Iterable[tuple[Month, Figures]], currency: Currency) -> PatchPlan:
-    return PatchPlan(
-        plan_type=PlanType.TARGETS,
-        months=tuple(MonthRequest(month, _given(month, figures, currency)) for month, figures in months),
-    )
-
-
 def _given(month: Month, figures: Figures, currency: Currency) -> dict[str, int | Decimal]:
     given: dict[str, int | Decimal] = {
         metric: figure_amount(metric, figures[metric], currency) for metric in METRICS
@@ -209,11 +215,17 @@ def _given(month: Month, figures: Figures, currency: Currency) -> dict[str, int 
     return given
 
 
-def _share(name: str, percent: Decimal, *, least: Decimal, most: Decimal) -> Fraction:
-    if not (percent.is_finite() and least < percent <= most and has_decimals(percent, SHARE_DECIMALS)):
+def _share(kind: _Kind, percent: Decimal | None) -> Fraction:
+    """Per cent as a share; 0 for a shape that takes none."""
+    if kind.limits is None:
+        return Fraction(0)
+    least, most = kind.limits
+    given = percent if percent is not None else kind.default
+    assert given is not None  # as the options were checked
+    if not (given.is_finite() and least < given <= most and has_decimals(given, SHARE_DECIMALS)):
         limits = f"more than {least}, at most {most}, with at most {SHARE_DECIMALS} decimals"
-        raise _wrong(name, f"{percent} is out of range; write {limits}")
-    return Fraction(percent) / 100
+        raise _wrong("percent", f"{given} is out of range; write {limits}")
+    return Fraction(given) / 100
 
 
 def _wrong(name: str, message: str) -> InputError:

@@ -19,11 +19,11 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, cap_warnings, won_with_leads
 from demo_pipeline.domain.patch_plan.plan import MOST_MONTHS
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, Resolved
-from demo_pipeline.domain.patch_plan.shapes import DEFAULT_SURGE_PERCENT
+from demo_pipeline.domain.patch_plan.shapes import SURGE_PERCENT
 from demo_pipeline.domain.reference.industries import load_industry
 
 #: assumptions: above the months before, per cent; pipeline for won value; how far off a win rate may be
-_MOST_GROWTH_PERCENT: Final = int(DEFAULT_SURGE_PERCENT)
+_MOST_GROWTH_PERCENT: Final = int(SURGE_PERCENT)
 _MOST_PIPELINE: Final = 3
 _WIN_RATE_FACTOR: Final = 2
 #: Fewer deals tell nothing of a win rate.

@@ -12,9 +12,7 @@ import os
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.core.errors import InputError, Problem
@@ -30,16 +28,7 @@ from demo_pipeline.domain.core.figures import (
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import nearest_feasible, value_cap
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
-from demo_pipeline.domain.patch_plan.shapes import (
-    DEFAULT_DIP_PERCENT,
-    DEFAULT_SURGE_PERCENT,
-    LEVEL_MONTHS,
-    copy_last_month,
-    grow_monthly,
-    holiday_dip,
-    match_average,
-    q4_surge,
-)
+from demo_pipeline.domain.patch_plan.shapes import Shape, check_options, shaped_plan
 from demo_pipeline.domain.patch_plan.writing import check_is_table, write_plan
 from demo_pipeline.services.files.figure_files import save_figures
 from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES
@@ -50,8 +39,6 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.kpis import all_figures
 
-_NOTHING: Final = Figures()
-
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
@@ -61,57 +48,40 @@ class Draft:
     warnings: tuple[str, ...]
 
 
-class Shape(StrEnum):
-    """Shapes of drafted plans, as the command line names them."""
-
-    COPY_LAST_MONTH = "copy-last-month"
-    GROW = "grow"
-    MATCH_AVERAGE = "match-average"
-    HOLIDAY_DIP = "holiday-dip"
-    Q4_SURGE = "q4-surge"
-
-
 def draft_plan(
     database: Database,
     settings: Settings,
     slug: str,
-    shape: str,
+    shape: Shape,
     *,
     percent: Decimal | None = None,
     month_count: int | None = None,
     average_count: int | None = None,
     first: Month | None = None,
 ) -> Draft:
-    """A TARGETS plan of a :class:`Shape`.
+    """A TARGETS plan of a shape.
 
     Raises ``InputError`` for what makes no plan, with all that is wrong; ``NotFoundError``,
     ``NotADemoTenantError``.
     """
     with open_snapshot(database, settings, slug, "plan write") as (conn, context, as_of):
         figures = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
-    _check_options(shape, percent=percent, average_count=average_count)
+    check_options(shape, percent=percent, average_count=average_count)
     running = Month.containing(as_of)
     last = min(running + -1, max([context.last_asked(running), *figures]))
     if last < context.spec.start_month:
         message = f"no month of {slug} is over yet, so there is nothing to go on from; write the plan by hand"
         raise InputError(message, [Problem(code="nothing_known", message=message)])
     known, currency = _whole(database, context, as_of, last, figures), context.spec.currency
-    count = 1 if month_count is None else month_count
-    match Shape(shape):
-        case Shape.COPY_LAST_MONTH:
-            plan = copy_last_month(known, currency=currency, month_count=count, first=first)
-        case Shape.GROW:
-            assert percent is not None  # as the options were checked
-            plan = grow_monthly(known, percent, currency=currency, month_count=count, first=first)
-        case Shape.MATCH_AVERAGE:
-            last_count = LEVEL_MONTHS if average_count is None else average_count
-            plan = match_average(known, last_count, currency=currency, month_count=count, first=first)
-        case Shape.HOLIDAY_DIP:
-            dip = DEFAULT_DIP_PERCENT if percent is None else percent
-            plan = holiday_dip(known, percent=dip, currency=currency, month_count=month_count, first=first)
-        case Shape.Q4_SURGE:
-            surge = DEFAULT_SURGE_PERCENT if percent is None else percent
-            plan = q4_surge(known, percent=surge, currency=currency, month_count=month_count, first=first)
+    plan = shaped_plan(
+        shape,
+        known,
+        currency=currency,
+        percent=percent,
+        average_count=average_count,
+        month_count=month_count,
+        first=first,
+    )
     warnings: list[str] = []
     there = NO_MONTHS
     if plan.first_month <= running:
@@ -151,26 +121,6 @@ def save_plan(plan: PatchPlan, path: Path) -> FileFormat:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "no such name"
         raise _refused("unwritable_file", path, f"cannot be written: {reason}") from None
     return kind
-
-
-_WITHOUT_PERCENT: Final = frozenset({Shape.COPY_LAST_MONTH, Shape.MATCH_AVERAGE})
-
-
-def _check_options(shape: str, *, percent: Decimal | None, average_count: int | None) -> None:
-    """What a shape does not take, or cannot do without."""
-    problems: list[Problem] = []
-    if shape == Shape.GROW and percent is None:
-        problems.append(
-            Problem(code="missing", field="percent", message="is needed to grow; give per cent, like 10")
-        )
-    if shape in _WITHOUT_PERCENT and percent is not None:
-        message = f"{shape} takes none; leave it out"
-        problems.append(Problem(code="not_taken", field="percent", value=str(percent), message=message))
-    if shape != Shape.MATCH_AVERAGE and average_count is not None:
-        message = f"{shape} takes none; leave it out"
-        problems.append(Problem(code="not_taken", field="average", value=str(average_count), message=message))
-    if problems:
-        raise InputError("; ".join(map(str, problems)), problems)
 
 
 # -- figures ---------------------------------------------------------------------------------------------

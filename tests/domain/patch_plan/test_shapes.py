@@ -16,13 +16,7 @@ from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, Figures, F
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import infeasible
 from demo_pipeline.domain.patch_plan.plan import MOST_COUNT, PatchPlan, PlanType
-from demo_pipeline.domain.patch_plan.shapes import (
-    copy_last_month,
-    grow_monthly,
-    holiday_dip,
-    match_average,
-    q4_surge,
-)
+from demo_pipeline.domain.patch_plan.shapes import Shape, shaped_plan
 from tests.builders.currencies import EUR, JPY
 
 _LAST: Final = Figures(
@@ -85,14 +79,14 @@ def known_months(draw: st.DrawFn) -> FiguresByMonth:
 
 def test_a_copy_is_the_last_month() -> None:
     """The month after it has the same eight figures."""
-    plan = copy_last_month(_KNOWN | {_SEPTEMBER + (-1): Figures()}, currency=EUR)
+    plan = shaped_plan(Shape.COPY_LAST_MONTH, _KNOWN | {_SEPTEMBER + (-1): Figures()}, currency=EUR)
     assert months_of(plan) == ["2025-10"]
     assert figures_of(plan) == [_LAST]
 
 
 def test_growth_compounds_and_keeps_the_mean_values() -> None:
     """Ten percent a month on the last month, each figure rounded by itself."""
-    plan = grow_monthly(_KNOWN, Decimal(10), month_count=3, currency=EUR)
+    plan = shaped_plan(Shape.GROW, _KNOWN, percent=Decimal(10), month_count=3, currency=EUR)
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     figures = figures_of(plan)
     assert [one.leads_created for one in figures] == [33, 36, 40]
@@ -110,7 +104,7 @@ def test_the_average_is_that_of_the_months_asked_for() -> None:
     known = FiguresByMonth(
         {_SEPTEMBER: _LAST, _SEPTEMBER + 1: Figures(contacts_created=21), _SEPTEMBER + (-1): _LAST}
     )
-    plan = match_average(known, 2, currency=EUR, month_count=2)
+    plan = shaped_plan(Shape.MATCH_AVERAGE, known, average_count=2, currency=EUR, month_count=2)
     assert months_of(plan) == ["2025-11", "2025-12"]
     assert [(one.leads_created, one.other_contacts) for one in figures_of(plan)] == [(15, 16), (15, 16)]
     assert [(one.closed_won_count, one.closed_won_value) for one in figures_of(plan)] == [(2, 1_000_000)] * 2
@@ -118,14 +112,14 @@ def test_the_average_is_that_of_the_months_asked_for() -> None:
 
 def test_a_dip_lowers_its_months_alone() -> None:
     """From October the next dip is December; up to there the level stays."""
-    plan = holiday_dip(_KNOWN, currency=EUR)
+    plan = shaped_plan(Shape.HOLIDAY_DIP, _KNOWN, currency=EUR)
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     assert [one.leads_created for one in figures_of(plan)] == [30, 30, 21]
 
 
 def test_a_surge_rises_to_december() -> None:
     """A third, two thirds, the whole of the surge."""
-    plan = q4_surge(_KNOWN, currency=EUR, percent=Decimal(60))
+    plan = shaped_plan(Shape.Q4_SURGE, _KNOWN, currency=EUR, percent=Decimal(60))
     assert months_of(plan) == ["2025-10", "2025-11", "2025-12"]
     assert [one.leads_created for one in figures_of(plan)] == [36, 42, 48]
 
@@ -133,7 +127,9 @@ def test_a_surge_rises_to_december() -> None:
 def test_a_shape_may_begin_in_a_month_that_is_known() -> None:
     """What is known from there on is not looked at."""
     known = FiguresByMonth({_SEPTEMBER: _LAST, _SEPTEMBER + 1: Figures(leads_created=1, contacts_created=1)})
-    assert figures_of(copy_last_month(known, currency=EUR, first=_SEPTEMBER + 1)) == [_LAST]
+    assert figures_of(shaped_plan(Shape.COPY_LAST_MONTH, known, currency=EUR, first=_SEPTEMBER + 1)) == [
+        _LAST
+    ]
 
 
 @given(
@@ -147,11 +143,13 @@ def test_every_shape_is_feasible(
 ) -> None:
     """Whatever people left behind: leads in contacts, won in deals, values that the deals can carry."""
     plans = [
-        copy_last_month(known, currency=currency, month_count=count),
-        grow_monthly(known, percent, month_count=count, currency=currency),
-        match_average(known, len(known), currency=currency, month_count=count),
-        holiday_dip(known, currency=currency),
-        q4_surge(known, currency=currency, percent=abs(percent) + 1),
+        shaped_plan(Shape.COPY_LAST_MONTH, known, currency=currency, month_count=count),
+        shaped_plan(Shape.GROW, known, percent=percent, month_count=count, currency=currency),
+        shaped_plan(
+            Shape.MATCH_AVERAGE, known, average_count=len(known), currency=currency, month_count=count
+        ),
+        shaped_plan(Shape.HOLIDAY_DIP, known, currency=currency),
+        shaped_plan(Shape.Q4_SURGE, known, currency=currency, percent=abs(percent) + 1),
     ]
     for plan in plans:
         figures = figures_of(plan, currency)
@@ -164,7 +162,7 @@ def test_growth_is_within_half_a_unit_of_its_formula(known: FiguresByMonth, perc
     """The month after next is not the next one, rounded, once more."""
     last = known[max(known)]
     for power, one in enumerate(
-        figures_of(grow_monthly(known, percent, month_count=6, currency=EUR)), start=1
+        figures_of(shaped_plan(Shape.GROW, known, percent=percent, month_count=6, currency=EUR)), start=1
     ):
         exact = last.leads_created * (1 + Fraction(percent) / 100) ** power
         assert abs(one.leads_created - exact) <= Fraction(1, 2)
@@ -175,17 +173,19 @@ def test_what_is_no_shape_is_refused() -> None:
     known = _KNOWN
     huge = FiguresByMonth({_SEPTEMBER: Figures(activities_created=MOST_COUNT)})
     for make in (
-        lambda: copy_last_month(known, currency=EUR, month_count=25),
-        lambda: copy_last_month(known, currency=EUR, first=_SEPTEMBER),
-        lambda: copy_last_month(known, currency=EUR, first=Month.parse("2099-12"), month_count=2),
-        lambda: match_average(known, 2, currency=EUR),
-        lambda: match_average(known, 0, currency=EUR),
-        lambda: holiday_dip(known, currency=EUR, month_count=2),
-        lambda: q4_surge(known, currency=EUR, percent=Decimal(0)),
-        lambda: grow_monthly(known, Decimal(-100), month_count=1, currency=EUR),
-        lambda: grow_monthly(known, Decimal("1e-999999"), month_count=1, currency=EUR),
-        lambda: grow_monthly(known, Decimal("NaN"), month_count=1, currency=EUR),
-        lambda: grow_monthly(huge, Decimal(1), month_count=1, currency=EUR),
+        lambda: shaped_plan(Shape.COPY_LAST_MONTH, known, currency=EUR, month_count=25),
+        lambda: shaped_plan(Shape.COPY_LAST_MONTH, known, currency=EUR, first=_SEPTEMBER),
+        lambda: shaped_plan(
+            Shape.COPY_LAST_MONTH, known, currency=EUR, first=Month.parse("2099-12"), month_count=2
+        ),
+        lambda: shaped_plan(Shape.MATCH_AVERAGE, known, average_count=2, currency=EUR),
+        lambda: shaped_plan(Shape.MATCH_AVERAGE, known, average_count=0, currency=EUR),
+        lambda: shaped_plan(Shape.HOLIDAY_DIP, known, currency=EUR, month_count=2),
+        lambda: shaped_plan(Shape.Q4_SURGE, known, currency=EUR, percent=Decimal(0)),
+        lambda: shaped_plan(Shape.GROW, known, percent=Decimal(-100), month_count=1, currency=EUR),
+        lambda: shaped_plan(Shape.GROW, known, percent=Decimal("1e-999999"), month_count=1, currency=EUR),
+        lambda: shaped_plan(Shape.GROW, known, percent=Decimal("NaN"), month_count=1, currency=EUR),
+        lambda: shaped_plan(Shape.GROW, huge, percent=Decimal(1), month_count=1, currency=EUR),
     ):
         with pytest.raises(InputError) as caught:
             make()
@@ -195,4 +195,4 @@ def test_what_is_no_shape_is_refused() -> None:
 def test_nothing_known_is_refused() -> None:
     """There is no last month of nothing."""
     with pytest.raises(InputError, match="figures of 0 months"):
-        copy_last_month(FiguresByMonth(), currency=EUR)
+        shaped_plan(Shape.COPY_LAST_MONTH, FiguresByMonth(), currency=EUR)

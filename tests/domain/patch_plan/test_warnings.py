@@ -18,14 +18,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, nearest_feasible
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, resolve_plan
-from demo_pipeline.domain.patch_plan.shapes import (
-    MOST_PERCENT,
-    copy_last_month,
-    grow_monthly,
-    holiday_dip,
-    match_average,
-    q4_surge,
-)
+from demo_pipeline.domain.patch_plan.shapes import MOST_PERCENT, Shape, shaped_plan
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
 from tests.builders.blueprints import resolved
 from tests.builders.currencies import EUR
@@ -109,16 +102,16 @@ def test_a_written_plan_is_no_reason_to_warn(
     steep = Decimal(data.draw(st.integers(31, int(MOST_PERCENT))))
     average = data.draw(st.integers(1, len(known)))
     usual = [
-        copy_last_month(known, currency=EUR, month_count=3),
-        match_average(known, average, currency=EUR, month_count=2),
-        grow_monthly(known, percent, month_count=3, currency=EUR),
-        grow_monthly(known, -percent, month_count=3, currency=EUR),
-        holiday_dip(known, currency=EUR, percent=percent),
-        q4_surge(known, currency=EUR, percent=percent),
+        shaped_plan(Shape.COPY_LAST_MONTH, known, currency=EUR, month_count=3),
+        shaped_plan(Shape.MATCH_AVERAGE, known, average_count=average, currency=EUR, month_count=2),
+        shaped_plan(Shape.GROW, known, percent=percent, month_count=3, currency=EUR),
+        shaped_plan(Shape.GROW, known, percent=-percent, month_count=3, currency=EUR),
+        shaped_plan(Shape.HOLIDAY_DIP, known, currency=EUR, percent=percent),
+        shaped_plan(Shape.Q4_SURGE, known, currency=EUR, percent=percent),
     ]
     large = [
-        grow_monthly(known, steep, month_count=2, currency=EUR),
-        q4_surge(known, currency=EUR, percent=steep),
+        shaped_plan(Shape.GROW, known, percent=steep, month_count=2, currency=EUR),
+        shaped_plan(Shape.Q4_SURGE, known, currency=EUR, percent=steep),
     ]
     for plan in usual:
         assert [one for one in warnings_of(spec, plan, known) if "no activity" not in one] == []

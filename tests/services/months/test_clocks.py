@@ -11,10 +11,11 @@ import pytest
 from demo_pipeline import settings as settings_module
 from demo_pipeline.domain.core.errors import InputError, UnreadableTenantError
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.patch_plan.shapes import Shape
 from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.months.top_up import top_ups
-from demo_pipeline.services.patches.drafts import Shape, draft_plan
+from demo_pipeline.services.patches.drafts import draft_plan
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.preview import preview
 from demo_pipeline.services.patches.split import split_plan

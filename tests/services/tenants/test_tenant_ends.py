@@ -14,6 +14,7 @@ from demo_pipeline.domain.core.errors import CapExceededError, InputError, Unrea
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.patch_plan.shapes import Shape
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.months.top_up import top_ups
 from demo_pipeline.services.patches.drafts import draft_plan
@@ -421,7 +422,7 @@ def test_a_draft_after_the_end_shows_the_growth_that_was_asked_for(
 ) -> None:
     """A drafted growth is a fifth above the last month, and the preview shows nothing but the plan."""
     made(database, settings)
-    draft = draft_plan(database, settings, "acme", "grow", percent=Decimal(20))
+    draft = draft_plan(database, settings, "acme", Shape.GROW, percent=Decimal(20))
     seen = preview(database, settings, "acme", draft.plan)
     last = figures_in(database, "acme")[LAST]
     assert seen.blueprint == {}
