@@ -28,13 +28,20 @@ from tests.services.patches.builders import SMALL
 
 Row = dict[str, Any]
 
-#: What people do to a tenant: a deal without a stage, a won deal without a closing date, one without a value
-#: and one with more decimals than its currency, deleted rows, a deal of nobody, and an activity at night.
+#: What people do to a tenant: a deal without a stage, a won deal without a closing date, a lost one closed in
+#: the last hours of a month, other probabilities, a deal without a value and one with more decimals than its
+#: currency, deleted rows, a deal of nobody, and an activity at night.
 EDITS = """
 update crm.deals set stage_id = null where id = (select id from crm.deals order by id limit 1);
 update crm.deals set closed_at = null where id = (
     select d.id from crm.deals d join crm.pipeline_stages s on s.id = d.stage_id where s.is_won
     order by d.id limit 1);
+update crm.deals set closed_at = '2025-05-31 22:30Z' where id = (
+    select d.id from crm.deals d join crm.pipeline_stages s on s.id = d.stage_id where s.is_lost
+    order by d.id limit 1);
+update crm.deals set probability = 1 where id in (
+    select d.id from crm.deals d join crm.pipeline_stages s on s.id = d.stage_id
+    where not s.is_won and not s.is_lost);
 update crm.deals set value = null where id = (select id from crm.deals order by id offset 5 limit 1);
 update crm.deals set value = 0.57 where id = (select id from crm.deals order by id offset 7 limit 1);
 update crm.deals set contact_id = null, company_id = null
