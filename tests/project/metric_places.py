@@ -66,13 +66,16 @@ def derived_places() -> dict[str, list[str]]:
     from demo_pipeline.domain.patch_plan import table_plan
     from demo_pipeline.domain.patch_plan.plan import MonthRequest
     from demo_pipeline.rendering.kpi_columns import kpi_columns
+    from demo_pipeline.rendering.report_page import tenant_page
     from demo_pipeline.storage.ledger import tenants
     from demo_pipeline.storage.schema.declared_tables import METADATA
     from tests.builders.currencies import EUR
+    from tests.builders.reports import empty_report
 
     def named(text: str) -> list[str]:
         return [metric for metric in METRICS if re.search(rf"\b{metric}\b", text)]
 
+    report = tenant_page(empty_report())
     nothing = Figures()
     page = change_markdown(KpiMonth(currency=EUR, expected=nothing, before=nothing, after=nothing))
     # Where less is missing, every figure that is missing is listed.
@@ -104,6 +107,9 @@ def derived_places() -> dict[str, list[str]]:
         "Dagster: tables": sorted(
             (metric for metrics in KPIS_OF_TABLE.values() for metric in metrics), key=list(METRICS).index
         ),
+        "report of a tenant": [
+            name for name, metric in METRICS.items() if f'<div class="label">{metric.long_label}' in report
+        ],
         "Dagster: change of a month": [
             name for name, metric in METRICS.items() if f"| {metric.long_label} |" in page
         ],

@@ -52,11 +52,11 @@ def report(
         raise typer.BadParameter("give a tenant, or --all for an overview of all tenants")
     if json and output == _STANDARD_OUTPUT:
         raise typer.BadParameter("--json and -o - both write to standard output; choose one")
-    from demo_pipeline.services.files.whole_files import check_suffix, write_whole
+    from demo_pipeline.services.files.whole_files import check_place, write_whole
 
     file = None if output == _STANDARD_OUTPUT else Path(output)
     if file is not None:
-        check_suffix(file, _SUFFIX)
+        check_place(file, _SUFFIX)
     session = open_session()
     from demo_pipeline.rendering import report_page
     from demo_pipeline.services.tenants.report import read_overview, read_report

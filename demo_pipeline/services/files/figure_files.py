@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.files.whole_files import check_suffix, write_whole
+from demo_pipeline.services.files.whole_files import check_place, write_whole
 
 #: metric → figure in units or major units; absent: nothing is said
 Row = Mapping[str, int | Decimal]
@@ -32,7 +32,7 @@ def save_figures(path: Path, months: Mapping[Month, Row], decimals: int, *, titl
 
     ``decimals`` are those of values; ``title`` names the sheet. Raises ``InputError``.
     """
-    check_suffix(path, suffix)
+    check_place(path, suffix)
     asked = [metric for metric in METRICS if any(metric in row for row in months.values())]
     write_whole(path, (_parquet if suffix == ".parquet" else _workbook)(months, asked, decimals, title))
 

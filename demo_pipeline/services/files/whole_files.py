@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
@@ -10,10 +11,16 @@ from pathlib import Path
 from demo_pipeline.domain.core.errors import InputError, Problem
 
 
-def check_suffix(path: Path, suffix: str) -> None:
-    """Raises ``InputError`` for a name that does not end with ``suffix``."""
+def check_place(path: Path, suffix: str) -> None:
+    """Raises ``InputError`` for a name without ``suffix``, a missing folder, and a folder of that name.
+
+    For commands that work for a while before they write.
+    """
     if path.suffix.lower() != suffix:
         raise _refused("bad_suffix", path, f"the name does not end with {suffix}; rename it")
+    for is_wrong, number in ((not path.parent.is_dir(), errno.ENOENT), (path.is_dir(), errno.EISDIR)):
+        if is_wrong:
+            raise _refused("unwritable_file", path, f"cannot be written: {os.strerror(number)}")
 
 
 def write_whole(path: Path, content: bytes) -> int:
