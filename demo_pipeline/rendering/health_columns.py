@@ -76,6 +76,7 @@ ALERT_COLUMNS: Final[tuple[Column[OpenAlert], ...]] = (
     *programs("seen_at"),
     Column("what", "what", lambda one: one.alert.what),
     Column("remedy", "what to do", lambda one: one.alert.remedy),
+    Column("command", None, lambda one: one.alert.command),
 )
 
 TENANT_COLUMNS: Final[tuple[Column[Freshness], ...]] = (

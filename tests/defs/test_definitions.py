@@ -99,6 +99,7 @@ def test_sensors_and_schedules_are_what_they_were() -> None:
     repository = defs().get_repository_def()
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
     assert {name: sensor.default_status for name, sensor in sensors.items()} == {
+        "alerts": dg.DefaultSensorStatus.RUNNING,
         "plan_inbox": dg.DefaultSensorStatus.RUNNING,
         "sync_tenants": dg.DefaultSensorStatus.RUNNING,
     }

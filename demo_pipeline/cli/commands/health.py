@@ -66,7 +66,7 @@ def _write(state: State) -> None:
     write_table(Table(FIGURE_COLUMNS, state.figures, colour=lambda one: colour[one.is_alert]))
     write_text("")
     for opened in state.alerts:
-        write_text(f"{_headline(opened)}\n  {opened.alert.what}\n  what to do: {opened.alert.remedy}\n")
+        write_text(f"{_headline(opened)}\n  {opened.alert.what}\n  what to do: {opened.alert.advice}\n")
     write_text(f"{tenants_text(state)}\n{receivers_text(state)}")
     write_text("healthy" if state.is_healthy else f"{counted(len(state.alerts), 'alert')}")
 

@@ -1,1 +1,1 @@
-"""Sensors that keep Dagster in step with the database."""
+"""Jobs and sensors that run the platform: tenants as partitions, incidents and alerts."""

@@ -83,13 +83,19 @@ class Alert:
     #: the same as long as it is the same incident
     subject: str
     what: str
-    #: a command, or what else to do
+    #: what to do, and the command for it
     remedy: str
+    command: str | None = None
     tenant: str | None = None
     #: ``2025-01``, or several
     months: str | None = None
     job_id: str | None = None
     run_id: str | None = None
+
+    @property
+    def advice(self) -> str:
+        """What to do, with the command, on one line."""
+        return self.remedy if self.command is None else f"{self.remedy}: {self.command}"
 
     def finding(self) -> Finding:
         """As it is recorded."""
@@ -150,7 +156,8 @@ def _rate_alert(figure: Figure) -> Alert:
         kind=kind,
         subject="all tenants",
         what=f"{failures:,} of {attempts} of the last 7 days {verb}: {share}, and more than {limit} alerts",
-        remedy=f"{command} lists those that were not completed since, with the reasons",
+        remedy="look at those that were not completed since, with the reasons",
+        command=command,
     )
 
 
@@ -163,8 +170,8 @@ def _event_alert(event: WatchedEvent) -> Alert:
                 kind=AlertKind.SLOW_PATCH,
                 subject=event.subject,
                 what=f"the patch took {event.value:,.0f} s, and more than {event.threshold:,.0f} s alerts",
-                remedy=f"demo-pipeline job show {job_id} shows its attempts; split a large plan with "
-                "demo-pipeline patch apply --split",
+                remedy="look at its attempts, and give a large plan --split",
+                command=f"demo-pipeline job show {job_id}",
                 tenant=event.slug,
                 job_id=job_id,
             )
@@ -172,9 +179,10 @@ def _event_alert(event: WatchedEvent) -> Alert:
             return Alert(
                 kind=AlertKind.DUPLICATE,
                 subject=event.subject,
-                what=f"the job met a duplicate {counted(event.count, 'time')}, last at {last}; nothing was "
+                what=f"a duplicate of this job was found {_times(event.count)}, last at {last}; nothing was "
                 "applied twice",
-                remedy=f"find out who asks for the same change again: demo-pipeline job show {job_id}",
+                remedy="find out who asks for the same change again",
+                command=f"demo-pipeline job show {job_id}",
                 tenant=event.slug,
                 job_id=job_id,
             )
@@ -184,7 +192,7 @@ def _event_alert(event: WatchedEvent) -> Alert:
                 subject=event.subject,
                 what=f"{counted(event.count, 'request')} for a tenant that is not a demo "
                 f"{_was(event.count)} refused, last at {last}; nothing was changed",
-                remedy="demo.audit_log says who asked and what for; correct the name in their plan or script",
+                remedy="look into demo.audit_log for who asked and what for, and correct the name there",
                 tenant=event.slug,
             )
         case WatchedFigure.PATCH_FAILURES | WatchedFigure.VERIFICATION_FAILURES:
@@ -203,7 +211,8 @@ def job_alert(job: FailedJob) -> Alert:
         kind=AlertKind.FAILED_JOB,
         subject=str(job.job_id),
         what=f"{_noun(job.kind)} failed, and none of its rows are there: {reason}",
-        remedy=f"demo-pipeline job retry {job.job_id} tries it again",
+        remedy="remove the reason, then try it again",
+        command=f"demo-pipeline job retry {job.job_id}",
         tenant=job.slug,
         months=first if first == last else f"{first} to {last}",
         job_id=str(job.job_id),
@@ -236,8 +245,8 @@ def stale_alert(freshness: Freshness) -> Alert:
         kind=AlertKind.STALE_TENANT,
         subject=freshness.tenant,
         what=what,
-        remedy=f"demo-pipeline generate {freshness.tenant} brings it up to now; the schedule "
-        "top_up_running_month keeps it there",
+        remedy="bring it up to now; the schedule top_up_running_month, once it is on, keeps it there",
+        command=f"demo-pipeline generate {freshness.tenant}",
         tenant=freshness.tenant,
     )
 
@@ -249,7 +258,8 @@ def unreadable_alert(error: UnreadableTenantError) -> Alert:
         kind=AlertKind.UNREADABLE_TENANT,
         subject=tenant,
         what=error.message,
-        remedy=f"demo-pipeline verify {tenant} lists what is wrong",
+        remedy="see what is wrong",
+        command=f"demo-pipeline verify {tenant}",
         tenant=tenant,
     )
 
@@ -261,7 +271,7 @@ def run_alert(run: FailedRun) -> Alert:
         kind=AlertKind.FAILED_RUN,
         subject=f"{run.job} {run.tenant or ''}".strip(),
         what=f"the run of {run.job}{where} failed: {run.message}",
-        remedy="its page has the reason; re-execute it there once that is corrected",
+        remedy="see its page for the reason; re-execute it there once that is corrected",
         tenant=run.tenant,
         run_id=run.run_id,
     )
@@ -278,8 +288,8 @@ def check_alert(failing: FailingChecks) -> Alert:
         kind=AlertKind.FAILING_CHECK,
         subject=failing.tenant,
         what=f"what is in the database is not as expected: {names}",
-        remedy=f"demo-pipeline verify {failing.tenant} lists every finding; demo-pipeline generate "
-        f"{failing.tenant} makes missing rows again",
+        remedy=f"see every finding; demo-pipeline generate {failing.tenant} makes missing rows again",
+        command=f"demo-pipeline verify {failing.tenant}",
         tenant=failing.tenant,
         months=span,
         run_id=failing.run_id,
@@ -293,6 +303,10 @@ def _noun(kind: str) -> str:
 def _some(count: int, one: str, many: str = "") -> str:
     article = "an" if one[0] in "aeiou" else "a"
     return f"{article} {one}" if count == 1 else counted(count, one, many)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _was(count: int) -> str:

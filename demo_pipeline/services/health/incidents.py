@@ -135,7 +135,7 @@ def _describe(notice: Notice, settings: Settings) -> str:
             "or is older than 7 days"
         )
     else:
-        lines += [f"since: {_instant(notice.opened_at)}", f"what to do: {alert.remedy}"]
+        lines += [f"since: {_instant(notice.opened_at)}", f"what to do: {alert.advice}"]
     return "\n".join(lines)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
@@ -16,6 +18,8 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.settings import Settings
 
 _VARIABLE: Final = "DEMO_ALERT_URLS"
+#: of Apprise and of the client by which it posts
+_LOGGERS: Final = ("apprise", "urllib3")
 _HTTP_STATUS: Final = re.compile(r"error=(\d{3})")
 
 
@@ -47,7 +51,8 @@ def check_receivers(receivers: tuple[Receiver, ...]) -> None:
     """Raise an ``InputError`` that names every receiver whose address Apprise cannot read."""
     from apprise import Apprise
 
-    _silence_apprise()
+    with _silenced():
+        unknown = [one for one in receivers if Apprise.instantiate(one.url) is None]
     problems = [
         Problem(
             code="bad_receiver",
@@ -56,8 +61,7 @@ def check_receivers(receivers: tuple[Receiver, ...]) -> None:
             message=f"the address of {one.name} is not one that Apprise knows; its kinds and their addresses "
             "are listed at https://github.com/caronc/apprise/wiki",
         )
-        for one in receivers
-        if Apprise.instantiate(one.url) is None
+        for one in unknown
     ]
     if problems:
         raise InputError("; ".join(one.message for one in problems), problems)
@@ -68,21 +72,21 @@ def send(receiver: Receiver, title: str, body: str, *, is_recovery: bool) -> str
     # Takes a third of a second, and is needed only where there is something to send.
     import apprise
 
-    _silence_apprise()
     asset = apprise.AppriseAsset(app_id="demo-pipeline", app_desc="demo-pipeline")
     target = apprise.Apprise(asset=asset)
-    if not target.add(receiver.url):
-        return f"its address is not one that Apprise knows; correct it in {_VARIABLE}"
     kind = apprise.NotifyType.SUCCESS if is_recovery else apprise.NotifyType.FAILURE
-    try:
-        # Without a path it captures into memory, which its types do not say.
-        capture: Any = apprise.LogCapture(level=logging.WARNING)
-        with capture as log:
-            if target.notify(body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
-                return None
-            return _reason(log.getvalue())
-    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and its text may hold the address
-        return f"the sending failed ({type(error).__name__})"
+    # Without a path it captures into memory, which its types do not say.
+    capture: Any = apprise.LogCapture(level=logging.WARNING)
+    with _silenced():
+        try:
+            if not target.add(receiver.url):
+                return f"its address is not one that Apprise knows; correct it in {_VARIABLE}"
+            with capture as log:
+                if target.notify(body, title=title, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
+                    return None
+                return _reason(log.getvalue())
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, whose text may hold the address
+            return f"the sending failed ({type(error).__name__})"
 
 
 def _reason(log: str) -> str:
@@ -92,9 +96,17 @@ def _reason(log: str) -> str:
     return "it cannot be reached, or did not accept the message"
 
 
-def _silence_apprise() -> None:
-    """Keep Apprise's messages, which may quote an address, out of every log."""
-    logger = logging.getLogger("apprise")
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+@contextmanager
+def _silenced() -> Generator[None]:
+    """Keep what Apprise and its client write, which may quote an address, out of every log."""
+    handler = logging.NullHandler()
+    before = [(logger, logger.propagate) for logger in map(logging.getLogger, _LOGGERS)]
+    for logger, _ in before:
+        logger.propagate = False
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger, propagates in before:
+            logger.propagate = propagates
+            logger.removeHandler(handler)

@@ -72,6 +72,12 @@ class State:
     def is_healthy(self) -> bool:
         return not self.alerts
 
+    @property
+    def alert_counts(self) -> dict[str, int]:
+        """How many alerts there are of each kind, zeros included."""
+        kinds = [opened.alert.kind for opened in self.alerts]
+        return {kind.value: kinds.count(kind) for kind in AlertKind}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:

@@ -81,7 +81,8 @@ def judge(tenant: TenantSummary, pace: ActivityPace, now: datetime) -> Freshness
     if tenant.end_month is not None:
         state = FreshnessState.CLOSED
     elif latest is None:
-        state = FreshnessState.STALE
+        is_late = now - tenant.provisioned_at > timedelta(minutes=LEAST_ALLOWED_MINUTES)
+        state = FreshnessState.STALE if is_late else FreshnessState.FRESH
     elif now - latest <= timedelta(minutes=LEAST_ALLOWED_MINUTES):
         # No calendar is needed: no more working time can have passed.
         state = FreshnessState.FRESH

@@ -54,10 +54,11 @@ class Notice(Incident):
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """How many incidents were opened and closed by a call."""
+    """How many incidents were opened and closed by a call, and are open after it."""
 
     opened: int
     closed: int
+    open: int
 
 
 def record_findings(
@@ -109,6 +110,7 @@ def record_findings(
         """,
         {"kinds": list(kinds), "looked_at": looked_at, "found": found},
     ).fetchone()
+    count = conn.execute("select count(*) from demo.incidents where closed_at is null").fetchone()
     conn.execute(
         """
         insert into demo.incident_notices (incident_id, receiver, is_recovery)
@@ -119,7 +121,11 @@ def record_findings(
         """,
         [list(receivers)],
     )
-    return Recorded(opened=sum(is_new for (is_new,) in opened), closed=closed[0] if closed else 0)
+    return Recorded(
+        opened=sum(is_new for (is_new,) in opened),
+        closed=closed[0] if closed else 0,
+        open=count[0] if count else 0,
+    )
 
 
 def due_notices(conn: Connection[Any], receiver: str) -> list[Notice]:

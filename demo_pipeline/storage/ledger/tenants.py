@@ -233,6 +233,14 @@ def demo_slugs(conn: Connection[Any]) -> list[str] | None:
     return [slug for (slug,) in rows]
 
 
+def deleted_slugs(conn: Connection[Any]) -> set[str]:
+    """Slugs of deleted demo tenants that no living one has; for administrators."""
+    rows = conn.execute(
+        "select slug from demo.tenant_metadata group by slug having bool_and(deleted_at is not null)"
+    )
+    return {slug for (slug,) in rows.fetchall()}
+
+
 def unknown_tenant(slug: str, known: Sequence[str]) -> NotFoundError:
     """The error for a slug that no tenant has; proposes the nearest of ``known``, slugs of demo tenants."""
     meant = nearest(slug.strip().casefold(), known)

@@ -110,8 +110,10 @@ def test_closed_tenants_count_as_fresh() -> None:
 
 
 def test_a_tenant_of_which_nothing_is_loaded_is_stale() -> None:
-    """It was provisioned and never made."""
-    found = judge(LIVING, pace(0, first_at=None, last_at=None, loaded_until=None), NOON)
+    """It was provisioned and not made within an hour."""
+    nothing = pace(0, first_at=None, last_at=None, loaded_until=None)
+    assert judge(LIVING, nothing, NOON + timedelta(minutes=60)).is_fresh
+    found = judge(LIVING, nothing, NOON + timedelta(minutes=61))
     assert (found.state, found.quiet_minutes) == (FreshnessState.STALE, None)
 
 
@@ -139,7 +141,7 @@ def test_a_living_tenant_goes_stale_and_is_fresh_once_it_is_made(
         assert not unreadable
         return found.state
 
-    assert state(made_at) is FreshnessState.STALE
+    assert state(made_at + timedelta(hours=2)) is FreshnessState.STALE
     materialise(database, settings, "acme")
     assert state(made_at) is FreshnessState.FRESH
     assert state(made_at + timedelta(days=30)) is FreshnessState.STALE

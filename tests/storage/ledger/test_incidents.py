@@ -48,16 +48,16 @@ def delivered(conn: Conn, receiver: str = MAIL) -> list[tuple[str, str, bool]]:
 
 def test_an_incident_has_one_alert_and_one_recovery(admin_conn: Conn) -> None:
     """However often it is found; once it is over and comes again, it is another incident."""
-    assert record(admin_conn, STALE) == Recorded(opened=1, closed=0)
-    assert record(admin_conn, STALE) == Recorded(opened=0, closed=0)
+    assert record(admin_conn, STALE) == Recorded(opened=1, closed=0, open=1)
+    assert record(admin_conn, STALE) == Recorded(opened=0, closed=0, open=1)
     assert delivered(admin_conn) == [("stale_tenant", "acme", False)]
-    assert record(admin_conn, STALE) == Recorded(opened=0, closed=0)
+    assert record(admin_conn, STALE) == Recorded(opened=0, closed=0, open=1)
     assert delivered(admin_conn) == []
-    assert record(admin_conn) == Recorded(opened=0, closed=1)
-    assert record(admin_conn) == Recorded(opened=0, closed=0)
+    assert record(admin_conn) == Recorded(opened=0, closed=1, open=0)
+    assert record(admin_conn) == Recorded(opened=0, closed=0, open=0)
     assert delivered(admin_conn) == [("stale_tenant", "acme", True)]
     assert incidents.open_incidents(admin_conn) == []
-    assert record(admin_conn, STALE) == Recorded(opened=1, closed=0)
+    assert record(admin_conn, STALE) == Recorded(opened=1, closed=0, open=1)
     assert delivered(admin_conn) == [("stale_tenant", "acme", False)]
 
 
