@@ -25,6 +25,8 @@ _ANSWERS: Final = {
     "/": 200,
     "/locations/demo_pipeline.definitions/jobs/apply_patch/playground?config=x": 200,
     "/server_info": 200,
+    "/health": 200,
+    "/metrics": 200,
     "/favicon.png": 200,
     "/graphql": 403,
     "/logs/none/none.err": 404,

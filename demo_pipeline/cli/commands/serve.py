@@ -43,19 +43,25 @@ def serve(
 ) -> None:
     """Open the Dagster UI with what is there, and its daemon, until Ctrl-C.
 
-    Prints the address once the pages answer. They are for this machine only, there is no login.
+    Prints the address once the pages answer. They are for this machine only, there is no login. The page
+    /health shows what demo-pipeline health does, and /metrics the same for Prometheus.
     """
     session = open_session()
     from demo_pipeline.cli.serving.processes import serve_command
+    from demo_pipeline.services.health.receivers import receivers_of
+
+    receivers = ", ".join(one.name for one in receivers_of(session.settings))
 
     def report(url: str) -> None:
         if json:
             write_document({"url": url})
         else:
             write_text(url)
+            say(f"{url}/health shows what is wrong and what to do")
             say("Ctrl-C ends it")
 
     say("starting Dagster ...")
+    say(f"alerts go to {receivers or 'nobody; DEMO_ALERT_URLS names receivers (docs/alerts.md)'}")
     say(f"the inbox for plans: {session.settings.inbox_folder.absolute()}/<tenant>/")
     serve_command(
         session.settings,

@@ -68,6 +68,8 @@ def serve_command(
         webserver.append("--read-only")
     daemon = [str(Path(sys.executable).with_name("dagster-daemon")), "run"]
     url = f"http://{HOST}:{chosen}"
+    # For the links in alerts, which the daemon sends.
+    environment.setdefault("DEMO_PAGES_URL", url)
     with ExitStack() as stack:
         stopped = stack.enter_context(_signals())
         output = stack.enter_context(log.open("ab"))

@@ -114,7 +114,7 @@ def answer(url: str, body: bytes | None = None, **headers: str) -> tuple[int, by
 
 
 def test_the_server_has_the_guard(web: WebServer) -> None:
-    """The real server refuses a query by GET or from another site, and answers its own page."""
+    """The real server refuses a query by GET or from another site, and answers its own pages."""
     query = json.dumps({"query": "{ version }"}).encode()
     url = f"{web.url}/graphql"
     status, body = answer(url, query, content_type="application/json", origin=web.url)
@@ -124,6 +124,10 @@ def test_the_server_has_the_guard(web: WebServer) -> None:
     assert answer(f"{url}?query=%7Bversion%7D")[0] == 403
     assert answer(f"{web.url}/", host="evil.example")[0] == 403
     assert answer(f"{web.url}/")[0] == 200
+    assert answer(f"{web.url}/health", host="evil.example")[0] == 403
+    for path, text in {"/health": b"Demo tenants", "/metrics": b"demo_pipeline_watched_figure{"}.items():
+        status, body = answer(f"{web.url}{path}")
+        assert (status, text in body) == (200, True)
 
 
 def test_a_malformed_request_is_refused_and_never_an_internal_error(web: WebServer) -> None:
