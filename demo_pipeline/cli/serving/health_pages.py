@@ -10,7 +10,6 @@ from threading import Lock
 from time import monotonic
 from typing import Final
 
-import psycopg
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -53,10 +52,10 @@ class HealthPages:
     def _answer(self, path: str) -> Response:
         try:
             state = self._read()
-        except (DemoError, psycopg.Error) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            logging.getLogger(__name__).warning("%s: %s", path, masked(reason))
-            return PlainTextResponse(f"the state cannot be read: {masked(reason)}\n", status_code=503)
+        except DemoError as error:
+            reason = masked(error.message)
+            logging.getLogger(__name__).warning("%s: %s", path, reason)
+            return PlainTextResponse(f"the state cannot be read: {reason}\n", status_code=503)
         if path == METRICS:
             return Response(metrics_text(state), headers={"Content-Type": CONTENT_TYPE})
         return HTMLResponse(health_html(state), headers={"Content-Security-Policy": POLICY})

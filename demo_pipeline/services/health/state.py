@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import psycopg
 from psycopg import Connection
 
-from demo_pipeline.domain.core.errors import UnreadableTenantError
+from demo_pipeline.domain.core.errors import DatabaseError, UnreadableTenantError
 from demo_pipeline.services.health.alerts import (
     Alert,
     AlertKind,
@@ -34,6 +35,7 @@ from demo_pipeline.services.months.freshness import Freshness, tenant_freshness
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of, server_clock
 from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.connection.masking import masked
 from demo_pipeline.storage.ledger import incidents, watched_figures
 from demo_pipeline.storage.ledger.watched_figures import Figure
 
@@ -93,6 +95,14 @@ class Found:
 
 def read_state(database: Database, settings: Settings) -> State:
     """Figures, tenants, jobs and alerts as they are now. Raises ``DatabaseError``."""
+    try:
+        return _read_state(database, settings)
+    except psycopg.Error as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DatabaseError(f"PostgreSQL went away or refused ({masked(reason)}); try again") from error
+
+
+def _read_state(database: Database, settings: Settings) -> State:
     receivers = receivers_of(settings)
     with database.snapshot() as conn:
         found = search(conn, settings)
@@ -135,7 +145,8 @@ def search(conn: Connection[Any], settings: Settings) -> Found:
     jobs = watched_figures.failed_jobs(conn)
     refused = refused_plans(settings, looked_at - WINDOW)
     unreadable: list[UnreadableTenantError] = []
-    tenants = tuple(tenant_freshness(conn, instant_of(conn, settings), on_unreadable=unreadable.append))
+    now = instant_of(conn, settings)
+    tenants = tuple(tenant_freshness(conn, settings, now, on_unreadable=unreadable.append))
     failed_ids = {str(job.job_id) for job in jobs}
     return Found(
         looked_at=looked_at,

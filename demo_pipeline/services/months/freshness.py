@@ -2,22 +2,26 @@
 
 A tenant is judged by its own pace, which is the mean gap between its last activities in working time. It is
 stale once more working time than three such gaps, and than an hour, has passed since its last activity and
-since it was loaded. What makes a tenant fresh again is ``materialise``; ``top_up`` finds who is behind the
+since it was loaded, and rows have been due for an hour: evenings are quieter than mornings, and a blueprint
+may ask for nothing. What makes a tenant fresh again is ``materialise``; ``top_up`` finds who is behind the
 clock at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from psycopg import Connection
 
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.errors import UnreadableTenantError
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.jobs.tenant_context import find_tenant_context
+from demo_pipeline.settings import Settings
 from demo_pipeline.storage.ledger.tenants import TenantSummary, list_tenants, read_spec
 from demo_pipeline.storage.rows.activity_pace import ActivityPace, activity_paces
 
@@ -58,7 +62,11 @@ class Freshness:
 
 
 def tenant_freshness(
-    conn: Connection[Any], now: datetime, *, on_unreadable: Callable[[UnreadableTenantError], None]
+    conn: Connection[Any],
+    settings: Settings,
+    now: datetime,
+    *,
+    on_unreadable: Callable[[UnreadableTenantError], None],
 ) -> Iterator[Freshness]:
     """The judgements of all living demo tenants, by slug; for administrators.
 
@@ -69,13 +77,19 @@ def tenant_freshness(
         # One may be provisioned between the two statements.
         if (pace := paces.get(tenant.tenant_id)) is not None:
             try:
-                yield judge(tenant, pace, now)
+                found = judge(tenant, pace, now)
+                if not found.is_fresh and not _is_behind(conn, settings, tenant, now):
+                    found = replace(found, state=FreshnessState.FRESH)
+                yield found
             except UnreadableTenantError as error:
                 on_unreadable(error)
 
 
 def judge(tenant: TenantSummary, pace: ActivityPace, now: datetime) -> Freshness:
-    """The judgement of a tenant at ``now``; a pure function. Raises ``UnreadableTenantError``."""
+    """The judgement of a tenant at ``now`` by its pace alone; a pure function.
+
+    Raises ``UnreadableTenantError``.
+    """
     latest = max((at for at in (pace.last_at, pace.loaded_until) if at is not None), default=None)
     quiet = allowed = None
     if tenant.end_month is not None:
@@ -87,8 +101,8 @@ def judge(tenant: TenantSummary, pace: ActivityPace, now: datetime) -> Freshness
         # No calendar is needed: no more working time can have passed.
         state = FreshnessState.FRESH
     else:
-        quiet = _working_minutes(tenant, pace, latest, now)
-        allowed = _allowed_minutes(tenant, pace)
+        spec = read_spec(tenant.slug, pace.plan)
+        quiet, allowed = _working_minutes(spec, latest, now), _allowed_minutes(spec, pace)
         state = FreshnessState.STALE if quiet > allowed else FreshnessState.FRESH
     return Freshness(
         tenant=tenant.slug,
@@ -100,19 +114,29 @@ def judge(tenant: TenantSummary, pace: ActivityPace, now: datetime) -> Freshness
     )
 
 
-def _allowed_minutes(tenant: TenantSummary, pace: ActivityPace) -> int:
+def _is_behind(conn: Connection[Any], settings: Settings, tenant: TenantSummary, now: datetime) -> bool:
+    """Whether rows of the blueprint have been due for an hour that are not loaded."""
+    # Generates the rows of a month, and imports all that this needs.
+    from demo_pipeline.services.months.pending_load import is_made
+
+    context = find_tenant_context(conn, settings, tenant.slug, "health")
+    due = now - timedelta(minutes=LEAST_ALLOWED_MINUTES)
+    return not is_made(conn, context, Month.containing(due), due)
+
+
+def _allowed_minutes(spec: TenantSpec, pace: ActivityPace) -> int:
     if pace.activity_count < 2 or pace.first_at is None or pace.last_at is None:
         return UNKNOWN_PACE_MINUTES
-    worked = _working_minutes(tenant, pace, pace.first_at, pace.last_at)
+    worked = _working_minutes(spec, pace.first_at, pace.last_at)
     return max(LEAST_ALLOWED_MINUTES, _GAPS * worked // (pace.activity_count - 1))
 
 
-def _working_minutes(tenant: TenantSummary, pace: ActivityPace, after: datetime, until: datetime) -> int:
+def _working_minutes(spec: TenantSpec, after: datetime, until: datetime) -> int:
     """Minutes of the tenant's working time between two instants."""
     # Imports numpy, which a command that reads does without where every tenant is fresh.
     from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us, tenant_calendar
 
-    calendar = tenant_calendar(read_spec(tenant.slug, pace.plan))
+    calendar = tenant_calendar(spec)
     first, last = instant_us(after) // MINUTE_US, instant_us(until) // MINUTE_US
     return sum(
         int(((minutes >= first) & (minutes < last)).sum())

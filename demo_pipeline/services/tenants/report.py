@@ -167,7 +167,7 @@ def read_report(database: Database, settings: Settings, slug: str) -> TenantRepo
     with database.snapshot() as conn:
         context = find_tenant_context(conn, settings, slug, "report")
         as_of = instant_of(conn, settings)
-        return _report(conn, context, as_of, _freshness(conn, as_of)[slug], misplaced.find(conn))
+        return _report(conn, context, as_of, _freshness(conn, settings, as_of)[slug], misplaced.find(conn))
 
 
 def read_overview(database: Database, settings: Settings) -> Overview:
@@ -175,15 +175,15 @@ def read_overview(database: Database, settings: Settings) -> Overview:
     with database.snapshot() as conn:
         as_of = instant_of(conn, settings)
         slugs = [one.slug for one in tenants.list_tenants(conn)]
-        freshness = _freshness(conn, as_of)
+        freshness = _freshness(conn, settings, as_of)
         strays = misplaced.find(conn) if slugs else ()
         lines = (_overview(conn, settings, slug, as_of, freshness.get(slug), strays) for slug in slugs)
         return Overview(as_of=as_of, tenants=tuple(lines))
 
 
-def _freshness(conn: Connection, as_of: datetime) -> dict[str, FreshnessState]:
+def _freshness(conn: Connection, settings: Settings, as_of: datetime) -> dict[str, FreshnessState]:
     """Of every tenant that can be read, by slug."""
-    found = tenant_freshness(conn, as_of, on_unreadable=lambda _: None)
+    found = tenant_freshness(conn, settings, as_of, on_unreadable=lambda _: None)
     return {one.tenant: one.state for one in found}
 
 

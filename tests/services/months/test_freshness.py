@@ -29,6 +29,7 @@ from tests.services.patches.builders import SMALL
 
 #: a Tuesday; work in Berlin ends at 21:00, which is 20:00 UTC
 NOON: Final = datetime(2025, 2, 11, 12, tzinfo=UTC)
+MARCH: Final = datetime(2025, 3, 26, 10, tzinfo=UTC)
 LIVING: Final = TenantSummary(
     tenant_id=uuid4(),
     slug="acme",
@@ -125,26 +126,46 @@ def test_too_few_activities_for_a_pace() -> None:
     assert not judge(LIVING, one, NOON + timedelta(days=8)).is_fresh
 
 
+def state_of(database: Database, settings: Settings, now: datetime) -> FreshnessState:
+    """The judgement of the only tenant."""
+    unreadable: list[UnreadableTenantError] = []
+    with database.admin(readonly=True) as conn:
+        [found] = tenant_freshness(conn, settings, now, on_unreadable=unreadable.append)
+    assert not unreadable
+    return found.state
+
+
+def living(database: Database, settings: Settings, activities: int) -> Settings:
+    """A living tenant that asks for so many activities a month from March on; the settings of 26 March."""
+    first, second = SMALL["months"]
+    march = {"month": "2025-03", "activities_created": activities}
+    blueprint = {**SMALL, "months": [first, {**second, "activities_created": 60}, march]}
+    del blueprint["end_month"]
+    settings = settings.model_copy(update={"now": MARCH})
+    make_tenant(database, settings, blueprint)
+    return settings
+
+
 def test_a_living_tenant_goes_stale_and_is_fresh_once_it_is_made(
     database: Database, database_settings: Settings
 ) -> None:
-    """By what is in the database: nothing, then all of it, and a week later again too little."""
-    blueprint = {key: value for key, value in SMALL.items() if key != "end_month"}
-    made_at = datetime(2025, 3, 26, 10, tzinfo=UTC)
-    settings = database_settings.model_copy(update={"now": made_at})
-    make_tenant(database, settings, blueprint)
-
-    def state(now: datetime) -> FreshnessState:
-        unreadable: list[UnreadableTenantError] = []
-        with database.admin(readonly=True) as conn:
-            [found] = tenant_freshness(conn, now, on_unreadable=unreadable.append)
-        assert not unreadable
-        return found.state
-
-    assert state(made_at + timedelta(hours=2)) is FreshnessState.STALE
+    """By what is in the database: nothing, then all of it, and a month later too little."""
+    settings = living(database, database_settings, 12)
+    later = MARCH + timedelta(days=30)
+    assert state_of(database, settings, MARCH + timedelta(hours=2)) is FreshnessState.STALE
     materialise(database, settings, "acme")
-    assert state(made_at) is FreshnessState.FRESH
-    assert state(made_at + timedelta(days=30)) is FreshnessState.STALE
+    assert state_of(database, settings, MARCH) is FreshnessState.FRESH
+    for _ in range(2):
+        assert state_of(database, settings, later) is FreshnessState.STALE
+    materialise(database, settings.model_copy(update={"now": later}), "acme")
+    assert state_of(database, settings, later) is FreshnessState.FRESH
+
+
+def test_a_tenant_of_which_nothing_is_due_is_fresh(database: Database, database_settings: Settings) -> None:
+    """However long nothing has happened: there is nothing that would make it fresher."""
+    settings = living(database, database_settings, 0)
+    materialise(database, settings, "acme")
+    assert state_of(database, settings, MARCH + timedelta(days=5, hours=9)) is FreshnessState.FRESH
 
 
 def test_a_tenant_that_cannot_be_read_is_reported(
@@ -159,6 +180,6 @@ def test_a_tenant_that_cannot_be_read_is_reported(
     admin_conn.execute("update demo.tenant_metadata set plan = plan - 'currency' where slug = 'broken'")
     unreadable: list[UnreadableTenantError] = []
     later = datetime.now(UTC) + timedelta(days=30)
-    found = list(tenant_freshness(admin_conn, later, on_unreadable=unreadable.append))
+    found = list(tenant_freshness(admin_conn, database_settings, later, on_unreadable=unreadable.append))
     assert [one.tenant for one in found] == ["acme"]
     assert [error.details["tenant"] for error in unreadable] == ["broken"]
