@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -27,6 +26,7 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs, show_job
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.fixtures.sessions import wait_for_loaders
 from tests.services.builders import BLUEPRINT, made, make_tenant, row_counts
 
 #: A job of some tenths of a second, so that random moments fall into all of its parts.
@@ -82,7 +82,7 @@ def _kill_and_complete(
         process.wait()
     job = list_jobs(database, settings, "acme")[0]
     was_done = job.status == "completed"
-    _wait_for_backends(database)
+    wait_for_loaders(database)
     if not was_done:
         assert row_counts(database) == empty
     report = materialise(database, settings, "acme")
@@ -107,21 +107,6 @@ def _wait_for_start(log: Path, slug: str, process: subprocess.Popen[bytes]) -> N
         assert process.poll() is None, "the process ended before its job began"
         time.sleep(0.01)
     pytest.fail("the job did not begin within a minute")
-
-
-def _wait_for_backends(database: Database) -> None:
-    """Until no session of a loader is left in this database."""
-    with psycopg.connect(database.admin_url, autocommit=True) as conn:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            left = conn.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND pid <> pg_backend_pid() AND usename <> current_user"
-            ).fetchall()
-            if left[0][0] == 0:
-                return
-            time.sleep(0.05)
-    pytest.fail("the killed job's session did not end within 30 s")
 
 
 @pytest.mark.risk("P1", partial=True)

@@ -6,15 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
-
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
-from demo_pipeline.storage.connection.database import Database
 
 #: Applies a plan; arguments: slug, plan, a signal, and the step at which it comes (or a file to wait for).
 _DRIVER: Final = """
@@ -77,18 +73,3 @@ def answer(process: subprocess.Popen[str]) -> Any:
     out, _ = process.communicate(timeout=200)
     lines = [line for line in out.splitlines() if line != "ready"]
     return json.loads(lines[-1]) if lines else None
-
-
-def wait_for_backends(database: Database) -> None:
-    """Until no session of a loader is left in this database."""
-    deadline = time.monotonic() + 30
-    with psycopg.connect(database.admin_url, autocommit=True) as conn:
-        while time.monotonic() < deadline:
-            left = conn.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND pid <> pg_backend_pid() AND usename <> current_user"
-            ).fetchall()
-            if left[0][0] == 0:
-                return
-            time.sleep(0.02)
-    raise AssertionError("a session of the killed process did not end within 30 s")

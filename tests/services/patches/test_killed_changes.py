@@ -23,10 +23,11 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.fixtures.sessions import wait_for_loaders
 from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, made, row_counts
 from tests.services.patches.builders import SMALL, execute, fingerprint_of_all, fingerprint_of_others, plan
-from tests.services.patches.processes import wait_for_backends, wait_ready
+from tests.services.patches.processes import wait_ready
 from tests.services.repairs.damage import copy_company, plant_rows_of
 from tests.services.repairs.test_backfill import provenance, strip
 
@@ -111,7 +112,7 @@ def run_and_kill(
         process.kill()
     process.communicate(timeout=60)
     assert not at or process.returncode == -signal.SIGKILL
-    wait_for_backends(database)
+    wait_for_loaders(database)
 
 
 def killed_job(

@@ -23,6 +23,7 @@ from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.builders.currencies import EUR
+from tests.fixtures.sessions import wait_for_loaders
 from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, make_tenant, row_counts
 from tests.services.months.test_faults import cutting_proxy
@@ -36,7 +37,7 @@ from tests.services.patches.builders import (
     tenant_rows,
 )
 from tests.services.patches.cut_off import NOW, PLAN, assert_done, assert_retry_completes
-from tests.services.patches.processes import answer, start, wait_for_backends, wait_ready
+from tests.services.patches.processes import answer, start, wait_ready
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def _kill_at_random(
     time.sleep(SeededRandom(number).below(1500) / 1000 * undisturbed[1])
     process.kill()
     process.communicate()
-    wait_for_backends(database)
+    wait_for_loaders(database)
     jobs = [job for job in list_jobs(database, settings, "acme") if job.kind == "patch"]
     if jobs and jobs[0].status == "completed":
         assert_done(database, settings, undisturbed[0])
@@ -117,7 +118,7 @@ def test_p01_killed_at_a_step(
     process = start(environment, "acme", PLAN, signal=signal.SIGKILL, at=step)
     assert answer(process) is None
     assert process.returncode == -signal.SIGKILL
-    wait_for_backends(database)
+    wait_for_loaders(database)
     assert_retry_completes(database, settings, undisturbed[0])
 
 
