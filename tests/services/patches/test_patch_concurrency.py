@@ -48,20 +48,21 @@ def at_once(tasks: Sequence[Callable[[], T]]) -> list[T]:
 
 
 @pytest.mark.risk("P2")
-def test_p02_twenty_processes_ask_the_same(
-    database: Database, database_settings: Settings, database_env: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("count", [8, pytest.param(20, marks=pytest.mark.long)])
+def test_p02_processes_ask_the_same(
+    database: Database, database_settings: Settings, database_env: dict[str, str], tmp_path: Path, count: int
 ) -> None:
-    """One of twenty applies it, nineteen are told so; no row twice, and each detection is logged."""
+    """One of many applies it, the others are told so; no row twice, and each detection is logged."""
     made(database, database_settings)
     before = kpis(database, database_settings, "acme").months
     gate = tmp_path / "gate"
-    processes = [start(database_env, "acme", SOME, at=gate) for _ in range(20)]
+    processes = [start(database_env, "acme", SOME, at=gate) for _ in range(count)]
     wait_ready(processes)
     gate.touch()
     answers = [answer(process) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 20
+    assert [process.returncode for process in processes] == [0] * count
     assert len({told["job_id"] for told in answers}) == 1
-    assert sorted(told["already_applied"] for told in answers) == [False] + [True] * 19
+    assert sorted(told["already_applied"] for told in answers) == [False] + [True] * (count - 1)
     after = kpis(database, database_settings, "acme").months
     assert after[MARCH] - before[MARCH] == Figures(
         leads_created=6,
@@ -75,7 +76,7 @@ def test_p02_twenty_processes_ask_the_same(
     assert len([job for job in list_jobs(database, database_settings) if job.kind == "patch"]) == 1
     log = (database_settings.home / "log" / "events.jsonl").read_text(encoding="utf-8")
     events = [json.loads(line)["event"] for line in log.splitlines()]
-    assert events.count("PATCH_IDEMPOTENCY_DETECTED") == 19
+    assert events.count("PATCH_IDEMPOTENCY_DETECTED") == count - 1
     assert verify(database, database_settings)[0].is_as_expected
 
 
