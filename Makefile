@@ -46,7 +46,7 @@ test-server-stop: $(VENV)/.installed-dev ## Stop that server and delete its data
 test-database: $(VENV)/.installed-dev ## Run what needs a database, on that of DEMO_TEST_DATABASE_URL
 	$(PYTEST) -m "not long" --only-database --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
 
-test-long: $(VENV)/.installed-dev ## Run the tests that take minutes, and property tests with all their examples
+test-long: $(VENV)/.installed-dev ## Run the tests that take minutes, and property tests whole; LONG_PERCENT=10: a tenth of each
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "long or hypothesis" $(PYTEST_ARGS)
 
 risks: $(VENV)/.installed-dev ## Run what shows the twenty risks and print their table

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import long_tests
 from tests.hypothesis_profiles import load_profile
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them;
@@ -38,11 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The slow folders first, so that the workers end together; without what the database has no part in.
+    """The slow folders first, so that the workers end together; without what this run leaves out.
 
     ``--only-database`` goes by fixtures: it cannot be forgotten. What needs a superuser runs on the embedded
     server; a given one has an owner who is none.
     """
+    long_tests.select(config, items)
     items.sort(key=lambda item: _SLOW_FIRST.get(item.path.relative_to(TESTS).parts[0], len(_SLOW_FIRST)))
     if not config.getoption("--only-database"):
         return
@@ -55,9 +57,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = uses
 
 
-def pytest_report_header() -> str:
-    """Interpreter and libraries whose version may change bytes."""
-    return (
+def pytest_report_header() -> list[str]:
+    """Interpreter and libraries whose version may change bytes; the part of the long tests."""
+    versions = (
         f"Python {platform.python_version()}, numpy {version('numpy')}, pyarrow {version('pyarrow')}, "
         f"psycopg {version('psycopg')}, dagster {version('dagster')}"
     )
+    return [line for line in (versions, long_tests.header()) if line]

@@ -31,6 +31,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.attacks.field import CATALOGUE, a_customer
 from tests.fixtures.ledger_steps import fingerprint
+from tests.long_tests import part
 from tests.seeded_random import SeededRandom
 from tests.services.builders import made, make_tenant
 from tests.services.patches.builders import SMALL, plan
@@ -193,4 +194,4 @@ def test_bystanders_of_five(database: Database, database_settings: Settings) -> 
 @pytest.mark.risk("P3", "P7", "G9", partial=True)
 def test_bystanders_of_twenty(database: Database, database_settings: Settings) -> None:
     """The same with twenty."""
-    _fight(database, database_settings, 20)
+    _fight(database, database_settings, max(5, part(20)))

@@ -78,7 +78,7 @@ def test_no_text_of_a_random_blueprint_tells(blueprint: dict[str, Any]) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 @pytest.mark.risk("G7", partial=True)
-@settings(max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(2_000), suppress_health_check=[HealthCheck.too_slow])
 @given(blueprint=feasible_blueprints())
 def test_no_text_of_two_thousand_random_blueprints_tells(blueprint: dict[str, Any]) -> None:
     """The same for two thousand."""

@@ -134,7 +134,7 @@ def test_a_workbook_with_changed_bytes_is_a_plan_or_refused(data: st.DataObject)
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(st.data())
 def test_a_thousand_damaged_workbooks_are_answered(data: st.DataObject) -> None:
     """The same for a thousand."""
@@ -143,7 +143,7 @@ def test_a_thousand_damaged_workbooks_are_answered(data: st.DataObject) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-@settings(max_examples=5000)
+@settings(max_examples=examples(5000))
 @given(content=JUNK, kind=_KINDS)
 def test_five_thousand_files_of_junk_are_answered(content: bytes, kind: FileFormat | None) -> None:
     """The same for five thousand."""
@@ -152,7 +152,7 @@ def test_five_thousand_files_of_junk_are_answered(content: bytes, kind: FileForm
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-@settings(max_examples=5000)
+@settings(max_examples=examples(5000))
 @given(TREES)
 def test_five_thousand_documents_are_answered(document: Any) -> None:
     """The same for five thousand."""
@@ -161,7 +161,7 @@ def test_five_thousand_documents_are_answered(document: Any) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-@settings(max_examples=5000)
+@settings(max_examples=examples(5000))
 @given(st.data())
 def test_five_thousand_damaged_tables_are_answered(data: st.DataObject) -> None:
     """The same for five thousand."""

@@ -23,6 +23,7 @@ from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import tenants
 from tests.builders.blueprints import NOW, feasible_blueprints, infeasible_blueprints
 from tests.fixtures.postgres import PostgresServer, new_database
+from tests.hypothesis_profiles import examples
 from tests.services.builders import figures_in, make_tenant, row_counts
 
 _slugs = count(1)
@@ -90,7 +91,7 @@ def test_infeasible_is_refused_with_a_plan_that_works(
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 @pytest.mark.risk("G2", partial=True)
-@hypothesis_settings(max_examples=500, suppress_health_check=_EVERY_EXAMPLE)
+@hypothesis_settings(max_examples=examples(500), suppress_health_check=_EVERY_EXAMPLE)
 @given(blueprint=feasible_blueprints())
 def test_g02_five_hundred_feasible_are_exact(
     shared: Database, as_of: Settings, blueprint: dict[str, Any]
@@ -101,7 +102,7 @@ def test_g02_five_hundred_feasible_are_exact(
 
 @pytest.mark.long
 @pytest.mark.timeout(1500)
-@hypothesis_settings(max_examples=500, suppress_health_check=_EVERY_EXAMPLE)
+@hypothesis_settings(max_examples=examples(500), suppress_health_check=_EVERY_EXAMPLE)
 @given(blueprint=infeasible_blueprints(), draws=st.randoms())
 def test_five_hundred_infeasible_are_refused(
     shared: Database, as_of: Settings, blueprint: dict[str, Any], draws: Any

@@ -26,6 +26,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.fixtures.ledger_steps import real_tenant
 from tests.fixtures.postgres import PostgresServer, new_database
+from tests.long_tests import part
 from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, made
 from tests.services.patches.undo_simulation import UndoSimulation
@@ -142,4 +143,4 @@ def test_every_plan_is_exact_or_refused(shared: Database, base: Settings) -> Non
 @pytest.mark.parametrize("half", range(2))
 def test_a_thousand_plans_are_exact_or_refused(shared: Database, base: Settings, half: int) -> None:
     """The same on ninety tenants; in halves, so that two workers share them."""
-    _simulate(shared, base, 45)
+    _simulate(shared, base, part(45))

@@ -26,6 +26,7 @@ from demo_pipeline.storage.rows.disclosure_scan import Check, Disclosure
 from tests.builders.blueprints import NOW, feasible_blueprints
 from tests.fixtures.ledger_steps import real_tenant
 from tests.fixtures.postgres import PostgresServer, new_database
+from tests.hypothesis_profiles import examples
 from tests.paths import BUNDLED
 from tests.services.builders import make_tenant
 
@@ -132,7 +133,7 @@ def test_a_random_blueprint_scans_clean(
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 @pytest.mark.risk("G7", partial=True)
-@hypothesis_settings(max_examples=200, suppress_health_check=_EVERY_EXAMPLE)
+@hypothesis_settings(max_examples=examples(200), suppress_health_check=_EVERY_EXAMPLE)
 @given(blueprint=feasible_blueprints())
 def test_two_hundred_random_blueprints_scan_clean(
     shared: Database, settings: Settings, blueprint: dict[str, Any]

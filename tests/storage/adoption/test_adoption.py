@@ -21,6 +21,7 @@ from demo_pipeline.storage.schema import busy_tables, migrate, revisions
 from demo_pipeline.storage.schema.revisions import known_revisions, plan_upgrade
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
+from tests.long_tests import part
 from tests.services.builders import made
 from tests.services.patches.builders import SMALL, plan
 from tests.storage.adoption.foreign_crm import TABLES, busy_client, grant_app, hashes, make_crm, own_columns
@@ -130,7 +131,7 @@ def test_rows_and_users_go_on_while_adopted(foreign: tuple[Database, str]) -> No
 @pytest.mark.risk("G10", partial=True)
 def test_a_million_rows_are_adopted(foreign: tuple[Database, str]) -> None:
     """The same with a million rows."""
-    LOG.info("longest wait %.3f s", check_adoption(*foreign, 1_000_000))
+    LOG.info("longest wait %.3f s", check_adoption(*foreign, part(1_000_000)))
 
 
 @pytest.mark.risk("G10", partial=True)
@@ -143,7 +144,7 @@ def test_users_go_on_while_upgraded(foreign: tuple[Database, str]) -> None:
 @pytest.mark.risk("G10", partial=True)
 def test_a_million_rows_are_upgraded(foreign: tuple[Database, str]) -> None:
     """The same with a million rows."""
-    LOG.info("longest wait %.3f s", check_upgrade(*foreign, 1_000_000))
+    LOG.info("longest wait %.3f s", check_upgrade(*foreign, part(1_000_000)))
 
 
 def test_demo_tenants_fit_beside(
