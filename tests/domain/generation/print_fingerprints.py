@@ -16,14 +16,14 @@ import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import column
 from demo_pipeline.domain.generation.generator import Generator
-from tests.builders.blueprints import spec_of_file
+from demo_pipeline.services.files.blueprint_files import read_blueprint
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def fingerprint(path: Path) -> str:
     """SHA-256 over the values of all rows, column by column, in the order in which they are made."""
-    spec, _ = spec_of_file(path, NOW, "no seed is made here")
+    spec = read_blueprint(path, NOW, seed_source=lambda: "no seed is made here").spec
     generator = Generator(spec, NOW)
     digest = hashlib.sha256()
     batches = [*generator.team.batches().values()]
