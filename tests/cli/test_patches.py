@@ -258,7 +258,7 @@ def test_a_split_that_stops_says_how_far_it_came(
 ) -> None:
     """The pieces before are applied and named; the same command goes on where it stopped."""
     plan = written(tmp_path, CAPPED)
-    environment = {"DEMO_CAP_LEADS": "50", "DEMO_RATE_PER_TENANT": "3"}  # one made the tenant
+    environment = {"DEMO_CAP_LEADS": "50", "DEMO_RATE_PER_TENANT": "2"}
     split = ("patch", "apply", kranz, plan, "--split", "--json")
     stopped = quick_command(*split, environment=environment)
     assert stopped.code == 5

@@ -6,6 +6,7 @@ import pytest
 
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.fixtures.postgres import TENANTS
 from tests.services.builders import made
 from tests.services.patches.builders import SMALL
 
@@ -13,5 +14,12 @@ from tests.services.patches.builders import SMALL
 @pytest.fixture
 def tenant(database: Database, database_settings: Settings) -> str:
     """The slug of a tenant of three months whose rows are all there."""
-    made(database, database_settings, SMALL)
+    assert database.admin_url == database_settings.database_url
     return "acme"
+
+
+def _make_tenant(database: Database, settings: Settings) -> None:
+    made(database, settings, SMALL)
+
+
+TENANTS["tenant"] = _make_tenant

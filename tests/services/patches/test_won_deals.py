@@ -41,7 +41,7 @@ WHERE d.deleted_at IS NULL AND (c.status IS NOT DISTINCT FROM 'lead') = %s
 
 
 @pytest.fixture
-def tenant(database: Database, database_settings: Settings) -> str:
+def lead_tenant(database: Database, database_settings: Settings) -> str:
     """A tenant whose contacts are leads; its slug."""
     slug = make_tenant(database, database_settings, LEADS)
     materialise(database, database_settings, slug)
@@ -68,39 +68,43 @@ def turn(database: Database, place: str, status: str | None = "customer") -> Non
 @pytest.mark.parametrize("place", ["first", "last"])
 @pytest.mark.parametrize("status", ["customer", "prospect", None])
 def test_the_only_contact_that_is_no_lead_gets_the_won_deals(
-    database: Database, database_settings: Settings, tenant: str, place: str, status: str | None
+    database: Database, database_settings: Settings, lead_tenant: str, place: str, status: str | None
 ) -> None:
     """Long before the plan's rows, or later in the month than most of them; an old one is not forgotten."""
     turn(database, place, status)
     wanted = plan({"2025-01": WON, "2025-03": WON})
-    assert not [one for one in preview(database, database_settings, tenant, wanted).warnings if "lead" in one]
-    apply_patch(database, database_settings, tenant, wanted)
+    assert not [
+        one for one in preview(database, database_settings, lead_tenant, wanted).warnings if "lead" in one
+    ]
+    apply_patch(database, database_settings, lead_tenant, wanted)
     assert (won_with(database, leads=True), won_with(database, leads=False)) == (0, 16)
     # Nothing but what people changed.
-    findings = verify(database, database_settings, tenant)[0].findings
+    findings = verify(database, database_settings, lead_tenant)[0].findings
     assert {finding.metric for finding in findings} == {"leads_created"}
 
 
 def test_a_plan_brings_the_first_contact_that_is_no_lead_itself(
-    database: Database, database_settings: Settings, tenant: str
+    database: Database, database_settings: Settings, lead_tenant: str
 ) -> None:
     """In the same plan and month: the won deals come after it, and nobody is warned."""
     wanted = plan({"2025-02": {**WON, "contacts_created": 2, "leads_created": 1}})
-    assert not [one for one in preview(database, database_settings, tenant, wanted).warnings if "lead" in one]
-    apply_patch(database, database_settings, tenant, wanted)
+    assert not [
+        one for one in preview(database, database_settings, lead_tenant, wanted).warnings if "lead" in one
+    ]
+    apply_patch(database, database_settings, lead_tenant, wanted)
     assert (won_with(database, leads=True), won_with(database, leads=False)) == (0, 8)
 
 
 def test_where_all_contacts_are_leads_the_preview_warns(
-    database: Database, database_settings: Settings, tenant: str
+    database: Database, database_settings: Settings, lead_tenant: str
 ) -> None:
     """The plan is met to the unit, with leads, and the preview names the months, those alone."""
     wanted = plan({"2025-01": WON, "2025-02": {**WON, "contacts_created": 2}})
     (warning,) = [
-        one for one in preview(database, database_settings, tenant, wanted).warnings if "lead" in one
+        one for one in preview(database, database_settings, lead_tenant, wanted).warnings if "lead" in one
     ]
     assert warning.startswith("2025-01: every contact that exists by then is a lead, so 8 won deals are with")
-    apply_patch(database, database_settings, tenant, wanted)
+    apply_patch(database, database_settings, lead_tenant, wanted)
     assert (won_with(database, leads=True), won_with(database, leads=False)) == (8, 8)
 
 
@@ -117,12 +121,12 @@ def test_the_blueprints_missing_rows_count_in_the_preview(
 
 
 def test_healing_wins_deals_with_no_lead(
-    database: Database, database_settings: Settings, tenant: str
+    database: Database, database_settings: Settings, lead_tenant: str
 ) -> None:
     """Won deals that people hid come back with the one contact that is no lead."""
-    apply_patch(database, database_settings, tenant, plan({"2025-01": WON, "2025-03": WON}))
+    apply_patch(database, database_settings, lead_tenant, plan({"2025-01": WON, "2025-03": WON}))
     execute(database, "UPDATE crm.deals SET deleted_at = now()")
     turn(database, "first")
-    report = materialise(database, database_settings, tenant)
+    report = materialise(database, database_settings, lead_tenant)
     assert report.kind == "heal"
     assert (won_with(database, leads=True), won_with(database, leads=False)) == (0, 16)
