@@ -102,7 +102,10 @@ def written(folder: Path, text: str, name: str = "plan.csv") -> Path:
 def test_a_plan_is_applied_once(
     command: RunCommand, quick_command: RunCommand, kranz: str, plan: Path, admin_conn: psycopg.Connection
 ) -> None:
-    """Every figure moves by what was asked, the second time nothing does, and --again does it once more."""
+    """Every figure moves by what was asked, the second time nothing does, and --again does it once more.
+
+    That a plan was applied already is written into the audit log.
+    """
     before = figures(quick_command, kranz)
     first = command("patch", "apply", kranz, plan, "--json")
     assert first.code == 0, first.err
@@ -126,7 +129,7 @@ def test_a_plan_is_applied_once(
     assert person.code == 0
     assert "already applied" in person.out
     assert done.job_id in person.out
-    assert table_counts(admin_conn) == rows
+    assert table_counts(admin_conn) == {**rows, "demo.audit_log": rows["demo.audit_log"] + 2}
     third = applied(quick_command("patch", "apply", kranz, plan, "--again", "--json").document)
     assert third.job_id != done.job_id
     assert third.months[0].metrics["contacts_created"].before == after["2025-01"]["contacts_created"]
