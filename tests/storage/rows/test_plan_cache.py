@@ -20,6 +20,7 @@ from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import tenants
 from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import provisioned, real_tenant
+from tests.fixtures.postgres import unpooled
 from tests.fixtures.sessions import sessions
 from tests.services.builders import made
 
@@ -143,6 +144,12 @@ def test_a_tenant_among_thousands_of_tiny_ones_is_loaded_and_deleted_in_proporti
     assert rows > 1_000
     assert loading["entries"] < _MOST_READ_A_ROW * rows, loading
     assert deleting["entries"] < _MOST_READ_A_ROW * rows, deleting
+
+
+@pytest.fixture
+def database(database: Database) -> Database:
+    """Connections are not kept: what a session has read is counted when it has ended."""
+    return unpooled(database)
 
 
 def _warm_references(conn: Conn) -> None:
