@@ -61,7 +61,7 @@ def report(
     from demo_pipeline.rendering import report_page
     from demo_pipeline.services.tenants.report import read_overview, read_report
 
-    with notice_if_slow("reading and checking every row; a million take about ten seconds ..."):
+    with notice_if_slow("reading, checking and drawing ..."):
         if slug is None:
             overview = read_overview(session.database, session.settings)
             page = report_page.overview_page(overview, _links(overview, file))

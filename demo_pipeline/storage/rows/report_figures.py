@@ -96,27 +96,31 @@ class OpenActivities:
 
 
 def funnel(conn: Connection, tenant_id: UUID) -> Funnel:
-    """How far the contacts of a tenant came."""
+    """How far the contacts of a tenant came.
+
+    One aggregate over all rows: the statistics do not know fresh rows, and a join would be a nested loop.
+    """
     with conn.cursor(row_factory=class_row(Funnel)) as cursor:
         found = cursor.execute(
             f"""
             SELECT count(*) AS contacts,
-                count(*) FILTER (WHERE f.with_deal OR f.with_activity) AS contacted,
-                count(*) FILTER (WHERE f.with_deal) AS with_deal,
-                count(*) FILTER (WHERE f.with_won_deal) AS with_won_deal
+                count(*) FILTER (WHERE f.has_activity OR f.has_deal) AS contacted,
+                count(*) FILTER (WHERE f.has_deal) AS with_deal,
+                count(*) FILTER (WHERE f.has_won_deal) AS with_won_deal
             FROM (
-                SELECT own.contact_id IS NOT NULL AS with_deal, own.with_won_deal,
-                    active.contact_id IS NOT NULL AS with_activity
-                FROM crm.contacts c
-                LEFT JOIN (
-                    SELECT d.contact_id, coalesce(bool_or(s.is_won), false) AS with_won_deal
-                    FROM {_DEALS} WHERE {_LIVING} GROUP BY d.contact_id
-                ) own ON own.contact_id = c.id
-                LEFT JOIN (
-                    SELECT DISTINCT a.contact_id FROM crm.activities a
-                    WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL
-                ) active ON active.contact_id = c.id
-                WHERE c.tenant_id = %(tenant)s AND c.deleted_at IS NULL
+                SELECT bool_or(r.has_activity) AS has_activity, bool_or(r.has_deal) AS has_deal,
+                    bool_or(r.has_won_deal) AS has_won_deal
+                FROM (
+                    SELECT c.id, true AS is_contact, false AS has_activity, false AS has_deal,
+                        false AS has_won_deal
+                    FROM crm.contacts c WHERE c.tenant_id = %(tenant)s AND c.deleted_at IS NULL
+                    UNION ALL
+                    SELECT a.contact_id, false, true, false, false
+                    FROM crm.activities a WHERE a.tenant_id = %(tenant)s AND a.deleted_at IS NULL
+                    UNION ALL
+                    SELECT d.contact_id, false, false, true, s.is_won IS TRUE FROM {_DEALS} WHERE {_LIVING}
+                ) r
+                GROUP BY r.id HAVING bool_or(r.is_contact)
             ) f
             """,
             {"tenant": tenant_id},
@@ -193,18 +197,21 @@ def open_stages(conn: Connection, tenant_id: UUID) -> list[OpenStage]:
 
 
 def largest_open_deals(conn: Connection, tenant_id: UUID, limit: int) -> list[OpenDeal]:
-    """The open deals of the highest value, the highest first."""
+    """The open deals of the highest value, the highest first; no other deal is joined with its company."""
     with conn.cursor(row_factory=class_row(OpenDeal)) as cursor:
         return cursor.execute(
             f"""
-            SELECT d.title, c.name AS company, s.name AS stage,
+            WITH largest AS MATERIALIZED (
+                SELECT d.*, s.name AS stage FROM {_DEALS} WHERE {_LIVING} AND {_IS_OPEN}
+                ORDER BY d.value DESC NULLS LAST, d.created_at, d.id LIMIT %(limit)s
+            )
+            SELECT d.title, c.name AS company, d.stage,
                 nullif(concat_ws(' ', u.first_name, u.last_name), '') AS owner, d.value,
                 d.expected_close_date AS expected_close_on
-            FROM {_DEALS}
+            FROM largest d
             LEFT JOIN crm.companies c ON c.tenant_id = d.tenant_id AND c.id = d.company_id
             LEFT JOIN crm.users u ON u.tenant_id = d.tenant_id AND u.id = d.owner_id
-            WHERE {_LIVING} AND {_IS_OPEN} ORDER BY d.value DESC NULLS LAST, d.created_at, d.id
-            LIMIT %(limit)s
+            ORDER BY d.value DESC NULLS LAST, d.created_at, d.id
             """,
             {"tenant": tenant_id, "limit": limit},
         ).fetchall()
