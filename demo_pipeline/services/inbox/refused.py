@@ -40,10 +40,13 @@ def refused_plans(settings: Settings, since: datetime) -> list[RefusedPlan]:
     Reports that cannot be read are left out; without an inbox there is none.
     """
     applied = {(one.tenant, one.name): one.at for one in _settled(settings, "done", since)}
-    return [
-        replace(one, is_settled=one.is_settled or applied.get((one.tenant, one.name), since) > one.at)
-        for one in _settled(settings, "refused", since)
-    ]
+
+    def is_settled(plan: RefusedPlan) -> bool:
+        at = applied.get((plan.tenant, plan.name))
+        # Reports are dated to the second.
+        return plan.is_settled or (at is not None and at >= plan.at)
+
+    return [replace(one, is_settled=is_settled(one)) for one in _settled(settings, "refused", since)]
 
 
 def _settled(settings: Settings, end: End, since: datetime) -> list[RefusedPlan]:
