@@ -24,8 +24,9 @@ from demo_pipeline.rendering.report_plots import Plot, tenant_plots
 from demo_pipeline.rendering.report_story import story
 from demo_pipeline.rendering.table import Table, facts, text_columns
 from demo_pipeline.services.months.freshness import FreshnessState
+from demo_pipeline.services.tenants.release import ReleaseState
 from demo_pipeline.services.tenants.report import Overview, TenantReport
-from demo_pipeline.services.tenants.verify import Check, Verdict
+from demo_pipeline.services.tenants.verify import VERIFIED, Check, Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -117,7 +118,6 @@ def overview_page(overview: Overview, links: Mapping[str, str]) -> str:
 def tenant_facts(report: TenantReport) -> Table[Sequence[str]]:
     """What a tenant is and how it stands, a name and a value each."""
     spec, months = report.spec, list(report.months.nonzero())
-    # Whether the months are released belongs here, once the ledger records releases.
     return facts(
         [
             ("Tenant", spec.slug),
@@ -127,9 +127,25 @@ def tenant_facts(report: TenantReport) -> Table[Sequence[str]]:
             ("Time zone", spec.timezone),
             ("Months with rows", f"{months[0]} to {months[-1]}" if months else "none"),
             ("State", state_text(report.end_month, report.freshness)),
+            ("Released", released_text(report)),
             ("Not loaded yet", pending_text(report.verdict)),
         ]
     )
+
+
+def released_text(report: TenantReport) -> str:
+    """Which of the loaded months may be shown."""
+    months = sorted(report.expected)
+    by_state = {
+        state: [str(month) for month in months if report.releases.state(month) is state]
+        for state in ReleaseState
+    }
+    released = by_state[ReleaseState.RELEASED]
+    text = f"{len(released):,} of {counted(len(months), 'loaded month')}"
+    for state in (ReleaseState.CHANGED_SINCE, ReleaseState.NOT_RELEASED):
+        if by_state[state] and released:
+            text += f"; {state.value}: {', '.join(by_state[state])}"
+    return text
 
 
 def open_tables(report: TenantReport) -> Iterator[Table[Any]]:
@@ -192,6 +208,7 @@ def check_lines(verdict: Verdict) -> list[CheckLine]:
             messages=[finding.message for finding in verdict.findings if finding.check is check],
         )
         for check in Check
+        if check in VERIFIED
     ]
 
 
@@ -285,7 +302,7 @@ def _environment() -> Environment:
 
 def drifted_months(verdict: Verdict) -> int:
     """Months whose KPIs are not as expected."""
-    return len({one.month for one in verdict.findings if one.check is Check.KPIS})
+    return len({one.month for one in verdict.findings if one.check is Check.DRIFT})
 
 
 def _visible(value: Any) -> Any:

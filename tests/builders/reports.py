@@ -8,6 +8,7 @@ from typing import Any, Final
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.months.freshness import FreshnessState
+from demo_pipeline.services.tenants.release import Releases
 from demo_pipeline.services.tenants.report import (
     MonthClosings,
     OpenDeal,
@@ -73,6 +74,7 @@ def report_of(
         "verdict": Verdict(tenant=spec.slug, findings=(), pending=()),
         "notes": (),
     }
+    values["releases"] = Releases(tenant=values["spec"].slug, months={})
     return TenantReport(**{**values, **changes})
 
 

@@ -97,10 +97,10 @@ def test_findings_are_on_the_page_and_no_failure(
     file = tmp_path / "kranz.html"
     done = quick_command("report", kranz, "-o", file)
     assert done.code == 0
-    assert "kranz: the page shows 3 findings" in done.err
+    assert "kranz: the page shows 6 findings" in done.err
     assert "verify kranz" in done.err
     page = file.read_text(encoding="utf-8")
-    assert "checked: 3 findings" in page
+    assert "checked: 6 findings" in page
     assert '<span class="target">target ' in page
 
 

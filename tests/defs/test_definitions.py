@@ -22,6 +22,8 @@ EXPECTED = {
     "deals": ({"contacts"}, "tenant_tables", ["team:demo-data"], {"postgres"}),
     "activities": ({"contacts", "deals"}, "tenant_tables", ["team:demo-data"], {"postgres"}),
     "kpi_snapshot": (TABLES, "tenant_kpis", ["team:demo-data"], {"postgres"}),
+    "tenants": (set[str](), "tenant_kpis", ["team:demo-data"], {"postgres"}),
+    "tenant_release": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenant_report": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
 }
 
@@ -58,19 +60,27 @@ def test_assets_are_documented() -> None:
 
 
 def test_checks_are_what_they_were() -> None:
-    """A wrong KPI blocks, drift does not; every verdict is on one partition."""
+    """What is wrong blocks, drift does not; every verdict is on one partition."""
     specs = {spec.name: spec for one in _assets() for spec in one.check_specs}
     assert {name: (spec.asset_key.to_user_string(), spec.blocking) for name, spec in specs.items()} == {
         "kpis_match_plan": ("kpi_snapshot", True),
+        "nothing_is_missing": ("kpi_snapshot", True),
+        "references_are_whole": ("kpi_snapshot", True),
+        "life_cycles_hold": ("kpi_snapshot", True),
+        "no_duplicates": ("kpi_snapshot", True),
+        "provenance_is_complete": ("kpi_snapshot", True),
+        "nothing_reveals_a_demo": ("kpi_snapshot", True),
         "no_drift": ("kpi_snapshot", False),
-        "lifecycles_are_sound": ("activities", False),
+        "tenant_is_fresh": ("kpi_snapshot", False),
     }
     assert all(spec.partitions_def is not None and spec.description for spec in specs.values())
 
 
 def test_partitions_are_tenants_and_months() -> None:
     """A partition is a tenant's month, from January 2020 to the running one; of a report, it is a tenant."""
-    assets, report = sorted(_assets(), key=lambda one: len(one.keys), reverse=True)
+    by_key = {key.to_user_string(): one for one in _assets() for key in one.keys}
+    assets, report = by_key["kpi_snapshot"], by_key["tenant_report"]
+    assert by_key["tenant_release"].partitions_def == assets.partitions_def
     assert isinstance(report.partitions_def, dg.DynamicPartitionsDefinition)
     assert report.partitions_def.name == "tenant"
     partitions = assets.partitions_def
@@ -90,6 +100,7 @@ def test_jobs_say_what_they_do() -> None:
         "materialise_tenants": "materialise",
         "provision_tenants": "provision",
         "show_job": "show",
+        "verify_tenants": "verify",
     }
     assert all(job.description for job in jobs.values())
 
@@ -101,16 +112,15 @@ def test_sensors_and_schedules_are_what_they_were() -> None:
     assert {name: sensor.default_status for name, sensor in sensors.items()} == {
         "alerts": dg.DefaultSensorStatus.RUNNING,
         "plan_inbox": dg.DefaultSensorStatus.RUNNING,
+        "release_months": dg.DefaultSensorStatus.RUNNING,
         "sync_tenants": dg.DefaultSensorStatus.RUNNING,
     }
-    [schedule] = repository.schedule_defs
-    assert (schedule.name, schedule.job_name, schedule.cron_schedule) == (
-        "top_up_running_month",
-        "materialise_tenants",
-        "0 * * * *",
-    )
-    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
-    assert all(one.description for one in (*sensors.values(), schedule))
+    schedules = repository.schedule_defs
+    assert {(one.name, one.job_name, one.cron_schedule, one.default_status) for one in schedules} == {
+        ("top_up_running_month", "materialise_tenants", "0 * * * *", dg.DefaultScheduleStatus.STOPPED),
+        ("verify_every_morning", "verify_tenants", "30 5 * * *", dg.DefaultScheduleStatus.STOPPED),
+    }
+    assert all(one.description for one in (*sensors.values(), *schedules))
 
 
 def test_every_field_of_a_patch_is_explained() -> None:

@@ -16,7 +16,7 @@ from demo_pipeline.rendering.report_page import overview_page, tenant_page
 from demo_pipeline.rendering.report_plots import short_number, tenant_plots
 from demo_pipeline.rendering.report_story import story
 from demo_pipeline.services.tenants.report import MonthClosings, Overview, TenantOverview, TenantReport
-from demo_pipeline.services.tenants.verify import Check, Finding, Verdict
+from demo_pipeline.services.tenants.verify import VERIFIED, Check, Finding, Verdict
 from tests.builders.reports import HOSTILE, empty_report, report_of
 
 MOST_BYTES = 2_000_000
@@ -155,7 +155,7 @@ def test_the_same_data_give_the_same_bytes() -> None:
 def test_text_of_the_database_is_escaped() -> None:
     """Markup and template code of names is shown as text; what reverses writing is shown as an escape."""
     report = report_of(text=HOSTILE)
-    finding = Finding(check=Check.LIFECYCLES, message=HOSTILE)
+    finding = Finding(check=Check.LIFE_CYCLES, message=HOSTILE)
     report = replace(report, verdict=Verdict(tenant="t", findings=(finding,), pending=(), notes=(HOSTILE,)))
     plain = Page(page_of("twelve months"))
     pages = [tenant_page(report), overview_page(overview_of(report), {})]
@@ -176,19 +176,19 @@ def test_text_of_the_database_is_escaped() -> None:
 def test_every_check_is_on_the_page_with_what_it_found() -> None:
     """A check without findings has passed; months that are not loaded are named."""
     report = empty_report()
-    finding = Finding(check=Check.KPIS, message="2021-01 deals: 1 instead of 2")
+    finding = Finding(check=Check.DRIFT, message="2021-01 deals: 1 instead of 2")
     report = replace(report, verdict=replace(report.verdict, findings=(finding,)))
     text = " ".join(" ".join(Page(tenant_page(report)).text).split())
     assert "✗ checked: 1 finding" in text
-    assert "✗ KPIs are as expected: 1 finding 2021-01 deals: 1 instead of 2" in text
-    assert text.count("✓") == len(Check) - 1
+    assert "✗ no drift: 1 finding 2021-01 deals: 1 instead of 2" in text
+    assert text.count("✓") == len(VERIFIED) - 1
     assert "Not loaded yet, 3 months: 2021-01 to 2021-03." in text
 
 
 def test_an_overview_has_a_line_for_each_tenant() -> None:
     """State, drift, totals, bars, and a link to the tenant's page where there is one, else the command."""
     drifted = [
-        Finding(check=Check.KPIS, message="less", month="2021-01", metric=metric)
+        Finding(check=Check.DRIFT, message="less", month="2021-01", metric=metric)
         for metric in ("deals_created", "leads_created")
     ]
     other = replace(report_of(), verdict=Verdict(tenant="t1", findings=tuple(drifted), pending=()))

@@ -73,11 +73,8 @@ def run(
     if slugs:
         say(f"materialising {', '.join(slugs)} ...")
     reports = materialise_tenants(session, slugs) if slugs else ()
-    verdicts = [
-        verdict
-        for slug in (*slugs, *sorted(broken))
-        for verdict in verification.verify(database, settings, slug)
-    ]
+    examined = [*slugs, *sorted(broken)]
+    verdicts = verification.verify(database, settings, *examined) if examined else ()
     tables = [queries.kpis(database, settings, slug) for slug in slugs]
     if json:
         write_document(_document(made, reports, verdicts, tables))

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from demo_pipeline.services.jobs.report import JobReport
-    from demo_pipeline.storage.ledger.job_ledger import Job
 
 _POLL_SECONDS: Final = 0.5
 _SECONDS_BETWEEN_LINES: Final = 5.0
@@ -98,24 +97,15 @@ def _watch(session: Session, slugs: Sequence[str], is_over: threading.Event) -> 
             # The ledger uses the server's clock.
             began_at = server_clock(conn) - timedelta(seconds=monotonic() - began)
             while not is_over.wait(_POLL_SECONDS):
-                for slug in slugs:
-                    jobs = job_ledger.list_jobs(conn, slug)
-                    if (job := _current(jobs, began_at)) is not None:
-                        percent = 100 if job.status == "completed" else job.progress
-                        display.show(slug, percent, job.current_step or job.status)
+                # One statement for all tenants. The latest job of each comes first: it is the one to keep.
+                jobs = {job.slug: job for job in reversed(job_ledger.recent_jobs(conn, slugs, began_at))}
+                for job in jobs.values():
+                    percent = 100 if job.status == "completed" else job.progress
+                    display.show(job.slug, percent, job.current_step or job.status)
     except Exception:  # noqa: BLE001 - a display that breaks must not break the job
         return
     finally:
         display.close()
-
-
-def _current(jobs: Sequence[Job], began_at: datetime) -> Job | None:
-    """The job that is running, or was completed since ``began_at``."""
-    for job in jobs:
-        is_recent = job.started_at is not None and job.started_at >= began_at
-        if job.status == "running" or (job.status == "completed" and is_recent):
-            return job
-    return None
 
 
 class Bars:

@@ -1,4 +1,4 @@
-"""Events on the asset pages: materialisations of partitions and verdicts of checks, from services' results.
+"""Events on the asset pages: materialisations of partitions and verdicts on them, from services' results.
 
 An asset output would mark every partition of a run. Here each tenant's partitions are marked right after
 their commit, so that a tenant that failed in the same run stays unmaterialised.
@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import dagster as dg
 
 from demo_pipeline.defs.asset_pages import specs
+from demo_pipeline.defs.asset_pages.checks import check_events, gate_failed, gate_passed, targets
 from demo_pipeline.defs.asset_pages.kpi_tables import (
     KpiMonth,
     change_markdown,
@@ -25,8 +26,8 @@ from demo_pipeline.domain.core.figures import METRICS, Figures, FiguresByMonth, 
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.rendering.kpi_columns import FigureRow
 from demo_pipeline.rendering.sparks import trend_markdown
-from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
 from demo_pipeline.services.tenants.queries import KpiTable
+from demo_pipeline.services.tenants.verify import Inspection
 
 #: month → figures of the job that changed it; ``expected`` is the job's target
 Changes: TypeAlias = "Mapping[Month, KpiMonth]"
@@ -38,8 +39,6 @@ KPIS_OF_TABLE: Final[Mapping[str, Sequence[str]]] = {
     )
     for table in specs.TABLES
 }
-_KPI_KEY = dg.AssetKey(specs.KPI_SNAPSHOT)
-_ACTIVITIES_KEY = dg.AssetKey("activities")
 
 
 def table_events(
@@ -65,26 +64,17 @@ def table_events(
 
 
 def verdict_events(
-    loaded: Loaded, now: TenantSnapshot, changes: Changes | None = None
+    instance: dg.DagsterInstance, loaded: Loaded, now: Inspection, changes: Changes | None = None
 ) -> Iterator[dg.AssetCheckEvaluation | dg.AssetMaterialization]:
-    """Materialisations of the KPIs of the committed months, and three verdicts on each month."""
-    for month in loaded.request.months:
-        shown, key = _kpi_month(loaded, now, month), partition_key(loaded.request.tenant, month)
-        table: dict[str, Any] = {"kpis": dg.MetadataValue.md(kpi_markdown(shown))}
-        yield dg.AssetCheckEvaluation(
-            _KPI_KEY,
-            specs.KPIS_MATCH_PLAN,
-            passed=True,
-            blocking=True,
-            partition=key,
-            description="all eight KPIs moved by exactly what the plan asked",
-            metadata=table,
-        )
+    """Materialisations of the KPIs of the committed months, then the verdicts on each month."""
+    slug, months = loaded.request.tenant, loaded.request.months
+    for month in months:
+        shown = _kpi_month(loaded, now, month)
         yield dg.AssetMaterialization(
-            _KPI_KEY,
-            partition=key,
+            specs.KPI_SNAPSHOT,
+            partition=partition_key(slug, month),
             metadata={
-                **table,
+                "kpis": dg.MetadataValue.md(kpi_markdown(shown)),
                 **_change(changes, month, METRICS),
                 "trend": dg.MetadataValue.md(trend_markdown(now.figures, month, now.currency)),
                 **_plotted(shown),
@@ -93,48 +83,31 @@ def verdict_events(
                 **_jobs(loaded),
             },
         )
-        drift = bool(shown.drift)
-        yield dg.AssetCheckEvaluation(
-            _KPI_KEY,
-            specs.NO_DRIFT,
-            passed=not drift,
-            severity=dg.AssetCheckSeverity.WARN,
-            blocking=False,
-            partition=key,
-            description="people added or changed rows" if drift else "the tables are as expected",
-            metadata=table if drift else {},
-        )
-        broken = [f"{item.count:,} {item.table}: not true that {item.rule}" for item in now.violations]
-        yield dg.AssetCheckEvaluation(
-            _ACTIVITIES_KEY,
-            specs.LIFECYCLES_ARE_SOUND,
-            passed=not broken,
-            blocking=False,
-            partition=key,
-            description="; ".join(broken) or "no row of the tenant breaks a rule",
-        )
+    judged = targets(instance, slug, months)
+    yield from gate_passed(slug, months, judged)
+    yield from check_events(now, months, judged)
 
 
-def refusal_events(refused: Refused, now: KpiTable | None) -> Iterator[dg.AssetCheckEvaluation]:
-    """A failed verdict on every month that stays unmaterialised; ``now`` is read after the roll-back."""
-    error = refused.error
-    found = [] if now is None else _found(error.details.get("mismatches", ()), now)
-    for month in refused.request.months:
+def refusal_events(
+    instance: dg.DagsterInstance, refused: Refused, kpis: KpiTable | None, now: Inspection | None
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """A failed verdict on every month that stays unmaterialised, and those on what is there.
+
+    ``kpis`` and ``now`` are read after the roll-back; None: the tenant cannot be read.
+    """
+    error, slug, months = refused.error, refused.request.tenant, refused.request.months
+    found = [] if kpis is None else _found(error.details.get("mismatches", ()), kpis)
+    judged = targets(instance, slug, months)
+    for month in months:
         metadata: dict[str, Any] = {"error": error.code, "exit_code": error.exit_code}
         # The mismatches of this month, or else the first ones of the tenant.
         rows = [one for one in found if one.month == str(month)] or found[:8]
-        if now is not None and rows:
-            table = found_markdown(now.currency, rows)
+        if kpis is not None and rows:
+            table = found_markdown(kpis.currency, rows)
             metadata["kpis_found"] = dg.MetadataValue.md(table)
-        yield dg.AssetCheckEvaluation(
-            _KPI_KEY,
-            specs.KPIS_MATCH_PLAN,
-            passed=False,
-            blocking=True,
-            partition=partition_key(refused.request.tenant, month),
-            description=f"nothing was committed: {error.message}",
-            metadata=metadata,
-        )
+        yield gate_failed(slug, month, judged, f"nothing was committed: {error.message}", metadata)
+    if now is not None:
+        yield from check_events(now, months, judged)
 
 
 def _jobs(loaded: Loaded) -> dict[str, str]:
@@ -155,7 +128,7 @@ def _plotted(month: KpiMonth) -> dict[str, int | float]:
     return {name: amount if isinstance(amount, int) else float(amount) for name, amount in amounts.items()}
 
 
-def _kpi_month(loaded: Loaded, now: TenantSnapshot, month: Month) -> KpiMonth:
+def _kpi_month(loaded: Loaded, now: Inspection, month: Month) -> KpiMonth:
     return KpiMonth(
         currency=now.currency,
         expected=now.expected.at(month),

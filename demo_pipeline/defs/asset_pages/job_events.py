@@ -18,7 +18,7 @@ from demo_pipeline.defs.shared.partitions import partition_key
 from demo_pipeline.defs.shared.tenant_loads import Loaded, LoadRequest
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.services.jobs.report import JobReport, MonthResult
-from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot
+from demo_pipeline.services.tenants.verify import Inspection
 
 _KPI_KEY = dg.AssetKey(KPI_SNAPSHOT)
 #: materialisations of a partition that are looked at for those of a job
@@ -42,7 +42,7 @@ def is_shown(instance: dg.DagsterInstance, report: JobReport) -> bool:
 
 
 def shown_events(
-    instance: dg.DagsterInstance, report: JobReport, now: TenantSnapshot
+    instance: dg.DagsterInstance, report: JobReport, now: Inspection
 ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """The events of a completed job."""
     months = sorted([*report.months, *_made_beside(instance, report, now)], key=lambda result: result.month)
@@ -52,7 +52,7 @@ def shown_events(
     )
     changes = {result.month: _change(result, now) for result in report.months}
     yield from table_events(loaded, now.figures, changes)
-    yield from verdict_events(loaded, now, changes)
+    yield from verdict_events(instance, loaded, now, changes)
 
 
 def report_markdown(report: JobReport) -> str:
@@ -63,9 +63,7 @@ def report_markdown(report: JobReport) -> str:
     )
 
 
-def _made_beside(
-    instance: dg.DagsterInstance, report: JobReport, now: TenantSnapshot
-) -> Iterator[MonthResult]:
+def _made_beside(instance: dg.DagsterInstance, report: JobReport, now: Inspection) -> Iterator[MonthResult]:
     """Months that the request's first job changed, and months up to its last that no page shows.
 
     Where the report does not say what was there before, it is what is there beyond what jobs have made.
@@ -83,7 +81,7 @@ def _made_beside(
         yield MonthResult(month=month, expected=expected, before=before, target=after, after=after)
 
 
-def _change(result: MonthResult, now: TenantSnapshot) -> KpiMonth:
+def _change(result: MonthResult, now: Inspection) -> KpiMonth:
     return _job_month(result, now.currency)
 
 

@@ -84,6 +84,19 @@ def found_markdown(currency: Currency, found: Sequence[FigureRow]) -> str:
     return markdown(Table(columns, found))
 
 
+def drift_markdown(currency: Currency, month: str, expected: Figures, found: Figures) -> str:
+    """The KPIs of a month that differ from what is expected."""
+    states = {"expected": expected, "found": found, "drift": found - expected}
+    differing = [metric for metric in METRICS if expected[metric] != found[metric]]
+    columns = (
+        label_column(currency),
+        figure_column("expected"),
+        figure_column("found", is_strong=lambda _: True),
+        figure_column("drift", "difference", is_signed=True),
+    )
+    return markdown(Table(columns, figure_rows(month, currency, states, differing)))
+
+
 def _kpi_rows(month: KpiMonth) -> list[FigureRow]:
     states = {
         "expected": month.expected,

@@ -27,8 +27,8 @@ from demo_pipeline.defs.shared.run_tags import JOB_TAG, KIND_TAG, REQUESTER_TAG,
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
 from demo_pipeline.domain.core.terminal_text import neutral
 from demo_pipeline.services.jobs.report import report_of
-from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, read_snapshot
 from demo_pipeline.services.tenants import queries
+from demo_pipeline.services.tenants.verify import Inspection, inspect
 from demo_pipeline.storage.connection.masking import masked
 from demo_pipeline.storage.ledger.job_ledger import Job
 
@@ -82,7 +82,7 @@ def show_job() -> None:
     show()
 
 
-def _read(demo: DemoTenants, job_id: str) -> tuple[Job, TenantSnapshot]:
+def _read(demo: DemoTenants, job_id: str) -> tuple[Job, Inspection]:
     """The job and its tenant. Raises ``NotFoundError``, and ``InputError`` unless the job is completed."""
     try:
         job = queries.show_job(demo.database, UUID(job_id)).job
@@ -92,7 +92,7 @@ def _read(demo: DemoTenants, job_id: str) -> tuple[Job, TenantSnapshot]:
     if job.status != "completed":
         message = f"job {job.id} is {job.status}; only a completed one has something to show"
         raise InputError(message, [Problem(code="not_completed", field="job_id", message=message)])
-    now = read_snapshot(demo.database, demo.settings, job.slug)
+    now = inspect(demo.database, demo.settings, job.slug)
     if now.tenant_id != job.tenant_id:
         # The pages show the present tenant of the slug; the rows of the job were deleted with its tenant.
         message = f"the tenant of job {job.id} was deleted; {job.slug} is another one now"

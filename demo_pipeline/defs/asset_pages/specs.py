@@ -1,4 +1,4 @@
-"""The assets and their checks: names, dependencies, descriptions and columns for their pages."""
+"""The assets: names, dependencies, descriptions and columns for their pages. Not their checks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import dagster as dg
 
-from demo_pipeline.defs.shared.partitions import TENANT_MONTHS
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.versions import LISTS_VERSION
 
@@ -16,6 +15,8 @@ KPI_SNAPSHOT: Final = "kpi_snapshot"
 ASSETS: Final = (*TABLES, KPI_SNAPSHOT)
 #: one partition a tenant, beside the assets of its months
 TENANT_REPORT: Final = "tenant_report"
+#: the record that a month may be shown
+TENANT_RELEASE: Final = "tenant_release"
 #: asset → what it comes from
 DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "companies": (),
@@ -29,10 +30,6 @@ OWNERS: Final = ("team:demo-data",)
 TAGS: Final = {"dagster/kind/postgres": ""}
 #: what new tenants are made with; a tenant keeps the lists that it was made with
 CODE_VERSION: Final = f"1-lists-{LISTS_VERSION}"
-
-KPIS_MATCH_PLAN: Final = "kpis_match_plan"
-NO_DRIFT: Final = "no_drift"
-LIFECYCLES_ARE_SOUND: Final = "lifecycles_are_sound"
 
 _ALL_OR_NOTHING: Final = """
 
@@ -57,6 +54,13 @@ DESCRIPTIONS: Final = {
     "caused since.\n\nA partition that is not materialised has no rows of its run in the database: a KPI "
     "that is off by one unit or one cent rolls back everything, and the failed check says which.",
 }
+RELEASE_DESCRIPTION: Final = (
+    "The record that a tenant's month **may be shown**. It is requested by itself once every check of "
+    "`kpi_snapshot` of severity ERROR has passed for the month, and a check that does not pass keeps it "
+    "back. It hides nothing from the CRM.\n\nA job that changes a released month makes the record out of "
+    "date until the checks have passed again. To release a month that is kept back, materialise it with a "
+    "`reason` in the launchpad; the audit log keeps it. `demo-pipeline release SLUG` does the same."
+)
 REPORT_DESCRIPTION: Final = (
     "A tenant at a glance: its story in words, pictures of all months, what is open, and the checks, read in "
     "one snapshot when the partition is materialised. It changes nothing in the CRM.\n\n"
@@ -84,31 +88,3 @@ def definition_metadata(asset: str) -> dict[str, Any]:
     if asset == KPI_SNAPSHOT:
         return {"dagster/table_name": "demo.kpi_monthly"}
     return {"dagster/table_name": f"crm.{asset}", "dagster/column_schema": column_schema(asset)}
-
-
-def check_specs() -> list[dg.AssetCheckSpec]:
-    """The checks; each is judged for each partition by itself."""
-    return [
-        dg.AssetCheckSpec(
-            KPIS_MATCH_PLAN,
-            asset=KPI_SNAPSHOT,
-            blocking=True,
-            partitions_def=TENANT_MONTHS,
-            description="Every KPI moved by exactly what the plan asked, seen from inside the transaction. "
-            "Where it did not, all was rolled back and the partition stays unmaterialised.",
-        ),
-        dg.AssetCheckSpec(
-            NO_DRIFT,
-            asset=KPI_SNAPSHOT,
-            partitions_def=TENANT_MONTHS,
-            description="What is in the tables after the commit is what is expected. People may add and "
-            "change rows of their own: that is a warning, never a failure.",
-        ),
-        dg.AssetCheckSpec(
-            LIFECYCLES_ARE_SOUND,
-            asset="activities",
-            partitions_def=TENANT_MONTHS,
-            description="Over the whole tenant: company before contact before deal before activity, closed "
-            "deals and only those have a closing date, nothing lies in the future.",
-        ),
-    ]

@@ -11,12 +11,14 @@ from typing import Any, Final
 import dagster as dg
 
 from demo_pipeline.defs.asset_pages import specs
+from demo_pipeline.defs.asset_pages.checks import check_specs
 from demo_pipeline.defs.asset_pages.events import (
     refusal_events,
     table_events,
     verdict_events,
 )
 from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
+from demo_pipeline.defs.shared.bulk_event_log import write_pending_events
 from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, months_by_tenant
 from demo_pipeline.defs.shared.resources import DemoTenants
@@ -27,13 +29,13 @@ from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.steps import JobCaller
-from demo_pipeline.services.jobs.tenant_snapshot import TenantSnapshot, read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.queries import KpiTable
+from demo_pipeline.services.tenants.verify import Inspection, inspect
 
 _MARK: Final = dg.Out(dg.Nothing, is_required=False)
-_CHECKS: Final = tuple(specs.check_specs())
+_CHECKS: Final = tuple(check_specs())
 
 
 @dg.op
@@ -84,33 +86,42 @@ def load(context: dg.OpExecutionContext, demo: DemoTenants, requests: list[LoadR
             if isinstance(result, Refused):
                 tags.add_open_job(result.request.tenant)
                 refusals.append(result)
-                yield from refusal_events(result, _kpis_now(demo, result.request))
+                yield from refusal_events(
+                    context.instance,
+                    result,
+                    _kpis_now(demo, result.request),
+                    _inspected(demo, result.request),
+                )
             else:
                 tags.add_report(result.report)
                 loads.append(result)
                 now = queries.kpis(demo.database, demo.settings, result.request.tenant)
                 yield from table_events(result, now.months)
+            # The pages show a tenant as soon as it is committed, whatever becomes of those after it.
+            write_pending_events(context.instance)
     if refusals:
         # No further op runs: those that are committed get their verdicts here.
         for loaded in loads:
-            yield from verdict_events(
-                loaded, read_snapshot(demo.database, demo.settings, loaded.request.tenant)
-            )
+            now = inspect(demo.database, demo.settings, loaded.request.tenant)
+            yield from verdict_events(context.instance, loaded, now)
         raise failure_of(refusals)
     yield dg.Output(loads, "loads")
 
 
 @dg.op
-def snapshot_after(demo: DemoTenants, loads: list[Loaded]) -> list[TenantSnapshot]:
+def snapshot_after(demo: DemoTenants, loads: list[Loaded]) -> list[Inspection]:
     """Read what is there now, after the commits."""
-    return [read_snapshot(demo.database, demo.settings, loaded.request.tenant) for loaded in loads]
+    return [inspect(demo.database, demo.settings, loaded.request.tenant) for loaded in loads]
 
 
 @dg.op(out={specs.KPI_SNAPSHOT: _MARK, **{spec.get_python_identifier(): _MARK for spec in _CHECKS}})
-def verify(loads: list[Loaded], standings: list[TenantSnapshot]) -> Iterator[Any]:
+def verify(
+    context: dg.OpExecutionContext, loads: list[Loaded], inspections: list[Inspection]
+) -> Iterator[Any]:
     """Compare what is there with what is expected, and show both."""
-    for loaded, now in zip(loads, standings, strict=True):
-        yield from verdict_events(loaded, now)
+    for loaded, now in zip(loads, inspections, strict=True):
+        yield from verdict_events(context.instance, loaded, now)
+        write_pending_events(context.instance)
 
 
 @dg.graph(
@@ -183,5 +194,12 @@ def _kpis_now(demo: DemoTenants, request: LoadRequest) -> KpiTable | None:
     """What is in the database now; None where the tenant is none of ours, or cannot be read."""
     try:
         return queries.kpis(demo.database, demo.settings, request.tenant, request.first, request.last)
+    except DemoError:
+        return None
+
+
+def _inspected(demo: DemoTenants, request: LoadRequest) -> Inspection | None:
+    try:
+        return inspect(demo.database, demo.settings, request.tenant)
     except DemoError:
         return None

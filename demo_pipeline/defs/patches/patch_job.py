@@ -34,9 +34,9 @@ from demo_pipeline.services.inbox.apply import HINDRANCE, Handled, apply_inbox_f
 from demo_pipeline.services.inbox.folder import End
 from demo_pipeline.services.jobs.failures import is_passing
 from demo_pipeline.services.jobs.steps import JobCaller
-from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants import queries
+from demo_pipeline.services.tenants.verify import inspect
 
 JOB: Final = "apply_patch"
 #: tries after the first, where trying again may help
@@ -154,7 +154,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
             context.log.warning("%s; another try in %g s", error.message, seconds)
             raise dg.RetryRequested(max_retries=_MOST_RETRIES, seconds_to_wait=seconds) from None
         if isinstance(error, VerificationError):
-            yield from _verdicts(config.tenant, demo, error)
+            yield from _verdicts(context, config.tenant, demo, error)
         if HINDRANCE in error.details:
             _mark_stuck(context, "refused")
         raise refusal_failure(error, config.tenant) from None
@@ -165,7 +165,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
     if report.already_applied:
         context.log.info("this plan was applied before, by job %s; nothing was changed", report.job_id)
     begin_in_run(context, demo, [config.tenant])
-    now = read_snapshot(demo.database, demo.settings, config.tenant)
+    now = inspect(demo.database, demo.settings, config.tenant)
     if not is_shown(context.instance, report):
         yield from shown_events(context.instance, report, now)
     if handled.hindrance:
@@ -248,9 +248,12 @@ def _has_gone(context: dg.OpExecutionContext, error: DemoError) -> bool:
     )
 
 
-def _verdicts(tenant: str, demo: DemoTenants, error: VerificationError) -> Iterator[dg.AssetCheckEvaluation]:
+def _verdicts(
+    context: dg.OpExecutionContext, tenant: str, demo: DemoTenants, error: VerificationError
+) -> Iterator[dg.AssetCheckEvaluation]:
     """A failed verdict on each month that was not as it was to be, of a job that was rolled back."""
     months = sorted({Month.parse(one["month"]) for one in error.details.get("mismatches", ())})
     request = LoadRequest(tenant=tenant, months=tuple(months))
-    now = queries.kpis(demo.database, demo.settings, tenant)
-    return refusal_events(Refused(request=request, error=error), now)
+    kpis = queries.kpis(demo.database, demo.settings, tenant)
+    now = inspect(demo.database, demo.settings, tenant)
+    return refusal_events(context.instance, Refused(request=request, error=error), kpis, now)

@@ -20,8 +20,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import dagster as dg
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from dagster_postgres import DagsterPostgresStorage
 
+from demo_pipeline.defs.shared.bulk_event_log import BulkEventLogStorage
 from demo_pipeline.services.platform.instance import storage_url
 from demo_pipeline.storage.connection.dagster_session import set_dagster_sessions
 
@@ -60,7 +61,7 @@ _DELETE_HISTORY: Final = (
 )
 
 
-class AssetHistoryStorage(PostgresEventLogStorage):
+class AssetHistoryStorage(BulkEventLogStorage):
     """Dagster's event log, which can delete the history of single partitions."""
 
     def wipe_asset_partitions(self, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:

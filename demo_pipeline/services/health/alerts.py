@@ -236,15 +236,10 @@ def refused_alert(plan: RefusedPlan) -> Alert:
 
 def stale_alert(freshness: Freshness) -> Alert:
     """A tenant that is stale."""
-    if freshness.quiet_minutes is None or freshness.allowed_minutes is None:
-        what = "nothing is loaded yet"
-    else:
-        quiet, allowed = _hours(freshness.quiet_minutes), _hours(freshness.allowed_minutes)
-        what = f"no activity for {quiet} of working time, and more than {allowed} is stale at its pace"
     return Alert(
         kind=AlertKind.STALE_TENANT,
         subject=freshness.tenant,
-        what=what,
+        what=freshness.reason,
         remedy="bring it up to now; the schedule top_up_running_month, once it is on, keeps it there",
         command=f"demo-pipeline generate {freshness.tenant}",
         tenant=freshness.tenant,
@@ -311,7 +306,3 @@ def _times(count: int) -> str:
 
 def _was(count: int) -> str:
     return "was" if count == 1 else "were"
-
-
-def _hours(minutes: int) -> str:
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} h"

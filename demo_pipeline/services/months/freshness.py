@@ -60,20 +60,31 @@ class Freshness:
     def is_fresh(self) -> bool:
         return self.state is not FreshnessState.STALE
 
+    @property
+    def reason(self) -> str:
+        """Why a stale tenant is stale."""
+        if self.quiet_minutes is None or self.allowed_minutes is None:
+            return "nothing is loaded yet"
+        quiet, allowed = _hours(self.quiet_minutes), _hours(self.allowed_minutes)
+        return f"no activity for {quiet} of working time, and more than {allowed} is stale at its pace"
+
 
 def tenant_freshness(
     conn: Connection[Any],
     settings: Settings,
     now: datetime,
+    slug: str | None = None,
     *,
     on_unreadable: Callable[[UnreadableTenantError], None],
 ) -> Iterator[Freshness]:
-    """The judgements of all living demo tenants, by slug; for administrators.
+    """The judgements of all living demo tenants, by slug, or of one; for administrators.
 
     A tenant that cannot be read is passed to ``on_unreadable`` and left out.
     """
     paces = activity_paces(conn, now)
     for tenant in list_tenants(conn):
+        if slug not in {None, tenant.slug}:
+            continue
         # One may be provisioned between the two statements.
         if (pace := paces.get(tenant.tenant_id)) is not None:
             try:
@@ -143,3 +154,7 @@ def _working_minutes(spec: TenantSpec, after: datetime, until: datetime) -> int:
         for month in Month.containing(after).until(Month.containing(until))
         for minutes in (calendar.month(month).minutes,)
     )
+
+
+def _hours(minutes: int) -> str:
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} h"

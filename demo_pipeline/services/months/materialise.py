@@ -15,7 +15,7 @@ from demo_pipeline.services.jobs.report import JobReport, MonthResult, report_of
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import months_spec, next_job, select_job
 from demo_pipeline.services.jobs.steps import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
-from demo_pipeline.services.jobs.tenant_context import check_instant, find_tenant_context
+from demo_pipeline.services.jobs.tenant_context import check_instant, find_tenant_context, open_snapshot
 from demo_pipeline.services.months.delta_loading import (
     delta_rows,
     job_beside,
@@ -52,6 +52,22 @@ def materialise(
     """
     work = _Months(first, last, with_gaps)
     return run_job(database, settings, slug, JobKind.MATERIALISE, work.select, caller, work.report)
+
+
+def is_as_expected(
+    database: Database, settings: Settings, slug: str, first: Month | None = None, last: Month | None = None
+) -> bool:
+    """Whether the months have exactly the expected figures, and :func:`materialise` has nothing to load.
+
+    Only reads, and holds nobody up. Raises as ``materialise`` does before it opens a job.
+    """
+    with open_snapshot(database, settings, slug, JobKind.MATERIALISE) as (conn, context, as_of):
+        asked = month_range(context, first, last, as_of)
+        check_instant(context, as_of, settings)
+        there = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
+        recorded = context.recorded_months.intersection(asked.months)
+        is_exact = all(context.expected(month) == there.at(month) for month in recorded)
+        return is_exact and is_made(conn, context, asked.last, as_of)
 
 
 @dataclass(frozen=True)

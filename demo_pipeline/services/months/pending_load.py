@@ -29,9 +29,10 @@ from demo_pipeline.domain.reference.versions import present_version
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.tenants import MonthState
 from demo_pipeline.storage.rows.existing_rows import first_contact_at, has_won_stage
-from demo_pipeline.storage.rows.generated_row_index import generated_counts, present_ids
+from demo_pipeline.storage.rows.generated_row_index import present_ids
 from demo_pipeline.storage.rows.kpis import all_figures
 from demo_pipeline.storage.rows.pipeline_stages import stage_outcomes
+from demo_pipeline.storage.rows.row_checks import generated_counts
 
 #: (table, month) → rows
 RowCounts = Mapping[tuple[str, str], int]

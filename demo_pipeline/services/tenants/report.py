@@ -25,6 +25,7 @@ from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenan
 from demo_pipeline.services.months.freshness import FreshnessState, tenant_freshness
 from demo_pipeline.services.months.month_range import partial_month_notes
 from demo_pipeline.services.tenants.queries import kpi_months
+from demo_pipeline.services.tenants.release import Releases, releases_of
 from demo_pipeline.services.tenants.verify import Check, Finding, Verdict, check_tenant
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
@@ -97,6 +98,8 @@ class TenantReport:
     #: the last month of a closed tenant; None: a living one
     end_month: Month | None
     freshness: FreshnessState
+    #: which of the loaded months may be shown
+    releases: Releases
     #: the instant of the report
     as_of: datetime
     #: the KPIs of the months that ``kpis`` shows, zeros included
@@ -167,7 +170,7 @@ def read_report(database: Database, settings: Settings, slug: str) -> TenantRepo
     with database.snapshot() as conn:
         context = find_tenant_context(conn, settings, slug, "report")
         as_of = instant_of(conn, settings)
-        return _report(conn, context, as_of, _freshness(conn, settings, as_of)[slug], misplaced.find(conn))
+        return _report(conn, settings, context, as_of, misplaced.find(conn))
 
 
 def read_overview(database: Database, settings: Settings) -> Overview:
@@ -181,9 +184,11 @@ def read_overview(database: Database, settings: Settings) -> Overview:
         return Overview(as_of=as_of, tenants=tuple(lines))
 
 
-def _freshness(conn: Connection, settings: Settings, as_of: datetime) -> dict[str, FreshnessState]:
-    """Of every tenant that can be read, by slug."""
-    found = tenant_freshness(conn, settings, as_of, on_unreadable=lambda _: None)
+def _freshness(
+    conn: Connection, settings: Settings, as_of: datetime, slug: str | None = None
+) -> dict[str, FreshnessState]:
+    """Of every tenant that can be read, or of one, by slug."""
+    found = tenant_freshness(conn, settings, as_of, slug, on_unreadable=lambda _: None)
     return {one.tenant: one.state for one in found}
 
 
@@ -205,7 +210,7 @@ def _overview(
         )
     return TenantOverview(
         slug=slug,
-        verdict=check_tenant(conn, context, as_of, strays),
+        verdict=check_tenant(conn, settings, context, as_of, strays).verdict,
         spec=context.spec,
         end_month=context.end_month,
         freshness=freshness,
@@ -220,11 +225,7 @@ def _months(conn: Connection, context: TenantContext) -> FiguresByMonth:
 
 
 def _report(
-    conn: Connection,
-    context: TenantContext,
-    as_of: datetime,
-    freshness: FreshnessState,
-    strays: Sequence[Misplaced],
+    conn: Connection, settings: Settings, context: TenantContext, as_of: datetime, strays: Sequence[Misplaced]
 ) -> TenantReport:
     tenant_id, currency = context.state.tenant.tenant_id, context.spec.currency
     months = _months(conn, context)
@@ -232,7 +233,8 @@ def _report(
     return TenantReport(
         spec=context.spec,
         end_month=context.end_month,
-        freshness=freshness,
+        freshness=_freshness(conn, settings, as_of, context.spec.slug)[context.spec.slug],
+        releases=releases_of(conn, context),
         as_of=as_of,
         months=months,
         expected=context.expected_by_month.over(
@@ -260,7 +262,7 @@ def _report(
             for one in report_figures.largest_open_deals(conn, tenant_id, _MOST_DEALS)
         ),
         open_activities=tuple(report_figures.open_activities(conn, tenant_id, as_of)),
-        verdict=check_tenant(conn, context, as_of, strays),
+        verdict=check_tenant(conn, settings, context, as_of, strays).verdict,
         notes=partial_month_notes(context, months, as_of),
     )
 

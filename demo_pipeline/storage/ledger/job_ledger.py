@@ -271,6 +271,17 @@ def find_jobs(conn: Connection[Any], wanted: JobFilter, limit: int | None = None
     return _read(conn, _CONDITIONS + _LATEST_FIRST + " limit %(limit)s", values)
 
 
+def recent_jobs(conn: Connection[Any], slugs: Sequence[str], since: datetime) -> list[Job]:
+    """Jobs of some slugs that run, or were started after ``since`` and are completed, the latest first.
+
+    For administrators.
+    """
+    conditions: LiteralString = (
+        "where m.slug = any(%s) and (j.status = 'running' or j.status = 'completed' and j.started_at >= %s)"
+    )
+    return _read(conn, conditions + _LATEST_FIRST, [list(slugs), since])
+
+
 def count_jobs(conn: Connection[Any], wanted: JobFilter) -> int:
     """How many jobs there are; for administrators."""
     query = "select count(*) from demo.jobs j join demo.tenant_metadata m on m.tenant_id = j.tenant_id"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -38,18 +37,3 @@ def present_ids(conn: Connection, tenant_id: UUID, table: str, first: datetime, 
     ).fetchall()
     ids = b"".join(row[0].bytes for row in found)
     return uuid_array(np.frombuffer(ids, np.uint8).reshape(-1, 16))
-
-
-def generated_counts(
-    conn: Connection, tenant_id: UUID, job_ids: Sequence[UUID]
-) -> dict[tuple[str, str], int]:
-    """(table, month) → rows that these jobs made for the month and that are there, deleted ones included."""
-    counts: dict[tuple[str, str], int] = {}
-    for table in MODEL.counted:
-        rows = conn.execute(
-            f"SELECT demo_source_month, count(*) FROM crm.{table} WHERE tenant_id = %s AND demo_generated"
-            " AND demo_job_id = ANY(%s) GROUP BY 1",
-            (tenant_id, list(job_ids)),
-        ).fetchall()
-        counts.update({(table, month): count for month, count in rows})
-    return counts

@@ -13,7 +13,7 @@ Rows in another tenant are in ``misplaced``, which rows people changed in ``prov
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -311,3 +311,32 @@ def living_rows_of(
         if row and row[0]:
             found[table] = tuple(row[0])
     return found
+
+
+def months_of(conn: Connection, tenant_id: UUID, table: str, ids: Collection[UUID]) -> set[str]:
+    """The months in which rows were created, ``2025-01``; generated ones count where they were made for."""
+    if table not in MODEL.counted:
+        return set()
+    rows = conn.execute(
+        f"""
+        SELECT DISTINCT coalesce(demo_source_month, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM'))
+        FROM crm.{MODEL[table].name} WHERE tenant_id = %s AND id = ANY(%s)
+        """,
+        [tenant_id, list(ids)],
+    ).fetchall()
+    return {month for (month,) in rows}
+
+
+def generated_counts(
+    conn: Connection, tenant_id: UUID, job_ids: Sequence[UUID]
+) -> dict[tuple[str, str], int]:
+    """(table, month) → rows that these jobs made for the month and that are there, deleted ones included."""
+    counts: dict[tuple[str, str], int] = {}
+    for table in MODEL.counted:
+        rows = conn.execute(
+            f"SELECT demo_source_month, count(*) FROM crm.{table} WHERE tenant_id = %s AND demo_generated"
+            " AND demo_job_id = ANY(%s) GROUP BY 1",
+            (tenant_id, list(job_ids)),
+        ).fetchall()
+        counts.update({(table, month): count for month, count in rows})
+    return counts

@@ -368,6 +368,22 @@ _table(
     Index("audit_log_at_idx", "at", "event"),
 )
 
+#: months that may be shown
+_table(
+    "month_releases",
+    _required("tenant_id", Uuid),
+    _required("month", Text),
+    _required("released_at", _INSTANT, "clock_timestamp()"),
+    _required("released_by", Text),
+    *_optional(Text, "reason"),
+    _required("change_count", BigInteger),
+    PrimaryKeyConstraint("tenant_id", "month", name="month_releases_pkey"),
+    _reference("month_releases_tenant_fkey", ["tenant_id"], "demo.tenant_metadata"),
+    CheckConstraint(f"month ~ {_MONTH}", name="month_releases_month_check"),
+    CheckConstraint("reason ~ '\\S'", name="month_releases_reason_check"),
+    CheckConstraint("change_count >= 0", name="month_releases_count_check"),
+)
+
 _table(
     "incidents",
     Column("id", BigInteger, Identity(always=True), nullable=False),

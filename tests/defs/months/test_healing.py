@@ -30,7 +30,10 @@ def test_healing_says_what_it_found_and_made(dagster_home: DagsterHome) -> None:
             (HIDDEN,),
         )
     [found] = verify(dagster_home.database, dagster_home.settings)
-    assert [(one.month, one.metric) for one in found.findings] == [("2025-02", "activities_created")]
+    assert [(one.month, one.check.value) for one in found.findings] == [
+        ("2025-02", "no_drift"),
+        ("2025-02", "nothing_is_missing"),
+    ]
 
     outcome = dagster_home.materialise("acme")
     assert outcome.success, outcome.errors
@@ -52,7 +55,7 @@ def test_healing_says_what_it_found_and_made(dagster_home: DagsterHome) -> None:
     [february] = [result for result in report.months if result.month == Month.parse("2025-02")]
     assert (february.before.activities_created, february.after.activities_created) == (30 - HIDDEN, 30)
 
-    for check in ("kpis_match_plan", "no_drift", "lifecycles_are_sound"):
+    for check in ("kpis_match_plan", "no_drift", "life_cycles_hold"):
         verdicts = dagster_home.evaluations(outcome.run_id, check)
         assert {key for key, one in verdicts.items() if one.passed} == {f"{month}|acme" for month in MONTHS}
         assert all(one.passed for one in verdicts.values())

@@ -60,7 +60,7 @@ def test_findings_and_empty_tenants_are_shown(dagster_home: DagsterHome) -> None
         conn.execute("delete from crm.activities where created_at < '2025-02-01'")
     assert dagster_home.draw_reports("acme", "bravo").success
     checks = metadata_of(dagster_home, "acme")["checks"]
-    assert "- ✗ KPIs are as expected\n    - 2025-01 activities\\_created: 0 instead of 40" in checks
+    assert "- ✗ no drift\n    - 2025-01 activities\\_created: 0 instead of 40" in checks
     shown = metadata_of(dagster_home, "bravo")
     assert shown["story"] == "Kranz Logistik has no rows yet."
     assert shown["pictures"] == "There is nothing to draw yet."

@@ -116,7 +116,7 @@ def test_a_patch_materialises_the_months_that_it_touched(dagster_home: DagsterHo
     assert (deals["dagster/partition_row_count"].value, deals["rows_added"].value) == (9, 2)
     assert "| Deals created | 7 | 9 | **+2** |" in str(deals["change"].value)
     assert "Contacts" not in str(deals["change"].value)
-    for check in ("kpis_match_plan", "no_drift", "lifecycles_are_sound"):
+    for check in ("kpis_match_plan", "no_drift", "life_cycles_hold"):
         found = dagster_home.evaluations(result.run_id, check)
         assert {key: one.passed for key, one in found.items()} == {"2025-02|acme": True}, check
 

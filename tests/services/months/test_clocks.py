@@ -12,7 +12,6 @@ from demo_pipeline import settings as settings_module
 from demo_pipeline.domain.core.errors import InputError, UnreadableTenantError
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.shapes import Shape
-from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.months.top_up import top_ups
 from demo_pipeline.services.patches.drafts import draft_plan
@@ -22,7 +21,7 @@ from demo_pipeline.services.patches.split import split_plan
 from demo_pipeline.services.platform.ready_database import ready_database
 from demo_pipeline.services.repairs.repair import repair
 from demo_pipeline.services.tenants.queries import list_jobs
-from demo_pipeline.services.tenants.verify import verify
+from demo_pipeline.services.tenants.verify import Check, inspect, verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import current_instant
 from demo_pipeline.storage.connection.database import Database
@@ -78,7 +77,7 @@ def test_a_wrong_client_clock_changes_nothing(
     apply_patch(database, database_settings, slug, wanted)
     repair(database, database_settings, slug)
     assert split_plan(database, database_settings, slug, wanted)
-    assert read_snapshot(database, database_settings, slug).violations == ()
+    assert not inspect(database, database_settings, slug, {Check.LIFE_CYCLES}).verdict.findings
     assert all(one.last == running for one in top_ups(database, database_settings, on_unreadable=raised))
     written = draft_plan(database, database_settings, slug, next(iter(Shape)))
     assert max(month.month for month in written.plan.months) <= running

@@ -387,5 +387,5 @@ class TenantSimulation:
             if expected.get(month, nothing)[metric] != found.get(month, nothing)[metric]
         }
         verdict = verify(self.database, self.settings, self.slug)[0]
-        told = [finding for finding in verdict.findings if finding.check is Check.KPIS]
+        told = [finding for finding in verdict.findings if finding.check is Check.DRIFT]
         assert {(finding.month, finding.metric) for finding in told} == differ

@@ -9,7 +9,6 @@ import pytest
 
 from demo_pipeline.domain.core.errors import VerificationError
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.undo import undo_job
@@ -17,7 +16,7 @@ from demo_pipeline.services.repairs.backfill import backfill
 from demo_pipeline.services.repairs.repair import cleanup, dedupe, repair
 from demo_pipeline.services.tenants.extend import extend_tenant
 from demo_pipeline.services.tenants.queries import digest, show_job
-from demo_pipeline.services.tenants.verify import Check, verify
+from demo_pipeline.services.tenants.verify import Check, inspect, verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.services.builders import made
@@ -190,10 +189,10 @@ def test_no_edit_stops_a_job_and_verify_notes_them(database: Database, database_
     edited = edit_all(database)
     execute(database, "UPDATE crm.tenants SET created_at = '2025-06-01Z'")
     verdict = verify(database, database_settings, "acme")[0]
-    assert {one.check for one in verdict.findings} == {Check.KPIS}
+    assert {one.check for one in verdict.findings} == {Check.DRIFT}
     assert verdict.notes[0].startswith("edited by people: ")
     assert any("deals come after their contact" in note for note in verdict.notes)
-    assert read_snapshot(database, database_settings, "acme").violations == ()
+    assert not inspect(database, database_settings, "acme", {Check.LIFE_CYCLES}).verdict.findings
     assert repair(database, database_settings, "acme").plan.is_empty
     before = _contents(database, edited)
     extend_tenant(database, database_settings, "acme", JULY)
@@ -212,7 +211,7 @@ def test_no_edit_stops_a_job_and_verify_notes_them(database: Database, database_
     assert undo_job(database, database_settings, undone.job_id).is_passed
     materialise(database, database_settings, "acme")
     assert _contents(database, edited) == before
-    assert {one.check for one in verify(database, database_settings, "acme")[0].findings} == {Check.KPIS}
+    assert {one.check for one in verify(database, database_settings, "acme")[0].findings} == {Check.DRIFT}
 
 
 def test_edits_without_a_figure_leave_a_tenant_as_expected(
@@ -260,7 +259,7 @@ def test_g02_a_stage_that_people_changed_is_named_and_no_deal_is_hidden(
         assert (shown.groups, shown.kept) == ((), ())
         assert [(one.id, one.outcome, one.deal_count) for one in shown.stages] == [(stage, outcome, deals)]
         verdict = verify(database, database_settings, "acme")[0]
-        assert {one.check for one in verdict.findings} == {Check.KPIS}
+        assert {one.check for one in verdict.findings} == {Check.DRIFT}
         assert any("--restore-stages" in note for note in verdict.notes)
         done = repair(database, database_settings, "acme")
         assert (done.report, done.restored_stages) == (None, 0)

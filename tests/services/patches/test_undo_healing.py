@@ -97,8 +97,9 @@ def test_rows_that_stand_in_for_others_stop_an_undo(
     assert [figures.to_json(EUR) for figures in lessened(due, now).values()] == [
         result.delta.to_json(EUR) for result in patch.months
     ]
-    [finding] = verify(database, database_settings)[0].findings
-    assert (finding.check, finding.month, finding.metric) == (Check.KPIS, "2025-02", "activities_created")
+    drift, missing = verify(database, database_settings)[0].findings
+    assert (drift.check, drift.month, drift.metric) == (Check.DRIFT, "2025-02", "activities_created")
+    assert (missing.check, missing.month, missing.table) == (Check.MISSING, "2025-02", "activities")
     assert lessened(now, figures_of(tenant_rows(database, tenant), EUR))  # by as many as went
     [short] = lessened(now, figures_of(tenant_rows(database, tenant), EUR)).values()
     assert short.activities_created == went
@@ -172,7 +173,7 @@ def test_what_was_healed_comes_back_beside_its_stand_ins(
     undo_job(database, database_settings, undone.job_id)
     assert living(database, "activities", healing) == 12
     [finding] = verify(database, database_settings)[0].findings
-    assert (finding.check, finding.metric) == (Check.KPIS, "activities_created")
+    assert (finding.check, finding.metric) == (Check.DRIFT, "activities_created")
     [surplus] = lessened(
         figures_of(tenant_rows(database, tenant), EUR),
         expected_by_ledger(database, database_settings, tenant),

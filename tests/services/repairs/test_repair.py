@@ -69,7 +69,7 @@ def test_a_sound_tenant_needs_nothing(database: Database, database_settings: Set
         found = service(database, database_settings, "acme")
         assert (found.plan.is_empty, found.plan.along, found.report) == (True, {}, None)
     assert fingerprint_of_all(database) == before
-    assert found_by(database, database_settings) == {Check.KPIS}
+    assert found_by(database, database_settings) == {Check.DRIFT}
 
 
 @pytest.mark.risk("G2")
@@ -99,7 +99,7 @@ def test_g02_planted_orphans_are_found_and_repaired(database: Database, database
     done = repair(database, database_settings, "acme")
     assert done.plan == shown.plan
     assert done.report is not None
-    assert found_by(database, database_settings) == {Check.KPIS}
+    assert found_by(database, database_settings) == {Check.DRIFT, Check.MISSING}
     assert repair(database, database_settings, "acme").plan.is_empty
     hidden = digest(database, database_settings, "acme")
     assert hidden != planted
@@ -152,7 +152,7 @@ def test_g02_the_end_of_a_company_takes_its_people_along(
     done = repair(database, database_settings, "acme")
     assert {group.table for group in done.plan.groups} == {"contacts", "deals", "activities"}
     assert done.plan.short
-    assert found_by(database, database_settings) == {Check.KPIS}
+    assert found_by(database, database_settings) == {Check.DRIFT, Check.MISSING}
     assert materialise(database, database_settings, "acme").kind == "heal"
     assert_as_expected(database, database_settings)
 
@@ -193,7 +193,7 @@ def test_g02_a_broken_life_cycle_is_repaired(database: Database, database_settin
             "UPDATE crm.deals SET closed_at = NULL WHERE id = ("
             "SELECT id FROM crm.deals WHERE closed_at IS NOT NULL ORDER BY id LIMIT 1)"
         )
-    assert Check.LIFECYCLES in found_by(database, database_settings)
+    assert Check.LIFE_CYCLES in found_by(database, database_settings)
     reasons = {group.reason for group in repair(database, database_settings, "acme").plan.groups}
     assert "break the rule: contacts come after their company" in reasons
     assert "break the rule: deals are closed if and only if their stage is won or lost" in reasons
@@ -209,7 +209,7 @@ def test_p02_copies_are_found_and_one_of_each_stays(database: Database, database
     copies = copy_company(database)
     assert all(copies.values())
     planted = digest(database, database_settings, "acme")
-    assert found_by(database, database_settings) == {Check.KPIS, Check.COPIES}
+    assert found_by(database, database_settings) == {Check.DRIFT, Check.DUPLICATES}
     shown = dedupe(database, database_settings, "acme", is_dry=True)
     assert {group.table: len(group.ids) for group in shown.plan.groups} == copies
     assert digest(database, database_settings, "acme") == planted
@@ -247,7 +247,7 @@ def test_p01_rows_of_a_job_that_failed_are_cleaned_up(
     execute(database, "DELETE FROM demo.job_months WHERE job_id = %s", done.job_id)
     execute(database, "UPDATE demo.job_ledger SET status = 'failed' WHERE id = %s", done.job_id)
     planted = digest(database, database_settings, "acme")
-    assert Check.ROWS_OF_JOBS in found_by(database, database_settings)
+    assert Check.PROVENANCE in found_by(database, database_settings)
     cleaned = cleanup(database, database_settings, done.job_id)
     assert cleaned.report is not None
     assert {group.table: len(group.ids) for group in cleaned.plan.groups} == {
@@ -267,7 +267,7 @@ def test_rows_of_no_job_are_repaired(database: Database, database_settings: Sett
     made(database, database_settings, SMALL)
     sound = digest(database, database_settings, "acme")
     plant_rows_of(database, uuid4())
-    assert found_by(database, database_settings) == {Check.KPIS, Check.ROWS_OF_JOBS}
+    assert found_by(database, database_settings) == {Check.DRIFT, Check.PROVENANCE}
     done = repair(database, database_settings, "acme")
     assert [(group.table, len(group.ids)) for group in done.plan.groups] == [("contacts", 3)]
     assert digest(database, database_settings, "acme") == sound

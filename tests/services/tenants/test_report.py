@@ -192,7 +192,7 @@ def test_every_figure_follows_from_the_rows(database: Database, database_setting
     assert report.values[0].lower is None
     # 02:59 UTC is the evening before in New York.
     assert report.activity_hours[5, 21] == 1
-    assert any(one.check is Check.KPIS for one in report.verdict.findings)
+    assert any(one.check is Check.DRIFT for one in report.verdict.findings)
 
 
 def test_targets_are_those_of_the_ledger(

@@ -18,7 +18,6 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from demo_pipeline.domain.core.errors import DemoError, UnreadableJobError, UnreadableTenantError
-from demo_pipeline.services.jobs.tenant_snapshot import read_snapshot
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.months.top_up import top_ups
 from demo_pipeline.services.patches.patch import apply_patch
@@ -30,7 +29,7 @@ from demo_pipeline.services.retry import retry_job
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.delete_tenant import delete_tenant
 from demo_pipeline.services.tenants.scan import scan
-from demo_pipeline.services.tenants.verify import Check, verify
+from demo_pipeline.services.tenants.verify import Check, inspect, verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
@@ -120,7 +119,7 @@ def commands(database: Database, settings: Settings, slug: str) -> Iterator[Call
     """Everything that reads one tenant."""
     yield lambda: queries.show_tenant(database, settings, slug)
     yield lambda: queries.kpis(database, settings, slug)
-    yield lambda: read_snapshot(database, settings, slug)
+    yield lambda: inspect(database, settings, slug)
     yield lambda: preview(database, settings, slug, SOME)
     yield lambda: apply_patch(database, settings, slug, SOME)
     yield lambda: materialise(database, settings, slug)
