@@ -51,6 +51,22 @@ def test_a_preview_is_what_provisioning_makes(
     assert re.search(r"start_month\n +does not go with last_months", refused.err)
 
 
+def test_a_tenant_shows_how_it_is_healed(quick_command: RunCommand, blueprint: Path) -> None:
+    """``ask`` without the key; ``auto`` is shown before and after provisioning; another word is refused."""
+    assert quick_command("tenant", "preview", blueprint, "--json").document["heal"] == "ask"
+    assert "heal: ask, " in quick_command("tenant", "preview", blueprint).out
+    text = blueprint.read_text(encoding="utf-8")
+    blueprint.write_text(f"{text}heal: sometimes\n", encoding="utf-8")
+    refused = quick_command("tenant", "preview", blueprint)
+    assert refused.code == 2
+    assert "auto, ask" in refused.err
+    blueprint.write_text(f"{text}heal: auto\n", encoding="utf-8")
+    assert quick_command("tenant", "preview", blueprint, "--json").document["heal"] == "auto"
+    assert quick_command("tenant", "provision", blueprint).code == 0
+    assert quick_command("tenant", "show", "kranz", "--json").document["heal"] == "auto"
+    assert "the schedule heal_tenants makes missing rows" in quick_command("tenant", "show", "kranz").out
+
+
 def test_a_tenant_is_extended_and_shown(quick_command: RunCommand, kranz: str) -> None:
     """``tenant show`` says closed and until when; an extension can be looked at first, and is done once."""
     shown = quick_command("tenant", "show", kranz).out

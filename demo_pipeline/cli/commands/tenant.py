@@ -40,6 +40,7 @@ from demo_pipeline.cli.kit.session import (
     open_settings,
     requester,
 )
+from demo_pipeline.domain.blueprint.healing import HEAL_TEXTS, Heal, stored_heal
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted, rows_text
@@ -47,7 +48,7 @@ from demo_pipeline.rendering.kpi_columns import kpi_table
 from demo_pipeline.rendering.table import Column, Table, facts, programs, record, records, text_columns
 
 if TYPE_CHECKING:
-    from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+    from demo_pipeline.services.files.blueprint_files import DeclaredTenant
     from demo_pipeline.services.tenants.extend import Extension
     from demo_pipeline.services.tenants.queries import TenantDetail
     from demo_pipeline.storage.ledger.tenants import TenantSummary
@@ -105,30 +106,38 @@ def preview(file: BlueprintPath, *, sheet: SheetOption = None, json: Json = Fals
     from demo_pipeline.services.months.month_range import preview_notes
 
     with about_files([file]):
-        spec, warnings = preview_blueprint(file, settings, sheet=sheet)
-    for warning in warnings:
+        declared = preview_blueprint(file, settings, sheet=sheet)
+    spec = declared.spec
+    for warning in declared.warnings:
         warn(warning)
     notes = preview_notes(spec, settings.client_instant())
     if json:
-        write_document(_preview_document(spec, (*warnings, *notes)))
+        write_document(_preview_document(declared, (*declared.warnings, *notes)))
         return
     write_table(kpi_table(f"{spec.slug}, values in {spec.currency}", spec.by_month, spec.currency))
     for text in notes:
         note(text)
     write_text("")
     write_text(_end_text(spec.closed_month))
+    write_text(f"heal: {_heal_text(declared.blueprint.heal)}")
 
 
-def _preview_document(spec: TenantSpec, warnings: Sequence[str]) -> dict[str, Any]:
+def _preview_document(declared: DeclaredTenant, warnings: Sequence[str]) -> dict[str, Any]:
+    spec = declared.spec
     return {
         "tenant": spec.slug,
         "currency": spec.currency,
         "is_living": spec.closed_month is None,
         "first_month": spec.start_month,
         "last_month": spec.end_month,
+        "heal": declared.blueprint.heal,
         "months": spec.by_month.to_rows(spec.currency),
         "warnings": warnings,
     }
+
+
+def _heal_text(choice: Heal) -> str:
+    return f"{choice}, {HEAL_TEXTS[choice]}"
 
 
 def _end_text(end: Month | None) -> str:
@@ -276,6 +285,7 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
         "last_month": spec.end_month,
         "is_living": context.end_month is None,
         "end_month": context.end_month,
+        "heal": stored_heal(tenant.blueprint),
         "extensions": [{"job_id": job_id, "to": last} for job_id, last in context.extensions],
         "totals": spec.total.to_json(spec.currency),
         "months": [
@@ -302,6 +312,7 @@ def _detail_table(detail: TenantDetail) -> Table[Sequence[str]]:
             ("seed", tenant.seed),
             ("span", f"{spec.start_month} to {spec.end_month}"),
             ("end", _end_text(detail.context.end_month)),
+            ("heal", _heal_text(stored_heal(tenant.blueprint))),
             ("loaded", _loaded_text(detail.summary)),
             ("versions", versions),
             ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),

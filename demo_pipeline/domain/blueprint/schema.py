@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from demo_pipeline.domain.blueprint.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
+from demo_pipeline.domain.blueprint.healing import DEFAULT_HEAL, HEAL_CHOICES, Heal
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, GivenFigures, Metric
 from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
@@ -62,6 +63,9 @@ _OptionalAmount: TypeAlias = Amount | None
 _OptionalCount: TypeAlias = Count | None
 
 CurveName = Annotated[Curve, PlainValidator(one_of("curve", CURVES)), WithJsonSchema({"enum": list(CURVES)})]
+HealChoice = Annotated[
+    Heal, PlainValidator(one_of("heal", HEAL_CHOICES)), WithJsonSchema({"enum": list(HEAL_CHOICES)})
+]
 
 
 class Declared(BaseModel):
@@ -256,6 +260,12 @@ class Blueprint(Declared):
         description="A domain that you own, for the mail addresses of contacts; no public mail provider. "
         "Left out: domains that cannot be owned (.example).",
         examples=["crm.kranz-gruppe.de"],
+    )
+    heal: HealChoice = Field(
+        default=DEFAULT_HEAL,
+        description="What the schedule heal_tenants does where rows of the tenant are missing. "
+        "auto: it makes them. ask: it names the tenant and changes nothing.",
+        examples=["auto"],
     )
     totals: Totals | None = Field(
         default=None, description="Figures of the whole span. Exactly one of totals and months is given."

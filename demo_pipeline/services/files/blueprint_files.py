@@ -124,20 +124,17 @@ def read_blueprint(
     return DeclaredTenant(slug=path.stem, blueprint=checked.blueprint, spec=spec, warnings=warnings)
 
 
-def preview_blueprint(
-    path: Path, settings: Settings, *, sheet: str | None = None
-) -> tuple[TenantSpec, tuple[str, ...]]:
-    """The tenant that a file would make now, and the warnings. Needs no database; raises as above."""
+def preview_blueprint(path: Path, settings: Settings, *, sheet: str | None = None) -> DeclaredTenant:
+    """The tenant that a file would make now. Needs no database; raises as above."""
     caps = settings.caps.to_domain()
     declared = read_blueprint(path, settings.client_instant(), caps, sheet=sheet)
-    warnings = declared.warnings
     if declared.blueprint.seed is None and declared.blueprint.totals is not None:
         message = (
             "the blueprint has no seed, so its totals are spread a little differently each time; "
             "set seed to keep the months as they are"
         )
-        warnings = (*warnings, message)
-    return declared.spec, warnings
+        return replace(declared, warnings=(*declared.warnings, message))
+    return declared
 
 
 def blueprint_paths(folder: Path) -> tuple[Path, ...]:
