@@ -12,13 +12,11 @@ from typing import Final
 import dagster as dg
 
 from demo_pipeline.defs.months.assets import materialise_tenants
-from demo_pipeline.defs.shared.partitions import TENANT, partition_key
+from demo_pipeline.defs.months.run_requests import months_request
+from demo_pipeline.defs.shared.partitions import TENANT
 from demo_pipeline.defs.shared.resources import DemoTenants
-from demo_pipeline.defs.shared.run_tags import REQUESTER_TAG, TENANT_TAG
-from demo_pipeline.services.months.top_up import TopUp, top_ups
+from demo_pipeline.services.months.top_up import top_ups
 
-RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
-RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
 _NAME: Final = "top_up_running_month"
 
 
@@ -49,16 +47,7 @@ def top_up_running_month(
         return dg.SkipReason("no tenant has worked since it was loaded")
     # A tenant may be younger than the last tick of the sensor that adds partitions.
     context.instance.add_dynamic_partitions(TENANT, [one.tenant for one in found])
-    return [_request(one, f"{tick:%Y-%m-%dT%H}") for one in found]
-
-
-def _request(one: TopUp, tick: str) -> dg.RunRequest:
-    return dg.RunRequest(
-        run_key=f"{one.tenant} {tick}",
-        tags={
-            RANGE_START_TAG: partition_key(one.tenant, one.first),
-            RANGE_END_TAG: partition_key(one.tenant, one.last),
-            TENANT_TAG: one.tenant,
-            REQUESTER_TAG: f"schedule {_NAME}",
-        },
-    )
+    return [
+        months_request(one.tenant, one.first, one.last, schedule=_NAME, tick=f"{tick:%Y-%m-%dT%H}")
+        for one in found
+    ]

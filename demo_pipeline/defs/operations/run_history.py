@@ -14,7 +14,7 @@ from typing import Final
 import dagster as dg
 from pydantic import BaseModel, Field, ValidationError
 
-from demo_pipeline.defs.shared.run_tags import SEVERAL, TENANT_TAG
+from demo_pipeline.defs.shared.run_tags import RANGE_START_TAG, SEVERAL, TENANT_TAG
 from demo_pipeline.domain.core.terminal_text import neutral_line
 from demo_pipeline.services.health.alerts import FailedRun, FailingChecks
 from demo_pipeline.storage.connection.masking import masked
@@ -31,7 +31,6 @@ _MOST_TEXT: Final = 400
 #: Dagster's own tags: a failed run that is tried again; the partitions of a run
 _WILL_RETRY_TAG: Final = "dagster/will_retry"
 _PARTITION_TENANT_TAG: Final = "dagster/partition/tenant"
-_RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 _SUCCESS, _FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 _FINISHED: Final = (_SUCCESS, _FAILURE)
 
@@ -188,7 +187,7 @@ def _tenant_of(run: dg.DagsterRun) -> str | None:
     """The tenant of a run; None: it has none, or several."""
     tags = run.tags
     found = tags.get(TENANT_TAG) or tags.get(_PARTITION_TENANT_TAG)
-    found = found or tags.get(_RANGE_START_TAG, "").partition("|")[2]
+    found = found or tags.get(RANGE_START_TAG, "").partition("|")[2]
     return None if found in {"", SEVERAL} else found
 
 

@@ -23,6 +23,9 @@ REQUESTER_TAG: Final = "demo/requested_by"
 INBOX_TAG: Final = "demo/inbox_key"
 #: ``done`` or ``refused``: the folder to which the run's file could not be moved
 STUCK_TAG: Final = "demo/inbox_stuck"
+#: Dagster's own: the first and the last partition of a run over a range
+RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
+RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
 #: the tenant of a run with more than one
 SEVERAL: Final = "several"
 
