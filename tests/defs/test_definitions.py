@@ -114,9 +114,11 @@ def test_sensors_and_schedules_are_what_they_were() -> None:
         "plan_inbox": dg.DefaultSensorStatus.RUNNING,
         "release_months": dg.DefaultSensorStatus.RUNNING,
         "sync_tenants": dg.DefaultSensorStatus.RUNNING,
+        "watch_blueprints": dg.DefaultSensorStatus.RUNNING,
     }
     schedules = repository.schedule_defs
     assert {(one.name, one.job_name, one.cron_schedule, one.default_status) for one in schedules} == {
+        ("heal_tenants", "materialise_tenants", "0 6 * * *", dg.DefaultScheduleStatus.STOPPED),
         ("top_up_running_month", "materialise_tenants", "0 * * * *", dg.DefaultScheduleStatus.STOPPED),
         ("verify_every_morning", "verify_tenants", "30 5 * * *", dg.DefaultScheduleStatus.STOPPED),
     }

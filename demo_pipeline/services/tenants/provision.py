@@ -71,7 +71,7 @@ def provision_all(
     problems: list[Problem] = []
     for path in paths:
         try:
-            declared.append(_read(database, settings, path, now))
+            declared.append(read_declared(database, settings, path, now))
         except InputError as error:
             if len(paths) == 1:
                 raise
@@ -108,7 +108,9 @@ def provision(
     ``UnreadableTenantError`` where the tenant exists and cannot be read.
     """
     now = current_instant(database, settings)
-    return _provision(database, settings, _read(database, settings, path, now, sheet), now, requested_by)
+    return _provision(
+        database, settings, read_declared(database, settings, path, now, sheet), now, requested_by
+    )
 
 
 def _provision(
@@ -175,7 +177,7 @@ def _make(
         job_ledger.register_job(conn, replace(request, requested_by=requested_by))
 
 
-def _read(
+def read_declared(
     database: Database, settings: Settings, path: Path, now: datetime, sheet: str | None = None
 ) -> DeclaredTenant:
     """What a file declares by the instant of its tenant, so that its span is still the same, or by now."""
