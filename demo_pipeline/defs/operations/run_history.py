@@ -14,7 +14,7 @@ from typing import Final
 import dagster as dg
 from pydantic import BaseModel, Field, ValidationError
 
-from demo_pipeline.defs.shared.run_tags import RANGE_START_TAG, SEVERAL, TENANT_TAG
+from demo_pipeline.defs.shared.run_tags import tenant_of
 from demo_pipeline.domain.core.terminal_text import neutral_line
 from demo_pipeline.services.health.alerts import FailedRun, FailingChecks
 from demo_pipeline.storage.connection.masking import masked
@@ -28,9 +28,8 @@ _SECONDS_AGAIN: Final = 30
 _BATCH: Final = 1_000
 #: characters of a failure's message
 _MOST_TEXT: Final = 400
-#: Dagster's own tags: a failed run that is tried again; the partitions of a run
+#: Dagster's own tag of a failed run that is tried again
 _WILL_RETRY_TAG: Final = "dagster/will_retry"
-_PARTITION_TENANT_TAG: Final = "dagster/partition/tenant"
 _SUCCESS, _FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 _FINISHED: Final = (_SUCCESS, _FAILURE)
 
@@ -170,7 +169,7 @@ class RunHistory(BaseModel):
             updated = record.update_timestamp.replace(tzinfo=UTC).timestamp()
             self.runs_until = max(self.runs_until, updated)
             ended = record.end_time or updated
-            tenant = _tenant_of(run)
+            tenant = tenant_of(run)
             subject = f"{run.job_name} {tenant or ''}".strip()
             if run.status is _SUCCESS:
                 self.failed_runs.pop(subject, None)
@@ -181,14 +180,6 @@ class RunHistory(BaseModel):
                 self.failed_runs[subject] = _Run(
                     run_id=run.run_id, job=run.job_name, tenant=tenant, message=message, ended=ended
                 )
-
-
-def _tenant_of(run: dg.DagsterRun) -> str | None:
-    """The tenant of a run; None: it has none, or several."""
-    tags = run.tags
-    found = tags.get(TENANT_TAG) or tags.get(_PARTITION_TENANT_TAG)
-    found = found or tags.get(RANGE_START_TAG, "").partition("|")[2]
-    return None if found in {"", SEVERAL} else found
 
 
 def _message_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import dagster as dg
@@ -24,10 +24,31 @@ INBOX_TAG: Final = "demo/inbox_key"
 #: ``done`` or ``refused``: the folder to which the run's file could not be moved
 STUCK_TAG: Final = "demo/inbox_stuck"
 #: Dagster's own: the first and the last partition of a run over a range
+PARTITION_TAG: Final = "dagster/partition"
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
 #: the tenant of a run with more than one
 SEVERAL: Final = "several"
+
+
+def tenant_of(run: dg.DagsterRun) -> str | None:
+    """The tenant of a run by its tags, its partitions or the configuration of its op, in this order.
+
+    None: no tenant is selected, or several.
+    """
+    if given := run.tags.get(TENANT_TAG):
+        return None if given == SEVERAL else given
+    ends = [run.tags[tag] for tag in (PARTITION_TAG, RANGE_START_TAG, RANGE_END_TAG) if tag in run.tags]
+    # A partition is a tenant's month, or a tenant.
+    selected = {key.rpartition("|")[2] for key in ends} or _configured_tenants(run.run_config)
+    return selected.pop() if len(selected) == 1 else None
+
+
+def _configured_tenants(run_config: Mapping[str, Any]) -> set[str]:
+    """The value of ``tenant`` in the configuration of each op that has one."""
+    ops: Mapping[str, Mapping[str, Any]] = run_config.get("ops", {})
+    given = {op["config"].get("tenant") for op in ops.values() if "config" in op}
+    return {tenant for tenant in given if isinstance(tenant, str) and tenant}
 
 
 def first_job_tags(report: JobReport, key: str = FIRST_JOB_TAG) -> dict[str, str]:
