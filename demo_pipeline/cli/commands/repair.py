@@ -11,7 +11,8 @@ from demo_pipeline.cli.kit.job_views import change_document
 from demo_pipeline.cli.kit.parameters import TENANT_PANEL, Commands, JobId, Json, Slug, example, flag
 from demo_pipeline.cli.kit.session import Session, caller, notice_if_slow, open_session
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.rendering.table import Column, Table, programs, records, text_columns
+from demo_pipeline.rendering.repair_tables import plan_table
+from demo_pipeline.rendering.table import Column, programs, records
 
 if TYPE_CHECKING:
     from demo_pipeline.services.jobs.row_checks import ChangedStage
@@ -119,27 +120,11 @@ def _do(session: Session, slug: str, call: _Call, *, yes: bool, json: bool) -> N
 
 def _write_plan(done: Repaired) -> bool:
     """Show what is to be done; whether there is anything."""
-    plan = done.plan
-    rows = [["hide", group.table, f"{len(group.ids):,}", group.reason] for group in plan.groups]
-    rows += [["hide", table, f"{count:,}", "depend on those"] for table, count in plan.along.items()]
-    rows += [
-        ["delete", stray.table, f"{len(stray.ids):,}", f"lie in tenant {stray.slug or stray.tenant_id}"]
-        for stray in plan.elsewhere
-    ]
-    rows += [
-        [
-            "restore",
-            "pipeline_stages",
-            "1",
-            f"{stage.name} was {stage.outcome}: {stage.deal_count:,} deals contradict it now",
-        ]
-        for stage in (plan.stages if done.with_stages else ())
-    ]
-    if not rows:
-        write_text(f"{plan.tenant}: there is nothing to hide")
+    table = plan_table(done)
+    if not table.rows:
+        write_text(f"{done.plan.tenant}: there is nothing to hide")
         return False
-    columns = text_columns("", "table", "rows", "that", numbers=("rows",))
-    write_table(Table(columns, rows, title=f"{plan.tenant}: {plan.kind}"))
+    write_table(table)
     return True
 
 
