@@ -12,13 +12,13 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 import dagster as dg
 from pydantic import Field
 
 from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
 from demo_pipeline.defs.asset_pages.job_events import is_shown, shown_events
+from demo_pipeline.defs.asset_pages.job_ops import job_id_of
 from demo_pipeline.defs.shared.partitions import TENANT
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_failures import refusal_failure
@@ -84,11 +84,7 @@ def show_job() -> None:
 
 def _read(demo: DemoTenants, job_id: str) -> tuple[Job, Inspection]:
     """The job and its tenant. Raises ``NotFoundError``, and ``InputError`` unless the job is completed."""
-    try:
-        job = queries.show_job(demo.database, UUID(job_id)).job
-    except ValueError:
-        message = f"job_id {job_id[:60]!r} is no job id; demo-pipeline job list shows those there are"
-        raise InputError(message, [Problem(code="bad_job_id", field="job_id", message=message)]) from None
+    job = queries.show_job(demo.database, job_id_of(job_id)).job
     if job.status != "completed":
         message = f"job {job.id} is {job.status}; only a completed one has something to show"
         raise InputError(message, [Problem(code="not_completed", field="job_id", message=message)])

@@ -5,21 +5,29 @@ changed the month. A check that does not pass keeps it back. A person can releas
 reason, in the launchpad, which the audit log keeps. What a release is, is in ``services.tenants.release``.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import dagster as dg
 from pydantic import Field
 
 from demo_pipeline.defs.asset_pages import specs
 from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
-from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, months_by_tenant, partition_key
+from demo_pipeline.defs.shared.partitions import (
+    EXAMPLE_TENANT,
+    TENANT,
+    TENANT_MONTHS,
+    months_by_tenant,
+    partition_key,
+)
 from demo_pipeline.defs.shared.resources import DemoTenants
-from demo_pipeline.defs.shared.run_failures import error_json
-from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG
-from demo_pipeline.domain.core.errors import DemoError
+from demo_pipeline.defs.shared.run_failures import error_json, refusal_failure
+from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG, TENANT_TAG
+from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.tenants.release import Releases, release
+from demo_pipeline.rendering.table import Column, Table, markdown
+from demo_pipeline.services.tenants.release import Releases, months_between, release
+from demo_pipeline.storage.ledger.releases import ReleasedMonth
 
 _KIND = "release"
 #: its page appears, or its month is materialised again
@@ -79,13 +87,7 @@ def tenant_release(
         except DemoError as error:
             errors.append(error_json(error, slug))
             continue
-        for month in asked:
-            if month in done.months and month not in done.kept_back:
-                yield dg.AssetMaterialization(
-                    specs.TENANT_RELEASE,
-                    partition=partition_key(slug, month),
-                    metadata=_metadata(done, month),
-                )
+        yield from _released(done, asked)
         if done.kept_back:
             errors.append(error_json(done.error, slug))
     if errors:
@@ -96,6 +98,89 @@ def tenant_release(
         )
 
 
+class ReleaseTenantConfig(dg.Config):
+    """Which months of which tenant to release, and why."""
+
+    tenant: str = Field(description="The demo tenant, by its slug.")
+    from_month: str | None = Field(
+        default=None, description="The first month to release, as 2025-01. Without: the first loaded one."
+    )
+    to_month: str | None = Field(
+        default=None, description="The last month to release. Without: the last loaded one."
+    )
+    reason: str | None = Field(
+        default=None,
+        description="Releases the months whatever their checks say. The audit log keeps it. Without a reason "
+        "only months are released whose checks of severity ERROR pass.",
+    )
+
+
+@dg.op(
+    out=dg.Out(dg.Nothing),
+    description="Release the months whose checks pass, or all of them for a reason, and show them on "
+    "`tenant_release`.",
+)
+def release_each(
+    context: dg.OpExecutionContext, config: ReleaseTenantConfig, demo: DemoTenants
+) -> Iterator[Any]:
+    """The loaded months of one tenant; the run fails if one is kept back."""
+    slug = config.tenant
+    context.instance.add_run_tags(context.run_id, {TENANT_TAG: slug})
+    try:
+        first, last = _month("from_month", config.from_month), _month("to_month", config.to_month)
+        asked = months_between(demo.database, demo.settings, slug, first, last)
+        done = release(
+            demo.database,
+            demo.settings,
+            slug,
+            asked,
+            requested_by=context.run_tags.get(REQUESTER_TAG, "dagster"),
+            reason=config.reason,
+        )
+    except DemoError as error:
+        raise refusal_failure(error, slug) from None
+    context.instance.add_dynamic_partitions(TENANT, [slug])
+    begin_in_run(context, demo, [slug])
+    yield from _released(done, asked)
+    if done.kept_back:
+        raise refusal_failure(done.error, slug)
+    table = markdown(Table(_COLUMNS, [(month, done.months[month]) for month in asked]))
+    yield dg.Output(None, metadata={"released": len(done.released), "months": dg.MetadataValue.md(table)})
+
+
+@dg.job(
+    name="release_tenant",
+    tags={KIND_TAG: _KIND},
+    config={"ops": {"release_each": {"config": {"tenant": EXAMPLE_TENANT}}}},
+    description="Release months of a demo tenant: the record that they may be shown. Without `from_month` "
+    "and `to_month` all loaded months.\n\nA month that is released and not changed since is left alone. A "
+    "month whose checks do not pass is kept back, and the run fails, unless a `reason` is given.",
+)
+def release_tenant_job() -> None:
+    """From loaded months to released ones."""
+    release_each()
+
+
+def _month(field: str, text: str | None) -> Month | None:
+    """The month in a field of the form. Raises ``InputError``."""
+    try:
+        return None if text is None else Month.parse(text)
+    except ValueError as error:
+        message = f"{field}: {error}"
+        raise InputError(message, [Problem(code="bad_month", field=field, message=message)]) from None
+
+
+def _released(done: Releases, asked: Iterable[Month]) -> Iterator[dg.AssetMaterialization]:
+    """The materialisation of each month that was asked for and is released."""
+    for month in asked:
+        if month in done.months and month not in done.kept_back:
+            yield dg.AssetMaterialization(
+                specs.TENANT_RELEASE,
+                partition=partition_key(done.tenant, month),
+                metadata=_metadata(done, month),
+            )
+
+
 def _metadata(done: Releases, month: Month) -> dict[str, Any]:
     record = done.months[month]
     return {
@@ -104,6 +189,13 @@ def _metadata(done: Releases, month: Month) -> dict[str, Any]:
         **({"reason": record.reason} if record.reason is not None else {}),
     }
 
+
+_COLUMNS: Final[tuple[Column[tuple[Month, ReleasedMonth]], ...]] = (
+    Column("month", "month", lambda row: str(row[0])),
+    Column("released_at", "released", lambda row: f"{row[1].released_at:%Y-%m-%d %H:%M} UTC"),
+    Column("released_by", "by", lambda row: row[1].released_by),
+    Column("reason", "reason", lambda row: row[1].reason or ""),
+)
 
 release_months = dg.AutomationConditionSensorDefinition(
     "release_months",

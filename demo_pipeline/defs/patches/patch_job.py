@@ -11,12 +11,13 @@ import dagster as dg
 from pydantic import Field
 
 from demo_pipeline.defs.asset_pages.events import refusal_events
-from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
-from demo_pipeline.defs.asset_pages.job_events import is_shown, report_markdown, shown_events
+from demo_pipeline.defs.asset_pages.job_ops import caller_of, job_events, job_metadata, retry_of
+from demo_pipeline.defs.patches.plan_form import EXAMPLE_PLAN, InlinePlan, plan_of_form
 from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
+from demo_pipeline.defs.shared.partitions import EXAMPLE_TENANT
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_failures import refusal_failure
-from demo_pipeline.defs.shared.run_tags import INBOX_TAG, KIND_TAG, REQUESTER_TAG, STUCK_TAG, TenantTags
+from demo_pipeline.defs.shared.run_tags import INBOX_TAG, KIND_TAG, STUCK_TAG, TenantTags
 from demo_pipeline.defs.shared.tenant_loads import LoadRequest, Refused
 from demo_pipeline.domain.core.errors import (
     DemoError,
@@ -26,45 +27,15 @@ from demo_pipeline.domain.core.errors import (
     Problem,
     VerificationError,
 )
-from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.files.plan_files import plan_from_document
 from demo_pipeline.services.inbox.apply import HINDRANCE, Handled, apply_inbox_file
 from demo_pipeline.services.inbox.folder import End
-from demo_pipeline.services.jobs.failures import is_passing
-from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.verify import inspect
 
 JOB: Final = "apply_patch"
-#: tries after the first, where trying again may help
-_MOST_RETRIES: Final = 3
-
-
-class InlinePlan(dg.PermissiveConfig):
-    """A plan as its JSON document."""
-
-    mode: str | None = Field(
-        default=None, description="`additive`, the only one: rows are made, none is hidden."
-    )
-    plan_type: str | None = Field(
-        default=None,
-        description="`deltas` (the default): figures to add. `targets`: figures to reach.",
-    )
-    tolerances: dict[str, Any] | None = Field(
-        default=None,
-        description="How far a figure may be from its target for a plan of targets that was applied before "
-        "to count as still reached: `count` in units, `value` as a share. What is made is exact. "
-        "Zero without.",
-    )
-    months: list[dict[str, Any]] = Field(
-        default_factory=list[dict[str, Any]],
-        description="1 to 24 months, each once: `{month: 2025-01, metrics: {contacts_created: 40, ...}}`. "
-        f"Metrics: {', '.join(METRICS)}. An absent count stays as it is, an absent value follows the deals "
-        "that are made.",
-    )
 
 
 class PatchConfig(dg.Config):
@@ -105,23 +76,8 @@ EXAMPLE: Final[dict[str, Any]] = {
     "ops": {
         "patch": {
             "config": {
-                "tenant": "larkmoor",
-                "plan": {
-                    "plan_type": "deltas",
-                    "months": [
-                        {
-                            "month": "2025-09",
-                            "metrics": {
-                                "contacts_created": 12,
-                                "leads_created": 8,
-                                "deals_created": 4,
-                                "closed_won_count": 1,
-                                "closed_won_value": "12500.00",
-                            },
-                        },
-                        {"month": "2025-10", "metrics": {"activities_created": 60}},
-                    ],
-                },
+                "tenant": EXAMPLE_TENANT,
+                "plan": EXAMPLE_PLAN,
                 "again": False,
             }
         }
@@ -149,10 +105,8 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
             return
         if not isinstance(error, InputError):
             tags.add_open_job(config.tenant)
-        if is_passing(error) and context.retry_number < _MOST_RETRIES:
-            seconds = demo.settings.retry_seconds
-            context.log.warning("%s; another try in %g s", error.message, seconds)
-            raise dg.RetryRequested(max_retries=_MOST_RETRIES, seconds_to_wait=seconds) from None
+        if retry := retry_of(context, demo, error):
+            raise retry from None
         if isinstance(error, VerificationError):
             yield from _verdicts(context, config.tenant, demo, error)
         if HINDRANCE in error.details:
@@ -160,14 +114,9 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
         raise refusal_failure(error, config.tenant) from None
     report = handled.report
     tags.add_report(report)
-    for note in report.notes:
-        context.log.warning("%s", note)
     if report.already_applied:
         context.log.info("this plan was applied before, by job %s; nothing was changed", report.job_id)
-    begin_in_run(context, demo, [config.tenant])
-    now = inspect(demo.database, demo.settings, config.tenant)
-    if not is_shown(context.instance, report):
-        yield from shown_events(context.instance, report, now)
+    yield from job_events(context, demo, report)
     if handled.hindrance:
         _mark_stuck(context, "done")
         raise dg.Failure(
@@ -177,14 +126,7 @@ def patch(context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants
         )
     yield dg.Output(
         None,
-        metadata={
-            "job_id": str(report.job_id),
-            "already_applied": report.already_applied,
-            "created": dg.MetadataValue.json(dict(report.created)),
-            "jobs": dg.MetadataValue.json([part.to_json() for part in report.jobs]),
-            "months": dg.MetadataValue.md(report_markdown(report)),
-            **({"file": handled.place} if handled.place else {}),
-        },
+        metadata={**job_metadata(report), **({"file": handled.place} if handled.place else {})},
     )
 
 
@@ -206,12 +148,7 @@ def apply_patch_job() -> None:
 def _apply(
     context: dg.OpExecutionContext, config: PatchConfig, demo: DemoTenants, tags: TenantTags
 ) -> Handled:
-    def on_progress(percent: int, step: str) -> None:
-        tags.add_open_job(config.tenant)
-        context.log.debug("%s %%, %s", percent, step)
-
-    requester = context.run_tags.get(REQUESTER_TAG, "dagster")
-    caller = JobCaller(requested_by=requester, dagster_run_id=context.run_id, on_progress=on_progress)
+    caller = caller_of(context, tags, config.tenant)
     if (config.plan is None) == (config.inbox_file is None):
         given = "neither" if config.plan is None else "both"
         message = f"{given} of plan and inbox_file is given; give one of the two"
@@ -228,10 +165,7 @@ def _apply(
             sheet=config.sheet,
             caller=caller,
         )
-    assert config.plan is not None
-    written = cast("dict[str, Any]", config.plan.model_dump())
-    document = {key: value for key, value in written.items() if value is not None}
-    plan = plan_from_document(document, plan_type=config.plan_type, seed=config.seed)
+    plan = plan_of_form(cast("InlinePlan", config.plan), plan_type=config.plan_type, seed=config.seed)
     report = apply_patch(demo.database, demo.settings, config.tenant, plan, again=config.again, caller=caller)
     return Handled(report=report, place=None)
 

@@ -15,6 +15,8 @@ from demo_pipeline.domain.core.months import Month
 
 TENANT: Final = "tenant"
 MONTH: Final = "month"
+#: a bundled tenant, which the forms of the launchpad begin with
+EXAMPLE_TENANT: Final = "larkmoor"
 
 TENANTS = dg.DynamicPartitionsDefinition(name=TENANT)
 MONTHS = dg.MonthlyPartitionsDefinition(start_date="2020-01", fmt="%Y-%m", end_offset=1)
