@@ -97,9 +97,15 @@ def test_jobs_say_what_they_do() -> None:
     jobs = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
     assert {name: job.tags.get("demo/kind") for name, job in jobs.items()} == {
         "apply_patch": "patch",
+        "clean_old_runs": "clean",
+        "clear_failed_partitions": "clear",
         "materialise_tenants": "materialise",
+        "preview_patch": "preview",
         "provision_tenants": "provision",
+        "release_tenant": "release",
+        "repair_tenant": "repair",
         "show_job": "show",
+        "undo_job": "undo",
         "verify_tenants": "verify",
     }
     assert all(job.description for job in jobs.values())

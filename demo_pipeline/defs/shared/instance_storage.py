@@ -9,7 +9,7 @@ The event log can also delete the history of single partitions, which Dagster's 
 Without it the months of a deleted tenant reappear as materialised for the next tenant with the same slug.
 The statements use Dagster's own tables, so they stand here alone, and a test runs them on tables that the
 installed version of Dagster created. Events are kept: a run's page shows them as before, but they no longer
-belong to an asset.
+belong to an asset. Failed attempts of partitions are forgotten in the same way.
 """
 
 from __future__ import annotations
@@ -61,6 +61,30 @@ _DELETE_HISTORY: Final = (
 )
 
 
+#: A partition is failed while its latest attempt is one of a failed run. The next reader derives the status.
+_FORGET_ATTEMPTS: Final = (
+    """
+    update event_logs set asset_key = null where asset_key = %(asset)s and partition = any (%(partitions)s)
+        and dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED' and id <= %(last)s
+    """,
+    "update asset_keys set cached_status_data = null where asset_key = %(asset)s",
+)
+
+
+#: Runs with an event that a page shows as the present state: the latest materialisation, observation and
+#: attempt of each partition, and the latest verdict of each check on it.
+_SHOWN_RUNS: Final = """
+select run_id from event_logs where id in (
+    select max(id) from event_logs where asset_key is not null and dagster_event_type = any (%(types)s)
+    group by asset_key, partition, dagster_event_type)
+union
+select run_id from asset_check_executions where id in (
+    select max(id) from asset_check_executions group by asset_key, check_name, partition)
+"""
+_DELETE_VERDICTS: Final = "delete from asset_check_executions where run_id = %(run)s"
+_SHOWN_EVENTS: Final = ["ASSET_MATERIALIZATION", "ASSET_MATERIALIZATION_PLANNED", "ASSET_OBSERVATION"]
+
+
 class AssetHistoryStorage(BulkEventLogStorage):
     """Dagster's event log, which can delete the history of single partitions."""
 
@@ -68,6 +92,31 @@ class AssetHistoryStorage(BulkEventLogStorage):
         """Delete the history of the partitions of an asset."""
         with self.index_transaction() as connection:
             _delete_history(connection, [asset_key], partition_keys, None)
+
+    def forget_attempts(self, asset_key: dg.AssetKey, partition_keys: Sequence[str], last_event: int) -> None:
+        """Forget attempts to materialise the partitions, up to an event: what was materialised stays.
+
+        A partition whose attempts failed is no longer shown as failed.
+        """
+        parameters = {
+            "asset": asset_key.to_string(),
+            "partitions": list(partition_keys),
+            "last": last_event,
+        }
+        with self.index_transaction() as connection:
+            for statement in _FORGET_ATTEMPTS:
+                connection.exec_driver_sql(statement, parameters)
+
+    def shown_runs(self) -> set[str]:
+        """Runs without which an asset page would show something else."""
+        with self.index_connection() as connection:
+            found = connection.exec_driver_sql(_SHOWN_RUNS, {"types": _SHOWN_EVENTS})
+            return {str(run_id) for (run_id,) in found}
+
+    def delete_verdicts(self, run_id: str) -> None:
+        """Delete the verdicts of a run; Dagster keeps them when the run is deleted."""
+        with self.index_transaction() as connection:
+            connection.exec_driver_sql(_DELETE_VERDICTS, {"run": run_id})
 
     def end_tenant(self, slug: str, assets: Iterable[dg.AssetKey], partition_keys: Sequence[str]) -> None:
         """Delete the history of a deleted tenant, and record that the slug has no tenant."""
