@@ -214,6 +214,15 @@ class Settings(BaseSettings):
         json_schema_extra={"default_text": "the address of `serve`"},
     )
 
+    retention_days: Annotated[int, BeforeValidator(_whole)] | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Age from which Dagster's finished runs are deleted, every night, with their events. "
+        "Runs that an asset page still shows are kept. The ledger of jobs is not touched.",
+        json_schema_extra={"unit": "days", "default_text": "nothing is deleted"},
+    )
+
     wait_seconds: Seconds = Field(
         default=60, description="How long a job waits for its tenant.", json_schema_extra=_SECONDS
     )

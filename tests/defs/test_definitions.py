@@ -124,6 +124,7 @@ def test_sensors_and_schedules_are_what_they_were() -> None:
     }
     schedules = repository.schedule_defs
     assert {(one.name, one.job_name, one.cron_schedule, one.default_status) for one in schedules} == {
+        ("clean_every_night", "clean_old_runs", "15 3 * * *", dg.DefaultScheduleStatus.RUNNING),
         ("heal_tenants", "materialise_tenants", "0 6 * * *", dg.DefaultScheduleStatus.STOPPED),
         ("top_up_running_month", "materialise_tenants", "0 * * * *", dg.DefaultScheduleStatus.STOPPED),
         ("verify_every_morning", "verify_tenants", "30 5 * * *", dg.DefaultScheduleStatus.STOPPED),

@@ -7,7 +7,8 @@ import pytest
 
 from demo_pipeline.definitions import defs
 from demo_pipeline.defs.asset_pages.specs import ASSETS
-from demo_pipeline.defs.shared.partitions import RANGE_END_TAG, RANGE_START_TAG, TENANT_MONTHS
+from demo_pipeline.defs.shared.partitions import TENANT_MONTHS
+from demo_pipeline.defs.shared.run_tags import RANGE_END_TAG, RANGE_START_TAG
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.months.materialise import materialise
 from tests.defs.operations.test_incarnations import shown, status
