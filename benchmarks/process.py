@@ -57,18 +57,20 @@ def clean_environment(more: Mapping[str, str]) -> dict[str, str]:
     return kept | dict(more)
 
 
-def work(task: str, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Run a task of ``benchmarks.work`` in a new process; what it measured. ``RuntimeError`` if it fails."""
+def work(
+    task: str, arguments: Mapping[str, Any], environment: Mapping[str, str], module: str = "benchmarks.work"
+) -> dict[str, Any]:
+    """Run a task of a module in a new process; what it measured. ``RuntimeError`` if it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.work", task, json.dumps(dict(arguments))],
+        [sys.executable, "-m", module, task, json.dumps(dict(arguments))],
         cwd=ROOT,
         env=clean_environment(environment),
-        stdout=subprocess.PIPE,
+        capture_output=True,
         check=False,
         text=True,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"{task} ended with {done.returncode}")
+        raise RuntimeError(f"{task} ended with {done.returncode}: {done.stderr[-2_000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

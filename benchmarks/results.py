@@ -7,7 +7,7 @@ from statistics import median
 from typing import Literal
 
 #: what a sample counts, and how it is shown
-Unit = Literal["rows/s", "rows/CPU-s", "ms", "s", "MB", "ratio", "%"]
+Unit = Literal["rows/s", "rows/CPU-s", "ms", "CPU-ms", "s", "CPU-s", "MB", "ratio", "%"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ def _figure(value: float, unit: Unit) -> str:
     match unit:
         case "rows/s" | "rows/CPU-s" | "MB":
             return f"{value:,.0f}"
-        case "ms" | "%":
+        case "ms" | "CPU-ms" | "%":
             return f"{value:,.1f}"
-        case "s" | "ratio":
+        case "s" | "CPU-s" | "ratio":
             return f"{value:.2f}"

@@ -24,10 +24,13 @@ from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, PROVISIONED_AT, Sized
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.generator import Generator
 from demo_pipeline.domain.generation.row_schemas import SCHEMAS
+from demo_pipeline.services.files.blueprint_files import blueprint_paths
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.provision import provision as provision_tenant
+from demo_pipeline.services.tenants.provision import provision_all
+from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import load_settings
 from demo_pipeline.storage.connection.database import open_database
 from demo_pipeline.storage.rows.kpis import month_figures
@@ -81,6 +84,22 @@ def provision(*, path: str) -> dict[str, Any]:
     settings = load_settings()
     provision_tenant(open_database(settings), settings, Path(path))
     return {}
+
+
+def materialise_folder(*, folder: str) -> dict[str, Any]:
+    """All that ``demo-pipeline run`` does for a folder of blueprints, but for Dagster and for the output."""
+    settings, rows = load_settings(), 0
+    with timed() as clock, open_database(settings).pooled() as database:
+        made = provision_all(database, settings, blueprint_paths(Path(folder)))
+        for tenant in made:
+            rows += sum(materialise(database, settings, tenant.slug).created.values())
+        slugs = [tenant.slug for tenant in made]
+        is_exact = all(verdict.is_as_expected for verdict in verify(database, settings, *slugs))
+        for slug in slugs:
+            queries.kpis(database, settings, slug)
+    if not is_exact or "dagster" in sys.modules:
+        raise RuntimeError(f"{folder}: a tenant is not as expected, or Dagster was imported")
+    return {"rows": rows, "wall": clock.wall, "cpu": clock.cpu}
 
 
 def job(*, slug: str) -> dict[str, Any]:
@@ -172,7 +191,19 @@ def naive(*, url: str, rows: int) -> dict[str, Any]:
 
 TASKS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
     task.__name__: task
-    for task in (generate, stream, provision, job, dump, raw_copy, kpis, naive, patch, large_patch)
+    for task in (
+        generate,
+        stream,
+        provision,
+        materialise_folder,
+        job,
+        dump,
+        raw_copy,
+        kpis,
+        naive,
+        patch,
+        large_patch,
+    )
 }
 
 if __name__ == "__main__":

@@ -61,13 +61,18 @@ def run(
     shows their KPIs. Can be repeated: what is as expected is left alone. A tenant that cannot be read is
     reported, exit code 4, and the others are made.
     """
-    session = open_session()
+    opened = open_session()
+    with opened.database.pooled() as database:
+        _run(Session(opened.settings, database), blueprints or [], json=json)
+
+
+def _run(session: Session, blueprints: Sequence[str], *, json: bool) -> None:
     from demo_pipeline.cli.kit.dagster_runs import materialise_tenants
     from demo_pipeline.services.tenants import queries
     from demo_pipeline.services.tenants import verify as verification
 
     database, settings = session.database, session.settings
-    made, unreadable = _provision(session, blueprints or [])
+    made, unreadable = _provision(session, blueprints)
     broken = {*unreadable, *queries.unreadable_tenants(database, settings, [one.slug for one in made])}
     slugs = list(dict.fromkeys(tenant.slug for tenant in made if tenant.slug not in broken))
     if slugs:

@@ -143,14 +143,14 @@ def run_materialisation(
     """
     ranges = {slug: _range(settings, database, slug, first, last) for slug in slugs}
     outcomes: list[RunOutcome] = []
-    with _instance(settings, database) as (instance, job):
+    with _instance(settings, database) as (instance, job), database.pooled() as kept:
         # Before the partitions are added, not only before the first event.
         import_module(_INCARNATIONS).begin_tenants(instance, later_incarnations(database, slugs))
         instance.add_dynamic_partitions(PARTITIONS, list(slugs))
         shown = _shown_months(instance)
         for slug, asked in ranges.items():
             if shown[slug].issuperset(map(str, asked.months)) and is_as_expected(
-                database, settings, slug, first, last
+                kept, settings, slug, first, last
             ):
                 outcomes.append(RunOutcome(tenant=slug, run_id="", success=True))
                 continue
@@ -163,7 +163,7 @@ def run_materialisation(
             }
             if requested_by is not None:
                 tags["demo/requested_by"] = requested_by
-            outcomes.append(_run(database, instance, job, slug, tags))
+            outcomes.append(_run(Session(settings, kept), instance, job, slug, tags))
     return outcomes
 
 
@@ -245,7 +245,7 @@ def _quiet_instance(settings: Settings, database: Database) -> Generator[dg.Dags
 
 
 def _run(
-    database: Database,
+    session: Session,
     instance: dg.DagsterInstance,
     job: dg.JobDefinition,
     slug: str,
@@ -260,15 +260,17 @@ def _run(
             raise_on_error=False,
             run_id=run_id,
             tags=tags,
+            # In place of the resource of the definitions, which opens connections of its own for each run.
+            resources={"demo": session},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-        raise _interrupted(database, run_id) from None
+        raise _interrupted(session.database, run_id) from None
     if result.success:
         return RunOutcome(tenant=slug, run_id=result.run_id, success=True)
     errors = _errors(result)
     if any(error["code"] == InterruptedJobError.code for error in errors):
-        raise _interrupted(database, run_id)
+        raise _interrupted(session.database, run_id)
     return RunOutcome(tenant=slug, run_id=result.run_id, success=False, errors=errors)
 
 

@@ -121,8 +121,12 @@ class Database:
     def pooled(self) -> Generator[Database]:
         """The same database, whose connections are used again until the end, and closed then.
 
-        For several uses in a row. A connection that ended with an error is not used again.
+        For several uses in a row. A connection that ended with an error is not used again. Within another
+        use of this method, its connections are shared, and closed at its end.
         """
+        if self.pool is not None:
+            yield self
+            return
         pool = ConnectionPool()
         try:
             yield replace(self, pool=pool)
