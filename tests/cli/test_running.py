@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS
 from tests.fixtures.cli import Finished, RunCommand, StartCommand, finish, table_counts
+from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import real_tenant
 
 TOTALS = {
@@ -103,6 +104,35 @@ def test_the_main_job(command: RunCommand, blueprint: Path, admin_conn: psycopg.
     assert [job.already_applied for job in jobs_of(again)] == [True]
     assert table_counts(admin_conn) == before
     assert command("digest", "kranz").out == digest
+
+
+def test_a_run_of_more_tenants_opens_no_more_connections(
+    command: RunCommand, blueprint: Path, admin_conn: psycopg.Connection
+) -> None:
+    """The connections of a run are kept for all of its tenants: the server prepares each one but once."""
+
+    def opened(*names: str) -> int:
+        """Sessions with the CRM's database during a run of new tenants."""
+        files = [blueprint.with_name(f"{name}.yaml") for name in names]
+        for file in files:
+            file.write_text(blueprint.read_text(encoding="utf-8"), encoding="utf-8")
+        before = _sessions_so_far(admin_conn)
+        done = command("run", *files)
+        assert done.code == 0, done.err
+        return _sessions_so_far(admin_conn) - before
+
+    assert opened("anna", "bela") == opened("carl")
+
+
+def _sessions_so_far(conn: psycopg.Connection) -> int:
+    """Sessions that the database has had; all but the caller's have ended and are counted."""
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    wait_until(lambda: conn.execute(others).fetchone() == (0,))
+    row = conn.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return row[0]
 
 
 def test_one_tenant_month_by_month(

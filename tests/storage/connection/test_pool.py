@@ -43,6 +43,15 @@ def test_each_use_has_its_own_unless_they_are_pooled(database: Database) -> None
         assert _used(pool) == _used(pool)
 
 
+def test_a_pool_within_a_pool_is_the_outer_one(database: Database) -> None:
+    """A command keeps its connections over services that keep theirs: opened once, closed at its end."""
+    with database.pooled() as outer:
+        pid = _used(outer)
+        with outer.pooled() as inner:
+            assert _used(inner) == pid
+        assert _used(outer) == pid
+
+
 def test_a_pooled_session_is_as_a_new_one(pooled: Database) -> None:
     """Whatever the use before has set: settings, read-only, a role, the isolation level."""
     names = (
