@@ -143,7 +143,7 @@ def run_materialisation(
     """
     ranges = {slug: _range(settings, database, slug, first, last) for slug in slugs}
     outcomes: list[RunOutcome] = []
-    with _instance(settings, database) as (instance, job), database.pooled() as kept:
+    with _quiet_instance(settings, database) as instance, database.pooled() as kept:
         # Before the partitions are added, not only before the first event.
         import_module(_INCARNATIONS).begin_tenants(instance, later_incarnations(database, slugs))
         instance.add_dynamic_partitions(PARTITIONS, list(slugs))
@@ -163,7 +163,7 @@ def run_materialisation(
             }
             if requested_by is not None:
                 tags["demo/requested_by"] = requested_by
-            outcomes.append(_run(Session(settings, kept), instance, job, slug, tags))
+            outcomes.append(_run(Session(settings, kept), instance, slug, tags))
     return outcomes
 
 
@@ -212,20 +212,14 @@ def begin_incarnation(settings: Settings, database: Database, slug: str) -> None
             import_module(_INCARNATIONS).begin_tenants(instance, incarnations)
 
 
-@contextmanager
-def _instance(
-    settings: Settings, database: Database
-) -> Generator[tuple[dg.DagsterInstance, dg.JobDefinition]]:
-    """The persistent instance and the job, without output on the terminal."""
-    with _quiet_instance(settings, database) as instance:
-        yield instance, _definitions().resolve_job_def(JOB)
-
-
 @cache
-def _definitions() -> dg.Definitions:
-    """The code location, found by name as the daemon and the web server find it."""
+def _job() -> dg.JobDefinition:
+    """The job, from the code location by name, as the daemon and the web server find it.
+
+    Loaded for the first run: it takes half a second, which a command without a run saves.
+    """
     definitions: dg.Definitions = import_module(CODE_LOCATION).defs()
-    return definitions
+    return definitions.resolve_job_def(JOB)
 
 
 @contextmanager
@@ -247,7 +241,6 @@ def _quiet_instance(settings: Settings, database: Database) -> Generator[dg.Dags
 def _run(
     session: Session,
     instance: dg.DagsterInstance,
-    job: dg.JobDefinition,
     slug: str,
     tags: dict[str, str],
 ) -> RunOutcome:
@@ -255,7 +248,7 @@ def _run(
 
     run_id = str(uuid4())
     try:
-        result = job.execute_in_process(
+        result = _job().execute_in_process(
             instance=instance,
             raise_on_error=False,
             run_id=run_id,
