@@ -82,7 +82,11 @@ select run_id from asset_check_executions where id in (
     select max(id) from asset_check_executions group by asset_key, check_name, partition)
 """
 _DELETE_VERDICTS: Final = "delete from asset_check_executions where run_id = %(run)s"
-_SHOWN_EVENTS: Final = ["ASSET_MATERIALIZATION", "ASSET_MATERIALIZATION_PLANNED", "ASSET_OBSERVATION"]
+_SHOWN_EVENTS: Final = [
+    dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+    dg.DagsterEventType.ASSET_OBSERVATION.value,
+]
 
 
 class AssetHistoryStorage(BulkEventLogStorage):
