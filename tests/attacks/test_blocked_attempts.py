@@ -58,6 +58,7 @@ def _line(path: tuple[str, ...], command: Command, folder: Path) -> list[str]:
             words.append(str(folder / need) if "." in need or need == "written" else need)
         elif parameter.required:
             need = NEEDS[str(parameter.name)]
+            need = "written.html" if path == ("report",) else need
             words += [parameter.opts[0], need if parameter.name == "to" else str(folder / need)]
         elif parameter.name in ALSO:
             words.append(ALSO[str(parameter.name)])

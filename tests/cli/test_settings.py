@@ -46,6 +46,7 @@ BAD: Final = {
         (PASSWORD, f"json:/{PASSWORD}", f"json://ok {PASSWORD}"), "URLs of Apprise", is_secret=True
     ),
     "DEMO_PAGES_URL": Bad(("127.0.0.1:3000", "ftp://pages"), "address like http://127.0.0.1:3000"),
+    "DEMO_RETENTION_DAYS": Bad((*_COUNTS, "0"), "whole number, at least 1"),
     "DEMO_WAIT_SECONDS": Bad((*_SECONDS, "0"), "seconds, more than 0"),
     "DEMO_RETRY_SECONDS": Bad(_SECONDS, "seconds, at least 0"),
     "DEMO_STATEMENT_TIMEOUT_SECONDS": Bad((*_SECONDS, "0"), "seconds, more than 0"),

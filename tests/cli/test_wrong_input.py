@@ -54,7 +54,9 @@ BAD: Final = {
     "PORT": ("web", "0", "70000"),
 }
 #: values of any form, or whose use is tested elsewhere
-FREE: Final = {"SLUG", "S", "DATABASE", "DIR"}
+FREE: Final = {"SLUG", "S", "DATABASE", "DIR", "TEXT"}
+#: what a report is written to
+PAGE: Final = "kranz.html"
 #: commands that do something for good with a good line; only their usage is tried
 ONLY_USAGE: Final = {
     ("serve",),
@@ -89,7 +91,7 @@ def good_line(path: tuple[str, ...], command: Command) -> list[str]:
         if parameter.param_type_name == "argument" and (parameter.required or kind_of(parameter) == "SLUG"):
             words.append(GOOD[kind_of(parameter)])
         elif parameter.required:
-            words += [parameter.opts[0], GOOD[kind_of(parameter)]]
+            words += [parameter.opts[0], PAGE if path == ("report",) else GOOD[kind_of(parameter)]]
     return words
 
 

@@ -15,7 +15,7 @@ from demo_pipeline.services.patches.preview import preview
 from demo_pipeline.services.tenants.extend import extend_tenant
 from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.services.tenants.queries import digest, list_jobs
-from demo_pipeline.services.tenants.verify import verify
+from demo_pipeline.services.tenants.verify import Check, verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import current_instant
 from demo_pipeline.storage.connection.database import Database
@@ -35,7 +35,7 @@ def execute(database: Database, statement: str) -> None:
 def test_rows_replaced_by_hand_do_not_hide_missing_ones(
     database: Database, database_settings: Settings
 ) -> None:
-    """As many rows made by hand as were removed: the figures agree, and ours are made again all the same."""
+    """As many rows made by hand as were removed: the figures agree, and the blueprint's are missing."""
     made(database, database_settings)
     before = digest(database, database_settings, "acme")
     execute(
@@ -45,7 +45,8 @@ def test_rows_replaced_by_hand_do_not_hide_missing_ones(
         "INSERT INTO crm.activities (tenant_id, type, created_at) "
         "SELECT tenant_id, 'note', created_at FROM gone",
     )
-    assert verify(database, database_settings)[0].is_as_expected
+    [missing] = verify(database, database_settings)[0].findings
+    assert (missing.check, missing.month, missing.table) == (Check.MISSING, "2025-01", "activities")
     report = materialise(database, database_settings, "acme")
     assert report.created["activities"] > 0
     execute(database, "DELETE FROM crm.activities WHERE NOT demo_generated")
@@ -60,7 +61,9 @@ def test_new_rows_make_up_for_hidden_ones(database: Database, database_settings:
         "UPDATE crm.activities SET deleted_at = greatest(now(), created_at) "
         "WHERE demo_source_month = '2025-02'",
     )
-    assert {one.metric for one in verify(database, database_settings)[0].findings} == {"activities_created"}
+    drift, missing = verify(database, database_settings)[0].findings
+    assert (drift.check, drift.metric) == (Check.DRIFT, "activities_created")
+    assert (missing.check, missing.table) == (Check.MISSING, "activities")
     report = materialise(database, database_settings, "acme")
     assert (report.kind, report.is_passed) == ("heal", True)
     assert verify(database, database_settings)[0].is_as_expected

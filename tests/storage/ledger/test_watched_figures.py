@@ -25,7 +25,7 @@ LONG_AGO: Final = timedelta(days=7, hours=1)
 
 
 @pytest.fixture
-def tenant(loader_conn: Conn) -> UUID:
+def acme(loader_conn: Conn) -> UUID:
     """A demo tenant."""
     return provisioned(loader_conn)
 
@@ -36,9 +36,9 @@ def figure(conn: Conn, name: WatchedFigure) -> Figure:
 
 
 @pytest.fixture
-def add_attempts(loader_conn: Conn, admin_conn: Conn, tenant: UUID) -> Callable[..., UUID]:
+def add_attempts(loader_conn: Conn, admin_conn: Conn, acme: UUID) -> Callable[..., UUID]:
     """Ended attempts at patches of the tenant."""
-    return partial(ended_attempts, loader_conn, admin_conn, tenant)
+    return partial(ended_attempts, loader_conn, admin_conn, acme)
 
 
 def test_without_jobs_there_is_nothing_to_alert(admin_conn: Conn) -> None:
@@ -109,11 +109,11 @@ def test_patches_that_take_long(
 
 
 def test_a_patch_that_runs_takes_long_while_somebody_runs_it(
-    loader_conn: Conn, admin_conn: Conn, tenant: UUID
+    loader_conn: Conn, admin_conn: Conn, acme: UUID
 ) -> None:
     """It alerts before it has ended; one whose process died is a failed job instead."""
-    request = a_request(tenant, kind=JobKind.PATCH)
-    with hold_tenant(loader_conn, tenant, 5):
+    request = a_request(acme, kind=JobKind.PATCH)
+    with hold_tenant(loader_conn, acme, 5):
         job_ledger.begin_job(loader_conn, request)
         for table in ("job_ledger", "job_attempts"):
             admin_conn.execute(f"update demo.{table} set started_at = now() - interval '10 minutes'".encode())
@@ -132,11 +132,11 @@ def test_a_patch_that_runs_takes_long_while_somebody_runs_it(
     ],
 )
 def test_what_must_not_happen_alerts_the_first_time(
-    admin_conn: Conn, tenant: UUID, event: str, name: WatchedFigure
+    admin_conn: Conn, acme: UUID, event: str, name: WatchedFigure
 ) -> None:
     """Each subject is one event, however often it happened; after 7 days it is over."""
     for _ in range(2):
-        job_ledger.audit(admin_conn, event, slug="acme", tenant_id=tenant, job_id=tenant)
+        job_ledger.audit(admin_conn, event, slug="acme", tenant_id=acme, job_id=acme)
     found = figure(admin_conn, name)
     assert (found.value, found.is_alert) == (2, True)
     [seen] = watched_figures.alerting_events(admin_conn)

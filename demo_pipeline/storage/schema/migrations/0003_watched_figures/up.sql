@@ -43,16 +43,18 @@ from demo.recent_attempts a
 where a.kind = 'patch' and a.seconds is not null
 union all
 -- The same patch was requested again.
-select 'duplicate_detection_count', l.job_id::text, l.slug, l.job_id, l.at, 1
+select 'duplicate_detection_count' as figure, l.job_id::text as subject, l.slug, l.job_id, l.at, 1 as value
 from demo.audit_log l
 where l.event = 'PATCH_IDEMPOTENCY_DETECTED' and l.at >= now() - interval '7 days'
 union all
 -- Rows were there twice, and dedupe deleted the copies.
-select 'duplicate_detection_count', a.job_id::text, a.slug, a.job_id, a.started_at, 1
+select
+    'duplicate_detection_count' as figure, a.job_id::text as subject, a.slug, a.job_id, a.started_at as at, 1 as value
 from demo.recent_attempts a
 where a.kind = 'dedupe' and a.status = 'completed'
 union all
-select 'non_demo_attempt_count', coalesce(l.slug, 'unnamed'), l.slug, null, l.at, 1
+select
+    'non_demo_attempt_count' as figure, coalesce(l.slug, 'unnamed') as subject, l.slug, null as job_id, l.at, 1 as value
 from demo.audit_log l
 where l.event = 'NON_DEMO_TENANT_BLOCKED' and l.at >= now() - interval '7 days';
 
@@ -68,21 +70,22 @@ from (
     from demo.recent_attempts a
     where a.kind = 'patch' and a.status <> 'running'
     union all
-    select 2, 'patch_duration_seconds', 120, null, max(e.value)
+    select 2 as position, 'patch_duration_seconds' as name, 120 as threshold, null as attempts, max(e.value) as value
     from demo.watched_events e
     where e.figure = 'patch_duration_seconds'
     union all
     select
-        3, 'kpi_verification_failure_share', 0.10, count(*),
+        3 as position, 'kpi_verification_failure_share' as name, 0.10 as threshold, count(*) as attempts,
         round(count(*) filter (where a.error_code = 'verification_failed')::numeric / nullif(count(*), 0), 4)
+            as value
     from demo.recent_attempts a
     where a.status <> 'running'
     union all
-    select 4, 'duplicate_detection_count', 0, null, count(*)
+    select 4 as position, 'duplicate_detection_count' as name, 0 as threshold, null as attempts, count(*) as value
     from demo.watched_events e
     where e.figure = 'duplicate_detection_count'
     union all
-    select 5, 'non_demo_attempt_count', 0, null, count(*)
+    select 5 as position, 'non_demo_attempt_count' as name, 0 as threshold, null as attempts, count(*) as value
     from demo.watched_events e
     where e.figure = 'non_demo_attempt_count'
 ) f
