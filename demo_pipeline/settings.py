@@ -378,12 +378,14 @@ def _allowed(model: type[BaseSettings], name: str) -> str:
         return "write an address like http://127.0.0.1:3000, or unset it"
     if name.endswith("_url"):
         return "write the URL of a PostgreSQL database, or unset it"
-    if field.annotation is not int and field.annotation is not float:
+    is_whole = field.annotation is int or name == "retention_days"
+    if not is_whole and field.annotation is not float:
         return "write the path of a folder, or unset it"
     least = next((f"at least {one.ge:,}" for one in field.metadata if isinstance(one, Ge)), "")
     above = next((f"more than {one.gt}" for one in field.metadata if isinstance(one, Gt)), "")
     most = next((f"at most {one.le:,}" for one in field.metadata if isinstance(one, Le)), "")
-    kind = "a whole number" if field.annotation is int else "a number"
+    kind = "a whole number" if is_whole else "a number"
     unit = " of seconds" if name.endswith("_seconds") else ""
     limits = ", ".join(part for part in (least or above, most) if part)
-    return f"write {kind}{unit}, {limits}, in plain digits; without it {field.default:,} counts"
+    absent = "nothing is deleted" if field.default is None else f"{field.default:,} counts"
+    return f"write {kind}{unit}, {limits}, in plain digits; without it {absent}"

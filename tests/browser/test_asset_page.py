@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -129,7 +131,9 @@ def test_a_report_shows_its_pictures(
     """The story is there at once; one click shows every picture, drawn and named."""
     shared_home.provision("pictured")
     assert shared_home.materialise("pictured").success
-    assert shared_home.draw_reports("pictured").success
+    with ThreadPoolExecutor(1) as executor:
+        # Dagster runs an event loop for it, and this thread has the browser's.
+        assert executor.submit(shared_home.draw_reports, "pictured").result().success
     page.goto(f"{web.url}/assets/tenant_report?view=partitions&partition=pictured")
     expect(page.locator("body")).to_contain_text("Kranz Logistik gained 44 contacts", timeout=PATIENCE_MS)
     page.locator("tr", has_text="pictures").get_by_text("Show Markdown").click()
