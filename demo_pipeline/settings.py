@@ -206,7 +206,7 @@ class Settings(BaseSettings):
         repr=False,
         description="Receivers of alerts, as URLs of Apprise separated by blanks (docs/alerts.md). A URL may "
         "hold a password or a token: it is never shown.",
-        json_schema_extra={"default_text": "nobody is alerted"},
+        json_schema_extra={"default_text": "no receivers"},
     )
     pages_url: Annotated[str, BeforeValidator(_page)] | None = Field(
         default=None,

@@ -111,9 +111,9 @@ def tenants_text(state: State) -> str:
 
 
 def receivers_text(state: State) -> str:
-    """Who is alerted, and whether something waits for a receiver."""
+    """The receivers of alerts, and how many notices are not delivered."""
     if not state.receivers:
-        return "nobody is alerted: DEMO_ALERT_URLS is not set"
+        return "no receivers of alerts: DEMO_ALERT_URLS is not set"
     names = ", ".join(one.name for one in state.receivers)
     if not state.undelivered_count:
         return f"alerts go to {names}"

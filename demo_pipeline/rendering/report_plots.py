@@ -7,7 +7,7 @@ for paper. Only this module and ``svg_figures`` know the plotting library. No pi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -397,14 +397,8 @@ def _width(text: str) -> float:
 def _month_axis(axes: Axes, months: Sequence[Month]) -> None:
     """Names of months as many as there is room for, the year below the first one of each."""
     _place_axis(axes, len(months))
-    is_named: Callable[[Month], bool]
-    if len(months) <= _NAMED_MONTHS[0]:
-        is_named = lambda _: True  # noqa: E731 - three short rules side by side
-    elif len(months) <= _NAMED_MONTHS[1]:
-        is_named = lambda month: month.number % 3 == 1  # noqa: E731
-    else:
-        is_named = lambda month: month.number == 1  # noqa: E731
-    ticks = [(place, month) for place, month in enumerate(months) if is_named(month)]
+    step = 1 if len(months) <= _NAMED_MONTHS[0] else 3 if len(months) <= _NAMED_MONTHS[1] else 12
+    ticks = [(place, month) for place, month in enumerate(months) if (month.number - 1) % step == 0]
     labels: list[str] = []
     for place, month in ticks:
         is_first = month.number == 1 or (place == ticks[0][0] and month.number != 12)

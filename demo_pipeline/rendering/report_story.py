@@ -1,6 +1,6 @@
-"""A tenant in words: a few plain sentences made from the figures of its report, for somebody who sells.
+"""A tenant in words: a few sentences made from the figures of its report, for salespeople.
 
-Every number in them is in the report's tables, too. A sentence that would have nothing to say is left out.
+Every number in them is also in the report's tables. A sentence without a figure is left out.
 """
 
 from __future__ import annotations

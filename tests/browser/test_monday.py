@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -18,7 +17,8 @@ from playwright.sync_api import Page, expect
 
 from tests.fixtures.browser import STEP_TIMEOUT_MS
 from tests.fixtures.dagster_instance import DagsterHome
-from tests.fixtures.dagster_web import free_port
+from tests.fixtures.dagster_web import answers, free_port
+from tests.fixtures.embedded_server import wait_until
 
 #: a run is queued, begins in a process of its own and ends
 RUN_MS = 120_000
@@ -38,7 +38,9 @@ def serve(home: DagsterHome) -> Generator[str]:
         start_new_session=True,
     )
     try:
-        yield f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{port}"
+        assert answers(f"{url}/server_info", process)
+        yield url
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -46,20 +48,6 @@ def serve(home: DagsterHome) -> Generator[str]:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def open_page(page: Page, address: str) -> None:
-    """Open a page of a server that may still be starting."""
-    deadline = time.monotonic() + 150
-    while True:
-        try:
-            page.goto(address)
-        except Exception:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-        else:
-            return
 
 
 def check(page: Page, name: str, state: str) -> None:
@@ -81,7 +69,7 @@ def test_lost_rows_are_seen_understood_healed_and_the_month_is_released(
         " returning id"
     )
     with serve(dagster_home) as url:
-        open_page(page, f"{url}/assets/tenants?view=checks")
+        page.goto(f"{url}/assets/tenants?view=checks")
         page.get_by_role("button", name="Execute all").click(timeout=STEP_TIMEOUT_MS)
         check(page, "nothing_is_missing_now", "Failed")
         check(page, "references_are_whole_now", "Succeeded")
@@ -99,10 +87,7 @@ def test_lost_rows_are_seen_understood_healed_and_the_month_is_released(
             check(page, name, "Succeeded")
         expect(page.get_by_text("Failed", exact=True)).to_have_count(0)
 
-        deadline = time.monotonic() + RELEASE_SECONDS
-        while dagster_home.materialised("tenant_release") != ALL and time.monotonic() < deadline:
-            time.sleep(1)
-        assert dagster_home.materialised("tenant_release") == ALL
+        wait_until(lambda: dagster_home.materialised("tenant_release") == ALL, RELEASE_SECONDS)
         page.goto(f"{url}/assets/tenant_release?view=partitions")
         expect(page.get_by_text("Materialized (3)")).to_be_visible(timeout=RUN_MS)
     assert outside_requests == []

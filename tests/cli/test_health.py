@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from demo_pipeline.storage.ledger.incidents import Finding, record_findings
+from demo_pipeline.storage.ledger.incidents import AlertRecord, record_alerts
 from tests.fixtures.cli import RunCommand
 from tests.fixtures.ledger_steps import ended_attempts, real_tenant
 
@@ -110,14 +110,14 @@ def test_what_only_dagster_knows_is_shown_as_recorded(
     quick_command: RunCommand, kranz: str, admin_conn: psycopg.Connection
 ) -> None:
     """A failed run of which the ledger has no job, with the time of the sensor's last look."""
-    finding = Finding(
+    finding = AlertRecord(
         kind="failed_run",
         subject="provision_tenants",
         detail={"what": "the run failed: no space", "remedy": "its page has the reason", "run_id": "1f2e"},
     )
     with admin_conn.transaction():
         ((now,),) = admin_conn.execute("select now()").fetchall()
-        record_findings(admin_conn, [finding], kinds=[], looked_at=now, receivers=[])
+        record_alerts(admin_conn, [finding], kinds=[], looked_at=now, receivers=[])
     done = quick_command("health")
     assert done.code == 4
     assert "failed_run, run 1f2e, since " in done.out

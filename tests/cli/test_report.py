@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.fixtures.cli import RunChanged, RunCommand, StartCommand, finish
+from tests.fixtures.embedded_server import wait_until
 
 #: Files cannot become as large as the page: the write fails in the middle, as on a full disk.
 SMALL_FILES = """
@@ -151,11 +151,8 @@ def test_an_interrupt_leaves_no_file(
     with admin_conn.transaction():
         admin_conn.execute("lock table crm.deals in access exclusive mode")
         process = start_command("report", kranz, "-o", file)
-        deadline = time.monotonic() + 60
-        while admin_conn.execute(WAITING).fetchone() == (0,):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: admin_conn.execute(WAITING).fetchone() != (0,) or process.poll() is not None, 60)
+        assert process.poll() is None, process.communicate()
         process.send_signal(signal.SIGINT)
         done = finish(process)
     assert done.code == 130, done.err

@@ -91,7 +91,7 @@ def _send_test(*, json: bool) -> None:
 
     receivers = receivers_of(settings)
     if not receivers:
-        message = "is not set, so there is nobody to send a test to; docs/alerts.md says what to write there"
+        message = "is not set, so there is no receiver; docs/alerts.md says how to set it"
         problem = Problem(code="no_receiver", field="DEMO_ALERT_URLS", message=message)
         raise InputError(f"DEMO_ALERT_URLS {message}", [problem])
     check_receivers(receivers)

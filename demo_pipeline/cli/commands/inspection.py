@@ -110,7 +110,8 @@ def verify(slug: OptionalSlug = None, *, json: Json = False) -> None:
     session = open_session()
     from demo_pipeline.services.tenants import verify as verification
 
-    verdicts = verification.verify(session.database, session.settings, slug)
+    slugs = [] if slug is None else [slug]
+    verdicts = verification.verify(session.database, session.settings, *slugs)
     if json:
         passed = all(verdict.is_as_expected for verdict in verdicts)
         write_document({"passed": passed, "tenants": [verdict_document(verdict) for verdict in verdicts]})

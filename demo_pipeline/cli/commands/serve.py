@@ -61,7 +61,7 @@ def serve(
             say("Ctrl-C ends it")
 
     say("starting Dagster ...")
-    say(f"alerts go to {receivers or 'nobody; DEMO_ALERT_URLS names receivers (docs/alerts.md)'}")
+    say(f"alerts: {receivers or 'no receivers; set DEMO_ALERT_URLS (docs/alerts.md)'}")
     say(f"the inbox for plans: {session.settings.inbox_folder.absolute()}/<tenant>/")
     serve_command(
         session.settings,

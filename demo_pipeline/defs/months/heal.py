@@ -9,8 +9,7 @@ from typing import Final
 import dagster as dg
 
 from demo_pipeline.defs.months.assets import materialise_tenants
-from demo_pipeline.defs.months.run_requests import months_request
-from demo_pipeline.defs.shared.partitions import TENANT
+from demo_pipeline.defs.months.run_requests import months_requests
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.services.months.healing import healings
 
@@ -49,7 +48,5 @@ def heal_tenants(
         return dg.SkipReason("\n".join(notes) or "no tenant lacks rows")
     for note in notes:
         context.log.warning("%s", note)
-    # A tenant may be younger than the last tick of the sensor that adds partitions.
-    context.instance.add_dynamic_partitions(TENANT, [one.tenant for one in healed])
     tick = f"heal {context.scheduled_execution_time:%Y-%m-%dT%H:%M}"
-    return [months_request(one.tenant, one.first, one.last, schedule=_NAME, tick=tick) for one in healed]
+    return months_requests(context.instance, healed, schedule=_NAME, tick=tick)

@@ -12,8 +12,7 @@ from typing import Final
 import dagster as dg
 
 from demo_pipeline.defs.months.assets import materialise_tenants
-from demo_pipeline.defs.months.run_requests import months_request
-from demo_pipeline.defs.shared.partitions import TENANT
+from demo_pipeline.defs.months.run_requests import months_requests
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.services.months.top_up import top_ups
 
@@ -45,9 +44,4 @@ def top_up_running_month(
     )
     if not found:
         return dg.SkipReason("no tenant has worked since it was loaded")
-    # A tenant may be younger than the last tick of the sensor that adds partitions.
-    context.instance.add_dynamic_partitions(TENANT, [one.tenant for one in found])
-    return [
-        months_request(one.tenant, one.first, one.last, schedule=_NAME, tick=f"{tick:%Y-%m-%dT%H}")
-        for one in found
-    ]
+    return months_requests(context.instance, found, schedule=_NAME, tick=f"{tick:%Y-%m-%dT%H}")

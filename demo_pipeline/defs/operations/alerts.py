@@ -46,7 +46,7 @@ def alerts(context: dg.SensorEvaluationContext, demo: DemoTenants) -> dg.SensorR
 def _summary(recorded: Recorded, delivery: Delivery, *, is_alerted: bool) -> str:
     """What the tick found and did, in a line."""
     if not is_alerted:
-        sent = "nobody is alerted: DEMO_ALERT_URLS is not set"
+        sent = "no receivers: DEMO_ALERT_URLS is not set"
     elif delivery.failures:
         sent = f"{counted(delivery.sent, 'message')} sent; {'; '.join(delivery.failures)}"
     else:

@@ -1,8 +1,8 @@
 """The sensor on the blueprint folder: a new file becomes a tenant, everything else is reported.
 
-A file that was changed or removed starts nothing: what it would take away are rows that somebody shows. The
-sensor begins with what it finds: files that are there at its first tick are not new. What is compared, and
-which command applies, is known to ``services.tenants.blueprint_folder``.
+A changed or removed file starts no run, since that would delete rows of a tenant that may be in use. Files
+that exist at the first tick are not new. The comparison, and the command that applies, belong to
+``services.tenants.blueprint_folder``.
 """
 
 from __future__ import annotations

@@ -11,33 +11,24 @@ from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
-from pydantic import Field
 
-from demo_pipeline.defs.asset_pages.checks import CHECKS, severity_of
 from demo_pipeline.defs.asset_pages.specs import ASSETS, TENANT_RELEASE
 from demo_pipeline.defs.shared.instance_storage import AssetHistoryStorage
 from demo_pipeline.defs.shared.partitions import months_by_tenant, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_failures import refusal_failure
 from demo_pipeline.defs.shared.run_tags import KIND_TAG
+from demo_pipeline.defs.shared.tenant_selection import TenantSelection, selected_slugs
 from demo_pipeline.domain.core.errors import DemoError, InputError
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.rendering.table import Column, Table, markdown
 from demo_pipeline.services.months.month_range import impossible_months
-from demo_pipeline.services.tenants.verify import Check, Inspection, inspect
+from demo_pipeline.services.tenants.verify import inspect
 
 _ASSETS: Final = tuple(map(dg.AssetKey, (*ASSETS, TENANT_RELEASE)))
 _FAILED: Final = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 #: rows of a table that a page shows
 _MOST_SHOWN: Final = 100
-
-
-class ClearConfig(dg.Config):
-    """Of which tenants failed partitions are cleared."""
-
-    tenants: list[str] = Field(
-        default_factory=list[str], description="Slugs of demo tenants. None: all of them."
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +46,9 @@ class _Decision:
     description="Find the failed partitions, examine their months, and clear those that are good or "
     "impossible.",
 )
-def clear_failed(context: dg.OpExecutionContext, config: ClearConfig, demo: DemoTenants) -> dg.Output[None]:
+def clear_failed(
+    context: dg.OpExecutionContext, config: TenantSelection, demo: DemoTenants
+) -> dg.Output[None]:
     """One decision for each failed month."""
     storage = context.instance.event_log_storage
     if not isinstance(storage, AssetHistoryStorage):
@@ -63,10 +56,12 @@ def clear_failed(context: dg.OpExecutionContext, config: ClearConfig, demo: Demo
         raise refusal_failure(InputError(message), None)
     failed = {asset: _failed_attempts(context.instance, asset) for asset in _ASSETS}
     keys = {key for attempts in failed.values() for key in attempts}
+    selected = selected_slugs(demo, config.tenants)
     decisions = [
         decision
         for slug, months in months_by_tenant(keys).items()
-        if not config.tenants or slug in config.tenants
+        # A deleted tenant has no partitions.
+        if slug in selected
         for decision in _decide(demo, slug, months)
     ]
     cleared = {str(partition_key(one.tenant, one.month)) for one in decisions if one.is_cleared}
@@ -117,7 +112,7 @@ def _decide(demo: DemoTenants, slug: str, months: Sequence[Month]) -> Iterable[_
         impossible = impossible_months(demo.database, demo.settings, slug, months)
         now = inspect(demo.database, demo.settings, slug)
     except DemoError as error:
-        # A deleted tenant has no partitions, and one that cannot be read is not known to be good.
+        # A tenant that cannot be read is not known to be good.
         return [
             _Decision(tenant=slug, month=month, is_cleared=False, reason=error.message) for month in months
         ]
@@ -127,16 +122,13 @@ def _decide(demo: DemoTenants, slug: str, months: Sequence[Month]) -> Iterable[_
             is_cleared, reason = True, f"it is {impossible[month]}"
         elif month not in now.expected:
             is_cleared, reason = False, "nothing is loaded of it"
-        elif bad := [check.value for check in CHECKS if _fails(now, month, check)]:
-            is_cleared, reason = False, f"{', '.join(bad)} did not pass"
+        elif found := now.errors_in(month):
+            checks = dict.fromkeys(one.check.value for one in found)
+            is_cleared, reason = False, f"{', '.join(checks)} did not pass"
         else:
             is_cleared, reason = True, "every check passes"
         decisions.append(_Decision(tenant=slug, month=month, is_cleared=is_cleared, reason=reason))
     return decisions
-
-
-def _fails(now: Inspection, month: Month, check: Check) -> bool:
-    return severity_of(check) is dg.AssetCheckSeverity.ERROR and bool(now.found_in(month, check))
 
 
 def _verdict(one: _Decision) -> str:

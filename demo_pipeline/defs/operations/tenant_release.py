@@ -49,8 +49,8 @@ class ReleaseConfig(dg.Config):
 
     reason: str | None = Field(
         default=None,
-        description="Releases the selected months whatever their checks say. The audit log keeps it. Without "
-        "a reason only months are released whose checks of severity ERROR pass.",
+        description="Releases the months whatever their checks say. The audit log keeps it. Without a reason "
+        "only months are released whose checks of severity ERROR pass.",
     )
 
 
@@ -75,9 +75,7 @@ def tenant_release(
     context.instance.add_run_tags(context.run.run_id, {KIND_TAG: _KIND})
     months = months_by_tenant(context.partition_keys)
     begin_in_run(context.op_execution_context, demo, list(months))
-    requester = context.run_tags.get(REQUESTER_TAG) or (
-        "dagster" if config.reason is None else "dagster (a person's reason)"
-    )
+    requester = context.run_tags.get(REQUESTER_TAG, "dagster")
     errors: list[dict[str, Any]] = []
     for slug, asked in months.items():
         try:
@@ -98,7 +96,7 @@ def tenant_release(
         )
 
 
-class ReleaseTenantConfig(dg.Config):
+class ReleaseTenantConfig(ReleaseConfig):
     """Which months of which tenant to release, and why."""
 
     tenant: str = Field(description="The demo tenant, by its slug.")
@@ -107,11 +105,6 @@ class ReleaseTenantConfig(dg.Config):
     )
     to_month: str | None = Field(
         default=None, description="The last month to release. Without: the last loaded one."
-    )
-    reason: str | None = Field(
-        default=None,
-        description="Releases the months whatever their checks say. The audit log keeps it. Without a reason "
-        "only months are released whose checks of severity ERROR pass.",
     )
 
 

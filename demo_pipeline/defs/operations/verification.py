@@ -8,28 +8,36 @@ materialised asset is planned with each of its runs, and would show as skipped t
 What is examined is in ``services.tenants.verify``.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import dagster as dg
-from pydantic import Field
 
 from demo_pipeline.defs.asset_pages.checks import CHECKS, check_events, remedy, severity_of, targets
 from demo_pipeline.defs.asset_pages.specs import CODE_VERSION
 from demo_pipeline.defs.shared.bulk_event_log import write_pending_events
 from demo_pipeline.defs.shared.partitions import TENANT
 from demo_pipeline.defs.shared.resources import DemoTenants
-from demo_pipeline.defs.shared.run_failures import error_json, refusal_failure
+from demo_pipeline.defs.shared.run_failures import error_json
 from demo_pipeline.defs.shared.run_tags import KIND_TAG
-from demo_pipeline.domain.core.errors import DemoError, InputError
+from demo_pipeline.defs.shared.tenant_selection import TenantSelection, selected_slugs
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.rendering.table import Column, Table, markdown
-from demo_pipeline.services.tenants.queries import list_tenants
-from demo_pipeline.services.tenants.verify import Check, Inspection, inspect_each
+from demo_pipeline.services.tenants.verify import (
+    PAGE_CHECKS,
+    Check,
+    Inspection,
+    UnreadableTenant,
+    inspect_each,
+)
 
 TENANTS_ASSET: Final = "tenants"
+#: checks that read the tables of all tenants, and so have no verdict on single months
+_OF_ALL_TENANTS: Final[Mapping[Check, str]] = {
+    Check.PLACES: "No row of a demo tenant's job lies in another tenant, a customer's included."
+}
 #: rows of a table that a page shows
 _MOST_SHOWN: Final = 100
 
@@ -45,12 +53,9 @@ tenants = dg.AssetSpec(
 )
 
 
-class VerifyConfig(dg.Config):
-    """Which tenants to verify."""
-
-    tenants: list[str] = Field(
-        default_factory=list[str], description="Slugs of demo tenants. None: all of them."
-    )
+def _name(check: Check) -> str:
+    """The name of the check of all tenants."""
+    return f"{check.value}_now"
 
 
 @dg.op(
@@ -58,12 +63,15 @@ class VerifyConfig(dg.Config):
     description="Read each tenant in one snapshot, judge each of its months by every check, and show the "
     "verdicts on `kpi_snapshot`. Changes nothing in the CRM's database.",
 )
-def verify_each(context: dg.OpExecutionContext, config: VerifyConfig, demo: DemoTenants) -> Iterator[Any]:
+def verify_each(context: dg.OpExecutionContext, config: TenantSelection, demo: DemoTenants) -> Iterator[Any]:
     """One tenant after the other; the step fails at its end if a check of severity ERROR did not pass."""
-    slugs = _slugs(demo, config.tenants)
+    slugs = selected_slugs(demo, config.tenants)
     context.instance.add_dynamic_partitions(TENANT, slugs)
-    inspected, unreadable = list[Inspection](), list[dict[str, Any]]()
-    for now in _inspect_each(demo, slugs, CHECKS.keys(), unreadable):
+    inspected, unreadable = list[Inspection](), list[UnreadableTenant]()
+    for now in inspect_each(demo.database, demo.settings, slugs, PAGE_CHECKS | _OF_ALL_TENANTS.keys()):
+        if isinstance(now, UnreadableTenant):
+            unreadable.append(now)
+            continue
         inspected.append(now)
         months = sorted(now.expected)
         judged = targets(context.instance, now.tenant, months)
@@ -71,12 +79,18 @@ def verify_each(context: dg.OpExecutionContext, config: VerifyConfig, demo: Demo
         # A process that is killed has shown all tenants before this one.
         write_pending_events(context.instance)
         context.log.info("%s: %s", now.tenant, _verdict(now))
+    # With some tenants selected it is not known of the others.
+    for check in () if config.tenants else _OF_ALL_TENANTS:
+        verdict = _verdict_now(check, [*inspected, *unreadable])
+        yield dg.AssetCheckEvaluation(dg.AssetKey(TENANTS_ASSET), _name(check), blocking=True, **verdict)
     overview = markdown(Table(_COLUMNS, inspected[:_MOST_SHOWN]))
     yield dg.AssetObservation(TENANTS_ASSET, metadata={"tenants": dg.MetadataValue.md(overview)})
     if unreadable:
         raise dg.Failure(
-            "; ".join(one["message"] for one in unreadable),
-            metadata={"errors": dg.MetadataValue.json(unreadable)},
+            "; ".join(one.error.message for one in unreadable),
+            metadata={
+                "errors": dg.MetadataValue.json([error_json(one.error, one.tenant) for one in unreadable])
+            },
             allow_retries=False,
         )
     yield dg.Output(None)
@@ -98,7 +112,7 @@ def verify_tenants() -> None:
     cron_schedule="30 5 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Verifies all tenants every morning, before anybody shows one.",
+    description="Verifies all tenants every morning, before the working day.",
 )
 def verify_every_morning() -> dg.RunRequest:
     """One run for all tenants."""
@@ -109,11 +123,11 @@ def verify_every_morning() -> dg.RunRequest:
     name="verify_all_tenants",
     specs=[
         dg.AssetCheckSpec(
-            f"{check.value}_now",
+            _name(check),
             asset=TENANTS_ASSET,
             description=f"Of all tenants, now: {description[0].lower()}{description[1:]}",
         )
-        for check, description in CHECKS.items()
+        for check, description in {**CHECKS, **_OF_ALL_TENANTS}.items()
     ],
     can_subset=True,
     description="Examine all demo tenants now, by the selected checks.",
@@ -123,58 +137,35 @@ def all_tenants_now(
 ) -> Iterator[dg.AssetCheckResult]:
     """One verdict of each selected check, with the months that it did not pass for."""
     names = {key.name for key in context.selected_asset_check_keys}
-    selected = [check for check in CHECKS if f"{check.value}_now" in names]
-    unreadable: list[dict[str, Any]] = []
-    inspected = list(_inspect_each(demo, _slugs(demo, ()), selected, unreadable))
+    selected = [check for check in (*CHECKS, *_OF_ALL_TENANTS) if _name(check) in names]
+    examined = list(inspect_each(demo.database, demo.settings, None, selected))
     for check in selected:
-        bad = [
-            _BadMonth(now.tenant, month, "; ".join(one.message for one in found))
-            for now in inspected
-            for month in sorted(now.expected)
-            if (found := now.found_in(month, check))
-        ]
-        bad += [_BadMonth(one["tenant"], None, one["message"]) for one in unreadable]
-        yield dg.AssetCheckResult(
-            check_name=f"{check.value}_now",
-            passed=not bad,
-            severity=severity_of(check),
-            description=_summary(bad, inspected),
-            metadata={
-                "bad": len(bad),
-                "tenants": len(inspected) + len(unreadable),
-                "months": sum(len(now.expected) for now in inspected),
-                **(_bad_metadata(check, bad) if bad else {}),
-            },
-        )
+        yield dg.AssetCheckResult(check_name=_name(check), **_verdict_now(check, examined))
+
+
+def _verdict_now(check: Check, examined: Sequence[Inspection | UnreadableTenant]) -> dict[str, Any]:
+    """The verdict of a check on tenants: the arguments that Dagster's results and evaluations share."""
+    bad = [one for now in examined for one in _bad_months(now, check)]
+    return {
+        "passed": not bad,
+        "severity": severity_of(check),
+        "description": _summary(bad, len(examined)),
+        "metadata": {
+            "bad": len(bad),
+            "tenants": len(examined),
+            "months": sum(len(now.expected) for now in examined if isinstance(now, Inspection)),
+            **(_bad_metadata(check, bad) if bad else {}),
+        },
+    }
 
 
 @dataclass(frozen=True)
 class _BadMonth:
-    """A month of a tenant that a check did not pass for; None: the tenant cannot be read."""
+    """A month of a tenant that a check did not pass for; None: it concerns no single month."""
 
     tenant: str
     month: Month | None
     message: str
-
-
-def _slugs(demo: DemoTenants, asked: Sequence[str]) -> list[str]:
-    """The slugs that were asked for, or all. Fails the run for one that is no demo tenant."""
-    there = [tenant.slug for tenant in list_tenants(demo.database)]
-    if unknown := sorted(set(asked) - set(there)):
-        error = InputError(f"no demo tenants: {', '.join(unknown)}; there are: {', '.join(there) or 'none'}")
-        raise refusal_failure(error, None)
-    return sorted(set(asked)) or there
-
-
-def _inspect_each(
-    demo: DemoTenants, slugs: Sequence[str], checks: Collection[Check], unreadable: list[dict[str, Any]]
-) -> Iterator[Inspection]:
-    """Examine the tenants; those that cannot be read are added to ``unreadable``."""
-
-    def on_unreadable(slug: str, error: DemoError) -> None:
-        unreadable.append(error_json(error, slug))
-
-    return inspect_each(demo.database, demo.settings, slugs, checks, on_unreadable=on_unreadable)
 
 
 def _verdict(now: Inspection) -> str:
@@ -182,11 +173,25 @@ def _verdict(now: Inspection) -> str:
     return f"not passed: {', '.join(sorted(bad))}" if bad else "every check passed"
 
 
-def _summary(bad: Sequence[_BadMonth], inspected: Sequence[Inspection]) -> str:
+def _bad_months(now: Inspection | UnreadableTenant, check: Check) -> Iterator[_BadMonth]:
+    if isinstance(now, UnreadableTenant):
+        yield _BadMonth(now.tenant, None, now.error.message)
+    elif check in _OF_ALL_TENANTS:
+        for one in now.verdict.findings:
+            if one.check is check:
+                yield _BadMonth(now.tenant, None, one.message)
+    else:
+        for month in sorted(now.expected):
+            if found := now.found_in(month, check):
+                yield _BadMonth(now.tenant, month, "; ".join(one.message for one in found))
+
+
+def _summary(bad: Sequence[_BadMonth], tenant_count: int) -> str:
     if not bad:
-        return f"{counted(len(inspected), 'tenant')} examined"
-    tenants_count = len({one.tenant for one in bad})
-    return f"{counted(len(bad), 'month')} of {counted(tenants_count, 'tenant')}"
+        return f"{counted(tenant_count, 'tenant')} examined"
+    of = counted(len({one.tenant for one in bad}), "tenant")
+    months = [one for one in bad if one.month is not None]
+    return f"{counted(len(months), 'month')} of {of}" if months else of
 
 
 def _bad_metadata(check: Check, bad: Sequence[_BadMonth]) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class BulkEventLogStorage(PostgresEventLogStorage):
     def _write_late(self) -> None:
         try:
             self.write_pending()
-        except Exception as error:  # noqa: BLE001 - nobody waits for it; the next event tries again and raises
+        except Exception as error:  # noqa: BLE001 - it has no caller; the next event tries again and raises
             sys.stderr.write(f"events of a run are not written yet: {error}\n")
 
     def _write(self, events: Sequence[EventLogEntry]) -> None:

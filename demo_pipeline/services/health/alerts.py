@@ -16,7 +16,7 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.services.inbox.refused import RefusedPlan
 from demo_pipeline.services.months.freshness import Freshness
-from demo_pipeline.storage.ledger.incidents import Finding
+from demo_pipeline.storage.ledger.incidents import AlertRecord
 from demo_pipeline.storage.ledger.watched_figures import FailedJob, Figure, WatchedEvent, WatchedFigure
 
 
@@ -97,10 +97,10 @@ class Alert:
         """What to do, with the command, on one line."""
         return self.remedy if self.command is None else f"{self.remedy}: {self.command}"
 
-    def finding(self) -> Finding:
+    def record(self) -> AlertRecord:
         """As it is recorded."""
         detail = {name: value for name, value in asdict(self).items() if value is not None}
-        return Finding(kind=detail.pop("kind"), subject=detail.pop("subject"), detail=detail)
+        return AlertRecord(kind=detail.pop("kind"), subject=detail.pop("subject"), detail=detail)
 
 
 @dataclass(frozen=True, kw_only=True)

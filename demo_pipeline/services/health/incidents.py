@@ -66,9 +66,9 @@ def record_alerts(
             alerts += dagster_alerts(conn, found, runs, failing)
             kinds += [kind for kind in AlertKind if kind.is_of_dagster]
     with database.admin() as conn, conn.transaction():
-        return incidents.record_findings(
+        return incidents.record_alerts(
             conn,
-            [alert.finding() for alert in alerts],
+            [alert.record() for alert in alerts],
             kinds=kinds,
             looked_at=found.looked_at,
             receivers=receivers,

@@ -1,4 +1,4 @@
-"""Plans of the inbox that were refused, and whether somebody has corrected them since.
+"""Plans of the inbox that were refused, and whether a corrected plan was applied since.
 
 Read from the reports beside them. A refused plan is settled once its file was deleted or moved, or a file of
 the same name was applied later.

@@ -1,7 +1,7 @@
-"""Generated rows that break a rule, apart by cause: faults of ours, and what people changed.
+"""Generated rows that break a rule, by cause, and rows of the blueprint that are not there any more.
 
 A rule that a row breaks because a person changed the row, a row that it refers to, or a deal's stage, is not
-a fault: nobody hides such a row, and it is no reason to fail. Figures do not belong here.
+a fault: no repair hides such a row, and it is no reason to fail. Figures do not belong here.
 """
 
 from __future__ import annotations
@@ -9,18 +9,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import psycopg
 
+from demo_pipeline.domain.core.job_kinds import JobKind
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.services.jobs.tenant_context import TenantContext, latest_instant
 from demo_pipeline.storage.connection.clock import server_clock
+from demo_pipeline.storage.ledger.tenants import MonthState
 from demo_pipeline.storage.rows import provenance, row_checks
 from demo_pipeline.storage.rows.pipeline_stages import stage_outcomes
 from demo_pipeline.storage.rows.row_checks import Violation
 
 Connection = psycopg.Connection[Any]
+
+
+#: (table, month as ``2025-01``) → rows
+RowCounts: TypeAlias = Mapping[tuple[str, str], int]
+
+
+def count_blueprint_rows(conn: Connection, context: TenantContext) -> RowCounts:
+    """How many of the blueprint's rows are there, rows that people hid included."""
+    jobs = [job.job_id for job in context.state.jobs if job.kind is JobKind.MATERIALISE]
+    return row_checks.generated_counts(conn, context.state.tenant.tenant_id, jobs)
+
+
+def absent_rows(loaded: MonthState, counts: RowCounts) -> dict[str, int]:
+    """Table → how many of a month's loaded rows are not there; tables without any are left out.
+
+    More may be there than were loaded, where rows of another version were hidden and made up for.
+    """
+    absent = {
+        table: loaded.figures[f"{table}_created"] - counts.get((table, str(loaded.month)), 0)
+        for table in MODEL.counted
+    }
+    return {table: count for table, count in absent.items() if count > 0}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg import Connection
 
@@ -73,7 +74,7 @@ def tenant_freshness(
     conn: Connection[Any],
     settings: Settings,
     now: datetime,
-    slug: str | None = None,
+    tenant_id: UUID | None = None,
     *,
     on_unreadable: Callable[[UnreadableTenantError], None],
 ) -> Iterator[Freshness]:
@@ -81,10 +82,8 @@ def tenant_freshness(
 
     A tenant that cannot be read is passed to ``on_unreadable`` and left out.
     """
-    paces = activity_paces(conn, now)
-    for tenant in list_tenants(conn):
-        if slug not in {None, tenant.slug}:
-            continue
+    paces = activity_paces(conn, now, tenant_id)
+    for tenant in list_tenants(conn, tenant_id=tenant_id):
         # One may be provisioned between the two statements.
         if (pace := paces.get(tenant.tenant_id)) is not None:
             try:

@@ -12,13 +12,11 @@ from demo_pipeline.domain.blueprint.healing import Heal, stored_heal
 from demo_pipeline.domain.core.errors import DemoError, NotFoundError
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import is_short
-from demo_pipeline.services.jobs.tenant_context import check_instant, open_snapshot
-from demo_pipeline.services.months.month_range import month_range
-from demo_pipeline.services.months.pending_load import is_made
+from demo_pipeline.services.jobs.tenant_context import open_snapshot
+from demo_pipeline.services.months.pending_load import read_months
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger.tenants import list_tenants
-from demo_pipeline.storage.rows.kpis import all_figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +65,9 @@ def healings(
 
 def _healing(database: Database, settings: Settings, slug: str) -> Healing | None:
     with open_snapshot(database, settings, slug, "show") as (conn, context, as_of):
-        asked = month_range(context, None, None, as_of)
-        check_instant(context, as_of, settings)
-        there = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
-        recorded = context.recorded_months.intersection(asked.months)
-        short = sorted(month for month in recorded if is_short(context.expected(month), there.at(month)))
-        if not short and is_made(conn, context, asked.last, as_of):
-            return None
+        state = read_months(conn, settings, context, as_of)
+    short = tuple(month for month, (expected, there) in state.differing.items() if is_short(expected, there))
+    if not short and state.is_made:
+        return None
     choice = stored_heal(context.state.tenant.blueprint)
-    return Healing(tenant=slug, choice=choice, first=asked.first, last=asked.last, short=tuple(short))
+    return Healing(tenant=slug, choice=choice, first=state.asked.first, last=state.asked.last, short=short)

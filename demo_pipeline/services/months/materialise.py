@@ -25,7 +25,7 @@ from demo_pipeline.services.months.delta_loading import (
     simulate,
 )
 from demo_pipeline.services.months.month_range import MonthRange, month_range
-from demo_pipeline.services.months.pending_load import check_months_beyond, is_made, missing_rows
+from demo_pipeline.services.months.pending_load import check_months_beyond, is_made, missing_rows, read_months
 from demo_pipeline.services.months.plan_baseline import read_baseline
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
@@ -59,15 +59,11 @@ def is_as_expected(
 ) -> bool:
     """Whether the months have exactly the expected figures, and :func:`materialise` has nothing to load.
 
-    Only reads, and holds nobody up. Raises as ``materialise`` does before it opens a job.
+    Reads only, and takes no lock of the tenant. Raises as ``materialise`` does before it opens a job.
     """
     with open_snapshot(database, settings, slug, JobKind.MATERIALISE) as (conn, context, as_of):
-        asked = month_range(context, first, last, as_of)
-        check_instant(context, as_of, settings)
-        there = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
-        recorded = context.recorded_months.intersection(asked.months)
-        is_exact = all(context.expected(month) == there.at(month) for month in recorded)
-        return is_exact and is_made(conn, context, asked.last, as_of)
+        state = read_months(conn, settings, context, as_of, first, last)
+        return state.is_made and not state.differing
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import pyarrow as pa
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import Column, column, keep, records, to_mask
 from demo_pipeline.domain.core.figures import NO_MONTHS, VALUE_METRICS, Figures, FiguresByMonth
-from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.feasibility import Caps, check_caps, nearest_feasible, shortfall
 from demo_pipeline.domain.generation.calendar import instant_us
@@ -26,16 +25,15 @@ from demo_pipeline.domain.generation.partial_month import figures_of_rows, up_to
 from demo_pipeline.domain.generation.row_schemas import UUID
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.versions import present_version
-from demo_pipeline.services.jobs.tenant_context import TenantContext
+from demo_pipeline.services.jobs.row_checks import RowCounts, absent_rows, count_blueprint_rows
+from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant
+from demo_pipeline.services.months.month_range import MonthRange, month_range
+from demo_pipeline.settings import Settings
 from demo_pipeline.storage.ledger.tenants import MonthState
 from demo_pipeline.storage.rows.existing_rows import first_contact_at, has_won_stage
 from demo_pipeline.storage.rows.generated_row_index import present_ids
 from demo_pipeline.storage.rows.kpis import all_figures
 from demo_pipeline.storage.rows.pipeline_stages import stage_outcomes
-from demo_pipeline.storage.rows.row_checks import generated_counts
-
-#: (table, month) → rows
-RowCounts = Mapping[tuple[str, str], int]
 
 #: Tables without any of whose rows a month is not whole.
 REQUIRED_TABLES: Final = (*MODEL.team, *MODEL.counted)
@@ -215,7 +213,7 @@ def _by_present_version(
         )
         due = _due(context, month, before, until)
         lacking = due - before
-        if state is not None and not has_all_rows(state, counts):
+        if state is not None and absent_rows(state, counts):
             changes = context.state.changes.at(month)
             lacking += shortfall(
                 before + changes,
@@ -300,6 +298,41 @@ def is_made(conn: psycopg.Connection[Any], context: TenantContext, last: Month, 
     return True
 
 
+@dataclass(frozen=True, kw_only=True)
+class MonthsState:
+    """Months of a tenant as they are, against what is expected of them."""
+
+    asked: MonthRange
+    #: month → expected figures and those that are there, in minor units; months that agree are left out
+    differing: Mapping[Month, tuple[Figures, Figures]]
+    #: none of the blueprint's rows up to the last month is missing
+    is_made: bool
+
+
+def read_months(
+    conn: psycopg.Connection[Any],
+    settings: Settings,
+    context: TenantContext,
+    as_of: datetime,
+    first: Month | None = None,
+    last: Month | None = None,
+) -> MonthsState:
+    """Compare the months from ``first`` to ``last`` (default: all of the tenant) in one transaction.
+
+    ``conn`` is an administrator's. Raises as ``month_range`` and ``check_instant`` do.
+    """
+    asked = month_range(context, first, last, as_of)
+    check_instant(context, as_of, settings)
+    there = all_figures(conn, context.state.tenant.tenant_id, context.spec.currency)
+    recorded = sorted(context.recorded_months.intersection(asked.months))
+    pairs = ((month, (context.expected(month), there.at(month))) for month in recorded)
+    return MonthsState(
+        asked=asked,
+        differing={month: pair for month, pair in pairs if pair[0] != pair[1]},
+        is_made=is_made(conn, context, asked.last, as_of),
+    )
+
+
 def check_months_beyond(context: TenantContext, last: Month, caps: Caps) -> None:
     """Months after the span are not in the blueprint's totals: each that is missing is bounded by itself.
 
@@ -326,12 +359,6 @@ def check_added(context: TenantContext, figures: Figures, caps: Caps) -> None:
     )
 
 
-def count_blueprint_rows(conn: psycopg.Connection[Any], context: TenantContext) -> RowCounts:
-    """How many of the blueprint's rows are there, by table and month."""
-    jobs = [job.job_id for job in context.state.jobs if job.kind is JobKind.MATERIALISE]
-    return generated_counts(conn, context.state.tenant.tenant_id, jobs)
-
-
 def is_complete(context: TenantContext, month: Month, counts: RowCounts, as_of: datetime) -> bool:
     """Whether all that the blueprint has for a month by ``as_of`` was loaded and is still there.
 
@@ -342,18 +369,7 @@ def is_complete(context: TenantContext, month: Month, counts: RowCounts, as_of: 
         return False
     if not loaded.is_whole and loaded.loaded_as_of < as_of:
         return False
-    return has_all_rows(loaded, counts)
-
-
-def has_all_rows(loaded: MonthState, counts: RowCounts) -> bool:
-    """Whether as many rows of a month are there as were loaded.
-
-    More are there where rows of another version were hidden and made up for.
-    """
-    return all(
-        counts.get((table, str(loaded.month)), 0) >= loaded.figures[f"{table}_created"]
-        for table in MODEL.counted
-    )
+    return not absent_rows(loaded, counts)
 
 
 def has_more(context: TenantContext, month: Month, as_of: datetime) -> bool:

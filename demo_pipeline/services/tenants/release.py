@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import chain
 from typing import Any, Final
 
 from psycopg import Connection
@@ -18,7 +17,7 @@ from demo_pipeline.domain.core.errors import InputError, Problem, VerificationEr
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
-from demo_pipeline.services.tenants.verify import PAGE_CHECKS, WARNINGS, Check, Finding, inspect
+from demo_pipeline.services.tenants.verify import PAGE_CHECKS, WARNINGS, Finding, inspect
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, releases
@@ -131,11 +130,7 @@ def release(
         if (found := current.get(str(month))) is None or found.is_changed_since or reason is not None
     ]
     now = inspect(database, settings, slug, PAGE_CHECKS - WARNINGS) if due and reason is None else None
-    kept_back = {
-        month: found
-        for month in due
-        if now is not None and (found := tuple(chain(*(now.found_in(month, check) for check in Check))))
-    }
+    kept_back = {month: found for month in due if now is not None and (found := now.errors_in(month))}
     released = [month for month in due if month not in kept_back]
     if released:
         with database.admin() as conn, conn.transaction():

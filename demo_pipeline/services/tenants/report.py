@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 
@@ -26,7 +27,7 @@ from demo_pipeline.services.months.freshness import FreshnessState, tenant_fresh
 from demo_pipeline.services.months.month_range import partial_month_notes
 from demo_pipeline.services.tenants.queries import kpi_months
 from demo_pipeline.services.tenants.release import Releases, releases_of
-from demo_pipeline.services.tenants.verify import Check, Finding, Verdict, check_tenant
+from demo_pipeline.services.tenants.verify import VERIFIED, UnreadableTenant, Verdict, check_tenant
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -185,10 +186,10 @@ def read_overview(database: Database, settings: Settings) -> Overview:
 
 
 def _freshness(
-    conn: Connection, settings: Settings, as_of: datetime, slug: str | None = None
+    conn: Connection, settings: Settings, as_of: datetime, tenant_id: UUID | None = None
 ) -> dict[str, FreshnessState]:
     """Of every tenant that can be read, or of one, by slug."""
-    found = tenant_freshness(conn, settings, as_of, slug, on_unreadable=lambda _: None)
+    found = tenant_freshness(conn, settings, as_of, tenant_id, on_unreadable=lambda _: None)
     return {one.tenant: one.state for one in found}
 
 
@@ -203,14 +204,13 @@ def _overview(
     try:
         context = find_tenant_context(conn, settings, slug, "report")
     except UnreadableTenantError as error:
-        finding = Finding(check=Check.DOCUMENTS, message=error.message)
-        verdict = Verdict(tenant=slug, findings=(finding,), pending=())
+        verdict = UnreadableTenant(tenant=slug, error=error).verdict
         return TenantOverview(
             slug=slug, verdict=verdict, spec=None, end_month=None, freshness=None, months=FiguresByMonth()
         )
     return TenantOverview(
         slug=slug,
-        verdict=check_tenant(conn, settings, context, as_of, strays).verdict,
+        verdict=check_tenant(conn, settings, context, as_of, VERIFIED, strays).verdict,
         spec=context.spec,
         end_month=context.end_month,
         freshness=freshness,
@@ -233,7 +233,7 @@ def _report(
     return TenantReport(
         spec=context.spec,
         end_month=context.end_month,
-        freshness=_freshness(conn, settings, as_of, context.spec.slug)[context.spec.slug],
+        freshness=_freshness(conn, settings, as_of, tenant_id)[context.spec.slug],
         releases=releases_of(conn, context),
         as_of=as_of,
         months=months,
@@ -262,7 +262,7 @@ def _report(
             for one in report_figures.largest_open_deals(conn, tenant_id, _MOST_DEALS)
         ),
         open_activities=tuple(report_figures.open_activities(conn, tenant_id, as_of)),
-        verdict=check_tenant(conn, settings, context, as_of, strays).verdict,
+        verdict=check_tenant(conn, settings, context, as_of, VERIFIED, strays).verdict,
         notes=partial_month_notes(context, months, as_of),
     )
 

@@ -21,8 +21,8 @@ _MOST_NOTICES: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """Something that is wrong now."""
+class AlertRecord:
+    """An alert as it is recorded."""
 
     kind: str
     #: the same as long as it is the same incident
@@ -61,23 +61,21 @@ class Recorded:
     open: int
 
 
-def record_findings(
+def record_alerts(
     conn: Connection[Any],
-    findings: Sequence[Finding],
+    alerts: Sequence[AlertRecord],
     *,
     kinds: Iterable[str],
     looked_at: datetime,
     receivers: Sequence[str],
 ) -> Recorded:
-    """Open incidents of what was found, close those of ``kinds`` that were not, and make notices due.
+    """Open an incident of each alert, close those of ``kinds`` that have none, and make notices due.
 
-    In one transaction of the caller. ``looked_at``: when the search began, by the server's clock; what
-    somebody else has found since is not closed. ``receivers``: digests; each gets a notice of every open
-    incident, also of one that was opened before it was added, and a recovery notice of what it was sent.
+    In one transaction of the caller. ``looked_at``: when the search began, by the server's clock; incidents
+    that another session has seen since are not closed. ``receivers``: digests; each gets a notice of every
+    open incident, also of one that was opened before it was added, and a recovery notice of what it was sent.
     """
-    found = Jsonb(
-        [{"kind": one.kind, "subject": one.subject, "detail": dict(one.detail)} for one in findings]
-    )
+    found = Jsonb([{"kind": one.kind, "subject": one.subject, "detail": dict(one.detail)} for one in alerts])
     opened = conn.execute(
         """
         insert into demo.incidents as i (kind, subject, detail)
@@ -131,8 +129,8 @@ def record_findings(
 def due_notices(conn: Connection[Any], receiver: str) -> list[Notice]:
     """What a receiver has not been sent: the earliest notice and those of its kind, all alerts or recoveries.
 
-    In the transaction that marks them delivered. Until its end nobody else gets notices of this receiver, so
-    that they arrive once and in their order.
+    In the transaction that marks them delivered. Until its end no other session gets notices of this
+    receiver, so that they arrive once and in their order.
     """
     lock = conn.execute(
         "select pg_try_advisory_xact_lock(hashtextextended('demo receiver ' || %s, 0))", [receiver]

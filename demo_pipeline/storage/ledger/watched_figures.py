@@ -77,7 +77,7 @@ class FailedJob:
     error_message: str | None
     dagster_run_id: str | None
     started_at: datetime
-    #: it says running, and nobody holds its tenant
+    #: its status is running, and no session holds its tenant's lock
     is_abandoned: bool
 
 

@@ -30,10 +30,12 @@ class ActivityPace:
     loaded_until: datetime | None
 
 
-def activity_paces(conn: Connection[Any], now: datetime) -> dict[UUID, ActivityPace]:
-    """The paces of the living demo tenants, by their ids; activities after ``now`` do not count.
+def activity_paces(
+    conn: Connection[Any], now: datetime, tenant_id: UUID | None = None
+) -> dict[UUID, ActivityPace]:
+    """The paces of the living demo tenants, or of one, by their ids; for administrators.
 
-    For administrators.
+    Activities after ``now`` do not count.
     """
     with conn.cursor(row_factory=class_row(ActivityPace)) as cursor:
         rows = cursor.execute(
@@ -54,8 +56,8 @@ def activity_paces(conn: Connection[Any], now: datetime) -> dict[UUID, ActivityP
                 )) as loaded_until
                 from demo.tenant_months h where h.tenant_id = m.tenant_id
             ) h
-            where m.deleted_at is null
+            where m.deleted_at is null and (%(tenant)s::uuid is null or m.tenant_id = %(tenant)s)
             """,
-            {"now": now, "last": _LAST},
+            {"now": now, "last": _LAST, "tenant": tenant_id},
         ).fetchall()
     return {row.tenant_id: row for row in rows}

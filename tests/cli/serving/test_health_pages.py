@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Scope
 from demo_pipeline.cli.serving.guarded_webserver import guarded
 from demo_pipeline.cli.serving.health_pages import HealthPages
 from demo_pipeline.storage.ledger import job_ledger
-from demo_pipeline.storage.ledger.incidents import Finding, record_findings
+from demo_pipeline.storage.ledger.incidents import AlertRecord, record_alerts
 from demo_pipeline.storage.ledger.watched_figures import WatchedFigure
 
 
@@ -96,8 +96,8 @@ def test_the_page_says_what_is_wrong(app: ASGIApp, kranz: str, admin_conn: psyco
     detail = {"what": "the run failed: <b>&\x1b[2J", "remedy": "see its page", "run_id": '"><script>'}
     with admin_conn.transaction():
         ((now,),) = admin_conn.execute("select now()").fetchall()
-        finding = Finding(kind="failed_run", subject="x", detail=detail)
-        record_findings(admin_conn, [finding], kinds=[], looked_at=now, receivers=[])
+        finding = AlertRecord(kind="failed_run", subject="x", detail=detail)
+        record_alerts(admin_conn, [finding], kinds=[], looked_at=now, receivers=[])
     page = ask(app, "/health")
     assert "✗ 2 alerts" in page.text
     assert "Requests for a tenant that is not a demo were refused." in page.text

@@ -152,7 +152,8 @@ def test_a_malformed_request_is_refused_and_never_an_internal_error(web: WebServ
         name = draw.choice(HEADERS)
         value = "".join(draw.choices(PARTS, k=draw.randint(1, 3)))
         first = draw.choice(("POST /graphql", "GET /server_info", "GET /favicon.png"))
-        body = QUERY if first.startswith("POST") else b""
+        # A handshake has no body: uvicorn lets the connection of one with a body hang.
+        body = QUERY if first.startswith("POST") and name != "Upgrade" else b""
         status, _ = exchange(web, raw(web, (name, value), first=first, body=body))
         assert status < 500, (seed, name, value, first, status)
     # The server is the same as before.

@@ -163,9 +163,7 @@ def test_without_a_receiver_a_tick_says_so(sensor: Sensor, monkeypatch: pytest.M
     monkeypatch.delenv("DEMO_ALERT_URLS")
     sensor.home.launch("provision_tenants", {"ops": {"provision": {"config": {"files": ["nowhere.yaml"]}}}})
     assert sensor.titles() == []
-    assert sensor.summary == (
-        "1 incident open (1 new, 0 over); nobody is alerted: DEMO_ALERT_URLS is not set"
-    )
+    assert sensor.summary == ("1 incident open (1 new, 0 over); no receivers: DEMO_ALERT_URLS is not set")
     monkeypatch.setenv("DEMO_ALERT_URLS", sensor.hook.url)
     sensor.hook.switch_off()
     assert sensor.titles() == []

@@ -13,7 +13,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.months.materialise import materialise
 from tests.defs.operations.test_incarnations import shown, status
 from tests.defs.operations.test_verification import lose_a_row
-from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.dagster_instance import DagsterHome, output_metadata
 
 
 def failed(home: DagsterHome, slug: str = "acme") -> set[str]:
@@ -42,10 +42,7 @@ def fail(home: DagsterHome, first: str, last: str, slug: str = "acme") -> str:
 def clear(home: DagsterHome, *tenants: str) -> dict[str, object]:
     """One run of the job; the metadata of its output."""
     config = {"ops": {"clear_failed": {"config": {"tenants": list(tenants)}}}}
-    result = home.launch("clear_failed_partitions", config)
-    assert result.success
-    [event] = [event for event in result.all_events if event.is_successful_output]
-    return {name: one.value for name, one in event.step_output_data.metadata.items()}
+    return output_metadata(home.launch("clear_failed_partitions", config))
 
 
 @pytest.fixture
@@ -75,6 +72,7 @@ def test_good_months_are_cleared_and_bad_ones_stay_failed(acme: DagsterHome) -> 
     acme.materialise("acme", last="2025-01")
     fail(acme, "2025-01", "2025-01")
     lose_a_row(acme)
+    acme.provision("beta")
     assert clear(acme, "beta")["cleared"] == 0
     found = clear(acme, "acme")
     assert "| acme | 2025-02 | still failed | nothing\\_is\\_missing did not pass |" in str(found["months"])
@@ -87,3 +85,12 @@ def test_good_months_are_cleared_and_bad_ones_stay_failed(acme: DagsterHome) -> 
     clear(acme)
     assert failed(acme) == {"2025-02"}
     assert len(acme.instance.all_logs(run_id)) == events, "the page of the run is whole"
+
+
+def test_an_unknown_tenant_is_refused(acme: DagsterHome) -> None:
+    """A mistyped slug ends the run with those there are; nothing is cleared."""
+    config = {"ops": {"clear_failed": {"config": {"tenants": ["acmee"]}}}}
+    refused = acme.launch("clear_failed_partitions", config)
+    assert not refused.success
+    [failure] = refused.filter_events(lambda event: event.is_step_failure)
+    assert "no demo tenants: acmee; there are: acme" in str(failure.step_failure_data.user_failure_data)

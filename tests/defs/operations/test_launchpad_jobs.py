@@ -11,7 +11,7 @@ from demo_pipeline.definitions import defs
 from demo_pipeline.services.tenants.queries import list_jobs
 from tests.defs.operations.test_verification import lose_a_row
 from tests.defs.patches.test_patches import PLAN, events, failure_of
-from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.dagster_instance import DagsterHome, output_metadata
 from tests.services.repairs.damage import copy_company
 
 MONTHS = [f"2025-0{month}|acme" for month in (1, 2, 3)]
@@ -27,13 +27,6 @@ JOBS = {
 def launch(home: DagsterHome, job: str, **fields: Any) -> dg.ExecuteInProcessResult:
     """One run of a job with these fields in its form."""
     return home.launch(job, {"ops": {JOBS[job]: {"config": fields}}})
-
-
-def said(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    """The metadata of the output of the only op."""
-    assert result.success
-    [event] = [event for event in result.all_events if event.is_successful_output]
-    return {name: one.value for name, one in event.step_output_data.metadata.items()}
 
 
 @pytest.fixture
@@ -63,7 +56,7 @@ def test_a_preview_shows_the_figures_and_writes_nothing(acme: DagsterHome) -> No
     """Before, change and after of each figure; no row and no job; a plan that cannot be is refused."""
     rows, jobs = acme.row_count("acme"), len(list_jobs(acme.database, acme.settings, "acme"))
     result = launch(acme, "preview_patch", tenant="acme", plan=PLAN)
-    shown = said(result)
+    shown = output_metadata(result)
     assert "| 2025-02 | closed\\_won\\_value | 900.00 |  | +700.25 | 1,600.25 | +77.8 % |" in shown["figures"]
     assert "nothing was written" in shown["remarks"]
     assert acme.run_tags(result.run_id) == {"demo/kind": "preview", "demo/tenant": "acme"}
@@ -86,7 +79,7 @@ def test_an_undo_takes_back_the_latest_change_and_then_its_job(acme: DagsterHome
     acme.launch("apply_patch", {"ops": {"patch": {"config": {"tenant": "acme", "plan": PLAN}}}})
     patched = acme.row_count("acme")
     result = launch(acme, "undo_job", tenant="acme")
-    shown = said(result)
+    shown = output_metadata(result)
     assert acme.row_count("acme") == patched
     assert events(result, "kpi_snapshot") == ["2025-02|acme"]
     assert "900.00" in shown["months"]
@@ -95,7 +88,7 @@ def test_an_undo_takes_back_the_latest_change_and_then_its_job(acme: DagsterHome
         "demo/tenant": "acme",
         "demo/job_id": shown["job_id"],
     }
-    assert said(launch(acme, "undo_job", job_id=shown["job_id"]))["undoes"] == shown["job_id"]
+    assert output_metadata(launch(acme, "undo_job", job_id=shown["job_id"]))["undoes"] == shown["job_id"]
     assert rows < patched
 
 
@@ -122,24 +115,27 @@ def test_a_repair_is_dry_until_it_is_to_be_applied(acme: DagsterHome) -> None:
     copy_company(acme.database, "acme")
     rows = acme.row_count("acme")
     dry = launch(acme, "repair_tenant", tenant="acme")
-    assert "| hide | companies | 1 |" in said(dry)["repairs"]
-    assert said(dry)["result"] == "nothing was done yet: launch it with `apply: true`"
+    assert "| hide | companies | 1 |" in output_metadata(dry)["repairs"]
+    assert output_metadata(dry)["result"] == "nothing was done yet: launch it with `apply: true`"
     assert events(dry, "kpi_snapshot") == []
     done = launch(acme, "repair_tenant", tenant="acme", apply=True)
-    assert said(done)["result"] == "repaired"
+    assert output_metadata(done)["result"] == "repaired"
     assert acme.run_tags(done.run_id) == {
         "demo/kind": "repair",
         "demo/tenant": "acme",
-        "demo/job_id": said(done)["job_id"],
+        "demo/job_id": output_metadata(done)["job_id"],
     }
-    assert said(launch(acme, "repair_tenant", tenant="acme"))["result"] == "there is nothing to repair"
+    assert (
+        output_metadata(launch(acme, "repair_tenant", tenant="acme"))["result"]
+        == "there is nothing to repair"
+    )
     assert acme.row_count("acme") == rows
 
 
 def test_months_are_released_and_kept_back(acme: DagsterHome) -> None:
     """The months of the form; then all but the one that lost a row; with a reason that one too."""
     first = launch(acme, "release_tenant", tenant="acme", to_month="2025-01")
-    assert said(first)["released"] == 1
+    assert output_metadata(first)["released"] == 1
     assert acme.materialised("tenant_release") == {MONTHS[0]}
     lose_a_row(acme)
     kept = launch(acme, "release_tenant", tenant="acme")
@@ -150,7 +146,7 @@ def test_months_are_released_and_kept_back(acme: DagsterHome) -> None:
     given = launch(
         acme, "release_tenant", tenant="acme", from_month="2025-02", to_month="2025-02", reason="demo"
     )
-    assert "| 2025-02 |" in said(given)["months"]
+    assert "| 2025-02 |" in output_metadata(given)["months"]
     assert acme.materialised("tenant_release") == set(MONTHS)
     bad, _ = failure_of(launch(acme, "release_tenant", tenant="acme", from_month="2025-13"))
     assert bad == "from_month: '2025-13' is not a month; write it as YYYY-MM, like 2025-01"

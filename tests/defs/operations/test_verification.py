@@ -20,7 +20,7 @@ from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.services.tenants.verify import PAGE_CHECKS, WARNINGS, Check
 from demo_pipeline.settings import load_settings
 from tests.fixtures.dagster_instance import BLUEPRINT, QUIET, DagsterHome
-from tests.services.repairs.damage import guards_off
+from tests.services.repairs.damage import guards_off, misplace, tenant_id_of
 
 MONTHS = ("2025-01", "2025-02", "2025-03")
 ALL = {f"{month}|acme" for month in MONTHS}
@@ -51,7 +51,7 @@ def states(home: DagsterHome, check: str) -> dict[str, set[str]]:
 def execute_now(home: DagsterHome, *names: str) -> tuple[bool, dict[str, dg.AssetCheckEvaluation]]:
     """Press the button of some checks of all tenants, or *Execute all*."""
     job = _definitions().resolve_implicit_global_asset_job_def()
-    selected = names or [check.value for check in CHECKS]
+    selected = names or [check.value for check in (*CHECKS, Check.PLACES)]
     keys = {dg.AssetCheckKey(dg.AssetKey("tenants"), f"{name}_now") for name in selected}
     subset = job.get_subset(asset_check_selection=keys)
     result = subset.execute_in_process(instance=home.instance, raise_on_error=False, run_config=QUIET)
@@ -218,8 +218,9 @@ def test_execute_all_is_green_where_all_is_well(dagster_home: DagsterHome) -> No
     dagster_home.materialise("acme")
     success, found = execute_now(dagster_home)
     assert success
-    assert {name for name, one in found.items() if one.passed} == {f"{one.value}_now" for one in CHECKS}
-    assert [one.metadata["tenants"].value for one in found.values()] == [2] * len(CHECKS)
+    names = {f"{one.value}_now" for one in (*CHECKS, Check.PLACES)}
+    assert {name for name, one in found.items() if one.passed} == names
+    assert [one.metadata["tenants"].value for one in found.values()] == [2] * len(found)
 
 
 def test_lost_rows_are_red_until_they_are_healed(dagster_home: DagsterHome) -> None:
@@ -260,6 +261,22 @@ def test_only_the_checks_of_the_months_are_planned_with_the_assets(dagster_home:
     )
     names = {entry.get_dagster_event().asset_check_planned_data.check_name for entry in planned}
     assert names == {spec.name for spec in check_specs()}
+
+
+def test_rows_in_another_tenant_are_found_and_no_run_of_months_hides_them(dagster_home: DagsterHome) -> None:
+    """The verification of all tenants fails on ``tenants``; a run of one tenant does not judge it."""
+    dagster_home.provision("acme", "other")
+    assert dagster_home.run_partitions("2025-01|acme", "2025-01|other").success
+    assert dagster_home.launch("verify_tenants").success
+    misplace(dagster_home.database, tenant_id_of(dagster_home.database, "other"), rows=2)
+    result = dagster_home.launch("verify_tenants")
+    assert not result.success
+    [verdict] = dagster_home.evaluations(result.run_id, "rows_are_in_their_own_tenant_now").values()
+    assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "| acme | all | 2 contacts: lie in tenant other |" in str(verdict.metadata["bad_months"].value)
+    assert dagster_home.run_partitions("2025-01|acme", "2025-01|acme").success
+    _, found = execute_now(dagster_home, "rows_are_in_their_own_tenant")
+    assert not found["rows_are_in_their_own_tenant_now"].passed
 
 
 def test_one_tenant_can_be_verified_and_an_unknown_one_is_refused(dagster_home: DagsterHome) -> None:

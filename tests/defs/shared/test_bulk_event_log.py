@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import Any, Final
 
 import dagster as dg
@@ -17,6 +16,7 @@ from sqlalchemy.pool import Pool
 
 from demo_pipeline.defs.shared.bulk_event_log import BulkEventLogStorage, write_pending_events
 from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.postgres import PostgresServer, new_database
 
 #: what readers derive from the events is left out, and the time at which a row was written
@@ -138,9 +138,7 @@ def test_events_that_wait_are_shown_while_the_run_goes_on(dagster_home: DagsterH
     def say(context: dg.OpExecutionContext) -> Any:
         yield dg.AssetMaterialization("thing", partition="1")
         other = dg.DagsterInstance.get()
-        deadline = time.monotonic() + 30
-        while not other.get_materialized_partitions(dg.AssetKey("thing")) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: bool(other.get_materialized_partitions(dg.AssetKey("thing"))), 30)
         shown.append(len(other.get_materialized_partitions(dg.AssetKey("thing"))))
         other.dispose()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -20,7 +19,7 @@ from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.schema import busy_tables, migrate, revisions
 from demo_pipeline.storage.schema.revisions import known_revisions, plan_upgrade
 from tests.fixtures.cli import RunCommand
-from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
+from tests.fixtures.postgres import MakeDatabase, PostgresServer
 from tests.long_tests import part
 from tests.services.builders import made
 from tests.services.patches.builders import SMALL, plan
@@ -33,21 +32,19 @@ LOG = logging.getLogger(__name__)
 
 
 @pytest.fixture
-def foreign(make_database: MakeDatabase, postgres_server: PostgresServer) -> Iterator[tuple[Database, str]]:
+def foreign(make_database: MakeDatabase, roles_to_drop: list[str]) -> tuple[Database, str]:
     """An empty database, and the name of a role for the application of the CRM that a test makes in it."""
     database = make_database(is_migrated=False)
     name = str(conninfo_to_dict(database.admin_url)["dbname"])
     app = f"{name}_app"
+    roles_to_drop.append(app)
     with database.admin() as conn:
         conn.execute(sql.SQL("create role {}").format(sql.Identifier(app)))
         if conn.info.server_version >= 160_000:
             conn.execute(sql.SQL("grant {} to current_user with set true").format(sql.Identifier(app)))
         else:
             conn.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(app)))
-    yield database, app
-    with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
-        drop_database(conn, name)
-        conn.execute(sql.SQL("drop role {}").format(sql.Identifier(app)))
+    return database, app
 
 
 def adopt(database: Database) -> int:

@@ -6,7 +6,7 @@ import logging
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -24,7 +24,7 @@ from demo_pipeline.storage.adoption.shape import filled_by_demo_rows, null_in_de
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.schema import revisions
 from tests.fixtures.cli import RunCommand
-from tests.fixtures.postgres import MakeDatabase, PostgresServer, drop_database
+from tests.fixtures.postgres import MakeDatabase
 from tests.paths import PROJECT
 from tests.services.builders import made
 from tests.services.patches.builders import SMALL, plan
@@ -46,20 +46,18 @@ STATE = CATALOGUE | OBJECTS
 
 
 @pytest.fixture
-def foreign(make_database: MakeDatabase, postgres_server: PostgresServer) -> Iterator[tuple[Database, str]]:
+def foreign(make_database: MakeDatabase, roles_to_drop: list[str]) -> tuple[Database, str]:
     """A database with the CRM of ``foreign_crm``, and the name of its application's role."""
     database = make_database(is_migrated=False)
     name = str(conninfo_to_dict(database.admin_url)["dbname"])
     app = f"{name} App"
+    roles_to_drop.append(app)
     with database.admin() as conn:
         conn.execute(sql.SQL("create role {}").format(sql.Identifier(app)))
         options = " with inherit true, set true" if conn.info.server_version >= 160_000 else ""
         conn.execute(sql.SQL(f"grant {{}} to current_user{options}").format(sql.Identifier(app)))
         make_crm(conn, app, 300)
-    yield database, app
-    with psycopg.connect(postgres_server.owner_url, autocommit=True) as conn:
-        drop_database(conn, name)
-        conn.execute(sql.SQL("drop role {}").format(sql.Identifier(app)))
+    return database, app
 
 
 def vary(database: Database, app: str, variations: Iterable[str]) -> None:

@@ -14,23 +14,23 @@ from psycopg import Connection, errors
 from demo_pipeline.storage.connection.clock import server_clock
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import incidents
-from demo_pipeline.storage.ledger.incidents import Finding, Notice, Recorded
+from demo_pipeline.storage.ledger.incidents import AlertRecord, Notice, Recorded
 
 Conn = Connection[Any]
 MAIL: Final = "a" * 64
 SLACK: Final = "b" * 64
-STALE: Final = Finding(kind="stale_tenant", subject="acme", detail={"what": "quiet"})
-OTHER: Final = Finding(kind="stale_tenant", subject="south", detail={"what": "quiet"})
-FAILED: Final = Finding(kind="failed_job", subject="1", detail={"what": "failed"})
+STALE: Final = AlertRecord(kind="stale_tenant", subject="acme", detail={"what": "quiet"})
+OTHER: Final = AlertRecord(kind="stale_tenant", subject="south", detail={"what": "quiet"})
+FAILED: Final = AlertRecord(kind="failed_job", subject="1", detail={"what": "failed"})
 KINDS: Final = ("stale_tenant", "failed_job")
 
 
-def record(conn: Conn, *findings: Finding, receivers: Sequence[str] = (MAIL,), **changes: Any) -> Recorded:
+def record(conn: Conn, *alerts: AlertRecord, receivers: Sequence[str] = (MAIL,), **changes: Any) -> Recorded:
     """What one daemon does at one look."""
     looked_at = changes.pop("looked_at", None) or server_clock(conn)
     with conn.transaction():
-        return incidents.record_findings(
-            conn, findings, looked_at=looked_at, receivers=receivers, **{"kinds": KINDS, **changes}
+        return incidents.record_alerts(
+            conn, alerts, looked_at=looked_at, receivers=receivers, **{"kinds": KINDS, **changes}
         )
 
 
@@ -78,13 +78,13 @@ def test_what_somebody_else_has_found_since_stays_open(admin_conn: Conn) -> None
 
 
 def test_two_daemons_open_it_once(database: Database, admin_conn: Conn) -> None:
-    """At the same moment, in any order of the findings."""
+    """At the same moment, in any order of the alerts."""
     barrier = Barrier(2)
 
-    def look(findings: Sequence[Finding]) -> int:
+    def look(alerts: Sequence[AlertRecord]) -> int:
         with database.admin() as conn:
             barrier.wait()
-            return record(conn, *findings).opened
+            return record(conn, *alerts).opened
 
     with ThreadPoolExecutor(2) as pool:
         opened = sum(pool.map(look, [(STALE, OTHER, FAILED), (FAILED, OTHER, STALE)]))
@@ -148,7 +148,7 @@ def test_the_latest_detail_is_kept(admin_conn: Conn) -> None:
     """An open incident says what was found last, and since when."""
     record(admin_conn, STALE)
     [before] = incidents.open_incidents(admin_conn)
-    record(admin_conn, Finding(kind=STALE.kind, subject=STALE.subject, detail={"what": "quieter"}))
+    record(admin_conn, AlertRecord(kind=STALE.kind, subject=STALE.subject, detail={"what": "quieter"}))
     [after] = incidents.open_incidents(admin_conn)
     assert (after.detail, after.opened_at) == ({"what": "quieter"}, before.opened_at)
     assert timedelta() < after.seen_at - before.seen_at

@@ -16,7 +16,7 @@ where m.deleted_at is null and demo.tenant_lock_key(m.tenant_id) in (
         and k.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database()));
 
 -- Attempts of the last 7 days. seconds: until the end or until now; null: interrupted, so the end may be the
--- instant at which somebody noticed.
+-- instant at which the interruption was detected.
 create view demo.recent_attempts as
 select
     a.job_id, a.attempt, m.tenant_id, m.slug, l.kind, a.status, a.error_code, a.started_at, a.ended_at,
