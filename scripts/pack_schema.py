@@ -29,6 +29,8 @@ YEARS: Final = range(2020, 2033)
 #: In ``reserved_by`` of a range that no regulator publishes: its numbers must be impossible to assign.
 NOBODY: Final = "nobody"
 Text = Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
+#: one label of a domain name; without a hyphen it is never a company's
+Label = Annotated[str, Field(pattern="^[a-z][a-z0-9]{1,30}$")]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -60,6 +62,10 @@ class CountryFile(PackFile):
     timezone: Text = Field(description="give an IANA time zone, for example Europe/Vienna")
     weekend: list[Annotated[int, Field(ge=0, le=6)]] = Field(
         max_length=6, description="list the days off, Monday is 0"
+    )
+    mailboxes: dict[Label, Positive] = Field(
+        default={"post": 1},
+        description="give the labels of mailbox domains of private people, with weights",
     )
     number_before_street: bool = Field(description="say true for 12 High Street, false for Hauptstraße 12")
     honorifics: dict[str, Honorific] = Field(
@@ -104,6 +110,9 @@ class IndustryFile(PackFile):
         min_length=2, max_length=2, description="give the 5 and the 95 % quantile of a deal's length, days"
     )
     win_rate_percent: Percent = Field(description="give won among won and lost deals, per cent")
+    private_percent: Percent = Field(
+        default=0, description="give how many contacts are private customers, per cent"
+    )
     activities_per_contact_percent: Positive = Field(description="give activities for 100 contacts")
     seasonality: list[Positive] = Field(
         min_length=12, max_length=12, description="give January to December, 1200 in all"

@@ -105,6 +105,11 @@ def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple
         team_size=blueprint.team_size,
         mail_domain=blueprint.mail_domain,
         channel_ppm=tuple((channel, _ppm(share)) for channel, share in blueprint.channel_mix.shares),
+        private_ppm=(
+            industry.private_percent * 10_000
+            if blueprint.private_share is None
+            else _ppm(blueprint.private_share)
+        ),
         drop_off_ppm=_ppm(blueprint.realism.drop_off_rate),
         whale_ppm=whale_ppm,
         response_sla_minutes=_minutes(blueprint.realism.response_sla_hours),

@@ -280,6 +280,12 @@ class Blueprint(Declared):
         default=DEFAULT_CHANNEL_MIX,
         description="Where contacts come from: shares that sum to 1; a channel that is left out is 0.",
     )
+    private_share: Share | None = Field(
+        default=None,
+        description="Share of contacts that are private customers, without an employer. Left out: "
+        "the industry's, 0.8 where private customers are usual and 0 elsewhere.",
+        examples=[0.8],
+    )
     realism: Realism = Field(
         default=Realism(), description="How far single contacts and deals differ from the average."
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.blueprint.growth import Growth, continued
 from demo_pipeline.domain.core.currency import Currency
@@ -17,6 +17,10 @@ from demo_pipeline.domain.core.months import Month
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.core.random_streams import Stream
+
+
+#: Of a tenant that was provisioned before the share was stored.
+_PRIVATE_PPM: Final = 80_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,8 @@ class TenantSpec:
     mail_domain: str | None
     #: channel and share, millionths that sum to 1,000,000
     channel_ppm: tuple[tuple[str, int], ...]
+    #: share of contacts that are private customers, without an employer, millionths
+    private_ppm: int
     #: share of contacts that go silent, millionths
     drop_off_ppm: int
     #: share of very large deals, millionths
@@ -102,6 +108,7 @@ class TenantSpec:
             "team_size": self.team_size,
             "mail_domain": self.mail_domain,
             "channel_ppm": [[channel, share] for channel, share in self.channel_ppm],
+            "private_ppm": self.private_ppm,
             "drop_off_ppm": self.drop_off_ppm,
             "whale_ppm": self.whale_ppm,
             "response_sla_minutes": self.response_sla_minutes,
@@ -119,6 +126,7 @@ class TenantSpec:
         parsed: dict[str, Any] = {
             **{one.name: values[one.name] for one in fields(cls) if one.name in values},
             "currency": currency,
+            "private_ppm": values.get("private_ppm", _PRIVATE_PPM),
             "channel_ppm": tuple((channel, share) for channel, share in values["channel_ppm"]),
             "start_month": Month.parse(values["start_month"]),
             "figures": tuple(Figures.from_json(one, currency) for one in values["figures"]),

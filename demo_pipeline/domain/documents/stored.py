@@ -95,6 +95,7 @@ class _StoredPlan(_Document):
     team_size: Annotated[int, Field(ge=2, le=50)]
     mail_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,253}$")] | None
     channel_ppm: Annotated[list[Annotated[list[Any], Field(min_length=2, max_length=2)]], Field(min_length=1)]
+    private_ppm: _Ppm | None = None
     drop_off_ppm: _Ppm
     whale_ppm: _Ppm
     response_sla_minutes: Annotated[int, Field(ge=1, le=43_200)]

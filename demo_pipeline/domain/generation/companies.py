@@ -44,6 +44,7 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
         legal_form=pick(draws("legal_form"), parts.legal_forms.cumulative),
         city=cities(context.locale, draws),
         size=pick(draws("size"), parts.sizes.cumulative),
+        has_won=np.zeros(count, np.int64),
     ), draws
 
 

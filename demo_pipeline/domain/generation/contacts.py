@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import (
     choose,
-    constant,
     initials,
     join,
     strings,
@@ -23,6 +22,7 @@ from demo_pipeline.domain.core.row_ids import row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US
 from demo_pipeline.domain.generation.companies import cities, domains, houses, phone_numbers
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.generation.deal_partners import new_customer_count
 from demo_pipeline.domain.generation.entity_index import (
     CHURNED,
     CUSTOMER,
@@ -40,9 +40,8 @@ from demo_pipeline.domain.model import CONTACT_STATUSES
 _TABLE: Final = "contacts"
 _TAGS: Final = "contact_tags"
 
-#: Assumptions, in 2**64ths of a draw: contacts without a company, without an e-mail address, and, of those
-#: who have one, without a telephone number.
-_NO_COMPANY: Final = np.uint64(2**64 * 8 // 100)
+#: Assumptions, in 2**64ths of a draw: contacts without an e-mail address, and, of those who have one, without
+#: a telephone number.
 _NO_PHONE: Final = np.uint64(2**64 * 18 // 100)
 _NO_EMAIL: Final = np.uint64(2**64 * 5 // 100)
 _NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 85 // 100)
@@ -53,8 +52,11 @@ _NUMBER_WEIGHTS: Final = np.cumsum(np.array([50, 35, 15]))
 _GIVEN_LATER: Final = np.uint64(2**64 * 45 // 100)
 _GIVEN_WITHIN: Final = 4200
 
-#: What contacts that are not leads are, in the order of the weights of ``_kinds``.
-_NOT_LEADS: Final = np.array([PROSPECT, CUSTOMER, CHURNED, OTHER])
+#: Assumptions: running weights of statuses. Of contacts that are no leads, those of a company that has won
+#: deals; those whose own deals make them customers; the rest.
+_AT_CUSTOMERS: Final = (np.array([CUSTOMER, CHURNED, PROSPECT, OTHER]), np.cumsum(np.array([58, 5, 25, 12])))
+_BY_OWN_DEALS: Final = (np.array([CUSTOMER, CHURNED]), np.cumsum(np.array([91, 9])))
+_REST: Final = (np.array([PROSPECT, OTHER]), np.cumsum(np.array([80, 20])))
 #: Assumption: how many contacts of each status somebody changed after their creation, in per cent.
 _CHANGED: Final = {LEAD: 55, PROSPECT: 75, CUSTOMER: 92, CHURNED: 96, OTHER: 60}
 _PPM: Final = 1_000_000
@@ -79,15 +81,8 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     created = draws.created_us
     companies = context.index.companies
 
-    status = _NOT_LEADS[pick(draws("status"), _kinds(figures))]
-    leads = np.argsort(draws("is_lead"), kind="stable")
-    if count and len(known) == 0 and figures.other_contacts:
-        # The tenant's first contact is no lead, so that its first deals can be won.
-        leads = leads[leads != 0]
-    status[leads[: figures.leads_created]] = LEAD
-
     available = np.searchsorted(companies.created_us, created, side="right").astype(np.int64)
-    available[draws("has_company") < _NO_COMPANY] = 0
+    available[scale(draws("is_private"), _PPM) < context.spec.private_ppm] = 0
     # Of three companies the largest: the larger a company, the more of its people are known.
     company = recent(draws("company"), available)
     for again in ("company_2", "company_3"):
@@ -96,6 +91,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
             is_larger = companies.size[np.maximum(other, 0)] > companies.size[np.maximum(company, 0)]
             company = np.where(is_larger & (company >= 0), other, company)
 
+    status = _statuses(context, figures, draws, company)
     owner = context.team.sellers(draws("owner"))
     if len(companies.owner):
         of_company = companies.owner[np.maximum(company, 0)]
@@ -111,6 +107,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
         company=company,
         status=status,
         has_email=(draws("has_email") >= _NO_EMAIL).astype(np.int64),
+        has_won=np.zeros(count, np.int64),
         is_female=is_female,
         first=names.first,
         last=names.last,
@@ -172,16 +169,30 @@ def _updated(context: MonthContext, rows: Contacts, draws: Draws) -> I64:
     return context.changed(rows.created_us, is_changed, minutes, draws("changed_second"))
 
 
-def _kinds(figures: Figures) -> I64:
-    """Running weights of prospects, customers, churned and others.
+def _statuses(context: MonthContext, figures: Figures, draws: Draws, company: I64) -> I64:
+    """Places in CONTACT_STATUSES, shape (n,): exactly ``figures.leads_created`` leads.
 
-    About as many customers as the month's won deals need: who has won nothing is seldom a customer.
-    Assumptions: four customers for five won deals; of the rest three in four are prospects.
+    Customers and churned ones are colleagues of customers, or as many as the month's won deals can serve.
     """
-    wanted = figures.closed_won_count * _PPM * 4 // (5 * max(figures.other_contacts, 1))
-    customers = min(max(wanted, 30_000), 700_000)
-    rest = _PPM - customers
-    return np.cumsum(np.array([rest * 3 // 4, customers, rest // 16, rest - rest * 3 // 4 - rest // 16]))
+    index, drawn = context.index, draws("status")
+    order = np.argsort(draws("is_lead"), kind="stable")
+    if len(order) and len(index.contacts.ids) == 0 and figures.other_contacts:
+        # The tenant's first contact is no lead, so that its first deals can be won.
+        order = np.append(order[order != 0], 0)
+    status = np.full(len(order), LEAD)
+    others = order[figures.leads_created :]
+    has_won = np.zeros(len(order), bool)
+    if len(index.companies.has_won):
+        has_won = (company >= 0) & (index.companies.has_won[np.maximum(company, 0)] == 1)
+    colleagues, alone = others[has_won[others]], others[~has_won[others]]
+    # The last in order first: the tenant's first contact is one of them.
+    alone = alone[::-1]
+    new = new_customer_count(index, figures.closed_won_count, len(alone))
+    for rows, (statuses, weights) in (
+        (colleagues, _AT_CUSTOMERS), (alone[:new], _BY_OWN_DEALS), (alone[new:], _REST),
+    ):  # fmt: skip
+        status[rows] = statuses[pick(drawn[rows], weights)]
+    return status
 
 
 class _Names:
@@ -195,12 +206,22 @@ class _Names:
         self.last = pick(draws("last_name"), locale.surnames.cumulative)
 
 
-def _style(context: MonthContext, company: I64) -> I64:
-    """A company writes its addresses in one way: first.last, f.last (7), or first_last (6)."""
-    ids = context.index.companies.ids
-    if len(ids) == 0:
-        return np.zeros(len(company), np.int64)
-    return ids[np.maximum(company, 0), 15].astype(np.int64) % 8
+def _style(context: MonthContext, rows: Contacts) -> I64:
+    """How an address is written: first.last, f.last (7), or first_last (6).
+
+    A company writes all of its addresses in one way.
+    """
+    own = rows.ids[:, 15].astype(np.int64) % 8
+    companies = context.index.companies.ids
+    if len(companies) == 0:
+        return own
+    return np.where(rows.company < 0, own, companies[np.maximum(rows.company, 0), 15].astype(np.int64) % 8)
+
+
+def _mailboxes(context: MonthContext, rows: Contacts) -> I64:
+    """The mailbox domain (place in the locale's list) that each contact would have without a company's."""
+    mailboxes = context.locale.mailboxes.cumulative
+    return np.searchsorted(mailboxes, rows.ids[:, 14].astype(np.int64) * int(mailboxes[-1]) // 256, "right")
 
 
 def address_keys(context: MonthContext, rows: Contacts) -> I64:
@@ -208,12 +229,15 @@ def address_keys(context: MonthContext, rows: Contacts) -> I64:
     name_lookup = context.name_lookup
     names, surnames = int(name_lookup.given_keys.max()) + 1, int(name_lookup.surname_keys.max()) + 1
     given = np.where(
-        _style(context, rows.company) == 7,
+        _style(context, rows) == 7,
         name_lookup.initial_keys[rows.first] + names,
         name_lookup.given_keys[rows.first],
     )
+    house, mailboxes = houses(context, rows.company), len(context.locale.mailboxes)
+    # Who has no company's address has one of a mailbox: those take the numbers below 0.
+    house = np.where(house == -1, _mailboxes(context, rows) - mailboxes, house * mailboxes)
     # There are no more initials than names. Dense, so that the keys' upper halves are few.
-    house = (houses(context, rows.company) + 1) * (2 * names)
+    house = (house + mailboxes) * (2 * names)
     return (house + given) * surnames + name_lookup.surname_keys[rows.last]
 
 
@@ -222,9 +246,10 @@ def _emails(context: MonthContext, rows: Contacts, namesakes: I64) -> pa.StringA
 
     The second address of a name at a company gets a number: one more than there are before.
     """
-    company, style = rows.company, _style(context, rows.company)
+    company, style = rows.company, _style(context, rows)
     has_domain = houses(context, company) != -1
-    domain = constant(f"post.{context.spec.mail_domain or 'example'}", len(company))
+    mailbox = take(context.locale.mailboxes.arrow, _mailboxes(context, rows))
+    domain = join(mailbox, context.spec.mail_domain or "example", separator=".")
     if has_domain.any():
         domain = choose(has_domain, domains(context, np.maximum(company, 0)), domain)
     most = int(namesakes.max(initial=0))

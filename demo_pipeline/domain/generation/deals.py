@@ -12,23 +12,17 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import chain, constant, integers, strings
 from demo_pipeline.domain.core.deal_values import apportion_values, natural_values
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
+from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
 from demo_pipeline.domain.generation.calendar import CLOSING_HOURS, MINUTE_US
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.generation.deal_partners import deal_partners
 from demo_pipeline.domain.generation.entity_index import (
-    CHURNED,
-    CUSTOMER,
     LEAD,
-    OTHER,
-    PROSPECT,
-    Contacts,
     Deals,
     part,
-    recent,
 )
 from demo_pipeline.domain.generation.phrases import deal_titles
 from demo_pipeline.domain.generation.row_schemas import instants, money_array, row_batch, uuid_array
-from demo_pipeline.domain.model import CONTACT_STATUSES
 from demo_pipeline.domain.reference.countries import units_per_usd
 
 _TABLE: Final = "deals"
@@ -36,13 +30,6 @@ _NEVER: Final = np.iinfo(np.int64).max
 _DAY_US: Final = 24 * 60 * MINUTE_US
 
 OPEN, WON, LOST = range(3)
-
-#: Who a deal of each outcome is with, where such contacts exist by then: the first group that has somebody.
-_PARTNERS: Final = {
-    WON: ((CUSTOMER, CHURNED), (PROSPECT, OTHER)),
-    OPEN: ((PROSPECT, CUSTOMER),),
-    LOST: ((PROSPECT, OTHER, LEAD),),
-}
 
 #: A week has 14 × 5 of its 24 × 7 hours at work.
 _WORKING: Final = (5, 12)
@@ -74,7 +61,6 @@ class DealFacts:
 
 def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealFacts]:
     """``figures.deals_created`` deals whose counts and values are the figures', exactly."""
-    contacts = context.index.contacts
     draws = context.draws(
         _TABLE, figures.deals_created, after_us=first_contact_bound(context, figures.deals_created)
     )
@@ -97,7 +83,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
         np.where(is_open, scale(place, np.minimum(cycle, left) + 1), 1 + scale(place, _CHANGED_WITHIN)),
         seconds,
     )
-    contact = _partners(contacts, created, outcome, draws("contact"))
+    contact = deal_partners(context.index, created, outcome == WON, draws("contact"))
     titles = [
         deal_titles(context, contact[start:stop], draws[start:stop]) for start, stop in blocks(len(created))
     ]
@@ -229,26 +215,6 @@ def _open_count(figures: Figures, others_worth: int) -> int:
     others = figures.other_deals
     fitting = (figures.open_value * others + others_worth // 2) // max(others_worth, 1)
     return max(1, min(fitting, others, figures.open_value))
-
-
-def _partners(contacts: Contacts, created_us: I64, outcome: I64, draws: U64) -> I64:
-    """A contact that exists by then: one whose status fits the outcome, or else any.
-
-    So a won deal is with a lead only where nobody else exists by then.
-    """
-    everybody = np.searchsorted(contacts.created_us, created_us, side="right").astype(np.int64)
-    chosen = recent(draws, everybody)
-    for result, groups in _PARTNERS.items():
-        rows = np.flatnonzero(outcome == result)
-        for statuses in groups:
-            if len(rows) == 0:
-                break
-            pool = np.flatnonzero(np.isin(np.arange(len(CONTACT_STATUSES)), statuses)[contacts.status])
-            there = np.searchsorted(contacts.created_us[pool], created_us[rows], side="right")
-            fits = there > 0
-            chosen[rows[fits]] = pool[recent(draws[rows[fits]], there[fits].astype(np.int64))]
-            rows = rows[~fits]
-    return chosen
 
 
 def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:

@@ -35,7 +35,7 @@ _NO_TEXT: Final = strings(())
 _DTYPES: Final = {
     "owner": np.int16, "number": np.int32, "legal_form": np.int8, "city": np.int16, "size": np.int8,
     "company": np.int32, "status": np.int8, "has_email": np.int8, "is_female": np.int8,
-    "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
+    "has_won": np.int8, "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
 }  # fmt: skip
 
 #: Bits of the upper and of the lower half of a number.
@@ -107,6 +107,8 @@ class Companies:
     city: Small = field(default_factory=lambda: _EMPTY)
     #: place in the locale's list of sizes, the smallest first
     size: Small = field(default_factory=lambda: _EMPTY)
+    #: 1 where a deal with one of its people was won, else 0
+    has_won: Small = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(kw_only=True)
@@ -123,6 +125,8 @@ class Contacts:
     has_email: Small = field(default_factory=lambda: _EMPTY)
     #: 1 a woman, 0 a man, -1 unknown
     is_female: Small = field(default_factory=lambda: _EMPTY)
+    #: 1 where a deal with the contact was won, else 0
+    has_won: Small = field(default_factory=lambda: _EMPTY)
     #: places in the locale's given names (women's first) and surnames, and on into the index's pools
     first: Small = field(default_factory=lambda: _EMPTY)
     last: Small = field(default_factory=lambda: _EMPTY)
@@ -177,6 +181,12 @@ class EntityIndex:
     def add_deals(self, new: Deals) -> None:
         """Deals that were made."""
         _merge(self.deals, new)
+
+    def mark_won(self, contact: I64) -> None:
+        """Deals with these contacts (places) were won."""
+        self.contacts.has_won[contact] = 1
+        company = self.contacts.company[contact]
+        self.companies.has_won[company[company >= 0]] = 1
 
     def trim(self) -> None:
         """Keep what is recent, so that memory does not grow with a tenant."""

@@ -82,6 +82,7 @@ class ExistingDeal(NamedTuple):
     contact_id: Id
     #: when it was won or lost; None: it is open
     closed_us: int | None
+    is_won: bool
     title: str | None
     #: activities that patches have given it
     text_count: int
@@ -136,6 +137,8 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
     sizes = locale.companies.sizes.index
     given, surnames = len(locale.given), len(locale.surnames.names)
     companies, contacts, deals = existing.companies, existing.contacts, existing.deals
+    won_by = {deal.contact_id for deal in deals if deal.is_won}
+    won_at = {contact.company_id for contact in contacts if contact.id in won_by}
     status = {name: place for place, name in enumerate(CONTACT_STATUSES)}
     return EntityIndex(
         companies=Companies(
@@ -151,6 +154,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
                 [cities.get(one.city or "", i % len(cities)) for i, one in enumerate(companies)], int
             ),
             size=np.array([_size(sizes, one.size) for one in companies], int),
+            has_won=np.array([one.id in won_at for one in companies], int),
         ),
         contacts=Contacts(
             ids=_ids([one.id for one in contacts]),
@@ -161,6 +165,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
             ),
             status=np.array([status.get(one.status or "", OTHER) for one in contacts], int),
             has_email=np.array([one.has_email for one in contacts], int),
+            has_won=np.array([one.id in won_by for one in contacts], int),
             is_female=np.array([_sex(locale, one.first_name) for one in contacts], int),
             first=given + np.arange(len(contacts)),
             last=surnames + np.arange(len(contacts)),

@@ -32,7 +32,7 @@ from demo_pipeline.domain.generation.contacts import (
     tag_batches,
 )
 from demo_pipeline.domain.generation.context import MonthContext
-from demo_pipeline.domain.generation.deals import compose_deals, deal_batches
+from demo_pipeline.domain.generation.deals import WON, compose_deals, deal_batches
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.existing_rows import ExistingRows, existing_index, existing_team
 from demo_pipeline.domain.generation.provenance import blueprint_stream, job_stream
@@ -200,6 +200,7 @@ def _contacts(context: MonthContext, figures: Figures, *, is_made: bool) -> Iter
 
 def _deals(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
     rows, facts = compose_deals(context, figures)
+    context.index.mark_won(rows.contact[facts.outcome == WON])
     context.index.add_deals(rows)
     if is_made:
         yield from _as_batches("deals", context, deal_batches(context, rows, facts))

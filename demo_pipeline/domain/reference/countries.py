@@ -185,6 +185,8 @@ class Locale:
     number_before_street: bool
     #: slot of a template → (female, male): the words before a surname, in the case that the slot needs
     honorifics: Mapping[str, tuple[str, str]]
+    #: labels of the domains at which private people have their mailboxes; nobody receives mail there
+    mailboxes: NameList
 
     @cached_property
     def holidays(self) -> frozenset[date]:
@@ -268,6 +270,7 @@ def load_locale(country: str) -> Locale:
 @lru_cache
 def _load(folder: Traversable) -> Locale:
     raw = read_json(folder / "country.json")
+    mailboxes: dict[str, int] = raw.pop("mailboxes", {"post": 1})
     honorifics = {slot: (forms["female"], forms["male"]) for slot, forms in raw.pop("honorifics").items()}
     return Locale(
         folder,
@@ -275,6 +278,7 @@ def _load(folder: Traversable) -> Locale:
         currency=CURRENCIES[raw.pop("currency")],
         weekend=tuple(raw.pop("weekend")),
         honorifics=MappingProxyType(honorifics),
+        mailboxes=NameList.of(tuple(mailboxes), tuple(mailboxes.values())),
         **raw,
     )
 

@@ -53,6 +53,8 @@ class Industry:
     cycle_days: tuple[int, int]
     #: won among won and lost deals
     win_rate_percent: int
+    #: contacts without an employer, where a blueprint does not say
+    private_percent: int
     #: January to December, mean 100
     seasonality: tuple[int, ...]
     #: by type, in the order of ``ACTIVITY_TYPES``
@@ -118,6 +120,7 @@ def _load(folder: Traversable) -> Industry:
         activities_per_contact_percent=raw["activities_per_contact_percent"],
         cycle_days=(low, high),
         win_rate_percent=raw["win_rate_percent"],
+        private_percent=raw.get("private_percent", 0),
         seasonality=tuple(raw["seasonality"]),
         activity_weights=tuple(raw["activity_weights"][kind] for kind in ACTIVITY_TYPES),
     )

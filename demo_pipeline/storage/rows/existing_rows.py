@@ -8,6 +8,7 @@ numeric in PostgreSQL, so nothing is rounded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final, LiteralString, NamedTuple
 from uuid import UUID
@@ -70,10 +71,10 @@ _COMPANY: Final[LiteralString] = "id, created_at, owner_id, name, domain, city, 
 _DEALS: Final[LiteralString] = f"""
     SELECT DISTINCT ON (created_at, id)
         uuid_send(id), {_CREATED}, uuid_send(contact_id),
-        (extract(epoch FROM closed_at) * 1000000)::bigint, title
+        (extract(epoch FROM closed_at) * 1000000)::bigint, uuid_send(stage_id), title
     FROM {_WANTED}
     CROSS JOIN LATERAL (
-        SELECT id, created_at, contact_id, closed_at, title FROM crm.deals
+        SELECT id, created_at, contact_id, closed_at, stage_id, title FROM crm.deals
         WHERE {_LIVING} AND contact_id IS NOT NULL AND created_at < wanted.before
         {_LATEST} wanted.most) latest
 """
@@ -163,20 +164,24 @@ def existing_rows(
         scope,
         binary=True,
     ).fetchall()
+    stages: list[ExistingStage] = rows(
+        ExistingStage,
+        "SELECT uuid_send(id), probability, is_won, is_lost FROM crm.pipeline_stages"
+        f" WHERE {_LIVING} ORDER BY position, id",
+    )
     return ExistingRows(
         users=rows(
             ExistingUser, f"SELECT uuid_send(id), role FROM crm.users WHERE {_LIVING} ORDER BY created_at, id"
         ),
-        stages=rows(
-            ExistingStage,
-            "SELECT uuid_send(id), probability, is_won, is_lost FROM crm.pipeline_stages"
-            f" WHERE {_LIVING} ORDER BY position, id",
-        ),
+        stages=stages,
         tags=values(f"SELECT uuid_send(id) FROM crm.tags WHERE {_LIVING} ORDER BY created_at, id"),
         companies=rows(ExistingCompany, _COMPANIES),
         contacts=contacts,
         deals=_with_partners(
-            found, {contact.id: contact.created_us for contact in contacts}, dict(text_counts)
+            found,
+            {contact.id: contact.created_us for contact in contacts},
+            dict(text_counts),
+            {stage.id for stage in stages if stage.is_won},
         ),
         addresses=frozenset(
             values(
@@ -194,6 +199,7 @@ class _Deal(NamedTuple):
     created_us: int
     contact_id: bytes
     closed_us: int | None
+    stage_id: bytes | None
     title: str | None
 
 
@@ -203,7 +209,10 @@ def _array(ids: Iterable[bytes]) -> str:
 
 
 def _with_partners(
-    deals: Sequence[_Deal], contacts: Mapping[bytes, int], text_counts: Mapping[bytes, int]
+    deals: Sequence[_Deal],
+    contacts: Mapping[bytes, int],
+    text_counts: Mapping[bytes, int],
+    won_stages: AbstractSet[bytes],
 ) -> list[ExistingDeal]:
     """The deals whose contact is there, by when both were there."""
     known = [
@@ -212,6 +221,7 @@ def _with_partners(
             since_us=max(deal.created_us, contacts[deal.contact_id]),
             contact_id=deal.contact_id,
             closed_us=deal.closed_us,
+            is_won=deal.stage_id in won_stages,
             title=deal.title,
             text_count=text_counts.get(deal.id, 0),
         )

@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "dd4dfc43fe043a2d45a8d93dd62b3e0fef3d59efb673c80d641a30edde32b040",
-    "marlowe-quay": "a2a5e7f2b715b6c9699729e38a1e6f59c5d1b6772a262b881b2f777536b5139c",
-    "tannrausch": "b59318c8bfe67b4740e8f5c8bb41da03cd5a94bab08bc292058ee62e859bf8d8",
-    "tidewick": "6b79ac8f6c957202f27921bc3e71dcbc0a6f02f62e0fa2e7509bb311dc0f4b12",
+    "larkmoor": "cf07242cfdabcfdb283e4adf6eb84c915268401ffbecae1a917fd2728bc0f494",
+    "marlowe-quay": "7901c2eae5f0eeb18f59c965c00992b6a060b53dee1f79689e7c8b323794d4fb",
+    "tannrausch": "8016ef8ba7c60d32bf3a6884c6cea728c52753d3a55a873f95e44c0e91bd0b3c",
+    "tidewick": "91f3007ea274027794172465fc954d58454f03ae5189d037ae498677f423a774",
 }
 
 

@@ -1,0 +1,128 @@
+"""Who the rows speak of: customers with deals to show, private people, and what a native reader looks at.
+
+Each test measures rows of one country against the figure that real CRM data have, and says its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from demo_pipeline.domain.documents.stored import read_spec
+from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
+from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
+from tests.builders.blueprints import NOW
+
+BLUEPRINT: Final[dict[str, Any]] = {
+    "name": "Brightwater Supplies",
+    "start_month": "2025-01",
+    "end_month": "2025-06",
+    "seed": "29",
+    "team_size": 9,
+    "totals": {
+        "leads_created": 900,
+        "contacts_created": 1500,
+        "companies_created": 240,
+        "deals_created": 400,
+        "closed_won_count": 130,
+        "activities_created": 400,
+    },
+}
+#: One industry with private customers and one without.
+INDUSTRIES: Final = ("ecommerce", "saas")
+
+Rows = Mapping[str, Sequence[Row]]
+RowsOf = Callable[[str, str], Rows]
+
+
+@pytest.fixture(scope="module")
+def rows_in(tmp_path_factory: pytest.TempPathFactory) -> RowsOf:
+    """Rows of a country and an industry, made once a module."""
+    made: dict[tuple[str, str], Rows] = {}
+
+    def look_up(country: str, industry: str) -> Rows:
+        if (country, industry) not in made:
+            declared = BLUEPRINT | {"country": country, "industry": industry}
+            spec = spec_of(tmp_path_factory.mktemp("people"), declared, NOW)
+            rows = rows_of(batches_of(spec, NOW))
+            assert complaints(spec, rows, NOW) == []
+            made[country, industry] = rows
+        return made[country, industry]
+
+    return look_up
+
+
+def won_deals(rows: Rows) -> list[Row]:
+    """The deals that were won."""
+    won = {stage["id"] for stage in rows["pipeline_stages"] if stage["is_won"]}
+    return [deal for deal in rows["deals"] if deal["stage_id"] in won]
+
+
+@pytest.mark.parametrize("industry", INDUSTRIES)
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_customers_have_won_deals(rows_in: RowsOf, country: str, industry: str) -> None:
+    """Under 5 % of customers and 10 % of churned ones have no won deal, of theirs or of their company."""
+    rows = rows_in(country, industry)
+    won = won_deals(rows)
+    people = {deal["contact_id"] for deal in won}
+    companies = {deal["company_id"] for deal in won} - {None}
+    for status, most in (("customer", 0.05), ("churned", 0.10)):
+        these = [row for row in rows["contacts"] if row["status"] == status]
+        idle = [row for row in these if row["id"] not in people and row["company_id"] not in companies]
+        assert len(these) > 5
+        assert len(idle) / len(these) < most, f"{len(idle)} of {len(these)} {status}"
+
+
+@pytest.mark.parametrize("industry", INDUSTRIES)
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_wins_are_with_customers(rows_in: RowsOf, country: str, industry: str) -> None:
+    """No won deal is with a lead, and hardly any with somebody who is no customer and never was one."""
+    rows = rows_in(country, industry)
+    status = {row["id"]: row["status"] for row in rows["contacts"]}
+    partners = [status[deal["contact_id"]] for deal in won_deals(rows)]
+    strangers = sum(one not in {"customer", "churned"} for one in partners)
+    assert "lead" not in partners
+    assert strangers / len(partners) < 0.03, f"{strangers} of {len(partners)}"
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_private_customers_have_no_employer(rows_in: RowsOf, country: str) -> None:
+    """75 to 90 % where private customers are usual; elsewhere hardly any, before the first company came."""
+    for industry, least, most in (("ecommerce", 0.75, 0.90), ("saas", 0, 0.02)):
+        contacts = rows_in(country, industry)["contacts"]
+        share = sum(row["company_id"] is None for row in contacts) / len(contacts)
+        assert least <= share <= most, f"{industry}: {share:.3f}"
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_private_customers_have_mailboxes_that_nobody_receives(rows_in: RowsOf, country: str) -> None:
+    """At several domains of the country's list under .example, none of which is a company's; all unique."""
+    rows = rows_in(country, "ecommerce")
+    addresses = [row["email"] for row in rows["contacts"] if row["email"]]
+    assert len(set(addresses)) == len(addresses)
+    private = [row for row in rows["contacts"] if row["email"] and row["company_id"] is None]
+    domains = {row["email"].split("@")[1] for row in private}
+    assert domains == {f"{name}.example" for name in load_locale(country).mailboxes.names}
+    assert not domains & {row["domain"] for row in rows["companies"]}
+
+
+def test_a_blueprint_says_how_many_contacts_are_private(tmp_path: Path) -> None:
+    """``private_share`` counts, whatever is usual in the industry; a declared 0 is not the default."""
+    for industry, declared in (("saas", 0.5), ("ecommerce", 0)):
+        blueprint = BLUEPRINT | {"country": "US", "industry": industry, "private_share": declared}
+        contacts = rows_of(batches_of(spec_of(tmp_path, blueprint, NOW), NOW))["contacts"]
+        share = sum(row["company_id"] is None for row in contacts) / len(contacts)
+        assert abs(share - declared) < 0.05, f"{industry}: {share:.3f}"
+
+
+def test_a_tenant_of_before_private_customers_reads_as_it_was(tmp_path: Path) -> None:
+    """A stored plan without the share is one of the time when 8 % of all contacts had no company."""
+    spec = spec_of(tmp_path, BLUEPRINT | {"country": "US", "industry": "ecommerce"}, NOW)
+    document = spec.to_json()
+    assert read_spec(spec.slug, document) == spec
+    assert spec.private_ppm == 800_000
+    del document["private_ppm"]
+    assert read_spec(spec.slug, document).private_ppm == 80_000
