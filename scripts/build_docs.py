@@ -21,6 +21,7 @@ from scripts.reference_pages import (
     blueprint_page,
     curves_page,
     industries_page,
+    scorecard_block,
     settings_page,
 )
 
@@ -40,7 +41,7 @@ def rendered() -> Mapping[Path, str]:
     }
     files = {REFERENCE / name: text for name, text in pages.items()}
     # Editors that know the schema complete and check a blueprint while it is typed.
-    return {**files, Path("blueprints/schema.json"): schema_text()}
+    return {**files, **scorecard_block.render(ROOT), Path("blueprints/schema.json"): schema_text()}
 
 
 def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:

@@ -182,6 +182,26 @@ def to_mask(column: Column) -> Mask:
     return np.unpackbits(np.frombuffer(data, np.uint8), count=stop, bitorder="little")[start:].astype(bool)
 
 
+def whole_numbers(values: Column, missing: int) -> I64:
+    """Integers, truths or amounts without decimals as 64-bit integers, ``missing`` where there is none."""
+    numbers = _compute.cast(values, pa.int64())
+    return _int64s(_compute.fill_null(numbers, integers([missing], pa.int64())[0]))
+
+
+def places(values: Column, among: Column) -> I64:
+    """The place of each value in ``among``; -1 where it is not there, or null."""
+    found = _compute.index_in(values, value_set=among)
+    return _int64s(_compute.fill_null(_compute.cast(found, pa.int64()), integers([-1], pa.int64())[0]))
+
+
+def _int64s(values: Column) -> I64:
+    """A column of 64-bit integers without nulls as an array."""
+    if len(values) == 0:
+        return np.zeros(0, np.int64)
+    data: Any = values.buffers()[1]
+    return np.frombuffer(data, np.int64, len(values), 8 * values.offset)
+
+
 def total(values: Column) -> Decimal:
     """The sum of a decimal column, 0 of none."""
     return _compute.sum(values).as_py() or Decimal()

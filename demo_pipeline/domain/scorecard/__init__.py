@@ -1,0 +1,1 @@
+"""The scorecard: measures of how believable the rows of a tenant are."""

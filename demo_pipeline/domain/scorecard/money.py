@@ -1,0 +1,483 @@
+"""What deals are worth: prices that follow product and buyer, totals that no single deal gives away.
+
+A *written* amount is one that the trade writes by itself: list price times seats in software, round amounts
+where people move money, steps of 500 for property, price endings in shops. The others are *odd*: to the
+minor unit, for a reason.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+from typing import Final
+
+import numpy as np
+
+from demo_pipeline.domain.scorecard.columns import (
+    LOST,
+    MISSING,
+    OPEN,
+    WON,
+    Facts,
+    TenantColumns,
+    at,
+    month_text,
+)
+from demo_pipeline.domain.scorecard.measure import ASSUMPTION, Expected, Figure, Measure, Range, Unit, only
+from demo_pipeline.domain.scorecard.statistics import Bools, Ints, spearman, two_sided
+
+_STORIES: Final = "simulation of 40 months of each trade"
+#: industries whose amounts are round
+_ROUND: Final = ("trading", "igaming", "finserv")
+#: endings of prices in shops, in hundredths, and the price of shipping
+_ENDINGS, _SHIPPING = (99, 95, 90, 0), 495
+#: hundredths in which an order of one to three pieces ends, with or without shipping
+_ORDER_ENDINGS: Final = tuple(
+    sorted(
+        {
+            (sum(pieces) + shipping) % 100
+            for count in (1, 2, 3)
+            for pieces in combinations_with_replacement(_ENDINGS, count)
+            for shipping in (0, _SHIPPING)
+        }
+    )
+)
+#: List price (whole units) × 12 months × seats × a discount in steps of half a per cent gives, for the
+#: discounts that people give (0, 3, 5, 7.5, 10, 12.5, 15, 20 %), a multiple of six hundredths.
+_SEAT_STEP: Final = 6
+#: the mean of log values by FIELD's ranges: 5 and 95 % of deals, in units of the currency
+_LOG_WIDTH: Final = {
+    "trading": math.log(10),
+    "igaming": math.log(50),
+    "saas": math.log(100),
+    "ecommerce": math.log(10),
+    "realestate": math.log(10),
+    "finserv": math.log(10),
+}
+_QUANTILE_95: Final = 1.645
+_NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def is_written(value: Ints, facts: Facts) -> Bools | None:
+    """Which amounts the trade writes by itself; None: not known for this currency."""
+    unit = 10**facts.minor_digits
+    match facts.industry:
+        case "trading" | "igaming" | "finserv":
+            digits = np.maximum(0, np.floor(np.log10(np.maximum(value // unit, 1))).astype(np.int64) - 2)
+            return value % (unit * 10**digits) == 0
+        case "realestate":
+            return value % (500 * unit) == 0
+        case "saas" if facts.minor_digits == 2:
+            return value % _SEAT_STEP == 0
+        case "ecommerce" if facts.minor_digits == 2:
+            return np.isin(value % 100, _ORDER_ENDINGS)
+        case _:
+            return None
+
+
+def _groups(tenant: TenantColumns, least: int) -> Iterator[Ints]:
+    """Deals that share a total: of one month and one outcome, the groups with at least so many."""
+    deals = tenant.deals
+    valued = np.flatnonzero((deals.value > 0) & (deals.month >= tenant.facts.first_month))
+    key = deals.month[valued] * 3 + deals.outcome[valued]
+    for one in np.unique(key):
+        group = valued[key == one]
+        if len(group) >= least:
+            yield group
+
+
+def size_to_value(tenant: TenantColumns) -> Figure | None:
+    """Spearman's correlation of the size of a company and the value of its deals."""
+    deals, companies = tenant.deals, tenant.companies
+    known = (deals.company != MISSING) & (deals.value > 0)
+    known &= at(companies.size, deals.company) != MISSING
+    found = spearman(companies.size[deals.company[known]], deals.value[known]) if known.any() else None
+    return None if found is None else Figure(found, int(known.sum()))
+
+
+def value_to_cycle(tenant: TenantColumns) -> Figure | None:
+    """Spearman's correlation of the value of a closed deal and its length."""
+    deals = tenant.deals
+    closed = deals.is_closed & (deals.value > 0)
+    found = spearman(deals.value[closed], deals.cycle_days[closed])
+    return None if found is None else Figure(found, int(closed.sum()))
+
+
+def value_to_activities(tenant: TenantColumns) -> Figure | None:
+    """Spearman's correlation of the value of a deal and the number of its activities."""
+    deals, of = tenant.deals, tenant.activities.deal
+    valued = deals.value > 0
+    counts = np.bincount(of[of != MISSING], minlength=len(deals))
+    found = spearman(deals.value[valued], counts[valued]) if counts.any() else None
+    return None if found is None else Figure(found, int(valued.sum()))
+
+
+def written_amounts(tenant: TenantColumns) -> Figure | None:
+    """Amounts that the trade writes by itself, in months with twelve or more of an outcome."""
+    written = is_written(tenant.deals.value, tenant.facts)
+    judged = list(_groups(tenant, 12))
+    if written is None or not judged:
+        return None
+    chosen = np.concatenate(judged)
+    return Figure(float(written[chosen].mean()), len(chosen))
+
+
+def largest_is_odd(tenant: TenantColumns) -> Figure | None:
+    """How likely chance is, given how often the largest deal of a month is odd."""
+    written = is_written(tenant.deals.value, tenant.facts)
+    if written is None:
+        return None
+    found = expected = variance = 0.0
+    count = 0
+    for group in _groups(tenant, 6):
+        odd = ~written[group]
+        share = float(odd.mean())
+        found += float(odd[tenant.deals.value[group].argmax()])
+        expected, variance, count = expected + share, variance + share * (1 - share), count + 1
+    chance = two_sided(found, expected, variance)
+    detail = f"odd in {found:.0f} months, {expected:.1f} by chance"
+    return None if chance is None else Figure(chance, count, detail)
+
+
+def single_odd_deals(tenant: TenantColumns) -> Figure | None:
+    """Months of six or more deals of an outcome of which exactly one is odd."""
+    written = is_written(tenant.deals.value, tenant.facts)
+    groups = list(_groups(tenant, 6))
+    if written is None or not groups:
+        return None
+    single = sum(int((~written[group]).sum()) == 1 for group in groups)
+    return Figure(single / len(groups), len(groups))
+
+
+def odd_by_outcome(tenant: TenantColumns) -> Figure | None:
+    """How far the shares of odd amounts of won, open and lost deals lie apart."""
+    deals = tenant.deals
+    written = is_written(deals.value, tenant.facts)
+    groups = [(deals.outcome == outcome) & (deals.value > 0) for outcome in (WON, OPEN, LOST)]
+    if written is None or not all(group.any() for group in groups):
+        return None
+    shares = [float((~written[group]).mean()) for group in groups]
+    detail = ", ".join(
+        f"{name} {share:.0%}" for name, share in zip(("won", "open", "lost"), shares, strict=True)
+    )
+    return Figure(max(shares) - min(shares), min(int(group.sum()) for group in groups), detail)
+
+
+def equal_odd_amounts(tenant: TenantColumns) -> Figure | None:
+    """Odd amounts that two deals of a month have."""
+    deals = tenant.deals
+    written = is_written(deals.value, tenant.facts)
+    if written is None:
+        return None
+    odd = ~written & (deals.value > 0)
+    if not odd.any():
+        return Figure(0.0, int((deals.value > 0).sum()))
+    pairs = np.stack([deals.month[odd], deals.value[odd]], axis=1)
+    _, counts = np.unique(pairs, axis=0, return_counts=True)
+    return Figure(float(counts[counts > 1].sum()) / int(odd.sum()), int((deals.value > 0).sum()))
+
+
+def largest_lost_alike(tenant: TenantColumns) -> Figure | None:
+    """Of the largest tenth of lost deals, those with the commonest value."""
+    deals = tenant.deals
+    values = np.sort(deals.value[deals.is_lost & (deals.value > 0)])
+    largest = values[len(values) - len(values) // 10 :]
+    if len(largest) < 5:
+        return None
+    _, counts = np.unique(largest, return_counts=True)
+    return Figure(float(counts.max()) / len(largest), len(values))
+
+
+def _product(title: str) -> tuple[str, float]:
+    """The words of a title without its numbers, and its first number; 1 without one."""
+    numbers = _NUMBER.findall(title)
+    words = " ".join(_NUMBER.sub(" ", title).split()).lower()
+    quantity = re.sub(r"[.,]", "", numbers[0]) if numbers else "1"
+    return words, max(1.0, float(quantity[:9]))
+
+
+def price_spread(tenant: TenantColumns) -> Figure | None:
+    """Price a piece, 90 against 10 %, of deals for the same product: the median over products.
+
+    The product is what titles share once the names of the buyer are cut off; the number in a title counts
+    pieces. Products with fewer than ten deals say nothing.
+    """
+    deals, contacts, companies = tenant.deals, tenant.contacts, tenant.companies
+    by_product: dict[str, list[float]] = {}
+    for place in np.flatnonzero(deals.value > 0):
+        title = str(deals.title[place] or "")
+        contact, company = int(deals.contact[place]), int(deals.company[place])
+        names = [] if contact == MISSING else [contacts.first_name[contact], contacts.last_name[contact]]
+        names += [] if company == MISSING else [companies.name[company]]
+        for name in sorted((one for one in names if one), key=len, reverse=True):
+            title = title.replace(name, " ")
+        product, quantity = _product(title)
+        by_product.setdefault(product, []).append(float(deals.value[place]) / quantity)
+    spreads = [
+        (float(np.quantile(prices, 0.9) / np.quantile(prices, 0.1)), product, len(prices))
+        for product, prices in by_product.items()
+        if len(prices) >= 10
+    ]
+    if not spreads:
+        return None
+    worst = max(spreads)
+    median = float(np.median([spread for spread, *_ in spreads]))
+    return Figure(median, sum(size for *_, size in spreads), f"worst: {worst[1]}, {worst[0]:.1f}")
+
+
+def benford(tenant: TenantColumns) -> Figure | None:
+    """Mean absolute deviation of first digits from Benford's law."""
+    values = tenant.deals.value[tenant.deals.value > 0]
+    if not len(values):
+        return None
+    digits = values // 10 ** np.floor(np.log10(values)).astype(np.int64)
+    found = np.bincount(digits, minlength=10)[1:] / len(values)
+    law = np.log10(1 + 1 / np.arange(1, 10))
+    return Figure(float(np.abs(found - law).mean()), len(values))
+
+
+def _usual_spread(facts: Facts) -> float:
+    """Standard deviation of log values by the industry's range."""
+    return _LOG_WIDTH[facts.industry] / (2 * _QUANTILE_95)
+
+
+def value_spread(tenant: TenantColumns) -> Figure | None:
+    """Standard deviation of the logarithms of values, against that of the industry's range."""
+    values = tenant.deals.value[tenant.deals.value > 0]
+    if len(values) < 2:
+        return None
+    return Figure(float(np.log(values).std()) / _usual_spread(tenant.facts), len(values))
+
+
+def top_share(tenant: TenantColumns) -> Figure | None:
+    """The share of won value in the largest 5 % of won deals."""
+    values = np.sort(tenant.deals.value[tenant.deals.is_won & (tenant.deals.value > 0)])
+    if len(values) < 20:
+        return None
+    top = values[len(values) - max(1, round(len(values) / 20)) :]
+    return Figure(float(top.sum() / values.sum()), len(values))
+
+
+def _top_share_range(facts: Facts) -> Range:
+    """What the log-normal law gives to its largest 5 %, and what whales add at most."""
+    spread = _usual_spread(facts)
+    body = 0.5 * math.erfc((_QUANTILE_95 - spread) / math.sqrt(2))
+    return Range(body - 0.10, body + 0.45)
+
+
+def lost_value(tenant: TenantColumns) -> Figure | None:
+    """The value of lost deals, against that of won and open ones."""
+    deals = tenant.deals
+    pipeline = int(deals.value[~deals.is_lost & (deals.value > 0)].sum())
+    lost = deals.value[deals.is_lost & (deals.value > 0)]
+    return Figure(int(lost.sum()) / pipeline, len(lost)) if pipeline else None
+
+
+def _lost_value_range(facts: Facts) -> Range | None:
+    wanted = facts.lost_value_ratio
+    return None if wanted is None else Range(0.9 * wanted, 1.1 * wanted)
+
+
+def silent_leads(tenant: TenantColumns) -> Figure | None:
+    """Leads that never had an activity, of those that were there for a month."""
+    contacts, of = tenant.contacts, tenant.activities.contact
+    leads = (contacts.status == "lead") & (contacts.created_us < tenant.facts.end_us - 30 * 86_400_000_000)
+    if not leads.any() or not len(of):
+        return None
+    counts = np.bincount(of[of != MISSING], minlength=len(contacts))
+    return Figure(float((counts[leads] == 0).mean()), int(leads.sum()))
+
+
+def dearest_months(tenant: TenantColumns) -> Figure | None:
+    """Months of six or more won deals whose mean is more than three times the tenant's median month."""
+    means = [
+        (float(tenant.deals.value[group].mean()), month_text(int(tenant.deals.month[group[0]])))
+        for group in _groups(tenant, 6)
+        if tenant.deals.outcome[group[0]] == WON
+    ]
+    if not means:
+        return None
+    worst = max(means)
+    return Figure(worst[0] / float(np.median([mean for mean, _ in means])), len(means), worst[1])
+
+
+MEASURES: Final = (
+    Measure(
+        name="size_to_value",
+        title="rank correlation of company size and deal value",
+        population="deals with a company",
+        least=400,
+        expected=Expected(
+            declared=lambda facts: (
+                Range(0.3, 0.5)
+                if facts.industry in {"saas", "trading", "finserv"} and facts.private_share == 0
+                else None
+            ),
+            words="0.30 to 0.50 (saas, trading, finserv, without private customers)",
+        ),
+        unit=Unit.NUMBER,
+        source=_STORIES,
+        function=size_to_value,
+    ),
+    Measure(
+        name="value_to_cycle",
+        title="rank correlation of value and length of closed deals",
+        population="closed deals",
+        least=400,
+        expected=Expected(Range(0.2, 0.4)),
+        unit=Unit.NUMBER,
+        source=_STORIES,
+        function=value_to_cycle,
+    ),
+    Measure(
+        name="value_to_activities",
+        title="rank correlation of the value of a deal and its activities",
+        population="deals",
+        least=400,
+        expected=Expected(Range(0.2, 0.4)),
+        unit=Unit.NUMBER,
+        source=_STORIES,
+        function=value_to_activities,
+    ),
+    Measure(
+        name="written_amounts",
+        title="amounts that the trade writes by itself",
+        population="deals of months with twelve or more of an outcome",
+        least=100,
+        expected=Expected(Range(low=0.80), industries={"ecommerce": Range(low=0.90)}),
+        unit=Unit.SHARE,
+        source=_STORIES,
+        function=written_amounts,
+    ),
+    Measure(
+        name="largest_is_odd",
+        title="chance of so many months whose largest deal has an odd amount",
+        population="months of six or more deals of an outcome",
+        least=20,
+        expected=Expected(Range(low=0.01)),
+        unit=Unit.NUMBER,
+        source=_STORIES,
+        function=largest_is_odd,
+    ),
+    Measure(
+        name="single_odd_deals",
+        title="months in which exactly one deal has an odd amount",
+        population="months of six or more deals of an outcome",
+        least=20,
+        expected=only((*_ROUND, "realestate"), Range(high=0.05)),
+        unit=Unit.SHARE,
+        source=_STORIES,
+        function=single_odd_deals,
+    ),
+    Measure(
+        name="odd_by_outcome",
+        title="distance between the shares of odd amounts of won, open and lost deals",
+        population="deals of the rarest outcome",
+        least=300,
+        expected=Expected(Range(high=0.08)),
+        unit=Unit.SHARE,
+        source=_STORIES,
+        function=odd_by_outcome,
+    ),
+    Measure(
+        name="equal_odd_amounts",
+        title="odd amounts that two deals of a month share",
+        population="deals with a value",
+        least=100,
+        expected=Expected(
+            Range(high=0.0), industries={"ecommerce": Range(high=0.05), "saas": Range(high=0.02)}
+        ),
+        unit=Unit.SHARE,
+        source=_STORIES,
+        function=equal_odd_amounts,
+    ),
+    Measure(
+        name="largest_lost_alike",
+        title="largest tenth of lost deals: those with the commonest value",
+        population="lost deals",
+        least=50,
+        expected=Expected(Range(high=0.25)),
+        unit=Unit.SHARE,
+        source=ASSUMPTION,
+        function=largest_lost_alike,
+    ),
+    Measure(
+        name="price_spread",
+        title="price a piece of the same product, 90 against 10 %, median over products",
+        population="deals of products with ten or more",
+        least=60,
+        expected=Expected(
+            industries={"saas": Range(1.0, 2.0), "ecommerce": Range(1.0, 1.6), "realestate": Range(1.0, 5.0)}
+        ),
+        unit=Unit.NUMBER,
+        source=ASSUMPTION,
+        function=price_spread,
+    ),
+    Measure(
+        name="benford",
+        title="mean deviation of first digits from Benford's law",
+        population="deals with a value",
+        least=400,
+        expected=only(("saas",), Range(high=0.015)),
+        unit=Unit.NUMBER,
+        source="Nigrini: at most 0.015",
+        function=benford,
+    ),
+    Measure(
+        name="value_spread",
+        title="spread of values (log), against that of the industry's range",
+        population="deals with a value",
+        least=100,
+        expected=Expected(Range(0.75, 1.35)),
+        unit=Unit.NUMBER,
+        source=ASSUMPTION,
+        function=value_spread,
+    ),
+    Measure(
+        name="top_share",
+        title="won value in the largest 5 % of won deals",
+        population="won deals",
+        least=60,
+        expected=Expected(
+            declared=_top_share_range, words="what the log-normal law gives, less 10 % to plus 45 % (whales)"
+        ),
+        unit=Unit.SHARE,
+        source=ASSUMPTION,
+        function=top_share,
+    ),
+    Measure(
+        name="dearest_month",
+        title="mean won deal of the dearest month, against the median month",
+        population="months of six or more won deals",
+        least=4,
+        expected=Expected(Range(high=3.0)),
+        unit=Unit.NUMBER,
+        source=ASSUMPTION,
+        function=dearest_months,
+    ),
+    Measure(
+        name="lost_value",
+        title="value of lost deals, against the pipeline",
+        population="lost deals",
+        least=50,
+        expected=Expected(declared=_lost_value_range, words="`lost_value_ratio`, 10 % more or less"),
+        unit=Unit.NUMBER,
+        source="the blueprint",
+        function=lost_value,
+    ),
+    Measure(
+        name="silent_leads",
+        title="leads of more than a month that nobody ever contacted",
+        population="leads",
+        least=100,
+        expected=Expected(
+            declared=lambda facts: Range(max(0.0, facts.drop_off_rate - 0.08), facts.drop_off_rate + 0.08),
+            words="`drop_off_rate`, 8 points more or less",
+        ),
+        unit=Unit.SHARE,
+        source="the blueprint",
+        function=silent_leads,
+    ),
+)

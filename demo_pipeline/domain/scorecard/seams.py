@@ -1,0 +1,218 @@
+"""Seams: whether a classifier can separate adjacent months, or rows of patches and of the blueprint.
+
+It sees sizes, text lengths, hours, weekdays, sources, statuses, gaps and missing fields; never dates, counts,
+ids or age. Rows of one table are compared with rows of the same table, in equal samples. Months with too few
+rows are joined with those after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo_pipeline.domain.scorecard.columns import (
+    BLUEPRINT,
+    HOUR_US,
+    MISSING,
+    PATCH,
+    TenantColumns,
+    Texts,
+    local_clock,
+    month_of,
+    month_text,
+)
+from demo_pipeline.domain.scorecard.measure import Expected, Figure, Function, Measure, Range, Unit
+from demo_pipeline.domain.scorecard.statistics import Ints, categories, separability, shuffled
+
+#: rows that each of two samples must have
+LEAST_ROWS: Final = 1_000
+#: rows that each of two samples has at most
+_MOST_ROWS: Final = 3_000
+_HIGHEST: Final = 0.55
+
+Features: TypeAlias = Sequence[NDArray[Any]]
+
+
+def _length(column: Texts) -> Ints:
+    return np.array([len(one) if one else 0 for one in column], np.int64)
+
+
+def _is_missing(column: Texts) -> Ints:
+    return np.array([not one for one in column], np.int64)
+
+
+def _contacts(tenant: TenantColumns) -> Features:
+    contacts = tenant.contacts
+    weekday, hour = local_clock(contacts.created_us, tenant.facts.timezone)
+    return (
+        weekday,
+        hour,
+        _length(contacts.first_name),
+        _length(contacts.last_name),
+        _is_missing(contacts.email),
+        _is_missing(contacts.phone),
+        (contacts.company == MISSING).astype(np.int64),
+        contacts.source.astype(str),
+        contacts.status.astype(str),
+    )
+
+
+def _deals(tenant: TenantColumns) -> Features:
+    deals = tenant.deals
+    weekday, hour = local_clock(deals.created_us, tenant.facts.timezone)
+    return (
+        weekday,
+        hour,
+        deals.value,
+        _length(deals.title),
+        deals.outcome,
+        (deals.company == MISSING).astype(np.int64),
+        (deals.expected_day == MISSING).astype(np.int64),
+    )
+
+
+def _activities(tenant: TenantColumns) -> Features:
+    activities = tenant.activities
+    weekday, hour = local_clock(activities.created_us, tenant.facts.timezone)
+    planned = activities.scheduled_us != MISSING
+    return (
+        weekday,
+        hour,
+        activities.type,
+        activities.subject_length,
+        activities.description_length,
+        activities.minutes,
+        # how long before its appointment a row was made, in hours
+        np.where(planned, (activities.scheduled_us - activities.created_us) // HOUR_US, MISSING - 1000),
+    )
+
+
+_FEATURES: Final[dict[str, Callable[[TenantColumns], Features]]] = {
+    "contacts": _contacts,
+    "deals": _deals,
+    "activities": _activities,
+}
+
+
+def _matrix(features: Features) -> Ints:
+    """Categories of each feature, shape (n, features)."""
+    return np.stack([categories(one) for one in features], axis=1)
+
+
+def _sample(rows: Ints, weekday: Ints, wanted: dict[int, int], key: int) -> Ints:
+    """So many rows of each weekday, by lot."""
+    mixed = rows[shuffled(len(rows), key)]
+    parts = [mixed[weekday[mixed] == day][:count] for day, count in wanted.items()]
+    return np.concatenate(parts)
+
+
+def _equal_samples(first: Ints, second: Ints, weekday: Ints, days: Ints) -> tuple[Ints, Ints]:
+    """Samples of equal size in which each weekday counts as one day, whatever the months have of it.
+
+    A month with five Mondays has more rows of a Monday, which is the calendar's doing and no seam.
+    """
+    samples = list[Ints]()
+    for key, rows in enumerate((first, second)):
+        counts = np.bincount(weekday[rows], minlength=7)
+        number = np.array([len(np.unique(days[rows[weekday[rows] == day]])) for day in range(7)])
+        rate = counts / np.maximum(number, 1)
+        # The weekday with the fewest days for its share is taken whole.
+        scale = min((number[day] for day in range(7) if rate[day] > 0.05 * rate.max()), default=1)
+        wanted = {day: min(int(rate[day] * scale), int(counts[day])) for day in range(7)}
+        samples.append(_sample(rows, weekday, wanted, key))
+    size = min(len(samples[0]), len(samples[1]), _MOST_ROWS)
+    return tuple(one[shuffled(len(one), 2 + key)[:size]] for key, one in enumerate(samples))  # pyright: ignore[reportReturnType]
+
+
+def _compare(features: Features, first: Ints, second: Ints, created_us: Ints) -> tuple[float, int]:
+    """The AUC of two groups of rows, and the size of each sample."""
+    weekday, days = features[0].astype(np.int64), created_us // (24 * HOUR_US)
+    one, other = _equal_samples(first, second, weekday, days)
+    matrix = _matrix([feature[np.concatenate([one, other])] for feature in features])
+    return separability(matrix[: len(one)], matrix[len(one) :]), len(one)
+
+
+def _periods(month: Ints, least: int) -> list[tuple[int, Ints]]:
+    """Adjacent months, joined until each period has ``least`` rows: first month and rows."""
+    periods, rows, first = list[tuple[int, Ints]](), np.array([], np.int64), None
+    for one in np.unique(month):
+        first = int(one) if first is None else first
+        rows = np.concatenate([rows, np.flatnonzero(month == one)])
+        if len(rows) >= least:
+            periods.append((first, rows))
+            rows, first = np.array([], np.int64), None
+    return periods
+
+
+def between_months(table: str) -> Function:
+    """The measure of seams between adjacent months of a table."""
+
+    def measure(tenant: TenantColumns) -> Figure | None:
+        rows = getattr(tenant, table)
+        month = month_of(rows.created_us)
+        # Equal weekdays cost some rows; so that enough are left.
+        periods = _periods(month, LEAST_ROWS + LEAST_ROWS // 4)
+        if len(periods) < 2:
+            return Figure(0.5, min(len(rows) // 2, LEAST_ROWS - 1))
+        features = _FEATURES[table](tenant)
+        found = [
+            (*_compare(features, left, right, rows.created_us), month_text(first))
+            for (_, left), (first, right) in pairwise(periods)
+        ]
+        worst = max(found)
+        return Figure(worst[0], min(size for _, size, _ in found), f"before {worst[2]}")
+
+    return measure
+
+
+def of_patches(table: str) -> Function:
+    """The measure of seams between rows of patches and rows of the blueprint in the same months."""
+
+    def measure(tenant: TenantColumns) -> Figure | None:
+        rows = getattr(tenant, table)
+        month, patched = month_of(rows.created_us), rows.origin == PATCH
+        beside = (rows.origin == BLUEPRINT) & np.isin(month, np.unique(month[patched]))
+        size = int(min(patched.sum(), beside.sum()))
+        if size < LEAST_ROWS:
+            return Figure(0.5, size)
+        found, size = _compare(
+            _FEATURES[table](tenant), np.flatnonzero(beside), np.flatnonzero(patched), rows.created_us
+        )
+        return Figure(found, size)
+
+    return measure
+
+
+_SOURCE: Final = "0.5 is no difference; 0.55 leaves room for samples of 1,000"
+MEASURES: Final = (
+    *(
+        Measure(
+            name=f"seam_between_months_{table}",
+            title=f"classifier between adjacent months of {table} (AUC)",
+            population="rows of each sample",
+            least=LEAST_ROWS,
+            expected=Expected(Range(high=_HIGHEST)),
+            unit=Unit.NUMBER,
+            source=_SOURCE,
+            function=between_months(table),
+        )
+        for table in _FEATURES
+    ),
+    *(
+        Measure(
+            name=f"seam_of_patches_{table}",
+            title=f"classifier between {table} of patches and of the blueprint (AUC)",
+            population="rows of each sample",
+            least=LEAST_ROWS,
+            expected=Expected(Range(high=_HIGHEST)),
+            unit=Unit.NUMBER,
+            source=_SOURCE,
+            function=of_patches(table),
+        )
+        for table in _FEATURES
+    ),
+)

@@ -1,0 +1,1 @@
+"""How believable a tenant is: the scorecard of its rows, and a sample of its people."""

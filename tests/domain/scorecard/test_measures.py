@@ -1,0 +1,90 @@
+"""Each measure of the scorecard is green on rows that hold, and red on rows with a planted fault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from demo_pipeline.domain.scorecard.catalogue import MEASURES, scorecard
+from demo_pipeline.domain.scorecard.columns import WON, Deals
+from demo_pipeline.domain.scorecard.measure import Measure, Range, Unit, Verdict, take
+from tests.builders.scorecard_rows import instant, rows, tenant
+from tests.domain.scorecard.planted import closings, contacts, money, names, seams, work
+
+CASES: Final = {
+    name: case
+    for module in (closings, work, money, contacts, names, seams)
+    for name, case in module.CASES.items()
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda one: one.name)
+def test_a_planted_fault_is_red(measure: Measure) -> None:
+    """A measure without a case fails here, and so does one that sees no fault, or a fault in sound rows."""
+    good, bad = CASES[measure.name]()
+    sound, faulty = take(measure, good), take(measure, bad)
+    assert sound is not None, "the measure does not apply to its own case"
+    assert faulty is not None, "the measure does not apply to its own case"
+    assert sound.verdict is Verdict.GREEN, f"{sound.figure}, expected {sound.expected}"
+    assert faulty.verdict is Verdict.RED, f"{faulty.figure}, expected {faulty.expected}"
+
+
+def test_every_case_has_a_measure() -> None:
+    """No case is left of a measure that is gone, and no two measures share a name."""
+    assert sorted(CASES) == sorted(measure.name for measure in MEASURES)
+
+
+def test_an_empty_tenant_is_not_measured() -> None:
+    """Without rows every line says so; none is green for want of rows, and none fails."""
+    for industry in ("saas", "ecommerce", "realestate", "trading", "igaming", "finserv"):
+        for country in ("US", "GB", "DE", "JP"):
+            scores = scorecard(tenant(industry=industry, country=country))
+            assert {score.verdict for score in scores} == {Verdict.NOT_MEASURED}
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda one: one.name)
+def test_a_small_sample_is_neither_green_nor_red(measure: Measure) -> None:
+    """With one row too few the figure is withheld, and its size is still said."""
+    good, _ = CASES[measure.name]()
+    score = take(measure, good)
+    assert score is not None
+    stricter = take(replace(measure, least=score.size + 1), good)
+    assert stricter is not None
+    assert (stricter.verdict, stricter.size) == (Verdict.NOT_MEASURED, score.size)
+
+
+def test_a_measure_says_what_it_is() -> None:
+    """Every line has words for what is measured, on what, and where its range comes from."""
+    for measure in MEASURES:
+        assert measure.title
+        assert measure.population
+        assert measure.source
+        assert measure.expected.text(measure.unit)
+        assert measure.least > 0
+
+
+def test_ranges_in_words() -> None:
+    """A range reads as a person would say it."""
+    assert Range(0.2, 0.35).text(Unit.SHARE) == "20.0 % to 35.0 %"
+    assert Range(high=0.0).text(Unit.SHARE) == "none"
+    assert Range(high=3).text(Unit.COUNT) == "at most 3"
+    assert Range(low=0.5).text(Unit.NUMBER) == "at least 0.50"
+
+
+def test_a_span_that_is_not_over_is_not_judged_by_its_end() -> None:
+    """A living tenant in its last month has no last month's rise yet."""
+    wins = rows(
+        Deals,
+        60,
+        created_us=[instant(place % 12) for place in range(60)],
+        closed_us=[instant(place % 12, 20) for place in range(60)],
+        outcome=WON,
+    )
+    [score] = [
+        one
+        for one in scorecard(tenant(deals=wins, as_of_us=instant(11, 21)))
+        if one.measure.name == "last_month_rise"
+    ]
+    assert score.verdict is Verdict.NOT_MEASURED
