@@ -39,8 +39,6 @@ Connection = psycopg.Connection[Any]
 
 _EPOCH: Final = Month.of(1970, 1)
 _PER_UNIT: Final = 1_000_000
-#: Share of private customers where the blueprint does not say.
-_PRIVATE_INDUSTRIES: Final = ("ecommerce", "igaming", "realestate")
 
 
 def tenant_columns(conn: Connection, context: TenantContext, as_of: datetime) -> TenantColumns:
@@ -74,7 +72,7 @@ def tenant_facts(spec: TenantSpec, as_of: datetime) -> Facts:
         monthly_rate=0.0 if spec.growth is None else float(spec.growth.monthly_rate),
         drop_off_rate=spec.drop_off_ppm / _PER_UNIT,
         response_sla_hours=spec.response_sla_minutes / 60,
-        private_share=0.8 if spec.industry in _PRIVATE_INDUSTRIES else 0.0,
+        private_share=spec.private_ppm / _PER_UNIT,
     )
 
 
