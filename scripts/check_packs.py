@@ -324,6 +324,9 @@ def _about_country(
     elif language is not None and set(about.honorifics) != set(language.salutation_slots):
         remedy = f"give {', '.join(language.salutation_slots)}"
         checker.add(file, "honorifics", f"has {', '.join(about.honorifics)}", remedy)
+    forms = [re.sub(r"\{.*?\}", " ", form.form) for form in about.address_forms]
+    checker.words(file, forms, lambda place: f"address_forms.{place}")
+    checker.words(file, list(about.mailboxes), lambda place: f"mailboxes.{place}")
     if about.currency not in CURRENCIES:
         checker.add(file, "currency", f"{about.currency!r} is unknown", "give an ISO 4217 code")
     try:

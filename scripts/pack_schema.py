@@ -54,6 +54,18 @@ class Pronoun(Honorific):
     unknown: Text = Field(description="the form for somebody unknown")
 
 
+class AddressForm(PackFile):
+    """What addresses have beside street and number."""
+
+    form: Annotated[
+        str, Field(pattern=r"^[^{}]*(\{unit\}[^{}]*)?\{(address|street)\}[^{}]*(\{unit\}[^{}]*)?$")
+    ] = Field(description="write {address} or {street} once, with {unit} before or after it")
+    weight: Positive = Field(description="give how often addresses have this form")
+    units: list[Positive] = Field(
+        default=[1, 1, 1], min_length=3, max_length=3, description="give the first, the last and the step"
+    )
+
+
 class CountryFile(PackFile):
     """``countries/<code>/country.json``."""
 
@@ -66,6 +78,10 @@ class CountryFile(PackFile):
     mailboxes: dict[Label, Positive] = Field(
         default={"post": 1},
         description="give the labels of mailbox domains of private people, with weights",
+    )
+    address_forms: list[AddressForm] = Field(
+        default=[AddressForm(form="{address}", weight=1)],
+        description="give form and weight, and units where the form has {unit}",
     )
     number_before_street: bool = Field(description="say true for 12 High Street, false for Hauptstraße 12")
     honorifics: dict[str, Honorific] = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from hashlib import blake2b
 from typing import Any
 
 import holidays
@@ -24,15 +25,20 @@ def cities(country: str, source: dict[str, Any], sieve: Sieve) -> Iterator[tuple
 
 
 def _with_inward(outward: list[str], letters: str) -> list[str]:
-    """About 24 codes over the districts; the second half is counted through, so never random."""
-    each, count = max(1, 24 // len(outward)), len(letters)
-    codes: list[str] = []
-    for place, district in enumerate(outward):
-        for turn in range(each):
-            step = place * each + turn
-            first, second = letters[step * 7 % count], letters[(step * 11 + 3) % count]
-            codes.append(f"{district} {(step * 3 + 1) % 9 + 1}{first}{second}")
-    return codes
+    """About 40 codes, ten a district at least; the second half is hashed from the district."""
+    each = max(10, 40 // len(outward))
+    return [f"{district} {inward}" for district in outward for inward in _inward(district, letters, each)]
+
+
+def _inward(district: str, letters: str, count: int) -> list[str]:
+    """Different second halves: a digit, of which 0 is seldom in use, and two of the letters."""
+    halves: dict[str, None] = {}
+    turn = 0
+    while len(halves) < count:
+        digit, first, second = blake2b(f"{district}/{turn}".encode(), digest_size=3).digest()
+        halves[f"{digit % 9 + 1}{letters[first % len(letters)]}{letters[second % len(letters)]}"] = None
+        turn += 1
+    return list(halves)
 
 
 def public_holidays(country: str, subdivision: str | None) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import Mask, choose, codes, constant, is_null, join, take, texts
-from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, quantile, scale
+from demo_pipeline.domain.core.random_streams import I64, Stream, pick, quantile, scale
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.entity_index import Companies, Small, part
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
@@ -20,8 +20,10 @@ from demo_pipeline.domain.reference.countries import Locale
 _TABLE: Final = "companies"
 
 #: Assumptions, in per cent: what people leave empty of companies with up to ten employees, and of others;
-#: companies that somebody changed. A domain is always known: it comes with the first e-mail.
-_NO_PHONE: Final = (22, 12)
+#: companies that somebody changed. A domain is always known: it comes with the first e-mail. Where a city has
+#: no numbers of its own the nationwide ones are few, and more are left out.
+_NO_PHONE: Final = (20, 11)
+_NO_PHONE_OF_ITS_OWN: Final = (36, 28)
 _NO_WEBSITE: Final = (24, 8)
 _NO_ADDRESS: Final = (21, 13)
 _CHANGED: Final = 62
@@ -76,21 +78,28 @@ def houses(context: MonthContext, company: I64) -> I64:
     return house
 
 
-def company_batches(context: MonthContext, rows: Companies, draws: Draws) -> Iterator[pa.RecordBatch]:
-    """The rows as batches of ``companies``, in blocks."""
+def company_phones(context: MonthContext, rows: Companies, draws: Draws) -> pa.StringArray:
+    """The telephone numbers of a month's companies; null for those that have none. Dealt out once."""
+    percent = np.array([_NO_PHONE_OF_ITS_OWN, _NO_PHONE])
+    has_range = context.locale.places.has_area_range[rows.city].astype(np.int64)
+    is_known = scale(draws("has_phone"), 100) >= percent[has_range, (rows.size > 0).astype(np.int64)]
+    return context.index.phones.deal(context.locale, context.tenant_stream, _TABLE, rows.city, is_known)
+
+
+def company_batches(
+    context: MonthContext, rows: Companies, draws: Draws, phones: pa.StringArray
+) -> Iterator[pa.RecordBatch]:
+    """The rows as batches of ``companies``, in blocks; ``phones`` are those of :func:`company_phones`."""
     for start, stop in blocks(len(rows.created_us)):
-        yield _block(context, part(rows, start, stop), draws[start:stop])
+        yield _block(context, part(rows, start, stop), draws[start:stop], phones[start:stop])
 
 
-def _block(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBatch:
+def _block(context: MonthContext, rows: Companies, draws: Draws, phones: pa.StringArray) -> pa.RecordBatch:
     # Not by places in the index, where rows that existed already may lie between them.
     locale, count = context.locale, len(draws.order)
     places = locale.places
     domain, descriptor = _made_domains(context, rows.number), _name_parts(context, rows.number)[1]
     industry = locale.companies.descriptor_industry[descriptor]
-    street = take(locale.streets.arrow, pick(draws("street"), locale.streets.cumulative))
-    number = take(locale.house_numbers.arrow, pick(draws("house_number"), locale.house_numbers.cumulative))
-    parts = (number, street) if locale.number_before_street else (street, number)
     postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
     gaps = _Gaps(rows.size, draws)
     cycle = quantile(draws("change"), context.industry.cycle_quantiles) * 5 // 12 + 1
@@ -108,12 +117,12 @@ def _block(context: MonthContext, rows: Companies, draws: Draws) -> pa.RecordBat
             "industry": take(locale.companies.industries.arrow, industry),
             "size": take(locale.companies.sizes.arrow, rows.size),
             "owner_id": uuid_array(context.team.ids, rows.owner),
-            "address": choose(gaps.address, None, join(*parts, separator=" ")),
+            "address": choose(gaps.address, None, _addresses(locale, draws)),
             "city": choose(gaps.city, None, take(places.city_names, rows.city)),
             "state": choose(gaps.city, None, take(places.states, rows.city)),
             "country": constant(locale.country, count),
             "postal_code": choose(gaps.address, None, take(places.postal_codes, postal)),
-            "phone": choose(gaps.phone, None, phone_numbers(locale, draws("phone"), rows.city)),
+            "phone": phones,
             "website": choose(gaps.website, None, _websites(domain, draws)),
             "demo_source_month": context.source_month(count),
         },
@@ -129,10 +138,21 @@ class _Gaps:
         def missing(column: str, percent: tuple[int, int]) -> Mask:
             return scale(draws(column), 100) < np.array(percent)[is_large]
 
-        self.phone = missing("has_phone", _NO_PHONE)
         self.website = missing("has_website", _NO_WEBSITE)
         self.address = missing("has_address", _NO_ADDRESS)
         self.city = self.address & missing("has_city", (_NO_CITY, _NO_CITY))
+
+
+def _addresses(locale: Locale, draws: Draws) -> pa.StringArray:
+    """Street and number in the country's order, some with a suite, unit, yard or park."""
+    street = take(locale.streets.arrow, pick(draws("street"), locale.streets.cumulative))
+    number = take(locale.house_numbers.arrow, pick(draws("house_number"), locale.house_numbers.cumulative))
+    parts = (number, street) if locale.number_before_street else (street, number)
+    whole = join(*parts, separator=" ")
+    forms = locale.address_forms
+    form = pick(draws("address_form"), forms.cumulative)
+    whole = choose(forms.is_without_number[form], street, whole)
+    return join(take(forms.before, form), whole, take(forms.after, form))
 
 
 def _websites(domain: pa.StringArray, draws: Draws) -> pa.StringArray:
@@ -144,13 +164,6 @@ def _websites(domain: pa.StringArray, draws: Draws) -> pa.StringArray:
 def cities(locale: Locale, draws: Draws) -> I64:
     """A city by its weight for every row."""
     return pick(draws("city"), locale.places.cumulative)
-
-
-def phone_numbers(locale: Locale, draws: U64, city: I64) -> pa.StringArray:
-    """Numbers of the city's area that nobody has."""
-    places = locale.places
-    place = places.phone_start[city] + scale(draws, places.phone_count[city])
-    return take(places.phones, place)
 
 
 def company_space(locale: Locale) -> int:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import (
     choose,
     initials,
+    is_null,
     join,
     strings,
     take,
@@ -20,7 +21,7 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
 from demo_pipeline.domain.core.row_ids import row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US
-from demo_pipeline.domain.generation.companies import cities, domains, houses, phone_numbers
+from demo_pipeline.domain.generation.companies import cities, domains, houses
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_partners import new_customer_count
 from demo_pipeline.domain.generation.entity_index import (
@@ -44,7 +45,7 @@ _TAGS: Final = "contact_tags"
 #: a telephone number.
 _NO_PHONE: Final = np.uint64(2**64 * 18 // 100)
 _NO_EMAIL: Final = np.uint64(2**64 * 5 // 100)
-_NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 85 // 100)
+_NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 70 // 100)
 _OTHER_OWNER: Final = np.uint64(2**64 * 15 // 100)
 #: How many contacts have no tag, one, two (assumption).
 _NUMBER_WEIGHTS: Final = np.cumsum(np.array([50, 35, 15]))
@@ -115,29 +116,41 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     return rows, draws
 
 
+def contact_phones(context: MonthContext, rows: Contacts, draws: Draws) -> pa.StringArray:
+    """The telephone numbers of a month's contacts; null for those that have none. Dealt out once."""
+    city, companies = cities(context.locale, draws), context.index.companies
+    if len(companies.city):
+        city = np.where(rows.company < 0, city, companies.city[np.maximum(rows.company, 0)])
+    # Where a city has no range of its own, what is left is few numbers for many: most have none.
+    has_range = context.locale.places.has_area_range[city]
+    is_known = draws("has_phone") >= np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
+    is_known |= rows.has_email == 0
+    return context.index.phones.deal(context.locale, context.tenant_stream, _TABLE, city, is_known)
+
+
 def contact_batches(
-    context: MonthContext, rows: Contacts, draws: Draws, keys: I64
+    context: MonthContext, rows: Contacts, draws: Draws, keys: I64, phones: pa.StringArray
 ) -> Iterator[pa.RecordBatch]:
-    """The rows as batches of ``contacts``, in blocks; ``keys`` are those of :func:`address_keys`."""
+    """The rows as batches of ``contacts``, in blocks.
+
+    ``keys`` are those of :func:`address_keys`, ``phones`` those of :func:`contact_phones`.
+    """
     namesakes = _namesakes(context.index.addresses, keys)
     for start, stop in blocks(len(keys)):
-        yield _block(context, part(rows, start, stop), draws[start:stop], namesakes[start:stop])
+        yield _block(
+            context, part(rows, start, stop), draws[start:stop], namesakes[start:stop], phones[start:stop]
+        )
 
 
-def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) -> pa.RecordBatch:
+def _block(
+    context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64, phones: pa.StringArray
+) -> pa.RecordBatch:
     count = len(rows.created_us)
     channels, ppm = zip(*context.spec.channel_ppm, strict=True)
     source = pick(draws("source"), np.cumsum(np.array(ppm, np.int64)))
     companies = context.index.companies
-    city = cities(context.locale, draws)
-    if len(companies.city):
-        city = np.where(rows.company < 0, city, companies.city[np.maximum(rows.company, 0)])
-    phone = phone_numbers(context.locale, draws("phone"), city)
-    # Where a city has no range of its own, what is left is few numbers for many: most have none.
-    has_range = context.locale.places.has_area_range[city]
-    no_phone = draws("has_phone") < np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
-    no_email = rows.has_email == 0
-    emails = choose(no_email, None, _emails(context, rows, namesakes))
+    # Somebody can be reached in one way at least.
+    emails = choose((rows.has_email == 0) & ~is_null(phones), None, _emails(context, rows, namesakes))
     if context.is_patch:
         emails = _patch_emails(emails, rows, context.index.patch_addresses)
     return row_batch(
@@ -149,7 +162,7 @@ def _block(context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64) 
             "first_name": take(context.name_lookup.given, rows.first),
             "last_name": take(context.name_lookup.surnames, rows.last),
             "email": emails,
-            "phone": choose(no_phone & ~no_email, None, phone),
+            "phone": phones,
             "company_id": uuid_array(companies.ids, rows.company),
             "owner_id": uuid_array(context.team.ids, rows.owner),
             "status": texts(CONTACT_STATUSES, rows.status),

@@ -24,11 +24,17 @@ from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.activities import activity_batches
 from demo_pipeline.domain.generation.calendar import instant_us, tenant_calendar
-from demo_pipeline.domain.generation.companies import company_batches, company_space, compose_companies
+from demo_pipeline.domain.generation.companies import (
+    company_batches,
+    company_phones,
+    company_space,
+    compose_companies,
+)
 from demo_pipeline.domain.generation.contacts import (
     address_keys,
     compose_contacts,
     contact_batches,
+    contact_phones,
     tag_batches,
 )
 from demo_pipeline.domain.generation.context import MonthContext
@@ -102,6 +108,7 @@ class Generator:
             self._timeline_start = min(patch.deltas) + -1
             self._team = existing_team(self._team, patch.existing)
             self._index = existing_index(locale, patch.existing)
+            self._index.phones.job_number = patch.number
             # Patches number companies from the end of the names, the blueprint from their beginning.
             count = sum(delta.companies_created for delta in patch.deltas.values())
             first = company_space(locale) - patch.companies_before - count
@@ -184,15 +191,16 @@ class Generator:
 def _companies(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
     rows, draws = compose_companies(context, figures.companies_created)
     context.index.add_companies(rows)
+    phones = company_phones(context, rows, draws)
     if is_made:
-        yield from _as_batches("companies", context, company_batches(context, rows, draws))
+        yield from _as_batches("companies", context, company_batches(context, rows, draws, phones))
 
 
 def _contacts(context: MonthContext, figures: Figures, *, is_made: bool) -> Iterator[Batch]:
     rows, draws = compose_contacts(context, figures)
-    keys = address_keys(context, rows)
+    keys, phones = address_keys(context, rows), contact_phones(context, rows, draws)
     if is_made:
-        yield from _as_batches("contacts", context, contact_batches(context, rows, draws, keys))
+        yield from _as_batches("contacts", context, contact_batches(context, rows, draws, keys, phones))
         yield from _as_batches("contact_tags", context, tag_batches(context, rows))
     context.index.addresses.add(keys)
     context.index.add_contacts(rows)

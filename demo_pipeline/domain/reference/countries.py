@@ -50,6 +50,8 @@ CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
 _UNITS_PER_USD: Final = {code: Decimal(units) for code, (_, units) in _COMMON["currencies"].items()}
 #: Every ISO 3166-1 alpha-2 code.
 KNOWN_COUNTRY_CODES: Final[frozenset[str]] = frozenset(_COMMON["country_codes"].split())
+#: Divisible by the usual numbers of units of an address.
+_UNIT_WEIGHT: Final = 5040
 _LETTERS: Final = str.maketrans(_COMMON["letters"])
 
 
@@ -167,6 +169,19 @@ class CompanyNames:
 
 
 @dataclass(frozen=True, eq=False)
+class AddressForms:
+    """What addresses have beside street and number; columns of the same length, a row for each unit."""
+
+    #: texts before and after
+    before: pa.StringArray
+    after: pa.StringArray
+    #: the street stands without a house number
+    is_without_number: NDArray[np.bool_]
+    #: running sums of weights
+    cumulative: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class Locale:
     """Everything that depends on a tenant's country; lists are read when they are first used."""
 
@@ -187,6 +202,7 @@ class Locale:
     honorifics: Mapping[str, tuple[str, str]]
     #: labels of the domains at which private people have their mailboxes; nobody receives mail there
     mailboxes: NameList
+    address_forms: AddressForms
 
     @cached_property
     def holidays(self) -> frozenset[date]:
@@ -278,6 +294,7 @@ def _load(folder: Traversable) -> Locale:
         currency=CURRENCIES[raw.pop("currency")],
         weekend=tuple(raw.pop("weekend")),
         honorifics=MappingProxyType(honorifics),
+        address_forms=_address_forms(raw.pop("address_forms", [{"form": "{address}", "weight": 1}])),
         mailboxes=NameList.of(tuple(mailboxes), tuple(mailboxes.values())),
         **raw,
     )
@@ -303,6 +320,32 @@ def _strings(texts: Sequence[str]) -> pa.StringArray:
     from demo_pipeline.domain.core.arrow import strings
 
     return strings(texts)
+
+
+def _address_forms(rows: Sequence[Mapping[str, Any]]) -> AddressForms:
+    """Forms with their units spelt out: the weight of a form is shared by its units."""
+    import numpy as np
+
+    before: list[str] = []
+    after: list[str] = []
+    is_without_number: list[bool] = []
+    weights: list[int] = []
+    for row in rows:
+        first, last, step = row.get("units", (0, 0, 1))
+        units = range(first, last + 1, step)
+        for unit in units:
+            slot = "{street}" if "{street}" in row["form"] else "{address}"
+            left, _, right = row["form"].replace("{unit}", str(unit)).partition(slot)
+            before.append(left)
+            after.append(right)
+            is_without_number.append(slot == "{street}")
+            weights.append(row["weight"] * _UNIT_WEIGHT // len(units))
+    return AddressForms(
+        before=_strings(before),
+        after=_strings(after),
+        is_without_number=np.array(is_without_number, np.bool_),
+        cumulative=np.cumsum(np.array(weights, np.int64)),
+    )
 
 
 def _places(folder: Traversable) -> Places:

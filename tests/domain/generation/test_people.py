@@ -5,6 +5,8 @@ Each test measures rows of one country against the figure that real CRM data hav
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -126,3 +128,57 @@ def test_a_tenant_of_before_private_customers_reads_as_it_was(tmp_path: Path) ->
     assert spec.private_ppm == 800_000
     del document["private_ppm"]
     assert read_spec(spec.slug, document).private_ppm == 80_000
+
+
+@pytest.mark.parametrize("industry", INDUSTRIES)
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_a_number_is_in_three_rows_at_most(rows_in: RowsOf, country: str, industry: str) -> None:
+    """Two companies never share a switchboard, and a company's number is of its city's area."""
+    rows = rows_in(country, industry)
+    numbers = Counter(row["phone"] for table in ("companies", "contacts") for row in rows[table])
+    del numbers[None]
+    assert max(numbers.values()) <= 3, numbers.most_common(1)
+    known = [row for row in rows["companies"] if row["phone"]]
+    assert len({row["phone"] for row in known}) == len(known)
+    ranges = {(city.name, city.state): city.phone_ranges for city in load_locale(country).places.cities}
+    for row in known:
+        if row["city"]:
+            assert row["phone"].startswith(tuple(one.prefix for one in ranges[row["city"], row["state"]]))
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_people_leave_gaps_in_companies(rows_in: RowsOf, country: str) -> None:
+    """15 to 30 % of companies have no phone, no website or no address, small ones more often."""
+    companies = rows_in(country, "saas")["companies"]
+    for column in ("phone", "website", "address"):
+        missing = sum(row[column] is None for row in companies) / len(companies)
+        assert 0.13 < missing < 0.32, f"{column}: {missing:.3f}"
+
+
+def test_british_firms_are_all_over_the_country(rows_in: RowsOf) -> None:
+    """About a quarter is in London, the others in many counties of all nations."""
+    rows = [row for industry in INDUSTRIES for row in rows_in("GB", industry)["companies"] if row["city"]]
+    london = sum(row["state"] == "Greater London" for row in rows) / len(rows)
+    assert 0.18 < london < 0.32, f"{london:.3f}"
+    counties = {row["state"] for row in rows}
+    assert len(counties) > 35
+    assert {"South Glamorgan", "County Antrim", "Lanarkshire"} <= counties
+
+
+def test_british_postcodes_are_varied_and_possible(rows_in: RowsOf) -> None:
+    """Every inward code is a digit and two letters that Royal Mail uses; no pair of letters is usual."""
+    cities = load_locale("GB").places.cities
+    inward = [code.split(" ")[1] for city in cities for code in city.postal_codes]
+    assert all(re.fullmatch(r"[1-9][ABD-HJLNP-UW-Z]{2}", code) for code in inward)
+    assert len(set(inward)) > 2000
+    assert Counter(code[1:] for code in inward).most_common(1)[0][1] / len(inward) < 0.01
+    used = [row["postal_code"] for row in rows_in("GB", "saas")["companies"] if row["postal_code"]]
+    assert len(set(used)) / len(used) > 0.9
+
+
+@pytest.mark.parametrize(("country", "least"), [("US", 0.2), ("GB", 0.25), ("DE", 0.05)])
+def test_addresses_have_suites_units_and_parks(rows_in: RowsOf, country: str, least: float) -> None:
+    """Some addresses say more than street and number, in the way of the country."""
+    addresses = [row["address"] for row in rows_in(country, "saas")["companies"] if row["address"]]
+    more = sum(bool(re.search(r", |^(?:Unit|The|First) ", address)) for address in addresses)
+    assert least < more / len(addresses) < 0.5, f"{more} of {len(addresses)}"

@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "cf07242cfdabcfdb283e4adf6eb84c915268401ffbecae1a917fd2728bc0f494",
-    "marlowe-quay": "7901c2eae5f0eeb18f59c965c00992b6a060b53dee1f79689e7c8b323794d4fb",
-    "tannrausch": "8016ef8ba7c60d32bf3a6884c6cea728c52753d3a55a873f95e44c0e91bd0b3c",
-    "tidewick": "91f3007ea274027794172465fc954d58454f03ae5189d037ae498677f423a774",
+    "larkmoor": "95d980119a6a87d4c90fb50eed8ed507743aafe3f2da9796358ebbf5ac26a68c",
+    "marlowe-quay": "a39e466b4b4cd72cbdb769707d2725ad9acd70a94f3bb4eceb0002915f6470ed",
+    "tannrausch": "303fc964b3bc7898bd0c121db9f3cc5dbe5a8e652c7ad9b7692d0bebecef3379",
+    "tidewick": "256b045898be738f4f5a3d5c1677b2660ba725e02d6841242c65d23fb7d84619",
 }
 
 
