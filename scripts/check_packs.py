@@ -44,6 +44,13 @@ from scripts.pack_schema import (
 #: Slots of every language.
 _PERSON: Final = frozenset({"first", "last", "person"})
 _REST: Final = frozenset({"company", "deal", "product", "step"})
+#: Kind of pricing → kinds of lines that it makes → slots that each has, besides what it may have.
+_LINES: Final[dict[str, dict[str, set[str]]]] = {
+    "pieces": {"plain": set(), "pieces": {"pieces"}, "odd": set()},
+    "baskets": {"plain": set(), "pieces": {"pieces"}, "basket": {"more"}, "odd": set()},
+    "written": {"plain": set(), "odd": set()},
+    "stepped": {"plain": set(), "odd": set()},
+}
 #: Texts of a type of activity that need neither company nor deal, at least.
 _FEWEST_TEXTS: Final = 8
 _SLOT: Final = re.compile(r"\{(.*?)\}")
@@ -240,8 +247,36 @@ def _words(checker: _Checker, file: Path, language: LanguageFile | None, about: 
         checker.add(file, "stages", f"has {len(words.stages)} names", f"name {len(about.stages)} stages")
     if language is not None:
         _sentences(checker, file, "deal_titles", words.deal_titles, language, None)
+    if about is not None:
+        _lines(checker, file, words, about)
     if all("{company}" in title for title in words.deal_titles):
         checker.add(file, "deal_titles", "all need a company", "add one without {company}")
+
+
+def _lines(checker: _Checker, file: Path, words: WordsFile, about: IndustryFile) -> None:
+    """A name for each product, and forms with the right slots for each kind of line."""
+    if len(words.products) != (count := len(about.pricing.products)):
+        checker.add(file, "products", f"has {len(words.products)} names", f"name {count} products")
+    if len(set(words.products)) != len(words.products):
+        checker.add(file, "products", "has a name twice", "give each product its own name")
+    wanted = _LINES[about.pricing.kind]
+    if set(words.lines) != set(wanted):
+        checker.add(file, "lines", f"has {', '.join(words.lines)}", f"give {', '.join(wanted)}")
+    free = {"city"} if about.pricing.by_city else set[str]()
+    for kind, forms in words.lines.items():
+        checker.words(file, forms, lambda place, kind=kind: f"lines.{kind}.{place}")
+        for place, form in enumerate(forms):
+            slots = set(_SLOT.findall(form))
+            needed = {"product", *wanted.get(kind, set())}
+            if not needed <= slots <= needed | free:
+                remedy = f"write {', '.join(f'{{{slot}}}' for slot in sorted(needed))}"
+                checker.add(file, f"lines.{kind}.{place}", f"has the slots {sorted(slots)}", remedy)
+    for country, names in words.spellings.items():
+        checker.words(file, list(names.values()), lambda place, at=country: f"spellings.{at}.{place}")
+        if country not in checker.names("countries"):
+            checker.add(file, f"spellings.{country}", "is no country", "name a folder of countries")
+        for name in sorted(set(names) - set(words.products)):
+            checker.add(file, f"spellings.{country}", f"{name} is no product", "name one of products")
 
 
 def _topics(checker: _Checker, file: Path, language: LanguageFile) -> None:
@@ -267,6 +302,7 @@ def _figures(checker: _Checker, file: Path, about: IndustryFile) -> bool:
         checker.add(file, "seasonality", f"is {sum(about.seasonality)} in all", "make it 1200")
     if set(about.activity_weights) != set(ACTIVITY_TYPES):
         checker.add(file, "activity_weights", "has other types", f"give {', '.join(ACTIVITY_TYPES)}")
+    _pricing(checker, file, about)
     for outcome in ("open", "won", "lost"):
         chances = [stage.probability for stage in about.stages if stage.outcome == outcome]
         fits = {
@@ -282,6 +318,33 @@ def _figures(checker: _Checker, file: Path, about: IndustryFile) -> bool:
                 "give 0 for lost, 100 for won",
             )
     return len(checker.problems) == before
+
+
+def _pricing(checker: _Checker, file: Path, about: IndustryFile) -> None:
+    """Products say what their kind of pricing needs, and their ranges leave no gap."""
+    pricing = about.pricing
+    needed = {"pieces": ("price_usd", "pieces"), "baskets": ("price_usd",)}.get(pricing.kind, ("value_usd",))
+    ranges: list[tuple[float, float]] = []
+    for place, product in enumerate(pricing.products):
+        key = f"pricing.products.{place}"
+        if product.model_fields_set != set(needed):
+            checker.add(file, key, f"has {sorted(product.model_fields_set)}", f"give {', '.join(needed)}")
+            return
+        low, high = product.value_usd or product.pieces or (1, 1)
+        if low > high:
+            checker.add(file, key, f"{low} to {high} is no range", "put the smaller number first")
+        factor = (product.price_usd or 1) * pricing.periods
+        ranges.append((low * factor, high * factor))
+    reached = 0.0
+    for low, high in sorted(ranges) if pricing.kind != "baskets" else ():
+        if reached and low > reached:
+            checker.add(file, "pricing.products", f"nothing is sold from {reached} to {low}", "widen a range")
+        reached = max(reached, high)
+    below = [one for one, _ in pricing.steps_usd[:-1]]
+    if (pricing.kind == "stepped") != bool(pricing.steps_usd) or below != sorted(below):
+        checker.add(file, "pricing.steps_usd", "does not fit", "list ascending steps for kind stepped only")
+    if pricing.level_percent != sorted(pricing.level_percent):
+        checker.add(file, "pricing.level_percent", "is no range", "put the smaller number first")
 
 
 def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | None]) -> None:

@@ -35,6 +35,9 @@ Percent = Annotated[int, Field(ge=0, le=100)]
 Positive = Annotated[int, Field(gt=0)]
 
 
+LineKind = Literal["plain", "pieces", "basket", "odd"]
+
+
 class PackFile(BaseModel):
     """A JSON file, or a part of one. The description of a field is the remedy for it."""
 
@@ -115,6 +118,50 @@ class StageRow(PackFile):
     weight: Positive = Field(description="give how often a deal stands here")
 
 
+class ProductRow(PackFile):
+    """What is sold: a list price, for ``pieces`` with how many people usually take; or a range of values."""
+
+    price_usd: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="give the list price, US dollars, with at most two decimals"
+    )
+    pieces: list[Positive] | None = Field(
+        default=None, min_length=2, max_length=2, description="give the fewest and the most usual pieces"
+    )
+    value_usd: list[Positive] | None = Field(
+        default=None, min_length=2, max_length=2, description="give the least and the largest usual value"
+    )
+
+
+class PricingFile(PackFile):
+    """``pricing`` of an industry."""
+
+    kind: Literal["pieces", "baskets", "written", "stepped"] = Field(
+        description="say pieces, baskets, written or stepped"
+    )
+    odd_percent: Percent = Field(description="give the deals whose price is not round, per cent")
+    level_percent: list[Positive] = Field(
+        min_length=2,
+        max_length=2,
+        description="give the percentages of the usual mean deal between which prices stay as they are",
+    )
+    periods: Positive = Field(default=1, description="give how many periods a list price is paid for")
+    discounts_per_mille: list[list[Annotated[int, Field(ge=0, lt=1000)]]] = Field(
+        default=[[0, 1]], min_length=1, description="list discounts per mille, each with its weight"
+    )
+    shipping_usd: list[Annotated[float, Field(ge=0)]] = Field(
+        default=[0, 0],
+        min_length=2,
+        max_length=2,
+        description="give the cost of shipping and the basket from which it is free",
+    )
+    steps_usd: list[Annotated[list[int], Field(min_length=2, max_length=2)]] = Field(
+        default=[],
+        description="list values and the step below each; the last step is for the rest",
+    )
+    by_city: bool = Field(default=False, description="say whether prices differ by city")
+    products: list[ProductRow] = Field(min_length=1, description="list the prices of what is sold")
+
+
 class IndustryFile(PackFile):
     """``industries/<name>/industry.json``."""
 
@@ -135,6 +182,7 @@ class IndustryFile(PackFile):
     )
     activity_weights: dict[str, Positive] = Field(description=f"give {', '.join(ACTIVITY_TYPES)}")
     stages: list[StageRow] = Field(description="list open stages, then won, then lost ones")
+    pricing: PricingFile = Field(description="say how prices come about")
 
 
 class WordsFile(PackFile):
@@ -144,5 +192,11 @@ class WordsFile(PackFile):
     tags: dict[Text, Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]] = Field(
         min_length=3, description="give three tags or more with colors, for example #2563eb"
     )
-    products: list[Text] = Field(min_length=1, description="list what is sold")
+    products: list[Text] = Field(min_length=1, description="name each product of industry.json, in its order")
+    lines: dict[Literal["plain", "pieces", "basket", "odd"], Annotated[list[Text], Field(min_length=1)]] = (
+        Field(description="give forms of the product for each kind of line")
+    )
+    spellings: dict[Text, dict[Text, Text]] = Field(
+        default={}, description="give by country the products that have another name there"
+    )
     deal_titles: list[Text] = Field(min_length=1, description="list titles, one without {company} among them")

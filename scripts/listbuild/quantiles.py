@@ -10,8 +10,6 @@ from typing import Any
 _INTERVALS = 4096
 #: The ends of an industry's ranges are these quantiles.
 _Z95 = NormalDist().inv_cdf(0.95)
-_WHALE_EXPONENT = 1.5
-_WHALE_LIMIT = 20
 #: Beyond this many sigmas the body is cut, so that the last knots stay believable.
 _CUT = 2.8
 _MINUTES_A_DAY = 1440
@@ -26,7 +24,6 @@ def quantiles(industry: dict[str, Any]) -> dict[str, Any]:
     return {
         "typical_deal_usd": round(sum(body) / len(body) / 100),
         "deal": _steps(body),
-        "whale": _steps(_pareto(high * 100)),
         "cycle": _steps([max(_SHORTEST_MINUTES, minutes) for minutes in _log_normal(first, last)]),
     }
 
@@ -37,15 +34,6 @@ def _log_normal(low: int, high: int) -> list[int]:
     ends = NormalDist().cdf(-_CUT)
     return [
         round(math.exp(normal.inv_cdf(ends + (1 - 2 * ends) * knot / _INTERVALS)))
-        for knot in range(_INTERVALS + 1)
-    ]
-
-
-def _pareto(start: int) -> list[int]:
-    """Knots of a Pareto law from ``start``, truncated at a multiple of it."""
-    mass = 1 - _WHALE_LIMIT**-_WHALE_EXPONENT
-    return [
-        round(start * (1 - mass * knot / _INTERVALS) ** (-1 / _WHALE_EXPONENT))
         for knot in range(_INTERVALS + 1)
     ]
 

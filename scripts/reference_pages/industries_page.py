@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from demo_pipeline.domain.blueprint.schema import Realism
+from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.months import MONTH_NAMES
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.countries import COUNTRIES, CURRENCIES, load_locale, units_per_usd
@@ -137,9 +138,10 @@ def _activities(industry: Industry) -> str:
 
 def _density(industry: Industry) -> NDArray[np.float64]:
     """Share of the deals in each class of ``_EDGES``, shape (classes,)."""
-    body, _ = np.histogram(industry.deal_quantiles / 100, _EDGES)
-    whales, _ = np.histogram(industry.whale_quantiles / 100, _EDGES)
-    return (1 - _WHALES) * body / body.sum() + _WHALES * whales / whales.sum()
+    evenly = np.arange(2**14, dtype=np.uint64) << np.uint64(50)
+    sizes = natural_values(evenly, industry.deal_quantiles, int(_WHALES * 1_000_000), industry.largest_deal)
+    counts, _ = np.histogram(sizes / 100, _EDGES)
+    return counts / counts.sum()
 
 
 def _plot(industry: Industry, densities: Mapping[str, NDArray[np.float64]]) -> str:

@@ -145,10 +145,9 @@ class DealSizes:
         stream = self.stream.child("deal_value", kind, str(month))
         usd_cents = natural_values(
             stream.raw("size", count),
-            stream.raw("whale", count),
             self.industry.deal_quantiles,
-            self.industry.whale_quantiles,
             self.whale_ppm,
+            self.industry.largest_deal,
         )
         amount = _CONTEXT.multiply(Decimal(sum(usd_cents.tolist())), units_per_usd(self.currency))
         return max(count, self.currency.minor(amount.scaleb(-2, _CONTEXT), ROUND_HALF_EVEN))

@@ -1,6 +1,6 @@
 """Deal values: natural sizes, scaled so that they sum to the target to the minor unit.
 
-Assumptions: sizes are log-normal with a Pareto tail (the industry's frozen quantile tables). Stages:
+Assumptions: sizes are log-normal (the industry's frozen quantile table) with a Pareto tail. Stages:
 
 1. a natural size for every deal from its draw;
 2. scaled to the target with integers, at least one minor unit each;
@@ -18,13 +18,28 @@ import numpy as np
 from demo_pipeline.domain.core.random_streams import I64, U64, quantile
 
 _PPM = 1_000_000
+_WORD = 2**63
+_DEPTH_BITS = 34
 _POWERS = np.array([10**n for n in range(18)], np.int64)
 
 
-def natural_values(draws: U64, whales: U64, body: I64, tail: I64, whale_ppm: int) -> I64:
-    """Sizes as the industry has them, in the units of the tables, at least 1; shape (n,)."""
-    is_whale = (whales >> np.uint64(44)).astype(np.int64) * _PPM < (whale_ppm << 20)
-    return np.maximum(np.where(is_whale, quantile(draws, tail), quantile(draws, body)), 1)
+def natural_values(draws: U64, body: I64, whale_ppm: int, largest: int) -> I64:
+    """Sizes as the industry has them, in the units of the table ``body``, at least 1; shape (n,).
+
+    ``whale_ppm`` is the share of the deals, from above, that follow a Pareto law of exponent 1 instead of the
+    table: it begins where the table has got to by then, and ends at ``largest``. A higher ratio raises larger
+    deals by more than smaller ones, so value concentrates in the largest deals.
+    """
+    sizes = quantile(draws, body)
+    # From above, in units of 2**-34: the product below has 64 bits.
+    depth = (~draws >> np.uint64(64 - _DEPTH_BITS)).astype(np.int64) + 1
+    bound = (whale_ppm << _DEPTH_BITS) // _PPM
+    whales = np.flatnonzero(depth <= bound)
+    if len(whales):
+        begin = ~np.array([(bound - 1) << (64 - _DEPTH_BITS)], np.uint64)
+        start = int(quantile(begin, body)[0])
+        sizes[whales] = np.maximum(sizes[whales], np.minimum(start * bound // depth[whales], largest))
+    return np.maximum(sizes, 1)
 
 
 def apportion_values(natural: I64, target_minor: int) -> I64:
@@ -32,18 +47,9 @@ def apportion_values(natural: I64, target_minor: int) -> I64:
 
     ``target_minor`` below one unit a deal is a ``ValueError``.
     """
-    count = len(natural)
-    if target_minor < count:
-        raise ValueError(f"{target_minor} minor units cannot be shared by {count} deals")
-    if count == 0:
-        if target_minor:
-            raise ValueError(f"{target_minor} minor units and no deal to carry them")
-        return np.empty(0, np.int64)
-    sizes: list[int] = natural.tolist()
-    total = sum(sizes)
-    spare = target_minor - count
-    # Python's integers: the products exceed 64 bits.
-    scaled = np.array([1 + size * spare // total for size in sizes], np.int64)
+    scaled = in_proportion(natural, target_minor)
+    if len(scaled) == 0:
+        return scaled
     step = _steps(scaled)
     values = scaled - scaled % step
     left = target_minor - int(values.sum())
@@ -57,6 +63,25 @@ def apportion_values(natural: I64, target_minor: int) -> I64:
                 break
     values[np.argmax(values)] += left
     return values
+
+
+def in_proportion(natural: I64, target_minor: int) -> I64:
+    """At least 1 each, in proportion to ``natural``; in all below ``target_minor`` by a unit a deal at most.
+
+    ``target_minor`` below one unit a deal is a ``ValueError``.
+    """
+    count = len(natural)
+    if target_minor < count:
+        raise ValueError(f"{target_minor} minor units cannot be shared by {count} deals")
+    if count == 0:
+        if target_minor:
+            raise ValueError(f"{target_minor} minor units and no deal to carry them")
+        return np.empty(0, np.int64)
+    spare, total = target_minor - count, int(natural.sum())
+    if int(natural.max()) * spare < _WORD:
+        return 1 + natural * spare // total
+    # Python's integers: the products exceed 64 bits.
+    return np.array([1 + size * spare // total for size in natural.tolist()], np.int64)
 
 
 def _steps(minor: I64) -> I64:

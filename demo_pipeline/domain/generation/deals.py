@@ -176,11 +176,7 @@ def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64,
     """Values (minor units) and outcomes: won and open ones sum to the figures, lost ones to neither."""
     industry = context.industry
     natural = natural_values(
-        draws("value"),
-        draws("is_whale"),
-        industry.deal_quantiles,
-        industry.whale_quantiles,
-        context.spec.whale_ppm,
+        draws("value"), industry.deal_quantiles, context.spec.whale_ppm, industry.largest_deal
     )
     won, others = _won(figures, draws)
     # One natural unit in the tenant's money, as a ratio: that of the won deals where there are any.

@@ -85,7 +85,7 @@ class Generator:
         self._patch = patch
         self._locale = locale = load_locale(spec.country)
         self._industry = load_industry(spec.industry)
-        self._texts = load_texts(locale.language, spec.industry)
+        self._texts = load_texts(locale.language, spec.industry, spec.country)
         self._calendar = tenant_calendar(spec)
         self._tenant_stream = self._stream = blueprint_stream(spec)
         # A span that ended before provisioning is seen as of its end: the same bytes whenever it is loaded.

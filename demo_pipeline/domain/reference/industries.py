@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, root
+from demo_pipeline.domain.reference.pricing import Pricing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Packaged industries: those that a blueprint may name.
 INDUSTRIES: Final = pack_names("industries", PACKAGED)
+
+#: The largest deal is at most so many times the upper end of the usual range.
+_TAIL_LIMIT: Final = 20
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Industry:
     stages: tuple[Stage, ...]
     #: activities for 100 contacts, where a blueprint does not say
     activities_per_contact_percent: int
+    #: 5 and 95 % quantile of a deal's value, whole US dollars
+    deal_usd: tuple[int, int]
     #: usual length of a deal from creation to close, days
     cycle_days: tuple[int, int]
     #: won among won and lost deals
@@ -59,6 +65,7 @@ class Industry:
     seasonality: tuple[int, ...]
     #: by type, in the order of ``ACTIVITY_TYPES``
     activity_weights: tuple[int, ...]
+    pricing: Pricing
 
     @cached_property
     def activity_cumulative(self) -> NDArray[np.int64]:
@@ -77,10 +84,10 @@ class Industry:
         """Deal value, US cents: log-normal, 5 and 95 % at the ends of the industry's range."""
         return _knots(self._quantiles["deal"])
 
-    @cached_property
-    def whale_quantiles(self) -> NDArray[np.int64]:
-        """Values of whales, US cents: Pareto from the upper end of the range, cut at twenty times it."""
-        return _knots(self._quantiles["whale"])
+    @property
+    def largest_deal(self) -> int:
+        """Where the Pareto tail of very large deals ends, US cents."""
+        return _TAIL_LIMIT * self.deal_usd[1] * 100
 
     @cached_property
     def cycle_quantiles(self) -> NDArray[np.int64]:
@@ -118,11 +125,13 @@ def _load(folder: Traversable) -> Industry:
             for position, stage in enumerate(raw["stages"], 1)
         ),
         activities_per_contact_percent=raw["activities_per_contact_percent"],
+        deal_usd=(raw["deal_usd"][0], raw["deal_usd"][1]),
         cycle_days=(low, high),
         win_rate_percent=raw["win_rate_percent"],
         private_percent=raw.get("private_percent", 0),
         seasonality=tuple(raw["seasonality"]),
         activity_weights=tuple(raw["activity_weights"][kind] for kind in ACTIVITY_TYPES),
+        pricing=Pricing.of(raw["pricing"]),
     )
 
 

@@ -153,6 +153,9 @@ class Texts:
     #: with slots of a person, ``company`` and ``product``
     deal_titles: tuple[Template, ...]
     products: Strings
+    #: what stands for ``product`` in a title, by kind of line, with the slots ``product``, ``pieces``,
+    #: ``more`` (pieces besides the first) and ``city``
+    lines: Mapping[str, tuple[Template, ...]]
     #: by type of activity
     subjects: Mapping[str, tuple[Template, ...]]
     #: by type of activity, 60 to 300 characters when filled
@@ -195,19 +198,23 @@ class Texts:
         return Forms(self.products)
 
 
-def load_texts(language: str, industry: str) -> Texts:
-    """Texts of a language and industry, read once a process. ``KeyError`` for another one."""
+def load_texts(language: str, industry: str, country: str = "") -> Texts:
+    """Texts of a language and industry, read once a process. ``KeyError`` for another one.
+
+    ``country`` (ISO 3166-1 alpha-2) has its own names of some products.
+    """
     for kind, name in (("languages", language), ("industries", industry)):
         if name not in pack_names(kind, root()):
             raise KeyError(name)
-    return _load(root(), language, industry)
+    return _load(root(), language, industry, country.lower())
 
 
 @lru_cache
-def _load(packs: Traversable, language: str, industry: str) -> Texts:
+def _load(packs: Traversable, language: str, industry: str, country: str) -> Texts:
     about = _load_language(packs / "languages" / language)
     sentences = _sentences(packs / "languages" / language)
     words = read_json(packs / "industries" / industry / f"words.{language}.json")
+    spellings: dict[str, str] = words.get("spellings", {}).get(country, {})
     topics = read_table(packs / "industries" / industry / f"topics.{language}.tsv")
     return Texts(
         language=about,
@@ -215,7 +222,8 @@ def _load(packs: Traversable, language: str, industry: str) -> Texts:
         stages=tuple(words["stages"]),
         tags=tuple(Tag(name, color) for name, color in words["tags"].items()),
         deal_titles=_parse(words["deal_titles"]),
-        products=strings(words["products"]),
+        products=strings([spellings.get(name, name) for name in words["products"]]),
+        lines=MappingProxyType({kind: _parse(forms) for kind, forms in words["lines"].items()}),
         subjects=MappingProxyType({kind: _parse(sentences["subjects"][kind]) for kind in ACTIVITY_TYPES}),
         descriptions=MappingProxyType(
             {kind: _parse(sentences["descriptions"][kind]) for kind in ACTIVITY_TYPES}

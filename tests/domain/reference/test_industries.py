@@ -36,7 +36,7 @@ def test_a_pipeline_has_an_end_of_either_kind(key: str) -> None:
 
 @pytest.mark.parametrize("key", INDUSTRIES)
 def test_sizes_and_cycles_are_the_fields(key: str) -> None:
-    """5 and 95 % of deal sizes and cycles lie at the ends of the ranges; whales begin at the upper end."""
+    """5 and 95 % of deal sizes and cycles lie at the ends of the ranges; whales end at 20 × the upper."""
     low, high, first, last = RANGES[key]
     industry = load_industry(key)
     five, ninety_five = round(4096 * 0.05), round(4096 * 0.95)
@@ -44,7 +44,7 @@ def test_sizes_and_cycles_are_the_fields(key: str) -> None:
     assert industry.deal_quantiles[ninety_five] / 100 == pytest.approx(high, rel=0.04)
     assert industry.cycle_quantiles[five] / 1440 == pytest.approx(first, rel=0.04)
     assert industry.cycle_quantiles[ninety_five] / 1440 == pytest.approx(last, rel=0.04)
-    assert industry.whale_quantiles[0] == high * 100
+    assert (industry.deal_usd, industry.largest_deal) == ((low, high), 20 * high * 100)
     assert industry.typical_deal_usd == pytest.approx(industry.deal_quantiles.mean() / 100, abs=1)
 
 
@@ -52,7 +52,7 @@ def test_sizes_and_cycles_are_the_fields(key: str) -> None:
 def test_tables_serve_integer_interpolation(key: str) -> None:
     """Every table has 4097 knots, positive, never falling, below 2**40."""
     industry = load_industry(key)
-    for knots in (industry.deal_quantiles, industry.whale_quantiles, industry.cycle_quantiles):
+    for knots in (industry.deal_quantiles, industry.cycle_quantiles):
         assert knots.shape == (4097,)
         assert knots.dtype == np.int64
         assert knots[0] > 0
