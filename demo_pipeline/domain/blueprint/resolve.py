@@ -112,6 +112,7 @@ def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple
         ),
         drop_off_ppm=_ppm(blueprint.realism.drop_off_rate),
         whale_ppm=whale_ppm,
+        lost_value_ppm=_ppm(lost) if (lost := blueprint.realism.lost_value_ratio) is not None else None,
         response_sla_minutes=_minutes(blueprint.realism.response_sla_hours),
         start_month=start,
         figures=figures,

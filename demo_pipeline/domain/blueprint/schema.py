@@ -35,6 +35,7 @@ from demo_pipeline.domain.parsing.scalars import (
     CurrencyCode,
     Flag,
     IndustryKey,
+    LostRatio,
     MailDomain,
     MonthlyRate,
     Seed,
@@ -198,6 +199,12 @@ class Realism(Declared):
     )
     whale_ratio: Share = Field(
         default=Decimal("0.05"), description="Share of very large deals.", examples=[0.05]
+    )
+    lost_value_ratio: LostRatio | None = Field(
+        default=None,
+        description="Value of each month's lost deals, as a multiple of its pipeline_added_value. "
+        "Left out: as large as such deals are.",
+        examples=[1.5],
     )
     response_sla_hours: SlaHours = Field(
         default=Decimal(4),

@@ -48,6 +48,8 @@ class TenantSpec:
     drop_off_ppm: int
     #: share of very large deals, millionths
     whale_ppm: int
+    #: value of lost deals for a million of the pipeline; none: as large as such deals are
+    lost_value_ppm: int | None
     #: first answer to a new contact
     response_sla_minutes: int
     start_month: Month
@@ -111,6 +113,7 @@ class TenantSpec:
             "private_ppm": self.private_ppm,
             "drop_off_ppm": self.drop_off_ppm,
             "whale_ppm": self.whale_ppm,
+            "lost_value_ppm": self.lost_value_ppm,
             "response_sla_minutes": self.response_sla_minutes,
             "start_month": str(self.start_month),
             "figures": [one.to_json(self.currency) for one in self.figures],
@@ -127,6 +130,7 @@ class TenantSpec:
             **{one.name: values[one.name] for one in fields(cls) if one.name in values},
             "currency": currency,
             "private_ppm": values.get("private_ppm", _PRIVATE_PPM),
+            "lost_value_ppm": values.get("lost_value_ppm"),
             "channel_ppm": tuple((channel, share) for channel, share in values["channel_ppm"]),
             "start_month": Month.parse(values["start_month"]),
             "figures": tuple(Figures.from_json(one, currency) for one in values["figures"]),

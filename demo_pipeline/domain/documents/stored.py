@@ -98,6 +98,7 @@ class _StoredPlan(_Document):
     private_ppm: _Ppm | None = None
     drop_off_ppm: _Ppm
     whale_ppm: _Ppm
+    lost_value_ppm: Annotated[int, Field(ge=1, le=10 * _WHOLE)] | None = None
     response_sla_minutes: Annotated[int, Field(ge=1, le=43_200)]
     start_month: _MonthText
     figures: Annotated[list[_StoredFigures], Field(min_length=1, max_length=960)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from demo_pipeline.domain.core.random_streams import I64, U64, Stream, ascending
 from demo_pipeline.domain.core.row_ids import Uuids, row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, WorkMonth
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
+from demo_pipeline.domain.generation.price_lists import PriceList, price_list
 from demo_pipeline.domain.generation.team import Team
 from demo_pipeline.domain.reference.countries import Locale
 from demo_pipeline.domain.reference.industries import Industry
@@ -86,8 +88,15 @@ class MonthContext:
     tenant_stream: Stream
     #: rows draw from ``stream.child(table)``
     stream: Stream
+    #: minor units for a US cent of the industry's prices
+    price_level: Fraction
     #: rows of a patch: they come after all that the blueprint has, and will have
     is_patch: bool = False
+
+    @property
+    def prices(self) -> PriceList:
+        """The price list of the tenant."""
+        return price_list(self.industry.pricing, self.price_level)
 
     @property
     def today_us(self) -> int:

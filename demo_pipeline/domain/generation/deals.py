@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import chain, constant, integers, strings
-from demo_pipeline.domain.core.deal_values import apportion_values, natural_values
+from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
 from demo_pipeline.domain.generation.calendar import CLOSING_HOURS, MINUTE_US
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_partners import deal_partners
+from demo_pipeline.domain.generation.deal_prices import Offers, minor_per_natural, price_deals
 from demo_pipeline.domain.generation.entity_index import (
     LEAD,
     Deals,
@@ -23,7 +24,6 @@ from demo_pipeline.domain.generation.entity_index import (
 )
 from demo_pipeline.domain.generation.phrases import deal_titles
 from demo_pipeline.domain.generation.row_schemas import instants, money_array, row_batch, uuid_array
-from demo_pipeline.domain.reference.countries import units_per_usd
 
 _TABLE: Final = "deals"
 _NEVER: Final = np.iinfo(np.int64).max
@@ -33,8 +33,6 @@ OPEN, WON, LOST = range(3)
 
 #: A week has 14 × 5 of its 24 × 7 hours at work.
 _WORKING: Final = (5, 12)
-#: A lost deal is at most so many times as large as the month's largest other one.
-_LOST_AT_MOST: Final = 3
 #: Assumptions: open deals whose date has passed and was not moved; how long people still work with a
 #: customer after closing.
 _OVERDUE: Final = np.uint64(2**64 * 15 // 100)
@@ -66,7 +64,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     )
     draws = _with_somebody_to_win(context, figures, draws)
     created = draws.created_us
-    value_minor, outcome = _values(context, figures, draws)
+    offers, outcome = _values(context, figures, draws)
     cycle = quantile(draws("cycle"), context.industry.cycle_quantiles)
     cycle = cycle * _WORKING[0] // _WORKING[1]
 
@@ -85,7 +83,8 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     )
     contact = deal_partners(context.index, created, outcome == WON, draws("contact"))
     titles = [
-        deal_titles(context, contact[start:stop], draws[start:stop]) for start, stop in blocks(len(created))
+        deal_titles(context, contact[start:stop], draws[start:stop], offers[start:stop])
+        for start, stop in blocks(len(created))
     ]
     rows = Deals(
         ids=draws.ids(),
@@ -100,7 +99,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     return rows, DealFacts(
         draws=draws,
         outcome=outcome,
-        value_minor=value_minor,
+        value_minor=offers.lines.value,
         closed_us=np.where(outcome == OPEN, -1, closed),
         updated_us=updated,
         cycle=cycle,
@@ -172,8 +171,8 @@ def _with_somebody_to_win(context: MonthContext, figures: Figures, draws: Draws)
     return draws.moved(created)[0]
 
 
-def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64, I64]:
-    """Values (minor units) and outcomes: won and open ones sum to the figures, lost ones to neither."""
+def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[Offers, I64]:
+    """Offers and outcomes: values of won and open deals sum to the figures, those of lost ones to neither."""
     industry = context.industry
     natural = natural_values(
         draws("value"), industry.deal_quantiles, context.spec.whale_ppm, industry.largest_deal
@@ -182,26 +181,16 @@ def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[I64,
     # One natural unit in the tenant's money, as a ratio: that of the won deals where there are any.
     ratio = (figures.closed_won_value, int(natural[won].sum()))
     if not figures.closed_won_count:
-        per_usd = units_per_usd(context.spec.currency).as_integer_ratio()
-        ratio = (per_usd[0] * 10**context.spec.currency.minor_digits, per_usd[1] * 100)
+        ratio = minor_per_natural(context)
     open_count = _open_count(figures, int(natural[others].sum()) * ratio[0] // ratio[1])
     opened, lost = others[:open_count], others[open_count:]
-    values = np.empty(len(draws.order), np.int64)
     outcome = np.full(len(draws.order), LOST)
     outcome[won], outcome[opened] = WON, OPEN
     if not context.team.pipeline.is_lost.any():
         # Without a stage for lost deals those that are worth nothing stay open.
         outcome[lost] = OPEN
-        values[lost] = 0
         lost = lost[:0]
-    values[won] = apportion_values(natural[won], figures.closed_won_value)
-    values[opened] = apportion_values(natural[opened], figures.open_value)
-    worth = int(natural[lost].sum()) * ratio[0] // ratio[1]
-    largest = int(values[outcome != LOST].max(initial=0)) * _LOST_AT_MOST
-    values[lost] = apportion_values(natural[lost], max(worth, len(lost)))
-    # Lost value is in no figure, so nothing but this keeps a plan of few large deals from losing billions.
-    values[lost] = np.where(largest > 0, np.minimum(values[lost], max(largest, 1)), values[lost])
-    return values, outcome
+    return price_deals(context, figures, draws, natural, (won, opened, lost)), outcome
 
 
 def _open_count(figures: Figures, others_worth: int) -> int:

@@ -41,6 +41,7 @@ from demo_pipeline.domain.generation.context import MonthContext
 from demo_pipeline.domain.generation.deals import WON, compose_deals, deal_batches
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.existing_rows import ExistingRows, existing_index, existing_team
+from demo_pipeline.domain.generation.price_lists import price_level
 from demo_pipeline.domain.generation.provenance import blueprint_stream, job_stream
 from demo_pipeline.domain.generation.team import Team, assemble_team
 from demo_pipeline.domain.reference.countries import load_locale
@@ -85,6 +86,7 @@ class Generator:
         self._patch = patch
         self._locale = locale = load_locale(spec.country)
         self._industry = load_industry(spec.industry)
+        self._price_level = price_level(spec, self._industry)
         self._texts = load_texts(locale.language, spec.industry, spec.country)
         self._calendar = tenant_calendar(spec)
         self._tenant_stream = self._stream = blueprint_stream(spec)
@@ -184,6 +186,7 @@ class Generator:
             name_lookup=self._name_lookup,
             tenant_stream=self._tenant_stream,
             stream=self._stream.child(str(month)),
+            price_level=self._price_level,
             is_patch=self._patch is not None,
         )
 

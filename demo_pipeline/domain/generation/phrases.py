@@ -15,10 +15,12 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import Column, Mask, flags, lookup, take
+from demo_pipeline.domain.core.arrow import Column, Mask, flags, lookup, strings, take
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
 from demo_pipeline.domain.generation.companies import names
 from demo_pipeline.domain.generation.context import Draws, MonthContext
+from demo_pipeline.domain.generation.deal_prices import Offers
+from demo_pipeline.domain.generation.price_lists import LINE_KINDS
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.texts import MEETING, Template, Texts, person_slots, render, usable
 
@@ -26,8 +28,8 @@ from demo_pipeline.domain.reference.texts import MEETING, Template, Texts, perso
 MOST_A_MONTH: Final = 64
 
 
-def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringArray:
-    """Titles for deals with these contacts (places in the index), shape (n,)."""
+def deal_titles(context: MonthContext, contact: I64, draws: Draws, offers: Offers) -> pa.StringArray:
+    """Titles for deals with these contacts (places in the index) about these offers, shape (n,)."""
     texts = context.texts
     company = context.index.contacts.company[contact]
     places = {
@@ -43,13 +45,27 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws) -> pa.StringA
         np.array(places[True])[scale(drawn, len(places[True]))],
         np.array(places[False])[scale(drawn, len(places[False]))],
     )
-    item = scale(draws("product"), len(texts.products))
     slots = _person_slots(context, contact) | {
         "company": _company_names(context, company),
-        "product": texts.product_slot(item),
-        **texts.topic_slots(item % texts.topic_count),
+        "product": _offered(context, draws, offers),
+        **texts.topic_slots(offers.lines.product % texts.topic_count),
     }
     return render(texts.deal_titles, which, slots)
+
+
+def _offered(context: MonthContext, draws: Draws, offers: Offers) -> pa.StringArray:
+    """Products with what else explains the values: pieces, city, the reason of an odd amount."""
+    texts, lines = context.texts, offers.lines
+    forms = [texts.lines.get(kind, texts.lines["plain"]) for kind in LINE_KINDS]
+    counts = np.array(list(map(len, forms)))
+    which = (np.cumsum(counts) - counts)[lines.kind] + scale(draws("product_form"), counts[lines.kind])
+    slots = {
+        "product": texts.product_slot(lines.product),
+        "pieces": strings([str(one) for one in lines.pieces.tolist()]),
+        "more": strings([str(one - 1) for one in lines.pieces.tolist()]),
+        "city": take(context.locale.places.city_names, offers.city),
+    }
+    return render([form for group in forms for form in group], which, slots)
 
 
 def activity_texts(

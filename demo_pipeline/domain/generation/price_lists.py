@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -74,8 +75,8 @@ class PriceList(ABC):
         self._level = level
 
     @abstractmethod
-    def nearest(self, wanted: I64, draws: U64) -> Lines:
-        """Lines whose values are near the wanted ones; both shape (n,)."""
+    def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
+        """Lines whose values are near the wanted ones, shape (n,); prices are at a level, per cent, each."""
 
     @abstractmethod
     def is_regular(self, lines: Lines) -> I64:
@@ -132,7 +133,8 @@ class PieceList(PriceList):
     #: Fewer pieces have no discount.
     _FEWEST_DISCOUNTED: Final = 5
 
-    def nearest(self, wanted: I64, draws: U64) -> Lines:
+    def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
+        del level_percent
         product = self._ranges.choose(wanted, draws)
         whole = self._price[product] * self.pricing.periods
         discount = self._discount[pick(draws << _NEXT, self._weights)]
@@ -156,9 +158,9 @@ class _Amounts(PriceList):
         low, high = ([self._scaled(one.usual[end]) for one in pricing.products] for end in (0, 1))
         self._ranges = _Ranges(np.array(low, np.int64), np.array(high, np.int64))
 
-    def nearest(self, wanted: I64, draws: U64) -> Lines:
+    def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
         value = np.maximum(self._rounded(wanted, draws << _NEXT), 1)
-        product = self._ranges.choose(wanted, draws)
+        product = self._ranges.choose(wanted * _PERCENT // level_percent, draws)
         ones = np.ones(len(wanted), np.int64)
         return Lines(value, product, ones, np.full(len(wanted), PLAIN), self.step(value))
 
@@ -280,7 +282,8 @@ class BasketList(PriceList):
         self._all = _Catalogue.of(amounts, products, [0, 1, 2], vouchers)
         self._largest = int(amounts[1].max(initial=1))
 
-    def nearest(self, wanted: I64, draws: U64) -> Lines:
+    def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
+        del level_percent
         lines = no_lines(len(wanted))
         lot, unset = scale(draws, 64), np.ones(len(wanted), bool)
         large = wanted > self._largest
@@ -434,6 +437,7 @@ _CLASSES: Final = {
 }
 
 
+@lru_cache(64)
 def price_list(pricing: Pricing, level: Fraction) -> PriceList:
     """The prices of an industry at a level: minor units of a tenant's currency for a US cent of the pack."""
     return _CLASSES[pricing.kind](pricing, level)

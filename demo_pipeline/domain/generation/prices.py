@@ -45,15 +45,18 @@ _SECOND: Final = np.uint64(32)
 
 @dataclass(frozen=True)
 class PriceDraws:
-    """Draws of the deals, shape (n,) each."""
+    """Draws of the deals, and where they are, shape (n,) each."""
 
     #: product, discount and form
     line: U64
     #: lot and shift of carriers
-    odd: U64
+    lot: U64
+    #: prices in the deal's city, per cent of the usual ones
+    level_percent: I64
 
     def __getitem__(self, rows: I64) -> PriceDraws:
-        return PriceDraws(self.line[rows], self.odd[rows])
+        """The draws of some of the deals."""
+        return PriceDraws(self.line[rows], self.lot[rows], self.level_percent[rows])
 
 
 def price(
@@ -66,7 +69,7 @@ def price(
     """
     deals = len(natural)
     wanted = in_proportion(natural, total_minor)
-    lines = prices.nearest(wanted, draws.line)
+    lines = prices.nearest(wanted, draws.line, draws.level_percent)
     if deals == 0:
         return lines
     if deals > 1:
@@ -84,7 +87,7 @@ def _met(
 ) -> Lines | None:
     """The lines moved so that they sum to the total; None where that would distort them."""
     deals, value = len(wanted), lines.value
-    order = ascending((draws.odd >> np.uint64(1)).astype(np.int64))
+    order = ascending((draws.lot >> np.uint64(1)).astype(np.int64))
     lot = order
     if deals >= _SMALLEST:
         is_small = np.zeros(deals, bool)
@@ -92,7 +95,7 @@ def _met(
         lot = order[~is_small[order]]
     percent = prices.pricing.odd_percent
     carriers = max((deals * percent + _PERCENT // 2) // _PERCENT, 2) if percent and deals >= _SEVERAL else 0
-    shifted = _shifted(wanted, draws.odd)
+    shifted = _shifted(wanted, draws.lot)
     most = wanted // _MOST_MOVED
     value[lot[:carriers]] = shifted[lot[:carriers]]
     most[lot[:carriers]] = 0

@@ -380,6 +380,16 @@ MonthlyRate = Annotated[
     ),
     _SHOWN,
 ]
+LostRatio = Annotated[
+    Decimal,
+    *_scalar(
+        decimal_number(Decimal(0), Decimal(10), places=6, is_least_allowed=False),
+        type="number",
+        exclusiveMinimum=0,
+        maximum=10,
+    ),
+    _SHOWN,
+]
 SlaHours = Annotated[
     Decimal,
     *_scalar(

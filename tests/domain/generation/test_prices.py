@@ -53,7 +53,7 @@ def natural_of(industry: str, count: int, seed: int) -> I64:
 def draws_of(industry: str, count: int, seed: int) -> PriceDraws:
     """Draws of a group."""
     stream = Stream(("prices", industry, str(count), str(seed)))
-    return PriceDraws(stream.raw("line", count), stream.raw("odd", count))
+    return PriceDraws(stream.raw("line", count), stream.raw("odd", count), np.full(count, 100))
 
 
 def priced(
