@@ -32,8 +32,8 @@ for it. The figures are assumptions that are frozen with the lists, so that a te
 upgrade."""
 _NOTES: Final = f"""\
 Deal sizes are log-normal; 5 % of the deals are smaller than the first figure, 5 % larger than the last.
-Besides, a share of all deals (`realism.whale_ratio`, {percent(_WHALES)} by default) is very large: from about
-the last figure up to twenty times it. Sizes are in US dollars; amounts in another currency are taken at the
+The largest deals (`realism.whale_ratio`, {percent(_WHALES)} of all by default) follow a Pareto law instead:
+from about the last figure up to twenty times it. Sizes are in US dollars; amounts in another currency are taken at the
 frozen rate of the lists. Length is from the creation of a deal to its close. Won is the share of won deals
 among won and lost ones, where a blueprint does not say. Activities are for each contact, where a blueprint
 does not say."""
