@@ -33,10 +33,10 @@ upgrade."""
 _NOTES: Final = f"""\
 Deal sizes are log-normal; 5 % of the deals are smaller than the first figure, 5 % larger than the last.
 The largest deals (`realism.whale_ratio`, {percent(_WHALES)} of all by default) follow a Pareto law instead:
-from about the last figure up to twenty times it. Sizes are in US dollars; amounts in another currency are taken at the
-frozen rate of the lists. Length is from the creation of a deal to its close. Won is the share of won deals
-among won and lost ones, where a blueprint does not say. Activities are for each contact, where a blueprint
-does not say."""
+from about the last figure up to twenty times it. Sizes are in US dollars; amounts in another currency are
+taken at the frozen rate of the lists. Length is from the creation of a deal to its close. Won is the share of
+won deals among won and lost ones, where a blueprint does not say. Activities are for each contact, where a
+blueprint does not say."""
 
 _PLOTS: Final = """\
 The plots show deal sizes, very large ones included, with the other industries in grey, and the seasons that
