@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "95d980119a6a87d4c90fb50eed8ed507743aafe3f2da9796358ebbf5ac26a68c",
-    "marlowe-quay": "a39e466b4b4cd72cbdb769707d2725ad9acd70a94f3bb4eceb0002915f6470ed",
-    "tannrausch": "303fc964b3bc7898bd0c121db9f3cc5dbe5a8e652c7ad9b7692d0bebecef3379",
-    "tidewick": "256b045898be738f4f5a3d5c1677b2660ba725e02d6841242c65d23fb7d84619",
+    "larkmoor": "d5d220fc3ed506e5be3b1be5e2c7509f8928552f55f4a7987887de3af2f17935",
+    "marlowe-quay": "c48d7f179019d6930e8477280be08bcea6aa055b6491391b9ffe3c064626f2bd",
+    "tannrausch": "12863fbe6f5ec712a7bc6ea0ab79cff82ca073b409db227e9acb928a19a2b79b",
+    "tidewick": "5a83dc241ab783ffe2a2aa72cc427e7184f2585616d8fbde4383394c0eb9eb9b",
 }
 
 
