@@ -92,6 +92,7 @@ def tenant_page(report: TenantReport) -> str:
             open_tables=list(open_tables(report)),
             checks=check_lines(report.verdict),
             pending=pending_text(report.verdict),
+            **_scorecard_parts(report),
             as_of=f"{report.as_of:%Y-%m-%d %H:%M} UTC",
         )
     )
@@ -231,6 +232,21 @@ def pending_text(verdict: Verdict) -> str:
     first, last = verdict.pending[0], verdict.pending[-1]
     span = f"{first}" if first == last else f"{first} to {last}"
     return f"{counted(len(verdict.pending), 'month')}: {span}"
+
+
+def _scorecard_parts(report: TenantReport) -> dict[str, Any]:
+    """What the page says of the scorecard: counts, red lines, all lines; nothing where there is none."""
+    card = report.scorecard
+    if card is None:
+        return {"score_summary": "", "red_scores": None, "all_scores": None}
+    # numpy: pages without a scorecard do without.
+    from demo_pipeline.rendering.score_columns import SCORE_PAGE_COLUMNS, score_summary
+
+    return {
+        "score_summary": score_summary(card),
+        "red_scores": Table(SCORE_PAGE_COLUMNS, card.red) if card.red else None,
+        "all_scores": Table(SCORE_PAGE_COLUMNS, card.scores),
+    }
 
 
 def _cards(report: TenantReport) -> list[Card]:

@@ -63,6 +63,11 @@ def score_summary(card: Scorecard) -> str:
     return ", ".join(f"{card.count(verdict)} {verdict}" for verdict in Verdict)
 
 
+def score_counts(card: Scorecard) -> dict[str, int]:
+    """How many lines have which verdict, for programs."""
+    return {verdict.name.lower(): card.count(verdict) for verdict in Verdict}
+
+
 def sample_text(sample: Sample) -> str:
     """The people of a sample, one after the other."""
     return "\n\n".join("\n".join(map(neutral_line, _story(sample, story))) for story in sample.stories)

@@ -12,9 +12,12 @@ from html.parser import HTMLParser
 import pytest
 
 from demo_pipeline.domain.core.figures import METRICS, FiguresByMonth, figure_text
+from demo_pipeline.domain.scorecard.catalogue import MEASURES
+from demo_pipeline.domain.scorecard.measure import Figure, Range, Score
 from demo_pipeline.rendering.report_page import overview_page, tenant_page
 from demo_pipeline.rendering.report_plots import short_number, tenant_plots
 from demo_pipeline.rendering.report_story import story
+from demo_pipeline.services.scorecard.score import Scorecard
 from demo_pipeline.services.tenants.report import MonthClosings, Overview, TenantOverview, TenantReport
 from demo_pipeline.services.tenants.verify import VERIFIED, Check, Finding, Verdict
 from tests.builders.reports import HOSTILE, empty_report, report_of
@@ -271,3 +274,24 @@ def test_a_tenant_without_rows_has_no_story_and_no_picture() -> None:
 def test_numbers_of_axes_are_short(number: float, text: str) -> None:
     """Three digits that count, with a suffix."""
     assert short_number(number) == text
+
+
+def test_a_scorecard_is_a_section_of_its_own() -> None:
+    """Counts, what is outside its range, and all measures; a page without a scorecard has no such section."""
+    assert "How believable it is" not in page_of("one month")
+    measured = [measure for measure in MEASURES if measure.name in {"in_london", "benford", "reachable_mail"}]
+    figures = (Figure(0.02, 900), Figure(0.0, 50, HOSTILE), None)
+    scores = tuple(
+        Score(measure=measure, expected=expected, figure=figure, size=50)
+        for measure, expected, figure in zip(
+            measured, (Range(high=0.015), Range(high=0.0), Range(0.17, 0.33)), figures, strict=True
+        )
+    )
+    report = report_of(month_count=1)
+    page = tenant_page(
+        replace(report, scorecard=Scorecard(tenant=HOSTILE, as_of=report.as_of, scores=scores))
+    )
+    text = " ".join(Page(page).text)
+    assert "1 green, 1 red, 1 not measured" in text
+    assert text.count("mean deviation of first digits from Benford's law") == 2
+    assert text.count("companies in London") == 1

@@ -67,7 +67,7 @@ def report(
             page = report_page.overview_page(overview, _links(overview, file))
             document, verdicts = _overview_document(overview), [one.verdict for one in overview.tenants]
         else:
-            found = read_report(session.database, session.settings, slug)
+            found = read_report(session.database, session.settings, slug, with_scorecard=True)
             page, document, verdicts = report_page.tenant_page(found), _document(found), [found.verdict]
     if file is None:
         write_text(page.rstrip("\n"))
@@ -100,6 +100,14 @@ def _state(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _scorecard_document(report: TenantReport) -> dict[str, Any] | None:
+    if report.scorecard is None:
+        return None
+    from demo_pipeline.rendering.score_columns import score_counts
+
+    return score_counts(report.scorecard)
+
+
 def _document(report: TenantReport) -> dict[str, Any]:
     """The figures of a tenant's page; money as a string in major units."""
     currency = report.currency
@@ -129,6 +137,7 @@ def _document(report: TenantReport) -> dict[str, Any]:
             }
             for one in report.open_stages
         ],
+        "scorecard": _scorecard_document(report),
     }
 
 

@@ -62,14 +62,13 @@ def score(
 
 def score_document(card: Scorecard) -> dict[str, Any]:
     """The scorecard as ``score --json`` prints it."""
-    from demo_pipeline.domain.scorecard.measure import Verdict
-    from demo_pipeline.rendering.score_columns import SCORE_COLUMNS
+    from demo_pipeline.rendering.score_columns import SCORE_COLUMNS, score_counts
     from demo_pipeline.rendering.table import records
 
     return {
         "tenant": card.tenant,
         "as_of": card.as_of,
-        **{verdict.name.lower(): card.count(verdict) for verdict in Verdict},
+        **score_counts(card),
         "scores": records(SCORE_COLUMNS, card.scores),
     }
 

@@ -30,7 +30,7 @@ class Unit(StrEnum):
         """A figure for people."""
         match self:
             case Unit.SHARE:
-                return f"{100 * value:.1f} %"
+                return f"{round(100 * value, 1):g} %"
             case Unit.NUMBER:
                 return f"{value:.2f}"
             case Unit.DAYS:

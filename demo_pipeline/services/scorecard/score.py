@@ -12,12 +12,14 @@ from typing import Any
 
 import psycopg
 
+from demo_pipeline.domain.core.errors import UnreadableTenantError
 from demo_pipeline.domain.scorecard.catalogue import scorecard
 from demo_pipeline.domain.scorecard.measure import Score, Verdict
 from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
 from demo_pipeline.services.scorecard.tenant_rows import tenant_columns
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.ledger import tenants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,20 @@ def score_tenant(database: Database, settings: Settings, slug: str) -> Scorecard
     """
     with open_snapshot(database, settings, slug, "score") as (conn, context, as_of):
         return take_scorecard(conn, context, as_of)
+
+
+def score_each(database: Database, settings: Settings) -> tuple[list[Scorecard], list[UnreadableTenantError]]:
+    """Measure all tenants, by slug; those whose stored plan cannot be read come as errors."""
+    cards, unreadable = list[Scorecard](), list[UnreadableTenantError]()
+    with database.pooled() as pooled:
+        with pooled.admin(readonly=True) as conn:
+            slugs = [one.slug for one in tenants.list_tenants(conn)]
+        for slug in slugs:
+            try:
+                cards.append(score_tenant(pooled, settings, slug))
+            except UnreadableTenantError as error:
+                unreadable.append(error)
+    return cards, unreadable
 
 
 def take_scorecard(conn: psycopg.Connection[Any], context: TenantContext, as_of: datetime) -> Scorecard:

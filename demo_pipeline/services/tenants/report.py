@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import psycopg
@@ -36,6 +36,9 @@ from demo_pipeline.storage.rows import misplaced, report_figures
 from demo_pipeline.storage.rows.kpis import all_figures
 from demo_pipeline.storage.rows.misplaced import Misplaced
 from demo_pipeline.storage.rows.report_figures import Funnel, OpenActivities
+
+if TYPE_CHECKING:
+    from demo_pipeline.services.scorecard.score import Scorecard
 
 Connection = psycopg.Connection[Any]
 
@@ -125,6 +128,8 @@ class TenantReport:
     verdict: Verdict
     #: of months that are loaded in part, a sentence each
     notes: tuple[str, ...]
+    #: None: it was not asked for
+    scorecard: Scorecard | None = None
 
     @property
     def currency(self) -> Currency:
@@ -163,15 +168,23 @@ class Overview:
     tenants: tuple[TenantOverview, ...]
 
 
-def read_report(database: Database, settings: Settings, slug: str) -> TenantReport:
-    """Read and check one tenant.
+def read_report(
+    database: Database, settings: Settings, slug: str, *, with_scorecard: bool = False
+) -> TenantReport:
+    """Read and check one tenant. ``with_scorecard``: measure it too, which reads every row.
 
     Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``.
     """
     with database.snapshot() as conn:
         context = find_tenant_context(conn, settings, slug, "report")
         as_of = instant_of(conn, settings)
-        return _report(conn, settings, context, as_of, misplaced.find(conn))
+        report = _report(conn, settings, context, as_of, misplaced.find(conn))
+        if not with_scorecard:
+            return report
+        # numpy and pyarrow: reports without a scorecard do without.
+        from demo_pipeline.services.scorecard.score import take_scorecard
+
+        return replace(report, scorecard=take_scorecard(conn, context, as_of))
 
 
 def read_overview(database: Database, settings: Settings) -> Overview:

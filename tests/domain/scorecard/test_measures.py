@@ -67,8 +67,9 @@ def test_a_measure_says_what_it_is() -> None:
 
 def test_ranges_in_words() -> None:
     """A range reads as a person would say it."""
-    assert Range(0.2, 0.35).text(Unit.SHARE) == "20.0 % to 35.0 %"
+    assert Range(0.2, 0.35).text(Unit.SHARE) == "20 % to 35 %"
     assert Range(high=0.0).text(Unit.SHARE) == "none"
+    assert Range(high=0.025).text(Unit.SHARE) == "at most 2.5 %"
     assert Range(high=3).text(Unit.COUNT) == "at most 3"
     assert Range(low=0.5).text(Unit.NUMBER) == "at least 0.50"
 

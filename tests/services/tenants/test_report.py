@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from demo_pipeline.domain.core.errors import NotADemoTenantError, NotFoundError
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.months.freshness import FreshnessState
+from demo_pipeline.services.scorecard.score import score_tenant
 from demo_pipeline.services.tenants import queries
 from demo_pipeline.services.tenants.report import TenantReport, read_overview, read_report
 from demo_pipeline.services.tenants.verify import Check, verify
@@ -193,6 +194,18 @@ def test_every_figure_follows_from_the_rows(database: Database, database_setting
     # 02:59 UTC is the evening before in New York.
     assert report.activity_hours[5, 21] == 1
     assert any(one.check is Check.DRIFT for one in report.verdict.findings)
+
+
+def test_a_scorecard_is_taken_where_it_is_asked_for(
+    database: Database, database_settings: Settings, tenant: str
+) -> None:
+    """It is that of ``score``, and the rest of the report is the same; without the wish there is none."""
+    report = read_report(database, database_settings, tenant)
+    assert report.scorecard is None
+    measured = read_report(database, database_settings, tenant, with_scorecard=True)
+    assert measured.scorecard is not None
+    assert measured.scorecard.scores == score_tenant(database, database_settings, tenant).scores
+    assert measured.months == report.months
 
 
 def test_targets_are_those_of_the_ledger(
