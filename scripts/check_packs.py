@@ -23,7 +23,12 @@ import phonenumbers
 from pydantic import ValidationError
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_CODES, ascii_label
+from demo_pipeline.domain.reference.countries import (
+    CURRENCIES,
+    KNOWN_COUNTRY_CODES,
+    ORIGINS_FILE,
+    ascii_label,
+)
 from demo_pipeline.domain.reference.pack_files import PACKAGED
 from scripts.listbuild.blocklists import BRANDS, PLACES
 from scripts.listbuild.quantiles import quantiles
@@ -36,6 +41,7 @@ from scripts.pack_schema import (
     CountryFile,
     IndustryFile,
     LanguageFile,
+    OriginsFile,
     PackFile,
     SentencesFile,
     WordsFile,
@@ -349,7 +355,9 @@ def _pricing(checker: _Checker, file: Path, about: IndustryFile) -> None:
 
 def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | None]) -> None:
     folder = checker.root / "countries" / code
-    checker.files(folder, ("country.json", "holidays.txt", *(f"{name}.tsv" for name in COUNTRY_TABLES)))
+    optional = [ORIGINS_FILE] if (folder / ORIGINS_FILE).exists() else []
+    tables_of = (f"{name}.tsv" for name in COUNTRY_TABLES)
+    checker.files(folder, ("country.json", "holidays.txt", *tables_of, *optional))
     if code.upper() not in KNOWN_COUNTRY_CODES or code != code.lower():
         checker.add(folder, "", "is no country", "name it by the ISO 3166-1 code in small letters")
     about = checker.json(folder / "country.json", CountryFile)
@@ -362,6 +370,7 @@ def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | N
     }
     for name in sorted(set(tables["female"]["name"]) & set(tables["male"]["name"])):
         checker.add(folder / "male.tsv", name, "is in female.tsv, too", "keep it in one of them")
+    _origins(checker, folder / ORIGINS_FILE, tables)
     _phones(checker, folder / "phones.tsv", tables["phones"])
     for place, ranges in enumerate(tables["cities"]["phones"], 2):
         if unknown := sorted(set(ranges.split(",")) - set(tables["phones"]["range"])):
@@ -375,6 +384,29 @@ def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | N
         if stem in BRANDS or any(crime in stem + ending for ending in endings for crime in PLACES):
             message = f"{stem} is notorious or a brand"
             checker.add(folder / "company_stems.tsv", f"line {place}", message, "remove it")
+
+
+def _origins(checker: _Checker, file: Path, tables: dict[str, Table]) -> None:
+    """Names of an origin are in the country's lists, each in one origin, and not all of a list are."""
+    if not file.exists():
+        return
+    try:
+        origins = OriginsFile.model_validate_json(file.read_bytes()).root
+    except ValidationError as error:
+        for one in error.errors():
+            checker.add(file, ".".join(map(str, one["loc"])), one["msg"].lower(), "see docs/packs.md")
+        return
+    for kind, separator in (("female", " "), ("male", " "), ("surnames", ", ")):
+        known, seen = set(tables[kind]["name"]), set[str]()
+        for origin, row in origins.items():
+            for name in getattr(row, kind).split(separator):
+                if name not in known:
+                    checker.add(file, f"{origin}.{kind}", f"{name!r} is not in {kind}.tsv", "remove it")
+                if name in seen:
+                    checker.add(file, f"{origin}.{kind}", f"{name!r} is there twice", "remove one")
+                seen.add(name)
+        if known and known <= seen:
+            checker.add(file, kind, f"all of {kind}.tsv have an origin", "leave out the usual ones")
 
 
 def _about_country(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 
@@ -55,6 +55,21 @@ class Pronoun(Honorific):
     """Forms of a pronoun."""
 
     unknown: Text = Field(description="the form for somebody unknown")
+
+
+class OriginRow(PackFile):
+    """An origin of ``countries/<code>/origins.json``."""
+
+    same_percent: Percent = Field(
+        description="give how many people with such a surname have such a given name, per cent"
+    )
+    female: Text = Field(description="list names of female.tsv, separated by blanks")
+    male: Text = Field(description="list names of male.tsv, separated by blanks")
+    surnames: Text = Field(description='list names of surnames.tsv, separated by ", "')
+
+
+class OriginsFile(RootModel[dict[str, OriginRow]]):
+    """``countries/<code>/origins.json``, which may be absent."""
 
 
 class AddressForm(PackFile):

@@ -70,6 +70,8 @@ def _part(part: dict[str, Any]) -> Pairs:
         shape, not_shape = re.compile(part["shape"]), re.compile(part["not_shape"], re.IGNORECASE)
         rows = [row for row in rows if shape.fullmatch(row[0]) and not not_shape.search(row[0])]
     names = [name for name, _ in rows]
+    if "by_rank" in part:
+        return [(name, part["by_rank"] // rank) for name, rank in rows]
     if "rank_weight" in part:
         return _by_rank(names, *part["rank_weight"])
     if "shares_percent" in part:

@@ -35,6 +35,7 @@ from demo_pipeline.domain.generation.entity_index import (
     part,
     recent,
 )
+from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import CONTACT_STATUSES
 
@@ -100,7 +101,9 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
         owner = np.where(own, owner, of_company)
 
     is_female = (draws("sex") >> np.uint64(63)).astype(np.int64)
-    names = _Names(context, draws, is_female)
+    first, last = person_names(
+        context.locale, is_female == 1, draws("first_name"), draws("last_name"), draws("origin")
+    )
     rows = Contacts(
         ids=draws.ids(),
         created_us=created,
@@ -110,8 +113,8 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
         has_email=(draws("has_email") >= _NO_EMAIL).astype(np.int64),
         has_won=np.zeros(count, np.int64),
         is_female=is_female,
-        first=names.first,
-        last=names.last,
+        first=first,
+        last=last,
     )
     return rows, draws
 
@@ -206,17 +209,6 @@ def _statuses(context: MonthContext, figures: Figures, draws: Draws, company: I6
     ):  # fmt: skip
         status[rows] = statuses[pick(drawn[rows], weights)]
     return status
-
-
-class _Names:
-    """Given and family names by their weight in the country: places in the lists, women's first."""
-
-    def __init__(self, context: MonthContext, draws: Draws, is_female: I64) -> None:
-        locale = context.locale
-        name = draws("first_name")
-        female, male = pick(name, locale.female.cumulative), pick(name, locale.male.cumulative)
-        self.first = np.where(is_female == 1, female, male + len(locale.female))
-        self.last = pick(draws("last_name"), locale.surnames.cumulative)
 
 
 def _style(context: MonthContext, rows: Contacts) -> I64:

@@ -8,7 +8,6 @@ Who comes later has none. A patch deals from the end, so that it rarely meets th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import gcd
 from typing import Final
 
 import numpy as np
@@ -31,6 +30,8 @@ class PhoneDeck:
     #: of a patch: the job's number within its tenant
     job_number: int | None = None
     _dealt: dict[str, I64] = field(default_factory=dict[str, I64])
+    #: by table
+    _orders: dict[str, I64] = field(default_factory=dict[str, I64])
 
     def deal(self, locale: Locale, stream: Stream, table: str, city: I64, is_wanted: Mask) -> pa.StringArray:
         """A number for each row that wants one, in the order of the rows, null for the others; shape (n,).
@@ -46,30 +47,25 @@ class PhoneDeck:
         own = deck[city[rows]]
         rank = dealt[own] + _rank_within(own)
         dealt += np.bincount(own, minlength=len(starts))
-        place = self._places(stream.child("phones", table), sizes, rank, own)
         if self.job_number is None:
-            place[rank >= _ROUNDS[table] * sizes[own]] = -1
+            is_left = rank < _ROUNDS[table] * sizes[own]
+        else:
+            rank, is_left = -1 - (rank + self.job_number * _A_JOB), sizes[own] > 0
+        rows, own, rank = rows[is_left], own[is_left], rank[is_left]
         chosen = np.full(len(city), -1)
-        chosen[rows] = np.where(place < 0, -1, starts[own] + place)
+        chosen[rows] = self._order(locale, stream, table)[starts[own] + rank % sizes[own]]
         return choose(chosen < 0, None, take(places.phones, np.maximum(chosen, 0)))
 
-    def _places(self, stream: Stream, sizes: I64, rank: I64, own: I64) -> I64:
-        """The place within its range of the number that is dealt at each rank."""
-        drawn = stream.below("step", len(sizes), 2**32)
-        steps = np.array([_coprime(int(one), int(size)) for one, size in zip(drawn, sizes, strict=True)])
-        first = stream.below("first", len(sizes), 2**32)
-        if self.job_number is not None:
-            rank = -1 - (rank + self.job_number * _A_JOB)
-        size = np.maximum(sizes[own], 1)
-        return (rank * steps[own] + first[own]) % size
-
-
-def _coprime(drawn: int, size: int) -> int:
-    """A step that visits all of ``size`` numbers, not one after the other."""
-    step = drawn % max(size, 1)
-    while gcd(step, size) != 1 or (size > 10 and step < 7):
-        step += 1
-    return step
+    def _order(self, locale: Locale, stream: Stream, table: str) -> I64:
+        """The numbers (places in the locale's list), shuffled within each range."""
+        if table not in self._orders:
+            places = locale.places
+            starts = np.unique(places.phone_start)
+            deck = np.searchsorted(starts, np.arange(len(places.phones)), side="right")
+            drawn = stream.child("phones", table).raw("order", len(places.phones))
+            by_draw = np.argsort(drawn, kind="stable")
+            self._orders[table] = by_draw[np.argsort(deck[by_draw], kind="stable")]
+        return self._orders[table]
 
 
 def _rank_within(groups: I64) -> I64:

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.arrow import Mask, flags, integers, strings
+from demo_pipeline.domain.core.arrow import Mask, flags, integers, strings, take
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, scale
 from demo_pipeline.domain.core.row_ids import Uuids, row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, instant_us
+from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import USER_ROLES
 from demo_pipeline.domain.reference.countries import Locale, ascii_label
@@ -228,15 +229,10 @@ def _users(
     created = moments.joining("users", size)
     ids = _ids(stream, created)
     is_female = (stream.raw("sex", size) >> np.uint64(63)).astype(bool)
-    drawn = stream.raw("first_name", size)
-    women: list[int] = pick(drawn, locale.female.cumulative).tolist()
-    men: list[int] = pick(drawn, locale.male.cumulative).tolist()
-    surnames: list[int] = pick(stream.raw("last_name", size), locale.surnames.cumulative).tolist()
-    first = [
-        locale.female.names[woman] if female else locale.male.names[man]
-        for female, woman, man in zip(is_female, women, men, strict=True)
-    ]
-    last = [locale.surnames.names[place] for place in surnames]
+    draws = (stream.raw(column, size) for column in ("first_name", "last_name", "origin"))
+    given, surnames = person_names(locale, is_female, *draws)
+    first = list(map(str, take(locale.given, given).to_pylist()))
+    last = list(map(str, take(locale.surnames.arrow, surnames).to_pylist()))
     owner, admin, member, readonly = USER_ROLES
     roles = [owner, admin, *[member] * size][:size]
     if size > 4:

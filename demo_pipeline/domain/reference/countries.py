@@ -50,6 +50,8 @@ CURRENCIES: Final[Mapping[str, Currency]] = MappingProxyType(
 _UNITS_PER_USD: Final = {code: Decimal(units) for code, (_, units) in _COMMON["currencies"].items()}
 #: Every ISO 3166-1 alpha-2 code.
 KNOWN_COUNTRY_CODES: Final[frozenset[str]] = frozenset(_COMMON["country_codes"].split())
+#: Of a country; may be absent.
+ORIGINS_FILE: Final = "origins.json"
 #: Divisible by the usual numbers of units of an address.
 _UNIT_WEIGHT: Final = 5040
 _LETTERS: Final = str.maketrans(_COMMON["letters"])
@@ -169,6 +171,29 @@ class CompanyNames:
 
 
 @dataclass(frozen=True, eq=False)
+class NamePart:
+    """Some of the given names of a country."""
+
+    #: among the given names, women's first
+    places: NDArray[np.int64]
+    #: running sums of their weights
+    cumulative: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Origins:
+    """Which names belong together; origin 0 is that of all names that no other origin has."""
+
+    #: for each surname its origin, shape (len(surnames),)
+    of_surname: NDArray[np.int64]
+    #: people with a surname of the origin whose given name is of it, too, per cent
+    same_percent: NDArray[np.int64]
+    #: by origin
+    female: tuple[NamePart, ...]
+    male: tuple[NamePart, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class AddressForms:
     """What addresses have beside street and number; columns of the same length, a row for each unit."""
 
@@ -224,6 +249,11 @@ class Locale:
     def surnames(self) -> NameList:
         """Family names, the most frequent first."""
         return self._list("surnames")
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Which given names and surnames are of one origin."""
+        return _origins(self)
 
     @cached_property
     def streets(self) -> NameList:
@@ -320,6 +350,30 @@ def _strings(texts: Sequence[str]) -> pa.StringArray:
     from demo_pipeline.domain.core.arrow import strings
 
     return strings(texts)
+
+
+def _origins(locale: Locale) -> Origins:
+    import numpy as np
+
+    file = locale.folder / ORIGINS_FILE
+    declared: list[Mapping[str, Any]] = list(read_json(file).values()) if file.is_file() else []
+    of_surname = np.zeros(len(locale.surnames), np.int64)
+    for origin, one in enumerate(declared, 1):
+        of_surname[[locale.surnames.index[name] for name in one["surnames"].split(", ")]] = origin
+
+    def parts(names: NameList, sex: str, first: int) -> tuple[NamePart, ...]:
+        groups = [{names.index[name] for name in one[sex].split()} for one in declared]
+        own = set(range(len(names))).difference(*groups)
+        weights = np.diff(names.cumulative, prepend=0)
+        chosen = [np.array(sorted(group), np.int64) for group in (own, *groups)]
+        return tuple(NamePart(first + places, np.cumsum(weights[places])) for places in chosen)
+
+    return Origins(
+        of_surname=of_surname,
+        same_percent=np.array([100, *(one["same_percent"] for one in declared)], np.int64),
+        female=parts(locale.female, "female", 0),
+        male=parts(locale.male, "male", len(locale.female)),
+    )
 
 
 def _address_forms(rows: Sequence[Mapping[str, Any]]) -> AddressForms:

@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 
+from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.documents.stored import read_spec
+from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
 from tests.builders.blueprints import NOW
@@ -182,3 +185,32 @@ def test_addresses_have_suites_units_and_parks(rows_in: RowsOf, country: str, le
     addresses = [row["address"] for row in rows_in(country, "saas")["companies"] if row["address"]]
     more = sum(bool(re.search(r", |^(?:Unit|The|First) ", address)) for address in addresses)
     assert least < more / len(addresses) < 0.5, f"{more} of {len(addresses)}"
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_given_name_and_surname_come_from_one_origin(country: str) -> None:
+    """As often as the country's pack says; who has a usual surname has a usual given name."""
+    locale, count = load_locale(country), 60_000
+    origins, stream = locale.origins, Stream(("names", country))
+    is_female = (stream.raw("sex", count) >> np.uint64(63)).astype(bool)
+    draws = (stream.raw(column, count) for column in ("first", "last", "origin"))
+    first, last = person_names(locale, is_female, *draws)
+    assert ((first < len(locale.female)) == is_female).all()
+    parts = zip(origins.female, origins.male, strict=True)
+    given = [np.concatenate([female.places, male.places]) for female, male in parts]
+    assert len(given) > 1
+    for origin, places in enumerate(given):
+        these = first[origins.of_surname[last] == origin]
+        same = np.isin(these, places).mean()
+        deviation = 4 * (0.25 / len(these)) ** 0.5 if origin else 0
+        assert abs(same * 100 - origins.same_percent[origin]) <= deviation * 100, f"{origin}: {same:.3f}"
+
+
+def test_british_surnames_are_british() -> None:
+    """The tail of the list is that of Great Britain and Ireland; that of the US census is gone."""
+    names = load_locale("GB").surnames
+    assert len(names) > 4000
+    assert {"Ormerod", "Waterworth", "Pritchard", "Greatorex", "McGarry", "O'Callaghan"} <= set(names.names)
+    assert not {"Creekmore", "Pinkston", "Amundson", "Crowell", "Kaur", "Begum"} & set(names.names)
+    american = set(load_locale("US").surnames.names) - set(names.names)
+    assert {"Kuhlman", "Steinke"} <= american

@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "d5d220fc3ed506e5be3b1be5e2c7509f8928552f55f4a7987887de3af2f17935",
-    "marlowe-quay": "c48d7f179019d6930e8477280be08bcea6aa055b6491391b9ffe3c064626f2bd",
-    "tannrausch": "12863fbe6f5ec712a7bc6ea0ab79cff82ca073b409db227e9acb928a19a2b79b",
-    "tidewick": "5a83dc241ab783ffe2a2aa72cc427e7184f2585616d8fbde4383394c0eb9eb9b",
+    "larkmoor": "f98fd53e9a1c13cd526ac571a608d7db153d7d67b4445cfe48ee872d71276c96",
+    "marlowe-quay": "9576e9c78c620c28d9fe039dd8fef5d3a8d75b86ec3f6d7cd8846310b908b3c8",
+    "tannrausch": "e65d441c8f0db6f935683a55d1733974902c6688852d240e87ee550a4b0cda36",
+    "tidewick": "dcda23804b18ee50de6ee03c3f32f73acb2d201029ef6d8dae20e6d7917dcf01",
 }
 
 
