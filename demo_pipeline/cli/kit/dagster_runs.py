@@ -36,7 +36,7 @@ from demo_pipeline.services.jobs.report import JobReport, MonthResult, report_of
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.materialise import is_as_expected
 from demo_pipeline.services.months.month_range import MonthRange, month_range
-from demo_pipeline.services.platform.instance import INSTANCE_FILE, prepare_instance
+from demo_pipeline.services.platform.instance import INSTANCE_FILE, prepare_instance, require_storage
 from demo_pipeline.services.tenants.queries import (
     TenantDetail,
     jobs_of_run,
@@ -226,6 +226,7 @@ def _job() -> dg.JobDefinition:
 def _quiet_instance(settings: Settings, database: Database) -> Generator[dg.DagsterInstance]:
     """The persistent instance, without Dagster's warnings."""
     os.environ.update(prepare_instance(settings, database))
+    require_storage(settings)
     _write_command_line_file(settings.dagster_home)
     with warnings.catch_warnings():
         # Dagster warns that partitioned checks are a preview.

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Final
 
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
-from demo_pipeline.services.platform.instance import prepare_instance
+from demo_pipeline.services.platform.instance import prepare_instance, require_storage
 from demo_pipeline.settings import PROJECT_ROOT, Settings
 from demo_pipeline.storage.connection.database import Database
 
@@ -53,6 +53,7 @@ def serve_command(
     """
     chosen = _port(port)
     environment = {**os.environ, **prepare_instance(settings, database)}
+    require_storage(settings)
     log = settings.home / "log" / LOG_NAME
     log.parent.mkdir(parents=True, exist_ok=True)
     webserver = [

@@ -30,6 +30,8 @@ _BATCH: Final = 1_000
 _MOST_TEXT: Final = 400
 #: Dagster's own tag of a failed run that is tried again
 _WILL_RETRY_TAG: Final = "dagster/will_retry"
+#: Dagster's name of the job of a run that was asked for by its assets
+_UNNAMED_JOB: Final = "__ASSET_JOB"
 _SUCCESS, _FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 _FINISHED: Final = (_SUCCESS, _FAILURE)
 
@@ -170,7 +172,8 @@ class RunHistory(BaseModel):
             self.runs_until = max(self.runs_until, updated)
             ended = record.end_time or updated
             tenant = tenant_of(run)
-            subject = f"{run.job_name} {tenant or ''}".strip()
+            job = _job_of(run)
+            subject = f"{job} {tenant or ''}".strip()
             if run.status is _SUCCESS:
                 self.failed_runs.pop(subject, None)
             elif run.tags.get(_WILL_RETRY_TAG) != "true" and ended >= since:
@@ -178,8 +181,15 @@ class RunHistory(BaseModel):
                 is_known = known is not None and known.run_id == run.run_id
                 message = known.message if known is not None and is_known else _message_of(instance, run)
                 self.failed_runs[subject] = _Run(
-                    run_id=run.run_id, job=run.job_name, tenant=tenant, message=message, ended=ended
+                    run_id=run.run_id, job=job, tenant=tenant, message=message, ended=ended
                 )
+
+
+def _job_of(run: dg.DagsterRun) -> str:
+    """The name of a run's job, or of its assets where the pages or automation selected these."""
+    if run.job_name.startswith(_UNNAMED_JOB) and run.asset_selection:
+        return ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
+    return run.job_name
 
 
 def _message_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:

@@ -14,13 +14,15 @@ belong to an asset. Failed attempts of partitions are forgotten in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import dagster as dg
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import OperationalError
 
 from demo_pipeline.defs.shared.bulk_event_log import BulkEventLogStorage
 from demo_pipeline.services.platform.instance import storage_url
@@ -29,6 +31,8 @@ from demo_pipeline.storage.connection.dagster_session import set_dagster_session
 #: key in Dagster's key-value table; its value is the id of the present tenant of a slug, or ``_DELETED``
 _KEY: Final = "demo_pipeline/tenant/"
 _DELETED: Final = "deleted"
+#: key of what Dagster asks for before it loads definitions
+_DEFINITIONS_STATE: Final = "__latest_defs_state_info__"
 #: Serialises processes that find a new incarnation at the same moment: the second must not delete what the
 #: first has recorded since.
 _LOCK: Final = "select pg_advisory_xact_lock(hashtextextended(%(key)s, 0))"
@@ -158,6 +162,19 @@ class AssetHistoryStorage(BulkEventLogStorage):
         return True
 
 
+class ProjectRunStorage(PostgresRunStorage):
+    """Dagster's runs, of which a code server can load the definitions while the database is away."""
+
+    def get_cursor_values(self, keys: set[str]) -> Mapping[str, str]:
+        """Values that Dagster keeps; of the state of definitions, which ours have not, none is no error."""
+        try:
+            return super().get_cursor_values(keys)
+        except DagsterPostgresException:
+            if keys == {_DEFINITIONS_STATE}:
+                return {}
+            raise
+
+
 class ProjectStorage(DagsterPostgresStorage):
     """PostgreSQL storage in Dagster's own database."""
 
@@ -168,11 +185,22 @@ class ProjectStorage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> ProjectStorage:  # noqa: ARG003
-        """Look up the database and create missing tables. Raises ``DatabaseError``."""
+        """Look up the database and create missing tables, if it answers.
+
+        A code server that starts while it is away must load all the same: without code the daemon gives up
+        what it is doing, retries and backfills among it. Raises ``DatabaseError`` where the embedded server
+        does not start.
+        """
         url = storage_url()
         set_dagster_sessions()
-        storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
-        storage._event_log_storage = AssetHistoryStorage(url)
+        try:
+            storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
+            is_there = True
+        except (DagsterPostgresException, OperationalError):
+            storage = cls(postgres_url=url, should_autocreate_tables=False, inst_data=inst_data)
+            is_there = False
+        storage._run_storage = ProjectRunStorage(url, should_autocreate_tables=is_there)
+        storage._event_log_storage = AssetHistoryStorage(url, should_autocreate_tables=is_there)
         for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
             # Dagster connects for every event, 90 times in a run of three months. This is its own pool of one
             # connection; 0 is no limit for a statement.

@@ -6,8 +6,11 @@ and every run of its tenant waits for it in the queue.
 
 A run is dead only if this is known: its process was on this host and is gone, and no code server runs it.
 Where it cannot be known (a process of another host, a code server that does not answer) it counts as
-alive, and the longest run time ends it. The health check, its answer and the call to the code server are not
-public in Dagster, so they are imported here and nowhere else; a test runs them.
+alive, and the longest run time ends it. A run whose code server was killed with it is failed once the daemon
+has another code server: without one Dagster gives up its retry.
+
+The health check, its answer and the call to the code server are not public in Dagster, so they are imported
+here and nowhere else; a test runs them.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +35,8 @@ from dagster._serdes import deserialize_value
 PROCESS_TAG: Final = "demo/process"
 _CODE_SERVER_TAG: Final = ".dagster/grpc_info"
 _ANSWER_SECONDS: Final = 10
+#: A daemon replaces a code server that was killed after a minute at most, and loads the definitions then.
+_REPLACED_SECONDS: Final = 90.0
 #: A process that began later than this after the run said its number is another one of the same number. The
 #: clock may have been set meanwhile.
 _CLOCK_SECONDS: Final = 60.0
@@ -43,6 +49,9 @@ class ProjectRunLauncher(DefaultRunLauncher):
         super().__init__(inst_data)
         #: run → its process and when it said so, as seconds since 1970
         self._processes: dict[str, tuple[int, float]] = {}
+        #: run → when its process was found to be gone, as seconds since 1970
+        self._gone_since: dict[str, float] = {}
+        self._began_at = time.time()
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> ProjectRunLauncher:
@@ -61,9 +70,18 @@ class ProjectRunLauncher(DefaultRunLauncher):
         pid, said_at = found
         if is_alive(pid, said_at):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        if self._is_run_elsewhere(run):
+        is_run_there = self._is_run_by_code_server(run)
+        if is_run_there:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server runs it")
+        # A code server from before this daemon has been replaced.
+        is_replaced = is_run_there is False or said_at < self._began_at
+        gone_since = self._gone_since.setdefault(run.run_id, time.time())
+        if not is_replaced and time.time() < gone_since + _REPLACED_SECONDS:
+            return CheckRunHealthResult(
+                WorkerStatus.RUNNING, "its process is gone, and a code server to retry it is awaited"
+            )
         self._processes.pop(run.run_id, None)
+        self._gone_since.pop(run.run_id, None)
         return CheckRunHealthResult(
             WorkerStatus.FAILED, f"its process {pid} is gone, and so is whatever started it"
         )
@@ -80,8 +98,11 @@ class ProjectRunLauncher(DefaultRunLauncher):
             self._processes[run.run_id] = found
         return self._processes[run.run_id]
 
-    def _is_run_elsewhere(self, run: dg.DagsterRun) -> bool:
-        """Whether a code server says that it runs it, or one on another host does not answer."""
+    def _is_run_by_code_server(self, run: dg.DagsterRun) -> bool | None:
+        """Whether a code server says that it runs it; True if one on another host does not answer.
+
+        None: its code server was on this host and does not answer.
+        """
         address: dict[str, Any] = json.loads(run.tags.get(_CODE_SERVER_TAG, "{}"))
         if not address:
             return False
@@ -99,7 +120,7 @@ class ProjectRunLauncher(DefaultRunLauncher):
                 CanCancelExecutionResult,
             )
         except DagsterUserCodeUnreachableError:
-            return not _is_this_host(str(address.get("host", "localhost")))
+            return None if _is_this_host(str(address.get("host", "localhost"))) else True
         return bool(answer.can_cancel)
 
 

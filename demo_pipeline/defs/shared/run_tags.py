@@ -7,6 +7,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import dagster as dg
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import SQLAlchemyError
 
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.tenant_loads import jobs_of_run
@@ -62,12 +64,15 @@ class TenantTags:
     One tenant: ``demo/tenant`` is its slug and ``demo/job_id`` its job. More: ``demo/tenant`` is
     ``several``, and there is a ``demo/tenant/<slug>`` for each, with its job. A job that made the blueprint's
     missing rows first is ``demo/blueprint_job_id``, or ``demo/blueprint_job_id/<slug>``.
+
+    Tags are for the pages: where Dagster's database is away, the job goes on, and they are written later.
     """
 
     def __init__(self, context: dg.OpExecutionContext, demo: DemoTenants, slugs: Sequence[str]) -> None:
         self._context, self._demo = context, demo
         self._is_single = len(slugs) == 1
         self._tagged: set[str] = set()
+        self._unwritten: dict[str, str] = {}
         # None where no selected month can have rows of its tenant.
         self._write({TENANT_TAG: slugs[0] if self._is_single else SEVERAL} if slugs else {})
 
@@ -92,6 +97,12 @@ class TenantTags:
         self._write(first_job_tags(report, key))
 
     def _write(self, tags: dict[str, str]) -> None:
-        if not tags:
+        self._unwritten |= tags
+        if not self._unwritten:
             return
-        self._context.instance.add_run_tags(self._context.run_id, tags)
+        try:
+            self._context.instance.add_run_tags(self._context.run_id, self._unwritten)
+        except (DagsterPostgresException, SQLAlchemyError) as error:
+            self._context.log.warning("the run is not tagged yet: %s", error)
+        else:
+            self._unwritten = {}

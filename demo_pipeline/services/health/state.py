@@ -91,6 +91,8 @@ class Found:
     alerts: tuple[Alert, ...]
     #: plans of the inbox that were refused, also those that are settled
     refused: tuple[RefusedPlan, ...]
+    #: Dagster runs whose job is among the alerts
+    alerted_runs: frozenset[str]
 
 
 def read_state(database: Database, settings: Settings) -> State:
@@ -165,6 +167,7 @@ def search(conn: Connection[Any], settings: Settings) -> Found:
             *map(unreadable_alert, unreadable),
         ),
         refused=tuple(refused),
+        alerted_runs=frozenset(job.dagster_run_id for job in jobs if job.dagster_run_id is not None),
     )
 
 
@@ -174,7 +177,8 @@ def dagster_alerts(
     """What only Dagster knows: not what a failed job, a refused plan or a failing check says already."""
     runs, failing = list(runs), list(failing)
     run_ids = {run.run_id for run in runs} | {one.run_id for one in failing}
-    known = watched_figures.runs_with_failed_jobs(conn, run_ids)
+    # An attempt that nobody could end counts as running until the next one.
+    known = watched_figures.runs_with_failed_jobs(conn, run_ids) | found.alerted_runs
     known_runs = known | {plan.dagster_run_id for plan in found.refused}
     yield from (check_alert(one) for one in failing if one.run_id not in known)
     yield from (run_alert(run) for run in runs if run.run_id not in known_runs and not run.has_failed_checks)

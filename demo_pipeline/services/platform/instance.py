@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from demo_pipeline.domain.core.errors import DemoError
+from demo_pipeline.domain.core.errors import DatabaseError, DemoError
 from demo_pipeline.settings import BUNDLED_BLUEPRINTS, PROJECT_ROOT, Settings, load_settings
 from demo_pipeline.storage.connection.database import Database, check_dagster_database, dagster_storage_url
 
@@ -47,16 +48,27 @@ def prepare_instance(settings: Settings, database: Database) -> Mapping[str, str
 
 
 def storage_url() -> str:
-    """The URL of Dagster's database, from the environment or from the settings.
+    """The URL of Dagster's database, from the environment or from the settings; it may be away.
 
-    Raises ``DatabaseError``, and ``InputError`` for a pooler that shares sessions.
+    Raises ``InputError`` for a pooler that shares sessions, ``DatabaseError`` where the embedded server does
+    not start.
     """
     # Always read: this removes libpq's variables, which must not affect the embedded server.
     settings = load_settings()
     url = os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(settings)
     if settings.dagster_url is not None:
-        check_dagster_database(url)
+        with suppress(DatabaseError):
+            check_dagster_database(url)
     return url
+
+
+def require_storage(settings: Settings) -> None:
+    """Connect once to a Dagster database that was given, for an error that says what to do.
+
+    Raises ``DatabaseError``, and ``InputError`` for a pooler that shares sessions.
+    """
+    if settings.dagster_url is not None:
+        check_dagster_database(os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(settings))
 
 
 def _refresh(path: Path) -> None:

@@ -1,6 +1,6 @@
-"""A run whose process was killed frees its tenant's queue; a run that is alive is left alone.
+"""What the launcher says of a run: one whose process was killed is dead, one that lives is left alone.
 
-The quick tests ask the launcher; those marked ``long`` kill real processes of a real daemon.
+Processes of a real daemon are killed in ``test_killed_processes``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +22,8 @@ import psutil
 import pytest
 
 from demo_pipeline.defs.asset_pages.show_job import show_job
+from demo_pipeline.defs.shared import run_launcher
 from demo_pipeline.defs.shared.run_launcher import PROCESS_TAG, ProjectRunLauncher, is_alive, this_process
-from demo_pipeline.settings import PROJECT_ROOT
-from tests.defs.patches.inbox_builders import files, folder_of, put
 from tests.fixtures.dagster_instance import DagsterHome
 
 SECONDS: Final = 120
@@ -45,12 +44,19 @@ def started_run(home: DagsterHome, tags: Mapping[str, str], pid: int | None = No
     return run
 
 
-def health(home: DagsterHome, run: dg.DagsterRun) -> str:
-    """What the launcher of the instance says of a run."""
+def health(home: DagsterHome, run: dg.DagsterRun, by: ProjectRunLauncher | None = None) -> str:
+    """What a launcher says of a run; without ``by`` that of a daemon that starts now."""
     launcher = home.instance.run_launcher
     assert isinstance(launcher, ProjectRunLauncher)
     assert launcher.supports_check_run_worker_health
-    return str(launcher.check_run_worker_health(run).status.value)
+    return str((by or launcher_of_a_new_daemon(home)).check_run_worker_health(run).status.value)
+
+
+def launcher_of_a_new_daemon(home: DagsterHome) -> ProjectRunLauncher:
+    """A launcher that has not seen any run yet."""
+    launcher = ProjectRunLauncher()
+    launcher.register_instance(home.instance)
+    return launcher
 
 
 @contextmanager
@@ -97,6 +103,19 @@ def test_a_killed_process_is_noticed_and_a_living_one_left_alone(
     assert health(dagster_home, started_run(dagster_home, {PROCESS_TAG: this_process()})) == ALIVE
 
 
+def test_a_run_is_failed_once_its_code_server_was_replaced(
+    dagster_home: DagsterHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both killed under a living daemon: without a code server Dagster could not retry the run."""
+    daemon = launcher_of_a_new_daemon(dagster_home)
+    nobody = {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": str(tmp_path / "gone")})}
+    with sleeper() as process:
+        run = started_run(dagster_home, nobody, process.pid)
+    assert [health(dagster_home, run, daemon) for _ in range(3)] == [ALIVE] * 3
+    monkeypatch.setattr(run_launcher, "_REPLACED_SECONDS", 0.0)
+    assert health(dagster_home, run, daemon) == DEAD
+
+
 def test_a_number_that_another_process_has_now_is_no_sign_of_life() -> None:
     """Process numbers are used again: one that began long after the run is another process."""
     now = time.time()
@@ -121,186 +140,3 @@ def test_the_instance_checks_often_enough(dagster_home: DagsterHome) -> None:
     assert instance.run_monitoring_enabled
     assert instance.run_monitoring_poll_interval_seconds <= 10
     assert instance.run_monitoring_start_timeout_seconds <= 60
-
-
-# -- with a real daemon ----------------------------------------------------------------------------------
-
-#: half a second a row while the sequence stands at 1. A sequence belongs to no transaction and no snapshot:
-#: a statement that began before sees at once that the brake was let go.
-_BRAKE: Final = """
-create sequence public.brake; grant select on public.brake to public;
-create function public.slow() returns trigger language plpgsql security definer as $$
-begin
-    if (select last_value from crm.brake) = 1 then perform pg_sleep(0.5); end if;
-    return new;
-end $$;
-create trigger slow before insert on crm.contacts for each row execute function public.slow();
-"""
-_IS_WRITING: Final = """
-select 1 from pg_locks where relation = 'crm.contacts'::regclass and mode = 'RowExclusiveLock'
-    and pid <> pg_backend_pid()
-    and database = (select oid from pg_database where datname = current_database())
-"""
-_RELEASE: Final = "select setval('public.brake', 2)"
-_PATCH: Final = "month,contacts_created\n2025-02,300\n"
-
-
-class Daemon:
-    """A daemon of the instance, with the code server and the runs that it starts."""
-
-    def __init__(self, home: DagsterHome, log: Path) -> None:
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", "workspace.yaml"],
-                cwd=PROJECT_ROOT,
-                env={**os.environ, **home.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-
-    def descendants(self) -> list[psutil.Process]:
-        """Code servers and runs."""
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def kill(self, others: list[psutil.Process]) -> None:
-        """SIGKILL, and to the others too."""
-        self.process.kill()
-        for one in others:
-            with suppress(psutil.NoSuchProcess):
-                one.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def start_daemon(dagster_home: DagsterHome, tmp_path: Path) -> Iterator[Callable[[], Daemon]]:
-    """Start daemons that end with the test, with all that they started."""
-    daemons: list[Daemon] = []
-    descendants: list[psutil.Process] = []
-
-    def start() -> Daemon:
-        for daemon in daemons:
-            if daemon.process.poll() is None:
-                descendants.extend(daemon.descendants())
-        daemons.append(Daemon(dagster_home, tmp_path / "daemon.log"))
-        return daemons[-1]
-
-    yield start
-    for daemon in daemons:
-        if daemon.process.poll() is None:
-            descendants.extend(daemon.descendants())
-        daemon.kill(descendants)
-
-
-def wait_for(what: str, condition: Callable[[], bool], log: Path) -> None:
-    """Until it is true."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}; the daemon said:\n{log.read_text()[-4000:]}"
-        time.sleep(0.2)
-
-
-def in_the_middle(home: DagsterHome, start: Callable[[], Daemon], log: Path) -> tuple[Daemon, dg.DagsterRun]:
-    """A daemon amid the run of a plan of the inbox that takes minutes."""
-    home.provision("acme")
-    assert home.materialise("acme").success
-    home.execute_as_owner(_BRAKE)
-    put(folder_of(home, "acme"), "spring.csv", _PATCH)
-    daemon = start()
-
-    wait_for("the run is writing", lambda: bool(home.query(_IS_WRITING)), log)
-    [run] = home.instance.get_runs(dg.RunsFilter(job_name="apply_patch"))
-    assert run.status == dg.DagsterRunStatus.STARTED
-    return daemon, run
-
-
-def status(home: DagsterHome, run: dg.DagsterRun) -> dg.DagsterRunStatus:
-    """How far a run is."""
-    found = home.instance.get_run_by_id(run.run_id)
-    assert found is not None
-    return found.status
-
-
-@pytest.mark.long
-def test_the_queue_is_free_after_everything_was_killed(
-    dagster_home: DagsterHome, start_daemon: Callable[[], Daemon], tmp_path: Path
-) -> None:
-    """Daemon, code server and run are killed: the next daemon fails the run, and its plan is applied once."""
-    log = tmp_path / "daemon.log"
-    daemon, run = in_the_middle(dagster_home, start_daemon, log)
-    daemon.kill(daemon.descendants())
-    assert status(dagster_home, run) == dg.DagsterRunStatus.STARTED
-    dagster_home.execute_as_owner(_RELEASE)
-    started_at = time.monotonic()
-    start_daemon()
-    wait_for("the run is failed", lambda: status(dagster_home, run) == dg.DagsterRunStatus.FAILURE, log)
-    sys.stderr.write(f"the run was failed {time.monotonic() - started_at:.1f} s after the restart\n")
-    inbox = dagster_home.settings.inbox_folder / "acme"
-    wait_for("the plan is applied", lambda: "done/spring.csv" in files(inbox), log)
-    sys.stderr.write(f"its plan was applied {time.monotonic() - started_at:.1f} s after the restart\n")
-    assert dagster_home.query(
-        "select count(*) from demo.jobs where kind = 'patch' and status = 'completed'"
-    ) == [(1,)]
-
-
-@pytest.mark.long
-def test_a_run_outlives_its_daemon_and_a_busy_code_server(
-    dagster_home: DagsterHome, start_daemon: Callable[[], Daemon], tmp_path: Path
-) -> None:
-    """The daemon alone is killed and the code server stopped: the run stays alive through many polls."""
-    log = tmp_path / "daemon.log"
-    daemon, run = in_the_middle(dagster_home, start_daemon, log)
-    descendants = daemon.descendants()
-    servers = [one for one in descendants if "grpc" in " ".join(one.cmdline())]
-    assert servers
-    daemon.kill([])
-    for server in servers:
-        server.suspend()
-    try:
-        log.write_bytes(b"")
-        start_daemon()
-        checked = f"Checking run {run.run_id}"
-        wait_for("five polls", lambda: log.read_text().count(checked) >= 5, log)
-        assert status(dagster_home, run) == dg.DagsterRunStatus.STARTED
-    finally:
-        for server in servers:
-            server.resume()
-    dagster_home.execute_as_owner(_RELEASE)
-    wait_for("the run is done", lambda: status(dagster_home, run) == dg.DagsterRunStatus.SUCCESS, log)
-    for one in descendants:
-        with suppress(psutil.NoSuchProcess):
-            one.kill()
-
-
-@pytest.mark.long
-def test_a_killed_command_frees_its_tenant(
-    dagster_home: DagsterHome, start_daemon: Callable[[], Daemon], tmp_path: Path
-) -> None:
-    """``generate`` is killed: the daemon fails its run, and a plan that waited for the tenant is applied."""
-    log = tmp_path / "daemon.log"
-    log.touch()
-    dagster_home.provision("acme")
-    dagster_home.execute_as_owner(_BRAKE)
-    program = (
-        "import sys; from demo_pipeline.cli.main import main; sys.argv[1:] = ['generate', 'acme']; main()"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        env={**os.environ, **dagster_home.environment},
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(
-            "the command is writing",
-            lambda: bool(dagster_home.query(_IS_WRITING)),
-            log,
-        )
-    finally:
-        process.kill()
-        process.wait()
-    dagster_home.execute_as_owner(_RELEASE)
-    [run] = dagster_home.instance.get_runs()
-    assert run.status == dg.DagsterRunStatus.STARTED
-    start_daemon()
-    wait_for("the run is failed", lambda: status(dagster_home, run) == dg.DagsterRunStatus.FAILURE, log)
