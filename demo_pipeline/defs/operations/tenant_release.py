@@ -30,15 +30,21 @@ from demo_pipeline.services.tenants.release import Releases, months_between, rel
 from demo_pipeline.storage.ledger.releases import ReleasedMonth
 
 _KIND = "release"
-#: its page appears, or its month is materialised again
-_IS_NEW = dg.AutomationCondition.missing().newly_true() | dg.AutomationCondition.any_deps_match(
-    dg.AutomationCondition.newly_updated()
-)
+_HAVE_PASSED = dg.AutomationCondition.all_deps_blocking_checks_passed()
+#: Its checks pass and it has no release, or it is materialised again. The checks come first: few months
+#: of all have passed any, and what follows looks at these alone.
+_IS_NEW = (
+    _HAVE_PASSED & dg.AutomationCondition.missing()
+).newly_true() | dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated())
 #: Also at the tick after its request, which would count as the end of what came with it.
-_IS_DUE = _IS_NEW | _IS_NEW.since(dg.AutomationCondition.newly_requested())
+_IS_REQUESTED = _IS_NEW | _IS_NEW.since(dg.AutomationCondition.newly_requested())
+#: Every ten minutes also what was requested and not released: its run failed, as a database was away.
+_IS_OVERDUE = _IS_NEW.since(dg.AutomationCondition.newly_updated()) & dg.AutomationCondition.cron_tick_passed(
+    "*/10 * * * *"
+)
 _MAY_BE_RELEASED = (
     ~dg.AutomationCondition.any_deps_missing()
-    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    & _HAVE_PASSED
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
 )
@@ -64,7 +70,7 @@ class ReleaseConfig(dg.Config):
     owners=list(specs.OWNERS),
     code_version=specs.CODE_VERSION,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    automation_condition=(_IS_DUE & _MAY_BE_RELEASED).with_label("checks passed"),
+    automation_condition=((_IS_REQUESTED | _IS_OVERDUE) & _MAY_BE_RELEASED).with_label("checks passed"),
     # An output would mark every partition of the run.
     output_required=False,
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import dagster as dg
 
 from demo_pipeline.definitions import defs
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.months.materialise import materialise as materialise_months
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.release import ReleaseState, read_releases
 from tests.defs.operations.test_verification import ALL, BAD, lose_a_row
@@ -29,17 +31,18 @@ class Automation:
         self._home = home
         self._cursor: dg.AutomationConditionEvaluationCursor | None = None
 
-    def tick(self) -> set[str]:
+    def tick(self, at: datetime | None = None, *, is_executed: bool = True) -> set[str]:
         """The partitions that are requested, and released by a run."""
         result = dg.evaluate_automation_conditions(
             defs=_definitions(),
             instance=self._home.instance,
             asset_selection=dg.AssetSelection.assets("tenant_release"),
             cursor=self._cursor,
+            evaluation_time=at,
         )
         self._cursor = result.cursor
         requested = {str(key) for key in result.get_requested_partitions(KEY)}
-        for key in sorted(requested):
+        for key in sorted(requested) if is_executed else ():
             assert materialise(self._home, key).success
         return requested
 
@@ -79,6 +82,36 @@ def test_a_month_is_released_once_its_checks_pass_and_a_failing_one_is_kept_back
     assert automation.tick() == set()
     assert state(dagster_home) is ReleaseState.RELEASED
     assert dagster_home.materialised("tenant_release") == ALL
+
+
+def test_a_release_that_failed_is_requested_again(dagster_home: DagsterHome) -> None:
+    """Its run was lost, as a database was away: it is asked for again every ten minutes until it is there."""
+    dagster_home.provision("acme")
+    dagster_home.materialise("acme")
+    automation, began_at = Automation(dagster_home), datetime(2026, 11, 29, 9, 0, 30, tzinfo=UTC)
+    assert automation.tick(began_at, is_executed=False) == ALL
+    minutes = {
+        minute: automation.tick(began_at + timedelta(minutes=minute), is_executed=False)
+        for minute in (1, 2, 9, 10, 11, 19, 20)
+    }
+    assert {minute for minute, requested in minutes.items() if requested} == {10, 20}
+    assert minutes[10] == ALL
+    assert automation.tick(began_at + timedelta(minutes=30)) == ALL
+    assert [automation.tick(began_at + timedelta(minutes=minute)) for minute in (31, 40, 50)] == [set()] * 3
+
+
+def test_a_month_is_released_when_a_verification_alone_passes(dagster_home: DagsterHome) -> None:
+    """Its row came back without a materialisation: the next verdict releases it."""
+    dagster_home.provision("acme")
+    dagster_home.materialise("acme")
+    lose_a_row(dagster_home)
+    dagster_home.launch("verify_tenants")
+    automation = Automation(dagster_home)
+    assert automation.tick() == ALL - {BAD}
+    materialise_months(dagster_home.database, dagster_home.settings, "acme")
+    assert automation.tick() == set()
+    assert dagster_home.launch("verify_tenants").success
+    assert automation.tick() == {BAD}
 
 
 def test_a_job_makes_a_release_out_of_date_until_the_checks_have_passed_again(
