@@ -31,8 +31,12 @@ from dagster._core.storage.event_log.migration import ASSET_KEY_INDEX_COLS  # no
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable  # noqa: TID251 - see above
 from dagster._serdes import serialize_value
 from dagster_postgres import PostgresEventLogStorage
+from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import SQLAlchemyError
 
+#: What Dagster's storage raises while its database is away.
+STORAGE_ERRORS: Final[tuple[type[Exception], ...]] = (DagsterPostgresException, SQLAlchemyError)
 _LONGEST_WAIT: Final = 0.5
 _MOST_WAITING: Final = 2_000
 _PLANNED: Final = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED

@@ -21,10 +21,8 @@ from uuid import UUID
 
 import dagster as dg
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
-from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy.exc import OperationalError
 
-from demo_pipeline.defs.shared.bulk_event_log import BulkEventLogStorage
+from demo_pipeline.defs.shared.bulk_event_log import STORAGE_ERRORS, BulkEventLogStorage
 from demo_pipeline.services.platform.instance import storage_url
 from demo_pipeline.storage.connection.dagster_session import set_dagster_sessions
 
@@ -169,7 +167,7 @@ class ProjectRunStorage(PostgresRunStorage):
         """Values that Dagster keeps; of the state of definitions, which ours have not, none is no error."""
         try:
             return super().get_cursor_values(keys)
-        except DagsterPostgresException:
+        except STORAGE_ERRORS:
             if keys == {_DEFINITIONS_STATE}:
                 return {}
             raise
@@ -196,7 +194,7 @@ class ProjectStorage(DagsterPostgresStorage):
         try:
             storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
             is_there = True
-        except (DagsterPostgresException, OperationalError):
+        except STORAGE_ERRORS:
             storage = cls(postgres_url=url, should_autocreate_tables=False, inst_data=inst_data)
             is_there = False
         storage._run_storage = ProjectRunStorage(url, should_autocreate_tables=is_there)

@@ -7,9 +7,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import dagster as dg
-from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy.exc import SQLAlchemyError
 
+from demo_pipeline.defs.shared.bulk_event_log import STORAGE_ERRORS
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.tenant_loads import jobs_of_run
 from demo_pipeline.services.jobs.report import JobReport
@@ -102,7 +101,7 @@ class TenantTags:
             return
         try:
             self._context.instance.add_run_tags(self._context.run_id, self._unwritten)
-        except (DagsterPostgresException, SQLAlchemyError) as error:
+        except STORAGE_ERRORS as error:
             self._context.log.warning("the run is not tagged yet: %s", error)
         else:
             self._unwritten = {}
