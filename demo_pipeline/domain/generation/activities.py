@@ -13,13 +13,14 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import integers, texts
+from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, pick, scale
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deals import first_contact_bound
 from demo_pipeline.domain.generation.entity_index import LEAD, recent
+from demo_pipeline.domain.generation.lead_answers import Reachable, is_dropped
 from demo_pipeline.domain.generation.phrases import MOST_A_MONTH, activity_texts
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import ACTIVITY_TYPES
@@ -32,9 +33,8 @@ CALL, EMAIL, MEETING, NOTE, TASK = (
     ACTIVITY_TYPES.index(kind) for kind in ("call", "email", "meeting", "note", "task")
 )
 
-#: Assumptions: shares in per cent, in millionths, and in 2**64ths of a draw.
+#: Assumptions: shares in per cent, and in 2**64ths of a draw.
 _RESPONSES_PERCENT: Final = 40
-_PPM: Final = 1_000_000
 _ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
 _BY_PHONE: Final = np.uint64(2**64 * 45 // 100)
 _CANCELLED: Final = np.uint64(2**64 * 6 // 100)
@@ -60,21 +60,24 @@ def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.Rec
     """
     count = figures.activities_created
     after_us = first_contact_bound(context, count)
-    leads = _answered_leads(context, count)
+    dropped = is_dropped(context.index, context.spec.drop_off_ppm)
+    leads = _answered_leads(context, dropped, count)
+    reachable = Reachable.of(context.index, dropped)
     on_deal = context.index.deals.text_count.astype(np.int64)
     for start, stop in blocks(count, _BLOCK_ROWS):
         draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
-        yield _block(context, draws, leads[start:stop], on_deal)
+        yield _block(context, draws, leads[start:stop], reachable, on_deal)
     if context.is_patch:
         context.index.deals.text_count = on_deal
 
 
-def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.RecordBatch:
+def _block(
+    context: MonthContext, draws: Draws, leads: I64, reachable: Reachable, on_deal: I64
+) -> pa.RecordBatch:
     """One block; its first draws answer ``leads``; ``on_deal`` counts the month's activities by deal."""
     index, deals = context.index, context.index.deals
     created = draws.created_us
-    everybody = np.searchsorted(index.contacts.created_us, created, side="right").astype(np.int64)
-    contact = recent(draws("contact"), everybody)
+    contact = reachable.recent(draws("contact"), created)
     there = np.searchsorted(deals.created_us, created, side="right").astype(np.int64)
     deal = recent(draws("deal"), np.where(draws("on_deal") < _ON_DEALS, there, 0))
     kind = pick(draws("type"), context.industry.activity_cumulative)
@@ -131,17 +134,16 @@ def _block(context: MonthContext, draws: Draws, leads: I64, on_deal: I64) -> pa.
     )
 
 
-def _answered_leads(context: MonthContext, count: int) -> I64:
-    """The month's leads that are answered, in a drawn order; the rest stay unanswered."""
+def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
+    """The month's leads that are answered, in a drawn order; those that are dropped never are."""
     contacts = context.index.contacts
     first = int(np.searchsorted(contacts.created_us, int(context.work.minutes[0]) * MINUTE_US))
-    leads = first + np.flatnonzero(contacts.status[first:] == LEAD)
+    leads = first + np.flatnonzero((contacts.status[first:] == LEAD) & ~dropped[first:])
     if context.is_patch:
         # People make leads at any hour; after the last working minute there is no time for an answer.
         leads = leads[contacts.created_us[leads] < int(context.work.minutes[-1]) * MINUTE_US]
-    keep = len(leads) * (_PPM - context.spec.drop_off_ppm) // _PPM
     drawn = np.argsort(context.stream.child(_TABLE).raw("answered", len(leads)), kind="stable")
-    return leads[drawn[: min(keep, count * _RESPONSES_PERCENT // 100)]]
+    return leads[drawn[: count * _RESPONSES_PERCENT // 100]]
 
 
 def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
