@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "f98fd53e9a1c13cd526ac571a608d7db153d7d67b4445cfe48ee872d71276c96",
-    "marlowe-quay": "9576e9c78c620c28d9fe039dd8fef5d3a8d75b86ec3f6d7cd8846310b908b3c8",
-    "tannrausch": "e65d441c8f0db6f935683a55d1733974902c6688852d240e87ee550a4b0cda36",
-    "tidewick": "dcda23804b18ee50de6ee03c3f32f73acb2d201029ef6d8dae20e6d7917dcf01",
+    "larkmoor": "b9c416419cc08448c478591f320263f86a840d1d1e91f222426e4a65e754f183",
+    "marlowe-quay": "d34534d317fdfeb8a80e7bd1a5769fecb2aed302a732c00a31ed284db2eb108a",
+    "tannrausch": "94170cd961df559dff6d7681fa63fa0e7b29d58a64d95192b504371572340ad4",
+    "tidewick": "e04d28af74b5443880e91924bdad176ceeec204034afe1565efbf0af083202bf",
 }
 
 
