@@ -187,6 +187,9 @@ class IndustryFile(PackFile):
     cycle_days: list[Positive] = Field(
         min_length=2, max_length=2, description="give the 5 and the 95 % quantile of a deal's length, days"
     )
+    has_month_end: bool = Field(
+        description="say whether more deals close in the last days of a month and a quarter"
+    )
     win_rate_percent: Percent = Field(description="give won among won and lost deals, per cent")
     private_percent: Percent = Field(
         default=0, description="give how many contacts are private customers, per cent"

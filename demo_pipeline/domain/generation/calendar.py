@@ -9,10 +9,11 @@ Time zones come from the pinned ``tzdata`` wheel, never from the machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -36,16 +37,20 @@ _WEEKDAY_WEIGHTS: Final = (95, 105, 110, 105, 80, 60, 60)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTES_A_DAY: Final = (LAST_HOUR - FIRST_HOUR + 1) * 60
 _DAY_PROFILE: Final = np.repeat(np.array(_HOUR_WEIGHTS, np.int64), 60)
-#: Running sums over the minutes of a working day: when deals close, and when meetings start.
-CLOSING_HOURS: Final = np.cumsum(_DAY_PROFILE)
+#: The same for the days on which deals close: Tuesday best, Friday worst (FIELD).
+_CLOSING_WEEKDAYS: Final = (100, 128, 105, 100, 70, 60, 60)
+#: What a day of a quarter's last week weighs more, in per cent, unless it is among the month's last days.
+_QUARTER_END: Final = 180
+_LAST_DAYS: Final = 3
+_A_WEEK: Final = 7
+#: Running sums over the minutes of a working day: when meetings start.
 MEETING_HOURS: Final = np.cumsum(np.repeat(np.array(_MEETING_WEIGHTS, np.int64), 60))
 
 
 @dataclass(frozen=True)
-class WorkMonth:
-    """The working minutes of one UTC month, ascending, in blocks of equal weight."""
+class WeightedMinutes:
+    """Working minutes, ascending, in blocks of equal weight."""
 
-    month: Month
     #: shape (k,)
     minutes: I64
     #: place of each block's first minute, shape (blocks,)
@@ -56,13 +61,13 @@ class WorkMonth:
     cumulative: I64
 
     @classmethod
-    def of(cls, month: Month, minutes: I64, weights: I64) -> WorkMonth:
+    def of(cls, minutes: I64, weights: I64) -> WeightedMinutes:
         """From all minutes and their weights, shape (k,) each."""
         starts = np.flatnonzero(np.diff(weights, prepend=0)).astype(np.int64)
         sums = np.add.reduceat(weights, starts)
-        return cls(month, minutes, starts, weights[starts], np.concatenate([[0], np.cumsum(sums)]))
+        return cls(minutes, starts, weights[starts], np.concatenate([[0], np.cumsum(sums)]))
 
-    def until(self, end_us: int) -> WorkMonth:
+    def until(self, end_us: int) -> WeightedMinutes:
         """The minutes that have passed by ``end_us`` (us); may be none."""
         count = int(np.searchsorted(self.minutes, end_us // MINUTE_US))
         if count == len(self.minutes):
@@ -71,7 +76,18 @@ class WorkMonth:
         weights = self.weights[: len(starts)]
         sums = np.diff(starts, append=count) * weights
         cumulative = np.concatenate([[0], np.cumsum(sums)])
-        return WorkMonth(self.month, self.minutes[:count], starts, weights, cumulative)
+        return WeightedMinutes(self.minutes[:count], starts, weights, cumulative)
+
+    def weight_before(self, slots: I64) -> I64:
+        """Weight of all minutes before each of the places (0 to their number), shape (n,)."""
+        block = np.maximum(np.searchsorted(self.starts, slots, side="right") - 1, 0)
+        return self.cumulative[block] + (slots - self.starts[block]) * self.weights[block]
+
+    def slot_at(self, weight: I64) -> I64:
+        """The place of the minute in which each running weight (below the whole weight) lies, shape (n,)."""
+        # Two steps, since a search among some hundred blocks stays in the processor's cache.
+        block = np.searchsorted(self.cumulative, weight, side="right") - 1
+        return self.starts[block] + (weight - self.cumulative[block]) // self.weights[block]
 
     def draw(self, places: U64, fractions: U64, *, after_us: int | None = None) -> I64:
         """Instants (us) for two columns of draws, later than the minute of ``after_us`` if given.
@@ -82,12 +98,8 @@ class WorkMonth:
         if after_us is not None:
             start = int(np.searchsorted(self.minutes, after_us // MINUTE_US, side="right"))
             start = min(start, len(self.minutes) - 1)
-            block = int(np.searchsorted(self.starts, start, side="right")) - 1
-            first = int(self.cumulative[block] + (start - self.starts[block]) * self.weights[block])
-        weight = scale(places, int(self.cumulative[-1]) - first) + first
-        # Two steps, since a search among some hundred blocks stays in the processor's cache.
-        block = np.searchsorted(self.cumulative, weight, side="right") - 1
-        slot = self.starts[block] + (weight - self.cumulative[block]) // self.weights[block]
+            first = int(self.weight_before(np.array([start]))[0])
+        slot = self.slot_at(scale(places, int(self.cumulative[-1]) - first) + first)
         return self.minutes[slot] * MINUTE_US + scale(fractions, MINUTE_US)
 
 
@@ -95,6 +107,9 @@ class WorkMonth:
 class Timeline:
     """All working minutes of a span of months."""
 
+    calendar: Calendar
+    first: Month
+    last: Month
     #: ascending, shape (k,)
     minutes: I64
 
@@ -108,6 +123,14 @@ class Timeline:
         """Minutes of each working day; the first and the last may be cut by the end of a month."""
         return np.diff(self.day_starts, append=len(self.minutes))
 
+    def closing(self, last_days_percent: int) -> WeightedMinutes:
+        """The same minutes by how often deals close in them.
+
+        ``last_days_percent``: what each of a month's last three working days weighs, 100 as any other; above
+        100 a quarter's last week counts for more, too.
+        """
+        return _closing_minutes(self.calendar, self.first, self.last, last_days_percent)
+
 
 @dataclass(frozen=True)
 class Calendar:
@@ -118,7 +141,7 @@ class Calendar:
     weekend: tuple[int, ...]
     holidays: frozenset[date]
 
-    def month(self, month: Month) -> WorkMonth:
+    def month(self, month: Month) -> WeightedMinutes:
         return _work_month(self, month)
 
     def timeline(self, first: Month, last: Month) -> Timeline:
@@ -144,32 +167,78 @@ def tenant_calendar(spec: TenantSpec) -> Calendar:
 
 
 @lru_cache(maxsize=512)
-def _work_month(calendar: Calendar, month: Month) -> WorkMonth:
+def _work_month(calendar: Calendar, month: Month) -> WeightedMinutes:
+    days = _working_days(calendar, month)
+    return _weighted(days, [_WEEKDAY_WEIGHTS[one.day.weekday()] for one in days])
+
+
+@lru_cache(maxsize=12)
+def _closing_minutes(
+    calendar: Calendar, first: Month, last: Month, last_days_percent: int
+) -> WeightedMinutes:
+    days: list[_WorkingDay] = []
+    weights: list[int] = []
+    for month in first.until(last):
+        of_month = _working_days(calendar, month)
+        days += of_month
+        last_week = month.end.date() - timedelta(days=_A_WEEK)
+        for left, one in zip(range(len(of_month), 0, -1), of_month, strict=True):
+            percent = 100
+            if last_days_percent > 100 and left <= _LAST_DAYS:
+                percent = last_days_percent
+            elif last_days_percent > 100 and month.number % 3 == 0 and one.day >= last_week:
+                percent = _QUARTER_END
+            weights.append(_CLOSING_WEEKDAYS[one.day.weekday()] * percent)
+    return _weighted(days, weights)
+
+
+class _WorkingDay(NamedTuple):
+    """A local day, as far as it lies in a UTC month; minutes since 1970 UTC."""
+
+    day: date
+    #: the minute in which work begins
+    opens: int
+    #: the first minute and the end of what lies in the month
+    start: int
+    stop: int
+
+
+@lru_cache(maxsize=512)
+def _working_days(calendar: Calendar, month: Month) -> tuple[_WorkingDay, ...]:
+    """The days with working minutes in the month."""
     zone = load_timezone(calendar.timezone)
-    first, last = _minute(month.start), _minute(month.end)
-    minutes: list[I64] = []
-    weights: list[I64] = []
+    first, last = minute_of(month.start), minute_of(month.end)
+    days: list[_WorkingDay] = []
     day = month.start.date() - timedelta(days=1)
     while day <= month.end.date():
         if calendar.is_working_day(day):
-            opens = _minute(datetime.combine(day, time(FIRST_HOUR), zone))
-            closes = _minute(datetime.combine(day, time(LAST_HOUR, 59), zone))
+            opens = minute_of(datetime.combine(day, time(FIRST_HOUR), zone))
+            closes = minute_of(datetime.combine(day, time(LAST_HOUR, 59), zone))
             # A day on which the clocks change during working hours is left out.
-            if closes - opens == _MINUTES_A_DAY - 1:
-                minutes.append(np.arange(opens, closes + 1, dtype=np.int64))
-                weights.append(_DAY_PROFILE * _WEEKDAY_WEIGHTS[day.weekday()])
+            if closes - opens == _MINUTES_A_DAY - 1 and opens < last and closes >= first:
+                days.append(_WorkingDay(day, opens, max(opens, first), min(closes + 1, last)))
         day += timedelta(days=1)
-    all_minutes, all_weights = np.concatenate(minutes), np.concatenate(weights)
-    inside = (all_minutes >= first) & (all_minutes < last)
-    return WorkMonth.of(month, all_minutes[inside], all_weights[inside])
+    return tuple(days)
+
+
+def _weighted(days: Sequence[_WorkingDay], weights: list[int]) -> WeightedMinutes:
+    """The minutes of the days: each day has a weight, its hours have theirs."""
+    profiles = [
+        _DAY_PROFILE[one.start - one.opens : one.stop - one.opens] * weight
+        for one, weight in zip(days, weights, strict=True)
+    ]
+    minutes = [np.arange(one.start, one.stop, dtype=np.int64) for one in days]
+    return WeightedMinutes.of(np.concatenate(minutes), np.concatenate(profiles))
 
 
 @lru_cache(maxsize=4)
 def _timeline(calendar: Calendar, first: Month, last: Month) -> Timeline:
-    return Timeline(np.concatenate([calendar.month(month).minutes for month in first.until(last)]))
+    minutes = np.concatenate([calendar.month(month).minutes for month in first.until(last)])
+    return Timeline(calendar, first, last, minutes)
 
 
-def _minute(instant: datetime) -> int:
+def minute_of(instant: datetime) -> int:
+    """Whole minutes since 1970 UTC of an aware instant."""
     return int(instant.timestamp()) // 60
 
 

@@ -15,7 +15,7 @@ from demo_pipeline.domain.core.arrow import Mask, constant
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, ascending, pick, scale
 from demo_pipeline.domain.core.row_ids import Uuids, row_ids
-from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, WorkMonth
+from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, WeightedMinutes
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.price_lists import PriceList, price_list
 from demo_pipeline.domain.generation.team import Team
@@ -74,7 +74,7 @@ class MonthContext:
     industry: Industry
     texts: Texts
     month: Month
-    work: WorkMonth
+    work: WeightedMinutes
     #: from the month, or an earlier one, to some months beyond the limit
     timeline: Timeline
     #: no fact lies later (us)
@@ -90,6 +90,10 @@ class MonthContext:
     stream: Stream
     #: minor units for a US cent of the industry's prices
     price_level: Fraction
+    #: how many of the month's wins close in it and in each month after it, shape (months until the end,)
+    closings: I64
+    #: what is left of a deal's length, per cent, so that wins close in time
+    length_percent: int
     #: rows of a patch: they come after all that the blueprint has, and will have
     is_patch: bool = False
 
@@ -151,10 +155,6 @@ class MonthContext:
         minute = np.minimum(pick(draws, hours), self.timeline.day_lengths[day] - 1)
         usual = timeline[starts[day] + minute] * MINUTE_US + instants_us % MINUTE_US
         return np.where((usual > after_us) & (usual <= self.limit_us), usual, instants_us)
-
-    def minutes_left(self, start_us: I64) -> I64:
-        """Whole working minutes between ``start_us`` and the limit, at least 0."""
-        return self.minutes_between(start_us, self.limit_us - MINUTE_US)
 
     def minutes_between(self, start_us: I64, end_us: int) -> I64:
         """Whole working minutes from ``start_us`` to ``end_us``, at least 0."""

@@ -9,11 +9,13 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import chain, constant, integers, strings
+from demo_pipeline.domain.core.arrow import Mask, chain, constant, integers, strings
 from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
-from demo_pipeline.domain.generation.calendar import CLOSING_HOURS, MINUTE_US
+from demo_pipeline.domain.core.random_streams import I64, ascending, pick, scale
+from demo_pipeline.domain.generation.calendar import MINUTE_US
+from demo_pipeline.domain.generation.closing_plan import WORKING
+from demo_pipeline.domain.generation.closings import LOST, OPEN, WON, Closings, close_deals
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_partners import deal_partners
 from demo_pipeline.domain.generation.deal_prices import Offers, minor_per_natural, price_deals
@@ -29,10 +31,15 @@ _TABLE: Final = "deals"
 _NEVER: Final = np.iinfo(np.int64).max
 _DAY_US: Final = 24 * 60 * MINUTE_US
 
-OPEN, WON, LOST = range(3)
-
-#: A week has 14 × 5 of its 24 × 7 hours at work.
-_WORKING: Final = (5, 12)
+#: An open deal is worth at most so many halves of a mean won deal, if there are deals enough.
+_OPEN_HALVES: Final = 5
+#: What decides which deal has which size: that of the company, the deal's length, chance.
+_SIZE_WEIGHT: Final = 450
+_LENGTH_WEIGHT: Final = 350
+_CHANCE_WEIGHT: Final = 820
+#: By how much of its length a deal closes after its expected date, per cent, by tenths of the deals
+#: (assumption: the sales team's date is a hope).
+_LATE_PERCENT: Final = np.array([-30, -13, -5, 0, 5, 10, 16, 23, 33, 50, 90])
 #: Assumptions: open deals whose date has passed and was not moved; how long people still work with a
 #: customer after closing.
 _OVERDUE: Final = np.uint64(2**64 * 15 // 100)
@@ -53,8 +60,8 @@ class DealFacts:
     #: when won or lost; -1 while open
     closed_us: I64
     updated_us: I64
-    #: working minutes that a deal of this size takes
-    cycle: I64
+    #: working minutes that the deal would take by itself
+    length: I64
 
 
 def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealFacts]:
@@ -62,26 +69,26 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
     draws = context.draws(
         _TABLE, figures.deals_created, after_us=first_contact_bound(context, figures.deals_created)
     )
-    draws = _with_somebody_to_win(context, figures, draws)
+    draws, winnable = _with_somebody_to_win(context, figures, draws)
     created = draws.created_us
-    offers, outcome = _values(context, figures, draws)
-    cycle = quantile(draws("cycle"), context.industry.cycle_quantiles)
-    cycle = cycle * _WORKING[0] // _WORKING[1]
-
-    seconds = draws("closed_second")
-    left = context.minutes_left(created)
-    place = draws("closed_place")
-    closed = context.later(created, np.where(cycle <= left, cycle, scale(place, left + 1)), seconds)
-    closed = context.at_usual_hour(closed, created, draws("closed_hour"), CLOSING_HOURS)
-    touched = draws("is_touched")
+    closings = close_deals(context, draws, winnable, *_open_counts(context, figures))
+    outcome, closed = closings.outcome, closings.closed_us
+    contact = deal_partners(context.index, created, outcome == WON, draws("contact"))
+    offers, outcome = _values(context, figures, draws, closings, contact)
+    closed = np.where(outcome == OPEN, -1, closed)
     is_open = outcome == OPEN
+    touched, place = draws("is_touched"), draws("touched_place")
+    left = context.minutes_between(created, context.limit_us - MINUTE_US)
     updated = context.changed(
         np.where(is_open, created, closed),
         np.where(is_open, touched >= np.uint64(2**63), touched < _CHANGED_CLOSED),
-        np.where(is_open, scale(place, np.minimum(cycle, left) + 1), 1 + scale(place, _CHANGED_WITHIN)),
-        seconds,
+        np.where(
+            is_open,
+            scale(place, np.minimum(closings.length, left) + 1),
+            1 + scale(place, _CHANGED_WITHIN),
+        ),
+        draws("touched_second"),
     )
-    contact = deal_partners(context.index, created, outcome == WON, draws("contact"))
     titles = [
         deal_titles(context, contact[start:stop], draws[start:stop], offers[start:stop])
         for start, stop in blocks(len(created))
@@ -100,9 +107,9 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
         draws=draws,
         outcome=outcome,
         value_minor=offers.lines.value,
-        closed_us=np.where(outcome == OPEN, -1, closed),
+        closed_us=closed,
         updated_us=updated,
-        cycle=cycle,
+        length=closings.length,
     )
 
 
@@ -148,44 +155,50 @@ def first_contact_bound(context: MonthContext, count: int) -> int | None:
     return first if first >= int(context.work.minutes[0]) * MINUTE_US else None
 
 
-def _won(figures: Figures, draws: Draws) -> tuple[I64, I64]:
-    """The rows that are won, and the others, in a drawn order."""
-    by_draw = np.argsort(draws("outcome"), kind="stable")
-    return by_draw[: figures.closed_won_count], by_draw[figures.closed_won_count :]
+def _with_somebody_to_win(context: MonthContext, figures: Figures, draws: Draws) -> tuple[Draws, Mask]:
+    """The draws, and which rows have a contact by then that is not a lead.
 
-
-def _with_somebody_to_win(context: MonthContext, figures: Figures, draws: Draws) -> Draws:
-    """The draws with won deals after the first contact that is not a lead, where time is left for them."""
+    Where these are fewer than the wins, deals are moved after the first such contact, if time is left.
+    """
     contacts = context.index.contacts
     others = np.flatnonzero(contacts.status != LEAD)
-    if figures.closed_won_count == 0 or len(others) == 0:
-        return draws
+    if len(others) == 0:
+        return draws, np.ones(len(draws.order), bool)
     first_us = int(contacts.created_us[others[0]])
-    won, _ = _won(figures, draws)
-    early = won[draws.created_us[won] < first_us]
-    if len(early) == 0:
-        return draws
-    created = draws.created_us.copy()
-    after = context.work.draw(draws("later_minute")[early], draws("later_second")[early], after_us=first_us)
-    created[early] = np.where(after >= first_us, after, created[early])
-    return draws.moved(created)[0]
+    early = np.flatnonzero(draws.created_us < first_us)
+    missing = figures.closed_won_count - (len(draws.order) - len(early))
+    if missing > 0:
+        moved = early[-missing:]
+        created = draws.created_us.copy()
+        after = context.work.draw(
+            draws("later_minute")[moved], draws("later_second")[moved], after_us=first_us
+        )
+        created[moved] = np.where(after >= first_us, after, created[moved])
+        draws, _ = draws.moved(created)
+    return draws, draws.created_us >= first_us
 
 
-def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[Offers, I64]:
+def _open_counts(context: MonthContext, figures: Figures) -> tuple[int, int]:
+    """How many deals are open at least, so that none carries too much of the open value, and at most."""
+    value, won = figures.open_value, figures.closed_won_count
+    if value == 0:
+        return 0, 0
+    if won:
+        mean_value, mean_count = figures.closed_won_value, won
+    else:
+        minor, natural = minor_per_natural(context)
+        mean_value, mean_count = context.industry.typical_deal_usd * 100 * minor, natural
+    # Rounded up.
+    return -(-value * mean_count * 2 // (_OPEN_HALVES * mean_value)), value
+
+
+def _values(
+    context: MonthContext, figures: Figures, draws: Draws, closings: Closings, contact: I64
+) -> tuple[Offers, I64]:
     """Offers and outcomes: values of won and open deals sum to the figures, those of lost ones to neither."""
-    industry = context.industry
-    natural = natural_values(
-        draws("value"), industry.deal_quantiles, context.spec.whale_ppm, industry.largest_deal
-    )
-    won, others = _won(figures, draws)
-    # One natural unit in the tenant's money, as a ratio: that of the won deals where there are any.
-    ratio = (figures.closed_won_value, int(natural[won].sum()))
-    if not figures.closed_won_count:
-        ratio = minor_per_natural(context)
-    open_count = _open_count(figures, int(natural[others].sum()) * ratio[0] // ratio[1])
-    opened, lost = others[:open_count], others[open_count:]
-    outcome = np.full(len(draws.order), LOST)
-    outcome[won], outcome[opened] = WON, OPEN
+    outcome = closings.outcome.copy()
+    natural = _natural_values(context, draws, closings, contact)
+    won, opened, lost = (np.flatnonzero(outcome == one) for one in (WON, OPEN, LOST))
     if not context.team.pipeline.is_lost.any():
         # Without a stage for lost deals those that are worth nothing stay open.
         outcome[lost] = OPEN
@@ -193,13 +206,37 @@ def _values(context: MonthContext, figures: Figures, draws: Draws) -> tuple[Offe
     return price_deals(context, figures, draws, natural, (won, opened, lost)), outcome
 
 
-def _open_count(figures: Figures, others_worth: int) -> int:
-    """How many of the deals that are not won are open, so that they are about as large as the others."""
-    if figures.open_value == 0:
-        return 0
-    others = figures.other_deals
-    fitting = (figures.open_value * others + others_worth // 2) // max(others_worth, 1)
-    return max(1, min(fitting, others, figures.open_value))
+def _natural_values(context: MonthContext, draws: Draws, closings: Closings, contact: I64) -> I64:
+    """Sizes as the industry has them: larger ones with larger companies, and they take longer.
+
+    The sizes of the won deals, and of the others, are those that were drawn; only their order is another:
+    by the rank of a weighted sum of ranks (Iman & Conover, "A distribution-free approach to inducing rank
+    correlation among input variables", 1982).
+    """
+    industry, index = context.industry, context.index
+    natural = natural_values(
+        draws("value"), industry.deal_quantiles, context.spec.whale_ppm, industry.largest_deal
+    )
+    company = index.contacts.company[contact]
+    size = np.append(index.companies.size, -1)[company].astype(np.int64)
+    chance = draws("value_rank")
+    for rows in (np.flatnonzero(closings.outcome == WON), np.flatnonzero(closings.outcome != WON)):
+        # Companies of one size by lot.
+        by_size = np.lexsort((draws("size_rank")[rows], size[rows]))
+        score = (
+            _SIZE_WEIGHT * _ranks(by_size)
+            + _LENGTH_WEIGHT * _ranks(ascending(closings.length[rows]))
+            + _CHANCE_WEIGHT * _ranks(np.argsort(chance[rows], kind="stable"))
+        )
+        natural[rows[ascending(score)]] = np.sort(natural[rows])
+    return natural
+
+
+def _ranks(order: I64) -> I64:
+    """The place of each row in an order."""
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks
 
 
 def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
@@ -207,8 +244,8 @@ def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
     place_draws = facts.draws("stage")
     pipeline = context.team.pipeline
     open_stages = np.flatnonzero(~(pipeline.is_won | pipeline.is_lost))
-    age = np.minimum(context.minutes_between(rows.created_us, context.today_us), facts.cycle)
-    furthest = np.maximum(age * (len(open_stages) - 1) // np.maximum(facts.cycle, 1), 1)
+    age = np.minimum(context.minutes_between(rows.created_us, context.today_us), facts.length)
+    furthest = np.maximum(age * (len(open_stages) - 1) // np.maximum(facts.length, 1), 1)
     place = np.minimum(scale(place_draws, furthest + 1), len(open_stages) - 1)
     chosen = open_stages[place] if len(open_stages) else np.full(len(place), -1)
     for result, flags in ((WON, pipeline.is_won), (LOST, pipeline.is_lost)):
@@ -219,15 +256,28 @@ def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
 
 
 def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
-    """Days since 1970: the day a deal closed, or a weekday on which an open one is expected to."""
-    length = facts.cycle * _WORKING[1] // _WORKING[0] * MINUTE_US
+    """Weekdays (days since 1970) on which deals are, or were last, expected to close.
+
+    A closed deal closed some part of its length after that day, or before it. An open one is expected after
+    its usual length, or, where that is over, mostly later than today.
+    """
+    created_day, place = rows.created_us // _DAY_US, facts.draws("expected")
+    tenth, within = scale(place, 10), scale(place << np.uint64(8), 100)
+    late = _LATE_PERCENT[tenth] * (100 - within) + _LATE_PERCENT[tenth + 1] * within
+    duration = facts.closed_us - rows.created_us
+    was_due = np.maximum((facts.closed_us - duration // 10_000 * late) // _DAY_US, created_day + 1)
+    # Of a weekend the Friday before it.
+    was_due = np.maximum(was_due - np.maximum((was_due + 3) % 7 - 4, 0), created_day + 1)
+
+    length = facts.length * WORKING[1] // WORKING[0] * MINUTE_US
     due = (rows.created_us + length) // _DAY_US
     today = context.today_us // _DAY_US
     still = 1 + scale(facts.draws("overdue_days"), context.industry.cycle_days[1])
     is_moved = (due <= today) & (facts.draws("is_overdue") >= _OVERDUE)
     due = np.where(is_moved, today + still, due)
+
+    due = np.where(facts.outcome == OPEN, due, was_due)
     weekday = (due + 3) % 7
     # From a weekend to any day of the week after it.
     later = 7 - weekday + scale(facts.draws("weekday"), 5)
-    due += np.where(weekday >= 5, later, 0)
-    return np.where(facts.outcome == OPEN, due, facts.closed_us // _DAY_US)
+    return due + np.where(weekday >= 5, later, 0)

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
+from functools import cached_property, partial
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.generation.activities import activity_batches
-from demo_pipeline.domain.generation.calendar import instant_us, tenant_calendar
+from demo_pipeline.domain.generation.calendar import Timeline, instant_us, tenant_calendar
+from demo_pipeline.domain.generation.closing_plan import CLOSED, LIVING, ClosingPlan, plan_closings
+from demo_pipeline.domain.generation.closings import WON
 from demo_pipeline.domain.generation.companies import (
     company_batches,
     company_phones,
@@ -38,7 +41,7 @@ from demo_pipeline.domain.generation.contacts import (
     tag_batches,
 )
 from demo_pipeline.domain.generation.context import MonthContext
-from demo_pipeline.domain.generation.deals import WON, compose_deals, deal_batches
+from demo_pipeline.domain.generation.deals import compose_deals, deal_batches
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.existing_rows import ExistingRows, existing_index, existing_team
 from demo_pipeline.domain.generation.price_lists import price_level
@@ -165,8 +168,41 @@ class Generator:
     def _figures(self, month: Month) -> Figures:
         return self.spec.figures_of(month) if self._patch is None else self._patch.deltas[month]
 
+    @cached_property
+    def _closing_plan(self) -> ClosingPlan:
+        """When the wins of the span, or of the patch, close: all before the instant of reference."""
+        reference = self._reference
+        first = self.spec.start_month if self._patch is None else min(self._patch.deltas)
+        last = max(Month.containing(reference - timedelta(microseconds=1)), first)
+        return plan_closings(
+            self._timeline(reference),
+            first,
+            [
+                self._figures(month).closed_won_count if self._is_planned(month) else 0
+                for month in first.until(last)
+            ],
+            instant_us(reference),
+            self._industry.cycle_quantiles,
+            CLOSED if self._patch is not None or self._is_over() else LIVING,
+        )
+
+    def _is_over(self) -> bool:
+        """Whether the tenant has an end, and it was reached."""
+        return self.spec.closed_month is not None and self._reference >= self.spec.end_month.end
+
+    def _is_planned(self, month: Month) -> bool:
+        """Whether the closing plan has its wins: those of a month that is not over close by its own end.
+
+        Such a month may be loaded while it runs, and no row that is loaded changes.
+        """
+        return month in self._patch.deltas if self._patch is not None else month.end <= self._reference
+
+    def _timeline(self, limit: datetime) -> Timeline:
+        return self._calendar.timeline(self._timeline_start, Month.containing(limit) + MONTHS_AHEAD)
+
     def _context(self, month: Month) -> MonthContext:
         limit, work = self._reference, self._calendar.month(month)
+        plan, figures = self._closing_plan, self._figures(month)
         if self._patch is None:
             limit = max(limit, month.end)
         else:
@@ -178,7 +214,7 @@ class Generator:
             texts=self._texts,
             month=month,
             work=work,
-            timeline=self._calendar.timeline(self._timeline_start, Month.containing(limit) + MONTHS_AHEAD),
+            timeline=self._timeline(limit),
             limit_us=instant_us(limit) - 1,
             reference_us=instant_us(self._reference),
             team=self._team,
@@ -187,6 +223,8 @@ class Generator:
             tenant_stream=self._tenant_stream,
             stream=self._stream.child(str(month)),
             price_level=self._price_level,
+            closings=plan.of(month) if self._is_planned(month) else np.array([figures.closed_won_count]),
+            length_percent=plan.length_percent,
             is_patch=self._patch is not None,
         )
 

@@ -57,6 +57,8 @@ class Industry:
     deal_usd: tuple[int, int]
     #: usual length of a deal from creation to close, days
     cycle_days: tuple[int, int]
+    #: whether more deals close in the last days of a month and a quarter
+    has_month_end: bool
     #: won among won and lost deals
     win_rate_percent: int
     #: contacts without an employer, where a blueprint does not say
@@ -127,6 +129,7 @@ def _load(folder: Traversable) -> Industry:
         activities_per_contact_percent=raw["activities_per_contact_percent"],
         deal_usd=(raw["deal_usd"][0], raw["deal_usd"][1]),
         cycle_days=(low, high),
+        has_month_end=raw["has_month_end"],
         win_rate_percent=raw["win_rate_percent"],
         private_percent=raw.get("private_percent", 0),
         seasonality=tuple(raw["seasonality"]),
