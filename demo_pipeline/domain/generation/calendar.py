@@ -183,12 +183,13 @@ def _closing_minutes(
         days += of_month
         last_week = month.end.date() - timedelta(days=_A_WEEK)
         for left, one in zip(range(len(of_month), 0, -1), of_month, strict=True):
-            percent = 100
+            weight, percent = _CLOSING_WEEKDAYS[one.day.weekday()], 100
             if last_days_percent > 100 and left <= _LAST_DAYS:
-                percent = last_days_percent
+                # At the end of a month the weekday matters less.
+                weight, percent = (100 + weight) // 2, last_days_percent
             elif last_days_percent > 100 and month.number % 3 == 0 and one.day >= last_week:
                 percent = _QUARTER_END
-            weights.append(_CLOSING_WEEKDAYS[one.day.weekday()] * percent)
+            weights.append(weight * percent)
     return _weighted(days, weights)
 
 

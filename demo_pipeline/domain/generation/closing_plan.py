@@ -42,6 +42,8 @@ _GRID: Final = _PLACES * _LENGTHS
 _LENGTH_PERCENTS: Final = range(100, 40, -5)
 #: Where half of the deals take longer (minutes), a month with fewer working days closes no fewer deals.
 _EVEN_FROM: Final = 14 * 24 * 60
+#: By what part of the span the first month already counts as a later one: the slope is gentler.
+_LEVEL: Final = 4
 #: One in so many of a month's own wins, if that many take longer, closes in a later month, but in the last.
 _CARRIED: Final = 10
 
@@ -112,7 +114,7 @@ def plan_closings(
         }
         natural = _natural(due, won, bounds)
         pull = [
-            (count + is_open) * (place + 1) ** rule.exponent
+            (count + is_open) * (place + 1 + len(won) // _LEVEL) ** rule.exponent
             for place, (count, is_open) in enumerate(zip(natural, open_to, strict=True))
         ]
         after = total * _GRID - sum(natural)

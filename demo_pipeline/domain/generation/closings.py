@@ -33,11 +33,11 @@ OPEN, WON, LOST = range(3)
 #: Working minutes that a deal takes at least.
 _SOONEST: Final = 30
 #: Deals that close on one of a month's last three working days, per cent of another day: wins, wins that
-#: close before they are due, losses. (InsideSales: 3 × the wins, 11 × the losses, which would be a third of
-#: a month's losses on one day.)
-_WON_LAST_DAYS: Final = 300
+#: close before they are due, losses. (InsideSales: 3 × the wins, 11 × the losses: a third of a month's
+#: losses on one day would be no pattern but a spike.)
+_WON_LAST_DAYS: Final = 270
 _EARLY_LAST_DAYS: Final = 150
-_LOST_LAST_DAYS: Final = 350
+_LOST_LAST_DAYS: Final = 400
 _EVEN: Final = 100
 
 
@@ -98,6 +98,8 @@ def close_deals(
     )
     last = np.maximum(end - 1, start)
     high = np.where(is_due, np.minimum(due + quarter, last), last)
+    # Most losses come within two usual lengths.
+    high = np.where(outcome == LOST, np.minimum(high, np.maximum(due, start + 2 * median)), high)
     low = np.maximum(np.where(is_due, np.maximum(due - quarter, first), first), start + waits)
     # Where there is no time to wait, at any time that is left.
     low = np.where(low > high, np.maximum(first, np.minimum(start + _SOONEST, high)), low)

@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.arrow import (
     texts,
 )
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, pick, quantile, scale
+from demo_pipeline.domain.core.random_streams import I64, ascending, pick, quantile, scale
 from demo_pipeline.domain.core.row_ids import row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US
 from demo_pipeline.domain.generation.companies import cities, domains, houses
@@ -201,8 +201,9 @@ def _statuses(context: MonthContext, figures: Figures, draws: Draws, company: I6
     if len(index.companies.has_won):
         has_won = (company >= 0) & (index.companies.has_won[np.maximum(company, 0)] == 1)
     colleagues, alone = others[has_won[others]], others[~has_won[others]]
-    # The last in order first: the tenant's first contact is one of them.
-    alone = alone[::-1]
+    # Those that come early, the tenant's first contact among them: wins of a span's last months are early.
+    noise = scale(draws("early"), max(len(order) // 3, 1))
+    alone = alone[ascending(np.where(alone > 0, alone + noise[alone], 0))]
     new = new_customer_count(index, figures.closed_won_count, len(alone))
     for rows, (statuses, weights) in (
         (colleagues, _AT_CUSTOMERS), (alone[:new], _BY_OWN_DEALS), (alone[new:], _REST),
