@@ -35,7 +35,7 @@ _SOONEST: Final = 30
 #: Deals that close on one of a month's last three working days, per cent of another day: wins, wins that
 #: close before they are due, losses. (InsideSales: 3 × the wins, 11 × the losses: a third of a month's
 #: losses on one day would be no pattern but a spike.)
-_WON_LAST_DAYS: Final = 270
+_WON_LAST_DAYS: Final = 240
 _EARLY_LAST_DAYS: Final = 150
 _LOST_LAST_DAYS: Final = 400
 _EVEN: Final = 100

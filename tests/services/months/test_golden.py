@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "b9c416419cc08448c478591f320263f86a840d1d1e91f222426e4a65e754f183",
-    "marlowe-quay": "d34534d317fdfeb8a80e7bd1a5769fecb2aed302a732c00a31ed284db2eb108a",
-    "tannrausch": "94170cd961df559dff6d7681fa63fa0e7b29d58a64d95192b504371572340ad4",
-    "tidewick": "e04d28af74b5443880e91924bdad176ceeec204034afe1565efbf0af083202bf",
+    "larkmoor": "12d74311b601c07ff7a8563878c6ba159df2909947f74a005a545108207f57cc",
+    "marlowe-quay": "6ba9c7adc53f2a00da560f3104c1bb24036d15a8960c1f3a1386595787658d24",
+    "tannrausch": "4d2f43d8f9f3ddd0496d1a2f6bdbeee75d6e615f1fb1413dc7fc88f1a596ece8",
+    "tidewick": "ad258c940fd067b095e55eb57134e0d478a17a561afe58cac98a809a9f34f795",
 }
 
 
