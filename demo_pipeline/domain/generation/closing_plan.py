@@ -4,7 +4,7 @@ Every win of a span is closed by its end, so no win is pending then. If deals to
 last month, that month would have to close all that is left. Instead, deals are closed faster towards the end.
 Stages:
 
-1. *Natural* closings: a fixed grid of places in a month and of deal lengths tells how many of a month's wins
+1. *Natural* closings: a fixed grid of places in a month and of deal lengths says how many of a month's wins
    would close in each later month, and how many only after the end.
 2. *Targets*: what would close after the end is added to the months before it, the later ones more. If that
    adds too much to the last month, all deals are shortened by one factor first.
