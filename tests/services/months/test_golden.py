@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "a0939083ca7e13e45a53d802bbeb224ac90b264efb3bcc11ddbe8b62a4ef2df7",
-    "marlowe-quay": "ac04c6ff37011d239633ac6a9b33cb58eedccd15ed7a17b70056ba83d297543c",
-    "tannrausch": "7a7b6b4200b78ef290e6ab1b30e12f26883c21f772855291f66961e393c9988c",
-    "tidewick": "bad5b2a5dc625a4a8a2a2f261e21d4b64a7bda7d9d50830698ae26a625ad3db0",
+    "larkmoor": "d72e3c79620e955877117beccb14291c66f3671d74ddc0a3bba003cf8fb17007",
+    "marlowe-quay": "cca8440a2b86298c7d2de9445444ea1ab8505cc5eec502083e0cdd6110f991ec",
+    "tannrausch": "854fb5abdf881e6c88f7e6c726734e14bb407ee5fa78b43f5fedcf8e7fac06ff",
+    "tidewick": "0d0846e96f422afa20725d10b1f3bc4c16f38ddfc21360819e32dd54aaed5d5c",
 }
 
 
