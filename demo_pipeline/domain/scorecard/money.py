@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 from typing import Final
 
@@ -58,10 +59,18 @@ _LOG_WIDTH: Final = {
 }
 _QUANTILE_95: Final = 1.645
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+_PIECES: Final = re.compile(r"(?<![\d.,])(\d{1,7})(?![\d.,])")
+#: what separates the product from the buyer, the quantity and the kind of deal
+_SEPARATOR: Final = re.compile(r"\s[–/×]\s|[:(),–×]|\s(?:in|aus)\s")
+#: words that are left over where a name is cut off
+_JOINING: Final = re.compile(r"\s+(?:for|by|für|von|at|bei|mit|and|und)\s*$")
+#: deals for a product, so that its prices can be compared
+_LEAST_OF_PRODUCT: Final = 10
 
 
-def is_written(value: Ints, facts: Facts) -> Bools | None:
+def is_written(tenant: TenantColumns) -> Bools | None:
     """Which amounts the trade writes by itself; None: not known for this currency."""
+    value, facts = tenant.deals.value, tenant.facts
     unit = 10**facts.minor_digits
     match facts.industry:
         case "trading" | "igaming" | "finserv":
@@ -72,7 +81,10 @@ def is_written(value: Ints, facts: Facts) -> Bools | None:
         case "saas" if facts.minor_digits == 2:
             return value % _SEAT_STEP == 0
         case "ecommerce" if facts.minor_digits == 2:
-            return np.isin(value % 100, _ORDER_ENDINGS)
+            # An order of 48 pieces is 48 times a price.
+            pieces = np.array([_pieces(one) for one in tenant.deals.title], np.int64)
+            is_whole = value % pieces == 0
+            return np.isin(value % 100, _ORDER_ENDINGS) | is_whole & np.isin(value // pieces % 100, _ENDINGS)
         case _:
             return None
 
@@ -116,7 +128,7 @@ def value_to_activities(tenant: TenantColumns) -> Figure | None:
 
 def written_amounts(tenant: TenantColumns) -> Figure | None:
     """Amounts that the trade writes by itself, in months with twelve or more of an outcome."""
-    written = is_written(tenant.deals.value, tenant.facts)
+    written = is_written(tenant)
     judged = list(_groups(tenant, 12))
     if written is None or not judged:
         return None
@@ -126,7 +138,7 @@ def written_amounts(tenant: TenantColumns) -> Figure | None:
 
 def largest_is_odd(tenant: TenantColumns) -> Figure | None:
     """How likely chance is, given how often the largest deal of a month is odd."""
-    written = is_written(tenant.deals.value, tenant.facts)
+    written = is_written(tenant)
     if written is None:
         return None
     found = expected = variance = 0.0
@@ -143,7 +155,7 @@ def largest_is_odd(tenant: TenantColumns) -> Figure | None:
 
 def single_odd_deals(tenant: TenantColumns) -> Figure | None:
     """Months of six or more deals of an outcome of which exactly one is odd."""
-    written = is_written(tenant.deals.value, tenant.facts)
+    written = is_written(tenant)
     groups = list(_groups(tenant, 6))
     if written is None or not groups:
         return None
@@ -154,7 +166,7 @@ def single_odd_deals(tenant: TenantColumns) -> Figure | None:
 def odd_by_outcome(tenant: TenantColumns) -> Figure | None:
     """How far the shares of odd amounts of won, open and lost deals lie apart."""
     deals = tenant.deals
-    written = is_written(deals.value, tenant.facts)
+    written = is_written(tenant)
     groups = [(deals.outcome == outcome) & (deals.value > 0) for outcome in (WON, OPEN, LOST)]
     if written is None or not all(group.any() for group in groups):
         return None
@@ -168,7 +180,7 @@ def odd_by_outcome(tenant: TenantColumns) -> Figure | None:
 def equal_odd_amounts(tenant: TenantColumns) -> Figure | None:
     """Odd amounts that two deals of a month have."""
     deals = tenant.deals
-    written = is_written(deals.value, tenant.facts)
+    written = is_written(tenant)
     if written is None:
         return None
     odd = ~written & (deals.value > 0)
@@ -190,36 +202,63 @@ def largest_lost_alike(tenant: TenantColumns) -> Figure | None:
     return Figure(float(counts.max()) / len(largest), len(values))
 
 
-def _product(title: str) -> tuple[str, float]:
-    """The words of a title without its numbers, and its first number; 1 without one."""
-    numbers = _NUMBER.findall(title)
-    words = " ".join(_NUMBER.sub(" ", title).split()).lower()
-    quantity = re.sub(r"[.,]", "", numbers[0]) if numbers else "1"
-    return words, max(1.0, float(quantity[:9]))
+def _pieces(title: str | None) -> int:
+    """The number in a title, as in ``34 seats`` or ``48 × Wool Blanket``; 1 without one."""
+    found = _PIECES.search(title or "")
+    return max(1, int(found[1])) if found else 1
 
 
-def price_spread(tenant: TenantColumns) -> Figure | None:
-    """Price a piece, 90 against 10 %, of deals for the same product: the median over products.
+def _segments(title: str, names: Sequence[str]) -> list[str]:
+    """The parts of a title without the names of the buyer, the numbers and the words that join them."""
+    for name in names:
+        title = title.replace(name, " ")
+    parts = (_JOINING.sub("", part) for part in _SEPARATOR.split(_NUMBER.sub(" ", title)))
+    return [" ".join(part.split()) for part in parts if part.strip()]
 
-    The product is what titles share once the names of the buyer are cut off; the number in a title counts
-    pieces. Products with fewer than ten deals say nothing.
+
+def _products(tenant: TenantColumns) -> dict[str, list[tuple[int, int]]]:
+    """Product → pieces and value of its deals, as far as titles name it.
+
+    The product is the rarest part of a title that ten deals or more share: parts as "Order" or "first year"
+    are on many more deals than any product. Orders of several products (``+1``) are left out, and deals
+    without a number where others of the product have one: they are charged in another way.
     """
     deals, contacts, companies = tenant.deals, tenant.contacts, tenant.companies
-    by_product: dict[str, list[float]] = {}
-    for place in np.flatnonzero(deals.value > 0):
+    found = list[tuple[int, list[str]]]()
+    for place in np.flatnonzero(deals.value > 0).tolist():
         title = str(deals.title[place] or "")
+        if "+" in title:
+            continue
         contact, company = int(deals.contact[place]), int(deals.company[place])
         names = [] if contact == MISSING else [contacts.first_name[contact], contacts.last_name[contact]]
         names += [] if company == MISSING else [companies.name[company]]
-        for name in sorted((one for one in names if one), key=len, reverse=True):
-            title = title.replace(name, " ")
-        product, quantity = _product(title)
-        by_product.setdefault(product, []).append(float(deals.value[place]) / quantity)
-    spreads = [
-        (float(np.quantile(prices, 0.9) / np.quantile(prices, 0.1)), product, len(prices))
-        for product, prices in by_product.items()
-        if len(prices) >= 10
-    ]
+        buyer = sorted((str(one) for one in names if one), key=len, reverse=True)
+        found.append((place, _segments(title, buyer)))
+    counts = Counter(segment for _, segments in found for segment in set(segments))
+    products: dict[str, list[tuple[int, int]]] = {}
+    for place, segments in found:
+        shared = [one for one in segments if counts[one] >= _LEAST_OF_PRODUCT]
+        if shared:
+            product = min(shared, key=lambda one: (counts[one], one))
+            sold = (_pieces(deals.title[place]), int(deals.value[place]))
+            products.setdefault(product, []).append(sold)
+    return {product: _charged_alike(sold) for product, sold in products.items()}
+
+
+def _charged_alike(sold: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Only the deals with a number of pieces where most have one."""
+    with_number = [one for one in sold if one[0] > 1]
+    return with_number if 2 * len(with_number) > len(sold) else sold
+
+
+def price_spread(tenant: TenantColumns) -> Figure | None:
+    """Price a piece, 90 against 10 %, of deals for the same product: the median over products."""
+    spreads = list[tuple[float, str, int]]()
+    for product, sold in _products(tenant).items():
+        prices = np.array([value / pieces for pieces, value in sold])
+        if len(prices) >= _LEAST_OF_PRODUCT:
+            high, low = np.quantile(prices, [0.9, 0.1])
+            spreads.append((float(high / low), product, len(prices)))
     if not spreads:
         return None
     worst = max(spreads)

@@ -7,7 +7,7 @@ rows are joined with those after them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
@@ -26,15 +26,18 @@ from demo_pipeline.domain.scorecard.columns import (
     month_text,
 )
 from demo_pipeline.domain.scorecard.measure import Expected, Figure, Function, Measure, Range, Unit
-from demo_pipeline.domain.scorecard.statistics import Ints, categories, separability, shuffled
+from demo_pipeline.domain.scorecard.statistics import Floats, Ints, categories, separability, shuffled
 
 #: rows that each of two samples must have
 LEAST_ROWS: Final = 1_000
+#: Rows that a period has; where its holidays fall on one weekday, equal weekdays cost up to four in ten.
+_PERIOD_ROWS: Final = 1_700
 #: rows that each of two samples has at most
 _MOST_ROWS: Final = 3_000
 _HIGHEST: Final = 0.55
 
-Features: TypeAlias = Sequence[NDArray[Any]]
+#: name → one value a row; the first is the weekday
+Features: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 def _length(column: Texts) -> Ints:
@@ -48,47 +51,60 @@ def _is_missing(column: Texts) -> Ints:
 def _contacts(tenant: TenantColumns) -> Features:
     contacts = tenant.contacts
     weekday, hour = local_clock(contacts.created_us, tenant.facts.timezone)
-    return (
-        weekday,
-        hour,
-        _length(contacts.first_name),
-        _length(contacts.last_name),
-        _is_missing(contacts.email),
-        _is_missing(contacts.phone),
-        (contacts.company == MISSING).astype(np.int64),
-        contacts.source.astype(str),
-        contacts.status.astype(str),
-    )
+    return {
+        "weekday": weekday,
+        "hour": hour,
+        "length of the first name": _length(contacts.first_name),
+        "length of the last name": _length(contacts.last_name),
+        "missing e-mail": _is_missing(contacts.email),
+        "missing phone": _is_missing(contacts.phone),
+        "missing company": (contacts.company == MISSING).astype(np.int64),
+        "source": contacts.source.astype(str),
+        "status": contacts.status.astype(str),
+    }
 
 
 def _deals(tenant: TenantColumns) -> Features:
     deals = tenant.deals
     weekday, hour = local_clock(deals.created_us, tenant.facts.timezone)
-    return (
-        weekday,
-        hour,
-        deals.value,
-        _length(deals.title),
-        deals.outcome,
-        (deals.company == MISSING).astype(np.int64),
-        (deals.expected_day == MISSING).astype(np.int64),
-    )
+    return {
+        "weekday": weekday,
+        "hour": hour,
+        "value": _relative_value(tenant),
+        "length of the title": _length(deals.title),
+        "missing company": (deals.company == MISSING).astype(np.int64),
+        "missing expected date": (deals.expected_day == MISSING).astype(np.int64),
+    }
+
+
+def _relative_value(tenant: TenantColumns) -> Floats:
+    """Values against the mean of their month and outcome.
+
+    How much a month's deals are worth, and how many are won, is declared; a deal is open because it is young.
+    """
+    deals = tenant.deals
+    _, group = np.unique(deals.month * 3 + deals.outcome, return_inverse=True)
+    value = np.maximum(deals.value, 0).astype(np.float64)
+    mean = np.bincount(group, value) / np.bincount(group)
+    return np.where(deals.value > 0, value / np.maximum(mean, 1.0)[group], -1.0)
 
 
 def _activities(tenant: TenantColumns) -> Features:
     activities = tenant.activities
     weekday, hour = local_clock(activities.created_us, tenant.facts.timezone)
     planned = activities.scheduled_us != MISSING
-    return (
-        weekday,
-        hour,
-        activities.type,
-        activities.subject_length,
-        activities.description_length,
-        activities.minutes,
-        # how long before its appointment a row was made, in hours
-        np.where(planned, (activities.scheduled_us - activities.created_us) // HOUR_US, MISSING - 1000),
-    )
+    return {
+        "weekday": weekday,
+        "hour": hour,
+        "type": activities.type,
+        "length of the subject": activities.subject_length,
+        "length of the description": activities.description_length,
+        "duration": activities.minutes,
+        # hours from the row to its appointment
+        "gap": np.where(
+            planned, (activities.scheduled_us - activities.created_us) // HOUR_US, MISSING - 1000
+        ),
+    }
 
 
 _FEATURES: Final[dict[str, Callable[[TenantColumns], Features]]] = {
@@ -96,11 +112,6 @@ _FEATURES: Final[dict[str, Callable[[TenantColumns], Features]]] = {
     "deals": _deals,
     "activities": _activities,
 }
-
-
-def _matrix(features: Features) -> Ints:
-    """Categories of each feature, shape (n, features)."""
-    return np.stack([categories(one) for one in features], axis=1)
 
 
 def _sample(rows: Ints, weekday: Ints, wanted: dict[int, int], key: int) -> Ints:
@@ -128,12 +139,24 @@ def _equal_samples(first: Ints, second: Ints, weekday: Ints, days: Ints) -> tupl
     return tuple(one[shuffled(len(one), 2 + key)[:size]] for key, one in enumerate(samples))  # pyright: ignore[reportReturnType]
 
 
-def _compare(features: Features, first: Ints, second: Ints, created_us: Ints) -> tuple[float, int]:
-    """The AUC of two groups of rows, and the size of each sample."""
-    weekday, days = features[0].astype(np.int64), created_us // (24 * HOUR_US)
+def _compare(features: Features, first: Ints, second: Ints, created_us: Ints) -> tuple[float, int, str]:
+    """The AUC of two groups of rows, the size of each sample, and what shows a seam most, where there is one."""
+    weekday, days = features["weekday"].astype(np.int64), created_us // (24 * HOUR_US)
     one, other = _equal_samples(first, second, weekday, days)
-    matrix = _matrix([feature[np.concatenate([one, other])] for feature in features])
-    return separability(matrix[: len(one)], matrix[len(one) :]), len(one)
+    both = np.concatenate([one, other])
+    columns = {name: categories(values[both]) for name, values in features.items()}
+    size = len(one)
+    found = _separability(columns.values(), size)
+    if found <= _HIGHEST:
+        return found, size, ""
+    _, most = max((_separability([column], size), name) for name, column in columns.items())
+    return found, size, most
+
+
+def _separability(columns: Iterable[Ints], size: int) -> float:
+    """The AUC of the first ``size`` rows and the rest."""
+    matrix = np.stack([*columns], axis=1)
+    return separability(matrix[:size], matrix[size:])
 
 
 def _periods(month: Ints, least: int) -> list[tuple[int, Ints]]:
@@ -154,8 +177,7 @@ def between_months(table: str) -> Function:
     def measure(tenant: TenantColumns) -> Figure | None:
         rows = getattr(tenant, table)
         month = month_of(rows.created_us)
-        # Equal weekdays cost some rows; so that enough are left.
-        periods = _periods(month, LEAST_ROWS + LEAST_ROWS // 4)
+        periods = _periods(month, _PERIOD_ROWS)
         if len(periods) < 2:
             return Figure(0.5, min(len(rows) // 2, LEAST_ROWS - 1))
         features = _FEATURES[table](tenant)
@@ -163,8 +185,9 @@ def between_months(table: str) -> Function:
             (*_compare(features, left, right, rows.created_us), month_text(first))
             for (_, left), (first, right) in pairwise(periods)
         ]
-        worst = max(found)
-        return Figure(worst[0], min(size for _, size, _ in found), f"before {worst[2]}")
+        worst, _, most, month_name = max(found)
+        detail = f"before {month_name}, most by {most}" if most else ""
+        return Figure(worst, min(size for _, size, *_ in found), detail)
 
     return measure
 
@@ -179,10 +202,10 @@ def of_patches(table: str) -> Function:
         size = int(min(patched.sum(), beside.sum()))
         if size < LEAST_ROWS:
             return Figure(0.5, size)
-        found, size = _compare(
+        found, size, most = _compare(
             _FEATURES[table](tenant), np.flatnonzero(beside), np.flatnonzero(patched), rows.created_us
         )
-        return Figure(found, size)
+        return Figure(found, size, f"most by {most}" if most else "")
 
     return measure
 

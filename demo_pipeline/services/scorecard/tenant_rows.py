@@ -72,6 +72,7 @@ def tenant_facts(spec: TenantSpec, as_of: datetime) -> Facts:
         monthly_rate=0.0 if spec.growth is None else float(spec.growth.monthly_rate),
         drop_off_rate=spec.drop_off_ppm / _PER_UNIT,
         response_sla_hours=spec.response_sla_minutes / 60,
+        lost_value_ratio=None if spec.lost_value_ppm is None else spec.lost_value_ppm / _PER_UNIT,
         private_share=spec.private_ppm / _PER_UNIT,
     )
 

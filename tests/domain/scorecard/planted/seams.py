@@ -54,5 +54,5 @@ def _seam_case(
 
 for is_patch in (False, True):
     _seam_case(Contacts, "contacts", "source", ["seo", "meta"], ["seo", "seo", "meta"], patch=is_patch)
-    _seam_case(Deals, "deals", "value", [100, 200, 300, 400], [100, 200, 300, 900], patch=is_patch)
+    _seam_case(Deals, "deals", "value", range(100, 1100, 7), range(800, 1100), patch=is_patch)
     _seam_case(Activities, "activities", "description_length", [90, 100, 110], [90, 100, 150], patch=is_patch)
