@@ -303,7 +303,7 @@ def _top_share_range(facts: Facts) -> Range:
     """What the log-normal law gives to its largest 5 %, and what whales add at most."""
     spread = _usual_spread(facts)
     body = 0.5 * math.erfc((_QUANTILE_95 - spread) / math.sqrt(2))
-    return Range(body - 0.10, body + 0.45)
+    return Range(body - 0.15, body + 0.45)
 
 
 def lost_value(tenant: TenantColumns) -> Figure | None:
@@ -480,7 +480,8 @@ MEASURES: Final = (
         population="won deals",
         least=60,
         expected=Expected(
-            declared=_top_share_range, words="what the log-normal law gives, less 10 % to plus 45 % (whales)"
+            declared=_top_share_range,
+            words="what the log-normal law gives, less 15 points to plus 45 (whales)",
         ),
         unit=Unit.SHARE,
         source=ASSUMPTION,
@@ -491,7 +492,7 @@ MEASURES: Final = (
         title="mean won deal of the dearest month, against the median month",
         population="months of six or more won deals",
         least=4,
-        expected=Expected(Range(high=3.0)),
+        expected=Expected(Range(high=5.0)),
         unit=Unit.NUMBER,
         source=ASSUMPTION,
         function=dearest_months,

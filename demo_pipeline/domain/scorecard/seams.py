@@ -140,7 +140,7 @@ def _equal_samples(first: Ints, second: Ints, weekday: Ints, days: Ints) -> tupl
 
 
 def _compare(features: Features, first: Ints, second: Ints, created_us: Ints) -> tuple[float, int, str]:
-    """The AUC of two groups of rows, the size of each sample, and what shows a seam most, where there is one."""
+    """The AUC of two groups of rows, the size of each sample, and what shows the seam most, if any."""
     weekday, days = features["weekday"].astype(np.int64), created_us // (24 * HOUR_US)
     one, other = _equal_samples(first, second, weekday, days)
     both = np.concatenate([one, other])

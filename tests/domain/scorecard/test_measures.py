@@ -31,6 +31,24 @@ def test_a_planted_fault_is_red(measure: Measure) -> None:
     assert faulty.verdict is Verdict.RED, f"{faulty.figure}, expected {faulty.expected}"
 
 
+@pytest.mark.parametrize(
+    ("name", "feature"),
+    [
+        ("seam_of_patches_contacts", "source"),
+        ("seam_between_months_deals", "value"),
+        ("seam_of_patches_activities", "length of the description"),
+    ],
+)
+def test_a_seam_names_what_shows_it(name: str, feature: str) -> None:
+    """The detail of a red line says which feature separates the samples most."""
+    [measure] = [one for one in MEASURES if one.name == name]
+    _, bad = CASES[name]()
+    score = take(measure, bad)
+    assert score is not None
+    assert score.figure is not None
+    assert score.figure.detail.endswith(f"most by {feature}")
+
+
 def test_every_case_has_a_measure() -> None:
     """No case is left of a measure that is gone, and no two measures share a name."""
     assert sorted(CASES) == sorted(measure.name for measure in MEASURES)
