@@ -22,6 +22,7 @@ from demo_pipeline.domain.scorecard.columns import (
     TenantColumns,
     Texts,
     local_clock,
+    local_day,
     month_of,
     month_text,
 )
@@ -122,27 +123,36 @@ def _sample(rows: Ints, weekday: Ints, wanted: dict[int, int], key: int) -> Ints
 
 
 def _equal_samples(first: Ints, second: Ints, weekday: Ints, days: Ints) -> tuple[Ints, Ints]:
-    """Samples of equal size in which each weekday counts as one day, whatever the months have of it.
+    """Samples of equal size in which each weekday counts as so many ordinary days, whatever the months have.
 
-    A month with five Mondays has more rows of a Monday, which is the calendar's doing and no seam.
+    A month with five Mondays, or with a holiday on one, has another share of rows of a Monday: that is the
+    calendar's doing and no seam. An ordinary day is the median one; days cut by the end of a month do not
+    matter then.
     """
-    samples = list[Ints]()
-    for key, rows in enumerate((first, second)):
-        counts = np.bincount(weekday[rows], minlength=7)
-        number = np.array([len(np.unique(days[rows[weekday[rows] == day]])) for day in range(7)])
-        rate = counts / np.maximum(number, 1)
-        # The weekday with the fewest days for its share is taken whole.
-        scale = min((number[day] for day in range(7) if rate[day] > 0.05 * rate.max()), default=1)
-        wanted = {day: min(int(rate[day] * scale), int(counts[day])) for day in range(7)}
-        samples.append(_sample(rows, weekday, wanted, key))
-    size = min(len(samples[0]), len(samples[1]), _MOST_ROWS)
-    return tuple(one[shuffled(len(one), 2 + key)[:size]] for key, one in enumerate(samples))  # pyright: ignore[reportReturnType]
+    one, other = (
+        _sample(rows, weekday, _ordinary_days(rows, weekday, days), key)
+        for key, rows in enumerate((first, second))
+    )
+    size = min(len(one), len(other), _MOST_ROWS)
+    return one[shuffled(len(one), 2)[:size]], other[shuffled(len(other), 3)[:size]]
 
 
-def _compare(features: Features, first: Ints, second: Ints, created_us: Ints) -> tuple[float, int, str]:
+def _ordinary_days(rows: Ints, weekday: Ints, days: Ints) -> dict[int, int]:
+    """Weekday → rows of as many ordinary days as each weekday has."""
+    per_day = {day: np.unique(days[rows[weekday[rows] == day]], return_counts=True)[1] for day in range(7)}
+    ordinary = {day: float(np.median(counts)) for day, counts in per_day.items() if len(counts)}
+    busiest = max(ordinary.values(), default=0.0)
+    # Weekends on which hardly anything happens do not decide.
+    number = min(
+        (int((per_day[day] >= rate / 2).sum()) for day, rate in ordinary.items() if rate > busiest / 10),
+        default=0,
+    )
+    return {day: int(rate * number) for day, rate in ordinary.items()}
+
+
+def _compare(features: Features, first: Ints, second: Ints, days: Ints) -> tuple[float, int, str]:
     """The AUC of two groups of rows, the size of each sample, and what shows the seam most, if any."""
-    weekday, days = features["weekday"].astype(np.int64), created_us // (24 * HOUR_US)
-    one, other = _equal_samples(first, second, weekday, days)
+    one, other = _equal_samples(first, second, features["weekday"].astype(np.int64), days)
     both = np.concatenate([one, other])
     columns = {name: categories(values[both]) for name, values in features.items()}
     size = len(one)
@@ -180,9 +190,9 @@ def between_months(table: str) -> Function:
         periods = _periods(month, _PERIOD_ROWS)
         if len(periods) < 2:
             return Figure(0.5, min(len(rows) // 2, LEAST_ROWS - 1))
-        features = _FEATURES[table](tenant)
+        features, days = _FEATURES[table](tenant), local_day(rows.created_us, tenant.facts.timezone)
         found = [
-            (*_compare(features, left, right, rows.created_us), month_text(first))
+            (*_compare(features, left, right, days), month_text(first))
             for (_, left), (first, right) in pairwise(periods)
         ]
         worst, _, most, month_name = max(found)
@@ -202,9 +212,9 @@ def of_patches(table: str) -> Function:
         size = int(min(patched.sum(), beside.sum()))
         if size < LEAST_ROWS:
             return Figure(0.5, size)
-        found, size, most = _compare(
-            _FEATURES[table](tenant), np.flatnonzero(beside), np.flatnonzero(patched), rows.created_us
-        )
+        days = local_day(rows.created_us, tenant.facts.timezone)
+        groups = np.flatnonzero(beside), np.flatnonzero(patched)
+        found, size, most = _compare(_FEATURES[table](tenant), *groups, days)
         return Figure(found, size, f"most by {most}" if most else "")
 
     return measure
