@@ -103,7 +103,11 @@ def _document(done: Releases, months: tuple[Month, ...]) -> dict[str, Any]:
 _COLUMNS: Final[tuple[Column[_Line], ...]] = (
     Column("month", "month"),
     Column("state", "state"),
-    Column("released_at", "released at"),
+    Column(
+        "released_at",
+        "released (UTC)",
+        text=lambda line: f"{line.released_at:%Y-%m-%d %H:%M}" if line.released_at else "",
+    ),
     Column("released_by", "by"),
     Column("reason", "reason"),
 )
