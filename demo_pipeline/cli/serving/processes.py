@@ -19,8 +19,8 @@ from time import monotonic, sleep
 from types import FrameType
 from typing import Final
 
-from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
-from demo_pipeline.services.platform.instance import prepare_instance, require_storage
+from demo_pipeline.domain.core.errors import DatabaseError, DemoError, InputError, Problem
+from demo_pipeline.services.platform.instance import keep_embedded_server, prepare_instance, require_storage
 from demo_pipeline.settings import PROJECT_ROOT, Settings
 from demo_pipeline.storage.connection.database import Database
 
@@ -30,6 +30,8 @@ WORKSPACE: Final = ("-w", str(PROJECT_ROOT / "workspace.yaml"))
 LOG_NAME: Final = "serve.log"
 #: until the page answers; importing everything on a busy machine
 _START_SECONDS: Final = 180.0
+#: between looks at the embedded server
+_LOOK_SECONDS: Final = 5.0
 #: for runs to roll back and processes to end by themselves
 _STOP_SECONDS: Final = 20.0
 
@@ -48,8 +50,8 @@ def serve_command(
     ``on_stop`` is called when the signal has come, some seconds before all processes have ended.
 
     ``port`` is 3000, or where that is taken a free one, unless given. What the processes say goes to
-    ``$DEMO_HOME/log/serve.log``. Raises ``InputError`` for a port that is taken, ``DemoError`` when a
-    process ends by itself.
+    ``$DEMO_HOME/log/serve.log``. An embedded server that was stopped or has crashed is started again. Raises
+    ``InputError`` for a port that is taken, ``DemoError`` when a process ends by itself.
     """
     chosen = _port(port)
     environment = {**os.environ, **prepare_instance(settings, database)}
@@ -79,6 +81,7 @@ def serve_command(
             for command in (webserver, daemon)
         ]
         is_ready, deadline = False, monotonic() + _START_SECONDS
+        next_look = monotonic() + _LOOK_SECONDS
         while not stopped:
             if ended := [child for child in children if child.poll() is not None]:
                 raise DemoError(f"Dagster ended by itself (exit {ended[0].returncode}); {log} says why")
@@ -87,6 +90,10 @@ def serve_command(
                 on_ready(url)
             elif not is_ready and monotonic() > deadline:
                 raise DemoError(f"Dagster did not answer in {_START_SECONDS:.0f} s; {log} says why")
+            if monotonic() > next_look:
+                next_look = monotonic() + _LOOK_SECONDS
+                with suppress(DatabaseError):
+                    keep_embedded_server(settings)
             sleep(0.2)
         on_stop()
 

@@ -71,6 +71,16 @@ def require_storage(settings: Settings) -> None:
         check_dagster_database(os.environ.get(STORAGE_VARIABLE) or dagster_storage_url(settings))
 
 
+def keep_embedded_server(settings: Settings) -> None:
+    """Start the embedded server again, where the settings use it and it was stopped or has crashed.
+
+    Under a millisecond when it is up. The daemon cannot do it: without Dagster's database it does nothing.
+    Raises ``DatabaseError``.
+    """
+    if settings.database_url is None or settings.dagster_url is None:
+        dagster_storage_url(settings)
+
+
 def _refresh(path: Path) -> None:
     """Write the project's file unless it is current or foreign."""
     ours = (PROJECT_ROOT / INSTANCE_FILE).read_bytes()

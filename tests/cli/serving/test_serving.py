@@ -23,8 +23,10 @@ from starlette.types import Message, Scope
 from demo_pipeline.cli.serving.guarded_webserver import guarded, refusal
 from demo_pipeline.cli.serving.processes import serve_command
 from demo_pipeline.domain.core.errors import InputError
+from demo_pipeline.storage.embedded.server import status
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.dagster_web import free_port
+from tests.fixtures.embedded_server import forget, new_folder, wait_until
 
 OWN = "127.0.0.1:3000"
 _PROGRAM = """
@@ -193,3 +195,38 @@ def test_ctrl_c_ends_all_that_was_started(shared_home: DagsterHome) -> None:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@pytest.mark.long
+def test_an_embedded_server_that_crashed_is_started_again() -> None:
+    """Both databases are gone at once, and nobody types a command: the next plan of the inbox is applied."""
+    with new_folder() as folder:
+        home, port = folder / "home", free_port()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DEMO_")}
+        environment |= {"DEMO_HOME": str(home)}
+
+        def command(*arguments: str) -> subprocess.Popen[str]:
+            program = [sys.executable, "-W", "ignore", "-m", "demo_pipeline.cli.main", *arguments]
+            return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True)
+
+        assert command("run", "larkmoor").wait(timeout=300) == 0
+        inbox = home / "inbox" / "larkmoor"
+        inbox.mkdir(parents=True)
+        process = command("serve", "--port", str(port))
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}"
+            pid = status(home).pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: status(home).pid not in {None, pid}, 60)
+            draft = inbox / "plan.csv.part"
+            draft.write_text("month,contacts_created\n2025-08,5\n", encoding="utf-8")
+            draft.rename(inbox / "plan.csv")
+            wait_until((inbox / "done" / "plan.csv").exists, 240)
+            assert process.poll() is None
+            assert command("verify").wait(timeout=60) == 0
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+            forget(home)
