@@ -35,6 +35,8 @@ _PER_MILLE: Final = 1000
 _PERCENT: Final = 100
 #: Places of the law of deal sizes from which their mean is taken.
 _SAMPLES: Final = 4096
+#: Hundredths in which prices of shops end.
+_ENDINGS: Final = (0, 90, 95, 99)
 _POWERS: Final = np.array([10**n for n in range(19)], np.int64)
 #: Bits of a draw that one choice uses up, so that the next choice is independent of it.
 _NEXT: Final = np.uint64(20)
@@ -250,13 +252,12 @@ class BasketList(PriceList):
     _NEAR: Final = 16
     #: Amounts that are tried to meet a sum with two baskets.
     _SHIFTS: Final = 60
-    _MOST_PIECES: Final = 60
 
     def __init__(self, pricing: Pricing, level: Fraction) -> None:
         super().__init__(pricing, level)
         price = np.array([_charm(one.price_cents, level) for one in pricing.products], np.int64)
         self._prices = np.sort(price)
-        self._by_price = np.argsort(price, kind="stable")
+        self._large = _large_orders(price)
         places = np.arange(len(price))
         first, second = (part.ravel() for part in np.meshgrid(places, places, indexing="ij"))
         pairs = first <= second
@@ -288,7 +289,9 @@ class BasketList(PriceList):
         lot, unset = scale(draws, 64), np.ones(len(wanted), bool)
         large = wanted > self._largest
         if large.any():
-            self._several(lines, np.flatnonzero(large), wanted, draws)
+            rows = np.flatnonzero(large)
+            self._set(lines, rows, self._large, self._large.nearest(wanted[rows]))
+            lines.kind[rows] = PIECES
             unset &= ~large
         for catalogue, below in zip(
             self._catalogues[:2], (self._SINGLE, self._SINGLE + self._DOUBLE), strict=True
@@ -301,20 +304,6 @@ class BasketList(PriceList):
         rows = np.flatnonzero(unset)
         self._set(lines, rows, self._catalogues[2], self._catalogues[2].nearest(wanted[rows]))
         return lines
-
-    def _several(self, lines: Lines, rows: I64, wanted: I64, draws: U64) -> None:
-        """Many pieces of one product."""
-        least = np.searchsorted(self._prices, -(-wanted[rows] // self._MOST_PIECES))
-        least = np.minimum(least, len(self._prices) - 1)
-        place = least + scale(draws[rows] << _NEXT, len(self._prices) - least)
-        price = self._prices[place]
-        pieces = np.maximum((wanted[rows] + price // 2) // price, 1)
-        lines.value[rows], lines.product[rows], lines.pieces[rows] = (
-            pieces * price,
-            self._by_price[place],
-            pieces,
-        )
-        lines.kind[rows] = np.where(pieces > 1, PIECES, PLAIN)
 
     @staticmethod
     def _set(lines: Lines, rows: I64, catalogue: _Catalogue, place: I64) -> None:
@@ -406,6 +395,17 @@ class _Catalogue:
         """Whether each is the amount of a basket."""
         place = np.minimum(np.searchsorted(self.amount, values), len(self.amount) - 1)
         return self.amount[place] == values
+
+
+def _large_orders(price: I64) -> _Catalogue:
+    """Many pieces of one product, so many that the sum ends as prices do: 40 × 219.95 is 8,798.00."""
+    quantity = np.array([*range(4, 60), *range(60, 200, 10), *range(200, 1001, 50)], np.int64)
+    amount = (price[:, None] * quantity).ravel()
+    product, pieces = np.repeat(np.arange(len(price)), len(quantity)), np.tile(quantity, len(price))
+    ends_well = np.isin(amount % _PERCENT, _ENDINGS)
+    kept = ends_well if ends_well.sum() >= len(price) else np.ones(len(amount), bool)
+    value, first = np.unique(amount[kept], return_index=True)
+    return _Catalogue(value, product[kept][first], pieces[kept][first])
 
 
 class _Ranges:

@@ -18,7 +18,7 @@ from tests.paths import BUNDLED, PROJECT
 GOLDEN = {
     "larkmoor": "aa8a003a8f6c417efd5755bc5c22941cbbfc26072c1c31655723e38c94552d40",
     "marlowe-quay": "5eafc061cd000d2d9b16348989cd64c60555e4948a73c308f9df745a65815de2",
-    "tannrausch": "a98b3c2f8bfcbe26ec376cb98daf9ca4be3a1c566fc361755b7e283877ea1ef5",
+    "tannrausch": "3bc93ca292be805a40c1dc49feadc675fb3e8f1f18ca8f512f5f3a3b4068af05",
     "tidewick": "9eebe90b01bd3d954b4ff561ba8d5e74ff9b9e67ffcc066dd2481b7db04a8853",
 }
 

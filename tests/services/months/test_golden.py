@@ -19,7 +19,7 @@ from tests.paths import BUNDLED
 GOLDEN = {
     "larkmoor": "d72e3c79620e955877117beccb14291c66f3671d74ddc0a3bba003cf8fb17007",
     "marlowe-quay": "cca8440a2b86298c7d2de9445444ea1ab8505cc5eec502083e0cdd6110f991ec",
-    "tannrausch": "854fb5abdf881e6c88f7e6c726734e14bb407ee5fa78b43f5fedcf8e7fac06ff",
+    "tannrausch": "81531c546dcb7cca8d9f940b28056f50c6fa12f61463a1ae76a0c9a8916f5df4",
     "tidewick": "0d0846e96f422afa20725d10b1f3bc4c16f38ddfc21360819e32dd54aaed5d5c",
 }
 
