@@ -1,14 +1,14 @@
 """Activities of one month: what people did with contacts, and with their deals.
 
-Three kinds of row: a first answer to a new lead within the house's response time, work on a deal that is
-alive, and everything else with a contact. The texts are in ``phrases``. Rows come in blocks, so that
-memory does not grow with a month.
+Four kinds of row: a first answer to a new lead within the house's response time, work on a deal before it
+closes, work on any deal that is alive, and everything else with a contact. The texts are in ``phrases``. Rows
+come in blocks, so that memory does not grow with a month.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, pick, scale
-from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US
+from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deals import first_contact_bound
 from demo_pipeline.domain.generation.entity_index import LEAD, recent
@@ -36,6 +36,12 @@ CALL, EMAIL, MEETING, NOTE, TASK = (
 #: Assumptions: shares in per cent, and in 2**64ths of a draw.
 _RESPONSES_PERCENT: Final = 40
 _ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
+#: How many activities at most are work on deals before they close, per cent of those that answer no lead;
+#: how large a deal is that has two or three of them; how often the larger of two deals is chosen.
+_CLOSING_PERCENT: Final = 55
+_LARGE: Final = 9
+_VERY_LARGE: Final = 13
+_LARGER: Final = np.uint64(2**64 * 25 // 100)
 _BY_PHONE: Final = np.uint64(2**64 * 45 // 100)
 _CANCELLED: Final = np.uint64(2**64 * 6 // 100)
 _STILL_TO_DO: Final = np.uint64(2**64 * 20 // 100)
@@ -62,32 +68,47 @@ def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.Rec
     after_us = first_contact_bound(context, count)
     dropped = is_dropped(context.index, context.spec.drop_off_ppm)
     leads = _answered_leads(context, dropped, count)
+    closing = _closing_deals(context, (count - len(leads)) * _CLOSING_PERCENT // 100)
     reachable = Reachable.of(context.index, dropped)
     on_deal = context.index.deals.text_count.astype(np.int64)
     for start, stop in blocks(count, _BLOCK_ROWS):
         draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
-        yield _block(context, draws, leads[start:stop], reachable, on_deal)
+        first = _First(leads[start:stop], closing[max(start - len(leads), 0) : max(stop - len(leads), 0)])
+        yield _block(context, draws, first, reachable, on_deal)
     if context.is_patch:
         context.index.deals.text_count = on_deal
 
 
+class _First(NamedTuple):
+    """What the first draws of a block are for, one each; places in the index."""
+
+    #: leads that are answered
+    leads: I64
+    #: deals that are worked on before they close
+    closing: I64
+
+
 def _block(
-    context: MonthContext, draws: Draws, leads: I64, reachable: Reachable, on_deal: I64
+    context: MonthContext, draws: Draws, first: _First, reachable: Reachable, on_deal: I64
 ) -> pa.RecordBatch:
-    """One block; its first draws answer ``leads``; ``on_deal`` counts the month's activities by deal."""
+    """One block; ``on_deal`` counts the month's activities by deal."""
     index, deals = context.index, context.index.deals
     created = draws.created_us
     contact = reachable.recent(draws("contact"), created)
     there = np.searchsorted(deals.created_us, created, side="right").astype(np.int64)
-    deal = recent(draws("deal"), np.where(draws("on_deal") < _ON_DEALS, there, 0))
+    deal = _deal_at_work(context, draws, there)
     kind = pick(draws("type"), context.industry.activity_cumulative)
 
+    created = created.copy()
+    leads, closing = first
     answers = np.flatnonzero(draws.order < len(leads))
     lead = leads[draws.order[answers]]
     contact[answers], deal[answers] = lead, -1
     kind[answers] = np.where(draws("by_phone")[answers] < _BY_PHONE, CALL, EMAIL)
-    created = created.copy()
     created[answers] = _answer_times(context, index.contacts.created_us[lead], draws("delay")[answers])
+    before = np.flatnonzero((draws.order >= len(leads)) & (draws.order < len(leads) + len(closing)))
+    deal[before] = closing[draws.order[before] - len(leads)]
+    created[before] = _times_before(context, deal[before], draws("delay")[before])
     draws, again = draws.moved(created)
     created, contact, deal, kind = draws.created_us, contact[again], deal[again], kind[again]
 
@@ -101,17 +122,17 @@ def _block(
     if not index.contacts.has_email.all():
         # No e-mail without an address.
         kind[(kind == EMAIL) & (index.contacts.has_email[contact] == 0)] = CALL
-    scheduled, completed, minutes = _times(context, draws, kind)
-    done = np.maximum(created, completed)
-    changed = draws("changed")
-    # While it is fresh. One column of draws serves all: of those that are small the other bits are uniform.
-    within = 1 + scale(changed << np.uint64(8), _CHANGED_WITHIN)
-    updated = context.changed(done, changed < _CHANGED, within, changed << np.uint64(16))
     author = np.where(
         draws("by_others") < _BY_OTHERS,
         context.team.sellers(draws("author")),
         index.contacts.owner[contact],
     )
+    scheduled, completed, minutes = _times(context, draws, kind, author)
+    done = np.maximum(created, completed)
+    changed = draws("changed")
+    # While it is fresh. One column of draws serves all: of those that are small the other bits are uniform.
+    within = 1 + scale(changed << np.uint64(8), _CHANGED_WITHIN)
+    updated = context.changed(done, changed < _CHANGED, within, changed << np.uint64(16))
     subject, description = activity_texts(context, draws, kind, completed < 0, contact, deal, place)
     return row_batch(
         _TABLE,
@@ -146,6 +167,48 @@ def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
     return leads[drawn[: count * _RESPONSES_PERCENT // 100]]
 
 
+def _closing_deals(context: MonthContext, most: int) -> I64:
+    """Deals (places) that close in the month, one for each piece of work before it, at most ``most``.
+
+    Each has one, won ones first; then large deals have a second one and a third.
+    """
+    deals, work = context.index.deals, context.work.minutes
+    start, end = int(work[0]) * MINUTE_US, (int(work[-1]) + 1) * MINUTE_US
+    closing = np.flatnonzero((deals.closed_us >= start) & (deals.closed_us < end) & (deals.contact >= 0))
+    lot = context.stream.child(_TABLE).raw("closing", len(closing))
+    # A lost deal ends when it is lost.
+    is_won = deals.ended_us[closing] > deals.closed_us[closing]
+    closing = closing[np.lexsort((lot, ~is_won))]
+    size = deals.size[closing]
+    return np.concatenate([closing, closing[size >= _LARGE], closing[size >= _VERY_LARGE]])[:most]
+
+
+def _times_before(context: MonthContext, deal: I64, draws: U64) -> I64:
+    """Instants (us) within the month between a deal's creation and its closing, most of them near the end."""
+    deals, timeline = context.index.deals, context.timeline.minutes
+    first = np.searchsorted(timeline, context.work.minutes[:1])
+    start_us, end_us = deals.created_us[deal], deals.closed_us[deal]
+    start = np.maximum(np.searchsorted(timeline, start_us // MINUTE_US), first)
+    end = np.maximum(np.searchsorted(timeline, end_us // MINUTE_US), start)
+    half = draws >> np.uint64(32)
+    slot = end - scale(half * half, end - start + 1)
+    # Within the minute, after the creation and before the closing where these are in it.
+    low = np.maximum(timeline[slot] * MINUTE_US, start_us)
+    high = np.minimum((timeline[slot] + 1) * MINUTE_US, end_us)
+    return low + scale(draws << np.uint64(20), np.maximum(high - low, 1))
+
+
+def _deal_at_work(context: MonthContext, draws: Draws, there: I64) -> I64:
+    """A deal of the first ``there`` for each row, recent and large ones more often; -1 for no deal."""
+    available = np.where(draws("on_deal") < _ON_DEALS, there, 0)
+    deal = recent(draws("deal"), available)
+    rows = np.flatnonzero((deal >= 0) & (draws("larger") < _LARGER))
+    other = recent(draws("larger")[rows] << np.uint64(4), available[rows])
+    size = context.index.deals.size
+    deal[rows] = np.where(size[other] > size[deal[rows]], other, deal[rows])
+    return deal
+
+
 def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
     """Within the response time in working minutes, and within the month."""
     minutes = 1 + scale(delay, max(context.spec.response_sla_minutes - 1, 1))
@@ -168,7 +231,7 @@ def _places(deal: I64, on_deal: I64) -> I64:
     return place
 
 
-def _times(context: MonthContext, draws: Draws, kind: I64) -> tuple[I64, I64, I64]:
+def _times(context: MonthContext, draws: Draws, kind: I64, author: I64) -> tuple[I64, I64, I64]:
     """When scheduled and completed (us, -1 for never) and how long (minutes, 0 for no matter)."""
     created, ahead, length = draws.created_us, draws("ahead"), draws("length")
     never = np.full(len(created), -1)
@@ -179,7 +242,9 @@ def _times(context: MonthContext, draws: Draws, kind: I64) -> tuple[I64, I64, I6
 
     held = context.later(created, _AN_HOUR + scale(ahead, _MEETING_AHEAD), ahead) // _QUARTER * _QUARTER
     held = context.at_usual_hour(held, created, draws("hour"), MEETING_HOURS) // _QUARTER * _QUARTER
+    held[meetings] = _apart(context, held[meetings], minutes[meetings], author[meetings])
     due = context.later(created, _AN_HOUR + scale(ahead, _TASK_AHEAD), ahead) // _QUARTER * _QUARTER
+    due = context.at_usual_hour(due, created, draws("hour"), TASK_HOURS) // _QUARTER * _QUARTER
     done = context.later(created, scale(length, _TASK_AHEAD), length)
     scheduled = np.where(meetings, held, np.where(tasks, due, never))
     open_end = draws("is_done")
@@ -191,3 +256,25 @@ def _times(context: MonthContext, draws: Draws, kind: I64) -> tuple[I64, I64, I6
     completed[tasks & (open_end < _STILL_TO_DO)] = -1
     completed[completed > context.limit_us] = -1
     return scheduled, completed, minutes
+
+
+def _apart(context: MonthContext, start_us: I64, minutes: I64, author: I64) -> I64:
+    """Starts (us) of meetings so that those of one person follow each other, as far as the day has room."""
+    if len(start_us) == 0:
+        return start_us
+    order = np.lexsort((start_us, author))
+    person = np.cumsum(np.diff(author[order], prepend=author[order[:1]]) != 0)
+    length = minutes[order] * MINUTE_US
+    before = np.cumsum(length) - length
+    # Each person's meetings lie beyond all those of the person before.
+    beyond = int(start_us.max() - start_us.min() + length.sum()) + 1
+    shifted = np.maximum.accumulate(start_us[order] + person * beyond - before) + before - person * beyond
+    timeline = context.timeline.minutes
+    slot = np.searchsorted(timeline, start_us[order] // MINUTE_US)
+    later = slot + (shifted - start_us[order]) // MINUTE_US
+    last = np.minimum(later + minutes[order], len(timeline) - 1)
+    # On the same day: as many minutes of the timeline as of the clock lie between.
+    fits = timeline[last] - timeline[slot] == last - slot
+    result = start_us.copy()
+    result[order] = np.where(fits, shifted, start_us[order])
+    return result

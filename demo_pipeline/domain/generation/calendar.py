@@ -31,6 +31,8 @@ LAST_HOUR: Final = 20
 _HOUR_WEIGHTS: Final = (2, 6, 10, 12, 10, 5, 7, 9, 10, 12, 8, 4, 2, 1)
 #: The same for meetings, which start from 9 to 17.
 _MEETING_WEIGHTS: Final = (0, 0, 8, 12, 12, 4, 6, 10, 11, 10, 5, 0, 0, 0)
+#: The same for tasks, which are due in office hours.
+_TASK_WEIGHTS: Final = (0, 2, 10, 12, 10, 6, 6, 8, 10, 12, 14, 0, 0, 0)
 #: Monday to Sunday: Wednesday most, Friday least.
 _WEEKDAY_WEIGHTS: Final = (95, 105, 110, 105, 80, 60, 60)
 
@@ -43,8 +45,9 @@ _CLOSING_WEEKDAYS: Final = (100, 128, 105, 100, 70, 60, 60)
 _QUARTER_END: Final = 180
 _LAST_DAYS: Final = 3
 _A_WEEK: Final = 7
-#: Running sums over the minutes of a working day: when meetings start.
+#: Running sums over the minutes of a working day: when meetings start, and when tasks are due.
 MEETING_HOURS: Final = np.cumsum(np.repeat(np.array(_MEETING_WEIGHTS, np.int64), 60))
+TASK_HOURS: Final = np.cumsum(np.repeat(np.array(_TASK_WEIGHTS, np.int64), 60))
 
 
 @dataclass(frozen=True)

@@ -147,14 +147,14 @@ class MonthContext:
     def at_usual_hour(self, instants_us: I64, after_us: I64, draws: U64, hours: I64) -> I64:
         """The same working days, at an hour by its weight (running sums over a day's minutes).
 
-        Where that hour lies before ``after_us`` or beyond the limit, the instant stays as it is.
+        Where that hour lies before ``after_us``, the instant stays as it is.
         """
         timeline, starts = self.timeline.minutes, self.timeline.day_starts
         slots = np.searchsorted(timeline, instants_us // MINUTE_US)
         day = np.searchsorted(starts, slots, side="right") - 1
         minute = np.minimum(pick(draws, hours), self.timeline.day_lengths[day] - 1)
         usual = timeline[starts[day] + minute] * MINUTE_US + instants_us % MINUTE_US
-        return np.where((usual > after_us) & (usual <= self.limit_us), usual, instants_us)
+        return np.where(usual > after_us, usual, instants_us)
 
     def minutes_between(self, start_us: I64, end_us: int) -> I64:
         """Whole working minutes from ``start_us`` to ``end_us``, at least 0."""

@@ -21,6 +21,7 @@ from demo_pipeline.domain.generation.deal_partners import deal_partners
 from demo_pipeline.domain.generation.deal_prices import Offers, minor_per_natural, price_deals
 from demo_pipeline.domain.generation.entity_index import (
     LEAD,
+    MOST_SIZE,
     Deals,
     part,
 )
@@ -34,9 +35,9 @@ _DAY_US: Final = 24 * 60 * MINUTE_US
 #: An open deal is worth at most so many halves of a mean won deal, if there are deals enough.
 _OPEN_HALVES: Final = 5
 #: What decides which deal has which size: that of the company, the deal's length, chance.
-_SIZE_WEIGHT: Final = 450
-_LENGTH_WEIGHT: Final = 350
-_CHANCE_WEIGHT: Final = 820
+_SIZE_WEIGHT: Final = 550
+_LENGTH_WEIGHT: Final = 550
+_CHANCE_WEIGHT: Final = 650
 #: By how much of its length a deal closes after its expected date, per cent, by tenths of the deals
 #: (assumption: the sales team's date is a hope).
 _LATE_PERCENT: Final = np.array([-30, -13, -5, 0, 5, 10, 16, 23, 33, 50, 90])
@@ -100,6 +101,8 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
         ended_us=np.where(
             outcome == LOST, closed, np.where(outcome == WON, closed + _AFTER_CLOSING_US, _NEVER)
         ),
+        closed_us=closed,
+        size=_ranks(ascending(offers.lines.value)) * (MOST_SIZE + 1) // max(len(created), 1),
         title=chain(strings(()), *titles),
         text_count=np.zeros(len(created), np.int64),
     )

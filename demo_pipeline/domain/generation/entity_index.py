@@ -28,6 +28,8 @@ LEAD, PROSPECT, CUSTOMER, CHURNED, OTHER = range(5)
 #: Kept at most; no tenant within the default caps has as many.
 MOST_CONTACTS: Final = 131_072
 MOST_DEALS: Final = 65_536
+#: The size of the largest deals.
+MOST_SIZE: Final = 15
 
 _EMPTY_IDS: Final = np.empty((0, 16), np.uint8)
 _EMPTY: Final = np.empty(0, np.int64)
@@ -141,6 +143,10 @@ class Deals:
     created_us: I64 = field(default_factory=lambda: _EMPTY)
     contact: Small = field(default_factory=lambda: _EMPTY)
     ended_us: I64 = field(default_factory=lambda: _EMPTY)
+    #: when it was won or lost (us); -1: it is open, or was there before
+    closed_us: I64 = field(default_factory=lambda: _EMPTY)
+    #: how large it is among the deals of its month, 0 to ``MOST_SIZE``
+    size: Small = field(default_factory=lambda: _EMPTY)
     title: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
     #: activities that patches have given it
     text_count: Small = field(default_factory=lambda: _EMPTY)

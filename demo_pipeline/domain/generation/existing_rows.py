@@ -16,7 +16,14 @@ import numpy as np
 from demo_pipeline.domain.core.arrow import strings
 from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.core.row_ids import Uuids
-from demo_pipeline.domain.generation.entity_index import OTHER, Companies, Contacts, Deals, EntityIndex
+from demo_pipeline.domain.generation.entity_index import (
+    MOST_SIZE,
+    OTHER,
+    Companies,
+    Contacts,
+    Deals,
+    EntityIndex,
+)
 from demo_pipeline.domain.generation.team import Pipeline, Team, seller_weights
 from demo_pipeline.domain.model import CONTACT_STATUSES
 from demo_pipeline.domain.reference.countries import Locale
@@ -177,6 +184,8 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
             ended_us=np.array(
                 [_NEVER if one.closed_us is None else one.closed_us for one in deals], np.int64
             ),
+            closed_us=np.full(len(deals), -1),
+            size=np.full(len(deals), MOST_SIZE // 2),
             title=strings([one.title or "" for one in deals]),
             text_count=np.array([one.text_count for one in deals], int),
         ),
