@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "d72e3c79620e955877117beccb14291c66f3671d74ddc0a3bba003cf8fb17007",
-    "marlowe-quay": "cca8440a2b86298c7d2de9445444ea1ab8505cc5eec502083e0cdd6110f991ec",
-    "tannrausch": "81531c546dcb7cca8d9f940b28056f50c6fa12f61463a1ae76a0c9a8916f5df4",
-    "tidewick": "0d0846e96f422afa20725d10b1f3bc4c16f38ddfc21360819e32dd54aaed5d5c",
+    "larkmoor": "c6dea82769391c4418b6f4cd39098bb30e56115d15a2b5ad5a73af99ce3917a4",
+    "marlowe-quay": "77875ea4d8bd1b895cc5490cf15e3c75d780c3deed6a7d117686c31e3057a0f3",
+    "tannrausch": "04178014391b16b6b8470be6441248d5cc913011a764ff8927bba35091781b51",
+    "tidewick": "b76f8cf952aefa97e5eec4acebd1d18ac5afec96a20231caf3be2fc58116b93b",
 }
 
 
