@@ -2,9 +2,9 @@
 
     python scripts/build_lists.py [PACKS]
 
-For each country with a folder in ``scripts/list_sources``: names, cities and holidays. For each industry of
-PACKS (the packaged ones by default): its quantile tables, and topics in each language with sources. All other
-files of a pack are written by hand; ``scripts/check_packs.py`` checks both kinds.
+For each country with a folder in ``scripts/list_sources``: names of people and companies, cities and
+holidays. For each industry of PACKS (the packaged ones by default): its quantile tables, and topics in each
+language with sources. All other files of a pack are written by hand; ``scripts/check_packs.py`` checks both.
 
 With the same sources and the locked ``holidays`` it writes the same bytes; a test holds that. When lists
 change on purpose, raise ``LISTS_VERSION`` in ``demo_pipeline/domain/reference/versions.py``: tenants store
@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.listbuild.companies import patterns, stems  # noqa: E402
 from scripts.listbuild.names import given_names, surnames  # noqa: E402
 from scripts.listbuild.places import cities, public_holidays  # noqa: E402
 from scripts.listbuild.quantiles import quantiles  # noqa: E402
@@ -49,6 +50,9 @@ def build_country(country: str, target: Path, sieve: Sieve) -> None:
     lists = {"surnames": surnames(country, source["surnames"], sieve), **given_names(country, sieve)}
     for name, rows in lists.items():
         write_table(folder / f"{name}.tsv", ("name", "weight"), rows)
+    names = read_toml(f"{country}/companies.toml")
+    write_table(folder / "company_stems.tsv", ("name", "weight"), stems(names, country, sieve))
+    write(folder / "company_patterns.json", patterns(names))
     columns = ("name", "state", "weight", "phones", "postal_codes")
     write_table(folder / "cities.tsv", columns, cities(country, source, sieve))
 

@@ -22,13 +22,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 from pydantic import ValidationError
 
-from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.countries import (
-    CURRENCIES,
-    KNOWN_COUNTRY_CODES,
-    ORIGINS_FILE,
-    ascii_label,
-)
+from demo_pipeline.domain.model import ACTIVITY_TYPES, COMPANY_SIZES
+from demo_pipeline.domain.reference.company_names import PATTERNS_FILE
+from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_CODES, ORIGINS_FILE
+from demo_pipeline.domain.reference.names import ascii_label
 from demo_pipeline.domain.reference.pack_files import PACKAGED
 from scripts.listbuild.blocklists import BRANDS, PLACES
 from scripts.listbuild.quantiles import quantiles
@@ -43,6 +40,7 @@ from scripts.pack_schema import (
     LanguageFile,
     OriginsFile,
     PackFile,
+    PatternsFile,
     SentencesFile,
     WordsFile,
 )
@@ -355,7 +353,7 @@ def _pricing(checker: _Checker, file: Path, about: IndustryFile) -> None:
 
 def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | None]) -> None:
     folder = checker.root / "countries" / code
-    optional = [ORIGINS_FILE] if (folder / ORIGINS_FILE).exists() else []
+    optional = [name for name in (ORIGINS_FILE, PATTERNS_FILE) if (folder / name).exists()]
     tables_of = (f"{name}.tsv" for name in COUNTRY_TABLES)
     checker.files(folder, ("country.json", "holidays.txt", *tables_of, *optional))
     if code.upper() not in KNOWN_COUNTRY_CODES or code != code.lower():
@@ -371,6 +369,7 @@ def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | N
     for name in sorted(set(tables["female"]["name"]) & set(tables["male"]["name"])):
         checker.add(folder / "male.tsv", name, "is in female.tsv, too", "keep it in one of them")
     _origins(checker, folder / ORIGINS_FILE, tables)
+    _patterns(checker, folder / PATTERNS_FILE, tables["legal_forms"]["name"])
     _phones(checker, folder / "phones.tsv", tables["phones"])
     for place, ranges in enumerate(tables["cities"]["phones"], 2):
         if unknown := sorted(set(ranges.split(",")) - set(tables["phones"]["range"])):
@@ -407,6 +406,20 @@ def _origins(checker: _Checker, file: Path, tables: dict[str, Table]) -> None:
                 seen.add(name)
         if known and known <= seen:
             checker.add(file, kind, f"all of {kind}.tsv have an origin", "leave out the usual ones")
+
+
+def _patterns(checker: _Checker, file: Path, legal_forms: list[str]) -> None:
+    """Weights sum to 100, and the limits of legal forms are those of forms and sizes that exist."""
+    if (declared := checker.json(file, PatternsFile)) is None:
+        return
+    if (whole := sum(declared.patterns.values())) != 100:
+        checker.add(file, "patterns", f"the weights are {whole} in all", "make it 100")
+    for form, sizes in declared.form_sizes.items():
+        if form not in legal_forms or not set(sizes) <= set(COMPANY_SIZES):
+            message = f"{form!r} or one of {', '.join(sizes)} is unknown"
+            checker.add(file, "form_sizes", message, f"use legal_forms.tsv and {', '.join(COMPANY_SIZES)}")
+    checker.words(file, list(declared.patterns), lambda place: f"patterns.{place}")
+    checker.words(file, declared.acronyms.split(), lambda place: f"acronyms.{place}")
 
 
 def _about_country(

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
+from demo_pipeline.domain.reference.company_names import SLOTS
 
 #: Tables of a country → their columns.
 COUNTRY_TABLES: Final = {
@@ -36,6 +37,10 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 LineKind = Literal["plain", "pieces", "basket", "odd"]
+
+
+_COMPANY_SLOT: Final = rf"\{{({'|'.join(SLOTS)})\}}[^{{}}]*"
+_COMPANY_FORM: Final = rf"^[^{{}}]*{_COMPANY_SLOT}({_COMPANY_SLOT})?$"
 
 
 class PackFile(BaseModel):
@@ -70,6 +75,18 @@ class OriginRow(PackFile):
 
 class OriginsFile(RootModel[dict[str, OriginRow]]):
     """``countries/<code>/origins.json``, which may be absent."""
+
+
+class PatternsFile(PackFile):
+    """``countries/<code>/company_patterns.json``, which may be absent."""
+
+    patterns: dict[Annotated[str, Field(pattern=_COMPANY_FORM)], Positive] = Field(
+        description=f"give forms with one or two of {', '.join(SLOTS)}, and weights"
+    )
+    form_sizes: dict[str, Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
+        default={}, description="give the smallest and the largest size of a legal form"
+    )
+    acronyms: str = Field(default="", description="list acronyms, separated by blanks")
 
 
 class AddressForm(PackFile):

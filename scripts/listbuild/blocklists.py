@@ -18,6 +18,8 @@ WORDS: Final = frozenset(word for words in _BLOCKED["words"].values() for word i
 UNWANTED: Final = frozenset(_BLOCKED["unwanted"].split())
 #: Known brands, in the form of ``ascii_label``.
 BRANDS: Final = frozenset(_BLOCKED["brands"].split())
+#: Parts that no acronym may have.
+ACRONYM_PARTS: Final = frozenset(_BLOCKED["acronym_parts"].split())
 #: How a word may not begin, in the form of ``ascii_label``.
 BEGINNINGS: Final = re.compile(r"(?:cock|cunt|fuck|jizz|nigg|penis|rape|rapist|shit|slut|twat|wank(?!e$|el))")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from demo_pipeline.domain.reference.countries import ascii_label
+from demo_pipeline.domain.reference.names import ascii_label
 from scripts.listbuild.blocklists import UNWANTED, is_blocked
 
 #: names and positive integer weights

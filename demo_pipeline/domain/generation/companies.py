@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
-from math import gcd
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import Mask, choose, codes, constant, is_null, join, take, texts
-from demo_pipeline.domain.core.random_streams import I64, Stream, pick, quantile, scale
+from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
+from demo_pipeline.domain.generation.company_names import NamedCompanies, company_space, name_companies
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.entity_index import Companies, Small, part
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
+from demo_pipeline.domain.reference.company_names import CompanyNames
 from demo_pipeline.domain.reference.countries import Locale
 
 _TABLE: Final = "companies"
@@ -38,16 +38,29 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
     """``count`` companies, and their draws, for the columns of :func:`company_batches`."""
     draws = context.draws(_TABLE, count)
     parts = context.locale.companies
+    number = context.index.next_company_number + np.arange(count)
+    named = _named(context, number)
+    size = pick(draws("size"), parts.sizes.cumulative)
     return Companies(
         ids=draws.ids(),
         created_us=draws.created_us,
         owner=context.team.sellers(draws("owner")),
-        number=context.index.next_company_number + np.arange(count),
-        legal_form=pick(draws("legal_form"), parts.legal_forms.cumulative),
-        city=cities(context.locale, draws),
-        size=pick(draws("size"), parts.sizes.cumulative),
+        number=number,
+        legal_form=_legal_forms(parts, size, draws("legal_form")),
+        # A name may speak of its city.
+        city=np.where(named.city < 0, cities(context.locale, draws), named.city),
+        size=size,
         has_won=np.zeros(count, np.int64),
     ), draws
+
+
+def _legal_forms(parts: CompanyNames, size: I64, draws: U64) -> I64:
+    """A legal form that fits the size of each company."""
+    forms = np.zeros(len(size), np.int64)
+    for place, cumulative in enumerate(parts.forms_of_size):
+        rows = np.flatnonzero(size == place)
+        forms[rows] = pick(draws[rows], cumulative)
+    return forms
 
 
 def names(context: MonthContext, company: I64) -> pa.StringArray:
@@ -98,8 +111,14 @@ def _block(context: MonthContext, rows: Companies, draws: Draws, phones: pa.Stri
     # Not by places in the index, where rows that existed already may lie between them.
     locale, count = context.locale, len(draws.order)
     places = locale.places
-    domain, descriptor = _made_domains(context, rows.number), _name_parts(context, rows.number)[1]
-    industry = locale.companies.descriptor_industry[descriptor]
+    trade, industries = _named(context, rows.number).trade, locale.companies.industries
+    domain = _made_domains(context, rows.number)
+    # Where the name says no trade, any industry.
+    industry = np.where(
+        trade < 0,
+        pick(draws("industry"), industries.cumulative),
+        locale.companies.descriptor_industry[trade],
+    )
     postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
     gaps = _Gaps(rows.size, draws)
     cycle = quantile(draws("change"), context.industry.cycle_quantiles) * 5 // 12 + 1
@@ -114,7 +133,7 @@ def _block(context: MonthContext, rows: Companies, draws: Draws, phones: pa.Stri
             "updated_at": instants(updated),
             "name": _made_names(context, rows.number, rows.legal_form),
             "domain": domain,
-            "industry": take(locale.companies.industries.arrow, industry),
+            "industry": take(industries.arrow, industry),
             "size": take(locale.companies.sizes.arrow, rows.size),
             "owner_id": uuid_array(context.team.ids, rows.owner),
             "address": choose(gaps.address, None, _addresses(locale, draws)),
@@ -166,11 +185,6 @@ def cities(locale: Locale, draws: Draws) -> I64:
     return pick(draws("city"), locale.places.cumulative)
 
 
-def company_space(locale: Locale) -> int:
-    """How many companies can have names of their own."""
-    return len(locale.companies.stems) * len(locale.companies.descriptors)
-
-
 def _made_or_existing(made: pa.StringArray, number: Small, known: pa.StringArray) -> pa.StringArray:
     """``made`` where ``number`` is 0 or more, else the text of the pool that the number means."""
     is_known = number < 0
@@ -181,46 +195,15 @@ def _made_or_existing(made: pa.StringArray, number: Small, known: pa.StringArray
 
 def _made_names(context: MonthContext, number: Small, legal_form: Small) -> pa.StringArray:
     """The names of a tenant's ``number``-th companies (any, where below 0)."""
-    parts = context.locale.companies
-    stem, descriptor = _name_parts(context, number)
-    return join(
-        take(parts.stems.arrow, stem),
-        take(parts.descriptors.arrow, descriptor),
-        take(parts.legal_forms.arrow, legal_form),
-        separator=" ",
-    )
+    forms = take(context.locale.companies.legal_forms.arrow, legal_form)
+    return join(_named(context, number).names, forms, separator=" ")
 
 
 def _made_domains(context: MonthContext, number: Small) -> pa.StringArray:
     """The domains of a tenant's ``number``-th companies (any, where below 0)."""
-    parts = context.locale.companies
-    stem, descriptor = _name_parts(context, number)
-    label = join(
-        take(parts.stems.arrow_ascii, stem), take(parts.descriptors.arrow_ascii, descriptor), separator="-"
-    )
-    return join(label, context.spec.mail_domain or "example", separator=".")
+    return join(_named(context, number).labels, context.spec.mail_domain or "example", separator=".")
 
 
-def _name_parts(context: MonthContext, number: Small) -> tuple[I64, I64]:
-    """Stem and descriptor of a tenant's ``number``-th companies (any, where below 0).
-
-    An affine permutation of all pairs, keyed by the tenant: no name comes twice, and no list of the
-    names that are in use has to be kept.
-    """
-    names = context.locale.companies
-    width = len(names.descriptors)
-    space = len(names.stems) * width
-    step, first = _permutation(context.tenant_stream, space, width)
-    place = (number.astype(np.int64) * step + first) % space
-    return place // width, place % width
-
-
-@lru_cache(maxsize=64)
-def _permutation(tenant_stream: Stream, space: int, width: int) -> tuple[int, int]:
-    """Step and first place of a tenant's permutation of ``space`` pairs, ``width`` descriptors a stem."""
-    drawn, first = tenant_stream.child(_TABLE).below("permutation", 2, space).tolist()
-    step = drawn | 1
-    # Neither the next descriptor nor nearly the same one: the order must not show in a list.
-    while gcd(step, space) != 1 or not width // 5 < step % width < width * 4 // 5:
-        step += 2
-    return step % space, first
+def _named(context: MonthContext, number: Small) -> NamedCompanies:
+    known = np.maximum(number.astype(np.int64), 0) % company_space(context.locale.companies)
+    return name_companies(context.locale.companies, context.tenant_stream, known)

@@ -20,7 +20,8 @@ from demo_pipeline.domain.core.arrow import chain, codes, initials, strings, tak
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
 from demo_pipeline.domain.core.row_ids import Uuids
 from demo_pipeline.domain.generation.phones import PhoneDeck
-from demo_pipeline.domain.reference.countries import Locale, ascii_label
+from demo_pipeline.domain.reference.countries import Locale
+from demo_pipeline.domain.reference.names import ascii_label
 
 #: places in CONTACT_STATUSES
 LEAD, PROSPECT, CUSTOMER, CHURNED, OTHER = range(5)

@@ -30,9 +30,9 @@ from demo_pipeline.domain.generation.closings import WON
 from demo_pipeline.domain.generation.companies import (
     company_batches,
     company_phones,
-    company_space,
     compose_companies,
 )
+from demo_pipeline.domain.generation.company_names import company_space
 from demo_pipeline.domain.generation.contacts import (
     address_keys,
     compose_contacts,
@@ -116,7 +116,7 @@ class Generator:
             self._index.phones.job_number = patch.number
             # Patches number companies from the end of the names, the blueprint from their beginning.
             count = sum(delta.companies_created for delta in patch.deltas.values())
-            first = company_space(locale) - patch.companies_before - count
+            first = company_space(locale.companies) - patch.companies_before - count
             self._index.next_company_number = max(first, 0)
         self._name_lookup = NameLookup(locale, self._index)
 

@@ -18,8 +18,9 @@ from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeli
 from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import USER_ROLES
-from demo_pipeline.domain.reference.countries import Locale, ascii_label
+from demo_pipeline.domain.reference.countries import Locale
 from demo_pipeline.domain.reference.industries import Industry
+from demo_pipeline.domain.reference.names import ascii_label
 from demo_pipeline.domain.reference.texts import Texts
 
 #: Lists of the versions whose tenants have a team that was made at one instant: it stays as it is, because

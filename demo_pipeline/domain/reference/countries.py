@@ -10,7 +10,6 @@ Sentences are in ``texts``, pipelines in ``industries``; how rows draw from the 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +20,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
+from demo_pipeline.domain.reference.company_names import CompanyNames, load_company_names
+from demo_pipeline.domain.reference.names import NameList, plain_strings
 from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, read_table, root
 
 # For types alone: commands that only read need a tenant's currency and make no arrays.
@@ -54,46 +55,6 @@ KNOWN_COUNTRY_CODES: Final[frozenset[str]] = frozenset(_COMMON["country_codes"].
 ORIGINS_FILE: Final = "origins.json"
 #: Divisible by the usual numbers of units of an address.
 _UNIT_WEIGHT: Final = 5040
-_LETTERS: Final = str.maketrans(_COMMON["letters"])
-
-
-@dataclass(frozen=True, eq=False)
-class NameList:
-    """Strings with weights, in a frozen order."""
-
-    names: tuple[str, ...]
-    #: running sums of positive integer weights, shape (len(names),)
-    cumulative: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, names: Sequence[str], weights: Sequence[str | int]) -> NameList:
-        """From names and their positive integer weights."""
-        import numpy as np
-
-        return cls(tuple(names), np.cumsum(np.array(weights, np.int64)))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @cached_property
-    def ascii(self) -> tuple[str, ...]:
-        """Each name as :func:`ascii_label`, for e-mail local parts and domain labels."""
-        return tuple(ascii_label(name) for name in self.names)
-
-    @cached_property
-    def arrow(self) -> pa.StringArray:
-        """The names as a plain Arrow string array, to ``take`` from."""
-        return _strings(self.names)
-
-    @cached_property
-    def arrow_ascii(self) -> pa.StringArray:
-        """:attr:`ascii` as a plain Arrow string array."""
-        return _strings(self.ascii)
-
-    @cached_property
-    def index(self) -> Mapping[str, int]:
-        """Place of each name."""
-        return MappingProxyType({name: place for place, name in enumerate(self.names)})
 
 
 @dataclass(frozen=True)
@@ -149,25 +110,6 @@ class Places:
     phone_count: NDArray[np.int64]
     #: whether the city's numbers have its own area code (the others share a few nationwide numbers)
     has_area_range: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class CompanyNames:
-    """Parts of the names of customer companies: ``f"{stem} {descriptor} {legal_form}"``.
-
-    The domain label is ``f"{stems.ascii[i]}-{descriptors.ascii[j]}"``; different (stem, descriptor) give
-    different names and different labels, so a permutation of the pairs needs no check for doubles.
-    """
-
-    stems: NameList
-    descriptors: NameList
-    #: for each descriptor the place of its industry in ``industries``, shape (len(descriptors),)
-    descriptor_industry: NDArray[np.int64]
-    #: labels of ``companies.industry``; weights are those of their descriptors
-    industries: NameList
-    legal_forms: NameList
-    #: ``companies.size``, from small to large, weighted P(size > s) ∝ s^-1.06 (Axtell, Science 2001)
-    sizes: NameList
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,17 +215,19 @@ class Locale:
     @cached_property
     def companies(self) -> CompanyNames:
         """Parts of the names of companies."""
-        return _company_names(self.folder)
+        sizes: list[tuple[str, Any]] = _COMMON["company_sizes"]
+        cities = [city.name for city in self.places.cities]
+        return load_company_names(self.folder, self.surnames, cities, NameList.of(*zip(*sizes, strict=True)))
 
     @cached_property
     def given(self) -> pa.StringArray:
         """Given names, women's first."""
-        return _strings((*self.female.names, *self.male.names))
+        return plain_strings((*self.female.names, *self.male.names))
 
     @cached_property
     def given_ascii(self) -> pa.StringArray:
         """:attr:`given` for e-mail addresses."""
-        return _strings((*self.female.ascii, *self.male.ascii))
+        return plain_strings((*self.female.ascii, *self.male.ascii))
 
     def is_female(self, first_name: str) -> bool | None:
         """Which list a first name is from; ``None`` if it is in neither (a person typed it)."""
@@ -339,19 +283,6 @@ def units_per_usd(currency: Currency) -> Decimal:
     return _UNITS_PER_USD[currency.code]
 
 
-@lru_cache(maxsize=16_384)
-def ascii_label(text: str) -> str:
-    """A name in lower-case letters and digits only: ``"Müller-Lüders"`` → ``"muellerlueders"``."""
-    decomposed = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS))
-    return "".join(char for char in decomposed if char.isascii() and char.isalnum())
-
-
-def _strings(texts: Sequence[str]) -> pa.StringArray:
-    from demo_pipeline.domain.core.arrow import strings
-
-    return strings(texts)
-
-
 def _origins(locale: Locale) -> Origins:
     import numpy as np
 
@@ -364,7 +295,7 @@ def _origins(locale: Locale) -> Origins:
     def parts(names: NameList, sex: str, first: int) -> tuple[NamePart, ...]:
         groups = [{names.index[name] for name in one[sex].split()} for one in declared]
         own = set(range(len(names))).difference(*groups)
-        weights = np.diff(names.cumulative, prepend=0)
+        weights = names.weights
         chosen = [np.array(sorted(group), np.int64) for group in (own, *groups)]
         return tuple(NamePart(first + places, np.cumsum(weights[places])) for places in chosen)
 
@@ -395,8 +326,8 @@ def _address_forms(rows: Sequence[Mapping[str, Any]]) -> AddressForms:
             is_without_number.append(slot == "{street}")
             weights.append(row["weight"] * _UNIT_WEIGHT // len(units))
     return AddressForms(
-        before=_strings(before),
-        after=_strings(after),
+        before=plain_strings(before),
+        after=plain_strings(after),
         is_without_number=np.array(is_without_number, np.bool_),
         cumulative=np.cumsum(np.array(weights, np.int64)),
     )
@@ -428,34 +359,13 @@ def _places(folder: Traversable) -> Places:
     return Places(
         cities=cities,
         cumulative=np.cumsum(np.array(table["weight"], np.int64)),
-        city_names=_strings(table["name"]),
-        states=_strings(table["state"]),
-        postal_codes=_strings([code for city in cities for code in city.postal_codes]),
+        city_names=plain_strings(table["name"]),
+        states=plain_strings(table["state"]),
+        postal_codes=plain_strings([code for city in cities for code in city.postal_codes]),
         postal_start=np.cumsum(postal_count) - postal_count,
         postal_count=postal_count,
-        phones=_strings(numbers),
+        phones=plain_strings(numbers),
         phone_start=np.array([starts[city.phone_ranges] for city in cities], np.int64),
         phone_count=np.array([sum(map(len, city.phone_ranges)) for city in cities], np.int64),
         has_area_range=np.array([any(one.is_area for one in city.phone_ranges) for city in cities], np.bool_),
-    )
-
-
-def _company_names(folder: Traversable) -> CompanyNames:
-    import numpy as np
-
-    stems, descriptors, forms = (
-        read_table(folder / f"{name}.tsv") for name in ("company_stems", "company_descriptors", "legal_forms")
-    )
-    weights: dict[str, int] = {}
-    for label, weight in zip(descriptors["industry"], descriptors["weight"], strict=True):
-        weights[label] = weights.get(label, 0) + int(weight)
-    place = {label: i for i, label in enumerate(weights)}
-    sizes: list[tuple[str, Any]] = _COMMON["company_sizes"]
-    return CompanyNames(
-        stems=NameList.of(stems["name"], stems["weight"]),
-        descriptors=NameList.of(descriptors["name"], descriptors["weight"]),
-        descriptor_industry=np.array([place[label] for label in descriptors["industry"]], np.int64),
-        industries=NameList.of(tuple(weights), tuple(weights.values())),
-        legal_forms=NameList.of(forms["name"], forms["weight"]),
-        sizes=NameList.of(*zip(*sizes, strict=True)),
     )

@@ -16,6 +16,7 @@ import pytest
 
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.documents.stored import read_spec
+from demo_pipeline.domain.generation.company_names import company_space, name_companies
 from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
@@ -214,3 +215,52 @@ def test_british_surnames_are_british() -> None:
     assert not {"Creekmore", "Pinkston", "Amundson", "Crowell", "Kaur", "Begum"} & set(names.names)
     american = set(load_locale("US").surnames.names) - set(names.names)
     assert {"Kuhlman", "Steinke"} <= american
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_names_of_companies_follow_many_patterns(country: str) -> None:
+    """No pattern is half of all, eight and more are in the first hundred, and patches have the same ones."""
+    companies = load_locale(country).companies
+    assert len(companies.patterns) >= 8
+    assert max(pattern.weight for pattern in companies.patterns) < 50
+    space = company_space(companies)
+    for numbers in (np.arange(100), np.arange(space - 100, space)):
+        named = name_companies(companies, Stream(("seed", country)), numbers)
+        words = Counter(len(str(name).split()) for name in named.names.to_pylist())
+        assert len(words) >= 3, words
+        assert (named.city >= 0).sum() == next(
+            pattern.weight for pattern in companies.patterns if "city" in pattern.slots
+        )
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_a_place_in_a_name_is_the_companys_own(rows_in: RowsOf, country: str) -> None:
+    """A company that is called after a city is there; no name speaks of another region's river."""
+    locale = load_locale(country)
+    cities = sorted({city.name for city in locale.places.cities}, key=len, reverse=True)
+    trades = sorted(locale.companies.descriptors.names, key=len, reverse=True)
+    either = "|".join(map(re.escape, cities)), "|".join(map(re.escape, trades))
+    called = re.compile(rf"(?:({either[0]}) (?:{either[1]})|(?:{either[1]}) ({either[0]})) ")
+    found = [
+        (row, match)
+        for row in rows_in(country, "saas")["companies"]
+        if row["city"] and (match := called.match(row["name"]))
+    ]
+    assert len(found) > 5
+    for row, match in found:
+        assert row["city"] in match.groups(), row["name"]
+    rivers = ("Rhein", "Mosel", "Isar", "Elb", "Weser", "Neckar", "Havel", "Spree", "Donau", "Alster")
+    assert not [name for name in locale.companies.stems.names if name.startswith(rivers)]
+
+
+@pytest.mark.parametrize(
+    ("country", "form", "smallest"), [("GB", "plc", 3), ("DE", "AG", 2), ("US", "Corp.", 2)]
+)
+def test_the_legal_form_fits_the_size(rows_in: RowsOf, country: str, form: str, smallest: int) -> None:
+    """Forms of large companies are not those of the smallest, nor the reverse."""
+    sizes = load_locale(country).companies.sizes.index
+    rows = [row for industry in INDUSTRIES for row in rows_in(country, industry)["companies"]]
+    large = [sizes[row["size"]] for row in rows if row["name"].endswith(f" {form}")]
+    assert all(size >= smallest for size in large), form
+    small = [row for row in rows if row["name"].endswith((" e.K.", " UG (haftungsbeschränkt)"))]
+    assert all(sizes[row["size"]] <= 1 for row in small)

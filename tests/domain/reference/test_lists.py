@@ -13,9 +13,13 @@ import numpy as np
 import phonenumbers
 import pytest
 
+from demo_pipeline.domain.core.random_streams import Stream
+from demo_pipeline.domain.feasibility import Caps
+from demo_pipeline.domain.generation.company_names import company_space, name_companies
 from demo_pipeline.domain.reference import countries
-from demo_pipeline.domain.reference.countries import COUNTRIES, NameList, load_locale
+from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
+from demo_pipeline.domain.reference.names import NameList, ascii_label
 from demo_pipeline.domain.reference.pack_files import PACKAGED
 from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 
@@ -98,8 +102,8 @@ def notorious(texts: Iterable[str]) -> list[str]:
     return [
         text
         for text in texts
-        if CRIME_PLACES.search(countries.ascii_label(text))
-        or any(NOTORIOUS.match(countries.ascii_label(word)) for word in re.findall(r"[^\W\d_]+", text))
+        if CRIME_PLACES.search(ascii_label(text))
+        or any(NOTORIOUS.match(ascii_label(word)) for word in re.findall(r"[^\W\d_]+", text))
     ]
 
 
@@ -259,9 +263,17 @@ def test_a_first_name_tells_the_form_of_address(country: str) -> None:
 
 @pytest.mark.parametrize("country", COUNTRIES)
 def test_company_names_and_domains_are_unique_by_parts(country: str) -> None:
-    """Different stem and descriptor give a different name and label; there are enough for any tenant."""
+    """All numbers of companies give different names and labels; there are enough for any tenant."""
     companies = load_locale(country).companies
-    assert len(companies.stems) >= 1500
+    space = company_space(companies)
+    assert space > 4 * Caps().companies
+    assert sum(pattern.weight for pattern in companies.patterns) == 100
+    named = name_companies(companies, Stream(("a seed", "a-tenant")), np.arange(space))
+    for column in (named.names, named.labels):
+        assert len(set(column.to_pylist())) == space
+    mailboxes = set(load_locale(country).mailboxes.ascii)
+    assert not mailboxes & set(named.labels.to_pylist())
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", str(label)) for label in named.labels.to_pylist())
     assert len(companies.descriptors) >= 60
     for parts in (companies.stems, companies.descriptors):
         assert len({name.lower() for name in parts.names}) == len(parts)
@@ -310,4 +322,5 @@ def test_the_script_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Mo
     assert written == {path: (PACKS / path).read_bytes() for path in written}
     derived = {"holidays.txt", "female.tsv", "male.tsv", "surnames.tsv", "cities.tsv", "quantiles.json"}
     derived |= {f"topics.{language}.tsv" for language in LANGUAGES}
+    derived |= {"company_stems.tsv", "company_patterns.json"}
     assert {path.relative_to(PACKS) for path in PACKS.rglob("*") if path.name in derived} == set(written)

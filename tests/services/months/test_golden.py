@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "c6dea82769391c4418b6f4cd39098bb30e56115d15a2b5ad5a73af99ce3917a4",
-    "marlowe-quay": "77875ea4d8bd1b895cc5490cf15e3c75d780c3deed6a7d117686c31e3057a0f3",
-    "tannrausch": "04178014391b16b6b8470be6441248d5cc913011a764ff8927bba35091781b51",
-    "tidewick": "b76f8cf952aefa97e5eec4acebd1d18ac5afec96a20231caf3be2fc58116b93b",
+    "larkmoor": "774673ff7c9a5e114eb2522dcc06e71331e3f8677548ba8b06083ec04601ccc6",
+    "marlowe-quay": "a0902601c5353e78d50647a2b8b92fbc222bffa5c36c802c85c1d27a5cb16295",
+    "tannrausch": "7dab2baa06dba6fc982eb38008f51c69c990a71ff770f0d72618af82de2a35f6",
+    "tidewick": "193de20ef4657c1e1b63b2c4a426ead2a6e55ac3936aa10acf09bae1bb6c9452",
 }
 
 

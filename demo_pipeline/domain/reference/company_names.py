@@ -1,0 +1,189 @@
+"""How customer companies of a country are named: patterns by weight, and the words that they are made of.
+
+A pattern is a text with one or two slots, ``"{surname} {trade}"`` or ``"{stem} Group"``; the legal form comes
+after it. Frequent words are in more pairs than others, so that names are as uneven as real ones. Which of
+them a company has is decided in ``generation.company_names``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any, Final
+
+from demo_pipeline.domain.reference.names import NameList, ascii_label
+from demo_pipeline.domain.reference.pack_files import read_json, read_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Of a country; may be absent: then a company is a stem and a trade.
+PATTERNS_FILE: Final = "company_patterns.json"
+SLOTS: Final = ("stem", "surname", "partner", "city", "acronym", "trade")
+#: Surnames that companies are named after, the most frequent, and how slowly their frequency falls by rank.
+_FOUNDERS: Final = 4_000
+_PARTNERS: Final = 400
+_FOUNDER_SLOPE: Final = 800
+_PLAIN: Final = "{stem} {trade}"
+_SLOT: Final = re.compile(r"\{([a-z]+)\}")
+
+
+@dataclass(frozen=True, eq=False)
+class CompanyPattern:
+    """A form of names, with all of the words that fit in it."""
+
+    #: texts before, between and after the slots; the same for labels of domains
+    literals: tuple[str, ...]
+    label_literals: tuple[str, ...]
+    #: one or two of SLOTS, and the words of each
+    slots: tuple[str, ...]
+    words: tuple[NameList, ...]
+    #: of 100
+    weight: int
+    #: the names that are used: place of the first word × number of second words + place of the second
+    pairs: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CompanyNames:
+    """Patterns, trades and legal forms. Different pairs give different names and labels."""
+
+    patterns: tuple[CompanyPattern, ...]
+    stems: NameList
+    #: trades, as names have them
+    descriptors: NameList
+    #: for each descriptor the place of its industry in ``industries``, shape (len(descriptors),)
+    descriptor_industry: NDArray[np.int64]
+    #: labels of ``companies.industry``; weights are those of their descriptors
+    industries: NameList
+    legal_forms: NameList
+    #: running weights of legal forms, for each size, shape (sizes, forms)
+    forms_of_size: NDArray[np.int64]
+    #: ``companies.size``, from small to large, weighted P(size > s) ∝ s^-1.06 (Axtell, Science 2001)
+    sizes: NameList
+
+
+def load_company_names(
+    folder: Traversable, surnames: NameList, cities: Sequence[str], sizes: NameList
+) -> CompanyNames:
+    """The names of a country's pack; ``cities`` are its cities in their order."""
+    import numpy as np
+
+    stems, trades, forms = (
+        read_table(folder / f"{name}.tsv") for name in ("company_stems", "company_descriptors", "legal_forms")
+    )
+    weights: dict[str, int] = {}
+    for label, weight in zip(trades["industry"], trades["weight"], strict=True):
+        weights[label] = weights.get(label, 0) + int(weight)
+    place = {label: i for i, label in enumerate(weights)}
+    declared = _declared(folder)
+    descriptors = NameList.of(trades["name"], trades["weight"])
+    stem_list = NameList.of(stems["name"], stems["weight"])
+    legal_forms = NameList.of(forms["name"], forms["weight"])
+    lists = _word_lists(declared, stem_list, descriptors, surnames, cities)
+    return CompanyNames(
+        patterns=tuple(
+            _pattern(form, weight, lists, is_alone=len(declared["patterns"]) == 1)
+            for form, weight in declared["patterns"].items()
+        ),
+        stems=stem_list,
+        descriptors=descriptors,
+        descriptor_industry=np.array([place[label] for label in trades["industry"]], np.int64),
+        industries=NameList.of(tuple(weights), tuple(weights.values())),
+        legal_forms=legal_forms,
+        forms_of_size=_forms_of_size(legal_forms, declared.get("form_sizes", {}), sizes),
+        sizes=sizes,
+    )
+
+
+def _declared(folder: Traversable) -> Mapping[str, Any]:
+    file = folder / PATTERNS_FILE
+    return read_json(file) if file.is_file() else {"patterns": {_PLAIN: 100}}
+
+
+def _word_lists(
+    declared: Mapping[str, Any],
+    stems: NameList,
+    trades: NameList,
+    surnames: NameList,
+    cities: Sequence[str],
+) -> Mapping[str, NameList]:
+    """The words of each slot; what has the weight 0 is in no name.
+
+    No word is in two of the lists, and no city twice: labels of domains would be the same.
+    """
+    acronyms: list[str] = declared.get("acronyms", "").split()
+    towns = [ascii_label(city) for city in cities]
+    taken = {*stems.ascii, *trades.ascii, *towns, *map(ascii_label, acronyms)}
+    founders = [name for name in surnames.names if len(name) > 2 and ascii_label(name) not in taken]
+    slopes = [_FOUNDER_SLOPE * 1000 // (rank + _FOUNDER_SLOPE) for rank in range(_FOUNDERS)]
+    used = [
+        0 if label in towns else weight
+        for label, weight in zip(stems.ascii, stems.weights.tolist(), strict=True)
+    ]
+    return {
+        "stem": NameList.of(stems.names, used),
+        "surname": NameList.of(founders[:_FOUNDERS], slopes[: len(founders)]),
+        "partner": NameList.of(founders[:_PARTNERS], slopes[: len(founders[:_PARTNERS])]),
+        "city": NameList.of(cities, [int(towns.index(town) == place) for place, town in enumerate(towns)]),
+        "acronym": NameList.of(acronyms, [1] * len(acronyms)),
+        "trade": trades,
+    }
+
+
+def _pattern(form: str, weight: int, lists: Mapping[str, NameList], *, is_alone: bool) -> CompanyPattern:
+    pieces = _SLOT.split(form)
+    literals, slots = tuple(pieces[::2]), tuple(pieces[1::2])
+    labels = ["-".join(filter(None, map(ascii_label, literal.split()))) for literal in literals]
+    first, *between, last = labels
+    # Of two founders both are among the more frequent: there are enough pairs of them.
+    words = tuple(lists["partner" if "partner" in slots and slot == "surname" else slot] for slot in slots)
+    return CompanyPattern(
+        literals=literals,
+        label_literals=(
+            f"{first}-" if first else "",
+            *(f"-{label}-" if label else "-" for label in between),
+            f"-{last}" if last else "",
+        ),
+        slots=slots,
+        words=words,
+        weight=weight,
+        pairs=_pairs(form, words, is_alone=is_alone),
+    )
+
+
+def _pairs(form: str, words: tuple[NameList, ...], *, is_alone: bool) -> NDArray[np.int64]:
+    """The pairs of words that are used, drawn by the frequency of both; of an only pattern all."""
+    import numpy as np
+
+    from demo_pipeline.domain.core.random_streams import Stream, scale
+
+    weights = [one.weights for one in words]
+    if len(words) == 1:
+        return np.flatnonzero(weights[0])
+    if form == _PLAIN and is_alone:
+        return np.arange(len(weights[0]) * len(weights[1]))
+    chance = np.outer(weights[0], weights[1]).ravel()
+    drawn = scale(Stream(("company_pairs", form)).raw("pair", len(chance)), int(chance.max(initial=1)))
+    is_used = drawn < chance
+    if words[0] is words[1]:
+        # Nobody is a partner of himself.
+        is_used &= ~np.eye(len(words[0]), dtype=bool).ravel()
+    return np.flatnonzero(is_used)
+
+
+def _forms_of_size(
+    forms: NameList, limits: Mapping[str, tuple[str, str]], sizes: NameList
+) -> NDArray[np.int64]:
+    """Running weights of the legal forms of each size; ``limits``: form → its smallest and largest size."""
+    import numpy as np
+
+    weights = np.tile(forms.weights, (len(sizes), 1))
+    for form, (smallest, largest) in limits.items():
+        column = weights[:, forms.index[form]]
+        column[: sizes.index[smallest]] = 0
+        column[sizes.index[largest] + 1 :] = 0
+    return np.cumsum(weights, axis=1)
