@@ -1,0 +1,1 @@
+"""Which contact data can reach nobody, by rule and source."""

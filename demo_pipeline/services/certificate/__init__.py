@@ -1,0 +1,1 @@
+"""Proof that nobody can be reached through a tenant's contact data."""

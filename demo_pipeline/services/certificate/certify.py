@@ -1,0 +1,82 @@
+"""The certificate of one tenant: each number, address and domain under the rule by which it reaches nobody.
+
+The rules are in ``domain.certificate``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from demo_pipeline.domain.certificate.reserved import Rule, domain_of, domain_rule, phone_rule
+from demo_pipeline.services.jobs.tenant_context import open_snapshot
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.rows.contact_values import PHONES, ContactValue, contact_values
+
+_PHONE_PLACES: Final = frozenset(f"{table}.{column}" for table, column in PHONES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertifiedValues:
+    """Values of one column that one rule covers."""
+
+    #: as ``contacts.phone``
+    place: str
+    rule: str
+    source: str
+    value_count: int
+    row_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """What is certain of a tenant's contact data, and what is not."""
+
+    tenant: str
+    as_of: datetime
+    certified: tuple[CertifiedValues, ...]
+    #: values that no rule covers: they may reach somebody
+    uncovered: tuple[ContactValue, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every value is covered by a rule."""
+        return not self.uncovered
+
+
+def certify(database: Database, settings: Settings, slug: str) -> Certificate:
+    """Examine every visible number, e-mail address, website and domain of a tenant.
+
+    Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``.
+    """
+    with open_snapshot(database, settings, slug, "certify") as (conn, context, as_of):
+        found = contact_values(conn, context.state.tenant.tenant_id)
+    values, rows = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
+    uncovered = list[ContactValue]()
+    for one in found:
+        rule = _rule(one, context.spec.mail_domain)
+        if rule is None:
+            uncovered.append(one)
+        else:
+            values[one.place, rule.name, rule.source] += 1
+            rows[one.place, rule.name, rule.source] += one.row_count
+    return Certificate(
+        tenant=slug,
+        as_of=as_of,
+        certified=tuple(
+            CertifiedValues(
+                place=place, rule=rule, source=source, value_count=count, row_count=rows[place, rule, source]
+            )
+            for (place, rule, source), count in sorted(values.items())
+        ),
+        uncovered=tuple(uncovered),
+    )
+
+
+def _rule(one: ContactValue, own_domain: str | None) -> Rule | None:
+    if one.place in _PHONE_PLACES:
+        return phone_rule(one.value)
+    return domain_rule(domain_of(one.value), own_domain)
