@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -56,3 +57,16 @@ def test_a_value_that_may_reach_somebody(
     shown = quick_command("certify", kranz)
     assert shown.code == 4
     assert f"no rule covers {place} {value} (1 row)" in shown.out
+
+
+def test_the_certificate_as_a_file(quick_command: RunCommand, kranz: str, tmp_path: Path) -> None:
+    """A file with the command to run it on top; the document counts its assertions; a folder is refused."""
+    file = tmp_path / "kranz.sql"
+    done = quick_command("certify", kranz, "--sql", file, "--json")
+    assert done.code == 0, done.err
+    text = file.read_text(encoding="utf-8")
+    assert done.document["bytes"] == len(text.encode())
+    assert done.document["assertions"] >= 300
+    assert f"{done.document['assertions']:,} assertions" in text.splitlines()[0]
+    assert quick_command("certify", kranz, "--sql", tmp_path).code == 2
+    assert quick_command("certify", "nobody", "--sql", file).code == 2

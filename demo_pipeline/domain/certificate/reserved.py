@@ -78,6 +78,18 @@ def domain_rule(domain: str, own_domain: str | None) -> Rule | None:
     return None
 
 
+def phone_pattern() -> str:
+    """One pattern for the digits of all reserved numbers, as Python and PostgreSQL read it."""
+    return "|".join(rule.pattern.pattern for rule in PHONE_RULES)
+
+
+def domain_pattern(own_domain: str | None) -> str:
+    """One pattern for domains that reach nobody but the operator, as Python and PostgreSQL read it."""
+    if own_domain is None:
+        return RESERVED_DOMAIN.pattern.pattern
+    return f"{RESERVED_DOMAIN.pattern.pattern}|(?:[a-z0-9-]+\\.)*{re.escape(own_domain.lower())}"
+
+
 def domain_of(value: str) -> str:
     """The domain of an e-mail address, of a website, or the value itself."""
     host = value.strip().rpartition("@")[2]

@@ -8,12 +8,23 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
-from demo_pipeline.domain.certificate.reserved import Rule, domain_of, domain_rule, phone_rule
+from demo_pipeline.domain.certificate.reserved import (
+    Rule,
+    domain_of,
+    domain_pattern,
+    domain_rule,
+    phone_pattern,
+    phone_rule,
+)
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.services.jobs.tenant_context import open_snapshot
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.rows.certificate_file import CertificateFile, certificate_file
 from demo_pipeline.storage.rows.contact_values import PHONES, ContactValue, contact_values
 
 _PHONE_PLACES: Final = frozenset(f"{table}.{column}" for table, column in PHONES)
@@ -74,6 +85,35 @@ def certify(database: Database, settings: Settings, slug: str) -> Certificate:
         ),
         uncovered=tuple(uncovered),
     )
+
+
+def certificate_sql(database: Database, settings: Settings, slug: str) -> CertificateFile:
+    """The certificate of a tenant as one SQL file, with what is there now; KPIs as the ledger expects them.
+
+    Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``.
+    """
+    with open_snapshot(database, settings, slug, "certify") as (conn, context, as_of):
+        currency = context.spec.currency
+        return certificate_file(
+            conn,
+            context.state.tenant.tenant_id,
+            title=slug,
+            as_of=as_of,
+            kpis={
+                f"kpi {month} {name}": _text(name, figures[name], currency)
+                for month, figures in context.expected_by_month.nonzero().items()
+                for name in METRICS
+            },
+            phone_pattern=phone_pattern(),
+            domain_pattern=domain_pattern(context.spec.mail_domain),
+        )
+
+
+def _text(metric: str, figure: int, currency: Currency) -> str:
+    """A figure as the SQL of the KPIs gives it: amounts with two decimals in every currency."""
+    if not METRICS[metric].is_value:
+        return str(figure)
+    return f"{Decimal(figure).scaleb(-currency.minor_digits):.2f}"
 
 
 def _rule(one: ContactValue, own_domain: str | None) -> Rule | None:
