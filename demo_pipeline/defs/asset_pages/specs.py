@@ -49,13 +49,13 @@ DESCRIPTIONS: Final = {
     "activities": "Notes, calls, e-mails, meetings and tasks about a contact and, where there is one, that "
     "contact's deal, in the tenant's working hours. No text comes twice within a deal."
     f"{_ALL_OR_NOTHING}",
-    KPI_SNAPSHOT: "The eight KPIs of a tenant's month, **read again after the commit**: what the plan "
+    KPI_SNAPSHOT: "The eight KPIs of a tenant's month, read again after the commit: what the plan "
     "expects, what was there before, what is there now, and the drift that people's own changes have "
     "caused since.\n\nA partition that is not materialised has no rows of its run in the database: a KPI "
     "that is off by one unit or one cent rolls back everything, and the failed check says which.",
 }
 RELEASE_DESCRIPTION: Final = (
-    "The record that a tenant's month **may be shown**. It is requested by itself once every check of "
+    "The record that a tenant's month may be shown. It is requested by itself once every check of "
     "`kpi_snapshot` of severity ERROR has passed for the month, and a check that does not pass keeps it "
     "back. It hides nothing from the CRM.\n\nA job that changes a released month makes the record out of "
     "date until the checks have passed again. To release a month that is kept back, materialise it with a "

@@ -31,16 +31,9 @@ from tests.fixtures.receivers import WebHook
 FAILURE, SUCCESS = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
 
 
-@pytest.fixture
-def hook(web_hook: WebHook, monkeypatch: pytest.MonkeyPatch) -> WebHook:
-    """The receiver of alerts, of this process and of daemons that are started later."""
-    monkeypatch.setenv("DEMO_ALERT_URLS", web_hook.url)
-    return web_hook
-
-
 @pytest.mark.long
 def test_a_killed_run_is_retried_once_and_its_tenant_goes_on(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, hook: WebHook
+    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
 ) -> None:
     """The run alone is killed: it fails once, one retry applies its plan, and the next plan follows."""
     daemon, run = run_amid_its_job(dagster_home, start_daemon)
@@ -61,12 +54,12 @@ def test_a_killed_run_is_retried_once_and_its_tenant_goes_on(
         "select a.status, a.error_code from demo.job_attempts a join demo.jobs j on j.id = a.job_id"
         " where j.kind = 'patch' and j.range_start_month = '2025-02' order by a.attempt"
     ) == [("failed", "interrupted"), ("completed", None)]
-    assert assert_told_once(dagster_home, hook) == {"failed_job": 1}
+    assert assert_told_once(dagster_home, alert_hook) == {"failed_job": 1}
 
 
 @pytest.mark.long
 def test_a_run_killed_with_its_code_server_is_retried_by_the_next(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, hook: WebHook
+    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
 ) -> None:
     """Under a living daemon: the run is failed once it can be retried, and the retry ends well."""
     daemon, run = run_amid_its_job(dagster_home, start_daemon)
@@ -77,12 +70,12 @@ def test_a_run_killed_with_its_code_server_is_retried_by_the_next(
     assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=1)
     first, retry = runs_of_file(dagster_home)
     assert (first.status, retry.status, retry.parent_run_id) == (FAILURE, SUCCESS, run.run_id)
-    assert_told_once(dagster_home, hook)
+    assert_told_once(dagster_home, alert_hook)
 
 
 @pytest.mark.long
 def test_a_code_server_is_replaced_and_its_run_goes_on(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, hook: WebHook
+    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
 ) -> None:
     """The code server alone is killed, amid a run and without one: the run and the next plan end well."""
     daemon, run = run_amid_its_job(dagster_home, start_daemon)
@@ -98,12 +91,12 @@ def test_a_code_server_is_replaced_and_its_run_goes_on(
     assert daemon.is_running
     assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=2)
     assert [one.status for one in runs_of_file(dagster_home)] == [SUCCESS, SUCCESS]
-    assert not assert_told_once(dagster_home, hook)
+    assert not assert_told_once(dagster_home, alert_hook)
 
 
 @pytest.mark.long
 def test_the_queue_is_free_after_everything_was_killed(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, hook: WebHook
+    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
 ) -> None:
     """Daemon, code server and run are killed: the next daemon fails the run, and its plan is applied once."""
     daemon, run = run_amid_its_job(dagster_home, start_daemon)
@@ -118,7 +111,7 @@ def test_the_queue_is_free_after_everything_was_killed(
     daemon.wait_for("the plan is applied", lambda: is_applied(dagster_home, "spring.csv"))
     sys.stderr.write(f"its plan was applied {time.monotonic() - started_at:.1f} s after the restart\n")
     assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=1)
-    assert_told_once(dagster_home, hook)
+    assert_told_once(dagster_home, alert_hook)
 
 
 @pytest.mark.long

@@ -39,13 +39,6 @@ DAGSTER = ("DEMO_DAGSTER_URL", STORAGE_VARIABLE)
 
 
 @pytest.fixture
-def hook(web_hook: WebHook, monkeypatch: pytest.MonkeyPatch) -> WebHook:
-    """The receiver of alerts, of this process and of daemons that are started later."""
-    monkeypatch.setenv("DEMO_ALERT_URLS", web_hook.url)
-    return web_hook
-
-
-@pytest.fixture
 def proxy(dagster_home: DagsterHome) -> Iterator[SwitchableProxy]:
     """A proxy in front of the server that has both databases."""
     with switchable(dagster_home.environment["DEMO_DATABASE_URL"]) as found:
@@ -110,7 +103,7 @@ def two_runs_amid_their_jobs(
 
 @pytest.mark.long
 def test_dagster_s_database_is_away(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, proxy: SwitchableProxy, hook: WebHook
+    dagster_home: DagsterHome, start_daemon: StartDaemon, proxy: SwitchableProxy, alert_hook: WebHook
 ) -> None:
     """Amid two runs, then without one: jobs are committed once meanwhile, and shown once it is back."""
     daemon, *_ = two_runs_amid_their_jobs(dagster_home, start_daemon, through(dagster_home, proxy, DAGSTER))
@@ -130,12 +123,12 @@ def test_dagster_s_database_is_away(
     daemon.wait_for("the next plan is done", lambda: is_applied(dagster_home, "summer.csv"))
     assert_nothing_is_left(dagster_home, daemon, "acme", "bolt", patch_count=2)
     assert daemon.is_running
-    assert_told_once(dagster_home, hook)
+    assert_told_once(dagster_home, alert_hook)
 
 
 @pytest.mark.long
 def test_the_crm_s_database_is_away(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, proxy: SwitchableProxy, hook: WebHook
+    dagster_home: DagsterHome, start_daemon: StartDaemon, proxy: SwitchableProxy, alert_hook: WebHook
 ) -> None:
     """Amid two runs, then without one: plans are applied by retries, months after the alert."""
     daemon, _, months = two_runs_amid_their_jobs(
@@ -166,4 +159,4 @@ def test_the_crm_s_database_is_away(
     # A release may have met the outage, too: its alert names its page, where it is re-executed.
     for slug in ("acme", "bolt"):
         assert dagster_home.release(slug).success
-    assert_told_once(dagster_home, hook)
+    assert_told_once(dagster_home, alert_hook)
