@@ -147,6 +147,26 @@ DAMAGES = (
     ("industries/saas/industry.json", "[30, 90]", "[90, 30]", "cycle_days: 90 to 30 is no range; put the"),
     ("industries/trading/industry.json", "5000,", "6000,", "is not that of industry.json; run python"),
     ("industries/saas/words.de.json", '"#16a34a"', '"green"', "tags.Fürsprecher: string should match"),
+    (
+        "industries/finserv/industry.json",
+        '{"value_usd": [10000, 500000]}',
+        '{"price_usd": 10.0}',
+        "pricing.products.0: has ['price_usd']; give value_usd",
+    ),
+    (
+        "industries/igaming/industry.json",
+        "[20, 600]",
+        "[600, 20]",
+        "pricing.products.8: 600 to 20 is no range; put the smaller",
+    ),
+    (
+        "industries/saas/words.en.json",
+        '"{product}, {pieces} seats"',
+        '"{product} seats"',
+        "lines.pieces.0: has the slots ['product']; write {pieces}, {product}",
+    ),
+    ("industries/realestate/words.en.json", '"Penthouse",', "", "products: has 22 names; name 23 products"),
+    ("industries/ecommerce/words.en.json", '"Pet Bed":', '"Cat Bed":', "spellings.gb: Cat Bed is no product"),
 )
 
 
