@@ -45,27 +45,39 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws, offers: Offer
         np.array(places[True])[scale(drawn, len(places[True]))],
         np.array(places[False])[scale(drawn, len(places[False]))],
     )
+    lines = offers.lines
+    titles, starts, counts = _titles_with_lines(texts)
+    form = starts[lines.kind] + scale(draws("product_form"), counts[lines.kind])
+
+    def numbers(less: int) -> Callable[[I64], pa.StringArray]:
+        return lambda rows: strings([str(pieces - less) for pieces in lines.pieces[rows].tolist()])
+
     slots = _person_slots(context, contact) | {
         "company": _company_names(context, company),
-        "product": _offered(context, draws, offers),
-        **texts.topic_slots(offers.lines.product % texts.topic_count),
+        "product": texts.product_slot(lines.product),
+        "pieces": numbers(0),
+        "more": numbers(1),
+        "city": lookup(context.locale.places.city_names, offers.city),
+        **texts.topic_slots(lines.product % texts.topic_count),
     }
-    return render(texts.deal_titles, which, slots)
+    return render(titles, which * int(counts.sum()) + form, slots)
 
 
-def _offered(context: MonthContext, draws: Draws, offers: Offers) -> pa.StringArray:
-    """Products with what else explains the values: pieces, city, the reason of an odd amount."""
-    texts, lines = context.texts, offers.lines
+@cache
+def _titles_with_lines(texts: Texts) -> tuple[tuple[Template, ...], I64, I64]:
+    """Each title with each form of a line in the place of ``product``.
+
+    Then where the forms of each kind of line begin, and how many there are, shape (kinds,) each.
+    """
     forms = [texts.lines.get(kind, texts.lines["plain"]) for kind in LINE_KINDS]
     counts = np.array(list(map(len, forms)))
-    which = (np.cumsum(counts) - counts)[lines.kind] + scale(draws("product_form"), counts[lines.kind])
-    slots = {
-        "product": texts.product_slot(lines.product),
-        "pieces": strings([str(one) for one in lines.pieces.tolist()]),
-        "more": strings([str(one - 1) for one in lines.pieces.tolist()]),
-        "city": take(context.locale.places.city_names, offers.city),
-    }
-    return render([form for group in forms for form in group], which, slots)
+    titles = tuple(
+        Template.parse(title.text.replace("{product}", form.text))
+        for title in texts.deal_titles
+        for group in forms
+        for form in group
+    )
+    return titles, np.cumsum(counts) - counts, counts
 
 
 def activity_texts(
