@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, U64, ascending, pick, scale
+from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deals import first_contact_bound
@@ -39,9 +39,14 @@ _ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
 #: How many activities at most are work on deals before they close, per cent of those that answer no lead;
 #: how large a deal is that has two or three of them; how often the larger of two deals is chosen.
 _CLOSING_PERCENT: Final = 55
-_LARGE: Final = 9
-_VERY_LARGE: Final = 13
-_LARGER: Final = np.uint64(2**64 * 25 // 100)
+_LARGE: Final = 6
+_VERY_LARGE: Final = 12
+_LARGER: Final = np.uint64(2**64 * 16 // 100)
+#: People of as many habits: by how many minutes each is later than the one before, and how much more or less
+#: of each type of activity they have, per cent, turned by one type for each habit.
+_HABITS: Final = len(ACTIVITY_TYPES)
+_HABIT_MINUTES: Final = 35
+_LIKED_PERCENT: Final = np.array([150, 80, 120, 70, 100])
 _BY_PHONE: Final = np.uint64(2**64 * 45 // 100)
 _CANCELLED: Final = np.uint64(2**64 * 6 // 100)
 _STILL_TO_DO: Final = np.uint64(2**64 * 20 // 100)
@@ -97,36 +102,45 @@ def _block(
     contact = reachable.recent(draws("contact"), created)
     there = np.searchsorted(deals.created_us, created, side="right").astype(np.int64)
     deal = _deal_at_work(context, draws, there)
-    kind = pick(draws("type"), context.industry.activity_cumulative)
-
+    # The type of an answer; -1: by the habit of its author.
+    answered_by, is_bound = np.full(len(created), -1), np.zeros(len(created), bool)
     created = created.copy()
     leads, closing = first
     answers = np.flatnonzero(draws.order < len(leads))
     lead = leads[draws.order[answers]]
     contact[answers], deal[answers] = lead, -1
-    kind[answers] = np.where(draws("by_phone")[answers] < _BY_PHONE, CALL, EMAIL)
+    answered_by[answers] = np.where(draws("by_phone")[answers] < _BY_PHONE, CALL, EMAIL)
     created[answers] = _answer_times(context, index.contacts.created_us[lead], draws("delay")[answers])
     before = np.flatnonzero((draws.order >= len(leads)) & (draws.order < len(leads) + len(closing)))
     deal[before] = closing[draws.order[before] - len(leads)]
     created[before] = _times_before(context, deal[before], draws("delay")[before])
-    draws, again = draws.moved(created)
-    created, contact, deal, kind = draws.created_us, contact[again], deal[again], kind[again]
-
-    place = np.zeros(len(created), np.int64)
+    is_bound[answers] = is_bound[before] = True
     if len(deals.created_us):
         deal = np.where((deal >= 0) & (deals.contact[deal] >= 0), deal, -1)
         contact = np.where(deal >= 0, deals.contact[deal], contact)
+    author = np.where(
+        draws("by_others") < _BY_OTHERS,
+        context.team.sellers(draws("author")),
+        index.contacts.owner[contact],
+    )
+    habit = _habits(context, author)
+    earliest = np.maximum(index.contacts.created_us[contact], np.append(deals.created_us, 0)[deal])
+    shifted = _shifted(context, created, (habit - _HABITS // 2) * _HABIT_MINUTES)
+    created = np.where(is_bound | (shifted <= earliest), created, shifted)
+    draws, again = draws.moved(created)
+    created, contact, deal, author, habit, answered_by = (
+        column[again] for column in (created, contact, deal, author, habit, answered_by)
+    )
+    kind = np.where(answered_by >= 0, answered_by, _types(context, draws("type"), habit))
+
+    place = np.zeros(len(created), np.int64)
+    if len(deals.created_us):
         deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
         place = _places(deal, on_deal)
         deal = np.where(place < MOST_A_MONTH, deal, -1)
     if not index.contacts.has_email.all():
         # No e-mail without an address.
         kind[(kind == EMAIL) & (index.contacts.has_email[contact] == 0)] = CALL
-    author = np.where(
-        draws("by_others") < _BY_OTHERS,
-        context.team.sellers(draws("author")),
-        index.contacts.owner[contact],
-    )
     scheduled, completed, minutes = _times(context, draws, kind, author)
     done = np.maximum(created, completed)
     changed = draws("changed")
@@ -155,6 +169,30 @@ def _block(
     )
 
 
+def _habits(context: MonthContext, author: I64) -> I64:
+    """A number below ``_HABITS`` for the habits of each row's author: the same person, the same habits."""
+    if len(context.team.ids) == 0:
+        return np.full(len(author), _HABITS // 2)
+    return context.team.ids[author, -1].astype(np.int64) % _HABITS
+
+
+def _shifted(context: MonthContext, instants_us: I64, minutes: I64) -> I64:
+    """The instants some minutes later, or earlier, if that is on the same working day of the month."""
+    timeline = context.timeline.minutes
+    slot = np.searchsorted(timeline, instants_us // MINUTE_US)
+    other = np.clip(slot + minutes, 0, len(timeline) - 1)
+    is_same_day = timeline[other] - timeline[slot] == minutes
+    is_in_month = (timeline[other] >= context.work.minutes[0]) & (timeline[other] <= context.work.minutes[-1])
+    return np.where(is_same_day & is_in_month, instants_us + minutes * MINUTE_US, instants_us)
+
+
+def _types(context: MonthContext, draws: U64, habit: I64) -> I64:
+    """Places in ACTIVITY_TYPES: by the industry's weights, and what people do more or less of."""
+    weights = np.diff(context.industry.activity_cumulative, prepend=0)
+    by_habit = np.cumsum([weights * np.roll(_LIKED_PERCENT, place) for place in range(_HABITS)], axis=1)
+    return np.sum(by_habit[habit] <= scale(draws, by_habit[habit, -1])[:, None], axis=1)
+
+
 def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
     """The month's leads that are answered, in a drawn order; those that are dropped never are."""
     contacts = context.index.contacts
@@ -170,7 +208,7 @@ def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
 def _closing_deals(context: MonthContext, most: int) -> I64:
     """Deals (places) that close in the month, one for each piece of work before it, at most ``most``.
 
-    Each has one, won ones first; then large deals have a second one and a third.
+    Each has one, won ones first; then all but small deals have a second one, and large ones a third.
     """
     deals, work = context.index.deals, context.work.minutes
     start, end = int(work[0]) * MINUTE_US, (int(work[-1]) + 1) * MINUTE_US
