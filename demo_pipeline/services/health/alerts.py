@@ -283,7 +283,7 @@ def check_alert(failing: FailingChecks) -> Alert:
         kind=AlertKind.FAILING_CHECK,
         subject=failing.tenant,
         what=f"what is in the database is not as expected: {names}",
-        remedy=f"demo-pipeline generate {failing.tenant} makes missing rows again; to see every finding",
+        remedy=f"missing rows are made again by demo-pipeline generate {failing.tenant}; see every finding",
         command=f"demo-pipeline verify {failing.tenant}",
         tenant=failing.tenant,
         months=span,
