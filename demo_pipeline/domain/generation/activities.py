@@ -62,6 +62,8 @@ _TASK_AHEAD: Final = 2940
 _QUARTER: Final = 15 * MINUTE_US
 #: How long after its end a meeting is marked as held, at most (us).
 _MARKED_WITHIN: Final = 40 * MINUTE_US
+#: A new colleague writes nothing in the first days; a row may also move by its author's habit.
+_FIRST_DAYS_US: Final = 4 * 24 * 60 * MINUTE_US
 
 
 def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.RecordBatch]:
@@ -120,9 +122,10 @@ def _block(
         contact = np.where(deal >= 0, deals.contact[deal], contact)
     author = np.where(
         draws("by_others") < _BY_OTHERS,
-        context.team.sellers(draws("author")),
+        context.team.sellers(draws("author"), created - _FIRST_DAYS_US),
         index.contacts.owner[contact],
     )
+    author = context.team.present(author, draws("author"), created - _FIRST_DAYS_US)
     habit = _habits(context, author)
     earliest = np.maximum(index.contacts.created_us[contact], np.append(deals.created_us, 0)[deal])
     shifted = _shifted(context, created, (habit - _HABITS // 2) * _HABIT_MINUTES)

@@ -44,7 +44,7 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
     return Companies(
         ids=draws.ids(),
         created_us=draws.created_us,
-        owner=context.team.sellers(draws("owner")),
+        owner=context.team.sellers(draws("owner"), draws.created_us),
         number=number,
         legal_form=_legal_forms(parts, size, draws("legal_form")),
         # A name may speak of its city.

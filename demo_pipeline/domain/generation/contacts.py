@@ -94,11 +94,11 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
             company = np.where(is_larger & (company >= 0), other, company)
 
     status = _statuses(context, figures, draws, company)
-    owner = context.team.sellers(draws("owner"))
+    owner = context.team.sellers(draws("owner"), created)
     if len(companies.owner):
         of_company = companies.owner[np.maximum(company, 0)]
         own = (company < 0) | (draws("own_owner") < _OTHER_OWNER)
-        owner = np.where(own, owner, of_company)
+        owner = context.team.present(np.where(own, owner, of_company), draws("own_owner"), created)
 
     is_female = (draws("sex") >> np.uint64(63)).astype(np.int64)
     first, last = person_names(

@@ -42,6 +42,7 @@ class ExistingUser(NamedTuple):
 
     id: Id
     role: str
+    joined_us: int
 
 
 class ExistingStage(NamedTuple):
@@ -132,12 +133,16 @@ def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
         ),
         tag_ids=_ids(existing.tags),
         seller_weights=np.cumsum(sells),
+        joined_us=np.array([user.joined_us for user in existing.users], np.int64),
     )
 
 
 def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
     """The rows as an index whose names are texts of its own."""
     users = _places([user.id for user in existing.users])
+    first_us = min((one.created_us for one in (*existing.companies, *existing.contacts)), default=_NEVER)
+    # By joining: the first of them are who was there from the beginning.
+    first_team = max(sum(user.joined_us <= first_us for user in existing.users), min(len(users), 1))
     company_places = _places([company.id for company in existing.companies])
     contact_places = _places([contact.id for contact in existing.contacts])
     cities = {city.name: place for place, city in enumerate(locale.places.cities)}
@@ -154,7 +159,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
             created_us=np.array(
                 [_NEVER if one.is_deleted else one.created_us for one in companies], np.int64
             ),
-            owner=_owners([one.owner_id for one in companies], users),
+            owner=_owners([one.owner_id for one in companies], users, first_team),
             number=-1 - np.arange(len(companies)),
             legal_form=np.zeros(len(companies), np.int64),
             city=np.array(
@@ -166,7 +171,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
         contacts=Contacts(
             ids=_ids([one.id for one in contacts]),
             created_us=np.array([one.created_us for one in contacts], np.int64),
-            owner=_owners([one.owner_id for one in contacts], users),
+            owner=_owners([one.owner_id for one in contacts], users, first_team),
             company=np.array(
                 [company_places.get(one.company_id, -1) if one.company_id else -1 for one in contacts], int
             ),
@@ -205,13 +210,13 @@ def _places(ids: Sequence[Id]) -> dict[Id, int]:
     return {one: place for place, one in enumerate(ids)}
 
 
-def _owners(owners: Sequence[Id | None], users: dict[Id, int]) -> I64:
-    """Places among the users; somebody of the team takes over what nobody looks after, -1: there is none."""
-    count = len(users)
+def _owners(owners: Sequence[Id | None], users: dict[Id, int], first_team: int) -> I64:
+    """Places among the users; the first team takes over what nobody looks after, -1: there is no user."""
+    taken_over = [place % first_team if first_team else -1 for place in range(len(owners))]
     return np.array(
         [
-            users.get(owner, place % count if count else -1) if owner else (place % count if count else -1)
-            for place, owner in enumerate(owners)
+            users.get(owner, other) if owner else other
+            for owner, other in zip(owners, taken_over, strict=True)
         ],
         np.int64,
     )

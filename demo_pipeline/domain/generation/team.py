@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import Mask, flags, integers, strings, take
-from demo_pipeline.domain.core.random_streams import I64, U64, Stream, pick, scale
+from demo_pipeline.domain.core.random_streams import I64, U64, Stream, scale
 from demo_pipeline.domain.core.row_ids import Uuids, row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, instant_us
 from demo_pipeline.domain.generation.person_names import person_names
@@ -36,6 +36,8 @@ _JOINING: Final = 8 * 840
 #: Until the first stage is made, at least and less than, and from one stage to the next (us).
 _FIRST_STAGE_US: Final = (4 * MINUTE_US, 25 * MINUTE_US)
 _NEXT_STAGE_US: Final = (9_000_000, 80_000_000)
+#: Assumption: how large the books of accounts of a team are, in the order in which it joined.
+_BOOKS: Final = (9, 6, 31, 14, 22, 8, 27, 11, 18, 5, 24, 13)
 #: Of users, stages and tags, those that are changed later, per cent, and working minutes within which.
 _CHANGED: Final = {"users": 70, "pipeline_stages": 45, "tags": 30}
 _CHANGED_WITHIN: Final = 45 * 840
@@ -71,11 +73,31 @@ class Team:
     #: running sums of how much each user sells; who only reads sells nothing
     seller_weights: I64
 
-    def sellers(self, draws: U64) -> I64:
-        """A user who may own companies, contacts and deals, one a draw; -1 where there is no user."""
+    #: when each user joined (us), ascending
+    joined_us: I64
+
+    def sellers(self, draws: U64, created_us: I64) -> I64:
+        """A user who may own a row made at ``created_us``, one a draw; -1 where there is no user.
+
+        Who joined later owns nothing of before.
+        """
         if len(self.seller_weights) == 0:
             return np.full(len(draws), -1)
-        return pick(draws, self.seller_weights)
+        there = np.maximum(np.searchsorted(self.joined_us, created_us, side="right"), 1)
+        # Of those who were there, somebody who sells; the first user, where nobody does.
+        chances = np.maximum(self.seller_weights[there - 1], 1)
+        owner = np.searchsorted(self.seller_weights, scale(draws, chances), side="right")
+        return np.minimum(owner, there - 1).astype(np.int64)
+
+    def present(self, owner: I64, draws: U64, created_us: I64) -> I64:
+        """The owners; where one joined after ``created_us``, somebody who was there."""
+        if len(self.joined_us) == 0:
+            return owner
+        late = np.flatnonzero((owner >= 0) & (self.joined_us[np.maximum(owner, 0)] > created_us))
+        if len(late):
+            owner = owner.copy()
+            owner[late] = self.sellers(draws[late], created_us[late])
+        return owner
 
     def batches(self) -> dict[str, pa.RecordBatch]:
         return {"users": self.users, "pipeline_stages": self.stages, "tags": self.tags}
@@ -109,7 +131,7 @@ def assemble_team(
     """The people, pipeline and tags of a tenant, made from sign-up on, unchanged after ``reference_us``."""
     moments = _Moments(spec, calendar, stream, reference_us)
     size = spec.team_size
-    users, user_ids = _users(spec, locale, stream.child("users"), moments)
+    users, user_ids, joined_us = _users(spec, locale, stream.child("users"), moments)
     stages, tags = industry.stages, words.tags
     stage_times = moments.of_stages(len(stages))
     stage_ids = _ids(stream.child("pipeline_stages"), stage_times)
@@ -153,6 +175,7 @@ def assemble_team(
         ),
         tag_ids=tag_ids,
         seller_weights=np.cumsum(sells),
+        joined_us=joined_us,
     )
 
 
@@ -219,13 +242,13 @@ def _timeline(spec: TenantSpec, calendar: Calendar, months: int) -> Timeline:
 
 
 def seller_weights(count: int) -> I64:
-    """How much each of ``count`` users sells: who was there first, a little more."""
-    return np.arange(count, 0, -1) + 2
+    """How much each of ``count`` users sells, in the order in which they joined: books of accounts differ."""
+    return np.resize(np.array(_BOOKS, np.int64), count)
 
 
 def _users(
     spec: TenantSpec, locale: Locale, stream: Stream, moments: _Moments
-) -> tuple[pa.RecordBatch, Uuids]:
+) -> tuple[pa.RecordBatch, Uuids, I64]:
     size = spec.team_size
     created = moments.joining("users", size)
     ids = _ids(stream, created)
@@ -257,7 +280,7 @@ def _users(
             "role": strings(roles),
         },
     )
-    return batch, ids
+    return batch, ids, created
 
 
 def _ids(stream: Stream, created_us: I64) -> Uuids:

@@ -171,7 +171,8 @@ def existing_rows(
     )
     return ExistingRows(
         users=rows(
-            ExistingUser, f"SELECT uuid_send(id), role FROM crm.users WHERE {_LIVING} ORDER BY created_at, id"
+            ExistingUser,
+            f"SELECT uuid_send(id), role, {_CREATED} FROM crm.users WHERE {_LIVING} ORDER BY created_at, id",
         ),
         stages=stages,
         tags=values(f"SELECT uuid_send(id) FROM crm.tags WHERE {_LIVING} ORDER BY created_at, id"),

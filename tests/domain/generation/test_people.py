@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,9 @@ import pytest
 
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.documents.stored import read_spec
+from demo_pipeline.domain.generation.calendar import instant_us
 from demo_pipeline.domain.generation.company_names import company_space, name_companies
+from demo_pipeline.domain.generation.generator import Generator
 from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
@@ -264,3 +267,33 @@ def test_the_legal_form_fits_the_size(rows_in: RowsOf, country: str, form: str, 
     assert all(size >= smallest for size in large), form
     small = [row for row in rows if row["name"].endswith((" e.K.", " UG (haftungsbeschränkt)"))]
     assert all(sizes[row["size"]] <= 1 for row in small)
+
+
+def test_books_of_accounts_differ(rows_in: RowsOf) -> None:
+    """Every seller has companies; the largest book is three times the smallest at least, in no ramp."""
+    rows = rows_in("US", "saas")
+    users = [row["id"] for row in rows["users"] if row["role"] != "readonly"]
+    books = Counter(row["owner_id"] for row in rows["companies"])
+    counts = [books[user] for user in users]
+    assert min(counts) > 0
+    assert max(counts) >= 3 * min(counts), counts
+    steps = np.sign(np.diff(counts))
+    assert {-1, 1} <= set(steps.tolist()), counts
+
+
+def test_a_new_colleague_owns_nothing_of_before(tmp_path: Path) -> None:
+    """Who joined later owns rows made after it, and nobody else's are handed over; others own the rest."""
+    spec = spec_of(tmp_path, BLUEPRINT | {"country": "US", "industry": "saas"}, NOW)
+    team = Generator(spec, NOW).team
+    joined = team.joined_us.copy()
+    joined[-3] = instant_us(spec.start_month.end)
+    later = replace(team, joined_us=np.sort(joined), seller_weights=np.arange(1, len(joined) + 1))
+    count = 5_000
+    draws = Stream(("sellers",)).raw("owner", count)
+    before = later.sellers(draws, np.full(count, int(joined[-3]) - 1))
+    after = later.sellers(draws, np.full(count, int(joined[-3])))
+    newest = len(joined) - 1
+    assert newest not in set(before.tolist())
+    assert len(set(before.tolist())) == newest
+    assert (later.present(after, draws, np.full(count, int(joined[-3]) - 1)) < newest).all()
+    assert newest in set(after.tolist())
