@@ -111,8 +111,8 @@ def _block(context: MonthContext, rows: Companies, draws: Draws, phones: pa.Stri
     # Not by places in the index, where rows that existed already may lie between them.
     locale, count = context.locale, len(draws.order)
     places = locale.places
-    trade, industries = _named(context, rows.number).trade, locale.companies.industries
-    domain = _made_domains(context, rows.number)
+    named, industries = _named(context, rows.number), locale.companies.industries
+    trade, domain = named.trade, _domains_of(context, named)
     # Where the name says no trade, any industry.
     industry = np.where(
         trade < 0,
@@ -131,7 +131,7 @@ def _block(context: MonthContext, rows: Companies, draws: Draws, phones: pa.Stri
             "id": uuid_array(rows.ids),
             "created_at": instants(rows.created_us),
             "updated_at": instants(updated),
-            "name": _made_names(context, rows.number, rows.legal_form),
+            "name": _names_of(context, named, rows.legal_form),
             "domain": domain,
             "industry": take(industries.arrow, industry),
             "size": take(locale.companies.sizes.arrow, rows.size),
@@ -195,13 +195,21 @@ def _made_or_existing(made: pa.StringArray, number: Small, known: pa.StringArray
 
 def _made_names(context: MonthContext, number: Small, legal_form: Small) -> pa.StringArray:
     """The names of a tenant's ``number``-th companies (any, where below 0)."""
-    forms = take(context.locale.companies.legal_forms.arrow, legal_form)
-    return join(_named(context, number).names, forms, separator=" ")
+    return _names_of(context, _named(context, number), legal_form)
 
 
 def _made_domains(context: MonthContext, number: Small) -> pa.StringArray:
     """The domains of a tenant's ``number``-th companies (any, where below 0)."""
-    return join(_named(context, number).labels, context.spec.mail_domain or "example", separator=".")
+    return _domains_of(context, _named(context, number))
+
+
+def _names_of(context: MonthContext, named: NamedCompanies, legal_form: Small) -> pa.StringArray:
+    forms = take(context.locale.companies.legal_forms.arrow, legal_form)
+    return join(named.names, forms, separator=" ")
+
+
+def _domains_of(context: MonthContext, named: NamedCompanies) -> pa.StringArray:
+    return join(named.labels, context.spec.mail_domain or "example", separator=".")
 
 
 def _named(context: MonthContext, number: Small) -> NamedCompanies:

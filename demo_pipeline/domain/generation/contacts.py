@@ -302,6 +302,9 @@ def _namesakes(earlier: KeyCounts, keys: I64) -> I64:
 
 def tag_batches(context: MonthContext, contacts: Contacts) -> Iterator[pa.RecordBatch]:
     """None to two different tags for each contact, as batches of rows, in blocks."""
+    if len(context.team.tag_ids) == 0:
+        # People may have deleted them all.
+        return
     for start, stop in blocks(len(contacts.created_us)):
         yield _tag_block(context, contacts, start, stop)
 
@@ -315,7 +318,7 @@ def _tag_block(context: MonthContext, contacts: Contacts, start: int, stop: int)
     # Another tag than the first: one to tags - 1 places further.
     second = (first + 1 + scale(stream.raw("second", count, start), tags - 1)) % tags
     tag = np.stack([first, second], axis=1)
-    has = np.stack([number > 0, number > 1], axis=1)
+    has = np.stack([number > 0, (number > 1) & (tags > 1)], axis=1)
     contact = np.repeat(np.arange(start, stop), 2).reshape(count, 2)
     since = contacts.created_us[contact[has]]
     high = stream.raw("id_high", 2 * count, 2 * start).reshape(count, 2)[has]
