@@ -36,8 +36,9 @@ CALL, EMAIL, MEETING, NOTE, TASK = (
 #: Assumptions: shares in per cent, and in 2**64ths of a draw.
 _RESPONSES_PERCENT: Final = 40
 _ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
-#: How many activities at most are work on deals before they close, per cent of those that answer no lead;
-#: how large a deal is that has two or three of them; how often the larger of two deals is chosen.
+#: How many activities at most are work on deals before they close, per cent of those that answer no lead; the
+#: size class (up to ``MOST_SIZE``) from which a deal has two or three of them; how often the larger of two
+#: deals is chosen.
 _CLOSING_PERCENT: Final = 55
 _LARGE: Final = 6
 _VERY_LARGE: Final = 12
@@ -56,6 +57,8 @@ _CHANGED: Final = np.uint64(2**64 * 12 // 100)
 _CHANGED_WITHIN: Final = 90
 
 _AN_HOUR: Final = 60
+#: Minutes of a working day, from seven, after which no meeting is moved to.
+_EVENING: Final = 12 * 60
 #: Working minutes until a meeting takes place, and until a task is due, at most: five days, three and a half.
 _MEETING_AHEAD: Final = 4200
 _TASK_AHEAD: Final = 2940
@@ -126,24 +129,27 @@ def _block(
         index.contacts.owner[contact],
     )
     author = context.team.present(author, draws("author"), created - _FIRST_DAYS_US)
-    habit = _habits(context, author)
+    habit = _habits(context, author, -1)
     earliest = np.maximum(index.contacts.created_us[contact], np.append(deals.created_us, 0)[deal])
     shifted = _shifted(context, created, (habit - _HABITS // 2) * _HABIT_MINUTES)
     created = np.where(is_bound | (shifted <= earliest), created, shifted)
     draws, again = draws.moved(created)
-    created, contact, deal, author, habit, answered_by = (
-        column[again] for column in (created, contact, deal, author, habit, answered_by)
+    created, contact, deal, author, answered_by = (
+        column[again] for column in (created, contact, deal, author, answered_by)
     )
-    kind = np.where(answered_by >= 0, answered_by, _types(context, draws("type"), habit))
+    kind = np.where(
+        answered_by >= 0, answered_by, _types(context, draws("type"), _habits(context, author, -2))
+    )
 
     place = np.zeros(len(created), np.int64)
     if len(deals.created_us):
         deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
         place = _places(deal, on_deal)
         deal = np.where(place < MOST_A_MONTH, deal, -1)
-    if not index.contacts.has_email.all():
-        # No e-mail without an address.
-        kind[(kind == EMAIL) & (index.contacts.has_email[contact] == 0)] = CALL
+    # No e-mail without an address, no call without a number; a note, where there is neither.
+    has_email, has_phone = index.contacts.has_email[contact] == 1, index.contacts.has_phone[contact] == 1
+    kind = np.where((kind == EMAIL) & ~has_email, np.where(has_phone, CALL, NOTE), kind)
+    kind = np.where((kind == CALL) & ~has_phone, np.where(has_email, EMAIL, NOTE), kind)
     scheduled, completed, minutes = _times(context, draws, kind, author)
     done = np.maximum(created, completed)
     changed = draws("changed")
@@ -172,11 +178,11 @@ def _block(
     )
 
 
-def _habits(context: MonthContext, author: I64) -> I64:
-    """A number below ``_HABITS`` for the habits of each row's author: the same person, the same habits."""
+def _habits(context: MonthContext, author: I64, byte: int) -> I64:
+    """A number below ``_HABITS`` for a habit of each row's author, from a byte of their id."""
     if len(context.team.ids) == 0:
         return np.full(len(author), _HABITS // 2)
-    return context.team.ids[author, -1].astype(np.int64) % _HABITS
+    return context.team.ids[author, byte].astype(np.int64) % _HABITS
 
 
 def _shifted(context: MonthContext, instants_us: I64, minutes: I64) -> I64:
@@ -282,10 +288,10 @@ def _times(context: MonthContext, draws: Draws, kind: I64, author: I64) -> tuple
     minutes[meetings] = 30 * (1 + scale(length[meetings], 4))
 
     held = context.later(created, _AN_HOUR + scale(ahead, _MEETING_AHEAD), ahead) // _QUARTER * _QUARTER
-    held = context.at_usual_hour(held, created, draws("hour"), MEETING_HOURS) // _QUARTER * _QUARTER
+    held = _at_quarter(context.at_usual_hour(held, created, draws("hour"), MEETING_HOURS), created)
     held[meetings] = _apart(context, held[meetings], minutes[meetings], author[meetings])
     due = context.later(created, _AN_HOUR + scale(ahead, _TASK_AHEAD), ahead) // _QUARTER * _QUARTER
-    due = context.at_usual_hour(due, created, draws("hour"), TASK_HOURS) // _QUARTER * _QUARTER
+    due = _at_quarter(context.at_usual_hour(due, created, draws("hour"), TASK_HOURS), created)
     done = context.later(created, scale(length, _TASK_AHEAD), length)
     scheduled = np.where(meetings, held, np.where(tasks, due, never))
     open_end = draws("is_done")
@@ -299,23 +305,38 @@ def _times(context: MonthContext, draws: Draws, kind: I64, author: I64) -> tuple
     return scheduled, completed, minutes
 
 
+def _at_quarter(instants_us: I64, after_us: I64) -> I64:
+    """The quarter of an hour before each instant, or the next one where that is not after ``after_us``."""
+    quarter = instants_us // _QUARTER * _QUARTER
+    return np.where(quarter > after_us, quarter, quarter + _QUARTER)
+
+
 def _apart(context: MonthContext, start_us: I64, minutes: I64, author: I64) -> I64:
-    """Starts (us) of meetings so that those of one person follow each other, as far as the day has room."""
+    """Starts (us) of meetings so that those of one person follow each other.
+
+    One that has no room left on its day moves to the next day, at most twice.
+    """
     if len(start_us) == 0:
         return start_us
-    order = np.lexsort((start_us, author))
-    person = np.cumsum(np.diff(author[order], prepend=author[order[:1]]) != 0)
-    length = minutes[order] * MINUTE_US
-    before = np.cumsum(length) - length
-    # Each person's meetings lie beyond all those of the person before.
-    beyond = int(start_us.max() - start_us.min() + length.sum()) + 1
-    shifted = np.maximum.accumulate(start_us[order] + person * beyond - before) + before - person * beyond
-    timeline = context.timeline.minutes
-    slot = np.searchsorted(timeline, start_us[order] // MINUTE_US)
-    later = slot + (shifted - start_us[order]) // MINUTE_US
-    last = np.minimum(later + minutes[order], len(timeline) - 1)
-    # On the same day: as many minutes of the timeline as of the clock lie between.
-    fits = timeline[last] - timeline[slot] == last - slot
-    result = start_us.copy()
-    result[order] = np.where(fits, shifted, start_us[order])
-    return result
+    timeline, days = context.timeline.minutes, context.timeline.day_starts
+    for tries_left in (2, 1, 0):
+        order = np.lexsort((start_us, author))
+        starts, length = start_us[order], minutes[order] * MINUTE_US
+        person = np.cumsum(np.diff(author[order], prepend=author[order[:1]]) != 0)
+        before = np.cumsum(length) - length
+        # Each person's meetings lie beyond all those of the person before.
+        beyond = int(starts.max() - starts.min() + length.sum()) + 1
+        shifted = np.maximum.accumulate(starts + person * beyond - before) + before - person * beyond
+        slot = np.searchsorted(timeline, starts // MINUTE_US)
+        day = np.searchsorted(days, slot, side="right") - 1
+        last = np.minimum(slot + (shifted - starts) // MINUTE_US + minutes[order], len(timeline) - 1)
+        # On the same day, as many minutes of the timeline as of the clock lie between.
+        is_same_day = timeline[last] - timeline[slot] == last - slot
+        fits = (shifted == starts) | is_same_day & (last - days[day] <= _EVENING)
+        next_day = np.minimum(slot + context.timeline.day_lengths[day], len(timeline) - 1)
+        otherwise = timeline[next_day] * MINUTE_US if tries_left else starts
+        start_us = start_us.copy()
+        start_us[order] = np.where(fits, shifted, otherwise)
+        if fits.all():
+            break
+    return start_us

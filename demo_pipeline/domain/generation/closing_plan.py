@@ -42,9 +42,9 @@ _GRID: Final = _PLACES * _LENGTHS
 _LENGTH_PERCENTS: Final = range(100, 40, -5)
 #: Where half of the deals take longer (minutes), a month with fewer working days closes no fewer deals.
 _EVEN_FROM: Final = 14 * 24 * 60
-#: By what part of the span the first month already counts as a later one: the slope is gentler.
+#: A quarter of the span is added to each month's place, so that the slope is gentler.
 _LEVEL: Final = 4
-#: One in so many of a month's own wins, if that many take longer, closes in a later month, but in the last.
+#: At most a tenth of a month's wins is kept for later months, except in the last.
 _CARRIED: Final = 10
 
 

@@ -111,6 +111,7 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
         company=company,
         status=status,
         has_email=(draws("has_email") >= _NO_EMAIL).astype(np.int64),
+        has_phone=np.zeros(count, np.int64),
         has_won=np.zeros(count, np.int64),
         is_female=is_female,
         first=first,
@@ -120,7 +121,10 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
 
 
 def contact_phones(context: MonthContext, rows: Contacts, draws: Draws) -> pa.StringArray:
-    """The telephone numbers of a month's contacts; null for those that have none. Dealt out once."""
+    """The telephone numbers of a month's contacts; null for those that have none.
+
+    Call it once a month: each call uses numbers up. It completes ``has_phone`` and ``has_email``.
+    """
     city, companies = cities(context.locale, draws), context.index.companies
     if len(companies.city):
         city = np.where(rows.company < 0, city, companies.city[np.maximum(rows.company, 0)])
@@ -128,7 +132,11 @@ def contact_phones(context: MonthContext, rows: Contacts, draws: Draws) -> pa.St
     has_range = context.locale.places.has_area_range[city]
     is_known = draws("has_phone") >= np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
     is_known |= rows.has_email == 0
-    return context.index.phones.deal(context.locale, context.tenant_stream, _TABLE, city, is_known)
+    phones = context.index.phones.deal(context.locale, context.tenant_stream, _TABLE, city, is_known)
+    rows.has_phone = (~is_null(phones)).astype(np.int64)
+    # Who has neither has an address after all.
+    rows.has_email = np.maximum(rows.has_email, 1 - rows.has_phone)
+    return phones
 
 
 def contact_batches(
@@ -153,7 +161,7 @@ def _block(
     source = pick(draws("source"), np.cumsum(np.array(ppm, np.int64)))
     companies = context.index.companies
     # Somebody can be reached in one way at least.
-    emails = choose((rows.has_email == 0) & ~is_null(phones), None, _emails(context, rows, namesakes))
+    emails = choose(rows.has_email == 0, None, _emails(context, rows, namesakes))
     if context.is_patch:
         emails = _patch_emails(emails, rows, context.index.patch_addresses)
     return row_batch(

@@ -38,7 +38,7 @@ _NO_TEXT: Final = strings(())
 #: How a column is kept: as small as its values allow.
 _DTYPES: Final = {
     "owner": np.int16, "number": np.int32, "legal_form": np.int8, "city": np.int16, "size": np.int8,
-    "company": np.int32, "status": np.int8, "has_email": np.int8, "is_female": np.int8,
+    "company": np.int32, "status": np.int8, "has_email": np.int8, "has_phone": np.int8, "is_female": np.int8,
     "has_won": np.int8, "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
 }  # fmt: skip
 
@@ -127,6 +127,8 @@ class Contacts:
     status: Small = field(default_factory=lambda: _EMPTY)
     #: 1 where an e-mail address is known, else 0
     has_email: Small = field(default_factory=lambda: _EMPTY)
+    #: 1 where a telephone number is known, else 0
+    has_phone: Small = field(default_factory=lambda: _EMPTY)
     #: 1 a woman, 0 a man, -1 unknown
     is_female: Small = field(default_factory=lambda: _EMPTY)
     #: 1 where a deal with the contact was won, else 0

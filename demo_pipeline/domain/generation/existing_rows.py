@@ -79,6 +79,7 @@ class ExistingContact(NamedTuple):
     first_name: str | None
     last_name: str | None
     has_email: bool
+    has_phone: bool
 
 
 class ExistingDeal(NamedTuple):
@@ -177,6 +178,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
             ),
             status=np.array([status.get(one.status or "", OTHER) for one in contacts], int),
             has_email=np.array([one.has_email for one in contacts], int),
+            has_phone=np.array([one.has_phone for one in contacts], int),
             has_won=np.array([one.id in won_by for one in contacts], int),
             is_female=np.array([_sex(locale, one.first_name) for one in contacts], int),
             first=given + np.arange(len(contacts)),

@@ -183,7 +183,7 @@ class Generator:
             ],
             instant_us(reference),
             self._industry.cycle_quantiles,
-            CLOSED if self._patch is not None or self._is_over() else LIVING,
+            CLOSED if self._is_over() else LIVING,
         )
 
     def _is_over(self) -> bool:

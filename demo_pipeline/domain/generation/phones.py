@@ -2,7 +2,8 @@
 
 Numbers for fiction are few: a range has a hundred to a thousand. So they are dealt out one by one, in an
 order of the tenant's own, from the range of each city: every number once to a company and twice to contacts.
-Who comes later has none. A patch deals from the end, so that it rarely meets the blueprint's numbers.
+Who comes later has none. A patch deals from the end, each number once, so that it rarely meets the numbers of
+the blueprint; those of earlier patches it does not know.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class PhoneDeck:
         if self.job_number is None:
             is_left = rank < _ROUNDS[table] * sizes[own]
         else:
-            rank, is_left = -1 - (rank + self.job_number * _A_JOB), sizes[own] > 0
+            is_left = rank < sizes[own]
+            rank = -1 - (rank + self.job_number * _A_JOB)
         rows, own, rank = rows[is_left], own[is_left], rank[is_left]
         chosen = np.full(len(city), -1)
         chosen[rows] = self._order(locale, stream, table)[starts[own] + rank % sizes[own]]

@@ -65,7 +65,9 @@ _LIVING: Final[LiteralString] = "tenant_id = %(tenant)s AND deleted_at IS NULL"
 _WANTED: Final[LiteralString] = "unnest(%(before)s::timestamptz[], %(most)s::int[]) AS wanted (before, most)"
 _LATEST: Final[LiteralString] = "ORDER BY created_at DESC, id DESC LIMIT"
 _CREATED: Final[LiteralString] = "(extract(epoch FROM created_at) * 1000000)::bigint"
-_CONTACT: Final[LiteralString] = "id, created_at, owner_id, company_id, status, first_name, last_name, email"
+_CONTACT: Final[LiteralString] = (
+    "id, created_at, owner_id, company_id, status, first_name, last_name, email, phone"
+)
 _COMPANY: Final[LiteralString] = "id, created_at, owner_id, name, domain, city, size"
 
 _DEALS: Final[LiteralString] = f"""
@@ -85,7 +87,7 @@ _CONTACTS: Final[LiteralString] = f"""
         WHERE {_LIVING} AND status IS DISTINCT FROM 'lead' ORDER BY created_at, id LIMIT 1)
     SELECT DISTINCT ON (created_at, id)
         uuid_send(id), {_CREATED}, uuid_send(owner_id), uuid_send(company_id), status, first_name, last_name,
-        email IS NOT NULL
+        email IS NOT NULL, phone IS NOT NULL
     FROM (
         (SELECT latest.* FROM {_WANTED}
          CROSS JOIN LATERAL (

@@ -21,6 +21,7 @@ from demo_pipeline.domain.generation.calendar import instant_us
 from demo_pipeline.domain.generation.company_names import company_space, name_companies
 from demo_pipeline.domain.generation.generator import Generator
 from demo_pipeline.domain.generation.person_names import person_names
+from demo_pipeline.domain.generation.phones import PhoneDeck
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
 from tests.builders.blueprints import NOW
@@ -151,6 +152,19 @@ def test_a_number_is_in_three_rows_at_most(rows_in: RowsOf, country: str, indust
     for row in known:
         if row["city"]:
             assert row["phone"].startswith(tuple(one.prefix for one in ranges[row["city"], row["state"]]))
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_a_patch_gives_a_number_once_at_most(country: str) -> None:
+    """However many contacts it makes: who comes later has none."""
+    locale = load_locale(country)
+    city = np.zeros(4 * locale.places.phone_count[0], np.int64)
+    dealt = PhoneDeck(job_number=3).deal(
+        locale, Stream(("29", "acme")), "contacts", city, np.ones(len(city), bool)
+    )
+    numbers = Counter(number for number in dealt.to_pylist() if number is not None)
+    assert len(numbers) == locale.places.phone_count[0]
+    assert max(numbers.values()) == 1
 
 
 @pytest.mark.parametrize("country", COUNTRIES)

@@ -125,3 +125,21 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
 def _mean_ranks(values: Sequence[float]) -> np.ndarray[Any, np.dtype[np.float64]]:
     _, inverse, counts = np.unique(np.array(values), return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def test_people_are_called_and_written_to_where_they_can_be(tenant: Tenant) -> None:
+    """No call without a telephone number, no e-mail without an address; everybody has one of the two."""
+    contacts = {row["id"]: row for row in tenant.rows["contacts"]}
+    assert all(row["phone"] is not None or row["email"] is not None for row in contacts.values())
+    for kind, way in (("call", "phone"), ("email", "email")):
+        rows = [row for row in tenant.rows["activities"] if row["type"] == kind]
+        assert len(rows) > 100
+        assert all(contacts[row["contact_id"]][way] is not None for row in rows)
+
+
+def test_nothing_is_scheduled_before_it_is_written_down(tenant: Tenant) -> None:
+    """Meetings and tasks lie after their own rows, on a quarter of an hour."""
+    planned = [row for row in tenant.rows["activities"] if row["scheduled_at"] is not None]
+    assert len(planned) > 100
+    assert all(row["scheduled_at"] > row["created_at"] for row in planned)
+    assert all(row["scheduled_at"].minute % 15 == 0 for row in planned)
