@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from demo_pipeline.domain.certificate.reserved import PHONE_RULES, domain_of, domain_rule, phone_rule
+from demo_pipeline.domain.certificate.reserved import PHONE_RULES, mail_rule, phone_rule, site_rule
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 
 
@@ -56,22 +56,66 @@ def test_a_reserved_number_names_its_source(number: str, source: str) -> None:
     assert rule.source == source
 
 
+@pytest.mark.parametrize(
+    "area",
+    [
+        *("800", "833", "844", "855", "866", "877", "888", "822", "889", "900", "211", "411", "911"),
+        *("500", "521", "533", "600", "622", "700", "710"),
+    ],
+)
+def test_a_code_of_no_area_is_not_covered(area: str) -> None:
+    """Behind toll-free and service codes the same digits may be somebody's number."""
+    assert phone_rule(f"+1 {area}-555-0100") is None
+
+
 def test_domains() -> None:
     """Reserved names and the operator's own, with anything below them; nothing that only looks like them."""
     for reserved in ("kranz.example", "example", "a.b.test", "mail.example.com", "KRANZ.Example."):
-        assert domain_rule(reserved, None) is not None, reserved
+        assert site_rule(reserved, None) is not None, reserved
     for real in ("kranz.com", "example.de", "notexample.com", "kranz.example.co", "", "example.kranz.com"):
-        assert domain_rule(real, None) is None, real
-    assert domain_rule("kranz.demos.io", "demos.io") is not None
-    assert domain_rule("kranzdemos.io", "demos.io") is None
+        assert site_rule(real, None) is None, real
+    for rule in (site_rule("kranz.demos.io", "demos.io"), mail_rule("a@Kranz.Demos.io", "demos.io")):
+        assert rule is not None
+        assert rule.name == "the operator's domain"
+    assert site_rule("kranzdemos.io", "demos.io") is None
+    assert site_rule("kranz.demosXio", "demos.io") is None
 
 
-def test_the_domain_of_a_value() -> None:
-    """Of an e-mail address what is behind the last @, of a website the host."""
-    assert domain_of("a@b@kranz.example") == "kranz.example"
-    assert domain_of("https://www.kranz.example/team?x=1") == "www.kranz.example"
-    assert domain_of("www.kranz.example") == "www.kranz.example"
-    assert domain_of("http://kranz.example:8080") == "kranz.example"
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("https://www.kranz.example/team?x=1", "http://kranz.example:8080", "nora:pw@kranz.example/@b"),
+        *("kranz.example#a@b.com", "https://x.test?to=a@gmail.com", " HTTPS://Kranz.Example./ "),
+    ],
+)
+def test_a_website_that_reaches_nobody(value: str) -> None:
+    """The host counts: without scheme, path, query and fragment, then without user and port."""
+    assert site_rule(value, None) is not None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("https://medium.com/@acme.example", "https://evil.com/?to=x@acme.example", "evil.com/@x.test"),
+        *("evil.com#@x.test", "https://evil.com\\@x.test", "mailto:a@evil.com,b@x.test", "a@evil.com@x.test"),
+        *("evil.com x.test", "//evil.com/x.test", "kranz.example:80@evil.com", "evil.com\n@x.test"),
+    ],
+)
+def test_a_website_that_may_reach_somebody(value: str) -> None:
+    """A reserved name in a path, a query, a fragment or a list of addresses is no host."""
+    assert site_rule(value, None) is None
+
+
+def test_addresses() -> None:
+    """An e-mail address has one @ and no separator: more than one address is never covered."""
+    for reserved in ("a@kranz.example", " A.B+c@mail.kranz.EXAMPLE. "):
+        assert mail_rule(reserved, None) is not None, reserved
+    for real in (
+        *("a@b@kranz.example", "a@gmail.com, b@acme.example", "a@gmail.com b@acme.example", "kranz.example"),
+        *("a@gmail.com;b@acme.example", "A <a@acme.example>", "a,b@acme.example", "a;b@acme.example"),
+        *("a b@acme.example", "@acme.example", "a@acme.example/x", "a@gmail.com\nb@acme.example"),
+    ):
+        assert mail_rule(real, None) is None, real
 
 
 def test_rules_do_not_overlap() -> None:

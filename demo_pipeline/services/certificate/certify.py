@@ -13,11 +13,12 @@ from typing import Final
 
 from demo_pipeline.domain.certificate.reserved import (
     Rule,
-    domain_of,
-    domain_pattern,
-    domain_rule,
+    mail_pattern,
+    mail_rule,
     phone_pattern,
     phone_rule,
+    site_pattern,
+    site_rule,
 )
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS
@@ -25,9 +26,10 @@ from demo_pipeline.services.jobs.tenant_context import open_snapshot
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.certificate_file import CertificateFile, certificate_file
-from demo_pipeline.storage.rows.contact_values import PHONES, ContactValue, contact_values
+from demo_pipeline.storage.rows.contact_values import MAILS, PHONES, ContactValue, contact_values
 
 _PHONE_PLACES: Final = frozenset(f"{table}.{column}" for table, column in PHONES)
+_MAIL_PLACES: Final = frozenset(f"{table}.{column}" for table, column in MAILS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,8 @@ def certificate_sql(database: Database, settings: Settings, slug: str) -> Certif
                 for name in METRICS
             },
             phone_pattern=phone_pattern(),
-            domain_pattern=domain_pattern(context.spec.mail_domain),
+            mail_pattern=mail_pattern(context.spec.mail_domain),
+            site_pattern=site_pattern(context.spec.mail_domain),
         )
 
 
@@ -119,4 +122,6 @@ def _text(metric: str, figure: int, currency: Currency) -> str:
 def _rule(one: ContactValue, own_domain: str | None) -> Rule | None:
     if one.place in _PHONE_PLACES:
         return phone_rule(one.value)
-    return domain_rule(domain_of(one.value), own_domain)
+    if one.place in _MAIL_PLACES:
+        return mail_rule(one.value, own_domain)
+    return site_rule(one.value, own_domain)

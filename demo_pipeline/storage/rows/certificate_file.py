@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from demo_pipeline.domain.model import MODEL, Table
-from demo_pipeline.storage.rows.contact_values import DOMAINS, PHONES
+from demo_pipeline.storage.rows.contact_values import MAILS, PHONES, SITES
 from demo_pipeline.storage.rows.kpis import KPI_SQL
 
 Connection = psycopg.Connection[Any]
@@ -105,18 +105,23 @@ def certificate_file(
     as_of: datetime,
     kpis: Mapping[str, str],
     phone_pattern: str,
-    domain_pattern: str,
+    mail_pattern: str,
+    site_pattern: str,
 ) -> CertificateFile:
     """The certificate of one tenant.
 
     ``kpis``: ``kpi 2025-01 deals_created`` → the expected value as text. The patterns are regular expressions
-    of PostgreSQL for the whole value: of the digits of numbers, and of domains, that reach nobody.
+    of PostgreSQL for whole values that reach nobody: the digits of numbers, e-mail addresses, websites.
     """
     queries = [
         *(sql.SQL(query).format(tenant=tenant_id) for query in _contents()),
         *(sql.SQL(query).format(tenant=tenant_id) for query in _rules()),
-        *(sql.SQL(query).format(tenant=tenant_id, pattern=phone_pattern) for query in _phones()),
-        *(sql.SQL(query).format(tenant=tenant_id, pattern=domain_pattern) for query in _domains()),
+        *(
+            sql.SQL(query).format(
+                tenant=tenant_id, phones=phone_pattern, mails=mail_pattern, sites=site_pattern
+            )
+            for query in _reached()
+        ),
     ]
     found = sql.SQL("\n            UNION ALL").join(queries)
     # As in the file: texts of dates and instants depend on them.
@@ -201,24 +206,22 @@ def _rule(sentence: LiteralString, broken: LiteralString) -> LiteralString:
     return f"\n    SELECT 'no row breaks: {sentence}', count(*)::text FROM {broken}"
 
 
-def _phones() -> Iterator[LiteralString]:
+def _reached() -> Iterator[LiteralString]:
+    """Values that may reach somebody. Collation C: letters, digits and blanks are those of ASCII."""
     for table, column in PHONES:
-        yield _rule(
-            f"{table}.{column} reaches nobody",
-            f"crm.{table} r WHERE r.tenant_id = {{tenant}} AND r.deleted_at IS NULL AND r.{column} <> ''"
-            f" AND (r.{column} !~ '^\\s*\\+'"
-            f" OR regexp_replace(r.{column}, '\\D', '', 'g') !~ ('^(?:' || {{pattern}} || ')$'))",
-        )
+        phone: LiteralString = f'(r.{column} COLLATE "C")'
+        digits: LiteralString = f"regexp_replace({phone}, '\\D', '', 'g')"
+        unlike: LiteralString = f"({phone} !~ '^\\s*\\+' OR {digits} !~ ('^(?:' || {{phones}} || ')$'))"
+        yield _reaches_nobody(table, column, unlike)
+    for table, column in MAILS:
+        yield _reaches_nobody(table, column, f"r.{column} COLLATE \"C\" !~* ('^(?:' || {{mails}} || ')$')")
+    for table, column in SITES:
+        yield _reaches_nobody(table, column, f"r.{column} COLLATE \"C\" !~* ('^(?:' || {{sites}} || ')$')")
 
 
-def _domains() -> Iterator[LiteralString]:
-    for table, column in DOMAINS:
-        host: LiteralString = (
-            f"regexp_replace(regexp_replace(lower(r.{column}), '^.*@|^[a-z][a-z0-9+.-]*://', ''),"
-            " '[/:?#].*$', '')"
-        )
-        yield _rule(
-            f"{table}.{column} reaches nobody",
-            f"crm.{table} r WHERE r.tenant_id = {{tenant}} AND r.deleted_at IS NULL AND r.{column} <> ''"
-            f" AND {host} !~ ('^(?:' || {{pattern}} || ')$')",
-        )
+def _reaches_nobody(table: LiteralString, column: LiteralString, unlike: LiteralString) -> LiteralString:
+    return _rule(
+        f"{table}.{column} reaches nobody",
+        f"crm.{table} r WHERE r.tenant_id = {{tenant}} AND r.deleted_at IS NULL AND r.{column} <> ''"
+        f" AND {unlike}",
+    )

@@ -20,11 +20,13 @@ PHONES: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
     ("companies", "phone"),
     ("contacts", "phone"),
 )
-DOMAINS: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
+MAILS: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
     ("users", "email"),
+    ("contacts", "email"),
+)
+SITES: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
     ("companies", "domain"),
     ("companies", "website"),
-    ("contacts", "email"),
 )
 
 
@@ -44,7 +46,7 @@ def contact_values(conn: Connection, tenant_id: UUID) -> list[ContactValue]:
     arms: LiteralString = " UNION ALL ".join(
         f"SELECT '{table}.{column}' AS place, {column} AS value, count(*) AS row_count FROM crm.{table}"
         f" WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND {column} <> '' GROUP BY {column}"
-        for table, column in (*PHONES, *DOMAINS)
+        for table, column in (*PHONES, *MAILS, *SITES)
     )
     with conn.cursor(row_factory=class_row(ContactValue)) as cursor:
         return cursor.execute(f"{arms} ORDER BY place, value", {"tenant": tenant_id}).fetchall()

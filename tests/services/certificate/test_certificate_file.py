@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 from demo_pipeline.domain.model import MODEL, Column, Kind, Table
-from demo_pipeline.services.certificate.certify import certificate_sql
+from demo_pipeline.services.certificate.certify import certificate_sql, certify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.embedded.binaries import find_tool
@@ -21,6 +21,26 @@ from demo_pipeline.storage.embedded.binaries import find_tool
 Connection = psycopg.Connection[Any]
 #: faults that are planted, at least
 FAULTS = 100
+
+#: column, value, whether it may reach somebody
+VALUES = (
+    ("contacts.email", " a@kranz.example ", False),
+    ("contacts.email", "A@KRANZ.Example.", False),
+    ("contacts.email", "a@gmail.com, b@kranz.example", True),
+    ("contacts.email", "a@b@kranz.example", True),
+    ("contacts.email", "a@gmail.com\nb@kranz.example", True),
+    ("companies.website", "\thttps://www.kranz.example:8080/team?to=a@b.com ", False),
+    ("companies.website", "nora@kranz.example./", False),
+    ("companies.website", "https://medium.com/@kranz.example", True),
+    ("companies.website", "https://evil.com/?to=x@kranz.example", True),
+    ("companies.website", "https://evil.com\\@kranz.example", True),
+    ("companies.domain", " kranz.example.", False),
+    ("companies.domain", "\u212aranz.example", True),
+    ("companies.domain", "evil.com/@kranz.test", True),
+    ("contacts.phone", " +1 212-555-0100", False),
+    ("contacts.phone", "+1 800-555-0100", True),
+    ("contacts.phone", "+1 212-555-01\u0663\u0663", True),
+)
 
 
 def the_block(text: str) -> bytes:
@@ -157,3 +177,18 @@ def test_a_row_more_or_less_is_found(
             assert broken(conn, block) is not None
         conn.execute(addition.format(name, sql.SQL(columns), sql.SQL(values)))
         assert broken(conn, block) is not None
+
+
+@pytest.mark.parametrize(("place", "value", "reaches"), VALUES)
+def test_the_file_and_the_program_agree(
+    database: Database, database_settings: Settings, tenant: str, place: str, value: str, *, reaches: bool
+) -> None:
+    """The file breaks and the program names the value if, and only if, it may reach somebody."""
+    table, column = place.split(".")
+    statement = f"UPDATE crm.{table} SET {column} = %s WHERE id = (SELECT id FROM crm.{table} LIMIT 1)"
+    with database.admin() as conn:
+        conn.execute(statement.encode(), [value])
+        found = broken(conn, the_block(certificate_sql(database, database_settings, tenant).text))
+    assert (found is not None) is reaches
+    uncovered = certify(database, database_settings, tenant).uncovered
+    assert [(one.place, one.value) for one in uncovered] == ([(place, value)] if reaches else [])
