@@ -13,6 +13,7 @@ from demo_pipeline.domain.scorecard.measure import Score, Verdict
 from demo_pipeline.rendering.table import Column, Table
 from demo_pipeline.services.scorecard.sample import PersonsStory, Sample
 from demo_pipeline.services.scorecard.score import Scorecard
+from demo_pipeline.storage.rows.people_sample import PersonsDeal
 
 _COLOURS: Final = {Verdict.GREEN: None, Verdict.RED: "red", Verdict.NOT_MEASURED: "dim"}
 
@@ -78,24 +79,28 @@ def _story(sample: Sample, story: PersonsStory) -> Iterator[str]:
     employer = ", ".join(one for one in (person.company, person.company_size, person.city) if one)
     yield f"{person.name or 'without a name'} · {employer or 'private'}"
     reach = [person.email or "no e-mail", person.phone or "no phone"]
-    yield f"  {person.status}, from {person.source or 'nowhere known'}, owner {person.owner or 'nobody'}"
+    status, source = person.status or "without a status", person.source or "nowhere known"
+    yield f"  {status}, from {source}, owner {person.owner or 'nobody'}"
     yield f"  {' · '.join(reach)}"
     yield f"  since {_when(sample, person.created_at)}"
     for deal in story.deals:
         value = "no value" if deal.value is None else f"{deal.value:,} {sample.currency}"
-        ends = (
-            f"closed {_when(sample, deal.closed_at)}"
-            if deal.closed_at is not None
-            else f"expected {deal.expected_close_on}"
-        )
-        yield f"  deal  {_when(sample, deal.created_at)}  {deal.title} · {value} · {deal.stage}, {ends}"
+        title, stage = deal.title or "without a title", deal.stage or "without a stage"
+        yield f"  deal  {_when(sample, deal.created_at)}  {title} · {value} · {stage}, {_end(sample, deal)}"
     for one in story.activities:
         about = f" [{one.deal}]" if one.deal else ""
-        yield f"  {one.type:7} {_when(sample, one.created_at)}  {one.author}: {one.subject}{about}"
+        author, subject = one.author or "nobody", one.subject or "without a subject"
+        yield f"  {one.type:7} {_when(sample, one.created_at)}  {author}: {subject}{about}"
         if one.description:
             yield f"          {one.description}"
     if not story.activities:
         yield f"  {counted(0, 'activity', 'activities')}"
+
+
+def _end(sample: Sample, deal: PersonsDeal) -> str:
+    if deal.closed_at is not None:
+        return f"closed {_when(sample, deal.closed_at)}"
+    return "no date expected" if deal.expected_close_on is None else f"expected {deal.expected_close_on}"
 
 
 def _when(sample: Sample, instant: datetime) -> str:

@@ -105,6 +105,53 @@ def test_a_sample_of_people(
         assert person["name"] in shown.out
 
 
+def test_a_sample_shows_no_deleted_row(
+    quick_command: RunCommand, admin_conn: psycopg.Connection[Any], kranz: str
+) -> None:
+    """Deleted companies, users, stages and deals are not shown by way of rows that refer to them."""
+    before = quick_command("sample", kranz, "--json").document["people"]
+    assert any(person["company"] and person["owner"] for person in before)
+    assert any(one["deal"] and one["author"] for person in before for one in person["activities"])
+    admin_conn.execute("UPDATE crm.pipeline_stages SET deleted_at = now()")
+    people = quick_command("sample", kranz, "--json").document["people"]
+    assert {deal["stage"] for person in people for deal in person["deals"]} == {None}
+    for table in ("companies", "users", "deals"):
+        admin_conn.execute(f"UPDATE crm.{table} SET deleted_at = now()".encode())
+    after = quick_command("sample", kranz, "--json").document["people"]
+    assert after
+    assert {(person["company"], person["owner"]) for person in after} == {(None, "")}
+    activities = [one for person in after for one in person["activities"]]
+    assert activities
+    assert {(one["deal"], one["author"]) for one in activities} == {(None, "")}
+
+
+def test_a_sample_of_rows_with_nulls(
+    quick_command: RunCommand, admin_conn: psycopg.Connection[Any], kranz: str
+) -> None:
+    """Words stand for what a person left out; ``None`` is never printed."""
+    ((contact,),) = admin_conn.execute("SELECT id FROM crm.contacts LIMIT 1").fetchall()
+    admin_conn.execute("UPDATE crm.contacts SET deleted_at = now() WHERE id <> %s", [contact])
+    admin_conn.execute("UPDATE crm.contacts SET status = NULL WHERE id = %s", [contact])
+    for table in ("deals", "activities"):
+        source = "SELECT tenant_id, id FROM crm.contacts WHERE id = %s"
+        admin_conn.execute(f"INSERT INTO crm.{table} (tenant_id, contact_id) {source}".encode(), [contact])
+    admin_conn.execute(
+        "UPDATE crm.deals SET title = NULL, stage_id = NULL, value = NULL, closed_at = NULL,"
+        " expected_close_date = NULL WHERE contact_id = %s",
+        [contact],
+    )
+    admin_conn.execute(
+        "UPDATE crm.activities SET subject = NULL, created_by_id = NULL WHERE contact_id = %s",
+        [contact],
+    )
+    shown = quick_command("sample", kranz)
+    assert shown.code == 0, shown.err
+    assert "None" not in shown.out
+    assert "without a status, from" in shown.out
+    assert "without a title · no value · without a stage, no date expected" in shown.out
+    assert "nobody: without a subject" in shown.out
+
+
 def test_a_sample_of_few_people(
     quick_command: RunCommand, admin_conn: psycopg.Connection[Any], kranz: str
 ) -> None:

@@ -78,14 +78,14 @@ def sample(
     slug: Slug,
     *,
     count: Annotated[
-        int | None, option("--count", "N", "How many people; ten without it.", positive_number)
+        int | None, option("--count", "N", "How many people; the default is ten.", positive_number)
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print ten people with their deals and activities.
+    """Print some people, ten by default, with their deals and activities.
 
-    People who bought, people with other deals, and people without one, the same each time. Read them as a
-    customer would who is shown the tenant. Times are those of the tenant.
+    Some bought, some have other deals, some have none. The choice is the same each time. Read the people as a
+    customer would. Times are in the time zone of the tenant.
     """
     session = open_session()
     from demo_pipeline.services.scorecard.sample import sample_people

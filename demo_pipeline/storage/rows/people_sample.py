@@ -2,7 +2,7 @@
 
 Which people: as many as asked for, a third of them with a won deal, a third with another deal, the rest
 without one, as far as there are such. The choice depends on ids alone, so it is the same each time. Living
-rows only. How people are shown does not belong here.
+rows only, also of those that are referred to. How people are shown does not belong here.
 """
 
 from __future__ import annotations
@@ -91,8 +91,9 @@ def sampled_people(conn: Connection, tenant_id: UUID, count: int) -> list[Person
             ORDER BY place, kind LIMIT %(count)s)
         SELECT {_PERSON_COLUMNS}
         FROM crm.contacts c
-        LEFT JOIN crm.companies o ON o.tenant_id = c.tenant_id AND o.id = c.company_id
-        LEFT JOIN crm.users u ON u.tenant_id = c.tenant_id AND u.id = c.owner_id
+        LEFT JOIN crm.companies o
+            ON o.tenant_id = c.tenant_id AND o.id = c.company_id AND o.deleted_at IS NULL
+        LEFT JOIN crm.users u ON u.tenant_id = c.tenant_id AND u.id = c.owner_id AND u.deleted_at IS NULL
         WHERE c.tenant_id = %(tenant)s AND c.id IN (SELECT id FROM chosen)
         ORDER BY c.created_at, c.id
     """
@@ -106,7 +107,8 @@ def deals_of(conn: Connection, tenant_id: UUID, contacts: list[UUID]) -> list[Pe
         SELECT d.contact_id, d.title, d.value, s.name AS stage, d.created_at, d.closed_at,
             d.expected_close_date AS expected_close_on
         FROM (SELECT * FROM crm.deals WHERE {_LIVING} AND contact_id = ANY (%(contacts)s)) d
-        LEFT JOIN crm.pipeline_stages s ON s.tenant_id = d.tenant_id AND s.id = d.stage_id
+        LEFT JOIN crm.pipeline_stages s
+            ON s.tenant_id = d.tenant_id AND s.id = d.stage_id AND s.deleted_at IS NULL
         ORDER BY d.created_at, d.id
     """
     with conn.cursor(row_factory=class_row(PersonsDeal)) as cursor:
@@ -119,8 +121,8 @@ def activities_of(conn: Connection, tenant_id: UUID, contacts: list[UUID]) -> li
         SELECT a.contact_id, a.type, a.subject, a.description, d.title AS deal,
             concat_ws(' ', u.first_name, u.last_name) AS author, a.created_at, a.scheduled_at, a.completed_at
         FROM (SELECT * FROM crm.activities WHERE {_LIVING} AND contact_id = ANY (%(contacts)s)) a
-        LEFT JOIN crm.deals d ON d.tenant_id = a.tenant_id AND d.id = a.deal_id
-        LEFT JOIN crm.users u ON u.tenant_id = a.tenant_id AND u.id = a.created_by_id
+        LEFT JOIN crm.deals d ON d.tenant_id = a.tenant_id AND d.id = a.deal_id AND d.deleted_at IS NULL
+        LEFT JOIN crm.users u ON u.tenant_id = a.tenant_id AND u.id = a.created_by_id AND u.deleted_at IS NULL
         ORDER BY a.created_at, a.id
     """
     with conn.cursor(row_factory=class_row(PersonsActivity)) as cursor:
