@@ -160,7 +160,7 @@ SETTINGS: Final = (
         "whale_ratio",
         "`realism.whale_ratio`",
         "This share of the deals, the largest, follows a Pareto law. A higher ratio moves value into the "
-        "largest deals; totals stay.",
+        "largest deals; totals stay. Most of the effect comes by 0.05.",
         (0.0, 0.05, 0.1, 0.2),
         _realism("whale_ratio"),
         top_share,
@@ -170,8 +170,9 @@ SETTINGS: Final = (
     Setting(
         "lost_value_ratio",
         "`realism.lost_value_ratio`",
-        "Lost value is in no figure, but a dashboard may sum it. The ratio holds in every month that has "
-        "lost deals and a pipeline; a month without lost deals adds none.",
+        "Lost value is in no figure, but a dashboard may sum it. The ratio is exact within every month "
+        "that has lost deals and a pipeline. Over a whole tenant it is up to about a tenth lower, because "
+        "the last months may have no lost deals yet.",
         (0.25, 1.0, 3.0),
         _realism("lost_value_ratio"),
         lost_ratio,

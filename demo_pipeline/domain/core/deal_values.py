@@ -1,14 +1,18 @@
 """Deal values: natural sizes, scaled so that they sum to the target to the minor unit.
 
-Assumptions: sizes are log-normal (the industry's frozen quantile table) with a Pareto tail. Stages:
+Assumptions: sizes are log-normal (the industry's frozen quantile table) with a Pareto tail. Every deal has
 
-1. a natural size for every deal from its draw;
-2. scaled to the target with integers, at least one minor unit each;
-3. rounded down to the step in which such amounts are quoted (two or three leading digits);
+1. a natural size from its draw (:func:`natural_values`);
+2. its share of the target, with integers, at least one minor unit (:func:`in_proportion`).
+
+``generation.prices`` finds values near these shares that the price list explains. Only where it finds none,
+:func:`apportion_values` is the fallback:
+
+3. shares are rounded down to the step in which such amounts are quoted (two or three leading digits);
 4. what is left goes out by largest remainder in whole steps, the rest to the largest deal.
 
-Conservation: the result sums to the target, always. Known drawback: where the target is far from what
-the industry's deals would sum to, all deals of that month are large (or small) together.
+Conservation: the result of the fallback sums to the target, always. Known drawback: where the target is far
+from what the industry's deals would sum to, all deals of that month are large (or small) together.
 """
 
 from __future__ import annotations

@@ -152,8 +152,8 @@ def _due_slots(calendar: Calendar, month: Month, bounds: I64, place: int, length
     whole = int(work.weight_before(np.array([count]))[0])
     created = bounds[place] + work.slot_at(whole * (2 * np.arange(_PLACES) + 1) // (2 * _PLACES))
     draws = (2 * np.arange(_LENGTHS, dtype=np.uint64) + np.uint64(1)) << np.uint64(57)
-    taken = quantile(draws, lengths) * WORKING[0] // WORKING[1] * percent // 100
-    return np.sort((created[:, None] + taken).ravel())
+    durations = quantile(draws, lengths) * WORKING[0] // WORKING[1] * percent // 100
+    return np.sort((created[:, None] + durations).ravel())
 
 
 def _natural(due: dict[int, I64], won: Sequence[int], bounds: I64) -> list[int]:

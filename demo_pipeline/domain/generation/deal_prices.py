@@ -50,13 +50,13 @@ def price_deals(
     lines = no_lines(len(natural))
     city, percent = _cities(context, draws)
     price_draws = PriceDraws(draws("price_line"), draws("price_lot"), percent)
-    taken: set[int] = set()
+    used_amounts: set[int] = set()
 
     def fill(rows: I64, sizes: I64, total_minor: int) -> None:
-        priced = price(sizes, total_minor, context.prices, price_draws[rows], taken)
+        priced = price(sizes, total_minor, context.prices, price_draws[rows], used_amounts)
         for column in fields(Lines):
             getattr(lines, column.name)[rows] = getattr(priced, column.name)
-        taken.update(priced.value[priced.kind == ODD].tolist())
+        used_amounts.update(priced.value[priced.kind == ODD].tolist())
 
     fill(won, natural[won], figures.closed_won_value)
     fill(opened, natural[opened], figures.open_value)

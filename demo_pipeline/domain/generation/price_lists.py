@@ -10,7 +10,7 @@ All amounts are minor units of the tenant's currency. Integers only.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
+from demo_pipeline.domain.core.arrow import Mask
 from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
 from demo_pipeline.domain.reference.countries import units_per_usd
@@ -64,6 +65,11 @@ class Lines:
         )
 
 
+def plain_lines(lines: Lines, value: I64) -> Lines:
+    """The products of the lines at other values, shape (n,), which no price explains."""
+    return replace(lines, value=value, pieces=np.ones_like(value), kind=np.full_like(value, PLAIN))
+
+
 def no_lines(count: int) -> Lines:
     """Lines to be filled in: worth nothing, of the first product."""
     return Lines(*(np.zeros(count, np.int64) for _ in range(5)))
@@ -80,9 +86,12 @@ class PriceList(ABC):
     def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
         """Lines whose values are near the wanted ones, shape (n,); prices are at a level, per cent, each."""
 
-    @abstractmethod
-    def is_regular(self, lines: Lines) -> I64:
-        """Where the price list explains a value, as its line says; booleans, shape (n,)."""
+    def costing(self, total: int, near: Lines) -> Lines:
+        """The line of a single deal that is worth ``total``, whatever it is; ``near`` is the nearest line.
+
+        A line costs exactly the total, or it is plain.
+        """
+        return near if int(near.value[0]) == total else plain_lines(near, np.array([total]))
 
     def absorb(self, lines: Lines, rest: int, order: I64, most: I64) -> int:
         """Move values in place, deal by deal in ``order``, so that they sum to ``rest`` more; what is left.
@@ -98,18 +107,18 @@ class PriceList(ABC):
         sign, need = (1, rest) if rest > 0 else (-1, -rest)
         reached = np.cumsum(unit * steps)
         full = int(np.searchsorted(reached, need, side="right"))
-        taken = steps[: full + _TRIED].copy()
+        moved = steps[: full + _TRIED].copy()
         if full:
             need -= int(reached[full - 1])
-        for place in range(full, len(taken)):
-            taken[place] = min(need // int(unit[place]), int(steps[place]))
-            need -= int(taken[place] * unit[place])
+        for place in range(full, len(moved)):
+            moved[place] = min(need // int(unit[place]), int(steps[place]))
+            need -= int(moved[place] * unit[place])
             if need == 0:
-                taken[place + 1 :] = 0
+                moved[place + 1 :] = 0
                 break
-        rows = rows[: len(taken)]
-        lines.value[rows] += sign * taken * unit[: len(taken)]
-        self._count(lines, rows, sign * taken)
+        rows = rows[: len(moved)]
+        lines.value[rows] += sign * moved * unit[: len(moved)]
+        self._count(lines, rows, sign * moved)
         return sign * need
 
     def _count(self, lines: Lines, rows: I64, steps: I64) -> None:
@@ -145,9 +154,6 @@ class PieceList(PriceList):
         pieces = np.maximum((wanted + unit // 2) // unit, 1)
         return Lines(pieces * unit, product, pieces, np.where(pieces > 1, PIECES, PLAIN), unit)
 
-    def is_regular(self, lines: Lines) -> I64:
-        return lines.value == lines.pieces * lines.unit
-
     def _count(self, lines: Lines, rows: I64, steps: I64) -> None:
         lines.pieces[rows] += steps
 
@@ -165,9 +171,6 @@ class _Amounts(PriceList):
         product = self._ranges.choose(wanted * _PERCENT // level_percent, draws)
         ones = np.ones(len(wanted), np.int64)
         return Lines(value, product, ones, np.full(len(wanted), PLAIN), self.step(value))
-
-    def is_regular(self, lines: Lines) -> I64:
-        return lines.value % self.step(lines.value) == 0
 
     @abstractmethod
     def step(self, value: I64) -> I64:
@@ -225,7 +228,7 @@ class SteppedList(_Amounts):
 
     def step(self, value: I64) -> I64:
         usual = self._steps[np.searchsorted(self._below, value, side="right")]
-        # Small amounts have three digits that count.
+        # Two digits count at least, in small amounts too.
         return np.minimum(usual, _POWERS[np.maximum(_digits(value) - 2, 0)])
 
     def _rounded(self, wanted: I64, draws: U64) -> I64:
@@ -256,7 +259,6 @@ class BasketList(PriceList):
     def __init__(self, pricing: Pricing, level: Fraction) -> None:
         super().__init__(pricing, level)
         price = np.array([_charm(one.price_cents, level) for one in pricing.products], np.int64)
-        self._prices = np.sort(price)
         self._large = _large_orders(price)
         places = np.arange(len(price))
         first, second = (part.ravel() for part in np.meshgrid(places, places, indexing="ij"))
@@ -291,7 +293,6 @@ class BasketList(PriceList):
         if large.any():
             rows = np.flatnonzero(large)
             self._set(lines, rows, self._large, self._large.nearest(wanted[rows]))
-            lines.kind[rows] = PIECES
             unset &= ~large
         for catalogue, below in zip(
             self._catalogues[:2], (self._SINGLE, self._SINGLE + self._DOUBLE), strict=True
@@ -309,14 +310,17 @@ class BasketList(PriceList):
     def _set(lines: Lines, rows: I64, catalogue: _Catalogue, place: I64) -> None:
         lines.value[rows], lines.product[rows] = catalogue.amount[place], catalogue.product[place]
         lines.pieces[rows] = catalogue.pieces[place]
-        lines.kind[rows] = np.where(catalogue.pieces[place] > 1, BASKET, PLAIN)
+        lines.kind[rows] = np.where(catalogue.pieces[place] > 1, catalogue.several, PLAIN)
 
-    def is_regular(self, lines: Lines) -> I64:
-        found = self._all.has(lines.value)
-        piece = lines.value // np.maximum(lines.pieces, 1)
-        whole = piece * lines.pieces == lines.value
-        place = np.minimum(np.searchsorted(self._prices, piece), len(self._prices) - 1)
-        return found | (whole & (self._prices[place] == piece))
+    def costing(self, total: int, near: Lines) -> Lines:
+        if int(near.value[0]) == total:
+            return near
+        for catalogue in (self._all, self._large):
+            if catalogue.has(np.array([total]))[0]:
+                found = no_lines(1)
+                self._set(found, np.array([0]), catalogue, catalogue.nearest(np.array([total])))
+                return found
+        return super().costing(total, near)
 
     def absorb(self, lines: Lines, rest: int, order: I64, most: I64) -> int:
         """Other baskets instead, until they sum up."""
@@ -371,6 +375,8 @@ class _Catalogue:
     amount: I64
     product: I64
     pieces: I64
+    #: the kind of its lines of several pieces
+    several: int = BASKET
 
     @classmethod
     def of(
@@ -391,7 +397,7 @@ class _Catalogue:
         left = np.maximum(right - 1, 0)
         return np.where(wanted - self.amount[left] < self.amount[right] - wanted, left, right)
 
-    def has(self, values: I64) -> I64:
+    def has(self, values: I64) -> Mask:
         """Whether each is the amount of a basket."""
         place = np.minimum(np.searchsorted(self.amount, values), len(self.amount) - 1)
         return self.amount[place] == values
@@ -405,7 +411,7 @@ def _large_orders(price: I64) -> _Catalogue:
     ends_well = np.isin(amount % _PERCENT, _ENDINGS)
     kept = ends_well if ends_well.sum() >= len(price) else np.ones(len(amount), bool)
     value, first = np.unique(amount[kept], return_index=True)
-    return _Catalogue(value, product[kept][first], pieces[kept][first])
+    return _Catalogue(value, product[kept][first], pieces[kept][first], PIECES)
 
 
 class _Ranges:

@@ -11,14 +11,15 @@ In numbered stages, for the deals of one month and outcome:
 Conservation: the values sum to the total, always, and each is at least 1. No single deal gives the remainder
 away: carriers are there whether they are needed or not, and the largest deal is one as often as any other.
 
-Known drawbacks: a single deal is worth the total, whatever it is. Where even the cheapest offer is beyond a
-deal's share, values are shared in proportion and only the product explains them.
+Known drawbacks: a single deal is worth the total, whatever it is; where no line of the price list costs
+exactly that, it has a product and no reason for the amount. Where even the cheapest offer is beyond a deal's
+share, values are shared in proportion, with products all the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
@@ -26,7 +27,7 @@ import numpy as np
 
 from demo_pipeline.domain.core.deal_values import apportion_values, in_proportion
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
-from demo_pipeline.domain.generation.price_lists import ODD, PLAIN, Lines, PriceList
+from demo_pipeline.domain.generation.price_lists import ODD, Lines, PriceList, plain_lines
 
 #: From so many deals on a group has two carriers at least; below, a carrier only where one is needed.
 _SEVERAL: Final = 6
@@ -60,11 +61,11 @@ class PriceDraws:
 
 
 def price(
-    natural: I64, total_minor: int, prices: PriceList, draws: PriceDraws, taken: Iterable[int] = ()
+    natural: I64, total_minor: int, prices: PriceList, draws: PriceDraws, used_amounts: Iterable[int] = ()
 ) -> Lines:
     """Lines whose values, each at least 1, follow ``natural`` and sum to ``total_minor``.
 
-    No odd amount is one of ``taken``, or another's, where there are two carriers to avoid it.
+    No odd amount is one of ``used_amounts``, or another's, where there are two carriers to avoid it.
     ``ValueError`` where the total is below one minor unit a deal.
     """
     deals = len(natural)
@@ -72,18 +73,16 @@ def price(
     lines = prices.nearest(wanted, draws.line, draws.level_percent)
     if deals == 0:
         return lines
-    if deals > 1:
-        found = _met(wanted, total_minor, prices, lines, draws, taken)
-        if found is not None:
-            return found
-    value = apportion_values(natural, total_minor)
-    alone = replace(lines, value=value)
-    regular = prices.is_regular(alone) if deals == 1 else np.zeros(deals, bool)
-    return replace(alone, kind=np.where(regular, lines.kind, PLAIN))
+    if deals == 1:
+        return prices.costing(total_minor, lines)
+    found = _met(wanted, total_minor, prices, lines, draws, used_amounts)
+    if found is not None:
+        return found
+    return plain_lines(lines, apportion_values(natural, total_minor))
 
 
 def _met(
-    wanted: I64, total: int, prices: PriceList, lines: Lines, draws: PriceDraws, taken: Iterable[int]
+    wanted: I64, total: int, prices: PriceList, lines: Lines, draws: PriceDraws, used_amounts: Iterable[int]
 ) -> Lines | None:
     """The lines moved so that they sum to the total; None where that would distort them."""
     deals, value = len(wanted), lines.value
@@ -110,7 +109,7 @@ def _met(
     odd = lot[:carriers]
     if carriers:
         shared = _shared(value[odd].tolist(), rest)
-        value[odd] = _distinct(shared, {*taken})
+        value[odd] = _distinct(shared, {*used_amounts})
         lines.kind[odd] = ODD
     return lines if int(value.min()) > 0 else None
 
@@ -131,16 +130,16 @@ def _shared(values: list[int], rest: int) -> list[int]:
     return [value + add for value, add in zip(values, more, strict=True)]
 
 
-def _distinct(values: list[int], taken: set[int]) -> list[int]:
-    """The same sum without a value twice or one of ``taken``, where there are two values or more.
+def _distinct(values: list[int], used_amounts: set[int]) -> list[int]:
+    """The same sum without a value twice or one of ``used_amounts``, where there are two values or more.
 
     A value moves to the nearest free one; the last takes what that changes.
     """
-    used = set(values)
-    if len(values) < 2 or (len(used) == len(values) and used.isdisjoint(taken)):
+    own = set(values)
+    if len(values) < 2 or (len(own) == len(values) and own.isdisjoint(used_amounts)):
         return values
     *others, last = values
-    whole, used = last + sum(others), set(taken)
+    whole, used = last + sum(others), set(used_amounts)
     for place, value in enumerate(others):
         others[place] = next(one for one in _around(value) if one not in used)
         used.add(others[place])
@@ -153,7 +152,7 @@ def _distinct(values: list[int], taken: set[int]) -> list[int]:
 
 
 def _around(value: int) -> Iterator[int]:
-    """The value, then those that are nearer and nearer to 1 and to twice the value."""
+    """The value, then value ± 1, ± 2, …; never below 1."""
     yield value
     for change in count(1):
         yield value + change

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
+from itertools import combinations_with_replacement
 from math import comb
 from typing import Final
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from demo_pipeline.domain.core.arrow import Mask
 from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.random_streams import I64, Stream
 from demo_pipeline.domain.generation.price_lists import (
@@ -84,9 +86,42 @@ def rows_of(lines: Lines) -> Iterator[tuple[int, int, int, int]]:
     return zip(value, product, pieces, kind, strict=True)
 
 
-def is_odd(industry: str, lines: Lines) -> I64:
-    """Which values the price list does not explain."""
-    return (lines.kind == ODD) | ~prices_of(industry).is_regular(lines)
+def is_odd(industry: str, lines: Lines) -> Mask:
+    """Which values are not what their lines say, by the facts of the pack."""
+    return np.array([not is_explained(industry, *row) for row in rows_of(lines)])
+
+
+def is_explained(industry: str, value: int, product: int, pieces: int, kind: int) -> bool:
+    """Whether a value in US cents is what its own line costs, worked out from the facts of the pack."""
+    pricing = load_industry(industry).pricing
+    if kind == ODD:
+        return False
+    if pricing.kind == "pieces":
+        whole = pricing.products[product].price_cents * pricing.periods
+        nets = [whole * (1000 - discount) // 1000 for discount, _ in pricing.discounts]
+        return (kind == PIECES) == (pieces > 1) and value in [pieces * net for net in nets]
+    if pricing.kind == "baskets":
+        if kind == PIECES:
+            return pieces > 3 and value == pieces * pricing.products[product].price_cents
+        return (kind == BASKET) == (pieces > 1) and value in basket_amounts(industry, product, pieces)
+    if pricing.kind == "written":
+        return len(str(value).rstrip("0")) <= 3
+    usual = next(
+        (step for below, step in pricing.steps_cents[:-1] if value < below), pricing.steps_cents[-1][1]
+    )
+    return value % min(usual, 10 ** max(len(str(value)) - 2, 0)) == 0
+
+
+@cache
+def basket_amounts(industry: str, product: int, pieces: int) -> frozenset[int]:
+    """What baskets with this product cost, with shipping and each voucher, US cents."""
+    pricing = load_industry(industry).pricing
+    every = [one.price_cents for one in pricing.products]
+    others = combinations_with_replacement(every, pieces - 1)
+    sums = {every[product] + sum(more) for more in others}
+    shipping, free_from = pricing.shipping_cents
+    shipped = {one + shipping if one < free_from else one for one in sums}
+    return frozenset(one * (1000 - voucher) // 1000 for one in shipped for voucher, _ in pricing.discounts)
 
 
 def at_most(hits: int, tries: int, chance: Fraction) -> float:
@@ -118,27 +153,32 @@ def test_less_than_a_minor_unit_a_deal_is_refused() -> None:
 
 @pytest.mark.parametrize("industry", INDUSTRIES)
 def test_a_value_is_what_its_line_says(industry: str) -> None:
-    """Pieces times the price less the discount; a basket of the catalogue; an amount that people write."""
-    pricing = load_industry(industry).pricing
-    prices = sorted(one.price_cents for one in pricing.products)
+    """Pieces times the price less the discount; a basket with the product; an amount that people write."""
     for lines in groups(industry, 30, 20):
-        for value, product, pieces, kind in rows_of(lines):
-            own = pricing.products[product].price_cents
-            if kind == ODD or (industry == SHOP and kind == BASKET):
-                continue
-            if pricing.kind == "pieces":
-                assert (kind == PIECES) == (pieces > 1)
-                whole = own * pricing.periods
-                nets = {whole * (1000 - discount) // 1000 for discount, _ in pricing.discounts}
-                assert value in {pieces * net for net in nets}, (value, product, pieces)
-            elif pricing.kind == "baskets":
-                assert kind in (PIECES, PLAIN)
-                assert value % pieces == 0
-                paid = {value // pieces * 1000 // (1000 - discount) for discount, _ in pricing.discounts}
-                near = {one - 500 for one in paid} | paid
-                assert any(abs(one - price) <= 1 or one >= 200_00 for one in near for price in prices), value
-            else:
-                assert len(str(value).rstrip("0")) <= (4 if pricing.kind == "stepped" else 3), value
+        for row in rows_of(lines):
+            assert row[-1] == ODD or is_explained(industry, *row), row
+
+
+@pytest.mark.parametrize("industry", INDUSTRIES)
+def test_a_single_deal_is_plain_unless_its_line_costs_the_total(industry: str) -> None:
+    """It is worth the total, whatever that is, and has several pieces only where they cost exactly that."""
+    for seed in range(200):
+        (row,) = rows_of(priced(industry, 1, seed))
+        assert is_explained(industry, *row) or row[2:] == (1, PLAIN), (seed, *row)
+
+
+def test_a_single_deal_of_a_shop_has_the_order_that_costs_its_total() -> None:
+    """Wherever a basket of one to three pieces, or a large order of one product, costs exactly the total."""
+    seeded = SeededRandom(1)
+    products = load_industry(SHOP).pricing.products
+    for seed in range(200):
+        product = seeded.below(len(products))
+        basket = seeded.one_of(sorted(basket_amounts(SHOP, product, seeded.between(1, 3))))
+        twenty = 20 * products[product].price_cents
+        # The sum of a large order ends as prices do: 20 × 149.99 is none.
+        for total in (basket, twenty) if twenty % 100 == 0 else (basket,):
+            (row,) = rows_of(priced(SHOP, 1, seed, total))
+            assert is_explained(SHOP, *row), (seed, *row)
 
 
 @pytest.mark.parametrize("industry", INDUSTRIES)
@@ -193,18 +233,18 @@ def skewness(values: F64) -> float:
 
 @pytest.mark.parametrize("industry", WITH_CARRIERS)
 def test_no_two_deals_share_an_odd_amount(industry: str) -> None:
-    """Neither within a group nor with what other groups of the month have taken."""
+    """Neither within a group nor with what other groups of the month have."""
     for seed in range(60):
-        taken: set[int] = set()
+        used_amounts: set[int] = set()
         for part in range(3):
             count = 60
             natural = natural_of(industry, count, seed * 3 + part) // 400 + 1
             draws = draws_of(industry, count, seed * 3 + part)
-            lines = price(natural, int(natural.sum()), prices_of(industry), draws, taken)
+            lines = price(natural, int(natural.sum()), prices_of(industry), draws, used_amounts)
             odd = lines.value[lines.kind == ODD].tolist()
             assert len(set(odd)) == len(odd)
-            assert not taken & set(odd)
-            taken |= set(odd)
+            assert not used_amounts & set(odd)
+            used_amounts |= set(odd)
 
 
 def test_orders_of_one_piece_end_as_prices_of_shops_do() -> None:
