@@ -1,4 +1,4 @@
-"""Which numbers and domains reach nobody: those of the packs do, and one digit beside a range does not."""
+"""Which numbers and domains are reserved: those of the packs are, one digit beside a range is not."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from demo_pipeline.rendering.table import Column, Table, programs, records
 if TYPE_CHECKING:
     from demo_pipeline.services.certificate.certify import CertifiedValues
 
-#: exit code if a value may reach somebody
+#: exit code if a value is covered by no rule
 UNCOVERED: Final = 4
 #: values that are printed; --json has all
 _MOST_SHOWN: Final = 50
@@ -33,7 +33,7 @@ def certify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show that nobody can be reached: each number and domain by rule and source.
+    """Show that no contact value belongs to a real person: each number and domain by rule and source.
 
     Telephone numbers, e-mail addresses, websites and domains of the tenant's living rows, those of people
     too. A number is covered by a range that a regulator keeps free for fiction, a domain by RFC 2606 and 6761
@@ -63,7 +63,9 @@ def certify(
         )
     else:
         verdict = (
-            "nobody can be reached" if found.holds else f"{_values(len(found.uncovered))} without a rule"
+            "every contact value is reserved"
+            if found.holds
+            else f"{_values(len(found.uncovered))} without a rule"
         )
         write_table(Table(_COLUMNS, found.certified, title=f"{slug}: {verdict}"))
         for one in found.uncovered[:_MOST_SHOWN]:
@@ -97,7 +99,7 @@ def _values(count: int) -> str:
 
 _COLUMNS: Final[tuple[Column[CertifiedValues], ...]] = (
     Column("place", "column"),
-    Column("rule", "reaches nobody by"),
+    Column("rule", "reserved by"),
     Column("value_count", "values", is_number=True),
     Column("row_count", "rows", is_number=True),
     Column("source", "source"),

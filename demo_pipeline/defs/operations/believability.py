@@ -1,4 +1,4 @@
-"""The check ``figures_are_believable_now``: the scorecards of all tenants, when somebody asks for them.
+"""The check ``figures_are_believable_now``: the scorecards of all tenants, on demand.
 
 It reads every row of every tenant, so no run judges it and it keeps nothing back: it belongs to the asset
 ``tenants``, which nothing materialises, and is a warning. What is measured is in ``domain.scorecard``.

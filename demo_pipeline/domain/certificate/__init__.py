@@ -1,1 +1,1 @@
-"""Which contact data can reach nobody, by rule and source."""
+"""Which contact values are reserved, by rule and source."""

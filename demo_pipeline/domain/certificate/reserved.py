@@ -1,4 +1,4 @@
-"""Numbers and domains that are reserved: nobody has them, and nobody can get them.
+"""Numbers and domains that are reserved: they are not assigned to anyone and never will be.
 
 The patterns are of whole values, and Python and PostgreSQL read them alike: without regard to case, letters,
 digits and blanks of ASCII only.
@@ -21,7 +21,7 @@ _FLAGS: Final = re.ASCII | re.IGNORECASE
 
 @dataclass(frozen=True)
 class Rule:
-    """Values that reach nobody, and who says so."""
+    """A kind of reserved values, and the source that reserves them."""
 
     name: str
     #: of the whole value: digits with the country code of a number, an e-mail address, a website
@@ -73,19 +73,19 @@ _RESERVED_DOMAIN: Final = rf"{_BELOW}(?:example|test|invalid|localhost|example\.
 
 
 def phone_rule(phone: str) -> Rule | None:
-    """The rule by which a number in international form reaches nobody; None: it may reach somebody."""
+    """The rule that reserves a number in international form; None if it may be assigned."""
     if not re.match(r"\s*\+", phone, _FLAGS):
         return None
     return _first(PHONE_RULES, re.sub(r"\D", "", phone, flags=_FLAGS))
 
 
 def mail_rule(address: str, own_domain: str | None) -> Rule | None:
-    """The rule by which an e-mail address reaches nobody but the operator, whose domain is ``own_domain``."""
+    """The rule that covers an e-mail address; ``own_domain`` is the operator's. None if no rule does."""
     return _first(_mail_rules(own_domain), address)
 
 
 def site_rule(site: str, own_domain: str | None) -> Rule | None:
-    """The rule by which a website or a domain reaches nobody but the operator."""
+    """The rule that covers a website or a domain; None if no rule does."""
     return _first(_site_rules(own_domain), site)
 
 
@@ -95,12 +95,12 @@ def phone_pattern() -> str:
 
 
 def mail_pattern(own_domain: str | None) -> str:
-    """One pattern for e-mail addresses that reach nobody but the operator."""
+    """One pattern for e-mail addresses that a rule covers."""
     return _any(_mail_rules(own_domain))
 
 
 def site_pattern(own_domain: str | None) -> str:
-    """One pattern for websites and domains that reach nobody but the operator."""
+    """One pattern for websites and domains that a rule covers."""
     return _any(_site_rules(own_domain))
 
 

@@ -20,7 +20,7 @@ from demo_pipeline.domain.reference.countries import Locale
 _TABLE: Final = "companies"
 
 #: Assumptions, in per cent: what people leave empty of companies with up to ten employees, and of others;
-#: companies that somebody changed. A domain is always known: it comes with the first e-mail. Where a city has
+#: companies that were changed. A domain is always known: it comes with the first e-mail. Where a city has
 #: no numbers of its own the nationwide ones are few, and more are left out.
 _NO_PHONE: Final = (20, 11)
 _NO_PHONE_OF_ITS_OWN: Final = (36, 28)

@@ -190,7 +190,7 @@ GB_POSTCODE: Final = re.compile(
     r"(?:[A-PR-UWYZ]\d{1,2}|[A-PR-UWYZ][A-HK-Y]\d{1,2}|[A-PR-UWYZ]\d[A-HJKPSTUW]|"
     r"[A-PR-UWYZ][A-HK-Y]\d[ABEHMNPRVWXY]) \d[ABD-HJLNP-UW-Z]{2}"
 )
-#: domains that reach nobody (RFC 2606, RFC 6761)
+#: reserved domains (RFC 2606, RFC 6761)
 RESERVED_DOMAIN: Final = re.compile(
     r"(?:^|[.@])(?:[^.@]+\.)*(?:example|test|invalid|localhost|example\.(?:com|net|org))$", re.IGNORECASE
 )

@@ -1,1 +1,1 @@
-"""Proof that nobody can be reached through a tenant's contact data."""
+"""Proof that a tenant's contact values are reserved."""

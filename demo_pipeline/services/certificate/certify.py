@@ -1,4 +1,4 @@
-"""The certificate of one tenant: each number, address and domain under the rule by which it reaches nobody.
+"""The certificate of one tenant: each number, address and domain under the rule that reserves it.
 
 The rules are in ``domain.certificate``.
 """

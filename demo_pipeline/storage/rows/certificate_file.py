@@ -111,7 +111,7 @@ def certificate_file(
     """The certificate of one tenant.
 
     ``kpis``: ``kpi 2025-01 deals_created`` → the expected value as text. The patterns are regular expressions
-    of PostgreSQL for whole values that reach nobody: the digits of numbers, e-mail addresses, websites.
+    of PostgreSQL for whole values that are reserved: the digits of numbers, e-mail addresses, websites.
     """
     queries = [
         *(sql.SQL(query).format(tenant=tenant_id) for query in _contents()),
@@ -221,7 +221,7 @@ def _reached() -> Iterator[LiteralString]:
 
 def _reaches_nobody(table: LiteralString, column: LiteralString, unlike: LiteralString) -> LiteralString:
     return _rule(
-        f"{table}.{column} reaches nobody",
+        f"{table}.{column} is reserved",
         f"crm.{table} r WHERE r.tenant_id = {{tenant}} AND r.deleted_at IS NULL AND r.{column} <> ''"
         f" AND {unlike}",
     )

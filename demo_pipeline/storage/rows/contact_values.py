@@ -1,6 +1,6 @@
 """Every visible value of a tenant by which a person could be reached, each once.
 
-Living rows, those of people too. Reads only, within a transaction. Which values reach nobody does not belong
+Living rows, those of people too. Reads only, within a transaction. Which values are reserved does not belong
 here.
 """
 
