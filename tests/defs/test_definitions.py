@@ -23,6 +23,7 @@ EXPECTED = {
     "activities": ({"contacts", "deals"}, "tenant_tables", ["team:demo-data"], {"postgres"}),
     "kpi_snapshot": (TABLES, "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenants": (set[str](), "tenant_kpis", ["team:demo-data"], {"postgres"}),
+    "scorecards": (set[str](), "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenant_release": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenant_report": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
 }

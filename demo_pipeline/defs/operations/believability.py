@@ -1,7 +1,8 @@
 """The check ``figures_are_believable_now``: the scorecards of all tenants, on demand.
 
-It reads every row of every tenant, so no run judges it and it keeps nothing back: it belongs to the asset
-``tenants``, which nothing materialises, and is a warning. What is measured is in ``domain.scorecard``.
+It reads every row of every tenant, so no run judges it and it keeps nothing back: it is a warning. It belongs
+to an asset of its own, ``scorecards``, which nothing materialises: exact tenants have red lines too, and the
+checks of ``tenants`` pass on a healthy fleet. What is measured is in ``domain.scorecard``.
 """
 
 from __future__ import annotations
@@ -10,17 +11,28 @@ from typing import Any, Final
 
 import dagster as dg
 
-from demo_pipeline.defs.operations.verification import TENANTS_ASSET
+from demo_pipeline.defs.asset_pages.specs import CODE_VERSION
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.domain.core.wording import counted
 
 NAME: Final = "figures_are_believable_now"
+SCORECARDS_ASSET: Final = "scorecards"
 #: tenants whose lines a page shows
 _MOST_SHOWN: Final = 50
 
+scorecards = dg.AssetSpec(
+    SCORECARDS_ASSET,
+    group_name="tenant_kpis",
+    owners=["team:demo-data"],
+    description="How believable all demo tenants are, as they are in the database now. Nothing materialises "
+    "it: open *Checks* and press *Execute*. A red line is a warning; figures are exact all the same.",
+    kinds={"postgres"},
+    code_version=CODE_VERSION,
+)
+
 
 @dg.asset_check(
-    asset=TENANTS_ASSET,
+    asset=SCORECARDS_ASSET,
     name=NAME,
     blocking=False,
     description="Of all tenants, now: every figure of the scorecard is in its range. A figure out of its "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from demo_pipeline.definitions import defs
-from demo_pipeline.defs.operations.believability import NAME
+from demo_pipeline.defs.operations.believability import NAME, SCORECARDS_ASSET
 from demo_pipeline.services.scorecard.score import score_tenant
 from tests.fixtures.dagster_instance import QUIET, DagsterHome
 
@@ -13,7 +13,7 @@ from tests.fixtures.dagster_instance import QUIET, DagsterHome
 def execute(home: DagsterHome) -> tuple[bool, dg.AssetCheckEvaluation]:
     """Press the button."""
     job = defs().resolve_implicit_global_asset_job_def()
-    subset = job.get_subset(asset_check_selection={dg.AssetCheckKey(dg.AssetKey("tenants"), NAME)})
+    subset = job.get_subset(asset_check_selection={dg.AssetCheckKey(dg.AssetKey(SCORECARDS_ASSET), NAME)})
     result = subset.execute_in_process(instance=home.instance, raise_on_error=False, run_config=QUIET)
     [evaluation] = result.get_asset_check_evaluations()
     return result.success, evaluation

@@ -51,8 +51,10 @@ def states(home: DagsterHome, check: str) -> dict[str, set[str]]:
 def execute_now(home: DagsterHome, *names: str) -> tuple[bool, dict[str, dg.AssetCheckEvaluation]]:
     """Press the button of some checks of all tenants, or *Execute all*."""
     job = _definitions().resolve_implicit_global_asset_job_def()
-    selected = names or [check.value for check in (*CHECKS, Check.PLACES)]
-    keys = {dg.AssetCheckKey(dg.AssetKey("tenants"), f"{name}_now") for name in selected}
+    asset = dg.AssetKey("tenants")
+    keys = {dg.AssetCheckKey(asset, f"{name}_now") for name in names}
+    if not names:
+        keys = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key == asset}
     subset = job.get_subset(asset_check_selection=keys)
     result = subset.execute_in_process(instance=home.instance, raise_on_error=False, run_config=QUIET)
     return result.success, {one.check_name: one for one in result.get_asset_check_evaluations()}
