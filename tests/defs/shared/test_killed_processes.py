@@ -26,6 +26,7 @@ from tests.defs.shared.run_builders import (
 )
 from tests.fixtures.dagster_daemon import SECONDS, StartDaemon, kill, process_of
 from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.receivers import WebHook
 
 FAILURE, SUCCESS = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
@@ -153,10 +154,7 @@ def test_a_killed_command_frees_its_tenant(dagster_home: DagsterHome, start_daem
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + SECONDS
-        while not writers(dagster_home):
-            assert time.monotonic() < deadline, "the command does not write"
-            time.sleep(0.1)
+        wait_until(lambda: bool(writers(dagster_home)), SECONDS)
     finally:
         process.kill()
         process.wait()
