@@ -22,6 +22,10 @@ from typing import Final
 
 import pytest
 
+from demo_pipeline.rendering.kpi_columns import kpi_table
+from demo_pipeline.rendering.table import plain_text
+from demo_pipeline.services.files.blueprint_files import preview_blueprint
+from demo_pipeline.settings import BUNDLED_BLUEPRINTS, Settings
 from scripts import house_rules
 from tests.fixtures.embedded_server import forget
 from tests.paths import PROJECT
@@ -208,6 +212,16 @@ def test_make_clean_leaves_the_environment(clone: Clone) -> None:
     assert code == 0, printed
     assert "Making .venv" not in printed
     assert clone.run(".venv/bin/demo-pipeline --version")[0] == 0
+
+
+def test_readme_shows_the_months_of_its_blueprint() -> None:
+    """The table of ``make demo`` holds what the bundled blueprint resolves to; seen without making a tenant."""
+    (demo,) = (line for line in lines_of(README) if line.text == "make demo")
+    slug = demo.shown[0].partition(",")[0]
+    spec = preview_blueprint(BUNDLED_BLUEPRINTS / f"{slug}.yaml", Settings()).spec
+    printed = plain_text(kpi_table("", spec.by_month, spec.currency)).splitlines()
+    assert len(demo.shown) > 3
+    assert missing(demo.shown[1:], printed) is None
 
 
 @pytest.mark.parametrize(
