@@ -8,9 +8,20 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import Mask, choose, codes, constant, is_null, join, take, texts
+from demo_pipeline.domain.core.arrow import (
+    Column,
+    Mask,
+    choose,
+    codes,
+    constant,
+    is_null,
+    join,
+    lookup,
+    take,
+    texts,
+)
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
-from demo_pipeline.domain.generation.company_names import NamedCompanies, company_space, name_companies
+from demo_pipeline.domain.generation.company_names import NamedCompanies
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.entity_index import Companies, Small, part
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
@@ -39,7 +50,7 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
     draws = context.draws(_TABLE, count)
     parts = context.locale.companies
     number = context.index.next_company_number + np.arange(count)
-    named = _named(context, number)
+    city = _named(context, number).place("city")
     size = pick(draws("size"), parts.sizes.cumulative)
     return Companies(
         ids=draws.ids(),
@@ -48,7 +59,7 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
         number=number,
         legal_form=_legal_forms(parts, size, draws("legal_form")),
         # A name may speak of its city.
-        city=np.where(named.city < 0, cities(context.locale, draws), named.city),
+        city=np.where(city < 0, cities(context.locale, draws), city),
         size=size,
         has_won=np.zeros(count, np.int64),
     ), draws
@@ -63,18 +74,22 @@ def _legal_forms(parts: CompanyNames, size: I64, draws: U64) -> I64:
     return forms
 
 
-def names(context: MonthContext, company: I64) -> pa.StringArray:
-    """The names of companies (places in the index)."""
+def names(context: MonthContext, company: I64) -> Column:
+    """The names of companies (places in the index), null below 0, each made once: a dictionary array."""
+    each, place = _each_once(context, company)
     rows = context.index.companies
-    number = rows.number[company]
-    made = _made_names(context, number, rows.legal_form[company])
-    return _made_or_existing(made, number, context.index.existing_names)
+    number, legal_form = rows.number[each], rows.legal_form[each]
+    made = _names_of(context, _named(context, number), legal_form)
+    return lookup(_made_or_existing(made, number, context.index.existing_names), place)
 
 
 def domains(context: MonthContext, company: I64) -> pa.StringArray:
-    """The domains of companies (places in the index); null where a known one has none."""
-    number = context.index.companies.number[company]
-    return _made_or_existing(_made_domains(context, number), number, context.index.existing_domains)
+    """The domains of companies (places in the index); null where a known one has none, or below 0."""
+    each, place = _each_once(context, company)
+    number = context.index.companies.number[each]
+    made = _domains_of(context, _named(context, number))
+    of_each = _made_or_existing(made, number, context.index.existing_domains)
+    return choose(place < 0, None, take(of_each, np.maximum(place, 0)))
 
 
 def houses(context: MonthContext, company: I64) -> I64:
@@ -112,7 +127,7 @@ def _block(context: MonthContext, rows: Companies, draws: Draws, phones: pa.Stri
     locale, count = context.locale, len(draws.order)
     places = locale.places
     named, industries = _named(context, rows.number), locale.companies.industries
-    trade, domain = named.trade, _domains_of(context, named)
+    trade, domain = named.place("trade"), _domains_of(context, named)
     # Where the name says no trade, any industry.
     industry = np.where(
         trade < 0,
@@ -185,22 +200,21 @@ def cities(locale: Locale, draws: Draws) -> I64:
     return pick(draws("city"), locale.places.cumulative)
 
 
+def _each_once(context: MonthContext, company: I64) -> tuple[I64, I64]:
+    """The companies (places in the index) of some rows, each once, and the place of each row's; -1: none."""
+    is_there = np.zeros(len(context.index.companies.number) + 1, bool)
+    is_there[company] = True
+    place = np.cumsum(is_there) - 1
+    place[-1] = -1
+    return np.flatnonzero(is_there[:-1]), place[company]
+
+
 def _made_or_existing(made: pa.StringArray, number: Small, known: pa.StringArray) -> pa.StringArray:
     """``made`` where ``number`` is 0 or more, else the text of the pool that the number means."""
     is_known = number < 0
     if not is_known.any():
         return made
     return choose(is_known, take(known, np.where(is_known, -1 - number, 0)), made)
-
-
-def _made_names(context: MonthContext, number: Small, legal_form: Small) -> pa.StringArray:
-    """The names of a tenant's ``number``-th companies (any, where below 0)."""
-    return _names_of(context, _named(context, number), legal_form)
-
-
-def _made_domains(context: MonthContext, number: Small) -> pa.StringArray:
-    """The domains of a tenant's ``number``-th companies (any, where below 0)."""
-    return _domains_of(context, _named(context, number))
 
 
 def _names_of(context: MonthContext, named: NamedCompanies, legal_form: Small) -> pa.StringArray:
@@ -213,5 +227,6 @@ def _domains_of(context: MonthContext, named: NamedCompanies) -> pa.StringArray:
 
 
 def _named(context: MonthContext, number: Small) -> NamedCompanies:
-    known = np.maximum(number.astype(np.int64), 0) % company_space(context.locale.companies)
-    return name_companies(context.locale.companies, context.tenant_stream, known)
+    """The tenant's ``number``-th companies (any, where below 0)."""
+    naming = context.company_naming
+    return naming.named(np.maximum(number.astype(np.int64), 0) % naming.space)

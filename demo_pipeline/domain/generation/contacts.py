@@ -265,7 +265,7 @@ def _emails(context: MonthContext, rows: Contacts, namesakes: I64) -> pa.StringA
     mailbox = take(context.locale.mailboxes.arrow, _mailboxes(context, rows))
     domain = join(mailbox, context.spec.mail_domain or "example", separator=".")
     if has_domain.any():
-        domain = choose(has_domain, domains(context, np.maximum(company, 0)), domain)
+        domain = choose(has_domain, domains(context, company), domain)
     most = int(namesakes.max(initial=0))
     numbers = strings(["", *(str(count + 1) for count in range(1, most + 1))])
     given = take(context.name_lookup.given_ascii, rows.first)

@@ -16,6 +16,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, ascending, pick, scale
 from demo_pipeline.domain.core.row_ids import Uuids, row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, WeightedMinutes
+from demo_pipeline.domain.generation.company_names import CompanyNaming
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.price_lists import PriceList, price_list
 from demo_pipeline.domain.generation.team import Team
@@ -84,6 +85,7 @@ class MonthContext:
     team: Team
     index: EntityIndex
     name_lookup: NameLookup
+    company_naming: CompanyNaming
     #: what is drawn once for a tenant
     tenant_stream: Stream
     #: rows draw from ``stream.child(table)``

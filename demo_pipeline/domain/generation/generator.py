@@ -32,7 +32,7 @@ from demo_pipeline.domain.generation.companies import (
     company_phones,
     compose_companies,
 )
-from demo_pipeline.domain.generation.company_names import company_space
+from demo_pipeline.domain.generation.company_names import CompanyNaming
 from demo_pipeline.domain.generation.contacts import (
     address_keys,
     compose_contacts,
@@ -93,6 +93,7 @@ class Generator:
         self._texts = load_texts(locale.language, spec.industry, spec.country)
         self._calendar = tenant_calendar(spec)
         self._tenant_stream = self._stream = blueprint_stream(spec)
+        self._company_naming = CompanyNaming(locale.companies, self._tenant_stream)
         # A span that ended before provisioning is seen as of its end: the same bytes whenever it is loaded.
         self._reference = min(provisioned_at, spec.end_month.end)
         self._index = EntityIndex()
@@ -116,7 +117,7 @@ class Generator:
             self._index.phones.job_number = patch.number
             # Patches number companies from the end of the names, the blueprint from their beginning.
             count = sum(delta.companies_created for delta in patch.deltas.values())
-            first = company_space(locale.companies) - patch.companies_before - count
+            first = self._company_naming.space - patch.companies_before - count
             self._index.next_company_number = max(first, 0)
         self._name_lookup = NameLookup(locale, self._index)
 
@@ -220,6 +221,7 @@ class Generator:
             team=self._team,
             index=self._index,
             name_lookup=self._name_lookup,
+            company_naming=self._company_naming,
             tenant_stream=self._tenant_stream,
             stream=self._stream.child(str(month)),
             price_level=self._price_level,

@@ -6,7 +6,6 @@ through a permutation of all pairs of template and topic (and step), keyed by th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from itertools import product
 from math import gcd
@@ -48,12 +47,13 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws, offers: Offer
     lines = offers.lines
     titles, starts, counts = _titles_with_lines(texts)
     form = starts[lines.kind] + scale(draws("product_form"), counts[lines.kind])
+    pieces, piece_place = np.unique(lines.pieces, return_inverse=True)
 
-    def numbers(less: int) -> Callable[[I64], pa.StringArray]:
-        return lambda rows: strings([str(pieces - less) for pieces in lines.pieces[rows].tolist()])
+    def numbers(less: int) -> Column:
+        return lookup(strings([str(number - less) for number in pieces.tolist()]), piece_place)
 
     slots = _person_slots(context, contact) | {
-        "company": _company_names(context, company),
+        "company": names(context, company),
         "product": texts.product_slot(lines.product),
         "pieces": numbers(0),
         "more": numbers(1),
@@ -105,7 +105,7 @@ def activity_texts(
         _person_slots(context, contact)
         | texts.topic_slots(words.topic)
         | {
-            "company": _company_names(context, company),
+            "company": names(context, company),
             "deal": lookup(index.deals.title, deal),
             "step": texts.step_slot(words.step),
         }
@@ -155,15 +155,6 @@ class _Words:
         self.topic[rows], self.subject[rows] = topic, subjects[subject]
         self.description[rows] = descriptions[ending // len(texts.steps)]
         self.step[rows] = ending % len(texts.steps)
-
-
-def _company_names(context: MonthContext, company: I64) -> Callable[[I64], pa.StringArray]:
-    """Makes the names of the companies of the rows that it is asked for."""
-
-    def names_of(rows: I64) -> pa.StringArray:
-        return names(context, company[rows])
-
-    return names_of
 
 
 @cache

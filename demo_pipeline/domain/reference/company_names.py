@@ -8,16 +8,18 @@ them a company has is decided in ``generation.company_names``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, Final
 
-from demo_pipeline.domain.reference.names import NameList, ascii_label
+from demo_pipeline.domain.reference.names import NameList, ascii_label, plain_strings
 from demo_pipeline.domain.reference.pack_files import read_json, read_table
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 #: Of a country; may be absent: then a company is a stem and a trade.
@@ -64,6 +66,67 @@ class CompanyNames:
     forms_of_size: NDArray[np.int64]
     #: ``companies.size``, from small to large, weighted P(size > s) ∝ s^-1.06 (Axtell, Science 2001)
     sizes: NameList
+
+    @cached_property
+    def columns(self) -> PatternColumns:
+        """The patterns as columns."""
+        return PatternColumns.of(self.patterns)
+
+
+@dataclass(frozen=True, eq=False)
+class PatternColumns:
+    """All patterns of a country side by side: names are made in one go, whatever pattern each has.
+
+    Columns have the shape (patterns,). Where a pattern has one slot, its second word is the empty one.
+    """
+
+    weight: NDArray[np.int64]
+    #: the pairs of all patterns, where those of each begin, and how many it has
+    pairs: NDArray[np.int64]
+    pair_start: NDArray[np.int64]
+    pair_count: NDArray[np.int64]
+    #: second words for each first one
+    width: NDArray[np.int64]
+    #: the words of all slots, each list once, and an empty one
+    words: pa.StringArray
+    words_ascii: pa.StringArray
+    #: where the words of the first and of the second slot begin, shape (2, patterns)
+    word_start: NDArray[np.int64]
+    #: slot → where its words begin and end
+    ranges: Mapping[str, tuple[int, int]]
+    #: before, between and after the two words
+    literals: tuple[pa.StringArray, ...]
+    label_literals: tuple[pa.StringArray, ...]
+
+    @classmethod
+    def of(cls, patterns: Sequence[CompanyPattern]) -> PatternColumns:
+        """From the patterns in their order."""
+        import numpy as np
+
+        lists = list(dict.fromkeys(words for pattern in patterns for words in pattern.words))
+        lists.append(NameList.of([""], [1]))
+        stops = np.cumsum([len(one) for one in lists]).tolist()
+        start = {one: stop - len(one) for one, stop in zip(lists, stops, strict=True)}
+        slots = {slot: words for one in patterns for slot, words in zip(one.slots, one.words, strict=True)}
+        both = [(*one.words, lists[-1])[:2] for one in patterns]
+        count = np.array([len(one.pairs) for one in patterns])
+
+        def literals(texts: Iterable[tuple[str, ...]]) -> tuple[pa.StringArray, ...]:
+            return tuple(map(plain_strings, zip(*((*three, "")[:3] for three in texts), strict=True)))
+
+        return cls(
+            weight=np.array([one.weight for one in patterns]),
+            pairs=np.concatenate([one.pairs for one in patterns]),
+            pair_start=np.cumsum(count) - count,
+            pair_count=count,
+            width=np.array([len(second) for _, second in both]),
+            words=plain_strings([word for one in lists for word in one.names]),
+            words_ascii=plain_strings([word for one in lists for word in one.ascii]),
+            word_start=np.array([[start[one] for one in pair] for pair in both]).T,
+            ranges={slot: (start[words], start[words] + len(words)) for slot, words in slots.items()},
+            literals=literals(one.literals for one in patterns),
+            label_literals=literals(one.label_literals for one in patterns),
+        )
 
 
 def load_company_names(

@@ -296,10 +296,9 @@ def render(
 ) -> Strings:
     """Row *i* is ``templates[which[i]]`` filled with row *i* of the slots; shape (rows,).
 
-    Slots are string arrays, dictionary arrays of strings, choices from frozen lists, or functions that make
-    the texts of the rows that they are given, without nulls where a template needs them (a null makes the
-    text null). A choice is the cheapest, because literals are glued
-    to its forms once a process. ``KeyError`` names a slot that a drawn template needs and nobody gave.
+    Slots are string arrays, dictionary arrays of strings or choices from frozen lists, without nulls where a
+    template needs them (a null makes the text null). A choice is the cheapest, because literals are glued to
+    its forms once a process. ``KeyError`` names a slot that a drawn template needs and nobody gave.
     """
     if len(which) <= FEW_ROWS:
         return _render_rows(templates, which.tolist(), slots)
@@ -366,8 +365,6 @@ def _render_rows(
 
 def _looked_up(values: Strings, rows: NDArray[np.int64]) -> Strings:
     """The values of these rows."""
-    if callable(values):
-        return values(rows)
     places = integers(rows, pa.int64())
     if isinstance(values, SlotChoice):
         return _take(values.forms.values, _take(values.places, places))

@@ -18,7 +18,7 @@ import pytest
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.documents.stored import read_spec
 from demo_pipeline.domain.generation.calendar import instant_us
-from demo_pipeline.domain.generation.company_names import company_space, name_companies
+from demo_pipeline.domain.generation.company_names import CompanyNaming
 from demo_pipeline.domain.generation.generator import Generator
 from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.generation.phones import PhoneDeck
@@ -240,12 +240,12 @@ def test_names_of_companies_follow_many_patterns(country: str) -> None:
     companies = load_locale(country).companies
     assert len(companies.patterns) >= 8
     assert max(pattern.weight for pattern in companies.patterns) < 50
-    space = company_space(companies)
-    for numbers in (np.arange(100), np.arange(space - 100, space)):
-        named = name_companies(companies, Stream(("seed", country)), numbers)
+    naming = CompanyNaming(companies, Stream(("seed", country)))
+    for numbers in (np.arange(100), np.arange(naming.space - 100, naming.space)):
+        named = naming.named(numbers)
         words = Counter(len(str(name).split()) for name in named.names.to_pylist())
         assert len(words) >= 3, words
-        assert (named.city >= 0).sum() == next(
+        assert (named.place("city") >= 0).sum() == next(
             pattern.weight for pattern in companies.patterns if "city" in pattern.slots
         )
 

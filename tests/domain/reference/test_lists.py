@@ -15,7 +15,7 @@ import pytest
 
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.feasibility import Caps
-from demo_pipeline.domain.generation.company_names import company_space, name_companies
+from demo_pipeline.domain.generation.company_names import CompanyNaming
 from demo_pipeline.domain.reference import countries
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
@@ -265,10 +265,11 @@ def test_a_first_name_tells_the_form_of_address(country: str) -> None:
 def test_company_names_and_domains_are_unique_by_parts(country: str) -> None:
     """All numbers of companies give different names and labels; there are enough for any tenant."""
     companies = load_locale(country).companies
-    space = company_space(companies)
+    naming = CompanyNaming(companies, Stream(("a seed", "a-tenant")))
+    space = naming.space
     assert space > 4 * Caps().companies
     assert sum(pattern.weight for pattern in companies.patterns) == 100
-    named = name_companies(companies, Stream(("a seed", "a-tenant")), np.arange(space))
+    named = naming.named(np.arange(space))
     for column in (named.names, named.labels):
         assert len(set(column.to_pylist())) == space
     mailboxes = set(load_locale(country).mailboxes.ascii)
