@@ -215,7 +215,7 @@ def test_make_clean_leaves_the_environment(clone: Clone) -> None:
 
 
 def test_readme_shows_the_months_of_its_blueprint() -> None:
-    """The table of ``make demo`` holds what the bundled blueprint resolves to; seen without making a tenant."""
+    """The table of ``make demo`` holds what the bundled blueprint resolves to; no tenant is made."""
     (demo,) = (line for line in lines_of(README) if line.text == "make demo")
     slug = demo.shown[0].partition(",")[0]
     spec = preview_blueprint(BUNDLED_BLUEPRINTS / f"{slug}.yaml", Settings()).spec
