@@ -25,6 +25,8 @@ USER_ROLES: Final = ("owner", "admin", "member", "readonly")
 CONTACT_STATUSES: Final = ("lead", "prospect", "customer", "churned", "other")
 #: ``contacts.source``, the channels of a blueprint
 CONTACT_SOURCES: Final = ("seo", "meta", "google", "affiliates", "referrals", "direct")
+#: sources of contacts that arrive by themselves, at any hour
+ARRIVALS: Final = frozenset(CONTACT_SOURCES) - {"referrals"}
 #: ``companies.size``, the smallest first
 COMPANY_SIZES: Final = ("1-10", "11-50", "51-200", "201-500", "501-1000", "1000+")
 #: ``activities.type``, in the order of all weights and lists by type
@@ -135,7 +137,8 @@ _TIMES: Final = (
         "created_at",
         Kind.INSTANT,
         default="now()",
-        description="inside the partition's UTC month, in the tenant's working hours",
+        description="inside the partition's UTC month, in the tenant's working hours; "
+        "of contacts that arrive by themselves at any hour",
     ),
     Column("updated_at", Kind.INSTANT, default="now()", description="never before created_at"),
 )

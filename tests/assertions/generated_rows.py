@@ -20,6 +20,7 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.generation.generator import Batch, Generator
+from demo_pipeline.domain.model import ARRIVALS
 from demo_pipeline.domain.reference.countries import load_locale
 from tests.builders.blueprints import spec_of_file
 
@@ -109,7 +110,7 @@ def complaints(spec: TenantSpec, rows: Mapping[str, list[Row]], limit: datetime)
     for table in ("companies", "contacts", "deals", "activities"):
         for row in rows[table]:
             say = [
-                *_time_complaints(row, zone, locale.holidays, max(limit, row["_month"].end)),
+                *_time_complaints(table, row, zone, locale.holidays, max(limit, row["_month"].end)),
                 *_order_complaints(table, row, by_id),
             ]
             if row["created_at"] < users_at:
@@ -124,12 +125,16 @@ def complaints(spec: TenantSpec, rows: Mapping[str, list[Row]], limit: datetime)
     return found
 
 
-def _time_complaints(row: Row, zone: ZoneInfo, holidays: frozenset[date], limit: datetime) -> list[str]:
+def _time_complaints(
+    table: str, row: Row, zone: ZoneInfo, holidays: frozenset[date], limit: datetime
+) -> list[str]:
     local = row["created_at"].astimezone(zone)
     say: list[str] = []
     if _utc_month(row) != row["_month"] or row["demo_source_month"] != str(row["_month"]):
         say.append("outside its UTC month")
-    if not (7 <= local.hour <= 20) or local.weekday() >= 5 or local.date() in holidays:
+    arrives_by_itself = table == "contacts" and row["source"] in ARRIVALS
+    is_at_work = 7 <= local.hour <= 20 and local.weekday() < 5 and local.date() not in holidays
+    if not (is_at_work or arrives_by_itself):
         say.append(f"made at {local}")
     say += [
         f"{fact} {at} is before its creation or after {limit}"

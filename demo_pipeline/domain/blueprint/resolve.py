@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 
 _CONTEXT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _PPM: Final = 1_000_000
+#: Assumptions: how far the weight of a month's won deals is from that of its other deals, at most, per cent.
+_LUCK_PERCENT: Final = 15
+_LUCK_PERCENT_OF_SHOPS: Final = 12
 
 
 def resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple[TenantSpec, tuple[str, ...]]:
@@ -182,15 +185,14 @@ def figures_from_totals(
 
     def spread(names: Iterable[str], allowed: Sequence[bool] | None = None) -> dict[str, tuple[int, ...]]:
         """Parts of the totals, each by the weights of its own stream. Part → months."""
-        streams = {name: sizes.stream.child(PARTS[name].spread) for name in names}
-        return {
-            name: apportion(
-                getattr(whole.parts, name),
-                month_weights(growth, start, len(months), stream),
-                allowed=allowed,
-            )
-            for name, stream in streams.items()
-        }
+        columns: dict[str, tuple[int, ...]] = {}
+        for name in names:
+            stream = sizes.stream.child(PARTS[name].spread)
+            weights = month_weights(growth, start, len(months), stream)
+            if name == "won_deals":
+                weights = _with_luck(weights, months, stream, sizes.industry)
+            columns[name] = apportion(getattr(whole.parts, name), weights, allowed=allowed)
+        return columns
 
     counts = [name for name, part in PARTS.items() if part.spread]
     later = [name for name in counts if PARTS[name].table in TABLES_OF_CONTACTS]
@@ -212,6 +214,17 @@ def figures_from_totals(
     won_value = apportion(worth.closed_won_value, _smoothed(won_drawn, won), minimum=won)
     open_value = apportion(worth.open_value, _smoothed(open_drawn, other_deals))
     return Figures.of_columns(Parts(**columns, won_value=won_value, open_value=open_value))
+
+
+def _with_luck(
+    weights: Sequence[int], months: Sequence[Month], stream: Stream, industry: Industry
+) -> tuple[int, ...]:
+    """The weights, with a share of won deals that is better in one month than in another."""
+    most = _LUCK_PERCENT if industry.has_month_end else _LUCK_PERCENT_OF_SHOPS
+    return tuple(
+        weight * (100 - most + int(stream.child(str(month)).below("luck", 1, 2 * most + 1)[0]))
+        for weight, month in zip(weights, months, strict=True)
+    )
 
 
 def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
-from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS
+from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS, minute_of
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deals import first_contact_bound
 from demo_pipeline.domain.generation.entity_index import LEAD, recent
@@ -203,13 +203,17 @@ def _types(context: MonthContext, draws: U64, habit: I64) -> I64:
 
 
 def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
-    """The month's leads that are answered, in a drawn order; those that are dropped never are."""
-    contacts = context.index.contacts
-    first = int(np.searchsorted(contacts.created_us, int(context.work.minutes[0]) * MINUTE_US))
-    leads = first + np.flatnonzero((contacts.status[first:] == LEAD) & ~dropped[first:])
-    if context.is_patch:
-        # People make leads at any hour; after the last working minute there is no time for an answer.
-        leads = leads[contacts.created_us[leads] < int(context.work.minutes[-1]) * MINUTE_US]
+    """The leads that are answered in the month, in a drawn order; those that are dropped never are.
+
+    Who arrives after a month's last working minute is answered in the next month.
+    """
+    contacts, work, timeline = context.index.contacts, context.work.minutes, context.timeline.minutes
+    place = int(np.searchsorted(timeline, work[0]))
+    # A patch answers nobody whom the month before has.
+    since = minute_of(context.month.start) if context.is_patch or place == 0 else timeline[place - 1]
+    bounds = np.array([since, work[-1]]) * MINUTE_US
+    first, end = np.searchsorted(contacts.created_us, bounds).tolist()
+    leads = first + np.flatnonzero((contacts.status[first:end] == LEAD) & ~dropped[first:end])
     drawn = np.argsort(context.stream.child(_TABLE).raw("answered", len(leads)), kind="stable")
     return leads[drawn[: count * _RESPONSES_PERCENT // 100]]
 

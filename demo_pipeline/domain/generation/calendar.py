@@ -1,8 +1,9 @@
-"""When people work: the minutes of a UTC month in which a tenant's rows may be made.
+"""The minutes of a UTC month in which a tenant's rows may be made: when people work, and when others arrive.
 
-Monday to Friday (or the country's own week), 07:00 to 20:59 in the tenant's time zone, on no public
-holiday, cut with the UTC month, so that no row falls outside its KPI month. Instants are whole
-microseconds since 1970 UTC (``_us``), minutes whole minutes since then.
+Work is Monday to Friday (or the country's own week), 07:00 to 20:59 in the tenant's time zone, on no public
+holiday. People who arrive by themselves do so on any day and at any hour. Both are cut with the UTC month,
+so that no row falls outside its KPI month. Instants are whole microseconds since 1970 UTC (``_us``), minutes
+whole minutes since then.
 
 Time zones come from the pinned ``tzdata`` wheel, never from the machine.
 """
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -27,16 +28,32 @@ MINUTE_US: Final = 60_000_000
 FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
 
+#: Who arrives.
+Buyer: TypeAlias = Literal["firm", "private"]
+
 #: Relative weight of a minute by local hour, 7 to 20: peaks at 10 and 16, a lunch dip (FIELD: calls).
 _HOUR_WEIGHTS: Final = (2, 6, 10, 12, 10, 5, 7, 9, 10, 12, 8, 4, 2, 1)
 #: The same for meetings, which start from 9 to 17.
 _MEETING_WEIGHTS: Final = (0, 0, 8, 12, 12, 4, 6, 10, 11, 10, 5, 0, 0, 0)
 #: The same for tasks, which are due in office hours.
 _TASK_WEIGHTS: Final = (0, 2, 10, 12, 10, 6, 6, 8, 10, 12, 14, 0, 0, 0)
+#: Assumptions: weights of a minute by local hour, 0 to 23, in which people arrive by themselves, on working
+#: days and on free ones. Firms look around in office hours, private customers in the evening and at weekends.
+_ARRIVAL_WEIGHTS: Final[dict[Buyer, tuple[tuple[int, ...], tuple[int, ...]]]] = {
+    "firm": (
+        (4, 3, 2, 2, 3, 6, 14, 30, 60, 90, 100, 95, 75, 80, 95, 95, 85, 60, 40, 30, 28, 24, 16, 9),
+        (3, 2, 1, 1, 1, 2, 4, 6, 10, 16, 20, 20, 16, 16, 18, 18, 18, 16, 16, 18, 20, 18, 12, 6),
+    ),
+    "private": (
+        (14, 8, 5, 4, 4, 6, 12, 22, 30, 36, 40, 42, 50, 46, 42, 44, 50, 62, 74, 90, 100, 92, 62, 32),
+        (20, 12, 7, 5, 4, 4, 7, 14, 26, 44, 60, 68, 66, 64, 66, 68, 70, 72, 74, 82, 88, 84, 62, 36),
+    ),
+}
 #: Monday to Sunday: Wednesday most, Friday least.
 _WEEKDAY_WEIGHTS: Final = (95, 105, 110, 105, 80, 60, 60)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTES_OF_24_HOURS: Final = 24 * 60
 _MINUTES_A_DAY: Final = (LAST_HOUR - FIRST_HOUR + 1) * 60
 _DAY_PROFILE: Final = np.repeat(np.array(_HOUR_WEIGHTS, np.int64), 60)
 #: The same for the days on which deals close: Tuesday best, Friday worst (FIELD).
@@ -147,6 +164,10 @@ class Calendar:
     def month(self, month: Month) -> WeightedMinutes:
         return _work_month(self, month)
 
+    def arrivals(self, month: Month, buyer: Buyer) -> WeightedMinutes:
+        """All minutes of the month, by how often people arrive in them by themselves."""
+        return _arrivals(self, month, buyer)
+
     def timeline(self, first: Month, last: Month) -> Timeline:
         """The working minutes from the month ``first`` to ``last``: the same for most months of a job."""
         return _timeline(self, first, last)
@@ -173,6 +194,29 @@ def tenant_calendar(spec: TenantSpec) -> Calendar:
 def _work_month(calendar: Calendar, month: Month) -> WeightedMinutes:
     days = _working_days(calendar, month)
     return _weighted(days, [_WEEKDAY_WEIGHTS[one.day.weekday()] for one in days])
+
+
+@lru_cache(maxsize=32)
+def _arrivals(calendar: Calendar, month: Month, buyer: Buyer) -> WeightedMinutes:
+    zone = load_timezone(calendar.timezone)
+    first, end = minute_of(month.start), minute_of(month.end)
+    before = month.start.date() - timedelta(days=1)
+    days = [before + timedelta(days=past) for past in range((end - first) // _MINUTES_OF_24_HOURS + 2)]
+    midnights = np.array([minute_of(datetime.combine(day, time(), zone)) for day in days])
+    is_free = np.array([not calendar.is_working_day(day) for day in days], np.int64)
+    # One block an hour. A day on which the clocks change is an hour off after that, and its last hour longer.
+    starts = (midnights[:, None] + np.arange(24) * 60).ravel() - first
+    stops = np.minimum(np.append(starts[1:], end - first), end - first)
+    starts = np.maximum(starts, 0)
+    within = stops > starts
+    starts, stops = starts[within], stops[within]
+    weights = np.array(_ARRIVAL_WEIGHTS[buyer], np.int64)[is_free].ravel()[within]
+    return WeightedMinutes(
+        np.arange(first, end, dtype=np.int64),
+        starts,
+        weights,
+        np.concatenate([[0], np.cumsum((stops - starts) * weights)]),
+    )
 
 
 @lru_cache(maxsize=12)

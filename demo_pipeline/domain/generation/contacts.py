@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import (
+    Mask,
     choose,
     initials,
     is_null,
@@ -20,7 +21,7 @@ from demo_pipeline.domain.core.arrow import (
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, ascending, pick, quantile, scale
 from demo_pipeline.domain.core.row_ids import row_ids
-from demo_pipeline.domain.generation.calendar import MINUTE_US
+from demo_pipeline.domain.generation.calendar import MINUTE_US, Buyer
 from demo_pipeline.domain.generation.companies import cities, domains, houses
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_partners import new_customer_count
@@ -37,7 +38,7 @@ from demo_pipeline.domain.generation.entity_index import (
 )
 from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
-from demo_pipeline.domain.model import CONTACT_STATUSES
+from demo_pipeline.domain.model import ARRIVALS, CONTACT_STATUSES
 
 _TABLE: Final = "contacts"
 _TAGS: Final = "contact_tags"
@@ -72,19 +73,19 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
     With them their draws, for the columns of :func:`contact_batches`.
     """
     count = figures.contacts_created
-    draws = context.draws(_TABLE, count)
+    draws = _arrived(context, context.draws(_TABLE, count))
     known, opening_us = context.index.contacts.created_us, int(context.work.minutes[0]) * MINUTE_US
     if count and (len(known) == 0 or known[0] >= opening_us):
         # The tenant's first contact comes in the first working minute, so that everything else of
         # its first month can refer to one.
         created = draws.created_us.copy()
-        created[0] = opening_us + created[0] % MINUTE_US
+        created[0] = min(created[0], opening_us + created[0] % MINUTE_US)
         draws, _ = draws.moved(created)
     created = draws.created_us
     companies = context.index.companies
 
     available = np.searchsorted(companies.created_us, created, side="right").astype(np.int64)
-    available[scale(draws("is_private"), _PPM) < context.spec.private_ppm] = 0
+    available[_is_private(context, draws)] = 0
     # Of three companies the largest: the larger a company, the more of its people are known.
     company = recent(draws("company"), available)
     for again in ("company_2", "company_3"):
@@ -118,6 +119,31 @@ def compose_contacts(context: MonthContext, figures: Figures) -> tuple[Contacts,
         last=last,
     )
     return rows, draws
+
+
+def _is_private(context: MonthContext, draws: Draws) -> Mask:
+    """Who is no firm's contact, whatever firms there are."""
+    return scale(draws("is_private"), _PPM) < context.spec.private_ppm
+
+
+def _sources(context: MonthContext, draws: Draws) -> tuple[tuple[str, ...], I64]:
+    """The channels of the tenant, and through which of them each contact came."""
+    channels, ppm = zip(*context.spec.channel_ppm, strict=True)
+    return channels, pick(draws("source"), np.cumsum(np.array(ppm, np.int64)))
+
+
+def _arrived(context: MonthContext, draws: Draws) -> Draws:
+    """The same draws, with an instant at any hour for those who arrive by themselves."""
+    channels, source = _sources(context, draws)
+    by_themselves = np.array([channel in ARRIVALS for channel in channels])[source]
+    is_private = _is_private(context, draws)
+    created = draws.created_us.copy()
+    buyers: tuple[tuple[Buyer, Mask], ...] = (("firm", ~is_private), ("private", is_private))
+    for buyer, are_such in buyers:
+        rows = np.flatnonzero(by_themselves & are_such)
+        if len(rows):
+            created[rows] = context.arrivals(buyer).draw(draws("minute")[rows], draws("second")[rows])
+    return draws.moved(created)[0]
 
 
 def contact_phones(context: MonthContext, rows: Contacts, draws: Draws) -> pa.StringArray:
@@ -157,8 +183,7 @@ def _block(
     context: MonthContext, rows: Contacts, draws: Draws, namesakes: I64, phones: pa.StringArray
 ) -> pa.RecordBatch:
     count = len(rows.created_us)
-    channels, ppm = zip(*context.spec.channel_ppm, strict=True)
-    source = pick(draws("source"), np.cumsum(np.array(ppm, np.int64)))
+    channels, source = _sources(context, draws)
     companies = context.index.companies
     # Somebody can be reached in one way at least.
     emails = choose(rows.has_email == 0, None, _emails(context, rows, namesakes))

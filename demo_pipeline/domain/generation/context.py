@@ -15,7 +15,7 @@ from demo_pipeline.domain.core.arrow import Mask, constant
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, ascending, pick, scale
 from demo_pipeline.domain.core.row_ids import Uuids, row_ids
-from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, WeightedMinutes
+from demo_pipeline.domain.generation.calendar import MINUTE_US, Buyer, Timeline, WeightedMinutes
 from demo_pipeline.domain.generation.company_names import CompanyNaming
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
 from demo_pipeline.domain.generation.price_lists import PriceList, price_list
@@ -117,6 +117,10 @@ class MonthContext:
         )
         order = ascending(drawn)
         return Draws(stream, drawn[order], order, start, count)
+
+    def arrivals(self, buyer: Buyer) -> WeightedMinutes:
+        """The month's minutes up to the limit, by how often such people arrive in them by themselves."""
+        return self.timeline.calendar.arrivals(self.month, buyer).until(self.limit_us + 1)
 
     def later(self, start_us: I64, minutes: I64, draws: U64) -> I64:
         """Instants ``minutes`` working minutes after ``start_us`` (itself, where 0); shape (n,).

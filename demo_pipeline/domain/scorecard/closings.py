@@ -429,7 +429,7 @@ MEASURES: Final = (
         name="won_share_varies",
         title="won share by month of creation, at the month furthest from the tenant's share",
         population="wins of months with five or more",
-        least=50,
+        least=200,
         expected=Expected(Range(0.04, 0.20), industries={"ecommerce": Range(0.03, 0.16)}),
         unit=Unit.SHARE,
         source=ASSUMPTION,

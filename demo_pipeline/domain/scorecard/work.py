@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from demo_pipeline.domain.model import ACTIVITY_TYPES
+from demo_pipeline.domain.model import ACTIVITY_TYPES, ARRIVALS
 from demo_pipeline.domain.scorecard.columns import (
     DAY_US,
     MISSING,
@@ -157,8 +157,7 @@ def pace_differs(tenant: TenantColumns) -> Figure | None:
 
 def _arrivals(tenant: TenantColumns) -> Bools:
     """Contacts that arrived by themselves."""
-    source = tenant.contacts.source
-    return np.array([one is not None and one != "referrals" for one in source], bool)
+    return np.array([one in ARRIVALS for one in tenant.contacts.source], bool)
 
 
 def private_evenings(tenant: TenantColumns) -> Figure | None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from demo_pipeline.domain.core.random_streams import Stream
+from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.documents.stored import read_spec
 from demo_pipeline.domain.generation.calendar import instant_us
 from demo_pipeline.domain.generation.company_names import CompanyNaming
@@ -69,6 +70,27 @@ def won_deals(rows: Rows) -> list[Row]:
     """The deals that were won."""
     won = {stage["id"] for stage in rows["pipeline_stages"] if stage["is_won"]}
     return [deal for deal in rows["deals"] if deal["stage_id"] in won]
+
+
+@pytest.mark.parametrize("industry", INDUSTRIES)
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_people_arrive_by_themselves_at_any_hour(rows_in: RowsOf, country: str, industry: str) -> None:
+    """Private customers mostly in the evening and at weekends, firms in office hours, few of either at night.
+
+    That everybody else comes in working hours is held for all rows, by ``complaints``.
+    """
+    rows, zone = rows_in(country, industry), load_timezone(load_locale(country).timezone)
+    arrived = [one for one in rows["contacts"] if one["source"] != "referrals"]
+    private = [one["created_at"].astimezone(zone) for one in arrived if one["company_id"] is None]
+    of_firms = [one["created_at"].astimezone(zone) for one in arrived if one["company_id"] is not None]
+    if industry == "ecommerce":
+        at_leisure = sum(at.hour >= 17 or at.weekday() >= 5 for at in private)
+        assert 0.55 < at_leisure / len(private) < 0.8
+    else:
+        outside = sum(not 7 <= at.hour <= 20 or at.weekday() >= 5 for at in of_firms)
+        assert 0.08 < outside / len(of_firms) < 0.3
+    at_night = sum(at.hour < 5 for at in private + of_firms)
+    assert 0.004 < at_night / len(arrived) < 0.1
 
 
 @pytest.mark.parametrize("industry", INDUSTRIES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -94,14 +94,15 @@ def test_lost_value_is_the_declared_multiple_of_the_pipeline(tmp_path: Path, rat
 
 
 def test_lost_value_that_nobody_declared_is_what_such_deals_are_worth(tmp_path: Path) -> None:
-    """The mean lost deal is about as large as the others, and of the largest no two are alike."""
+    """The mean lost deal is about as large as the others, and the largest do not share one value."""
     deals = by_outcome(made(tmp_path))
     lost = [deal["value"] for deal in deals["lost"]]
     others = [deal["value"] for kind in ("won", "open") for deal in deals[kind]]
     assert 0.3 < (sum(lost) / len(lost)) / (sum(others) / len(others)) < 3
     assert max(lost) <= 3 * max(others)
     largest = sorted(lost)[-len(lost) // 10 :]
-    assert len(set(largest)) == len(largest)
+    # Two may be the same number of pieces at the same discount.
+    assert max(Counter(largest).values()) <= 2
 
 
 def test_a_stored_tenant_without_the_ratio_has_none(tmp_path: Path) -> None:
