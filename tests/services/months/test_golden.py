@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "4ee153c24a47cf6e5b069c042c842c48288cf90763483e0ce36ceba98dc00847",
-    "marlowe-quay": "bc63e2a53b36402566c4ff5cc4a60f0775338ceab8b83a8da1a5a2cc09ceef1a",
-    "tannrausch": "884db39000c215b1d3c3a1377d3d9204bfcd576751a2cfc68a5b74a0dc903b60",
-    "tidewick": "bc4c01cfcad7eb198b1886ae2f0cedfa5d3aa776766d57ae32a07ac880f4af14",
+    "larkmoor": "9ef849d546cc3a3fa19a9cb21413931843bc798ce9a196866faa49b289405313",
+    "marlowe-quay": "4462fd29dffd0061547890b8eddfd6e53f1957267d578a0fd0f821c4378d0afa",
+    "tannrausch": "769ad48c379dcd7c635b20d92275e7789621f62e32d304b79b3c182f6b050c03",
+    "tidewick": "90053f82623eadffcafb10f792e9a4539cd8c4f07b31fd8c653b9c124722f213",
 }
 
 
