@@ -208,11 +208,12 @@ def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
     Who arrives after a month's last working minute is answered in the next month.
     """
     contacts, work, timeline = context.index.contacts, context.work.minutes, context.timeline.minutes
-    place = int(np.searchsorted(timeline, work[0]))
+    place = int(np.searchsorted(timeline, int(work[0])))
     # A patch answers nobody whom the month before has.
     since = minute_of(context.month.start) if context.is_patch or place == 0 else int(timeline[place - 1])
-    bounds = np.array([since, int(work[-1])]) * MINUTE_US
-    first, end = np.searchsorted(contacts.created_us, bounds).tolist()
+    first, end = (
+        int(np.searchsorted(contacts.created_us, minute * MINUTE_US)) for minute in (since, int(work[-1]))
+    )
     leads = first + np.flatnonzero((contacts.status[first:end] == LEAD) & ~dropped[first:end])
     drawn = np.argsort(context.stream.child(_TABLE).raw("answered", len(leads)), kind="stable")
     return leads[drawn[: count * _RESPONSES_PERCENT // 100]]
