@@ -6,6 +6,7 @@ A test of the domain must answer within a second, so nothing heavy is imported h
 
 from __future__ import annotations
 
+import gc
 import platform
 import signal
 from importlib.metadata import version
@@ -55,6 +56,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in uses])
     items[:] = uses
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the garbage collector need not look through it again and again."""
+    gc.freeze()
 
 
 def pytest_report_header() -> list[str]:

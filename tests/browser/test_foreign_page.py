@@ -38,6 +38,8 @@ _PAGES: Final = {
     "/runs": "Runs",
     "/locations/demo_pipeline.definitions/jobs/apply_patch/playground": "Launch",
 }
+#: A page of the server that takes the browser no time.
+_OWN_PAGE: Final = "/server_info"
 _FRAME: Final = """url => new Promise(done => {
     const frame = document.createElement("iframe");
     frame.onload = () => done(); frame.src = url; document.body.append(frame)})"""
@@ -108,7 +110,7 @@ def another_site() -> Generator[str]:
         thread.join()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anywhere(browser: Browser) -> Iterator[BrowserContext]:
     """A profile that goes wherever a name leads."""
     context = browser.new_context()
@@ -137,13 +139,13 @@ def test_no_answer_can_be_framed(web: WebServer, anywhere: BrowserContext) -> No
             [frame] = [frame for frame in page.frames if frame is not page.main_frame]
             assert frame.url == "chrome-error://chromewebdata/", path
             # The browser shows what it refuses to frame in a window of its own.
-            shown = page.goto(web.url + path)
+            shown = page.goto(web.url + path, wait_until="commit")
             assert shown is not None
             assert shown.status == status, path
             headers = shown.headers
             assert headers["x-frame-options"] == "DENY", path
             assert headers["content-security-policy"].endswith("frame-ancestors 'none'"), path
-    own = page.goto(web.url)
+    own = page.goto(web.url, wait_until="commit")
     assert own is not None
     assert "script-src 'nonce-" in own.headers["content-security-policy"], "Dagster's own policy is kept"
 
@@ -190,7 +192,7 @@ def test_another_site_changes_nothing(
     assert rebound.status == 403
     assert tenants(shared_home) == before
 
-    page.goto(web.url)
+    page.goto(web.url + _OWN_PAGE)
     assert "AddDynamicPartitionSuccess" in ask(page, "json", web.url)
     assert tenants(shared_home) == before | {"json"}
 
@@ -200,6 +202,6 @@ def test_read_only_pages_change_nothing(shared_home: DagsterHome, anywhere: Brow
     before = tenants(shared_home)
     page = anywhere.new_page()
     with web_server(shared_home, "--read-only") as web:
-        page.goto(web.url)
+        page.goto(web.url + _OWN_PAGE)
         assert "UnauthorizedError" in ask(page, "json", web.url, tenant="read-only")
     assert tenants(shared_home) == before
