@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
-import typer
-
 from scripts.reference_pages.markdown import head, page, table
 
 TARGET: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "cli.md"
@@ -123,6 +121,6 @@ def render(root: Command) -> str:
 def load_root() -> Command:
     """The program's command tree."""
     # Imported here, so that the functions above can be tried on any other program.
-    from demo_pipeline.cli.main import app
+    from demo_pipeline.cli.command_tree import root
 
-    return cast("Command", cast("object", typer.main.get_command(app)))
+    return cast("Command", root())

@@ -17,6 +17,9 @@ import pytest
 from tests import long_tests
 from tests.hypothesis_profiles import load_profile
 
+# Imports and collected tests are many objects that stay; the default of 700 is for programs that are small.
+gc.set_threshold(20_000)
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them;
 # what a command does on Ctrl-C is to be tried there too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

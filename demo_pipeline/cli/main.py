@@ -54,11 +54,9 @@ def run(arguments: list[str]) -> int:
     from demo_pipeline.cli.kit import failures
 
     try:
-        from typer.main import get_command
+        from demo_pipeline.cli.command_tree import root
 
-        from demo_pipeline.cli.command_tree import app
-
-        result = get_command(app).main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
+        result = root().main(args=arguments, prog_name=PROGRAM, standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - no error ends as a traceback
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else 1
