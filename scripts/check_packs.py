@@ -56,6 +56,7 @@ _LINES: Final[dict[str, dict[str, set[str]]]] = {
     "stepped": {"plain": set(), "odd": set()},
 }
 #: Texts of a type of activity that need neither company nor deal, at least.
+_FEWEST_STEPS: Final = 30
 _FEWEST_TEXTS: Final = 8
 _SLOT: Final = re.compile(r"\{(.*?)\}")
 
@@ -194,7 +195,23 @@ def _language(checker: _Checker, name: str) -> LanguageFile | None:
                 checker.add(
                     file, key, f"{len(plain)} texts need neither company nor deal", f"give {_FEWEST_TEXTS}"
                 )
+    _agreed(checker, file, sentences)
     return language
+
+
+def _agreed(checker: _Checker, file: Path, sentences: SentencesFile) -> None:
+    """Agreements are steps and descriptions, and leave enough of both for deals that are lost."""
+    texts = {"steps": sentences.steps} | {f"descriptions.{k}": v for k, v in sentences.descriptions.items()}
+    known = {text for group in texts.values() for text in group}
+    for place, text in enumerate(sentences.agreed):
+        if text not in known:
+            checker.add(
+                file, f"agreed.{place}", "is neither a step nor a description", "copy one as it is written"
+            )
+    for key, group in texts.items():
+        least = _FEWEST_STEPS if key == "steps" else _FEWEST_TEXTS
+        if (left := len([one for one in group if one not in sentences.agreed])) < least:
+            checker.add(file, "agreed", f"leaves {left} of {key}", f"leave {least}")
 
 
 def _sentences(

@@ -140,6 +140,9 @@ class SentencesFile(PackFile):
     subjects: dict[str, list[Text]] = Field(description=f"give texts for {', '.join(ACTIVITY_TYPES)}")
     descriptions: dict[str, list[Text]] = Field(description=f"give texts for {', '.join(ACTIVITY_TYPES)}")
     planned: dict[Literal["meeting"], list[Text]] = Field(description="give texts for meeting")
+    agreed: list[Text] = Field(
+        default=[], description="list the steps and descriptions that speak of an agreement"
+    )
 
 
 class StageRow(PackFile):

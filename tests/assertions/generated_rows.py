@@ -161,9 +161,15 @@ def _order_complaints(table: str, row: Row, by_id: Mapping[str, Mapping[bytes, R
             say.append("its company is not its contact's")
     if table == "activities" and row["deal_id"] is not None:
         deal = by_id["deals"].get(row["deal_id"])
-        if deal is not None and deal["contact_id"] != row["contact_id"]:
-            say.append("its contact is not its deal's")
+        if deal is not None and not _is_about(row, deal):
+            say.append("its contact is neither its deal's nor a colleague")
     return say
+
+
+def _is_about(row: Row, deal: Row) -> bool:
+    """An activity is with the contact of its deal, or with somebody of the company that the deal is with."""
+    is_colleague = deal["company_id"] is not None and deal["company_id"] == row["company_id"]
+    return is_colleague or deal["contact_id"] == row["contact_id"]
 
 
 def _utc_month(row: Row) -> Month:

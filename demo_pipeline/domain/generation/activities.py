@@ -18,9 +18,11 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS, minute_of
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
+from demo_pipeline.domain.generation.deal_people import DealPeople
 from demo_pipeline.domain.generation.deals import first_contact_bound
 from demo_pipeline.domain.generation.entity_index import LEAD, recent
 from demo_pipeline.domain.generation.lead_answers import Reachable, is_dropped
+from demo_pipeline.domain.generation.meetings import MeetingCalendar
 from demo_pipeline.domain.generation.phrases import MOST_A_MONTH, activity_texts
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import ACTIVITY_TYPES
@@ -36,13 +38,17 @@ CALL, EMAIL, MEETING, NOTE, TASK = (
 #: Assumptions: shares in per cent, and in 2**64ths of a draw.
 _RESPONSES_PERCENT: Final = 40
 _ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
-#: How many activities at most are work on deals before they close, per cent of those that answer no lead; the
-#: size class (up to ``MOST_SIZE``) from which a deal has two or three of them; how often the larger of two
-#: deals is chosen.
+#: How many activities at most are work on deals before they close, per cent of those that answer no lead.
 _CLOSING_PERCENT: Final = 55
-_LARGE: Final = 6
-_VERY_LARGE: Final = 12
-_LARGER: Final = np.uint64(2**64 * 16 // 100)
+#: Which deals have a second and a third of these: those whose lot and size class come to so much.
+_LOT: Final = 160
+_A_SIZE_CLASS: Final = 10
+_SECOND: Final = 113
+_THIRD: Final = 200
+#: How often, of two deals, that is chosen which is in the second half of its time; and how often the larger
+#: one, where this is true of both or of neither.
+_COMPARED: Final = np.uint64(2**64 * 85 // 100)
+_LARGER: Final = np.uint64(2**64 * 26 // 100)
 #: People of as many habits: by how many minutes each is later than the one before, and how much more or less
 #: of each type of activity they have, per cent, turned by one type for each habit.
 _HABITS: Final = len(ACTIVITY_TYPES)
@@ -57,8 +63,6 @@ _CHANGED: Final = np.uint64(2**64 * 12 // 100)
 _CHANGED_WITHIN: Final = 90
 
 _AN_HOUR: Final = 60
-#: Minutes of a working day, from seven, after which no meeting is moved to.
-_EVENING: Final = 12 * 60
 #: Working minutes until a meeting takes place, and until a task is due, at most: five days, three and a half.
 _MEETING_AHEAD: Final = 4200
 _TASK_AHEAD: Final = 2940
@@ -81,10 +85,11 @@ def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.Rec
     closing = _closing_deals(context, (count - len(leads)) * _CLOSING_PERCENT // 100)
     reachable = Reachable.of(context.index, dropped)
     on_deal = context.index.deals.text_count.astype(np.int64)
+    people, calendar = DealPeople.of(context.index, dropped), MeetingCalendar.of(context)
     for start, stop in blocks(count, _BLOCK_ROWS):
         draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
         first = _First(leads[start:stop], closing[max(start - len(leads), 0) : max(stop - len(leads), 0)])
-        yield _block(context, draws, first, reachable, on_deal)
+        yield _block(context, draws, first, reachable, people, on_deal, calendar)
     if context.is_patch:
         context.index.deals.text_count = on_deal
 
@@ -99,9 +104,15 @@ class _First(NamedTuple):
 
 
 def _block(
-    context: MonthContext, draws: Draws, first: _First, reachable: Reachable, on_deal: I64
+    context: MonthContext,
+    draws: Draws,
+    first: _First,
+    reachable: Reachable,
+    people: DealPeople,
+    on_deal: I64,
+    calendar: MeetingCalendar,
 ) -> pa.RecordBatch:
-    """One block; ``on_deal`` counts the month's activities by deal."""
+    """One block; ``on_deal`` counts the month's activities by deal, ``calendar`` has its meetings."""
     index, deals = context.index, context.index.deals
     created = draws.created_us
     contact = reachable.recent(draws("contact"), created)
@@ -146,11 +157,16 @@ def _block(
         deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
         place = _places(deal, on_deal)
         deal = np.where(place < MOST_A_MONTH, deal, -1)
+        contact = np.where(deal >= 0, people.contact(deal, created, draws("colleague")), contact)
+    meetings = np.flatnonzero(kind == MEETING)
+    start, length, has_room = _meetings(context, draws, meetings, author, calendar)
+    # Who has no time for a meeting calls.
+    kind[meetings[~has_room]] = CALL
     # No e-mail without an address, no call without a number; a note, where there is neither.
     has_email, has_phone = index.contacts.has_email[contact] == 1, index.contacts.has_phone[contact] == 1
     kind = np.where((kind == EMAIL) & ~has_email, np.where(has_phone, CALL, NOTE), kind)
     kind = np.where((kind == CALL) & ~has_phone, np.where(has_email, EMAIL, NOTE), kind)
-    scheduled, completed, minutes = _times(context, draws, kind, author)
+    scheduled, completed, minutes = _times(context, draws, kind, start[has_room], length[has_room])
     done = np.maximum(created, completed)
     changed = draws("changed")
     # While it is fresh. One column of draws serves all: of those that are small the other bits are uniform.
@@ -222,17 +238,16 @@ def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
 def _closing_deals(context: MonthContext, most: int) -> I64:
     """Deals (places) that close in the month, one for each piece of work before it, at most ``most``.
 
-    Each has one, won ones first; then all but small deals have a second one, and large ones a third.
+    Each has one, won ones first; some have a second one and a third one, large ones more often.
     """
     deals, work = context.index.deals, context.work.minutes
     start, end = int(work[0]) * MINUTE_US, (int(work[-1]) + 1) * MINUTE_US
     closing = np.flatnonzero((deals.closed_us >= start) & (deals.closed_us < end) & (deals.contact >= 0))
     lot = context.stream.child(_TABLE).raw("closing", len(closing))
-    # A lost deal ends when it is lost.
-    is_won = deals.ended_us[closing] > deals.closed_us[closing]
-    closing = closing[np.lexsort((lot, ~is_won))]
-    size = deals.size[closing]
-    return np.concatenate([closing, closing[size >= _LARGE], closing[size >= _VERY_LARGE]])[:most]
+    again = scale(lot << np.uint64(32), _LOT) + deals.size[closing].astype(np.int64) * _A_SIZE_CLASS
+    order = np.lexsort((lot, deals.is_lost[closing]))
+    closing, again = closing[order], again[order]
+    return np.concatenate([closing, closing[again >= _SECOND], closing[again >= _THIRD]])[:most]
 
 
 def _times_before(context: MonthContext, deal: I64, draws: U64) -> I64:
@@ -251,14 +266,26 @@ def _times_before(context: MonthContext, deal: I64, draws: U64) -> I64:
 
 
 def _deal_at_work(context: MonthContext, draws: Draws, there: I64) -> I64:
-    """A deal of the first ``there`` for each row, recent and large ones more often; -1 for no deal."""
+    """A deal of the first ``there`` for each row, recent ones more often; -1 for no deal.
+
+    More often, too, one that is in the second half of its time, or large.
+    """
     available = np.where(draws("on_deal") < _ON_DEALS, there, 0)
-    deal = recent(draws("deal"), available)
-    rows = np.flatnonzero((deal >= 0) & (draws("larger") < _LARGER))
-    other = recent(draws("larger")[rows] << np.uint64(4), available[rows])
-    size = context.index.deals.size
-    deal[rows] = np.where(size[other] > size[deal[rows]], other, deal[rows])
+    deal, drawn = recent(draws("deal"), available), draws("larger")
+    rows = np.flatnonzero((deal >= 0) & (drawn < _COMPARED))
+    one, other = deal[rows], recent(drawn[rows] << np.uint64(4), available[rows])
+    now, size = draws.created_us[rows], context.index.deals.size
+    is_late, other_is_late = _is_late(context, one, now), _is_late(context, other, now)
+    is_larger = (drawn[rows] < _LARGER) & (size[other] > size[one])
+    deal[rows] = np.where((other_is_late > is_late) | (other_is_late == is_late) & is_larger, other, one)
     return deal
+
+
+def _is_late(context: MonthContext, deal: I64, now_us: I64) -> Mask:
+    """Whether an instant is in the second half of the time from the creation of a deal to its close."""
+    deals = context.index.deals
+    created, closed = deals.created_us[deal], deals.closed_us[deal]
+    return (now_us <= closed) & (now_us - created >= closed - now_us)
 
 
 def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
@@ -283,29 +310,41 @@ def _places(deal: I64, on_deal: I64) -> I64:
     return place
 
 
-def _times(context: MonthContext, draws: Draws, kind: I64, author: I64) -> tuple[I64, I64, I64]:
-    """When scheduled and completed (us, -1 for never) and how long (minutes, 0 for no matter)."""
-    created, ahead, length = draws.created_us, draws("ahead"), draws("length")
-    never = np.full(len(created), -1)
-    minutes = np.zeros(len(created), np.int64)
-    calls, meetings, tasks = kind == CALL, kind == MEETING, kind == TASK
-    minutes[calls] = 3 + scale(length[calls], 40)
-    minutes[meetings] = 30 * (1 + scale(length[meetings], 4))
+def _meetings(
+    context: MonthContext, draws: Draws, rows: I64, author: I64, calendar: MeetingCalendar
+) -> tuple[I64, I64, Mask]:
+    """Starts (us) and minutes of the meetings that these rows are, and which found room."""
+    created, ahead = draws.created_us[rows], draws("ahead")[rows]
+    minutes = 30 * (1 + scale(draws("length")[rows], 4))
+    wanted = context.later(created, _AN_HOUR + scale(ahead, _MEETING_AHEAD), ahead)
+    wanted = context.at_usual_hour(wanted, created, draws("hour")[rows], MEETING_HOURS)
+    start, has_room = calendar.book(author[rows], _at_quarter(wanted, created), created, minutes)
+    return start, minutes, has_room
 
-    held = context.later(created, _AN_HOUR + scale(ahead, _MEETING_AHEAD), ahead) // _QUARTER * _QUARTER
-    held = _at_quarter(context.at_usual_hour(held, created, draws("hour"), MEETING_HOURS), created)
-    held[meetings] = _apart(context, held[meetings], minutes[meetings], author[meetings])
-    due = context.later(created, _AN_HOUR + scale(ahead, _TASK_AHEAD), ahead) // _QUARTER * _QUARTER
-    due = _at_quarter(context.at_usual_hour(due, created, draws("hour"), TASK_HOURS), created)
-    done = context.later(created, scale(length, _TASK_AHEAD), length)
-    scheduled = np.where(meetings, held, np.where(tasks, due, never))
-    open_end = draws("is_done")
-    completed = np.where(calls | (kind == EMAIL), created, never)
-    ended = (held + minutes * MINUTE_US)[meetings]
-    completed[meetings] = ended + scale(length[meetings] << np.uint64(8), _MARKED_WITHIN)
-    completed[meetings & (open_end < _CANCELLED)] = -1
-    completed[tasks] = done[tasks]
-    completed[tasks & (open_end < _STILL_TO_DO)] = -1
+
+def _times(
+    context: MonthContext, draws: Draws, kind: I64, start_us: I64, meeting_minutes: I64
+) -> tuple[I64, I64, I64]:
+    """When scheduled and completed (us, -1 for never) and how long (minutes, 0 for no matter).
+
+    ``start_us`` and ``meeting_minutes`` are those of the meetings, in their order.
+    """
+    created, length, open_end = draws.created_us, draws("length"), draws("is_done")
+    scheduled = np.full(len(created), -1)
+    minutes = np.zeros(len(created), np.int64)
+    calls, meetings, tasks = (np.flatnonzero(kind == one) for one in (CALL, MEETING, TASK))
+    minutes[calls] = 3 + scale(length[calls], 40)
+    minutes[meetings], scheduled[meetings] = meeting_minutes, start_us
+
+    noted, ahead = created[tasks], draws("ahead")[tasks]
+    due = context.later(noted, _AN_HOUR + scale(ahead, _TASK_AHEAD), ahead) // _QUARTER * _QUARTER
+    scheduled[tasks] = _at_quarter(context.at_usual_hour(due, noted, draws("hour")[tasks], TASK_HOURS), noted)
+    completed = np.where((kind == CALL) | (kind == EMAIL), created, -1)
+    ended = start_us + meeting_minutes * MINUTE_US
+    ended += scale(length[meetings] << np.uint64(8), _MARKED_WITHIN)
+    completed[meetings] = np.where(open_end[meetings] < _CANCELLED, -1, ended)
+    done = context.later(noted, scale(length[tasks], _TASK_AHEAD), length[tasks])
+    completed[tasks] = np.where(open_end[tasks] < _STILL_TO_DO, -1, done)
     completed[completed > context.limit_us] = -1
     return scheduled, completed, minutes
 
@@ -314,34 +353,3 @@ def _at_quarter(instants_us: I64, after_us: I64) -> I64:
     """The quarter of an hour before each instant, or the next one where that is not after ``after_us``."""
     quarter = instants_us // _QUARTER * _QUARTER
     return np.where(quarter > after_us, quarter, quarter + _QUARTER)
-
-
-def _apart(context: MonthContext, start_us: I64, minutes: I64, author: I64) -> I64:
-    """Starts (us) of meetings so that those of one person follow each other.
-
-    One that has no room left on its day moves to the next day, at most twice.
-    """
-    if len(start_us) == 0:
-        return start_us
-    timeline, days = context.timeline.minutes, context.timeline.day_starts
-    for tries_left in (2, 1, 0):
-        order = np.lexsort((start_us, author))
-        starts, length = start_us[order], minutes[order] * MINUTE_US
-        person = np.cumsum(np.diff(author[order], prepend=author[order[:1]]) != 0)
-        before = np.cumsum(length) - length
-        # Each person's meetings lie beyond all those of the person before.
-        beyond = int(starts.max() - starts.min() + length.sum()) + 1
-        shifted = np.maximum.accumulate(starts + person * beyond - before) + before - person * beyond
-        slot = np.searchsorted(timeline, starts // MINUTE_US)
-        day = np.searchsorted(days, slot, side="right") - 1
-        last = np.minimum(slot + (shifted - starts) // MINUTE_US + minutes[order], len(timeline) - 1)
-        # On the same day, as many minutes of the timeline as of the clock lie between.
-        is_same_day = timeline[last] - timeline[slot] == last - slot
-        fits = (shifted == starts) | is_same_day & (last - days[day] <= _EVENING)
-        next_day = np.minimum(slot + context.timeline.day_lengths[day], len(timeline) - 1)
-        otherwise = timeline[next_day] * MINUTE_US if tries_left else starts
-        start_us = start_us.copy()
-        start_us[order] = np.where(fits, shifted, otherwise)
-        if fits.all():
-            break
-    return start_us

@@ -102,6 +102,7 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
             outcome == LOST, closed, np.where(outcome == WON, closed + _AFTER_CLOSING_US, _NEVER)
         ),
         closed_us=closed,
+        is_lost=(outcome == LOST).astype(np.int64),
         size=_ranks(ascending(offers.lines.value)) * (MOST_SIZE + 1) // max(len(created), 1),
         title=chain(strings(()), *titles),
         text_count=np.zeros(len(created), np.int64),

@@ -40,6 +40,7 @@ _DTYPES: Final = {
     "owner": np.int16, "number": np.int32, "legal_form": np.int8, "city": np.int16, "size": np.int8,
     "company": np.int32, "status": np.int8, "has_email": np.int8, "has_phone": np.int8, "is_female": np.int8,
     "has_won": np.int8, "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
+    "is_lost": np.int8,
 }  # fmt: skip
 
 #: Bits of the upper and of the lower half of a number.
@@ -148,6 +149,8 @@ class Deals:
     ended_us: I64 = field(default_factory=lambda: _EMPTY)
     #: when it was won or lost (us); -1: it is open, or was there before
     closed_us: I64 = field(default_factory=lambda: _EMPTY)
+    #: 1 where it is lost, or will be, else 0
+    is_lost: Small = field(default_factory=lambda: _EMPTY)
     #: how large it is among the deals of its month, 0 to ``MOST_SIZE``
     size: Small = field(default_factory=lambda: _EMPTY)
     title: pa.StringArray = field(default_factory=lambda: _NO_TEXT)

@@ -192,6 +192,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
                 [_NEVER if one.closed_us is None else one.closed_us for one in deals], np.int64
             ),
             closed_us=np.full(len(deals), -1),
+            is_lost=np.array([one.closed_us is not None and not one.is_won for one in deals], int),
             size=np.full(len(deals), MOST_SIZE // 2),
             title=strings([one.title or "" for one in deals]),
             text_count=np.array([one.text_count for one in deals], int),

@@ -6,6 +6,7 @@ through a permutation of all pairs of template and topic (and step), keyed by th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from math import gcd
@@ -121,7 +122,8 @@ class _Words:
 
     For a deal, its ``number``-th activity takes the pair (topic, subject) at a place of a permutation of
     all pairs. Rows of one topic have different subjects then, and the subject's place chooses among the
-    pairs (description, step), again through a permutation: nothing comes twice.
+    pairs (description, step), again through a permutation: nothing comes twice. About a deal that is lost, or
+    will be, no text speaks of an agreement.
     """
 
     def __init__(self, context: MonthContext, draws: Draws, deal: I64, place: I64) -> None:
@@ -130,6 +132,7 @@ class _Words:
         earlier = (context.month - context.spec.start_month) * MOST_A_MONTH
         self._number = -1 - place if context.is_patch else earlier + place
         self._key = _deal_keys(context, deal)
+        self._is_lost = np.append(context.index.deals.is_lost, 0)[deal]
         self._drawn = {name: draws(name) for name in ("topic", "subject", "description")}
         self.subjects, self.descriptions = _everything(self._texts)
         #: indices, shape (n,)
@@ -138,23 +141,53 @@ class _Words:
     def choose(self, rows: I64, name: str, *, is_planned: bool, has_deal: bool, has_company: bool) -> None:
         """Words for the rows of one type that have, or have not, a deal and a company."""
         texts = self._texts
-        subjects, descriptions = _usable(
+        subjects, endings = _usable(
             texts, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
         )
-        topics, endings = texts.topic_count, len(descriptions) * len(texts.steps)
+        topics = texts.topic_count
         if has_deal:
             key, space = self._key[rows], len(subjects) * topics
             at = (self._number[rows] * _step(space) + scale(key, space)) % space
             topic, subject = at % topics, at // topics
-            start = scale(key << np.uint64(24), endings) + topic * _step(endings)
-            ending = (subject * _step(endings) + start) % endings
+            ending = endings.of_deals(self._is_lost[rows], key << np.uint64(24), topic, subject)
         else:
             topic = pick(self._drawn["topic"][rows], texts.topic_cumulative)
             subject = scale(self._drawn["subject"][rows], len(subjects))
-            ending = scale(self._drawn["description"][rows], endings)
+            ending = endings.drawn(self._drawn["description"][rows])
         self.topic[rows], self.subject[rows] = topic, subjects[subject]
-        self.description[rows] = descriptions[ending // len(texts.steps)]
-        self.step[rows] = ending % len(texts.steps)
+        self.description[rows], self.step[rows] = ending // len(texts.steps), ending % len(texts.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class _Endings:
+    """Pairs of description and step, as description × number of steps + step."""
+
+    #: first all, then those that fit deals that are lost
+    pairs: I64
+    #: where each of the two groups begins, how many pairs it has, and its step of a permutation
+    starts: I64
+    counts: I64
+    steps: I64
+
+    @classmethod
+    def of(cls, groups: tuple[I64, I64]) -> _Endings:
+        counts = np.array(list(map(len, groups)))
+        return cls(
+            np.concatenate(groups),
+            np.cumsum(counts) - counts,
+            counts,
+            np.array(list(map(_step, counts.tolist()))),
+        )
+
+    def of_deals(self, is_lost: I64, key: U64, topic: I64, subject: I64) -> I64:
+        """For each row the pair at a place of the permutation of its deal."""
+        count, step = self.counts[is_lost], self.steps[is_lost]
+        place = (subject * step + scale(key, count) + topic * step) % count
+        return self.pairs[self.starts[is_lost] + place]
+
+    def drawn(self, draws: U64) -> I64:
+        """Any pair for each draw."""
+        return self.pairs[scale(draws, int(self.counts[0]))]
 
 
 @cache
@@ -168,19 +201,26 @@ def _everything(texts: Texts) -> tuple[list[Template], list[Template]]:
 @cache
 def _usable(
     texts: Texts, name: str, *, is_planned: bool, has_deal: bool, has_company: bool
-) -> tuple[I64, I64]:
-    """The places of a type's subjects and descriptions that need nothing that is not there."""
+) -> tuple[I64, _Endings]:
+    """The places of a type's subjects, and its endings, that need nothing that is not there."""
     described = texts.planned if is_planned else texts.descriptions
-    subjects, descriptions = (
-        np.array(
-            [
-                everything.index(one)
-                for one in usable(group[name], with_deal=has_deal, with_company=has_company)
-            ]
+    (subjects, _), (descriptions, has_agreed) = (
+        (
+            np.array([everything.index(one) for one in fitting]),
+            np.array([one.text in texts.agreed for one in fitting]),
         )
-        for everything, group in zip(_everything(texts), (texts.subjects, described), strict=True)
+        for everything, fitting in zip(
+            _everything(texts),
+            (
+                usable(group[name], with_deal=has_deal, with_company=has_company)
+                for group in (texts.subjects, described)
+            ),
+            strict=True,
+        )
     )
-    return subjects, descriptions
+    steps = np.array([step in texts.agreed for step in texts.steps.to_pylist()])
+    pairs = descriptions[:, None] * len(steps) + np.arange(len(steps))
+    return subjects, _Endings.of((pairs.ravel(), pairs[~has_agreed][:, ~steps].ravel()))
 
 
 def _deal_keys(context: MonthContext, deal: I64) -> U64:

@@ -168,6 +168,8 @@ class Texts:
     topic_cumulative: NDArray[np.int64]
     #: whole sentences
     steps: Strings
+    #: steps and descriptions that speak of an agreement
+    agreed: frozenset[str]
 
     @property
     def topic_count(self) -> int:
@@ -232,6 +234,7 @@ def _load(packs: Traversable, language: str, industry: str, country: str) -> Tex
         topics=MappingProxyType({slot: strings(topics[slot]) for slot in about.topic_slots}),
         topic_cumulative=np.cumsum(np.array(topics["weight"], np.int64)),
         steps=strings(sentences["steps"]),
+        agreed=frozenset(sentences.get("agreed", ())),
     )
 
 

@@ -311,6 +311,8 @@ class _Restore:
     def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
         instant = hidden_at(self.job)
         counts = soft_delete.collect_deleted(conn, run.tenant.tenant_id, instant)
+        # First, since it names the job to bring back: parents may be among that job's rows.
+        self._refuse_undone(conn, run)
         # What was hidden before was so when these rows were seen last.
         if missing := soft_delete.deleted_parents(conn, run.tenant.tenant_id, instant):
             raise refusal(
@@ -319,7 +321,6 @@ class _Restore:
                 "bring those back first",
                 missing,
             )
-        self._refuse_undone(conn, run)
         return counts
 
     def _refuse_extended(self, run: JobRun) -> None:

@@ -90,9 +90,10 @@ _OF_PARENTS: Final[Mapping[str, tuple[tuple[LiteralString, ...], Mapping[str, Li
         ("contact", "deal"),
         {
             "activities come after their contact and have its company": _BREAKS_WITH_CONTACT,
-            "activities come after their deal and have its contact": (
+            "activities come after their deal and are with its contact or a colleague": (
                 "r.created_at < deal.created_at"
                 " OR deal.id IS NOT NULL AND r.contact_id IS DISTINCT FROM deal.contact_id"
+                " AND (r.company_id IS NULL OR r.company_id IS DISTINCT FROM deal.company_id)"
             ),
         },
     ),

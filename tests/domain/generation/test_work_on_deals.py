@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -12,6 +14,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.scorecard.wordlists import AGREED
 from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
 from tests.builders.blueprints import NOW
 
@@ -47,8 +51,12 @@ class Tenant:
         for row in self.rows["activities"]:
             if row["deal_id"] is not None:
                 self.work[row["deal_id"]].append(row)
-        won = {stage["id"] for stage in self.rows["pipeline_stages"] if stage["is_won"]}
+        won, lost = (
+            {stage["id"] for stage in self.rows["pipeline_stages"] if stage[outcome]}
+            for outcome in ("is_won", "is_lost")
+        )
         self.won = [deal for deal in self.rows["deals"] if deal["stage_id"] in won]
+        self.lost = [deal for deal in self.rows["deals"] if deal["stage_id"] in lost]
         self.closed = [deal for deal in self.rows["deals"] if deal["closed_at"] is not None]
 
 
@@ -74,6 +82,7 @@ def test_somebody_works_on_a_deal_before_it_is_won(tenant: Tenant) -> None:
     ]
     late = sum(place > 0.75 for place in places)
     assert late > 1.5 * sum(place < 0.25 for place in places)
+    assert 0.52 < sum(place >= 0.5 for place in places) / len(places) < 0.85
 
 
 def test_large_deals_are_with_large_companies_take_longer_and_get_more_work(tenant: Tenant) -> None:
@@ -88,22 +97,92 @@ def test_large_deals_are_with_large_companies_take_longer_and_get_more_work(tena
     assert 0.25 < spearman([sizes[deal["company_id"]] for deal in deals], value) < 0.55
 
 
-def test_meetings_of_one_person_do_not_overlap(tenant: Tenant) -> None:
-    """Nobody is in two meetings at once, but where a month's meetings reach into the next."""
-    meetings: dict[bytes, list[tuple[datetime, datetime]]] = defaultdict(list)
-    for row in tenant.rows["activities"]:
-        if row["type"] == "meeting":
-            begins = row["scheduled_at"]
-            meetings[row["created_by_id"]].append(
-                (begins, begins + timedelta(minutes=row["duration_minutes"]))
-            )
-    pairs = [
-        (one, other)
-        for of_person in meetings.values()
-        for one, other in zip(sorted(of_person), sorted(of_person)[1:], strict=False)
+def test_more_people_take_part_in_large_deals(tenant: Tenant) -> None:
+    """Two to four of a company in its larger deals, mostly the contact; nobody else in the smallest ones."""
+    deals = sorted(
+        (deal for deal in tenant.rows["deals"] if deal["company_id"] is not None),
+        key=lambda deal: deal["value"],
+    )
+    quarter = len(deals) // 4
+    people = [
+        len({deal["contact_id"], *(row["contact_id"] for row in tenant.work[deal["id"]])}) for deal in deals
     ]
-    assert len(pairs) > 50
-    assert sum(one[1] > other[0] for one, other in pairs) <= 0.02 * len(pairs)
+    assert 1.8 <= sum(people[-quarter:]) / quarter <= 4.2
+    assert max(people) <= 7
+    assert sum(people[:quarter]) < 1.2 * quarter
+    is_with_contact = [
+        row["contact_id"] == deal["contact_id"] for deal in deals for row in tenant.work[deal["id"]]
+    ]
+    assert 0.6 < sum(is_with_contact) / len(is_with_contact) < 0.95
+
+
+def test_nothing_is_agreed_about_a_deal_that_is_lost(tenant: Tenant) -> None:
+    """No text about it sounds like a success, in the words of the scorecard; texts about others do."""
+    agreed = re.compile(AGREED.replace(r"\m", r"\b").replace(r"\M", r"\b"), re.IGNORECASE)
+
+    def successes(deals: list[Row]) -> int:
+        work = [row for deal in deals for row in tenant.work[deal["id"]]]
+        return sum(agreed.search(f"{row['subject']} {row['description']}") is not None for row in work)
+
+    assert len(tenant.lost) > 100
+    assert successes(tenant.lost) == 0
+    assert successes(tenant.won) > 0
+
+
+def test_meetings_of_one_person_do_not_overlap(tenant: Tenant) -> None:
+    """Nobody is in two meetings at once, not even where a month's meetings lie in the next one."""
+    meetings = meetings_of(tenant.rows)
+    assert sum(map(len, meetings.values())) > 50
+    assert any(
+        start.month != month.number for of_person in meetings.values() for start, _, month in of_person
+    )
+    assert overlaps(meetings) == []
+
+
+@pytest.mark.parametrize(("country", "team_size"), [("US", 2), ("DE", 2), ("GB", 5)])
+def test_a_crowded_calendar_has_no_overlaps_either(tmp_path: Path, country: str, team_size: int) -> None:
+    """With more meetings than a day has hours: five hours a day at most, and the rest is something else."""
+    totals = BLUEPRINT["totals"] | {"activities_created": 24_000}
+    tree = BLUEPRINT | {
+        "industry": "realestate",
+        "country": country,
+        "team_size": team_size,
+        "totals": totals,
+    }
+    spec = spec_of(tmp_path, tree, NOW)
+    rows = rows_of(batches_of(spec, NOW))
+    assert len(rows["activities"]) == 24_000
+    meetings = meetings_of(rows)
+    assert overlaps(meetings) == []
+    hours: dict[tuple[bytes, date], timedelta] = defaultdict(timedelta)
+    for person, of_person in meetings.items():
+        for start, end, _ in of_person:
+            hours[person, start.astimezone(ZoneInfo(spec.timezone)).date()] += end - start
+    assert timedelta(hours=4) < max(hours.values()) <= timedelta(hours=5)
+
+
+Meetings = dict[bytes, list[tuple[datetime, datetime, Month]]]
+
+
+def meetings_of(rows: Mapping[str, list[Row]]) -> Meetings:
+    """Person → begin, end and month of origin of their meetings, in order."""
+    found: Meetings = defaultdict(list)
+    for row in rows["activities"]:
+        if row["type"] == "meeting":
+            start = row["scheduled_at"]
+            end = start + timedelta(minutes=row["duration_minutes"])
+            found[row["created_by_id"]].append((start, end, row["_month"]))
+    return {person: sorted(meetings) for person, meetings in found.items()}
+
+
+def overlaps(meetings: Meetings) -> list[tuple[datetime, datetime]]:
+    """Begins of two meetings of one person that are at the same time."""
+    return [
+        (one[0], other[0])
+        for of_person in meetings.values()
+        for one, other in pairwise(of_person)
+        if one[1] > other[0]
+    ]
 
 
 def test_tasks_are_due_in_office_hours(tenant: Tenant) -> None:

@@ -143,6 +143,12 @@ DAMAGES = (
     ("countries/us/country.json", '"en"', '"at"', "language: 'at' has no pack; use de, en"),
     ("countries/de/country.json", "}\n}\n", "}\n", "is not JSON"),
     ("languages/de/sentences.json", "{topic_zu}", "{topik}", "subjects.call.0: unknown slot topik; use"),
+    (
+        "languages/de/sentences.json",
+        '"agreed": [',
+        '"agreed": ["We agreed.",',
+        "agreed.0: is neither a step nor",
+    ),
     ("languages/en/language.json", '"name"', '"case": 1, "name"', "case: extra inputs"),
     ("industries/saas/industry.json", "[30, 90]", "[90, 30]", "cycle_days: 90 to 30 is no range; put the"),
     ("industries/trading/industry.json", "5000,", "6000,", "is not that of industry.json; run python"),

@@ -252,7 +252,10 @@ def _misfits(table: str, row: Row, rows: Rows, job: UUID) -> list[str]:
             say.append("its company is not its contact's")
     deal = parents.get("deal_id")
     if deal is not None and deal["contact_id"] != row["contact_id"]:
-        say.append("its contact is not its deal's")
+        # A colleague: people may have given the contact of the deal another company.
+        employer = rows["contacts"][deal["contact_id"]]["company_id"]
+        if employer is None or employer != row["company_id"]:
+            say.append("its contact is neither its deal's nor a colleague")
     if table == "deals" and row["stage_id"] is not None:
         stage = rows["pipeline_stages"][row["stage_id"]]
         if (stage["is_won"] or stage["is_lost"]) != (row["closed_at"] is not None):
