@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "9ef849d546cc3a3fa19a9cb21413931843bc798ce9a196866faa49b289405313",
-    "marlowe-quay": "4462fd29dffd0061547890b8eddfd6e53f1957267d578a0fd0f821c4378d0afa",
-    "tannrausch": "769ad48c379dcd7c635b20d92275e7789621f62e32d304b79b3c182f6b050c03",
-    "tidewick": "90053f82623eadffcafb10f792e9a4539cd8c4f07b31fd8c653b9c124722f213",
+    "larkmoor": "e6de2d811181dc7a6ad7da416bb3886557d214a1b0737753f29f659f15017d69",
+    "marlowe-quay": "497e4289b7a50a1bee5165357f9d4c7d1abc91c43cc6155ca78a77029b78f3a4",
+    "tannrausch": "3087ed5164e60105f0b4444cb25ea10edb38312f85d1dd44580db44f8ef6ba1f",
+    "tidewick": "653ed61a02d3c94286398df2d438d2454afe2a5f28e046603679093ee581ce9d",
 }
 
 
