@@ -45,9 +45,7 @@ _LOT: Final = 160
 _A_SIZE_CLASS: Final = 10
 _SECOND: Final = 113
 _THIRD: Final = 200
-#: How often, of two deals, that is chosen which is in the second half of its time; and how often the larger
-#: one, where this is true of both or of neither.
-_COMPARED: Final = np.uint64(2**64 * 85 // 100)
+#: How often the larger of two deals is chosen, where both or neither are in the second half of their time.
 _LARGER: Final = np.uint64(2**64 * 26 // 100)
 #: People of as many habits: by how many minutes each is later than the one before, and how much more or less
 #: of each type of activity they have, per cent, turned by one type for each habit.
@@ -268,12 +266,13 @@ def _times_before(context: MonthContext, deal: I64, draws: U64) -> I64:
 def _deal_at_work(context: MonthContext, draws: Draws, there: I64) -> I64:
     """A deal of the first ``there`` for each row, recent ones more often; -1 for no deal.
 
-    More often, too, one that is in the second half of its time, or large.
+    Of two of them that one which is in the second half of its time; sometimes the larger one.
     """
     available = np.where(draws("on_deal") < _ON_DEALS, there, 0)
     deal, drawn = recent(draws("deal"), available), draws("larger")
-    rows = np.flatnonzero((deal >= 0) & (drawn < _COMPARED))
-    one, other = deal[rows], recent(drawn[rows] << np.uint64(4), available[rows])
+    rows = np.flatnonzero(deal >= 0)
+    # Any deal, since a recent one is rarely about to close.
+    one, other = deal[rows], scale(drawn[rows] << np.uint64(4), available[rows])
     now, size = draws.created_us[rows], context.index.deals.size
     is_late, other_is_late = _is_late(context, one, now), _is_late(context, other, now)
     is_larger = (drawn[rows] < _LARGER) & (size[other] > size[one])
