@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "e6de2d811181dc7a6ad7da416bb3886557d214a1b0737753f29f659f15017d69",
-    "marlowe-quay": "497e4289b7a50a1bee5165357f9d4c7d1abc91c43cc6155ca78a77029b78f3a4",
-    "tannrausch": "3087ed5164e60105f0b4444cb25ea10edb38312f85d1dd44580db44f8ef6ba1f",
-    "tidewick": "653ed61a02d3c94286398df2d438d2454afe2a5f28e046603679093ee581ce9d",
+    "larkmoor": "6049845db3ecca8bb38de22435dff4f6b4e8542d781830f54f6e1ff1edff0730",
+    "marlowe-quay": "451c800073a5b67d41cf835e564d2f17d1edf8e9035aa0e285685ca9cdcc2149",
+    "tannrausch": "8b1b5b2e604482179a312661854a95c9589c204fcd11db377f36f7eac935824e",
+    "tidewick": "636c4ea60a235bc2c415fb7816a690214c20b1f46d1a7bffd541035a1cd5a51a",
 }
 
 
