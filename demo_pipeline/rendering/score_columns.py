@@ -36,7 +36,7 @@ SCORE_COLUMNS: Final[tuple[Column[Score], ...]] = (
     Column(
         "verdict", "verdict", lambda one: one.verdict.value, is_strong=lambda one: one.verdict is Verdict.RED
     ),
-    Column("detail", "detail", lambda one: "" if one.figure is None else one.figure.detail),
+    Column("detail", "detail", lambda one: one.detail),
     Column("title", None, lambda one: one.measure.title),
     Column("population", None, lambda one: one.measure.population),
     Column("source", None, lambda one: one.measure.source),

@@ -5,6 +5,7 @@ The measures themselves are in the modules beside this one, by what they look at
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,10 @@ from demo_pipeline.domain.scorecard.columns import Facts, TenantColumns
 ASSUMPTION: Final = "assumption"
 #: industries whose buyers are firms, as far as their deals are concerned
 B2B: Final = ("trading", "saas", "realestate", "finserv")
+
+
+#: standard errors of its sample by which a share may miss a bound
+STANDARD_ERRORS: Final = 2.0
 
 
 class Unit(StrEnum):
@@ -48,9 +53,11 @@ class Range:
     low: float | None = None
     high: float | None = None
 
-    def holds(self, value: float) -> bool:
-        """Whether a figure lies in the range."""
-        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+    def holds(self, value: float, margin: Callable[[float], float] = lambda bound: 0.0) -> bool:
+        """Whether a figure lies in the range, or misses a bound by no more than that bound's margin."""
+        return (self.low is None or value >= self.low - margin(self.low)) and (
+            self.high is None or value <= self.high + margin(self.high)
+        )
 
     def text(self, unit: Unit) -> str:
         """The range for people."""
@@ -165,7 +172,21 @@ class Score:
     def verdict(self) -> Verdict:
         if self.figure is None:
             return Verdict.NOT_MEASURED
-        return Verdict.GREEN if self.expected.holds(self.figure.value) else Verdict.RED
+        return Verdict.GREEN if self.expected.holds(self.figure.value, self._margin) else Verdict.RED
+
+    def _margin(self, bound: float) -> float:
+        """What chance makes of a share in a sample of this size; none where the share is to be 0 or 1."""
+        if self.measure.unit is not Unit.SHARE or not self.size:
+            return 0.0
+        return STANDARD_ERRORS * math.sqrt(max(0.0, bound * (1 - bound)) / self.size)
+
+    @property
+    def detail(self) -> str:
+        """What the figure was, for people; and that chance explains it, where it is green outside its range."""
+        if self.figure is None:
+            return ""
+        is_by_chance = self.verdict is Verdict.GREEN and not self.expected.holds(self.figure.value)
+        return ", ".join(filter(None, (self.figure.detail, "within chance" if is_by_chance else "")))
 
 
 def take(measure: Measure, tenant: TenantColumns) -> Score | None:

@@ -216,7 +216,7 @@ MEASURES: Final = (
         name="names_of_one_origin",
         title="people with a surname of one origin whose given name is of that origin",
         population="people with such a surname (US: Spanish, GB: South Asian, DE: Turkish)",
-        least=25,
+        least=80,
         expected=Expected(Range(0.20, 0.95), countries=("US", "GB", "DE")),
         unit=Unit.SHARE,
         source=ASSUMPTION,

@@ -9,7 +9,7 @@ import pytest
 
 from demo_pipeline.domain.scorecard.catalogue import MEASURES, scorecard
 from demo_pipeline.domain.scorecard.columns import WON, Deals
-from demo_pipeline.domain.scorecard.measure import Measure, Range, Unit, Verdict, take
+from demo_pipeline.domain.scorecard.measure import Figure, Measure, Range, Score, Unit, Verdict, take
 from tests.builders.scorecard_rows import instant, rows, tenant
 from tests.domain.scorecard.planted import closings, contacts, money, names, seams, work
 
@@ -81,6 +81,55 @@ def test_a_measure_says_what_it_is() -> None:
         assert measure.source
         assert measure.expected.text(measure.unit)
         assert measure.least > 0
+
+
+def _share_of(count: int, size: int, expected: Range) -> Score:
+    measure = replace(MEASURES[0], unit=Unit.SHARE)
+    return Score(measure=measure, expected=expected, figure=Figure(count / size, size, "seen"), size=size)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "expected", "verdict", "detail"),
+    [
+        # Of 100 rows two standard errors at 15 % are 7 points, of 10,000 rows 0.7.
+        (15, 100, Range(low=0.15), Verdict.GREEN, "seen"),
+        (8, 100, Range(low=0.15), Verdict.GREEN, "seen, within chance"),
+        (7, 100, Range(low=0.15), Verdict.RED, "seen"),
+        (1420, 10_000, Range(low=0.15), Verdict.RED, "seen"),
+        (36, 100, Range(high=0.30), Verdict.GREEN, "seen, within chance"),
+        (40, 100, Range(high=0.30), Verdict.RED, "seen"),
+        # What is to be none, or all, is so.
+        (1, 10_000, Range(high=0.0), Verdict.RED, "seen"),
+        (9_999, 10_000, Range(low=1.0), Verdict.RED, "seen"),
+    ],
+)
+def test_a_share_may_miss_its_bound_by_chance(
+    count: int, size: int, expected: Range, verdict: Verdict, detail: str
+) -> None:
+    """Two standard errors of the sample, and the line says so."""
+    score = _share_of(count, size, expected)
+    assert (score.verdict, score.detail) == (verdict, detail)
+
+
+SHARES: Final = [measure for measure in MEASURES if measure.unit is Unit.SHARE]
+
+
+@pytest.mark.parametrize("measure", SHARES, ids=lambda one: one.name)
+def test_the_least_sample_can_miss_each_bound(measure: Measure) -> None:
+    """A share's sample is never so small that chance explains any figure."""
+    for expected in {measure.expected.default, *measure.expected.industries.values()} - {None}:
+        assert expected is not None
+        for bound, extreme in ((expected.low, 0), (expected.high, measure.least)):
+            if bound is not None and bound != extreme / measure.least:
+                score = _share_of(extreme, measure.least, expected)
+                assert score.verdict is Verdict.RED, f"{measure.name}: {bound}"
+
+
+def test_other_figures_than_shares_hold_as_they_are() -> None:
+    """Days, numbers and counts have no margin."""
+    measure = replace(MEASURES[0], unit=Unit.NUMBER)
+    score = Score(measure=measure, expected=Range(low=0.5), figure=Figure(0.49, 100), size=100)
+    assert score.verdict is Verdict.RED
 
 
 def test_ranges_in_words() -> None:

@@ -121,7 +121,7 @@ def arrivals(hour: Sequence[float], **more: Any) -> TenantColumns:
     """Contacts who arrive at these hours of a Wednesday."""
     facts = {"private_share": more.pop("private_share", 0.0)}
     created = [instant(0, 8, one) for one in hour]
-    return tenant(contacts=rows(Contacts, 400, created_us=created, **more), **facts)
+    return tenant(contacts=rows(Contacts, 1200, created_us=created, **more), **facts)
 
 
 @CASES.add
