@@ -24,6 +24,7 @@ from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, s
 from demo_pipeline.domain.generation.company_names import NamedCompanies
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.entity_index import Companies, Small, part
+from demo_pipeline.domain.generation.phones import without_number_ppm
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.reference.company_names import CompanyNames
 from demo_pipeline.domain.reference.countries import Locale
@@ -40,6 +41,7 @@ _NO_ADDRESS: Final = (21, 13)
 _CHANGED: Final = 62
 #: Addresses without a street of which the city is not known either.
 _NO_CITY: Final = 35
+_PPM: Final = 1_000_000
 #: How websites are written, with weights.
 _WEBSITES: Final = ("https://www.", "https://", "http://www.", "www.")
 _WEBSITE_WEIGHTS: Final = np.cumsum(np.array([62, 22, 9, 7]))
@@ -107,11 +109,18 @@ def houses(context: MonthContext, company: I64) -> I64:
 
 
 def company_phones(context: MonthContext, rows: Companies, draws: Draws) -> pa.StringArray:
-    """The telephone numbers of a month's companies; null for those that have none. Dealt out once."""
-    percent = np.array([_NO_PHONE_OF_ITS_OWN, _NO_PHONE])
+    """The telephone numbers of a month's companies; null for those that have none.
+
+    Call it once a month: each call uses numbers up.
+    """
+    usual_ppm = np.array([_NO_PHONE_OF_ITS_OWN, _NO_PHONE]) * _PPM // 100
     has_range = context.locale.places.has_area_range[rows.city].astype(np.int64)
-    is_known = scale(draws("has_phone"), 100) >= percent[has_range, (rows.size > 0).astype(np.int64)]
-    return context.index.phones.deal(context.locale, context.tenant_stream, _TABLE, rows.city, is_known)
+    none_ppm = np.maximum(
+        usual_ppm[has_range, (rows.size > 0).astype(np.int64)],
+        without_number_ppm(context.spec, context.locale, _TABLE)[rows.city],
+    )
+    is_known = scale(draws("has_phone"), _PPM) >= none_ppm
+    return context.index.phones.assign(context.locale, context.tenant_stream, _TABLE, rows.city, is_known)
 
 
 def company_batches(

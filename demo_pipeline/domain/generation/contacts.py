@@ -37,17 +37,19 @@ from demo_pipeline.domain.generation.entity_index import (
     recent,
 )
 from demo_pipeline.domain.generation.person_names import person_names
+from demo_pipeline.domain.generation.phones import without_number_ppm
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import ARRIVALS, CONTACT_STATUSES
 
 _TABLE: Final = "contacts"
 _TAGS: Final = "contact_tags"
 
-#: Assumptions, in 2**64ths of a draw: contacts without an e-mail address, and, of those who have one, without
-#: a telephone number.
-_NO_PHONE: Final = np.uint64(2**64 * 18 // 100)
+_PPM: Final = 1_000_000
+#: Assumptions, in millionths: contacts without a telephone number; the second where their city has no range.
+_NO_PHONE: Final = 180_000
+_NO_PHONE_OF_ITS_OWN: Final = 700_000
+#: Assumptions, in 2**64ths of a draw: contacts without an e-mail address, and without their company's owner.
 _NO_EMAIL: Final = np.uint64(2**64 * 5 // 100)
-_NO_PHONE_OF_ITS_OWN: Final = np.uint64(2**64 * 70 // 100)
 _OTHER_OWNER: Final = np.uint64(2**64 * 15 // 100)
 #: How many contacts have no tag, one, two (assumption).
 _NUMBER_WEIGHTS: Final = np.cumsum(np.array([50, 35, 15]))
@@ -62,7 +64,6 @@ _BY_OWN_DEALS: Final = (np.array([CUSTOMER, CHURNED]), np.cumsum(np.array([91, 9
 _REST: Final = (np.array([PROSPECT, OTHER]), np.cumsum(np.array([80, 20])))
 #: Assumption: how many contacts of each status somebody changed after their creation, in per cent.
 _CHANGED: Final = {LEAD: 55, PROSPECT: 75, CUSTOMER: 92, CHURNED: 96, OTHER: 60}
-_PPM: Final = 1_000_000
 #: Letters between the names of an address that a patch makes.
 _LETTERS: Final = "abcdefghijklmnoprstvw"
 
@@ -156,9 +157,12 @@ def contact_phones(context: MonthContext, rows: Contacts, draws: Draws) -> pa.St
         city = np.where(rows.company < 0, city, companies.city[np.maximum(rows.company, 0)])
     # Where a city has no range of its own, what is left is few numbers for many: most have none.
     has_range = context.locale.places.has_area_range[city]
-    is_known = draws("has_phone") >= np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN)
-    is_known |= rows.has_email == 0
-    phones = context.index.phones.deal(context.locale, context.tenant_stream, _TABLE, city, is_known)
+    none_ppm = np.maximum(
+        np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN),
+        without_number_ppm(context.spec, context.locale, _TABLE)[city],
+    )
+    is_known = scale(draws("has_phone"), _PPM) >= none_ppm
+    phones = context.index.phones.assign(context.locale, context.tenant_stream, _TABLE, city, is_known)
     rows.has_phone = (~is_null(phones)).astype(np.int64)
     # Who has neither has an address after all.
     rows.has_email = np.maximum(rows.has_email, 1 - rows.has_phone)

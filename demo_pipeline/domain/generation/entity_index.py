@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from demo_pipeline.domain.core.arrow import chain, codes, initials, strings, take
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
 from demo_pipeline.domain.core.row_ids import Uuids
-from demo_pipeline.domain.generation.phones import PhoneDeck
+from demo_pipeline.domain.generation.phones import PhoneNumbers
 from demo_pipeline.domain.reference.countries import Locale
 from demo_pipeline.domain.reference.names import ascii_label
 
@@ -172,7 +172,7 @@ class EntityIndex:
     #: number of the next company that is made
     next_company_number: int = 0
     #: telephone numbers that companies and contacts have had
-    phones: PhoneDeck = field(default_factory=PhoneDeck)
+    phones: PhoneNumbers = field(default_factory=PhoneNumbers)
     #: names of companies that no list knows, and their domains (null: none)
     existing_names: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
     existing_domains: pa.StringArray = field(default_factory=lambda: _NO_TEXT)

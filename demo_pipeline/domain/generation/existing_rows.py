@@ -118,7 +118,7 @@ def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
         for one, weight in zip(blueprint.pipeline.ids, blueprint.pipeline.weight, strict=True)
     }
     stages = existing.stages
-    sells = seller_weights(len(existing.users))
+    sells = seller_weights(len(existing.users), blueprint.ids)
     readonly = np.array([user.role == _READONLY for user in existing.users], bool)
     if not readonly.all():
         sells = np.where(readonly, 0, np.maximum(sells, 1))

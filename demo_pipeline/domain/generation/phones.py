@@ -1,9 +1,10 @@
 """Telephone numbers of companies and contacts: of the city's area, and in at most three rows of a tenant.
 
-Numbers for fiction are few: a range has a hundred to a thousand. So they are dealt out one by one, in an
-order of the tenant's own, from the range of each city: every number once to a company and twice to contacts.
-Who comes later has none. A patch deals from the end, each number once, so that it rarely meets the numbers of
-the blueprint; those of earlier patches it does not know.
+Numbers for fiction are few: a range has a hundred to a thousand. So they are given one by one, in an order of
+the tenant's own, from the range of each city: every number to one company and to two contacts. Where a tenant
+has more rows than that, as many rows of the first month have none as of the last. A patch begins at the end
+of that order and gives each number once, so that it rarely meets the numbers of the blueprint; those of
+earlier patches it does not know.
 """
 
 from __future__ import annotations
@@ -14,40 +15,64 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.arrow import Mask, choose, take
 from demo_pipeline.domain.core.random_streams import I64, Stream, ascending
 from demo_pipeline.domain.reference.countries import Locale
 
 #: Rows of one table that a number is given to.
 _ROUNDS: Final = {"companies": 1, "contacts": 2}
+#: How much of a range the planned rows use up, so that chance does not do so early.
+_USED_PERCENT: Final = 90
+_PPM: Final = 1_000_000
 #: A patch begins so many numbers further for each number of its job.
 _A_JOB: Final = 37
 
 
+def without_number_ppm(spec: TenantSpec, locale: Locale, table: str) -> I64:
+    """How many rows of a city must go without a number, in millionths, so that the last ones have some too.
+
+    By place in the locale's list of cities, shape (cities,); 0 where numbers suffice.
+    """
+    places = locale.places
+    _, group = np.unique(places.phone_start, return_inverse=True)
+    weight = np.zeros(group.max() + 1, np.int64)
+    np.add.at(weight, group, np.diff(places.cumulative, prepend=0))
+    planned = spec.total.companies_created if table == "companies" else spec.total.contacts_created
+    if spec.closed_month is None:
+        # Room for as many months again.
+        planned *= 2
+    expected = planned * weight[group] // int(places.cumulative[-1])
+    numbers = _ROUNDS[table] * places.phone_count * _USED_PERCENT // 100
+    return _PPM - np.minimum(numbers * _PPM // np.maximum(expected, 1), _PPM)
+
+
 @dataclass
-class PhoneDeck:
-    """How many numbers of each range are dealt out, by table."""
+class PhoneNumbers:
+    """How many numbers of each range are given, by table."""
 
     #: of a patch: the job's number within its tenant
     job_number: int | None = None
-    _dealt: dict[str, I64] = field(default_factory=dict[str, I64])
+    _given: dict[str, I64] = field(default_factory=dict[str, I64])
     #: by table
     _orders: dict[str, I64] = field(default_factory=dict[str, I64])
 
-    def deal(self, locale: Locale, stream: Stream, table: str, city: I64, is_wanted: Mask) -> pa.StringArray:
+    def assign(
+        self, locale: Locale, stream: Stream, table: str, city: I64, is_wanted: Mask
+    ) -> pa.StringArray:
         """A number for each row that wants one, in the order of the rows, null for the others; shape (n,).
 
         ``city`` are places in the locale's list; ``stream`` is the tenant's.
         """
         places = locale.places
-        starts, deck = np.unique(places.phone_start, return_inverse=True)
+        starts, group = np.unique(places.phone_start, return_inverse=True)
         sizes = np.zeros(len(starts), np.int64)
-        sizes[deck] = places.phone_count
-        dealt = self._dealt.setdefault(table, np.zeros(len(starts), np.int64))
+        sizes[group] = places.phone_count
+        given = self._given.setdefault(table, np.zeros(len(starts), np.int64))
         rows = np.flatnonzero(is_wanted)
-        own = deck[city[rows]]
-        rank = dealt[own] + _rank_within(own)
-        dealt += np.bincount(own, minlength=len(starts))
+        own = group[city[rows]]
+        rank = given[own] + _rank_within(own)
+        given += np.bincount(own, minlength=len(starts))
         if self.job_number is None:
             is_left = rank < _ROUNDS[table] * sizes[own]
         else:
@@ -63,10 +88,10 @@ class PhoneDeck:
         if table not in self._orders:
             places = locale.places
             starts = np.unique(places.phone_start)
-            deck = np.searchsorted(starts, np.arange(len(places.phones)), side="right")
+            group = np.searchsorted(starts, np.arange(len(places.phones)), side="right")
             drawn = stream.child("phones", table).raw("order", len(places.phones))
             by_draw = np.argsort(drawn, kind="stable")
-            self._orders[table] = by_draw[np.argsort(deck[by_draw], kind="stable")]
+            self._orders[table] = by_draw[np.argsort(group[by_draw], kind="stable")]
         return self._orders[table]
 
 

@@ -36,8 +36,9 @@ _JOINING: Final = 8 * 840
 #: Until the first stage is made, at least and less than, and from one stage to the next (us).
 _FIRST_STAGE_US: Final = (4 * MINUTE_US, 25 * MINUTE_US)
 _NEXT_STAGE_US: Final = (9_000_000, 80_000_000)
-#: Assumption: how large the books of accounts of a team are, in the order in which it joined.
-_BOOKS: Final = (9, 6, 31, 14, 22, 8, 27, 11, 18, 5, 24, 13)
+#: Assumption: how large the books of accounts of a team are, few large and many small, in the order in which
+#: it joined; each tenant begins at another place.
+_BOOKS: Final = (9, 4, 46, 12, 25, 6, 33, 9, 17, 3, 20, 10)
 #: Of users, stages and tags, those that are changed later, per cent, and working minutes within which.
 _CHANGED: Final = {"users": 70, "pipeline_stages": 45, "tags": 30}
 _CHANGED_WITHIN: Final = 45 * 840
@@ -137,7 +138,7 @@ def assemble_team(
     stage_ids = _ids(stream.child("pipeline_stages"), stage_times)
     tag_times = moments.joining("tags", len(tags))
     tag_ids = _ids(stream.child("tags"), tag_times)
-    sells = seller_weights(size)
+    sells = seller_weights(size, user_ids)
     if size > 4:
         sells[-1] = 0
     return Team(
@@ -241,9 +242,12 @@ def _timeline(spec: TenantSpec, calendar: Calendar, months: int) -> Timeline:
     return calendar.timeline(before, before + (months - 1))
 
 
-def seller_weights(count: int) -> I64:
-    """How much each of ``count`` users sells, in the order in which they joined: books of accounts differ."""
-    return np.resize(np.array(_BOOKS, np.int64), count)
+def seller_weights(count: int, first: Uuids) -> I64:
+    """How much each of ``count`` users sells, in the order in which they joined: books of accounts differ.
+
+    ``first`` are the blueprint's users, at least one.
+    """
+    return np.resize(np.roll(np.array(_BOOKS, np.int64), int(first[0, -1]) % len(_BOOKS)), count)
 
 
 def _users(

@@ -46,6 +46,10 @@ class Unit(StrEnum):
                 return f"{value:,.0f}"
 
 
+def _exactly(_bound: float) -> float:
+    return 0.0
+
+
 @dataclass(frozen=True)
 class Range:
     """What is expected of a figure, both ends included; None: no bound on that side."""
@@ -53,8 +57,9 @@ class Range:
     low: float | None = None
     high: float | None = None
 
-    def holds(self, value: float, margin: Callable[[float], float] = lambda bound: 0.0) -> bool:
+    def holds(self, value: float, margin: Callable[[float], float] | None = None) -> bool:
         """Whether a figure lies in the range, or misses a bound by no more than that bound's margin."""
+        margin = margin or _exactly
         return (self.low is None or value >= self.low - margin(self.low)) and (
             self.high is None or value <= self.high + margin(self.high)
         )
@@ -182,7 +187,7 @@ class Score:
 
     @property
     def detail(self) -> str:
-        """What the figure was, for people; and that chance explains it, where it is green outside its range."""
+        """What the figure was, for people, and whether it is green by chance only."""
         if self.figure is None:
             return ""
         is_by_chance = self.verdict is Verdict.GREEN and not self.expected.holds(self.figure.value)

@@ -22,7 +22,7 @@ from demo_pipeline.domain.generation.calendar import instant_us
 from demo_pipeline.domain.generation.company_names import CompanyNaming
 from demo_pipeline.domain.generation.generator import Generator
 from demo_pipeline.domain.generation.person_names import person_names
-from demo_pipeline.domain.generation.phones import PhoneDeck
+from demo_pipeline.domain.generation.phones import PhoneNumbers
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
 from tests.builders.blueprints import NOW
@@ -91,6 +91,21 @@ def test_people_arrive_by_themselves_at_any_hour(rows_in: RowsOf, country: str, 
         assert 0.08 < outside / len(of_firms) < 0.3
     at_night = sum(at.hour < 5 for at in private + of_firms)
     assert 0.004 < at_night / len(arrived) < 0.1
+
+
+@pytest.mark.parametrize("table", ["companies", "contacts"])
+def test_numbers_that_do_not_suffice_are_missing_in_every_month_alike(tmp_path: Path, table: str) -> None:
+    """Germany has few numbers that reach nobody: the last month has as many of them as the first."""
+    totals = BLUEPRINT["totals"] | {"contacts_created": 15_000, "companies_created": 5_000}
+    declared = BLUEPRINT | {"country": "DE", "industry": "saas", "totals": totals}
+    declared |= {"growth": {"curve": "linear", "monthly_rate": 0}}
+    rows = rows_of(batches_of(spec_of(tmp_path, declared, NOW), NOW))[table]
+    first, last = (
+        [row["phone"] is not None for row in rows if row["_month"] == month]
+        for month in (rows[0]["_month"], rows[-1]["_month"])
+    )
+    assert sum(last) / len(last) == pytest.approx(sum(first) / len(first), abs=0.05)
+    assert 0.1 < sum(last) / len(last) < 0.6
 
 
 @pytest.mark.parametrize("industry", INDUSTRIES)
@@ -181,10 +196,10 @@ def test_a_patch_gives_a_number_once_at_most(country: str) -> None:
     """However many contacts it makes: who comes later has none."""
     locale = load_locale(country)
     city = np.zeros(4 * locale.places.phone_count[0], np.int64)
-    dealt = PhoneDeck(job_number=3).deal(
+    given = PhoneNumbers(job_number=3).assign(
         locale, Stream(("29", "acme")), "contacts", city, np.ones(len(city), bool)
     )
-    numbers = Counter(number for number in dealt.to_pylist() if number is not None)
+    numbers = Counter(number for number in given.to_pylist() if number is not None)
     assert len(numbers) == locale.places.phone_count[0]
     assert max(numbers.values()) == 1
 

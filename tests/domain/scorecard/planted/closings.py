@@ -214,6 +214,6 @@ def closed_on_the_day() -> Case:
 def open_overdue() -> Case:
     def open_deals(off: Sequence[int]) -> TenantColumns:
         end = instant(12, 1) // DAY_US
-        return tenant(deals=rows(Deals, 90, expected_day=[end + days for days in off]))
+        return tenant(deals=rows(Deals, 210, expected_day=[end + days for days in off]))
 
     return both(open_deals, [-10, 20, 40], [20, 40])
