@@ -16,6 +16,7 @@ from demo_pipeline.cli import main
 from demo_pipeline.services.files.blueprint_files import blueprint_paths
 from demo_pipeline.settings import BUNDLED_BLUEPRINTS, FOLDER_MARKER, PROJECT_ROOT, load_settings
 from tests.fixtures.cli import PROGRAM, RunCommand, clean_environment, run_program
+from tests.fixtures.forked_program import forker
 
 FILES = {
     "blueprints/brightwell.yaml",
@@ -87,7 +88,7 @@ def test_the_folder_is_named_as_a_shell_reads_it(
     monkeypatch.chdir(tmp_path)
     done = run_program("init", "--", name, environment=clean_environment())
     lines = [line.strip() for line in done.err.partition("next:\n")[2].splitlines()]
-    line = f"{lines[0]} && pwd && {lines[1]}"
+    line = f"{lines[0]} && pwd && {lines[1]}".replace(str(PROGRAM), str(forker().program))
     shell = run_program("-euc", line, environment=clean_environment(), program=("bash",))
     assert shell.code == 0, shell.err
     where, title, *_ = shell.out.splitlines()

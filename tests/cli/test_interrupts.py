@@ -20,6 +20,7 @@ from tests.fixtures.cli import (
     run_program,
     table_counts,
 )
+from tests.fixtures.forked_program import ForkedProcess
 
 #: Interrupts the process as soon as a module is looked for.
 INTERRUPT_AT_IMPORT = """
@@ -64,7 +65,7 @@ totals: {leads_created: 3000, contacts_created: 4800, companies_created: 900, de
 @pytest.mark.parametrize("module", ["typer", "pydantic", "psycopg", "demo_pipeline.services.tenants.queries"])
 def test_an_interrupt_while_starting(changed_command: RunChanged, module: str) -> None:
     """Ctrl-C before anything has begun: exit 130, one line, no traceback."""
-    done = changed_command(INTERRUPT_AT_IMPORT.format(module=module), "tenant", "list")
+    done = changed_command(INTERRUPT_AT_IMPORT.format(module=module), "tenant", "list", is_at_start=True)
     assert (done.code, done.out) == (130, "")
     assert len(done.err.splitlines()) == 1
     assert "interrupted" in done.err
@@ -91,7 +92,7 @@ reading.list_tenants = interrupted
 def test_an_interrupt_for_a_program(changed_command: RunChanged) -> None:
     """With --json it is a document like every other error."""
     change = INTERRUPT_AT_IMPORT.format(module="demo_pipeline.services.tenants.queries")
-    done = changed_command(change, "tenant", "list", "--json")
+    done = changed_command(change, "tenant", "list", "--json", is_at_start=True)
     assert (done.code, done.error["code"]) == (130, "interrupted")
 
 
@@ -154,7 +155,7 @@ def test_an_interrupt_of_several_tenants(
     assert "tries it again; the same command goes on from here with this tenant and those after it" in said
 
 
-def _wait_until(conn: psycopg.Connection, process: subprocess.Popen[str], query: str) -> None:
+def _wait_until(conn: psycopg.Connection, process: ForkedProcess, query: str) -> None:
     """Wait for a count that is not zero."""
     deadline = time.monotonic() + 90
     while conn.execute(query.encode()).fetchone() == (0,):

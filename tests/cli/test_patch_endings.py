@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import tenants
 from tests.fixtures.cli import Finished, RunChanged, RunCommand, StartCommand, finish, table_counts
+from tests.fixtures.forked_program import ForkedProcess
 from tests.fixtures.ledger_steps import real_tenant
 
 PLAN: Final = "month,contacts_created,activities_created\n2025-02,10,40\n"
@@ -246,7 +246,7 @@ def test_an_interrupt_while_patching(
     assert retried.document["created"]["activities"] == 60_000
 
 
-def _wait_until_it_writes(conn: psycopg.Connection, process: subprocess.Popen[str]) -> None:
+def _wait_until_it_writes(conn: psycopg.Connection, process: ForkedProcess) -> None:
     deadline = time.monotonic() + 90
     while conn.execute(WRITES).fetchone() == (0,):
         assert process.poll() is None, process.communicate()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ import dagster as dg
 import pytest
 
 from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.forked_program import ForkedProcess, forker
 
 #: the job of the run takes minutes, so that there is time to end it
 _SLOW = """
@@ -39,17 +38,11 @@ SECONDS = 60
 
 
 @contextmanager
-def slow_run(home: DagsterHome) -> Generator[subprocess.Popen[str]]:
+def slow_run(home: DagsterHome) -> Generator[ForkedProcess]:
     """A process whose job is writing; ended with the block."""
     home.provision("acme")
     home.execute_as_owner(_SLOW)
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", _PROGRAM],
-        env={**os.environ, **home.environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = forker().start([], {**os.environ, **home.environment}, code=_PROGRAM)
     try:
         wait_for(
             home,
@@ -62,8 +55,6 @@ def slow_run(home: DagsterHome) -> Generator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 def wait_for(home: DagsterHome, statement: str) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Generator
@@ -26,6 +23,7 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs, show_job
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.fixtures.forked_program import ForkedProcess, forker
 from tests.fixtures.sessions import wait_for_loaders
 from tests.services.builders import BLUEPRINT, made, make_tenant, row_counts
 
@@ -67,19 +65,14 @@ def _kill_and_complete(
     make_tenant(database, settings, LONGER)
     made(database, settings, LONGER, slug="undisturbed")
     empty = row_counts(database)
-    process = subprocess.Popen(
-        [sys.executable, "-c", _DRIVER, "acme"],
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = forker().start(["acme"], {**os.environ, **environment}, code=_DRIVER)
     try:
         _wait_for_start(settings.home / "log" / "events.jsonl", "acme", process)
         # Up to 0.9 s, by the seed.
         time.sleep(int(Stream(("kill",)).below(str(seed), 1, 900)[0]) / 1000)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate()
     job = list_jobs(database, settings, "acme")[0]
     was_done = job.status == "completed"
     wait_for_loaders(database)
@@ -97,7 +90,7 @@ def _kill_and_complete(
     assert digest(database, settings, "acme") == first
 
 
-def _wait_for_start(log: Path, slug: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_start(log: Path, slug: str, process: ForkedProcess) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []

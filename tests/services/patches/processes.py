@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
+from tests.fixtures.forked_program import ForkedProcess, forker
 
 #: Applies a plan; arguments: slug, plan, a signal, and the step at which it comes (or a file to wait for).
 _DRIVER: Final = """
@@ -46,29 +45,22 @@ print(json.dumps({"job_id": str(report.job_id), "already_applied": report.alread
 
 def start(
     environment: Mapping[str, str], slug: str, plan: PatchPlan, *, signal: int = 0, at: str | Path = ""
-) -> subprocess.Popen[str]:
+) -> ForkedProcess:
     """A process that applies a plan; with ``signal`` it sends itself that one when its job is ``at`` a step.
 
     A path as ``at`` is waited for, so that many can begin at once.
     """
-    return subprocess.Popen(
-        [sys.executable, "-c", _DRIVER, slug, json.dumps(plan.to_json()), str(signal), str(at)],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    arguments = [slug, json.dumps(plan.to_json()), str(signal), str(at)]
+    return forker().start(arguments, {**os.environ, **environment}, code=_DRIVER)
 
 
-def wait_ready(processes: Sequence[subprocess.Popen[str]]) -> None:
+def wait_ready(processes: Sequence[ForkedProcess]) -> None:
     """Until each has connected once and is about to begin."""
     for process in processes:
-        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
 
 
-def answer(process: subprocess.Popen[str]) -> Any:
+def answer(process: ForkedProcess) -> Any:
     """What a process that was waited for said at its end; None: it was killed before."""
     out, _ = process.communicate(timeout=200)
     lines = [line for line in out.splitlines() if line != "ready"]

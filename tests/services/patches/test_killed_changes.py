@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -23,6 +21,7 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.fixtures.forked_program import forker
 from tests.fixtures.sessions import wait_for_loaders
 from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, made, row_counts
@@ -99,13 +98,7 @@ def run_and_kill(
     database: Database, environment: Mapping[str, str], name: str, job: str, at: str = "", seconds: float = 0
 ) -> None:
     """Have a process do it that is killed when its job is ``at`` a step, or after some seconds."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _DRIVER, name, job, at],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = forker().start([name, job, at], {**os.environ, **environment}, code=_DRIVER)
     wait_ready([process])
     if not at:
         time.sleep(seconds)

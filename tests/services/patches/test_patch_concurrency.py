@@ -121,9 +121,10 @@ def test_twenty_plans_on_one_tenant(database: Database, database_settings: Setti
     assert verify(database, database_settings)[0].is_as_expected
 
 
-def test_twenty_tenants_at_once(database: Database, database_settings: Settings) -> None:
+@pytest.mark.parametrize("count", [8, pytest.param(20, marks=pytest.mark.long)])
+def test_many_tenants_at_once(database: Database, database_settings: Settings, count: int) -> None:
     """No error, and no job waits for a row, a transaction or a tenant of another one."""
-    slugs = [f"tenant-{number}" for number in range(20)]
+    slugs = [f"tenant-{number}" for number in range(count)]
     small = BLUEPRINT | {"end_month": "2025-03", "totals": BLUEPRINT["totals"] | {"activities_created": 100}}
     for slug in slugs:
         make_tenant(database, database_settings, small, slug)
