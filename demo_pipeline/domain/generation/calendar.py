@@ -25,6 +25,8 @@ from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.reference.countries import load_locale
 
 MINUTE_US: Final = 60_000_000
+_HOUR_US: Final = 60 * MINUTE_US
+_DAY_US: Final = 24 * _HOUR_US
 FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
 
@@ -142,6 +144,21 @@ class Timeline:
     def day_lengths(self) -> I64:
         """Minutes of each working day; the first and the last may be cut by the end of a month."""
         return np.diff(self.day_starts, append=len(self.minutes))
+
+    @cached_property
+    def dates(self) -> I64:
+        """The local date of each working day, days since 1970."""
+        months = self.first.until(self.last)
+        # Ordered, and once where the end of a month cuts a day.
+        days = dict.fromkeys(one.day for month in months for one in _working_days(self.calendar, month))
+        return np.array([day.toordinal() for day in days], np.int64) - _EPOCH.toordinal()
+
+    def local_us(self, instants_us: I64) -> I64:
+        """Instants of work as the clock on the wall shows them, in microseconds since 1970."""
+        slots = np.searchsorted(self.minutes, instants_us // MINUTE_US)
+        day = np.maximum(np.searchsorted(self.day_starts, slots, side="right") - 1, 0)
+        opened = self.dates[day] * _DAY_US + FIRST_HOUR * _HOUR_US
+        return opened + instants_us - self.minutes[self.day_starts[day]] * MINUTE_US
 
     def closing(self, last_days_percent: int) -> WeightedMinutes:
         """The same minutes by how often deals close in them.

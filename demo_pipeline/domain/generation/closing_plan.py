@@ -38,6 +38,8 @@ WORKING: Final = (5, 12)
 _PLACES: Final = 16
 _LENGTHS: Final = 64
 _GRID: Final = _PLACES * _LENGTHS
+#: The middles of equal parts of a month, in halves of a part.
+_MIDDLES: Final = 2 * np.arange(_PLACES) + 1
 #: What is left of a deal's length, per cent: the first that keeps the last month within its limit.
 _LENGTH_PERCENTS: Final = range(100, 40, -5)
 #: Where half of the deals take longer (minutes), a month with fewer working days closes no fewer deals.
@@ -101,18 +103,26 @@ def plan_closings(
     if total == 0:
         return ClosingPlan(first, np.zeros((len(won), len(won)), np.int64), 100)
     last = max(place for place, is_open in enumerate(open_to) if is_open)
-    days = [len(timeline.calendar.month(month).minutes) for month in months]
-    is_even = int(lengths[len(lengths) // 2]) >= _EVEN_FROM
+    created = {
+        place: _created_slots(timeline.calendar, month, bounds, place)
+        for place, month in enumerate(months)
+        if won[place]
+    }
+    axis, begun = bounds, created
+    if int(lengths[len(lengths) // 2]) >= _EVEN_FROM:
+        # As if all months had as many working days: a short February is no dip, and no crowd after it.
+        days = np.array([len(timeline.calendar.month(month).minutes) for month in months], np.int64)
+        axis = np.concatenate([[0], np.cumsum(np.diff(bounds) * int(days.mean()) // days)])
+        begun = {
+            place: axis[place] + int(axis[place + 1] - axis[place]) * _MIDDLES // (2 * _PLACES)
+            for place in created
+        }
     due: dict[int, I64] = {}
     targets: list[int] = []
     percent = 100
     for percent in _LENGTH_PERCENTS:
-        due = {
-            place: _due_slots(timeline.calendar, month, bounds, place, lengths, percent)
-            for place, month in enumerate(months)
-            if won[place]
-        }
-        natural = _natural(due, won, bounds)
+        due = {place: _due_slots(slots, lengths, percent) for place, slots in begun.items()}
+        natural = _natural(due, won, axis)
         pull = [
             (count + is_open) * (place + 1 + len(won) // _LEVEL) ** rule.exponent
             for place, (count, is_open) in enumerate(zip(natural, open_to, strict=True))
@@ -127,8 +137,7 @@ def plan_closings(
         ]
         if after * pull[last] * 100 <= rule.most_percent * natural[last] * whole:
             break
-    if is_even:
-        targets = [target * max(days) // of_month for target, of_month in zip(targets, days, strict=True)]
+    due = {place: _due_slots(slots, lengths, percent) for place, slots in created.items()}
     limits = np.cumsum(np.array(won, np.int64))
     for place, slots in due.items():
         later = int((slots >= bounds[place + 1]).sum())
@@ -145,12 +154,16 @@ def month_bounds(timeline: Timeline, first: Month, count: int, end_us: int) -> I
     return np.searchsorted(timeline.minutes, ends)
 
 
-def _due_slots(calendar: Calendar, month: Month, bounds: I64, place: int, lengths: I64, percent: int) -> I64:
-    """When the deals of a month are due: places in the timeline, ascending, shape (grid,)."""
+def _created_slots(calendar: Calendar, month: Month, bounds: I64, place: int) -> I64:
+    """When the deals of a month are made: places in the timeline, ascending, shape (_PLACES,)."""
     work = calendar.month(month)
     count = int(bounds[place + 1] - bounds[place])
     whole = int(work.weight_before(np.array([count]))[0])
-    created = bounds[place] + work.slot_at(whole * (2 * np.arange(_PLACES) + 1) // (2 * _PLACES))
+    return bounds[place] + work.slot_at(whole * _MIDDLES // (2 * _PLACES))
+
+
+def _due_slots(created: I64, lengths: I64, percent: int) -> I64:
+    """When deals that are made then are due: places in the timeline, ascending, shape (grid,)."""
     draws = (2 * np.arange(_LENGTHS, dtype=np.uint64) + np.uint64(1)) << np.uint64(57)
     durations = quantile(draws, lengths) * WORKING[0] // WORKING[1] * percent // 100
     return np.sort((created[:, None] + durations).ravel())

@@ -10,7 +10,7 @@ its draw, and is due after it.
 - *Lost* are all others.
 
 A deal closes near its due time, on a day and at an hour by how often deals close then. One that closes before
-it is due waits for a third of the time that is left, so that not all of them close at once.
+it is due waits for two fifths of the time that is left, so that not all of them close at once.
 
 Values, partners and stages belong to ``deals``.
 """
@@ -35,9 +35,9 @@ _SOONEST: Final = 30
 #: Deals that close on one of a month's last three working days, per cent of another day: wins, wins that
 #: close before they are due, losses. (InsideSales: 3 × the wins, 11 × the losses: a third of a month's
 #: losses on one day would be no pattern but a spike.)
-_WON_LAST_DAYS: Final = 240
+_WON_LAST_DAYS: Final = 270
 _EARLY_LAST_DAYS: Final = 150
-_LOST_LAST_DAYS: Final = 400
+_LOST_LAST_DAYS: Final = 520
 _EVEN: Final = 100
 
 
@@ -94,7 +94,7 @@ def close_deals(
     waits = np.where(
         is_due | (month > 0) & ~is_beyond,
         np.maximum(np.where(outcome == WON, short, length) // 8, _SOONEST),
-        np.minimum((end - start) // 3, median // 2),
+        np.minimum((end - start) * 2 // 5, median // 2),
     )
     last = np.maximum(end - 1, start)
     high = np.where(is_due, np.minimum(due + quarter, last), last)

@@ -102,7 +102,7 @@ class MonthContext:
     @property
     def prices(self) -> PriceList:
         """The price list of the tenant."""
-        return price_list(self.industry.pricing, self.price_level)
+        return price_list(self.industry.pricing, self.price_level, 10**self.spec.currency.minor_digits)
 
     @property
     def today_us(self) -> int:

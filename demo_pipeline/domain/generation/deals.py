@@ -34,13 +34,14 @@ _DAY_US: Final = 24 * 60 * MINUTE_US
 
 #: An open deal is worth at most so many halves of a mean won deal, if there are deals enough.
 _OPEN_HALVES: Final = 5
-#: What decides which deal has which size: that of the company, the deal's length, chance.
-_SIZE_WEIGHT: Final = 550
-_LENGTH_WEIGHT: Final = 550
-_CHANCE_WEIGHT: Final = 650
+#: What decides which deal has which size: that of the company, the deal's length, chance. Where months have
+#: an end that counts, deals close at other times than by their length alone: it must weigh more.
+_SIZE_WEIGHT: Final = 510
+_LENGTH_WEIGHT: Final = {True: 640, False: 380}
+_CHANCE_WEIGHT: Final = {True: 560, False: 650}
 #: By how much of its length a deal closes after its expected date, per cent, by tenths of the deals
 #: (assumption: the sales team's date is a hope).
-_LATE_PERCENT: Final = np.array([-30, -13, -5, 0, 5, 10, 16, 23, 33, 50, 90])
+_LATE_PERCENT: Final = np.array([-40, -20, -10, -2, 7, 13, 19, 26, 35, 52, 90])
 #: Assumptions: open deals whose date has passed and was not moved; how long people still work with a
 #: customer after closing.
 _OVERDUE: Final = np.uint64(2**64 * 15 // 100)
@@ -224,13 +225,16 @@ def _natural_values(context: MonthContext, draws: Draws, closings: Closings, con
     company = index.contacts.company[contact]
     size = np.append(index.companies.size, -1)[company].astype(np.int64)
     chance = draws("value_rank")
+    length_weight, chance_weight = (
+        weight[industry.has_month_end] for weight in (_LENGTH_WEIGHT, _CHANCE_WEIGHT)
+    )
     for rows in (np.flatnonzero(closings.outcome == WON), np.flatnonzero(closings.outcome != WON)):
         # Companies of one size by lot.
         by_size = np.lexsort((draws("size_rank")[rows], size[rows]))
         score = (
             _SIZE_WEIGHT * _ranks(by_size)
-            + _LENGTH_WEIGHT * _ranks(ascending(closings.length[rows]))
-            + _CHANCE_WEIGHT * _ranks(np.argsort(chance[rows], kind="stable"))
+            + length_weight * _ranks(ascending(closings.length[rows]))
+            + chance_weight * _ranks(np.argsort(chance[rows], kind="stable"))
         )
         natural[rows[ascending(score)]] = np.sort(natural[rows])
     return natural
@@ -265,16 +269,17 @@ def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -
     A closed deal closed some part of its length after that day, or before it. An open one is expected after
     its usual length, or, where that is over, mostly later than today.
     """
-    created_day, place = rows.created_us // _DAY_US, facts.draws("expected")
+    place, local_us = facts.draws("expected"), context.timeline.local_us
+    created_us, closed_us = local_us(rows.created_us), local_us(facts.closed_us)
+    next_day = created_us // _DAY_US + 1
     tenth, within = scale(place, 10), scale(place << np.uint64(8), 100)
     late = _LATE_PERCENT[tenth] * (100 - within) + _LATE_PERCENT[tenth + 1] * within
-    duration = facts.closed_us - rows.created_us
-    was_due = np.maximum((facts.closed_us - duration // 10_000 * late) // _DAY_US, created_day + 1)
+    was_due = np.maximum((closed_us - (closed_us - created_us) // 10_000 * late) // _DAY_US, next_day)
     # Of a weekend the Friday before it.
-    was_due = np.maximum(was_due - np.maximum((was_due + 3) % 7 - 4, 0), created_day + 1)
+    was_due = np.maximum(was_due - np.maximum((was_due + 3) % 7 - 4, 0), next_day)
 
     length = facts.length * WORKING[1] // WORKING[0] * MINUTE_US
-    due = (rows.created_us + length) // _DAY_US
+    due = (created_us + length) // _DAY_US
     today = context.today_us // _DAY_US
     still = 1 + scale(facts.draws("overdue_days"), context.industry.cycle_days[1])
     is_moved = (due <= today) & (facts.draws("is_overdue") >= _OVERDUE)

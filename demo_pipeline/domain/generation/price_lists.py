@@ -78,9 +78,11 @@ def no_lines(count: int) -> Lines:
 class PriceList(ABC):
     """The prices of a tenant."""
 
-    def __init__(self, pricing: Pricing, level: Fraction) -> None:
+    def __init__(self, pricing: Pricing, level: Fraction, unit: int) -> None:
         self.pricing = pricing
         self._level = level
+        #: minor units of a unit of the currency
+        self.unit = unit
 
     @abstractmethod
     def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
@@ -132,8 +134,8 @@ class PriceList(ABC):
 class PieceList(PriceList):
     """A list price for each piece and period, less a discount."""
 
-    def __init__(self, pricing: Pricing, level: Fraction) -> None:
-        super().__init__(pricing, level)
+    def __init__(self, pricing: Pricing, level: Fraction, unit: int) -> None:
+        super().__init__(pricing, level, unit)
         self._price = np.array([_tidy(self._scaled(one.price_cents)) for one in pricing.products], np.int64)
         usual = np.array([one.usual for one in pricing.products], np.int64)
         whole = self._price * pricing.periods
@@ -161,8 +163,8 @@ class PieceList(PriceList):
 class _Amounts(PriceList):
     """Products that are sold within a range of values each, at an amount that people write."""
 
-    def __init__(self, pricing: Pricing, level: Fraction) -> None:
-        super().__init__(pricing, level)
+    def __init__(self, pricing: Pricing, level: Fraction, unit: int) -> None:
+        super().__init__(pricing, level, unit)
         low, high = ([self._scaled(one.usual[end]) for one in pricing.products] for end in (0, 1))
         self._ranges = _Ranges(np.array(low, np.int64), np.array(high, np.int64))
 
@@ -187,20 +189,24 @@ class WrittenList(_Amounts):
     #: of 64
     _LIKED: Final = 40
     _TWO_DIGITS: Final = 12
+    _FIVES_FROM: Final = 15
+
+    #: From so many units of the currency on amounts are whole units.
+    _WHOLE_FROM: Final = 3
 
     def step(self, value: I64) -> I64:
-        return _POWERS[np.maximum(_digits(value) - 3, 0)]
+        step = _POWERS[np.maximum(_digits(value) - 3, 0)]
+        return np.where(value >= self._WHOLE_FROM * self.unit, np.maximum(step, self.unit), step)
 
     def _rounded(self, wanted: I64, draws: U64) -> I64:
         power = self.step(wanted)
         lead = (wanted + power // 2) // power
         lot = scale(draws, 64)
-        liked = _LEADS[np.searchsorted(_BETWEEN_LEADS, lead)]
+        # Of two digits people like fives: 45, not 43.
+        fives = np.where(lead >= self._FIVES_FROM, (lead + 2) // 5 * 5, lead)
+        liked = np.where(lead < 100, fives, _LEADS[np.searchsorted(_BETWEEN_LEADS, lead)])
         two = np.where(lead >= 100, (lead + 5) // 10 * 10, lead)
-        small = lead < 100
-        chosen = np.where(
-            (lot < self._LIKED) & ~small, liked, np.where(lot < 64 - self._TWO_DIGITS, two, lead)
-        )
+        chosen = np.where(lot < self._LIKED, liked, np.where(lot < 64 - self._TWO_DIGITS, two, lead))
         return chosen * power
 
     def absorb(self, lines: Lines, rest: int, order: I64, most: I64) -> int:
@@ -215,8 +221,8 @@ class SteppedList(_Amounts):
 
     _ROUNDER: Final = 5
 
-    def __init__(self, pricing: Pricing, level: Fraction) -> None:
-        super().__init__(pricing, level)
+    def __init__(self, pricing: Pricing, level: Fraction, unit: int) -> None:
+        super().__init__(pricing, level, unit)
         # Steps are powers of ten times those of the pack, so that they stay round in any currency.
         power = Fraction(1)
         while power * 5 <= level:
@@ -256,8 +262,8 @@ class BasketList(PriceList):
     #: Amounts that are tried to meet a sum with two baskets.
     _SHIFTS: Final = 60
 
-    def __init__(self, pricing: Pricing, level: Fraction) -> None:
-        super().__init__(pricing, level)
+    def __init__(self, pricing: Pricing, level: Fraction, unit: int) -> None:
+        super().__init__(pricing, level, unit)
         price = np.array([_charm(one.price_cents, level) for one in pricing.products], np.int64)
         self._large = _large_orders(price)
         places = np.arange(len(price))
@@ -444,9 +450,12 @@ _CLASSES: Final = {
 
 
 @lru_cache(64)
-def price_list(pricing: Pricing, level: Fraction) -> PriceList:
-    """The prices of an industry at a level: minor units of a tenant's currency for a US cent of the pack."""
-    return _CLASSES[pricing.kind](pricing, level)
+def price_list(pricing: Pricing, level: Fraction, unit: int) -> PriceList:
+    """The prices of an industry at a level: minor units of a tenant's currency for a US cent of the pack.
+
+    ``unit`` is how many minor units a unit of the currency has.
+    """
+    return _CLASSES[pricing.kind](pricing, level, unit)
 
 
 def price_level(spec: TenantSpec, industry: Industry) -> Fraction:

@@ -65,7 +65,8 @@ def price(
 ) -> Lines:
     """Lines whose values, each at least 1, follow ``natural`` and sum to ``total_minor``.
 
-    No odd amount is one of ``used_amounts``, or another's, where there are two carriers to avoid it.
+    No odd amount is one of ``used_amounts``, another's or a whole number of the currency's units, where there
+    are two carriers to avoid it.
     ``ValueError`` where the total is below one minor unit a deal.
     """
     deals = len(natural)
@@ -109,7 +110,7 @@ def _met(
     odd = lot[:carriers]
     if carriers:
         shared = _shared(value[odd].tolist(), rest)
-        value[odd] = _distinct(shared, {*used_amounts})
+        value[odd] = _distinct(shared, {*used_amounts}, prices.unit)
         lines.kind[odd] = ODD
     return lines if int(value.min()) > 0 else None
 
@@ -130,23 +131,30 @@ def _shared(values: list[int], rest: int) -> list[int]:
     return [value + add for value, add in zip(values, more, strict=True)]
 
 
-def _distinct(values: list[int], used_amounts: set[int]) -> list[int]:
-    """The same sum without a value twice or one of ``used_amounts``, where there are two values or more.
+def _distinct(values: list[int], used_amounts: set[int], unit: int) -> list[int]:
+    """The same sum, every value once and odd, where there are two values or more.
 
-    A value moves to the nearest free one; the last takes what that changes.
+    None is one of ``used_amounts`` or so many times ``unit``: a deal that is round by accident would leave
+    the others alone with the rest. A value moves to the nearest free one; the last takes what that changes.
     """
+    used = set(used_amounts)
+
+    def is_free(value: int) -> bool:
+        return value not in used and (value % unit > 0 or unit == 1)
+
     own = set(values)
-    if len(values) < 2 or (len(own) == len(values) and own.isdisjoint(used_amounts)):
+    if len(values) < 2 or (len(own) == len(values) and all(map(is_free, values))):
         return values
     *others, last = values
-    whole, used = last + sum(others), set(used_amounts)
+    whole = last + sum(others)
     for place, value in enumerate(others):
-        others[place] = next(one for one in _around(value) if one not in used)
+        others[place] = next(filter(is_free, _around(value)))
         used.add(others[place])
     first = others[0]
-    for others[0] in _around(first):
+    used.discard(first)
+    for others[0] in filter(is_free, _around(first)):
         last = whole - sum(others)
-        if last not in used and last != others[0] and (others[0] == first or others[0] not in used):
+        if is_free(last) and last != others[0]:
             break
     return [*others, last]
 

@@ -39,7 +39,9 @@ _LONG: Final = ("saas", "realestate", "finserv")
 #: days of a mean month
 _MONTH_DAYS: Final = 30.44
 #: wins that a month must have for a busiest day
-_BUSY_MONTH: Final = 50
+_BUSY_MONTH: Final = 300
+#: wins that a median cycle is taken of
+_LEAST_OF_MEDIAN: Final = 100
 #: a difference of so many wins is no difference
 _TOLERATED_WINS: Final = 1.5
 #: of the wins of the last month, beyond the declared rise
@@ -150,20 +152,25 @@ def _unjudged_months(facts: Facts) -> int | None:
 
 
 def natural_cycles(tenant: TenantColumns) -> Figure | None:
-    """The shortest median cycle of a month's wins, against the usual one."""
+    """The shortest median cycle of a month's wins, against the usual one.
+
+    A month with few wins is taken together with those before it.
+    """
     facts, unjudged = tenant.facts, _unjudged_months(tenant.facts)
     if unjudged is None or not facts.is_span_over:
         return None
-    won, found = _won(tenant), list[tuple[float, int, int]]()
-    for month in facts.months[: len(facts.months) - unjudged]:
-        cycles = tenant.deals.cycle_days[won & (tenant.deals.month == month)]
-        if len(cycles) >= 5:
-            found.append((float(np.median(cycles)) / facts.cycle_days, int(month), len(cycles)))
+    won, judged = _won(tenant), facts.months[: len(facts.months) - unjudged]
+    found, size = list[tuple[float, int]](), 0
+    cycles = np.empty(0)
+    for month in judged[::-1]:
+        cycles = np.append(cycles, tenant.deals.cycle_days[won & (tenant.deals.month == month)])
+        if len(cycles) >= _LEAST_OF_MEDIAN:
+            found.append((float(np.median(cycles)) / facts.cycle_days, int(month)))
+            size, cycles = size + len(cycles), np.empty(0)
     if not found:
         return None
-    worst, month, _ = min(found)
-    detail = f"{month_text(month)}: {worst * facts.cycle_days:.1f} d"
-    return Figure(worst, sum(size for *_, size in found), detail)
+    worst, month = min(found)
+    return Figure(worst, size, f"{month_text(month)}: {worst * facts.cycle_days:.1f} d")
 
 
 def last_month_cycle(tenant: TenantColumns) -> Figure | None:
@@ -339,7 +346,7 @@ MEASURES: Final = (
         title="wins of a month of closing against the mean of its neighbours, at the worst month, where wins "
         "by month of creation are even",
         population="wins of the judged months",
-        least=20,
+        least=120,
         expected=_declared(by_month=False, expected=Range(high=0.25)),
         unit=Unit.SHARE,
         source=_STORIES,
@@ -349,7 +356,7 @@ MEASURES: Final = (
         name="as_even_as_declared",
         title="the same, above the worst month of wins by month of creation",
         population="wins",
-        least=20,
+        least=120,
         expected=_declared(by_month=True, expected=Range(high=0.10)),
         unit=Unit.SHARE,
         source=_STORIES,
@@ -367,9 +374,9 @@ MEASURES: Final = (
     ),
     Measure(
         name="natural_cycles",
-        title="shortest median cycle of a month's wins, against the usual cycle",
-        population="wins of months with five or more",
-        least=20,
+        title="shortest median cycle of a month's wins, or of a hundred of several months, against the usual",
+        population="wins of the judged months",
+        least=_LEAST_OF_MEDIAN,
         expected=Expected(Range(low=0.5)),
         unit=Unit.NUMBER,
         source=_STORIES,
@@ -379,7 +386,7 @@ MEASURES: Final = (
         name="last_month_cycle",
         title="median cycle of the last month's wins, against half the usual one or 17 days",
         population="wins of the last month",
-        least=5,
+        least=100,
         expected=Expected(Range(low=1.0)),
         unit=Unit.NUMBER,
         source=_STORIES,
@@ -388,7 +395,7 @@ MEASURES: Final = (
     Measure(
         name="busiest_day",
         title="wins on the busiest day of a month",
-        population="wins of months with 50 or more",
+        population="wins of months with 300 or more",
         least=_BUSY_MONTH,
         expected=Expected(Range(high=0.20)),
         unit=Unit.SHARE,
@@ -399,7 +406,7 @@ MEASURES: Final = (
         name="month_end_wins",
         title="wins of the last three working days of a month, against an ordinary day",
         population="wins",
-        least=80,
+        least=1200,
         expected=only(_LONG, Range(2.0, 3.7)),
         unit=Unit.NUMBER,
         source="InsideSales, 9.8 million deals: 3 times",
@@ -409,7 +416,7 @@ MEASURES: Final = (
         name="month_end_losses",
         title="losses of the last three working days of a month, against an ordinary day",
         population="lost deals",
-        least=80,
+        least=500,
         expected=only(B2B, Range(low=3.0)),
         unit=Unit.NUMBER,
         source="InsideSales, 9.8 million deals: 11 times",
@@ -419,7 +426,7 @@ MEASURES: Final = (
         name="tuesday_to_friday",
         title="wins of a Tuesday against those of a Friday",
         population="wins",
-        least=500,
+        least=1300,
         expected=only(B2B, Range(low=1.2)),
         unit=Unit.NUMBER,
         source="BTS: Tuesday best, Friday worst",

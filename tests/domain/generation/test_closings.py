@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.generation.calendar import Calendar, instant_us, tenant_calendar
 from demo_pipeline.domain.generation.closing_plan import CLOSED, LIVING, ClosingPlan, EndRule, plan_closings
 from demo_pipeline.domain.generation.generator import Generator
@@ -77,7 +78,7 @@ def test_the_months_of_a_span_close_evenly(industry: str, months: int) -> None:
     usual_months = int(np.median(load_industry(industry).cycle_quantiles)) // (30 * 24 * 60)
     for place in range(usual_months + 2, months - 1):
         before, this, after = closings[place - 1 : place + 2]
-        assert abs(this - (before + after) / 2) <= (before + after) / 8, closings
+        assert abs(this - (before + after) / 2) <= (before + after) / 20, closings
     assert closings[-1] <= 1.15 * closings[-2], closings
 
 
@@ -182,7 +183,7 @@ def test_the_end_of_a_month_and_tuesdays_have_more_closings(closed: Closed) -> N
         assert closed.month_end_factor(closed.won) < 1.4
         return
     assert 2 < closed.month_end_factor(closed.won) < 3.7
-    assert 3 < closed.month_end_factor(closed.lost) < 5
+    assert 3 < closed.month_end_factor(closed.lost) < 6
     weekdays = Counter(deal["closed_at"].weekday() for deal in closed.won)
     assert weekdays[1] > 1.2 * weekdays[4]
     for month in list(closed.spec.months)[4:]:
@@ -208,14 +209,15 @@ def test_a_deal_is_lost_in_time_and_old_open_deals_are_few(closed: Closed) -> No
 def test_a_deal_closes_before_and_after_the_day_that_was_expected(closed: Closed) -> None:
     """A fifth to a third is early, few are closed on the very day; the day is a weekday after creation."""
     deals = closed.won + closed.lost
-    late = [(deal["closed_at"].date() - deal["expected_close_date"]).days for deal in deals]
+    zone = load_timezone(closed.spec.timezone)
+    late = [(deal["closed_at"].astimezone(zone).date() - deal["expected_close_date"]).days for deal in deals]
     early = sum(days < 0 for days in late) / len(late)
     same = sum(days == 0 for days in late) / len(late)
     is_shop = closed.spec.industry == "ecommerce"
     assert (0.1 if is_shop else 0.2) <= early <= (0.2 if is_shop else 0.35)
     assert same <= (0.65 if is_shop else 0.15)
     assert all(deal["expected_close_date"].weekday() < 5 for deal in deals)
-    assert all(deal["expected_close_date"] > deal["created_at"].astimezone(UTC).date() for deal in deals)
+    assert all(deal["expected_close_date"] > deal["created_at"].astimezone(zone).date() for deal in deals)
     overdue = [deal for deal in closed.open if deal["expected_close_date"] < closed.spec.end_month.end.date()]
     assert 0.03 < len(overdue) / len(closed.open) < 0.3
 

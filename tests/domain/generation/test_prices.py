@@ -33,6 +33,7 @@ F64 = NDArray[np.float64]
 
 #: Minor units for a US cent: dollars, and yen, which have no minor unit.
 DOLLARS, YEN = Fraction(1), Fraction(3, 2)
+_UNITS: Final = {DOLLARS: 100, YEN: 1}
 #: Industries whose amounts may be odd.
 WITH_CARRIERS: Final = [key for key in INDUSTRIES if load_industry(key).pricing.odd_percent]
 SHOP: Final = "ecommerce"
@@ -42,7 +43,7 @@ _WHALES_PPM: Final = 50_000
 @cache
 def prices_of(industry: str, level: Fraction = DOLLARS) -> PriceList:
     """The price list of an industry."""
-    return price_list(load_industry(industry).pricing, level)
+    return price_list(load_industry(industry).pricing, level, _UNITS[level])
 
 
 def natural_of(industry: str, count: int, seed: int) -> I64:
@@ -105,7 +106,7 @@ def is_explained(industry: str, value: int, product: int, pieces: int, kind: int
             return pieces > 3 and value == pieces * pricing.products[product].price_cents
         return (kind == BASKET) == (pieces > 1) and value in basket_amounts(industry, product, pieces)
     if pricing.kind == "written":
-        return len(str(value).rstrip("0")) <= 3
+        return len(str(value).rstrip("0")) <= 3 and (value < 300 or value % 100 == 0)
     usual = next(
         (step for below, step in pricing.steps_cents[:-1] if value < below), pricing.steps_cents[-1][1]
     )
@@ -233,7 +234,7 @@ def skewness(values: F64) -> float:
 
 @pytest.mark.parametrize("industry", WITH_CARRIERS)
 def test_no_two_deals_share_an_odd_amount(industry: str) -> None:
-    """Neither within a group nor with what other groups of the month have."""
+    """Neither within a group nor with what other groups of the month have; and none is a whole number."""
     for seed in range(60):
         used_amounts: set[int] = set()
         for part in range(3):
@@ -244,6 +245,7 @@ def test_no_two_deals_share_an_odd_amount(industry: str) -> None:
             odd = lines.value[lines.kind == ODD].tolist()
             assert len(set(odd)) == len(odd)
             assert not used_amounts & set(odd)
+            assert all(value % 100 for value in odd)
             used_amounts |= set(odd)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from demo_pipeline.domain.scorecard.catalogue import MEASURES, scorecard
-from demo_pipeline.domain.scorecard.columns import WON, Deals
+from demo_pipeline.domain.scorecard.columns import WON, Contacts, Deals
 from demo_pipeline.domain.scorecard.measure import Figure, Measure, Range, Score, Unit, Verdict, take
 from tests.builders.scorecard_rows import instant, rows, tenant
 from tests.domain.scorecard.planted import closings, contacts, money, names, seams, work
@@ -47,6 +47,21 @@ def test_a_seam_names_what_shows_it(name: str, feature: str) -> None:
     assert score is not None
     assert score.figure is not None
     assert score.figure.detail.endswith(f"most by {feature}")
+
+
+def test_words_beside_a_product_are_no_product() -> None:
+    """An "Online order" is for any of twenty chairs, at any price; each chair has one price."""
+    products = [(f"Chair {chr(65 + place)}", 20_00 + 10_00 * place) for place in range(20)]
+    forms = ("{} (Ann Lee)", "Online order – {} (Lee)", "{}, repeat order Lee")
+    titles = [form.format(name) for name, _ in products for form in forms for _ in range(4)]
+    values = [price for _, price in products for _ in range(12)]
+    contacts = rows(Contacts, 1, first_name="Ann", last_name="Lee")
+    deals = rows(Deals, 240, title=titles, value=values, contact=0)
+    [measure] = [one for one in MEASURES if one.name == "price_spread"]
+    score = take(measure, tenant(contacts=contacts, deals=deals, industry="ecommerce"))
+    assert score is not None
+    assert score.figure is not None
+    assert (score.figure.value, score.size) == (1.0, 240)
 
 
 def test_every_case_has_a_measure() -> None:

@@ -47,15 +47,15 @@ def closed_in_order() -> Case:
 
 @CASES.add
 def even_months() -> Case:
-    even = [0, 0, 10, 11, 12, 11, 12, 11, 12, 13, 12, 16]
-    return wins_by_close(*even), wins_by_close(*even[:6], 2, *even[7:])
+    even = [0, 0, 20, 22, 24, 22, 24, 22, 24, 26, 24, 32]
+    return wins_by_close(*even), wins_by_close(*even[:6], 4, *even[7:])
 
 
 @CASES.add
 def as_even_as_declared() -> Case:
-    even = [0, 0, 10, 11, 12, 11, 12, 11, 12, 13, 12, 16]
+    even = [0, 0, 20, 22, 24, 22, 24, 22, 24, 26, 24, 32]
     by_month = {"has_monthly_figures": True}
-    return wins_by_close(*even, **by_month), wins_by_close(*even[:6], 2, *even[7:], **by_month)
+    return wins_by_close(*even, **by_month), wins_by_close(*even[:6], 4, *even[7:], **by_month)
 
 
 @CASES.add
@@ -64,17 +64,17 @@ def last_month_rise() -> Case:
 
 
 def cycles(days: Sequence[float], **facts: Any) -> TenantColumns:
-    """Ten wins and fifteen open deals of each month, the wins of a month closed after so many days."""
-    created = [instant(month, 3) for month in range(12) for _ in range(10)]
-    closed = [instant(month, 3) + int(days[month] * DAY_US) for month in range(12) for _ in range(10)]
-    outcome = [WON] * 120 + [OPEN] * 180
-    created_open = [instant(month, 3) for month in range(12) for _ in range(15)]
+    """100 wins and 150 open deals of each month, the wins of a month closed after so many days."""
+    created = [instant(month, 3) for month in range(12) for _ in range(100)]
+    closed = [instant(month, 3) + int(days[month] * DAY_US) for month in range(12) for _ in range(100)]
+    outcome = [WON] * 1200 + [OPEN] * 1800
+    created_open = [instant(month, 3) for month in range(12) for _ in range(150)]
     return tenant(
         deals=rows(
             Deals,
-            300,
+            3000,
             created_us=created + created_open,
-            closed_us=closed + [-1] * 180,
+            closed_us=closed + [-1] * 1800,
             outcome=outcome,
         ),
         **facts,
@@ -94,14 +94,14 @@ def last_month_cycle() -> Case:
 @CASES.add
 def busiest_day() -> Case:
     def wins(days: int) -> TenantColumns:
-        closed = [instant(5, 2 + place % days) for place in range(80)]
-        return tenant(deals=rows(Deals, 80, created_us=instant(3), closed_us=closed, outcome=WON))
+        closed = [instant(5, 2 + place % days) for place in range(320)]
+        return tenant(deals=rows(Deals, 320, created_us=instant(3), closed_us=closed, outcome=WON))
 
     return both(wins, 20, 3)
 
 
 def month_ends(last_weight: int, outcome: int) -> TenantColumns:
-    """One closing on each working day of 2025, ``last_weight`` on each of a month's last three."""
+    """Six closings on each working day of 2025, six times ``last_weight`` on each of a month's last three."""
     working = [
         (month, day)
         for month in range(12)
@@ -109,12 +109,12 @@ def month_ends(last_weight: int, outcome: int) -> TenantColumns:
         if (instant(month, day) // DAY_US + 3) % 7 < 5
     ]
     # Days after the 28th are given no closings; so the last three of what is left are not the month's last.
-    closed = [instant(month, day) for month, day in working]
+    closed = [instant(month, day) for month, day in working for _ in range(6)]
     last = [
         instant(month, 1) - back * DAY_US
         for month in range(1, 13)
         for back in _last_working_days(month)
-        for _ in range(last_weight)
+        for _ in range(6 * last_weight)
     ]
     deals = rows(
         Deals,
@@ -146,7 +146,7 @@ def month_end_losses() -> Case:
 def tuesday_to_friday() -> Case:
     def wins(tuesdays: int) -> TenantColumns:
         days = [instant(month, day) for month in range(12) for day in range(1, 29)]
-        weight = {0: 3, 1: tuesdays, 2: 3, 3: 3, 4: 3}
+        weight = {0: 6, 1: 2 * tuesdays, 2: 6, 3: 6, 4: 6}
         closed = [day for day in days for _ in range(weight.get((day // DAY_US + 3) % 7, 0))]
         return tenant(
             deals=rows(Deals, len(closed), created_us=instant(0, 1, 0), closed_us=closed, outcome=WON)

@@ -26,8 +26,8 @@ CASES: Final = Cases()
 
 
 def correlated(weight: float) -> tuple[Ints, Ints]:
-    """Two columns of 600 numbers whose ranks go together as far as ``weight``."""
-    first, noise = lot(600, 600, 1), lot(600, 600, 2)
+    """Two columns of 900 numbers whose ranks go together as far as ``weight``."""
+    first, noise = lot(900, 900, 1), lot(900, 900, 2)
     return first, (weight * first + (1 - weight) * noise).astype(np.int64)
 
 
@@ -35,8 +35,8 @@ def correlated(weight: float) -> tuple[Ints, Ints]:
 def size_to_value() -> Case:
     def deals(weight: float) -> TenantColumns:
         size, value = correlated(weight)
-        companies = rows(Companies, 600, size=size // 100)
-        return tenant(companies=companies, deals=rows(Deals, 600, company=range(600), value=100 + value))
+        companies = rows(Companies, 900, size=size // 150)
+        return tenant(companies=companies, deals=rows(Deals, 900, company=range(900), value=100 + value))
 
     return both(deals, 0.3, 0.0)
 
@@ -46,7 +46,7 @@ def value_to_cycle() -> Case:
     def deals(weight: float) -> TenantColumns:
         value, days = correlated(weight)
         closed = instant(1) + (1 + days) * HOUR_US
-        return tenant(deals=rows(Deals, 600, value=100 + value, closed_us=closed, outcome=WON))
+        return tenant(deals=rows(Deals, 900, value=100 + value, closed_us=closed, outcome=WON))
 
     return both(deals, 0.25, 0.0)
 
@@ -55,9 +55,9 @@ def value_to_cycle() -> Case:
 def value_to_activities() -> Case:
     def deals(weight: float) -> TenantColumns:
         value, count = correlated(weight)
-        deal = np.repeat(np.arange(600), count // 60)
+        deal = np.repeat(np.arange(900), count // 90)
         return tenant(
-            deals=rows(Deals, 600, value=100 + value), activities=rows(Activities, len(deal), deal=deal)
+            deals=rows(Deals, 900, value=100 + value), activities=rows(Activities, len(deal), deal=deal)
         )
 
     return both(deals, 0.25, 0.0)
@@ -121,10 +121,10 @@ def odd_by_outcome() -> Case:
     def deals(odd_won: int) -> TenantColumns:
         value = [
             1_234_56 + place if place // 3 % 10 < (odd_won if place % 3 == WON else 2) else ROUND[place % 5]
-            for place in range(1200)
+            for place in range(3600)
         ]
         return tenant(
-            deals=rows(Deals, 1200, value=value, outcome=[place % 3 for place in range(1200)]),
+            deals=rows(Deals, 3600, value=value, outcome=[place % 3 for place in range(3600)]),
             industry="trading",
         )
 
@@ -139,10 +139,10 @@ def equal_odd_amounts() -> Case:
 @CASES.add
 def largest_lost_alike() -> Case:
     def lost(cap: int) -> TenantColumns:
-        value = np.minimum(np.arange(1, 201) * 1_000_00, cap)
-        return tenant(deals=rows(Deals, 200, value=value, outcome=LOST))
+        value = np.minimum(np.arange(1, 501) * 1_000_00, cap)
+        return tenant(deals=rows(Deals, 500, value=value, outcome=LOST))
 
-    return both(lost, 10**9, 150_000_00)
+    return both(lost, 10**9, 450_000_00)
 
 
 @CASES.add
@@ -179,7 +179,7 @@ def value_spread() -> Case:
 @CASES.add
 def top_share() -> Case:
     def deals(spread: float) -> TenantColumns:
-        return tenant(deals=rows(Deals, 400, value=log_normal(spread), outcome=WON))
+        return tenant(deals=rows(Deals, 600, value=log_normal(spread, 600), outcome=WON))
 
     return both(deals, 1.4, 0.2)
 
