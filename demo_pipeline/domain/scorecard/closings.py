@@ -386,7 +386,7 @@ MEASURES: Final = (
         name="last_month_cycle",
         title="median cycle of the last month's wins, against half the usual one or 17 days",
         population="wins of the last month",
-        least=100,
+        least=350,
         expected=Expected(Range(low=1.0)),
         unit=Unit.NUMBER,
         source=_STORIES,

@@ -27,6 +27,7 @@ class Unit(StrEnum):
 
     SHARE = "share"
     NUMBER = "number"
+    PROBABILITY = "probability"
     DAYS = "days"
     MINUTES = "minutes"
     COUNT = "count"
@@ -38,6 +39,8 @@ class Unit(StrEnum):
                 return f"{round(100 * value, 1):g} %"
             case Unit.NUMBER:
                 return f"{value:.2f}"
+            case Unit.PROBABILITY:
+                return f"{value:.3f}"
             case Unit.DAYS:
                 return f"{value:.1f} d"
             case Unit.MINUTES:

@@ -430,8 +430,9 @@ MEASURES: Final = (
         title="chance of so many months whose largest deal has an odd amount",
         population="months of six or more deals of an outcome",
         least=20,
-        expected=Expected(Range(low=0.01)),
-        unit=Unit.NUMBER,
+        # Of a hundred sound tenants one is below 0.01 by chance.
+        expected=Expected(Range(low=0.001)),
+        unit=Unit.PROBABILITY,
         source=_STORIES,
         function=largest_is_odd,
     ),

@@ -64,17 +64,17 @@ def last_month_rise() -> Case:
 
 
 def cycles(days: Sequence[float], **facts: Any) -> TenantColumns:
-    """100 wins and 150 open deals of each month, the wins of a month closed after so many days."""
-    created = [instant(month, 3) for month in range(12) for _ in range(100)]
-    closed = [instant(month, 3) + int(days[month] * DAY_US) for month in range(12) for _ in range(100)]
-    outcome = [WON] * 1200 + [OPEN] * 1800
-    created_open = [instant(month, 3) for month in range(12) for _ in range(150)]
+    """400 wins and 600 open deals of each month, the wins of a month closed after so many days."""
+    created = [instant(month, 3) for month in range(12) for _ in range(400)]
+    closed = [instant(month, 3) + int(days[month] * DAY_US) for month in range(12) for _ in range(400)]
+    outcome = [WON] * 4800 + [OPEN] * 7200
+    created_open = [instant(month, 3) for month in range(12) for _ in range(600)]
     return tenant(
         deals=rows(
             Deals,
-            3000,
+            12000,
             created_us=created + created_open,
-            closed_us=closed + [-1] * 1800,
+            closed_us=closed + [-1] * 7200,
             outcome=outcome,
         ),
         **facts,
