@@ -44,7 +44,7 @@ _CHANCE_WEIGHT: Final = {True: 560, False: 650}
 _LATE_PERCENT: Final = np.array([-40, -20, -10, -2, 7, 13, 19, 26, 35, 52, 90])
 #: Assumptions: open deals whose date has passed and was not moved; how long people still work with a
 #: customer after closing.
-_OVERDUE: Final = np.uint64(2**64 * 15 // 100)
+_OVERDUE: Final = np.uint64(2**64 * 35 // 100)
 _AFTER_CLOSING_US: Final = 14 * _DAY_US
 #: Assumption: closed deals that somebody changed afterwards, and working minutes until then, at most.
 _CHANGED_CLOSED: Final = np.uint64(2**64 * 22 // 100)
