@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "ac76d1b78923811a1d0ecfb5a792797b992b4a5b759faaa9cdb1c088193c8113",
-    "marlowe-quay": "65b5ffd3c2d8f06fd31d3d981c93f434c58e169d77e47d09ec3f8046c2b0245a",
-    "tannrausch": "5799dd60ae0fb92cf688f1766454611990020ddb63ae760fe212e410a5fe1dc3",
-    "tidewick": "4bd1a96d85f87fa057e0be3a5324fe20d1fe060185a13496fe9524dc374c4da6",
+    "larkmoor": "bdeadc05426138ccdf2bb8180c7f1cbee955f714c03f4cde4fa435c114dd3cc1",
+    "marlowe-quay": "c1e8822d1e7916ecf3080715772c315ebdf6ee4177301238046e1ce781305c56",
+    "tannrausch": "a1aa51a0737dee98226192a3005f8a85e310e352675bdbbd19687f5a17873548",
+    "tidewick": "893974e713e2cd5a2a3068b422c6a15c09060e27212e99cdc697d4f5fab2137c",
 }
 
 
