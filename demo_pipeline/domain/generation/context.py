@@ -66,6 +66,21 @@ class Draws:
         return replace(self, created_us=self.created_us[rows], order=self.order[rows])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meetings:
+    """Meetings that are there already; columns of the same length."""
+
+    #: place in the team
+    person: I64
+    start_us: I64
+    minutes: I64
+
+
+NO_MEETINGS: Final = Meetings(
+    person=np.empty(0, np.int64), start_us=np.empty(0, np.int64), minutes=np.empty(0, np.int64)
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MonthContext:
     """Everything that the rows of one month are made from, but their number."""
@@ -98,6 +113,8 @@ class MonthContext:
     length_percent: int
     #: rows of a patch: they come after all that the blueprint has, and will have
     is_patch: bool = False
+    #: those of a patch's months; the months of the blueprint keep out of each other's way
+    meetings: Meetings = NO_MEETINGS
 
     @property
     def prices(self) -> PriceList:

@@ -16,6 +16,7 @@ import numpy as np
 from demo_pipeline.domain.core.arrow import strings
 from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.core.row_ids import Uuids
+from demo_pipeline.domain.generation.context import Meetings
 from demo_pipeline.domain.generation.entity_index import (
     MOST_SIZE,
     OTHER,
@@ -97,6 +98,14 @@ class ExistingDeal(NamedTuple):
     text_count: int
 
 
+class ExistingMeetings(NamedTuple):
+    """The meetings of one person, in lists of the same length."""
+
+    user_id: Id
+    starts_us: list[int]
+    minutes: list[int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExistingRows:
     """Rows of one tenant by creation; soft-deleted companies of contacts come last, others are left out."""
@@ -109,6 +118,8 @@ class ExistingRows:
     deals: Sequence[ExistingDeal]
     #: addresses that patches have given to contacts
     addresses: frozenset[str]
+    #: in the months that get activities
+    meetings: Sequence[ExistingMeetings]
 
 
 def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
@@ -202,6 +213,20 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
         existing_domains=strings([one.domain for one in companies]),
         given=strings([one.first_name or "" for one in contacts]),
         surnames=strings([one.last_name or "" for one in contacts]),
+    )
+
+
+def existing_meetings(existing: ExistingRows) -> Meetings:
+    """The meetings of those who are in the team."""
+    users = _places([user.id for user in existing.users])
+    known = [one for one in existing.meetings if one.user_id in users]
+    person = np.repeat(
+        np.array([users[one.user_id] for one in known], np.int64), [len(one.starts_us) for one in known]
+    )
+    return Meetings(
+        person=person,
+        start_us=np.array([start for one in known for start in one.starts_us], np.int64),
+        minutes=np.array([length for one in known for length in one.minutes], np.int64),
     )
 
 

@@ -40,10 +40,15 @@ from demo_pipeline.domain.generation.contacts import (
     contact_phones,
     tag_batches,
 )
-from demo_pipeline.domain.generation.context import MonthContext
+from demo_pipeline.domain.generation.context import NO_MEETINGS, Meetings, MonthContext
 from demo_pipeline.domain.generation.deals import compose_deals, deal_batches
 from demo_pipeline.domain.generation.entity_index import EntityIndex, NameLookup
-from demo_pipeline.domain.generation.existing_rows import ExistingRows, existing_index, existing_team
+from demo_pipeline.domain.generation.existing_rows import (
+    ExistingRows,
+    existing_index,
+    existing_meetings,
+    existing_team,
+)
 from demo_pipeline.domain.generation.price_lists import price_level
 from demo_pipeline.domain.generation.provenance import blueprint_stream, job_stream
 from demo_pipeline.domain.generation.team import Team, assemble_team
@@ -170,6 +175,11 @@ class Generator:
         return self.spec.figures_of(month) if self._patch is None else self._patch.deltas[month]
 
     @cached_property
+    def _meetings(self) -> Meetings:
+        """Those that a patch finds."""
+        return NO_MEETINGS if self._patch is None else existing_meetings(self._patch.existing)
+
+    @cached_property
     def _closing_plan(self) -> ClosingPlan:
         """When the wins of the span, or of the patch, close: all before the instant of reference."""
         reference = self._reference
@@ -228,6 +238,7 @@ class Generator:
             closings=plan.of(month) if self._is_planned(month) else np.array([figures.closed_won_count]),
             length_percent=plan.length_percent,
             is_patch=self._patch is not None,
+            meetings=self._meetings,
         )
 
 

@@ -2,9 +2,11 @@
 
 A month books meetings in its own working days and in the first ones of the next month. Those are shared: for
 each person every other one is for meetings of the month before, the rest for those of the month itself. So a
-month needs to know nothing of its neighbours. Time is in quarters of an hour; a day of one person is one
-number, bit *i* for the *i*-th quarter from seven o'clock. How long a meeting is and when people would like it
-is decided elsewhere.
+month needs to know nothing of its neighbours. Rows of a patch come later: their meetings keep out of the way
+of those that are there, and are in the past, where no others are to come.
+
+Time is in quarters of an hour; a day of one person is one number, bit *i* for the *i*-th quarter from seven
+o'clock. How long a meeting is and when people would like it is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ import numpy as np
 
 from demo_pipeline.domain.core.arrow import Mask
 from demo_pipeline.domain.core.random_streams import I64, U64, ascending
-from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline
-from demo_pipeline.domain.generation.context import MonthContext
+from demo_pipeline.domain.generation.calendar import MINUTE_US, Timeline, minute_of
+from demo_pipeline.domain.generation.context import Meetings, MonthContext
 
 _QUARTER_US: Final = 15 * MINUTE_US
 #: Quarters from seven: meetings lie between eight in the morning and eight in the evening.
@@ -27,6 +29,8 @@ _END: Final = 52
 _MOST_A_DAY: Final = 20
 #: How many of a month's first working days are shared with the month before.
 _SHARED_DAYS: Final = 6
+#: The last working days of a patch's time: rows about them may still be to come.
+_UNSETTLED_DAYS: Final = 3
 #: Working days by which a meeting moves where its day has no room, in this order.
 _MOVES: Final = np.array([0, 1, 2, -1, 3, 4])
 #: Bits of a day's number.
@@ -48,24 +52,42 @@ class MeetingCalendar:
 
     @classmethod
     def of(cls, context: MonthContext) -> MeetingCalendar:
-        """Nothing is booked yet."""
-        timeline, work = context.timeline, context.work.minutes
+        """With the meetings of the context and no other."""
+        timeline, month = context.timeline, context.month
         first, next_month = (
-            int(np.searchsorted(timeline.minutes[timeline.day_starts], minute))
-            for minute in (int(work[0]), int(work[-1]) + 1)
+            int(np.searchsorted(timeline.minutes[timeline.day_starts], minute_of(instant)))
+            for instant in (month.start, month.end)
         )
         days = slice(first, min(next_month + _SHARED_DAYS, len(timeline.day_starts)))
-        minutes = timeline.minutes[timeline.day_starts[days]]
-        quarters = np.minimum(timeline.day_lengths[days] // 15, _END).astype(np.uint64)
-        whole = (_ONE << quarters) - _ONE & (_ALL << np.uint64(_FIRST))
+        day_us = timeline.minutes[timeline.day_starts[days]] * MINUTE_US
+        quarters = np.minimum(timeline.day_lengths[days] // 15, _END)
+        whole = (_ONE << quarters.astype(np.uint64)) - _ONE & (_ALL << np.uint64(_FIRST))
         people = np.arange(max(len(context.team.ids), 1))[:, None]
         # Alternating, for each person from another day on.
         is_of_before = (_local_days(timeline, days) + people) % 2 == 0
-        place = np.arange(len(minutes))
+        place = np.arange(len(day_us))
         is_next = place >= next_month - first
         is_ours = is_next & is_of_before | ~is_next & ((place >= _SHARED_DAYS) | ~is_of_before)
+        if context.is_patch:
+            is_ours &= place < np.searchsorted(day_us, context.limit_us) - _UNSETTLED_DAYS
         free = np.where(is_ours, whole, np.uint64(0))
-        return cls(minutes * MINUTE_US, free.ravel(), np.zeros(free.size, np.int64))
+        calendar = cls(day_us, free.ravel(), np.zeros(free.size, np.int64))
+        calendar._block(context.meetings)
+        return calendar
+
+    def _block(self, meetings: Meetings) -> None:
+        """Take the time of meetings that are there: of any length, at any time."""
+        day = np.searchsorted(self.day_us, meetings.start_us, side="right") - 1
+        rows = np.flatnonzero(day >= 0)
+        start_us = meetings.start_us[rows] - self.day_us[day[rows]]
+        begin = np.minimum(start_us // _QUARTER_US, _END)
+        end = np.clip(-(-(start_us + meetings.minutes[rows] * MINUTE_US) // _QUARTER_US), begin, _END)
+        self._take(meetings.person[rows] * len(self.day_us) + day[rows], begin, end - begin)
+
+    def _take(self, of_day: I64, slot: I64, quarters: I64) -> None:
+        span = (_ONE << quarters.astype(np.uint64)) - _ONE
+        np.bitwise_and.at(self.free, of_day, ~(span << slot.astype(np.uint64)))
+        np.add.at(self.busy, of_day, quarters)
 
     def book(self, author: I64, wanted_us: I64, after_us: I64, minutes: I64) -> tuple[I64, Mask]:
         """Starts (us) of meetings near ``wanted_us``, later than ``after_us``; and which found room.
@@ -101,9 +123,7 @@ class MeetingCalendar:
             booked = pending[taken]
             start_us[booked] = self.day_us[day[taken]] + slot[taken] * _QUARTER_US
             has_room[booked] = True
-            span = (_ONE << length[taken].astype(np.uint64)) - _ONE
-            np.bitwise_and.at(self.free, of_day[taken], ~(span << slot[taken].astype(np.uint64)))
-            np.add.at(self.busy, of_day[taken], length[taken])
+            self._take(of_day[taken], slot[taken], length[taken])
             move[pending[~fits]] += 1
             pending = pending[~has_room[pending]]
             pending = pending[move[pending] < len(_MOVES)]

@@ -101,8 +101,15 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: FiguresByMonth) -> S
         # By its end alone the first days' activities may have nothing to refer to.
         for before in (month.start, min(month.end, run.as_of)):
             windows[before] = max(windows.get(before, 0), count)
+    with_activities = [month for month, delta in deltas.items() if delta.activities_created]
+    # Meetings of a month may be in the one after it.
+    meetings = (with_activities[0].start, (with_activities[-1] + 1).end) if with_activities else None
     existing = existing_rows(
-        run.conn, run.tenant.tenant_id, list(windows.items()), [job.job_id for job in others]
+        run.conn,
+        run.tenant.tenant_id,
+        list(windows.items()),
+        meetings,
+        [job.job_id for job in others],
     )
     patch = PatchScope(
         number=number,

@@ -20,6 +20,7 @@ from demo_pipeline.domain.generation.existing_rows import (
     ExistingCompany,
     ExistingContact,
     ExistingDeal,
+    ExistingMeetings,
     ExistingRows,
     ExistingStage,
     ExistingUser,
@@ -29,6 +30,8 @@ Connection = psycopg.Connection[Any]
 
 #: Contacts that are not leads, at least, for won deals: the latest by each instant.
 _FEWEST_OTHERS: Final = 20
+#: Days by which a meeting lies after the row that plans it, at most.
+_DAYS_AHEAD: Final = "21"
 
 
 def first_contact_at(conn: Connection, tenant_id: UUID) -> datetime | None:
@@ -123,15 +126,30 @@ _COMPANIES: Final[LiteralString] = f"""
          WHERE tenant_id = %(tenant)s AND id IN (SELECT unnest(%(employers)s::uuid[])))
     ) existing ORDER BY is_deleted, created_at, id
 """
+#: those of a span, by person; who plans one does so within the days before
+_MEETINGS: Final[LiteralString] = f"""
+    SELECT uuid_send(created_by_id), array_agg((extract(epoch FROM scheduled_at) * 1000000)::bigint),
+        array_agg(greatest(coalesce(duration_minutes, 0), 0))
+    FROM crm.activities
+    WHERE {_LIVING} AND type = 'meeting' AND created_by_id IS NOT NULL
+        AND scheduled_at >= %(first)s AND scheduled_at < %(end)s
+        AND created_at >= %(first)s::timestamptz - interval '{_DAYS_AHEAD} days' AND created_at < %(end)s
+    GROUP BY created_by_id ORDER BY created_by_id
+"""
 
 
 def existing_rows(
-    conn: Connection, tenant_id: UUID, windows: Sequence[tuple[datetime, int]], patch_jobs: Sequence[UUID]
+    conn: Connection,
+    tenant_id: UUID,
+    windows: Sequence[tuple[datetime, int]],
+    meetings: tuple[datetime, datetime] | None,
+    patch_jobs: Sequence[UUID],
 ) -> ExistingRows:
     """What existed at some instants: for each at most so many contacts, companies and deals, the latest.
 
     The contact of each deal is among them, and the oldest contact, so that rows of any instant can have one.
     For won deals the oldest contact that is not a lead is among them, and the latest of these.
+    ``meetings``: from when until when they are read; None: they are not.
     ``patch_jobs``: the jobs whose rows are those of patches.
     """
     scope: dict[str, Any] = {
@@ -141,6 +159,8 @@ def existing_rows(
         "patches": list(patch_jobs),
         "others": _FEWEST_OTHERS,
     }
+    if meetings is not None:
+        scope["first"], scope["end"] = meetings
 
     # For the rest of the transaction. A tenant that is new to the statistics seems to have no rows: a join
     # would use, row by row, any index that begins with the tenant, and read all of it each time.
@@ -192,6 +212,7 @@ def existing_rows(
                 " AND demo_job_id = ANY(%(patches)s::uuid[]) AND email IS NOT NULL",
             )
         ),
+        meetings=rows(ExistingMeetings, _MEETINGS) if meetings is not None else (),
     )
 
 

@@ -21,6 +21,7 @@ from demo_pipeline.services.tenants.queries import digest, kpis, list_jobs, show
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.assertions.meetings import meetings_of, overlaps
 from tests.builders.currencies import EUR
 from tests.fixtures.ledger_steps import real_tenant
 from tests.services.builders import BLUEPRINT, made, make_tenant
@@ -102,6 +103,22 @@ def test_patched_amid_a_month_and_topped_up_at_its_end(
         of_blueprint = [row for row in rows[table].values() if row.get("demo_job_id") != report.job_id]
         if table != "contact_tags":
             assert len(of_blueprint) == len(own), table
+
+
+def test_meetings_of_patches_keep_out_of_the_way(database: Database, database_settings: Settings) -> None:
+    """Nobody is in two meetings at once: of the blueprint, of patches, and of the days after a patch."""
+    early, late = at(database_settings, WEDNESDAY), at(database_settings, datetime(2026, 4, 2, tzinfo=UTC))
+    totals = RUNNING["totals"] | {"activities_created": 900}
+    made(database, early, RUNNING | {"industry": "realestate", "team_size": 3, "totals": totals})
+    more = {"activities_created": 150}
+    for months in (("2026-01", "2026-02"), ("2026-02", "2026-03"), ("2026-01",), ("2026-03",)):
+        apply_patch(database, early, "acme", plan(dict.fromkeys(months, more)))
+    materialise(database, late, "acme")
+    apply_patch(database, late, "acme", plan({"2026-03": more}))
+    meetings = meetings_of(tenant_rows(database, "acme")["activities"].values())
+    assert sum(map(len, meetings.values())) > 150
+    assert overlaps(meetings) == []
+    assert verify(database, late)[0].is_as_expected
 
 
 def test_a_patch_brings_the_running_month_up_to_date(database: Database, database_settings: Settings) -> None:
