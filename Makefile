@@ -15,7 +15,7 @@ DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/defs te
 # Tests start many processes; without compiled files each of them compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo dev test test-server test-server-stop test-database test-long check bench risks lock docs clean
+.PHONY: help install demo dev test test-server test-server-stop test-database test-long scorecard check bench risks lock docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -35,7 +35,7 @@ dev: install ## Open the Dagster UI with what is there
 	$(BIN)/demo-pipeline serve
 
 test: $(VENV)/.installed-dev ## Run the tests; what this machine lacks is left out by name
-	$(PYTEST) -m "not long" $(PYTEST_ARGS)
+	$(PYTEST) -m "not long and not scorecard" $(PYTEST_ARGS)
 
 test-server: $(VENV)/.installed-dev ## Start a PostgreSQL that stays between test runs: single tests begin sooner
 	@$(BIN)/python -m scripts.test_server start
@@ -44,10 +44,13 @@ test-server-stop: $(VENV)/.installed-dev ## Stop that server and delete its data
 	@$(BIN)/python -m scripts.test_server stop
 
 test-database: $(VENV)/.installed-dev ## Run what needs a database, on that of DEMO_TEST_DATABASE_URL
-	$(PYTEST) -m "not long" --only-database --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
+	$(PYTEST) -m "not long and not scorecard" --only-database --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
 
 test-long: $(VENV)/.installed-dev ## Run the tests that take minutes, and property tests whole; LONG_PERCENT=10: a tenth of each
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "long or hypothesis" $(PYTEST_ARGS)
+
+scorecard: $(VENV)/.installed-dev ## Make tenants of every country and industry and see that none looks made up
+	$(PYTEST) --dist load -m scorecard tests/services/scorecard $(PYTEST_ARGS)
 
 risks: $(VENV)/.installed-dev ## Run what shows the twenty risks and print their table
 	$(PYTEST) -m risk --risk-table --risk-json=.pytest_cache/risks.json $(PYTEST_ARGS)

@@ -35,6 +35,7 @@ _SLOW_FIRST = {"browser": 0, "defs": 1, "cli": 2, "services": 3}
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers (``risk`` is declared by its plug-in)."""
     config.addinivalue_line("markers", "long: takes minutes; only 'make test-long' runs it")
+    config.addinivalue_line("markers", "scorecard: whether tenants look real; only 'make scorecard' runs it")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,8 +11,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 COUNTRIES: Final = {"US": "USD", "GB": "GBP", "DE": "EUR"}
-#: rows of an activity log, of each row of the other tables
+#: activities, of a hundred rows
 _ACTIVITIES_PERCENT: Final = 62
+#: rows that one more colleague keeps
+_ROWS_OF_A_COLLEAGUE: Final = 4_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def believable(country: str, industry: str, rows: int) -> dict[str, Any]:
         "start_month": "2025-01",
         "end_month": "2025-12",
         "seed": f"{country} {industry} {rows}",
-        "team_size": 12,
+        "team_size": 12 + rows // _ROWS_OF_A_COLLEAGUE,
         "totals": {
             "leads_created": contacts * 6 // 10,
             "contacts_created": contacts,

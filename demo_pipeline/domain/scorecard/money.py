@@ -147,10 +147,17 @@ def value_to_cycle(tenant: TenantColumns) -> Figure | None:
     return _within_months(tenant, deals.is_closed & (deals.value > 0), deals.cycle_days)
 
 
+#: activities of a tenant, of each of its deals, for their number to follow the value
+_ACTIVITIES_A_DEAL: Final = 4
+
+
 def value_to_activities(tenant: TenantColumns) -> Figure | None:
     """Spearman's correlation of the value of a deal and the number of its activities."""
     deals, of = tenant.deals, tenant.activities.deal
     valued = deals.value > 0
+    # Fewer activities: the month's figures leave most deals with one or none.
+    if len(of) < _ACTIVITIES_A_DEAL * len(deals):
+        return None
     counts = np.bincount(of[of != MISSING], minlength=len(deals))
     found = spearman(deals.value[valued], counts[valued]) if counts.any() else None
     return None if found is None else Figure(found, int(valued.sum()))
