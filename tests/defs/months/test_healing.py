@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
+
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.jobs.report import report_of
@@ -109,10 +111,9 @@ def living(home: DagsterHome, month: str, table: str) -> int:
     )[0][0]
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_page_log_json_and_tags_tell_the_same_sums(dagster_home: DagsterHome) -> None:
     """All that is made again after rows were removed by hand is counted everywhere, from the first job on."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     whole = {(month, table): living(dagster_home, month, table) for month in MONTHS for table in TABLES[:4]}
     left = remove_rows(dagster_home)
     found = {(month, table): living(dagster_home, month, table) for month in MONTHS for table in TABLES[:4]}
@@ -173,10 +174,9 @@ def test_page_log_json_and_tags_tell_the_same_sums(dagster_home: DagsterHome) ->
     assert verify(dagster_home.database, dagster_home.settings)[0].is_as_expected
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_patch_counts_the_rows_that_came_first(dagster_home: DagsterHome) -> None:
     """Its created rows, the pages and the tags are of both jobs; before is what the plan is added to."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     left = remove_rows(dagster_home)
     found = {month: living(dagster_home, month, "deals") for month in MONTHS}
     plan = {"months": [{"month": "2025-03", "metrics": {"contacts_created": 2, "activities_created": 5}}]}

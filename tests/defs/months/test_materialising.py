@@ -51,10 +51,9 @@ def test_a_run_materialises_the_range_of_one_tenant(dagster_home: DagsterHome) -
     }
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_metadata_of_a_partition_tell_its_rows(dagster_home: DagsterHome) -> None:
     """A table's partition says how many rows it has and got, the snapshot's has all eight KPIs."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     deals = dagster_home.materialisation("deals", "2025-02|acme").metadata
     assert (deals["dagster/partition_row_count"].value, deals["rows_added"].value) == (7, 7)
     kpis = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata
@@ -75,10 +74,9 @@ def test_metadata_of_a_partition_tell_its_rows(dagster_home: DagsterHome) -> Non
     assert len(str(kpis["trend"].value)) < 1000
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_kpis_are_numbers_that_dagster_plots(dagster_home: DagsterHome) -> None:
     """Each KPI of the month is a number, money in major units; bars show the months up to it."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     kpis = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata
     assert {name: kpis[name].value for name in METRICS} == {
         "leads_created": 10,
@@ -117,10 +115,9 @@ def test_what_is_as_expected_and_shown_needs_no_run(dagster_home: DagsterHome) -
     assert dagster_home.materialised("kpi_snapshot") == keys("acme")
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_run_of_what_is_as_expected_changes_no_row(dagster_home: DagsterHome) -> None:
     """As the pages start it: the rows stay, and the page shows the same figures as before and after."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     before = dagster_home.query("select id, xmin::text from crm.contacts order by id")
     outcome = dagster_home.run_partitions("2025-01|acme", "2025-03|acme")
     assert outcome.success
@@ -249,10 +246,9 @@ def test_a_month_that_a_plan_filled_after_the_end_is_the_tenant_s(dagster_home: 
     ]
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_the_snapshot_shows_what_is_committed_not_what_the_job_meant(dagster_home: DagsterHome) -> None:
     """What people add is drift: shown in the table, a warning, and no failure."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     with dagster_home.database.admin() as conn:
         conn.execute(
             "insert into crm.companies (tenant_id, name, created_at)"

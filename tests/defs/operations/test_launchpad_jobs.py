@@ -30,10 +30,8 @@ def launch(home: DagsterHome, job: str, **fields: Any) -> dg.ExecuteInProcessRes
 
 
 @pytest.fixture
-def acme(dagster_home: DagsterHome) -> DagsterHome:
+def acme(dagster_home: DagsterHome, made_acme: str) -> DagsterHome:
     """A tenant with three materialised months."""
-    dagster_home.provision("acme")
-    assert dagster_home.materialise("acme").success
     return dagster_home
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import dagster as dg
+import pytest
 
 from demo_pipeline.definitions import defs
 from demo_pipeline.domain.core.months import Month
@@ -84,10 +85,9 @@ def test_a_month_is_released_once_its_checks_pass_and_a_failing_one_is_kept_back
     assert dagster_home.materialised("tenant_release") == ALL
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_release_that_failed_is_requested_again(dagster_home: DagsterHome) -> None:
     """Its run was lost, as a database was away: it is asked for again every ten minutes until it is there."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     automation, began_at = Automation(dagster_home), datetime(2026, 11, 29, 9, 0, 30, tzinfo=UTC)
     assert automation.tick(began_at, is_executed=False) == ALL
     minutes = {
@@ -100,10 +100,9 @@ def test_a_release_that_failed_is_requested_again(dagster_home: DagsterHome) -> 
     assert [automation.tick(began_at + timedelta(minutes=minute)) for minute in (31, 40, 50)] == [set()] * 3
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_month_is_released_when_a_verification_alone_passes(dagster_home: DagsterHome) -> None:
     """Its row came back without a materialisation: the next verdict releases it."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     lose_a_row(dagster_home)
     dagster_home.launch("verify_tenants")
     automation = Automation(dagster_home)
@@ -114,12 +113,11 @@ def test_a_month_is_released_when_a_verification_alone_passes(dagster_home: Dags
     assert automation.tick() == {BAD}
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_job_makes_a_release_out_of_date_until_the_checks_have_passed_again(
     dagster_home: DagsterHome,
 ) -> None:
     """Only the month that it changed; a check that fails later withdraws nothing."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     automation = Automation(dagster_home)
     assert automation.tick() == ALL
     lose_a_row(dagster_home)
@@ -146,10 +144,9 @@ def test_a_job_makes_a_release_out_of_date_until_the_checks_have_passed_again(
     }
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_person_releases_with_a_reason_that_the_audit_log_keeps(dagster_home: DagsterHome) -> None:
     """Without one the run fails and says which check; with one the month is released, and it is recorded."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     lose_a_row(dagster_home)
     refused = materialise(dagster_home, BAD)
     assert not refused.success
@@ -165,10 +162,9 @@ def test_a_person_releases_with_a_reason_that_the_audit_log_keeps(dagster_home: 
     assert (detail["months"], detail["reason"]) == (["2025-02"], "the customer asks for it")
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_job_outside_dagster_counts(dagster_home: DagsterHome) -> None:
     """A patch by the service alone: the release is out of date at once."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     assert materialise(dagster_home, BAD).success
     apply_patch(dagster_home.database, dagster_home.settings, "acme", plan({"2025-02": {"deals_created": 1}}))
     assert state(dagster_home) is ReleaseState.CHANGED_SINCE

@@ -6,6 +6,7 @@ import base64
 import re
 from typing import Any
 
+import pytest
 from defusedxml import ElementTree
 
 from demo_pipeline.definitions import defs
@@ -22,10 +23,9 @@ def metadata_of(home: DagsterHome, slug: str) -> dict[str, Any]:
     return {name: one.value for name, one in home.materialisation(ASSET, slug).metadata.items()}
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_report_shows_story_pictures_and_checks(dagster_home: DagsterHome) -> None:
     """Sentences and checks are short enough to be shown at once; every picture is an SVG with a name."""
-    dagster_home.provision("acme")
-    assert dagster_home.materialise("acme").success
     assert dagster_home.draw_reports("acme").success
     shown = metadata_of(dagster_home, "acme")
     assert {name: shown[name] for name in METRICS} == {

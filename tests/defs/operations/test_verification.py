@@ -225,10 +225,9 @@ def test_execute_all_is_green_where_all_is_well(dagster_home: DagsterHome) -> No
     assert [one.metadata["tenants"].value for one in found.values()] == [2] * len(found)
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_lost_rows_are_red_until_they_are_healed(dagster_home: DagsterHome) -> None:
     """Lost, seen by the verification, healed by materialising, and green without another verification."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     lose_a_row(dagster_home)
     dagster_home.launch("verify_tenants")
     assert states(dagster_home, "nothing_is_missing") == {"FAILED": {BAD}, "SUCCEEDED": ALL - {BAD}}
@@ -236,10 +235,9 @@ def test_lost_rows_are_red_until_they_are_healed(dagster_home: DagsterHome) -> N
     assert states(dagster_home, "nothing_is_missing") == {"SUCCEEDED": ALL}
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_gate_that_fails_on_a_materialised_month_is_shown_as_failed(dagster_home: DagsterHome) -> None:
     """The verdict names the materialisation of before, so that it does not count as missing."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     lose_a_row(dagster_home)
     dagster_home.query(
         "update crm.deals set deleted_at = now() where demo_source_month = '2025-02' returning id"

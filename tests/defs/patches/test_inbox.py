@@ -39,10 +39,8 @@ from tests.fixtures.ledger_steps import real_tenant
 
 
 @pytest.fixture
-def inbox(dagster_home: DagsterHome) -> Path:
+def inbox(dagster_home: DagsterHome, made_acme: str) -> Path:
     """The inbox of tenant acme, which has its months."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     return folder_of(dagster_home, "acme")
 
 

@@ -39,13 +39,12 @@ def plan(seed: int) -> str:
     return json.dumps({"seed": str(seed), "months": months})
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_files_that_cannot_be_moved_are_applied_once(
     dagster_home: DagsterHome, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """More than a tick takes: each has one run, nobody is kept waiting, and what is stuck is said once."""
     monkeypatch.setattr(inbox_sensor, "_MOST_FILES", MOST)
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     inbox = folder_of(dagster_home, "acme")
     # Neither folder can be used.
     for name in ("done", "refused"):
@@ -106,12 +105,11 @@ def test_files_that_cannot_be_moved_are_applied_once(
 
 
 @pytest.mark.parametrize("text", [plan(0), IMPOSSIBLE])
+@pytest.mark.usefixtures("made_acme")
 def test_a_file_that_is_moved_away_and_back_is_dealt_with_again(
     dagster_home: DagsterHome, tmp_path: Path, text: str
 ) -> None:
     """Stuck is the file as it lay there: put there anew, it is another request, which finds it applied."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     inbox = folder_of(dagster_home, "acme")
     name, end = ("plan.json", "done") if text != IMPOSSIBLE else ("plan.csv", "refused")
     (inbox / end).write_text("", encoding="utf-8")

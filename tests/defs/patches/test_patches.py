@@ -101,10 +101,9 @@ def test_the_launchpad_begins_with_a_plan_that_can_be_launched(dagster_home: Dag
     assert len(dagster_home.materialised("deals")) == 12
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_patch_materialises_the_months_that_it_touched(dagster_home: DagsterHome) -> None:
     """All five assets of the plan's months, with before, target, after and change, and passed checks."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     result = dagster_home.launch("apply_patch", config())
     assert result.success
     assert {asset: events(result, asset) for asset in ASSETS} == {asset: ["2025-02|acme"] for asset in ASSETS}
@@ -140,10 +139,9 @@ def test_a_run_carries_its_tenant_and_job(dagster_home: DagsterHome) -> None:
     }
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_plan_that_cannot_be_is_refused_with_all_that_is_wrong(dagster_home: DagsterHome) -> None:
     """One message, a table of the problems, the plan that would work; no job, no row, no further try."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     before = dagster_home.row_count("acme")
     metrics = {"leads_created": 9, "contacts_created": 4, "closed_won_count": 3, "deals_created": 2}
     plan = {"months": [{"month": "2025-02", "metrics": metrics}]}
@@ -183,10 +181,9 @@ def test_one_of_plan_and_file_is_asked_for(dagster_home: DagsterHome, fields: di
     assert "of plan and inbox_file is given; give one of the two" in message
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_the_same_plan_twice_is_one_job(dagster_home: DagsterHome) -> None:
     """The second run ends well, changes no row and shows nothing anew; ``again`` is a job of its own."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     assert dagster_home.launch("apply_patch", config()).success
     once = deals_won(dagster_home)
     second = dagster_home.launch("apply_patch", config())
@@ -200,10 +197,9 @@ def test_the_same_plan_twice_is_one_job(dagster_home: DagsterHome) -> None:
     assert deals_won(dagster_home)[1] == ("2025-02", 4, "2300.50")
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_flags_beside_the_plan_count_before_it(dagster_home: DagsterHome) -> None:
     """``plan_type`` makes targets of the figures, ``seed`` is the job's."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     plan = {"months": [{"month": "2025-02", "metrics": {"companies_created": 6}}], "plan_type": "deltas"}
     result = dagster_home.launch("apply_patch", config(plan=plan, plan_type="targets", seed="spring"))
     assert result.success
@@ -252,10 +248,9 @@ def test_a_busy_tenant_is_tried_again(dagster_home: DagsterHome, monkeypatch: py
     assert deals_won(dagster_home)[1] == ("2025-02", 3, "1600.25")
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_figure_that_is_off_rolls_the_patch_back(dagster_home: DagsterHome) -> None:
     """One cent too much: the month keeps its rows, its check has failed, and the run says which figure."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     before = deals_won(dagster_home)
     dagster_home.spoil_values("acme")
     result = dagster_home.launch("apply_patch", config())
@@ -270,10 +265,9 @@ def test_a_figure_that_is_off_rolls_the_patch_back(dagster_home: DagsterHome) ->
     assert "change" not in kpis
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_what_was_done_outside_dagster_is_shown_once(dagster_home: DagsterHome) -> None:
     """A patch, another and an undo: each is shown with its own change, once, under the tags of its job."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     first = apply_outside(dagster_home)
     second = apply_outside(dagster_home, again=True)
     assert show_jobs([str(first), str(second), str(first)]) == 0
@@ -306,10 +300,9 @@ def test_a_job_that_is_none_is_not_shown(dagster_home: DagsterHome, job_id: str,
     assert said in message
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_process_of_its_own_shows_a_job(dagster_home: DagsterHome) -> None:
     """Whoever applied a patch starts it and need not wait; the pages have the job when it has ended."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     job_id = apply_outside(dagster_home)
     process = show_on_asset_pages(dagster_home.settings, dagster_home.database, [job_id])
     assert process is not None

@@ -189,12 +189,11 @@ def test_a_killed_process_loses_only_what_waited(dagster_home: DagsterHome) -> N
     assert dagster_home.instance.get_materialized_partitions(dg.AssetKey("thing")) == {"0", "1", "2"}
 
 
+@pytest.mark.usefixtures("made_acme")
 def test_a_run_keeps_its_connections_and_writes_in_bulk(
     dagster_home: DagsterHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Statements and connections of a run do not grow with its months."""
-    dagster_home.provision("acme")
-    dagster_home.materialise("acme")
     counts = list[tuple[int, int]]()
     statements, connections = [0], [0]
 
