@@ -50,7 +50,7 @@ _LARGER: Final = np.uint64(2**64 * 26 // 100)
 #: People of as many habits: by how many minutes each is later than the one before, and how much more or less
 #: of each type of activity they have, per cent, turned by one type for each habit.
 _HABITS: Final = len(ACTIVITY_TYPES)
-_HABIT_MINUTES: Final = 35
+_HABIT_MINUTES: Final = 45
 _LIKED_PERCENT: Final = np.array([150, 80, 120, 70, 100])
 _BY_PHONE: Final = np.uint64(2**64 * 45 // 100)
 _CANCELLED: Final = np.uint64(2**64 * 6 // 100)
@@ -138,7 +138,7 @@ def _block(
         index.contacts.owner[contact],
     )
     author = context.team.present(author, draws("author"), created - _FIRST_DAYS_US)
-    habit = _habits(context, author, -1)
+    habit = _habits(context, author, 1)
     earliest = np.maximum(index.contacts.created_us[contact], np.append(deals.created_us, 0)[deal])
     shifted = _shifted(context, created, (habit - _HABITS // 2) * _HABIT_MINUTES)
     created = np.where(is_bound | (shifted <= earliest), created, shifted)
@@ -147,7 +147,7 @@ def _block(
         column[again] for column in (created, contact, deal, author, answered_by)
     )
     kind = np.where(
-        answered_by >= 0, answered_by, _types(context, draws("type"), _habits(context, author, -2))
+        answered_by >= 0, answered_by, _types(context, draws("type"), _habits(context, author, 2))
     )
 
     place = np.zeros(len(created), np.int64)
@@ -192,11 +192,12 @@ def _block(
     )
 
 
-def _habits(context: MonthContext, author: I64, byte: int) -> I64:
-    """A number below ``_HABITS`` for a habit of each row's author, from a byte of their id."""
-    if len(context.team.ids) == 0:
+def _habits(context: MonthContext, author: I64, step: int) -> I64:
+    """A number below ``_HABITS`` for a habit of each row's author: in turn, so that a small team has all."""
+    ids = context.team.ids
+    if len(ids) == 0:
         return np.full(len(author), _HABITS // 2)
-    return context.team.ids[author, byte].astype(np.int64) % _HABITS
+    return (author * step + int(ids[0, -step])) % _HABITS
 
 
 def _shifted(context: MonthContext, instants_us: I64, minutes: I64) -> I64:

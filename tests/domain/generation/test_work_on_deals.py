@@ -159,6 +159,18 @@ def test_a_crowded_calendar_has_no_overlaps_either(tmp_path: Path, country: str,
     assert timedelta(hours=4) < max(hours.values()) <= timedelta(hours=5)
 
 
+def test_people_have_hours_of_their_own(tenant: Tenant) -> None:
+    """The mean hours of those who write most differ by more than chance: by ten minutes or more."""
+    minutes: dict[bytes, list[float]] = defaultdict(list)
+    for row in tenant.rows["activities"]:
+        local = row["created_at"].astimezone(tenant.zone)
+        minutes[row["created_by_id"]].append(local.hour * 60 + local.minute)
+    people = [np.array(one) for one in minutes.values() if len(one) >= 60]
+    assert len(people) >= 5
+    chance = float(np.mean([one.var() / len(one) for one in people]))
+    assert float(np.var([one.mean() for one in people], ddof=1)) - chance >= 10**2
+
+
 def test_tasks_are_due_in_office_hours(tenant: Tenant) -> None:
     """From eight to six on a working day, with few exceptions where that hour is gone."""
     due = [
