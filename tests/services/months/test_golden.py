@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "bdeadc05426138ccdf2bb8180c7f1cbee955f714c03f4cde4fa435c114dd3cc1",
-    "marlowe-quay": "c1e8822d1e7916ecf3080715772c315ebdf6ee4177301238046e1ce781305c56",
-    "tannrausch": "a1aa51a0737dee98226192a3005f8a85e310e352675bdbbd19687f5a17873548",
-    "tidewick": "893974e713e2cd5a2a3068b422c6a15c09060e27212e99cdc697d4f5fab2137c",
+    "larkmoor": "6f71d03243c47a9d994e0d2c66524affbf9de64e562820000c653c881d3e4d73",
+    "marlowe-quay": "dc84180f2a5d5db036722ef76dd5d20bcb7c0c0f678cb197108c5873857878bb",
+    "tannrausch": "230fd7a2bfa8f40d98212d5ed2da2227c9aa2e8826b18b0fb220b314f0c16ed1",
+    "tidewick": "65bac74a517e52f7ebcd67de7a09f8f2f9a9a84e7ff8fb0050371fff8f3911f3",
 }
 
 
