@@ -91,15 +91,6 @@ def take(values: AnyColumn, picks: I64) -> AnyColumn:
     return _compute.take(values, integers(picks, pa.int64()))
 
 
-def lookup(values: Column, picks: I64) -> Column:
-    """``values[picks]``, null below 0, as a dictionary array: a value is looked up where it is used."""
-    if len(values) == 0:
-        return _arrow.nulls(len(picks), values.type)
-    missing = picks < 0
-    places = integers(np.where(missing, 0, picks), pa.int32(), missing)
-    return _arrow.DictionaryArray.from_arrays(places, values)
-
-
 def chain(first: AnyColumn, *more: AnyColumn) -> AnyColumn:
     """``first`` followed by the others."""
     return _arrow.concat_arrays([first, *more])
@@ -130,6 +121,22 @@ def keep(rows: Rows, mask: Mask) -> Rows:
 def join(*pieces: pa.StringArray | str, separator: str = "") -> pa.StringArray:
     """Row by row the pieces with ``separator`` between them, at least one of them a column."""
     return _compute.binary_join_element_wise(*map(_as_text, pieces), text_scalar(separator))
+
+
+def joined(values: pa.StringArray, picks: I64, lengths: I64) -> pa.StringArray:
+    """Text *i* is the next ``lengths[i]`` of ``values[picks]`` in one; null where one of them is."""
+    pieces: Column = take(values, picks)
+    stops = pieces.offset + np.concatenate([[0], np.cumsum(lengths)])
+    _, offsets, data = pieces.buffers()
+    if len(picks) == 0 or offsets is None:
+        return constant("", len(lengths))
+    nulls = None
+    if pieces.null_count:
+        before = np.concatenate([[0], np.cumsum(is_null(pieces))])
+        nulls = validity(np.diff(before[stops]) > 0)
+    # The pieces follow each other already: only where texts begin and end is another.
+    bounds = np.frombuffer(offsets, np.int32)[stops]
+    return _arrow.StringArray.from_buffers(len(lengths), buffer(bounds), data, nulls)
 
 
 def choose(

@@ -9,14 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import (
-    Column,
     Mask,
     choose,
     codes,
     constant,
     is_null,
     join,
-    lookup,
     take,
     texts,
 )
@@ -28,6 +26,7 @@ from demo_pipeline.domain.generation.phones import without_number_ppm
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.reference.company_names import CompanyNames
 from demo_pipeline.domain.reference.countries import Locale
+from demo_pipeline.domain.reference.texts import SlotChoice
 
 _TABLE: Final = "companies"
 
@@ -76,13 +75,13 @@ def _legal_forms(parts: CompanyNames, size: I64, draws: U64) -> I64:
     return forms
 
 
-def names(context: MonthContext, company: I64) -> Column:
-    """The names of companies (places in the index), null below 0, each made once: a dictionary array."""
+def names(context: MonthContext, company: I64) -> SlotChoice:
+    """The names of companies (places in the index), null below 0; each is made once."""
     each, place = _each_once(context, company)
     rows = context.index.companies
     number, legal_form = rows.number[each], rows.legal_form[each]
     made = _names_of(context, _named(context, number), legal_form)
-    return lookup(_made_or_existing(made, number, context.index.existing_names), place)
+    return SlotChoice(_made_or_existing(made, number, context.index.existing_names), place)
 
 
 def domains(context: MonthContext, company: I64) -> pa.StringArray:

@@ -15,14 +15,23 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import Column, Mask, flags, lookup, strings, take
+from demo_pipeline.domain.core.arrow import Mask, strings, take
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
 from demo_pipeline.domain.generation.companies import names
 from demo_pipeline.domain.generation.context import Draws, MonthContext
 from demo_pipeline.domain.generation.deal_prices import Offers
 from demo_pipeline.domain.generation.price_lists import LINE_KINDS
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.texts import MEETING, Template, Texts, person_slots, render, usable
+from demo_pipeline.domain.reference.texts import (
+    MEETING,
+    Layout,
+    SlotChoice,
+    Template,
+    Texts,
+    person_slots,
+    render,
+    usable,
+)
 
 #: Activities of one deal in one month, of patches in all, at most; what is more goes to the contact alone.
 MOST_A_MONTH: Final = 64
@@ -50,33 +59,35 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws, offers: Offer
     form = starts[lines.kind] + scale(draws("product_form"), counts[lines.kind])
     pieces, piece_place = np.unique(lines.pieces, return_inverse=True)
 
-    def numbers(less: int) -> Column:
-        return lookup(strings([str(number - less) for number in pieces.tolist()]), piece_place)
+    def numbers(less: int) -> SlotChoice:
+        return SlotChoice(strings([str(number - less) for number in pieces.tolist()]), piece_place)
 
     slots = _person_slots(context, contact) | {
         "company": names(context, company),
-        "product": texts.product_slot(lines.product),
+        "product": SlotChoice(texts.products, lines.product),
         "pieces": numbers(0),
         "more": numbers(1),
-        "city": lookup(context.locale.places.city_names, offers.city),
+        "city": SlotChoice(context.locale.places.city_names, offers.city),
         **texts.topic_slots(lines.product % texts.topic_count),
     }
     return render(titles, which * int(counts.sum()) + form, slots)
 
 
 @cache
-def _titles_with_lines(texts: Texts) -> tuple[tuple[Template, ...], I64, I64]:
+def _titles_with_lines(texts: Texts) -> tuple[Layout, I64, I64]:
     """Each title with each form of a line in the place of ``product``.
 
     Then where the forms of each kind of line begin, and how many there are, shape (kinds,) each.
     """
     forms = [texts.lines.get(kind, texts.lines["plain"]) for kind in LINE_KINDS]
     counts = np.array(list(map(len, forms)))
-    titles = tuple(
-        Template.parse(title.text.replace("{product}", form.text))
-        for title in texts.deal_titles
-        for group in forms
-        for form in group
+    titles = Layout.of(
+        [
+            Template.parse(title.text.replace("{product}", form.text))
+            for title in texts.deal_titles
+            for group in forms
+            for form in group
+        ]
     )
     return titles, np.cumsum(counts) - counts, counts
 
@@ -102,18 +113,19 @@ def activity_texts(
                     words.choose(
                         part, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
                     )
+    subjects, descriptions = _layouts(texts)
     slots = (
         _person_slots(context, contact)
         | texts.topic_slots(words.topic)
         | {
             "company": names(context, company),
-            "deal": lookup(index.deals.title, deal),
-            "step": texts.step_slot(words.step),
+            "deal": SlotChoice(index.deals.title, deal),
+            "step": SlotChoice(texts.steps, words.step),
         }
     )
     return (
-        render(words.subjects, words.subject, slots),
-        render(words.descriptions, words.description, slots),
+        render(subjects, words.subject, slots),
+        render(descriptions, words.description, slots),
     )
 
 
@@ -134,7 +146,6 @@ class _Words:
         self._key = _deal_keys(context, deal)
         self._is_lost = np.append(context.index.deals.is_lost, 0)[deal]
         self._drawn = {name: draws(name) for name in ("topic", "subject", "description")}
-        self.subjects, self.descriptions = _everything(self._texts)
         #: indices, shape (n,)
         self.subject, self.description, self.topic, self.step = np.zeros((4, len(deal)), np.int64)
 
@@ -199,6 +210,13 @@ def _everything(texts: Texts) -> tuple[list[Template], list[Template]]:
 
 
 @cache
+def _layouts(texts: Texts) -> tuple[Layout, Layout]:
+    """Of all subjects and of all descriptions."""
+    subjects, descriptions = _everything(texts)
+    return Layout.of(subjects), Layout.of(descriptions)
+
+
+@cache
 def _usable(
     texts: Texts, name: str, *, is_planned: bool, has_deal: bool, has_company: bool
 ) -> tuple[I64, _Endings]:
@@ -241,13 +259,13 @@ def _step(space: int) -> int:
     return step
 
 
-def _person_slots(context: MonthContext, contact: I64) -> dict[str, Column]:
+def _person_slots(context: MonthContext, contact: I64) -> dict[str, pa.StringArray | SlotChoice]:
     contacts = context.index.contacts
-    sex = contacts.is_female[contact]
+    sex = contacts.is_female[contact].astype(np.int64)
     return person_slots(
         context.texts.language,
         take(context.name_lookup.given, contacts.first[contact]),
         take(context.name_lookup.surnames, contacts.last[contact]),
-        flags(sex == 1, sex < 0),
+        np.where(sex < 0, 2, sex),
         context.locale.honorifics,
     )

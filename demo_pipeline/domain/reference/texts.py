@@ -21,10 +21,9 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from demo_pipeline.domain.core.arrow import integers, strings, text_scalar
+from demo_pipeline.domain.core.arrow import choose, join, joined, strings, texts
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, read_table, root
 
@@ -36,12 +35,9 @@ DEAL_SLOT: Final = "deal"
 #: The type of activity that may lie ahead.
 MEETING: Final = "meeting"
 
-#: Arrow's string columns, plain or dictionary, and indices into them. The stubs know less than Arrow.
-Strings: TypeAlias = Any
-Places: TypeAlias = Any
-#: Up to so many rows are rendered one by one.
-FEW_ROWS: Final = 1_000
-_UNCHECKED: Final = pc.TakeOptions(boundscheck=False)
+Strings: TypeAlias = pa.StringArray
+#: What is behind the last piece of a template.
+_END: Final = np.iinfo(np.int16).min
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -59,22 +55,8 @@ class Template:
         return cls(tuple(parts[::2]), tuple(parts[1::2]))
 
     @cached_property
-    def parts(self) -> tuple[tuple[str, str, str], ...]:
-        """Each slot with the literal before it; the last one with the literal after it, too."""
-        last = len(self.slots) - 1
-        return tuple(
-            (self.literals[place], slot, self.literals[-1] if place == last else "")
-            for place, slot in enumerate(self.slots)
-        )
-
-    @cached_property
-    def distinct_slots(self) -> tuple[str, ...]:
-        """Each slot once."""
-        return tuple(dict.fromkeys(self.slots))
-
-    @cached_property
     def text(self) -> str:
-        """As it was parsed, for ``str.format_map``."""
+        """As it was parsed."""
         gaps = [f"{{{slot}}}" for slot in self.slots]
         return "".join(piece for pair in zip(self.literals, [*gaps, ""], strict=True) for piece in pair)
 
@@ -82,41 +64,43 @@ class Template:
         return self.text
 
 
-class Forms:
-    """Strings that stay as long as the process: what literals make of each is made once and kept.
+@dataclass(frozen=True, eq=False)
+class SlotChoice:
+    """A slot whose row *i* is ``values[places[i]]``; null below 0."""
 
-    Only for frozen lists; what is kept is bounded by their number times that of the templates.
-    """
-
-    def __init__(self, values: Strings) -> None:
-        self.values = values
-        self._glued: dict[tuple[str, str], Strings] = {("", ""): values}
-
-    @property
-    def kept_count(self) -> int:
-        """How many pairs of literals were glued to the strings."""
-        return len(self._glued)
-
-    def between(self, before: str, after: str) -> Strings:
-        """``before + value + after`` for each value: a join a row less."""
-        key = (before, after)
-        if key not in self._glued:
-            self._glued[key] = _join(text_scalar(before), self.values, text_scalar(after))
-        return self._glued[key]
+    values: Strings
+    #: indices, shape (rows,)
+    places: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class SlotChoice:
-    """A slot whose row *i* is ``forms.values[places[i]]``."""
+class Layout:
+    """Templates as a table of their pieces, so that rows of all templates are filled in one go."""
 
-    forms: Forms
-    #: indices, shape (rows,), without nulls
-    places: Places
+    #: each literal once, and a null behind them
+    literals: Strings
+    slots: tuple[str, ...]
+    #: from left to right the place of a literal, or ``-1 - place`` of a slot; ``_END`` where there is none;
+    #: shape (templates, most pieces)
+    pieces: NDArray[np.int16]
 
     @classmethod
-    def of(cls, forms: Forms, places: NDArray[np.int64]) -> SlotChoice:
-        """From indices in numpy's form."""
-        return cls(forms, integers(places, pa.int32()))
+    def of(cls, templates: Sequence[Template]) -> Layout:
+        """Of templates in their order."""
+        slots = tuple(dict.fromkeys(slot for template in templates for slot in template.slots))
+        literals = dict.fromkeys(text for template in templates for text in template.literals)
+        places = {text: place for place, text in enumerate(literals)}
+        rows: list[list[int]] = []
+        for template in templates:
+            row: list[int] = []
+            for literal, slot in zip(template.literals, (*template.slots, None), strict=True):
+                row += [places[literal]] if literal else []
+                row += [] if slot is None else [-1 - slots.index(slot)]
+            rows.append(row)
+        pieces = np.full((len(rows), max(map(len, rows), default=0)), _END, np.int16)
+        for place, row in enumerate(rows):
+            pieces[place, : len(row)] = row
+        return cls(strings([*literals, None]), slots, pieces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,27 +161,7 @@ class Texts:
 
     def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, SlotChoice]:
         """All forms of the topics at the places ``topic``, shape (rows,)."""
-        return {slot: SlotChoice.of(forms, topic) for slot, forms in self._topic_forms.items()}
-
-    def step_slot(self, step: NDArray[np.int64]) -> SlotChoice:
-        """The steps at the places ``step``, shape (rows,)."""
-        return SlotChoice.of(self._step_forms, step)
-
-    def product_slot(self, product: NDArray[np.int64]) -> SlotChoice:
-        """The products at the places ``product``, shape (rows,)."""
-        return SlotChoice.of(self._product_forms, product)
-
-    @cached_property
-    def _topic_forms(self) -> Mapping[str, Forms]:
-        return MappingProxyType({slot: Forms(values) for slot, values in self.topics.items()})
-
-    @cached_property
-    def _step_forms(self) -> Forms:
-        return Forms(self.steps)
-
-    @cached_property
-    def _product_forms(self) -> Forms:
-        return Forms(self.products)
+        return {slot: SlotChoice(values, topic) for slot, values in self.topics.items()}
 
 
 def load_texts(language: str, industry: str, country: str = "") -> Texts:
@@ -262,22 +226,20 @@ def person_slots(
     language: Language,
     first: Strings,
     last: Strings,
-    is_female: Any,
+    gender: NDArray[np.int64],
     honorifics: Mapping[str, tuple[str, str]],
-) -> dict[str, Strings]:
-    """The slots of a language for people, shape (people,) each.
+) -> dict[str, Strings | SlotChoice]:
+    """The slots of a language for people, shape (people,) each; ``gender``: 0 a man, 1 a woman, 2 unknown.
 
-    ``honorifics`` are the locale's, (female, male) by slot. Where ``is_female`` is null the full name stands
+    ``honorifics`` are the locale's, (female, male) by slot. Where the gender is unknown the full name stands
     for the form of address, and pronouns take their form for unknown people.
     """
-    person = _join(first, text_scalar(" "), last)
-    # 0 a man, 1 a woman, 2 unknown
-    gender = pc.fill_null(is_female.cast(pa.int32()), integers([2], pa.int32())[0])
-    dictionary: Any = pa.DictionaryArray
+    person = join(first, last, separator=" ")
+    is_unknown = gender == 2
 
     def addressed(female: str, male: str) -> Strings:
-        known = _join(pc.if_else(is_female, text_scalar(female), text_scalar(male)), text_scalar(" "), last)
-        return pc.coalesce(known, person) if is_female.null_count else known
+        known = join(texts([male, female, ""], gender), last, separator=" ")
+        return choose(is_unknown, person, known) if is_unknown.any() else known
 
     forms = {pair: addressed(*pair) for pair in {honorifics[slot] for slot in language.salutation_slots}}
     return {
@@ -286,103 +248,39 @@ def person_slots(
         "person": person,
         **{slot: forms[honorifics[slot]] for slot in language.salutation_slots},
         **{
-            slot: dictionary.from_arrays(gender, strings([male, female, unknown]))
+            slot: SlotChoice(strings([male, female, unknown]), gender)
             for slot, (female, male, unknown) in language.pronoun_slots.items()
         },
     }
 
 
 def render(
-    templates: Sequence[Template],
-    which: NDArray[np.int64],
-    slots: Mapping[str, Strings | SlotChoice],
-) -> Strings:
-    """Row *i* is ``templates[which[i]]`` filled with row *i* of the slots; shape (rows,).
+    layout: Layout, which: NDArray[np.int64], slots: Mapping[str, Strings | SlotChoice]
+) -> pa.StringArray:
+    """Row *i* is the ``which[i]``-th template of the layout filled with row *i* of the slots; shape (rows,).
 
-    Slots are string arrays, dictionary arrays of strings or choices from frozen lists, without nulls where a
-    template needs them (a null makes the text null). A choice is the cheapest, because literals are glued to
-    its forms once a process. ``KeyError`` names a slot that a drawn template needs and nobody gave.
+    A null in a slot makes the text null. ``KeyError`` names a slot that a drawn template needs and nobody has
+    given.
     """
-    if len(which) <= FEW_ROWS:
-        return _render_rows(templates, which.tolist(), slots)
-    order = np.argsort(which.astype(np.uint16), kind="stable")
-    counts = np.bincount(which, minlength=len(templates))
-    stops = np.cumsum(counts)
-    drawn = [
-        (templates[place], slice(int(stops[place] - counts[place]), int(stops[place])))
-        for place in np.flatnonzero(counts).tolist()
-    ]
-    choices = {
-        slot: (choice.forms, _take(choice.places, integers(order, pa.int64())))
-        for slot, choice in slots.items()
-        if isinstance(choice, SlotChoice)
-    }
-    # Any other slot is looked up once, for the rows of all templates that have it, in their order.
-    rows_of: dict[str, list[NDArray[np.int64]]] = {}
-    for template, rows in drawn:
-        for slot in set(template.slots).difference(choices):
-            rows_of.setdefault(slot, []).append(order[rows])
-    filled = {slot: _looked_up(slots[slot], np.concatenate(rows)) for slot, rows in rows_of.items()}
-    used = dict.fromkeys(filled, 0)
-    parts: list[Strings] = []
-    for template, rows in drawn:
-        count = rows.stop - rows.start
-        pieces: list[Any] = []
-        for before, slot, after in template.parts:
-            if slot in choices:
-                forms, places = choices[slot]
-                pieces.append(_take(forms.between(before, after), places.slice(rows.start, count)))
-            else:
-                pieces += [text_scalar(before)] if before else []
-                pieces.append(filled[slot].slice(used[slot], count))
-                pieces += [text_scalar(after)] if after else []
-        for slot in set(template.slots).difference(choices):
-            used[slot] += count
-        if not template.slots:
-            pieces = [strings([str(template)] * count)]
-        parts.append(_join(*pieces) if len(pieces) > 1 else pieces[0])
-    inverse = np.empty(len(order), np.int64)
-    inverse[order] = np.arange(len(order))
-    return _take(pa.concat_arrays(parts), integers(inverse, pa.int64()))
-
-
-def _render_rows(
-    templates: Sequence[Template], which: Sequence[int], slots: Mapping[str, Strings | SlotChoice]
-) -> Strings:
-    """The same row by row: for few rows it is quicker than a few calls for each template."""
-    rows_of: dict[str, list[int]] = {}
-    for row, place in enumerate(which):
-        for slot in templates[place].distinct_slots:
-            rows_of.setdefault(slot, []).append(row)
-    filled = {
-        slot: iter(_looked_up(slots[slot], np.array(rows, np.int64)).to_pylist())
-        for slot, rows in rows_of.items()
-    }
-    texts: list[str | None] = []
-    for place in which:
-        template = templates[place]
-        row = {slot: next(filled[slot]) for slot in template.distinct_slots}
-        texts.append(None if None in row.values() else template.text.format_map(row))
-    return strings(texts)
-
-
-def _looked_up(values: Strings, rows: NDArray[np.int64]) -> Strings:
-    """The values of these rows."""
-    places = integers(rows, pa.int64())
-    if isinstance(values, SlotChoice):
-        return _take(values.forms.values, _take(values.places, places))
-    if pa.types.is_dictionary(values.type):
-        return _take(values.dictionary, _take(values.indices, places))
-    return _take(values, places)
-
-
-def _take(values: Any, places: Places) -> Any:
-    # All places are in bounds by construction, and the plain kernel spares a dispatch a call.
-    return pc.call_function("array_take", [values, places], _UNCHECKED)
-
-
-def _join(*pieces: Any) -> Strings:
-    return pc.binary_join_element_wise(*pieces, text_scalar(""))
+    pieces = layout.pieces[which]
+    is_there = pieces != _END
+    lengths = np.count_nonzero(is_there, axis=1)
+    pieces = pieces[is_there]
+    # A place for each piece in one list: of the literals, then of what each slot may be.
+    pool, picks, missing = [layout.literals], pieces.astype(np.int64), len(layout.literals) - 1
+    start = missing + 1
+    row = np.repeat(np.arange(len(which)), lengths)
+    for number, name in enumerate(layout.slots):
+        at = np.flatnonzero(pieces == -1 - number)
+        if len(at) == 0:
+            continue
+        slot, chosen = slots[name], row[at]
+        if isinstance(slot, SlotChoice):
+            slot, chosen = slot.values, slot.places[chosen]
+        picks[at] = np.where(chosen < 0, missing, start + chosen)
+        pool.append(slot)
+        start += len(slot)
+    return joined(pa.concat_arrays(pool), picks, lengths)
 
 
 @cache

@@ -11,12 +11,11 @@ import pyarrow.compute as pc
 import pytest
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference import texts as texts_module
 from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.domain.reference.texts import (
     LANGUAGES,
-    Forms,
+    Layout,
     SlotChoice,
     Template,
     Texts,
@@ -28,22 +27,24 @@ from demo_pipeline.domain.reference.texts import (
 
 #: language → a country that speaks it, and three people: a woman, a man, and somebody unknown
 PEOPLE = {
-    "en": ("US", ["Mary", "John", "Kim"], ["Smith", "Brown", "Lee"], [True, False, None]),
-    "de": ("DE", ["Anna", "Jens", "Kim"], ["Weber", "Kranz", "Roth"], [True, False, None]),
+    "en": ("US", ["Mary", "John", "Kim"], ["Smith", "Brown", "Lee"]),
+    "de": ("DE", ["Anna", "Jens", "Kim"], ["Weber", "Kranz", "Roth"]),
 }
-DICTIONARY: Any = pa.DictionaryArray
+GENDERS = np.array([1, 0, 2])
 compute: Any = pc
-#: rendering row by row, and template by template
-either_way = pytest.mark.parametrize("few_rows", [texts_module.FEW_ROWS, -1], ids=["rows", "columns"])
 BOTH = [(language, industry) for language in LANGUAGES for industry in INDUSTRIES]
 
 
 def people(language: str) -> dict[str, Any]:
     """A woman, a man, and somebody of whom nothing is known."""
-    country, first, last, female = PEOPLE[language]
+    country, first, last = PEOPLE[language]
     slots = load_texts(language, "saas").language
     honorifics = load_locale(country).honorifics
-    return person_slots(slots, pa.array(first), pa.array(last), pa.array(female, pa.bool_()), honorifics)
+    made = person_slots(slots, pa.array(first), pa.array(last), GENDERS, honorifics)
+    return {
+        slot: values.values.take(pa.array(values.places)) if isinstance(values, SlotChoice) else values
+        for slot, values in made.items()
+    }
 
 
 def fill(
@@ -64,9 +65,9 @@ def fill(
         "deal": pa.repeat("Kranz Logistics: Pilot", len(place)),
         "product": pa.repeat("Pilot", len(place)),
         **texts.topic_slots(part % texts.topic_count),
-        "step": texts.step_slot(part // texts.topic_count),
+        "step": SlotChoice(texts.steps, part // texts.topic_count),
     }
-    return render(templates, which, slots)
+    return render(Layout.of(templates), which, slots)
 
 
 @pytest.mark.parametrize(("language", "industry"), BOTH)
@@ -251,104 +252,60 @@ def test_english_mass_nouns_stand_without_an_article(industry: str, topic: str, 
     assert topics["topic"][place].as_py() == topic
 
 
-@either_way
-def test_fresh_columns_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
-    """Rendering again with new columns keeps nothing more: only what was made of frozen lists stays."""
-    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
-    texts = load_texts("en", "saas")
-    everything = texts.descriptions["call"]
-    which = np.arange(len(everything) * 4) % len(everything)
-
-    def once(turn: int) -> int:
-        own: Any = pa.array([f"{turn}-{row}" for row in range(len(which))])
-        coded = own.dictionary_encode()
-        choices = texts.topic_slots(which % texts.topic_count)
-        step = texts.step_slot(which % len(texts.steps))
-        people_slots = dict.fromkeys(("person", "salutation", "pronoun", "pronoun_title", "possessive"), own)
-        others = {"first": coded, "company": coded, "deal": own}
-        render(everything, which, {**people_slots, **others, **choices, "step": step})
-        return sum(choice.forms.kept_count for choice in (*choices.values(), step))
-
-    kept = [once(turn) for turn in range(20)]
-    assert kept == [kept[0]] * 20
-
-
-@either_way
-def test_the_renderer_has_no_cache_of_its_own(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
-    """No mutable mapping of the module grows while texts are rendered."""
-    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
-
-    def sizes() -> dict[str, int]:
-        module: Any = vars(texts_module)
-        return {name: len(value) for name, value in module.items() if type(value) in (dict, list, set)}
-
-    before = sizes()
-    for turn in range(20):
-        render((Template.parse("x {a} y"),), np.zeros(3, np.int64), {"a": pa.array([f"{turn}"] * 3)})
-    assert sizes() == before
-
-
 @pytest.mark.parametrize(("language", "industry"), BOTH)
-def test_few_rows_and_many_are_rendered_alike(
-    monkeypatch: pytest.MonkeyPatch, language: str, industry: str
-) -> None:
-    """Row by row and template by template, every template comes to the same text."""
+def test_every_template_is_filled_as_it_is_written(language: str, industry: str) -> None:
+    """Every template comes to the text that ``str.format`` makes of it, whatever others are drawn with it."""
     texts = load_texts(language, industry)
-    groups = (
-        texts.deal_titles,
-        *texts.subjects.values(),
-        *texts.descriptions.values(),
-        *texts.planned.values(),
-    )
-
-    def everything() -> list[Any]:
-        return [fill(texts, group, steps=True, every=97).to_pylist() for group in groups]
-
-    monkeypatch.setattr(texts_module, "FEW_ROWS", 10**9)
-    by_rows = everything()
-    monkeypatch.setattr(texts_module, "FEW_ROWS", -1)
-    assert everything() == by_rows
+    everything = (texts.subjects, texts.descriptions, texts.planned)
+    for group in (texts.deal_titles, *(group for by_type in everything for group in by_type.values())):
+        words = {slot: f"<{slot}>" for template in group for slot in template.slots}
+        slots = {slot: pa.array([word] * len(group)) for slot, word in words.items()}
+        written = render(Layout.of(group), np.arange(len(group)), slots)
+        assert written.to_pylist() == [str(template).format(**words) for template in group]
 
 
-@either_way
-def test_rendering_keeps_the_order_of_rows(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
-    """Row i is template which[i] with the slots of row i, whether columns are plain or dictionaries."""
-    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
-    templates = (Template.parse("{a} and {b}"), Template.parse("only {b}."), Template.parse("never {c}"))
+def test_rendering_keeps_the_order_of_rows() -> None:
+    """Row i is template which[i] with the slots of row i, whether columns are plain or choices."""
+    layout = Layout.of([Template.parse(text) for text in ("{a} and {b}", "only {b}.", "never {c}")])
     which = np.array([1, 0, 1, 0, 0])
     plain = {"a": pa.array(list("vwxyz")), "b": pa.array(["1", "2", "3", "4", "5"])}
-    coded: dict[str, Any] = {name: values.dictionary_encode() for name, values in plain.items()}
     expected = ["only 1.", "w and 2", "only 3.", "y and 4", "z and 5"]
-    assert render(templates, which, plain).to_pylist() == expected
-    assert render(templates, which, coded).to_pylist() == expected
+    assert render(layout, which, plain).to_pylist() == expected
     chosen = {
-        name: SlotChoice.of(Forms(values), np.arange(len(values), dtype=np.int64))
+        name: SlotChoice(values.take(pa.array(range(4, -1, -1))), np.arange(5)[::-1])
         for name, values in plain.items()
     }
-    assert render(templates, which, chosen).to_pylist() == expected
+    assert render(layout, which, chosen).to_pylist() == expected
 
 
 def test_nothing_is_rendered_to_nothing() -> None:
-    """No rows, no texts."""
-    assert render((Template.parse("{a}"),), np.array([], np.int64), {}).to_pylist() == []
+    """No rows, no texts; an empty template is an empty text."""
+    assert render(Layout.of([Template.parse("{a}")]), np.array([], np.int64), {}).to_pylist() == []
+    assert render(Layout.of([Template.parse("")]), np.zeros(2, np.int64), {}).to_pylist() == ["", ""]
 
 
-@either_way
-def test_rendering_says_which_slot_is_missing(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
+def test_a_slot_may_come_twice() -> None:
+    """Each place has the same text, next to the other or not."""
+    layout = Layout.of([Template.parse("{a}{a} {b}{a}")])
+    slots = {"a": pa.array(["x", "y"]), "b": pa.array(["1", "2"])}
+    assert render(layout, np.zeros(2, np.int64), slots).to_pylist() == ["xx 1x", "yy 2y"]
+
+
+def test_rendering_says_which_slot_is_missing() -> None:
     """A drawn template that needs a slot that nobody gave is an error, one that is not drawn is none."""
-    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
-    templates = (Template.parse("{a}!"), Template.parse("{b}!"))
-    assert render(templates, np.array([0]), {"a": pa.array(["x"])}).to_pylist() == ["x!"]
+    layout = Layout.of([Template.parse("{a}!"), Template.parse("{b}!")])
+    assert render(layout, np.array([0]), {"a": pa.array(["x"])}).to_pylist() == ["x!"]
     with pytest.raises(KeyError, match="b"):
-        render(templates, np.array([1]), {"a": pa.array(["x"])})
+        render(layout, np.array([1]), {"a": pa.array(["x"])})
 
 
-@either_way
-def test_a_null_stays_where_it_is(monkeypatch: pytest.MonkeyPatch, few_rows: int) -> None:
+def test_a_null_stays_where_it_is() -> None:
     """A null in a slot makes the text of that row null, and of no other row."""
-    monkeypatch.setattr(texts_module, "FEW_ROWS", few_rows)
-    coded: Any = DICTIONARY.from_arrays(pa.array([0, None], pa.int32()), pa.array(["x"]))
-    assert render((Template.parse("{a}!"),), np.array([0, 0]), {"a": coded}).to_pylist() == ["x!", None]
+    layout, which = Layout.of([Template.parse("{a}!")]), np.zeros(3, np.int64)
+    expected = ["x!", None, "y!"]
+    assert render(layout, which, {"a": pa.array(["x", None, "y"])}).to_pylist() == expected
+    chosen = SlotChoice(pa.array(["y", "x"]), np.array([1, -1, 0]))
+    assert render(layout, which, {"a": chosen}).to_pylist() == expected
 
 
 def test_a_template_survives_parsing() -> None:
