@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -38,6 +38,7 @@ Rows = TypeVar("Rows", bound="Column | pa.RecordBatch")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _arrow: Final[Any] = pa
 _compute: Final[Any] = pc
+_CHECKED: Final = pc.TakeOptions(boundscheck=True)
 
 
 def strings(values: Sequence[str | None]) -> pa.StringArray:
@@ -70,6 +71,12 @@ def validity(missing: Mask) -> pa.Buffer | None:
     return buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
 
 
+@lru_cache(1024)
+def kept_strings(values: tuple[str, ...]) -> pa.StringArray:
+    """Texts as a column that is made once; for those of the program or a pack."""
+    return strings(values)
+
+
 @cache
 def text_scalar(value: str | None) -> pa.StringScalar:
     """A text, or null, for compute functions; for texts of the program, which are few."""
@@ -78,17 +85,18 @@ def text_scalar(value: str | None) -> pa.StringScalar:
 
 def constant(value: str, count: int) -> pa.StringArray:
     """The same text ``count`` times."""
-    return _arrow.repeat(strings([value])[0], count)
+    return _arrow.repeat(text_scalar(value), count)
 
 
 def texts(values: Sequence[str], picks: I64) -> pa.StringArray:
-    """``values[picks]`` as a column."""
-    return take(strings(values), picks)
+    """``values[picks]`` as a column; the values are kept, so that they should be of the program or a pack."""
+    return take(kept_strings(tuple(values)), picks)
 
 
 def take(values: AnyColumn, picks: I64) -> AnyColumn:
     """``values[picks]``; every pick is a place in ``values``."""
-    return _compute.take(values, integers(picks, pa.int64()))
+    # Without the wrapper, whose dispatch would be most of a short call.
+    return _compute.call_function("array_take", [values, integers(picks, pa.int64())], _CHECKED)
 
 
 def chain(first: AnyColumn, *more: AnyColumn) -> AnyColumn:

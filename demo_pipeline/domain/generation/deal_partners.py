@@ -16,7 +16,6 @@ from demo_pipeline.domain.core.random_streams import I64, U64
 from demo_pipeline.domain.generation.entity_index import (
     CHURNED,
     CUSTOMER,
-    LEAD,
     OTHER,
     PROSPECT,
     Contacts,
@@ -101,4 +100,6 @@ def _choose(
 
 
 def _has_status(contacts: Contacts, statuses: tuple[int, ...]) -> Mask:
-    return np.isin(np.arange(LEAD, OTHER + 1), statuses)[contacts.status]
+    has = np.zeros(OTHER + 1, bool)
+    has[list(statuses)] = True
+    return has[contacts.status]

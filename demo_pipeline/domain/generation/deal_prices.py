@@ -51,9 +51,10 @@ def price_deals(
     city, percent = _cities(context, draws)
     price_draws = PriceDraws(draws("price_line"), draws("price_lot"), percent)
     used_amounts: set[int] = set()
+    prices = context.prices
 
     def fill(rows: I64, sizes: I64, total_minor: int) -> None:
-        priced = price(sizes, total_minor, context.prices, price_draws[rows], used_amounts)
+        priced = price(sizes, total_minor, prices, price_draws[rows], used_amounts)
         for column in fields(Lines):
             getattr(lines, column.name)[rows] = getattr(priced, column.name)
         used_amounts.update(priced.value[priced.kind == ODD].tolist())

@@ -45,6 +45,8 @@ _DTYPES: Final = {
 
 #: Bits of the upper and of the lower half of a number.
 _HALF_BITS: Final = 32
+#: A part of fewer numbers takes up those that come next.
+_PART_ROWS: Final = 16_384
 #: The letters of a name that has none of the alphabet.
 _NO_LETTERS: Final = "x"
 
@@ -80,6 +82,9 @@ class KeyCounts:
 
     def add(self, numbers: I64) -> None:
         """More numbers, in any order."""
+        if self._parts and len(self._parts[-1].low) < _PART_ROWS:
+            # A few large parts, so that a search does not go through one for each month.
+            numbers = np.concatenate([self._parts.pop().values(), numbers])
         values = np.sort(numbers)
         high, count = np.unique(values >> _HALF_BITS, return_counts=True)
         self._parts.append(_Part(high, count, values.astype(np.uint32)))

@@ -10,6 +10,7 @@ earlier patches it does not know.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -65,9 +66,7 @@ class PhoneNumbers:
         ``city`` are places in the locale's list; ``stream`` is the tenant's.
         """
         places = locale.places
-        starts, group = np.unique(places.phone_start, return_inverse=True)
-        sizes = np.zeros(len(starts), np.int64)
-        sizes[group] = places.phone_count
+        starts, sizes, group = _ranges(locale)
         given = self._given.setdefault(table, np.zeros(len(starts), np.int64))
         rows = np.flatnonzero(is_wanted)
         own = group[city[rows]]
@@ -87,12 +86,22 @@ class PhoneNumbers:
         """The numbers (places in the locale's list), shuffled within each range."""
         if table not in self._orders:
             places = locale.places
-            starts = np.unique(places.phone_start)
+            starts, _, _ = _ranges(locale)
             group = np.searchsorted(starts, np.arange(len(places.phones)), side="right")
             drawn = stream.child("phones", table).raw("order", len(places.phones))
             by_draw = np.argsort(drawn, kind="stable")
             self._orders[table] = by_draw[np.argsort(group[by_draw], kind="stable")]
         return self._orders[table]
+
+
+@cache
+def _ranges(locale: Locale) -> tuple[I64, I64, I64]:
+    """Where each range of numbers begins and how many it has, and the range of each city."""
+    places = locale.places
+    starts, group = np.unique(places.phone_start, return_inverse=True)
+    sizes = np.zeros(len(starts), np.int64)
+    sizes[group] = places.phone_count
+    return starts, sizes, group
 
 
 def _rank_within(groups: I64) -> I64:

@@ -6,9 +6,10 @@ through a permutation of all pairs of template and topic (and step), keyed by th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from math import gcd
 from typing import Final
 
@@ -41,21 +42,11 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws, offers: Offer
     """Titles for deals with these contacts (places in the index) about these offers, shape (n,)."""
     texts = context.texts
     company = context.index.contacts.company[contact]
-    places = {
-        has: [
-            texts.deal_titles.index(title)
-            for title in usable(texts.deal_titles, with_deal=True, with_company=has)
-        ]
-        for has in (True, False)
-    }
+    titles, usable_titles, starts, counts = _titles_with_lines(texts)
     drawn = draws("title")
-    which = np.where(
-        company >= 0,
-        np.array(places[True])[scale(drawn, len(places[True]))],
-        np.array(places[False])[scale(drawn, len(places[False]))],
-    )
+    with_company, without = (one[scale(drawn, len(one))] for one in usable_titles)
+    which = np.where(company >= 0, with_company, without)
     lines = offers.lines
-    titles, starts, counts = _titles_with_lines(texts)
     form = starts[lines.kind] + scale(draws("product_form"), counts[lines.kind])
     pieces, piece_place = np.unique(lines.pieces, return_inverse=True)
 
@@ -74,22 +65,28 @@ def deal_titles(context: MonthContext, contact: I64, draws: Draws, offers: Offer
 
 
 @cache
-def _titles_with_lines(texts: Texts) -> tuple[Layout, I64, I64]:
+def _titles_with_lines(texts: Texts) -> tuple[Layout, tuple[I64, I64], I64, I64]:
     """Each title with each form of a line in the place of ``product``.
 
-    Then where the forms of each kind of line begin, and how many there are, shape (kinds,) each.
+    Then the titles that are usable with a company, and without; where the forms of each kind of line begin,
+    and how many there are, shape (kinds,) each.
     """
     forms = [texts.lines.get(kind, texts.lines["plain"]) for kind in LINE_KINDS]
     counts = np.array(list(map(len, forms)))
-    titles = Layout.of(
+    titles = texts.deal_titles
+    with_company, without = (
+        np.array([titles.index(one) for one in usable(titles, with_deal=True, with_company=has)])
+        for has in (True, False)
+    )
+    layout = Layout.of(
         [
-            Template.parse(title.text.replace("{product}", form.text))
-            for title in texts.deal_titles
+            texts.language.spelt_out(Template.parse(title.text.replace("{product}", form.text)))
+            for title in titles
             for group in forms
             for form in group
         ]
     )
-    return titles, np.cumsum(counts) - counts, counts
+    return layout, (with_company, without), np.cumsum(counts) - counts, counts
 
 
 def activity_texts(
@@ -102,103 +99,73 @@ def activity_texts(
     """
     texts, index = context.texts, context.index
     company = index.contacts.company[contact]
-    words = _Words(context, draws, deal, place)
-    group = kind * 4 + (deal >= 0) * 2 + (company >= 0)
-    for name_place, name in enumerate(ACTIVITY_TYPES):
-        for has_deal, has_company in product((False, True), repeat=2):
-            rows = np.flatnonzero(group == name_place * 4 + has_deal * 2 + has_company)
-            ahead = is_ahead[rows] & (name == MEETING)
-            for part, is_planned in ((rows[~ahead], False), (rows[ahead], True)):
-                if len(part):
-                    words.choose(
-                        part, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
-                    )
+    is_planned = is_ahead & (kind == ACTIVITY_TYPES.index(MEETING))
+    # As ``_options`` counts them.
+    group = ((kind * 2 + is_planned) * 2 + (deal >= 0)) * 2 + (company >= 0)
+    subject, description, topic, step = _words(context, draws, group, deal, place)
     subjects, descriptions = _layouts(texts)
     slots = (
         _person_slots(context, contact)
-        | texts.topic_slots(words.topic)
+        | texts.topic_slots(topic)
         | {
             "company": names(context, company),
             "deal": SlotChoice(index.deals.title, deal),
-            "step": SlotChoice(texts.steps, words.step),
+            "step": SlotChoice(texts.steps, step),
         }
     )
-    return (
-        render(subjects, words.subject, slots),
-        render(descriptions, words.description, slots),
-    )
+    return render(subjects, subject, slots), render(descriptions, description, slots)
 
 
-class _Words:
-    """Template, topic and step of every row.
+def _words(
+    context: MonthContext, draws: Draws, group: I64, deal: I64, place: I64
+) -> tuple[I64, I64, I64, I64]:
+    """Subject and description (places among all of them), topic and step of every row, shape (n,) each.
 
     For a deal, its ``number``-th activity takes the pair (topic, subject) at a place of a permutation of
     all pairs. Rows of one topic have different subjects then, and the subject's place chooses among the
     pairs (description, step), again through a permutation: nothing comes twice. About a deal that is lost, or
     will be, no text speaks of an agreement.
     """
+    texts, deals = context.texts, context.index.deals
+    subjects, endings = _options(texts)
+    topics, steps = texts.topic_count, len(texts.steps)
+    rows = np.flatnonzero(deal >= 0)
+    of_ending = 2 * group
+    of_ending[rows] += deals.is_lost[deal[rows]]
+    topic = pick(draws("topic"), texts.topic_cumulative)
+    subject = scale(draws("subject"), subjects.count[group])
+    ending = scale(draws("description"), endings.count[of_ending])
 
-    def __init__(self, context: MonthContext, draws: Draws, deal: I64, place: I64) -> None:
-        self._texts = context.texts
-        # Rows of patches count from the other end: later months of the blueprint may add to the deal.
-        earlier = (context.month - context.spec.start_month) * MOST_A_MONTH
-        self._number = -1 - place if context.is_patch else earlier + place
-        self._key = _deal_keys(context, deal)
-        self._is_lost = np.append(context.index.deals.is_lost, 0)[deal]
-        self._drawn = {name: draws(name) for name in ("topic", "subject", "description")}
-        #: indices, shape (n,)
-        self.subject, self.description, self.topic, self.step = np.zeros((4, len(deal)), np.int64)
-
-    def choose(self, rows: I64, name: str, *, is_planned: bool, has_deal: bool, has_company: bool) -> None:
-        """Words for the rows of one type that have, or have not, a deal and a company."""
-        texts = self._texts
-        subjects, endings = _usable(
-            texts, name, is_planned=is_planned, has_deal=has_deal, has_company=has_company
-        )
-        topics = texts.topic_count
-        if has_deal:
-            key, space = self._key[rows], len(subjects) * topics
-            at = (self._number[rows] * _step(space) + scale(key, space)) % space
-            topic, subject = at % topics, at // topics
-            ending = endings.of_deals(self._is_lost[rows], key << np.uint64(24), topic, subject)
-        else:
-            topic = pick(self._drawn["topic"][rows], texts.topic_cumulative)
-            subject = scale(self._drawn["subject"][rows], len(subjects))
-            ending = endings.drawn(self._drawn["description"][rows])
-        self.topic[rows], self.subject[rows] = topic, subjects[subject]
-        self.description[rows], self.step[rows] = ending // len(texts.steps), ending % len(texts.steps)
+    # Rows of patches count from the other end: later months of the blueprint may add to the deal.
+    earlier = (context.month - context.spec.start_month) * MOST_A_MONTH
+    number = -1 - place[rows] if context.is_patch else earlier + place[rows]
+    key, pairs = _deal_keys(context, deal[rows]), subjects.count[group[rows]] * topics
+    pair = (number * subjects.step[group[rows]] + scale(key, pairs)) % pairs
+    topic[rows], subject[rows] = pair % topics, pair // topics
+    count, step = endings.count[of_ending[rows]], endings.step[of_ending[rows]]
+    start = scale(key << np.uint64(24), count)
+    ending[rows] = ((subject[rows] + topic[rows]) * step + start) % count
+    chosen = endings.places[endings.start[of_ending] + ending]
+    return subjects.places[subjects.start[group] + subject], chosen // steps, topic, chosen % steps
 
 
 @dataclass(frozen=True, eq=False)
-class _Endings:
-    """Pairs of description and step, as description × number of steps + step."""
+class _Options:
+    """What rows may say, by group: the places of one group come after those of the other."""
 
-    #: first all, then those that fit deals that are lost
-    pairs: I64
-    #: where each of the two groups begins, how many pairs it has, and its step of a permutation
-    starts: I64
-    counts: I64
-    steps: I64
+    places: I64
+    #: where those of a group begin, and how many they are, shape (groups,)
+    start: I64
+    count: I64
+    #: from one pair of a place and a partner to the next, in a permutation of them, shape (groups,)
+    step: I64
 
     @classmethod
-    def of(cls, groups: tuple[I64, I64]) -> _Endings:
-        counts = np.array(list(map(len, groups)))
-        return cls(
-            np.concatenate(groups),
-            np.cumsum(counts) - counts,
-            counts,
-            np.array(list(map(_step, counts.tolist()))),
-        )
-
-    def of_deals(self, is_lost: I64, key: U64, topic: I64, subject: I64) -> I64:
-        """For each row the pair at a place of the permutation of its deal."""
-        count, step = self.counts[is_lost], self.steps[is_lost]
-        place = (subject * step + scale(key, count) + topic * step) % count
-        return self.pairs[self.starts[is_lost] + place]
-
-    def drawn(self, draws: U64) -> I64:
-        """Any pair for each draw."""
-        return self.pairs[scale(draws, int(self.counts[0]))]
+    def of(cls, places: Sequence[Sequence[int]], partners: int) -> _Options:
+        """From the places of each group, each of which goes with as many ``partners``."""
+        count = np.array(list(map(len, places)))
+        steps = np.array([_step(one * partners) for one in count.tolist()])
+        return cls(np.array(list(chain(*places))), np.cumsum(count) - count, count, steps)
 
 
 @cache
@@ -212,43 +179,47 @@ def _everything(texts: Texts) -> tuple[list[Template], list[Template]]:
 @cache
 def _layouts(texts: Texts) -> tuple[Layout, Layout]:
     """Of all subjects and of all descriptions."""
-    subjects, descriptions = _everything(texts)
-    return Layout.of(subjects), Layout.of(descriptions)
+    subjects, descriptions = (map(texts.language.spelt_out, each) for each in _everything(texts))
+    return Layout.of([*subjects]), Layout.of([*descriptions])
 
 
 @cache
-def _usable(
-    texts: Texts, name: str, *, is_planned: bool, has_deal: bool, has_company: bool
-) -> tuple[I64, _Endings]:
-    """The places of a type's subjects, and its endings, that need nothing that is not there."""
-    described = texts.planned if is_planned else texts.descriptions
-    (subjects, _), (descriptions, has_agreed) = (
-        (
-            np.array([everything.index(one) for one in fitting]),
-            np.array([one.text in texts.agreed for one in fitting]),
-        )
-        for everything, fitting in zip(
-            _everything(texts),
-            (
-                usable(group[name], with_deal=has_deal, with_company=has_company)
-                for group in (texts.subjects, described)
-            ),
-            strict=True,
-        )
+def _options(texts: Texts) -> tuple[_Options, _Options]:
+    """The subjects of each group, and its endings: pairs (description, step) as description × steps + step.
+
+    Of endings each group has two: all, then those that fit deals that are lost.
+    """
+    subject_place, description_place = (
+        {one: place for place, one in enumerate(everything)} for everything in _everything(texts)
     )
-    steps = np.array([step in texts.agreed for step in texts.steps.to_pylist()])
-    pairs = descriptions[:, None] * len(steps) + np.arange(len(steps))
-    return subjects, _Endings.of((pairs.ravel(), pairs[~has_agreed][:, ~steps].ravel()))
+    is_agreed = [step in texts.agreed for step in texts.steps.to_pylist()]
+    subjects: list[list[int]] = []
+    endings: list[list[int]] = []
+    # In the order of their numbers.
+    for name, is_planned, has_deal, has_company in product(ACTIVITY_TYPES, *[(False, True)] * 3):
+        described = texts.planned.get(name, ()) if is_planned else texts.descriptions[name]
+        fitting, described = (
+            usable(own, with_deal=has_deal, with_company=has_company)
+            for own in (texts.subjects[name], described)
+        )
+        subjects.append([subject_place[one] for one in fitting])
+        endings += [
+            [
+                description_place[one] * len(is_agreed) + step
+                for one in described
+                for step, agreed in enumerate(is_agreed)
+                if not (is_lost and (agreed or one.text in texts.agreed))
+            ]
+            for is_lost in (False, True)
+        ]
+    return _Options.of(subjects, texts.topic_count), _Options.of(endings, 1)
 
 
 def _deal_keys(context: MonthContext, deal: I64) -> U64:
-    """64 bits of each row's deal: the low half of its id."""
-    ids = context.index.deals.ids
-    if len(ids) == 0:
-        return np.zeros(len(deal), np.uint64)
-    low = np.ascontiguousarray(ids[:, 8:]).view(">u8").reshape(len(ids)).astype(np.uint64)
+    """64 bits of each deal (places in the index): the low half of its id."""
+    low = np.ascontiguousarray(context.index.deals.ids[deal, 8:]).view(">u8").reshape(len(deal))
     # The two highest bits are the same in every id.
-    return (low << np.uint64(2))[np.maximum(deal, 0)]
+    return low.astype(np.uint64) << np.uint64(2)
 
 
 def _step(space: int) -> int:

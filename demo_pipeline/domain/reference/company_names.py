@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources.abc import Traversable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.reference.names import NameList, ascii_label, plain_strings
@@ -181,7 +182,8 @@ def _word_lists(
     acronyms: list[str] = declared.get("acronyms", "").split()
     towns = [ascii_label(city) for city in cities]
     taken = {*stems.ascii, *trades.ascii, *towns, *map(ascii_label, acronyms)}
-    founders = [name for name in surnames.names if len(name) > 2 and ascii_label(name) not in taken]
+    others = (name for name in surnames.names if len(name) > 2 and ascii_label(name) not in taken)
+    founders = list(islice(others, _FOUNDERS))
     slopes = [_FOUNDER_SLOPE * 1000 // (rank + _FOUNDER_SLOPE) for rank in range(_FOUNDERS)]
     used = [
         0 if label in towns else weight
@@ -189,7 +191,7 @@ def _word_lists(
     ]
     return {
         "stem": NameList.of(stems.names, used),
-        "surname": NameList.of(founders[:_FOUNDERS], slopes[: len(founders)]),
+        "surname": NameList.of(founders, slopes[: len(founders)]),
         "partner": NameList.of(founders[:_PARTNERS], slopes[: len(founders[:_PARTNERS])]),
         "city": NameList.of(cities, [int(towns.index(town) == place) for place, town in enumerate(towns)]),
         "acronym": NameList.of(acronyms, [1] * len(acronyms)),

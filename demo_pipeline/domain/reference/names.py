@@ -69,8 +69,13 @@ class NameList:
 @lru_cache(maxsize=16_384)
 def ascii_label(text: str) -> str:
     """A name in lower-case letters and digits only: ``"Müller-Lüders"`` → ``"muellerlueders"``."""
-    decomposed = unicodedata.normalize("NFKD", text.lower().translate(_LETTERS))
-    return "".join(char for char in decomposed if char.isascii() and char.isalnum())
+    plain = text.lower()
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKD", plain.translate(_LETTERS))
+    # Most names have nothing to leave out.
+    if plain.isascii() and plain.isalnum():
+        return plain
+    return "".join(char for char in plain if char.isascii() and char.isalnum())
 
 
 def plain_strings(texts: Sequence[str]) -> pa.StringArray:

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from demo_pipeline.domain.core.arrow import choose, join, joined, strings, texts
+from demo_pipeline.domain.core.arrow import choose, joined, kept_strings, strings, texts
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, read_table, root
 
@@ -114,6 +114,13 @@ class Language:
     salutation_slots: tuple[str, ...]
     #: slot → words for a woman, for a man, for somebody unknown
     pronoun_slots: Mapping[str, tuple[str, str, str]]
+
+    def spelt_out(self, template: Template) -> Template:
+        """The template with the slots of :func:`person_slots`: a form of address is a title and a surname."""
+        text = template.text.replace("{person}", "{first} {last}")
+        for slot in self.salutation_slots:
+            text = text.replace(f"{{{slot}}}", f"{{{slot}_title}} {{last}}")
+        return Template.parse(text)
 
 
 @dataclass(frozen=True)
@@ -231,24 +238,22 @@ def person_slots(
 ) -> dict[str, Strings | SlotChoice]:
     """The slots of a language for people, shape (people,) each; ``gender``: 0 a man, 1 a woman, 2 unknown.
 
-    ``honorifics`` are the locale's, (female, male) by slot. Where the gender is unknown the full name stands
-    for the form of address, and pronouns take their form for unknown people.
+    ``honorifics`` are the locale's, (female, male) by slot. Where the gender is unknown the given name stands
+    for the title, and pronouns take their form for unknown people.
     """
-    person = join(first, last, separator=" ")
     is_unknown = gender == 2
 
-    def addressed(female: str, male: str) -> Strings:
-        known = join(texts([male, female, ""], gender), last, separator=" ")
-        return choose(is_unknown, person, known) if is_unknown.any() else known
+    def title(female: str, male: str) -> Strings | SlotChoice:
+        if is_unknown.any():
+            return choose(is_unknown, first, texts((male, female, ""), gender))
+        return SlotChoice(kept_strings((male, female)), gender)
 
-    forms = {pair: addressed(*pair) for pair in {honorifics[slot] for slot in language.salutation_slots}}
     return {
         "first": first,
         "last": last,
-        "person": person,
-        **{slot: forms[honorifics[slot]] for slot in language.salutation_slots},
+        **{f"{slot}_title": title(*honorifics[slot]) for slot in language.salutation_slots},
         **{
-            slot: SlotChoice(strings([male, female, unknown]), gender)
+            slot: SlotChoice(kept_strings((male, female, unknown)), gender)
             for slot, (female, male, unknown) in language.pronoun_slots.items()
         },
     }

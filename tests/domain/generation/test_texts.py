@@ -38,12 +38,13 @@ BOTH = [(language, industry) for language in LANGUAGES for industry in INDUSTRIE
 def people(language: str) -> dict[str, Any]:
     """A woman, a man, and somebody of whom nothing is known."""
     country, first, last = PEOPLE[language]
-    slots = load_texts(language, "saas").language
-    honorifics = load_locale(country).honorifics
-    made = person_slots(slots, pa.array(first), pa.array(last), GENDERS, honorifics)
+    about = load_texts(language, "saas").language
+    slots = person_slots(about, pa.array(first), pa.array(last), GENDERS, load_locale(country).honorifics)
     return {
-        slot: values.values.take(pa.array(values.places)) if isinstance(values, SlotChoice) else values
-        for slot, values in made.items()
+        slot: render(
+            Layout.of([about.spelt_out(Template.parse(f"{{{slot}}}"))]), np.zeros(3, np.int64), slots
+        )
+        for slot in ("first", "last", "person", *about.salutation_slots, *about.pronoun_slots)
     }
 
 
