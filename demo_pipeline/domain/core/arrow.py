@@ -43,12 +43,12 @@ _CHECKED: Final = pc.TakeOptions(boundscheck=True)
 
 def strings(values: Sequence[str | None]) -> pa.StringArray:
     """Texts as a column; ``None`` is null."""
-    encoded = [b"" if value is None else value.encode() for value in values]
+    encoded = [value.encode() if value else b"" for value in values]
     offsets = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
-    missing = np.array([value is None for value in values], bool)
+    np.cumsum(np.fromiter(map(len, encoded), np.int32, len(encoded)), out=offsets[1:])
+    missing = validity(np.array([value is None for value in values])) if None in values else None
     return _arrow.StringArray.from_buffers(
-        len(encoded), buffer(offsets), _arrow.py_buffer(b"".join(encoded)), validity(missing)
+        len(encoded), buffer(offsets), _arrow.py_buffer(b"".join(encoded)), missing
     )
 
 
@@ -99,6 +99,12 @@ def take(values: AnyColumn, picks: I64) -> AnyColumn:
     return _compute.call_function("array_take", [values, integers(picks, pa.int64())], _CHECKED)
 
 
+def take_or_null(values: AnyColumn, picks: I64) -> AnyColumn:
+    """``values[picks]``, null below 0."""
+    places = integers(picks, pa.int64(), picks < 0)
+    return _compute.call_function("array_take", [values, places], _CHECKED)
+
+
 def chain(first: AnyColumn, *more: AnyColumn) -> AnyColumn:
     """``first`` followed by the others."""
     return _arrow.concat_arrays([first, *more])
@@ -132,19 +138,24 @@ def join(*pieces: pa.StringArray | str, separator: str = "") -> pa.StringArray:
 
 
 def joined(values: pa.StringArray, picks: I64, lengths: I64) -> pa.StringArray:
-    """Text *i* is the next ``lengths[i]`` of ``values[picks]`` in one; null where one of them is."""
-    pieces: Column = take(values, picks)
-    stops = pieces.offset + np.concatenate([[0], np.cumsum(lengths)])
-    _, offsets, data = pieces.buffers()
+    """Texts of several pieces: text *i* is the next ``lengths[i]`` of ``values[picks]`` in one.
+
+    It is null where one of them is.
+    """
+    pieces = take(values, picks)
+    buffers: list[Any] = pieces.buffers()
+    _, offsets, data = buffers
     if len(picks) == 0 or offsets is None:
         return constant("", len(lengths))
-    nulls = None
+    stops = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=stops[1:])
+    missing = None
     if pieces.null_count:
         before = np.concatenate([[0], np.cumsum(is_null(pieces))])
-        nulls = validity(np.diff(before[stops]) > 0)
+        missing = validity(np.diff(before[stops]) > 0)
     # The pieces follow each other already: only where texts begin and end is another.
-    bounds = np.frombuffer(offsets, np.int32)[stops]
-    return _arrow.StringArray.from_buffers(len(lengths), buffer(bounds), data, nulls)
+    bounds = np.frombuffer(offsets, np.int32)[stops + pieces.offset]
+    return _arrow.StringArray.from_buffers(len(lengths), buffer(bounds), data, missing)
 
 
 def choose(

@@ -150,3 +150,14 @@ def ascending(values: I64) -> I64:
     words.sort()
     words &= (1 << bits) - 1
     return words
+
+
+def rank_within(groups: I64) -> I64:
+    """For each row how many rows before it are of its group."""
+    order = ascending(groups)
+    ordered = groups[order]
+    is_first = np.ones(len(groups), bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    rank = np.empty(len(groups), np.int64)
+    rank[order] = np.arange(len(groups)) - np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
+    return rank

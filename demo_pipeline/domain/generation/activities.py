@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, U64, ascending, scale
+from demo_pipeline.domain.core.random_streams import I64, U64, rank_within, scale
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS, minute_of
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_people import DealPeople
@@ -297,12 +297,7 @@ def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
 
 def _places(deal: I64, on_deal: I64) -> I64:
     """The place of each row among the activities of its deal in this month, from 0; updates ``on_deal``."""
-    by_deal = ascending(deal)
-    ordered = deal[by_deal]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-2))
-    lengths = np.diff(starts, append=len(ordered))
-    place = np.empty(len(deal), np.int64)
-    place[by_deal] = np.arange(len(deal)) - np.repeat(starts, lengths)
+    place = rank_within(deal)
     linked = deal >= 0
     place[linked] += on_deal[deal[linked]]
     place[~linked] = 0

@@ -16,6 +16,7 @@ from demo_pipeline.domain.core.arrow import (
     is_null,
     join,
     take,
+    take_or_null,
     texts,
 )
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
@@ -68,11 +69,8 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
 
 def _legal_forms(parts: CompanyNames, size: I64, draws: U64) -> I64:
     """A legal form that fits the size of each company."""
-    forms = np.zeros(len(size), np.int64)
-    for place, cumulative in enumerate(parts.forms_of_size):
-        rows = np.flatnonzero(size == place)
-        forms[rows] = pick(draws[rows], cumulative)
-    return forms
+    weights = parts.forms_of_size[size]
+    return np.sum(weights <= scale(draws, weights[:, -1])[:, None], axis=1)
 
 
 def names(context: MonthContext, company: I64) -> SlotChoice:
@@ -90,7 +88,7 @@ def domains(context: MonthContext, company: I64) -> pa.StringArray:
     number = context.index.companies.number[each]
     made = _domains_of(context, _named(context, number))
     of_each = _made_or_existing(made, number, context.index.existing_domains)
-    return choose(place < 0, None, take(of_each, np.maximum(place, 0)))
+    return take_or_null(of_each, place)
 
 
 def houses(context: MonthContext, company: I64) -> I64:

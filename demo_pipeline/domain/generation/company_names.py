@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import join, take
+from demo_pipeline.domain.core.arrow import joined
 from demo_pipeline.domain.core.random_streams import I64, Stream
 from demo_pipeline.domain.reference.company_names import CompanyNames, PatternColumns
 
@@ -27,19 +27,19 @@ class NamedCompanies:
 
     columns: PatternColumns
     pattern: I64
-    #: places among the words of all patterns
+    #: places of the words among the pieces
     first: I64
     second: I64
 
     @property
     def names(self) -> pa.StringArray:
         """The names without the legal form."""
-        return self._written(self.columns.words, self.columns.literals)
+        return self._written(self.columns.pieces)
 
     @property
     def labels(self) -> pa.StringArray:
         """The labels of their domains."""
-        return self._written(self.columns.words_ascii, self.columns.label_literals)
+        return self._written(self.columns.label_pieces)
 
     def place(self, slot: str) -> I64:
         """The place of the word that a name has in a slot, among the slot's words; -1: it has none."""
@@ -49,9 +49,10 @@ class NamedCompanies:
             place = np.where((word >= start) & (word < stop), word - start, place)
         return place
 
-    def _written(self, words: pa.StringArray, literals: tuple[pa.StringArray, ...]) -> pa.StringArray:
-        before, between, after = (take(one, self.pattern) for one in literals)
-        return join(before, take(words, self.first), between, take(words, self.second), after)
+    def _written(self, pieces: pa.StringArray) -> pa.StringArray:
+        literal = 3 * self.pattern
+        picks = np.stack([literal, self.first, literal + 1, self.second, literal + 2], axis=1)
+        return joined(pieces, picks.ravel(), np.full(len(picks), 5))
 
 
 class CompanyNaming:

@@ -19,7 +19,7 @@ from demo_pipeline.domain.core.arrow import (
     texts,
 )
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, ascending, pick, quantile, scale
+from demo_pipeline.domain.core.random_streams import I64, ascending, pick, quantile, rank_within, scale
 from demo_pipeline.domain.core.row_ids import row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Buyer
 from demo_pipeline.domain.generation.companies import cities, domains, houses
@@ -328,13 +328,7 @@ def _patch_emails(emails: pa.StringArray, rows: Contacts, used: set[str]) -> pa.
 
 def _namesakes(earlier: KeyCounts, keys: I64) -> I64:
     """How many equal keys come before each: among ``earlier``, and among those before it."""
-    count = earlier.count(keys)
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
-    lengths = np.diff(starts, append=len(ordered))
-    count[order] += np.arange(len(keys)) - np.repeat(starts, lengths)
-    return count
+    return earlier.count(keys) + rank_within(keys)
 
 
 def tag_batches(context: MonthContext, contacts: Contacts) -> Iterator[pa.RecordBatch]:

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.arrow import Mask, choose, take
-from demo_pipeline.domain.core.random_streams import I64, Stream, ascending
+from demo_pipeline.domain.core.arrow import Mask, take_or_null
+from demo_pipeline.domain.core.random_streams import I64, Stream, rank_within
 from demo_pipeline.domain.reference.countries import Locale
 
 #: Rows of one table that a number is given to.
@@ -36,7 +36,7 @@ def without_number_ppm(spec: TenantSpec, locale: Locale, table: str) -> I64:
     By place in the locale's list of cities, shape (cities,); 0 where numbers suffice.
     """
     places = locale.places
-    _, group = np.unique(places.phone_start, return_inverse=True)
+    _, _, group = _ranges(locale)
     weight = np.zeros(group.max() + 1, np.int64)
     np.add.at(weight, group, np.diff(places.cumulative, prepend=0))
     planned = spec.total.companies_created if table == "companies" else spec.total.contacts_created
@@ -70,7 +70,7 @@ class PhoneNumbers:
         given = self._given.setdefault(table, np.zeros(len(starts), np.int64))
         rows = np.flatnonzero(is_wanted)
         own = group[city[rows]]
-        rank = given[own] + _rank_within(own)
+        rank = given[own] + rank_within(own)
         given += np.bincount(own, minlength=len(starts))
         if self.job_number is None:
             is_left = rank < _ROUNDS[table] * sizes[own]
@@ -80,7 +80,7 @@ class PhoneNumbers:
         rows, own, rank = rows[is_left], own[is_left], rank[is_left]
         chosen = np.full(len(city), -1)
         chosen[rows] = self._order(locale, stream, table)[starts[own] + rank % sizes[own]]
-        return choose(chosen < 0, None, take(places.phones, np.maximum(chosen, 0)))
+        return take_or_null(places.phones, chosen)
 
     def _order(self, locale: Locale, stream: Stream, table: str) -> I64:
         """The numbers (places in the locale's list), shuffled within each range."""
@@ -102,14 +102,3 @@ def _ranges(locale: Locale) -> tuple[I64, I64, I64]:
     sizes = np.zeros(len(starts), np.int64)
     sizes[group] = places.phone_count
     return starts, sizes, group
-
-
-def _rank_within(groups: I64) -> I64:
-    """For each row how many rows before it are of its group."""
-    order = ascending(groups)
-    ordered = groups[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    lengths = np.diff(starts, append=len(ordered))
-    rank = np.empty(len(groups), np.int64)
-    rank[order] = np.arange(len(groups)) - np.repeat(starts, lengths)
-    return rank

@@ -195,14 +195,17 @@ def _options(texts: Texts) -> tuple[_Options, _Options]:
     is_agreed = [step in texts.agreed for step in texts.steps.to_pylist()]
     subjects: list[list[int]] = []
     endings: list[list[int]] = []
+    flags = list(product((False, True), repeat=3))
     # In the order of their numbers.
-    for name, is_planned, has_deal, has_company in product(ACTIVITY_TYPES, *[(False, True)] * 3):
-        described = texts.planned.get(name, ()) if is_planned else texts.descriptions[name]
-        fitting, described = (
+    for name, (is_planned, has_deal, has_company) in product(ACTIVITY_TYPES, flags):
+        about, described = (
             usable(own, with_deal=has_deal, with_company=has_company)
-            for own in (texts.subjects[name], described)
+            for own in (
+                texts.subjects[name],
+                texts.planned.get(name, ()) if is_planned else texts.descriptions[name],
+            )
         )
-        subjects.append([subject_place[one] for one in fitting])
+        subjects.append([subject_place[one] for one in about])
         endings += [
             [
                 description_place[one] * len(is_agreed) + step

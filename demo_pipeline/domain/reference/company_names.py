@@ -8,7 +8,7 @@ them a company has is decided in ``generation.company_names``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources.abc import Traversable
@@ -88,16 +88,15 @@ class PatternColumns:
     pair_count: NDArray[np.int64]
     #: second words for each first one
     width: NDArray[np.int64]
-    #: the words of all slots, each list once, and an empty one
-    words: pa.StringArray
-    words_ascii: pa.StringArray
+    #: what is before, between and after the words, three texts a pattern; then the words of all slots, each
+    #: list once, and an empty one
+    pieces: pa.StringArray
+    #: the same of labels of domains
+    label_pieces: pa.StringArray
     #: where the words of the first and of the second slot begin, shape (2, patterns)
     word_start: NDArray[np.int64]
     #: slot → where its words begin and end
     ranges: Mapping[str, tuple[int, int]]
-    #: before, between and after the two words
-    literals: tuple[pa.StringArray, ...]
-    label_literals: tuple[pa.StringArray, ...]
 
     @classmethod
     def of(cls, patterns: Sequence[CompanyPattern]) -> PatternColumns:
@@ -106,27 +105,25 @@ class PatternColumns:
 
         lists = list(dict.fromkeys(words for pattern in patterns for words in pattern.words))
         lists.append(NameList.of([""], [1]))
-        stops = np.cumsum([len(one) for one in lists]).tolist()
+        stops = (3 * len(patterns) + np.cumsum([len(one) for one in lists])).tolist()
         start = {one: stop - len(one) for one, stop in zip(lists, stops, strict=True)}
         slots = {slot: words for one in patterns for slot, words in zip(one.slots, one.words, strict=True)}
         both = [(*one.words, lists[-1])[:2] for one in patterns]
         count = np.array([len(one.pairs) for one in patterns])
-
-        def literals(texts: Iterable[tuple[str, ...]]) -> tuple[pa.StringArray, ...]:
-            return tuple(map(plain_strings, zip(*((*three, "")[:3] for three in texts), strict=True)))
-
+        literals, labels = (
+            [text for three in texts for text in (*three, "")[:3]]
+            for texts in ([one.literals for one in patterns], [one.label_literals for one in patterns])
+        )
         return cls(
             weight=np.array([one.weight for one in patterns]),
             pairs=np.concatenate([one.pairs for one in patterns]),
             pair_start=np.cumsum(count) - count,
             pair_count=count,
             width=np.array([len(second) for _, second in both]),
-            words=plain_strings([word for one in lists for word in one.names]),
-            words_ascii=plain_strings([word for one in lists for word in one.ascii]),
+            pieces=plain_strings([*literals, *(word for one in lists for word in one.names)]),
+            label_pieces=plain_strings([*labels, *(word for one in lists for word in one.ascii)]),
             word_start=np.array([[start[one] for one in pair] for pair in both]).T,
             ranges={slot: (start[words], start[words] + len(words)) for slot, words in slots.items()},
-            literals=literals(one.literals for one in patterns),
-            label_literals=literals(one.label_literals for one in patterns),
         )
 
 

@@ -270,21 +270,22 @@ def render(
     pieces = layout.pieces[which]
     is_there = pieces != _END
     lengths = np.count_nonzero(is_there, axis=1)
-    pieces = pieces[is_there]
-    # A place for each piece in one list: of the literals, then of what each slot may be.
-    pool, picks, missing = [layout.literals], pieces.astype(np.int64), len(layout.literals) - 1
-    start = missing + 1
-    row = np.repeat(np.arange(len(which)), lengths)
-    for number, name in enumerate(layout.slots):
-        at = np.flatnonzero(pieces == -1 - number)
-        if len(at) == 0:
-            continue
-        slot, chosen = slots[name], row[at]
-        if isinstance(slot, SlotChoice):
-            slot, chosen = slot.values, slot.places[chosen]
-        picks[at] = np.where(chosen < 0, missing, start + chosen)
-        pool.append(slot)
-        start += len(slot)
+    picks = pieces[is_there].astype(np.int64)
+    at = np.flatnonzero(picks < 0)
+    number, row = -1 - picks[at], np.repeat(np.arange(len(which)), lengths)[at]
+    # One list for all pieces: the literals, then what each slot may be, with the place of each row in it.
+    pool, missing, start = [layout.literals], len(layout.literals) - 1, len(layout.literals)
+    places = np.empty((len(layout.slots), len(which)), np.int64)
+    for slot in np.flatnonzero(np.bincount(number)).tolist():
+        values = slots[layout.slots[slot]]
+        if isinstance(values, SlotChoice):
+            places[slot] = np.where(values.places < 0, missing, start + values.places)
+            values = values.values
+        else:
+            places[slot] = np.arange(start, start + len(which))
+        pool.append(values)
+        start += len(values)
+    picks[at] = places[number, row]
     return joined(pa.concat_arrays(pool), picks, lengths)
 
 
