@@ -37,8 +37,8 @@ _OPEN_HALVES: Final = 5
 #: What decides which deal has which size: that of the company, the deal's length, chance. Where months have
 #: an end that counts, deals close at other times than by their length alone: it must weigh more.
 _SIZE_WEIGHT: Final = 510
-_LENGTH_WEIGHT: Final = {True: 640, False: 380}
-_CHANCE_WEIGHT: Final = {True: 560, False: 650}
+_LENGTH_WEIGHT: Final = {True: 700, False: 380}
+_CHANCE_WEIGHT: Final = {True: 500, False: 650}
 #: By how much of its length a deal closes after its expected date, per cent, by tenths of the deals
 #: (assumption: the sales team's date is a hope).
 _LATE_PERCENT: Final = np.array([-40, -20, -10, -2, 7, 13, 19, 26, 35, 52, 90])

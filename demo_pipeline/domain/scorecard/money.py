@@ -154,13 +154,11 @@ _ACTIVITIES_A_DEAL: Final = 4
 def value_to_activities(tenant: TenantColumns) -> Figure | None:
     """Spearman's correlation of the value of a deal and the number of its activities."""
     deals, of = tenant.deals, tenant.activities.deal
-    valued = deals.value > 0
     # Fewer activities: the month's figures leave most deals with one or none.
     if len(of) < _ACTIVITIES_A_DEAL * len(deals):
         return None
     counts = np.bincount(of[of != MISSING], minlength=len(deals))
-    found = spearman(deals.value[valued], counts[valued]) if counts.any() else None
-    return None if found is None else Figure(found, int(valued.sum()))
+    return _within_months(tenant, deals.value > 0, counts) if counts.any() else None
 
 
 def written_amounts(tenant: TenantColumns) -> Figure | None:
@@ -220,12 +218,13 @@ def equal_odd_amounts(tenant: TenantColumns) -> Figure | None:
     written = is_written(tenant)
     if written is None:
         return None
+    valued = int((deals.value > 0).sum())
     odd = ~written & (deals.value > 0)
-    if not odd.any():
-        return Figure(0.0, int((deals.value > 0).sum()))
+    if not valued:
+        return None
     pairs = np.stack([deals.month[odd], deals.value[odd]], axis=1)
     _, counts = np.unique(pairs, axis=0, return_counts=True)
-    return Figure(float(counts[counts > 1].sum()) / int(odd.sum()), int((deals.value > 0).sum()))
+    return Figure(float(counts[counts > 1].sum()) / valued, valued)
 
 
 def largest_lost_alike(tenant: TenantColumns) -> Figure | None:
@@ -414,9 +413,9 @@ MEASURES: Final = (
     ),
     Measure(
         name="value_to_activities",
-        title="rank correlation of the value of a deal and its activities",
-        population="deals",
-        least=400,
+        title="rank correlation of the value of a deal and its activities, within a month",
+        population="deals of months with six or more",
+        least=800,
         expected=Expected(Range(0.2, 0.4)),
         unit=Unit.NUMBER,
         source=_STORIES,
@@ -438,7 +437,7 @@ MEASURES: Final = (
         population="months of six or more deals of an outcome",
         least=20,
         # Of a hundred sound tenants one is below 0.01 by chance.
-        expected=Expected(Range(low=0.001)),
+        expected=only((*_ROUND, "realestate", "saas"), Range(low=0.001)),
         unit=Unit.PROBABILITY,
         source=_STORIES,
         function=largest_is_odd,
@@ -465,11 +464,11 @@ MEASURES: Final = (
     ),
     Measure(
         name="equal_odd_amounts",
-        title="odd amounts that two deals of a month share",
+        title="deals whose odd amount another deal of the month has",
         population="deals with a value",
         least=100,
         expected=Expected(
-            Range(high=0.0), industries={"ecommerce": Range(high=0.05), "saas": Range(high=0.02)}
+            Range(high=0.0), industries=dict.fromkeys(("ecommerce", "saas"), Range(high=0.005))
         ),
         unit=Unit.SHARE,
         source=_STORIES,
