@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "6f71d03243c47a9d994e0d2c66524affbf9de64e562820000c653c881d3e4d73",
-    "marlowe-quay": "dc84180f2a5d5db036722ef76dd5d20bcb7c0c0f678cb197108c5873857878bb",
-    "tannrausch": "230fd7a2bfa8f40d98212d5ed2da2227c9aa2e8826b18b0fb220b314f0c16ed1",
-    "tidewick": "65bac74a517e52f7ebcd67de7a09f8f2f9a9a84e7ff8fb0050371fff8f3911f3",
+    "larkmoor": "a3911726ecd164e65bb47a09cf908d0961a74abdaea6f6051f64def8c87fdd81",
+    "marlowe-quay": "a143aa7206a7836a0ffb8936038e382deb00c68a5179b5146762ae3fdce9d58e",
+    "tannrausch": "818c7a90cd68d20a711e8452b33d9226f46f26f69e63a710ce9aa04cceaea321",
+    "tidewick": "b9c57857401d7d10279dbb2015cc215dd06bebed7d55d4c8162f35a309daf2bb",
 }
 
 
