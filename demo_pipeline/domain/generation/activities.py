@@ -8,6 +8,7 @@ come in blocks, so that memory does not grow with a month.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -212,9 +213,15 @@ def _shifted(context: MonthContext, instants_us: I64, minutes: I64) -> I64:
 
 def _types(context: MonthContext, draws: U64, habit: I64) -> I64:
     """Places in ACTIVITY_TYPES: by the industry's weights, and what people do more or less of."""
-    weights = np.diff(context.industry.activity_cumulative, prepend=0)
-    by_habit = np.cumsum([weights * np.roll(_LIKED_PERCENT, place) for place in range(_HABITS)], axis=1)
+    by_habit = _types_by_habit(context.industry.activity_weights)
     return np.sum(by_habit[habit] <= scale(draws, by_habit[habit, -1])[:, None], axis=1)
+
+
+@cache
+def _types_by_habit(weights: tuple[int, ...]) -> I64:
+    """Running weights of types for each habit, shape (habits, types)."""
+    usual = np.array(weights, np.int64)
+    return np.cumsum([usual * np.roll(_LIKED_PERCENT, place) for place in range(_HABITS)], axis=1)
 
 
 def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:

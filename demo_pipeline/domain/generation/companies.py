@@ -23,7 +23,6 @@ from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, s
 from demo_pipeline.domain.generation.company_names import NamedCompanies
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.entity_index import Companies, Small, part
-from demo_pipeline.domain.generation.phones import without_number_ppm
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.reference.company_names import CompanyNames
 from demo_pipeline.domain.reference.countries import Locale
@@ -114,7 +113,7 @@ def company_phones(context: MonthContext, rows: Companies, draws: Draws) -> pa.S
     has_range = context.locale.places.has_area_range[rows.city].astype(np.int64)
     none_ppm = np.maximum(
         usual_ppm[has_range, (rows.size > 0).astype(np.int64)],
-        without_number_ppm(context.spec, context.locale, _TABLE)[rows.city],
+        context.index.phones.without_number_ppm(context.spec, context.locale, _TABLE)[rows.city],
     )
     is_known = scale(draws("has_phone"), _PPM) >= none_ppm
     return context.index.phones.assign(context.locale, context.tenant_stream, _TABLE, rows.city, is_known)

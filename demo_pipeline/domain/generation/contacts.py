@@ -37,7 +37,6 @@ from demo_pipeline.domain.generation.entity_index import (
     recent,
 )
 from demo_pipeline.domain.generation.person_names import person_names
-from demo_pipeline.domain.generation.phones import without_number_ppm
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import ARRIVALS, CONTACT_STATUSES
 
@@ -159,7 +158,7 @@ def contact_phones(context: MonthContext, rows: Contacts, draws: Draws) -> pa.St
     has_range = context.locale.places.has_area_range[city]
     none_ppm = np.maximum(
         np.where(has_range, _NO_PHONE, _NO_PHONE_OF_ITS_OWN),
-        without_number_ppm(context.spec, context.locale, _TABLE)[city],
+        context.index.phones.without_number_ppm(context.spec, context.locale, _TABLE)[city],
     )
     is_known = scale(draws("has_phone"), _PPM) >= none_ppm
     phones = context.index.phones.assign(context.locale, context.tenant_stream, _TABLE, city, is_known)

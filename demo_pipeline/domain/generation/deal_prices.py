@@ -5,7 +5,7 @@ Which deals are won, open or lost, and how large each is by nature, is decided i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -55,8 +55,8 @@ def price_deals(
 
     def fill(rows: I64, sizes: I64, total_minor: int) -> None:
         priced = price(sizes, total_minor, prices, price_draws[rows], used_amounts)
-        for column in fields(Lines):
-            getattr(lines, column.name)[rows] = getattr(priced, column.name)
+        for name, column in vars(lines).items():
+            column[rows] = getattr(priced, name)
         used_amounts.update(priced.value[priced.kind == ODD].tolist())
 
     fill(won, natural[won], figures.closed_won_value)

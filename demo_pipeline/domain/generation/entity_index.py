@@ -229,11 +229,11 @@ def _merge(rows: T, new: T) -> I64 | None:
     count, order = len(rows.created_us), None
     if count and len(new.created_us) and new.created_us[0] < rows.created_us[-1]:
         order = ascending(np.concatenate([rows.created_us, new.created_us]))
-    for column in fields(rows):
-        both = _joined(column.name, getattr(rows, column.name), getattr(new, column.name))
+    for name, old in list(vars(rows).items()):
+        both = _joined(name, old, getattr(new, name))
         if order is not None:
             both = take(both, order) if isinstance(both, pa.StringArray) else both[order]
-        setattr(rows, column.name, both)
+        setattr(rows, name, both)
     if order is None:
         return None
     place = np.empty(len(order), np.int64)
@@ -258,8 +258,7 @@ AnyRows = TypeVar("AnyRows")
 
 def part(rows: AnyRows, start: int, stop: int) -> AnyRows:
     """The rows from ``start`` to ``stop`` of a dataclass whose fields are columns, not copied."""
-    columns: Any = rows
-    return type(rows)(**{column.name: getattr(rows, column.name)[start:stop] for column in fields(columns)})
+    return type(rows)(**{name: column[start:stop] for name, column in vars(rows).items()})
 
 
 def _keep_latest(rows: T, count: int) -> None:

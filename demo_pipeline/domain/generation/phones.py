@@ -30,24 +30,6 @@ _PPM: Final = 1_000_000
 _A_JOB: Final = 37
 
 
-def without_number_ppm(spec: TenantSpec, locale: Locale, table: str) -> I64:
-    """How many rows of a city must go without a number, in millionths, so that the last ones have some too.
-
-    By place in the locale's list of cities, shape (cities,); 0 where numbers suffice.
-    """
-    places = locale.places
-    _, _, group = _ranges(locale)
-    weight = np.zeros(group.max() + 1, np.int64)
-    np.add.at(weight, group, np.diff(places.cumulative, prepend=0))
-    planned = spec.total.companies_created if table == "companies" else spec.total.contacts_created
-    if spec.closed_month is None:
-        # Room for as many months again.
-        planned *= 2
-    expected = planned * weight[group] // int(places.cumulative[-1])
-    numbers = _ROUNDS[table] * places.phone_count * _USED_PERCENT // 100
-    return _PPM - np.minimum(numbers * _PPM // np.maximum(expected, 1), _PPM)
-
-
 @dataclass
 class PhoneNumbers:
     """How many numbers of each range are given, by table."""
@@ -57,6 +39,16 @@ class PhoneNumbers:
     _given: dict[str, I64] = field(default_factory=dict[str, I64])
     #: by table
     _orders: dict[str, I64] = field(default_factory=dict[str, I64])
+    _without_ppm: dict[str, I64] = field(default_factory=dict[str, I64])
+
+    def without_number_ppm(self, spec: TenantSpec, locale: Locale, table: str) -> I64:
+        """How many rows of a city must go without a number, in millionths: the last ones have some then.
+
+        By place in the locale's list of cities, shape (cities,); 0 where numbers suffice.
+        """
+        if table not in self._without_ppm:
+            self._without_ppm[table] = _without_number_ppm(spec, locale, table)
+        return self._without_ppm[table]
 
     def assign(
         self, locale: Locale, stream: Stream, table: str, city: I64, is_wanted: Mask
@@ -102,3 +94,17 @@ def _ranges(locale: Locale) -> tuple[I64, I64, I64]:
     sizes = np.zeros(len(starts), np.int64)
     sizes[group] = places.phone_count
     return starts, sizes, group
+
+
+def _without_number_ppm(spec: TenantSpec, locale: Locale, table: str) -> I64:
+    places = locale.places
+    _, _, group = _ranges(locale)
+    weight = np.zeros(group.max() + 1, np.int64)
+    np.add.at(weight, group, np.diff(places.cumulative, prepend=0))
+    planned = spec.total.companies_created if table == "companies" else spec.total.contacts_created
+    if spec.closed_month is None:
+        # Room for as many months again.
+        planned *= 2
+    expected = planned * weight[group] // int(places.cumulative[-1])
+    numbers = _ROUNDS[table] * places.phone_count * _USED_PERCENT // 100
+    return _PPM - np.minimum(numbers * _PPM // np.maximum(expected, 1), _PPM)
