@@ -33,7 +33,7 @@ BLUEPRINT: Final[dict[str, Any]] = {
         "companies_created": 300,
         "deals_created": 900,
         "closed_won_count": 200,
-        "activities_created": 3000,
+        "activities_created": 3600,
     },
 }
 
