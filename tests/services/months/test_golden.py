@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "a3911726ecd164e65bb47a09cf908d0961a74abdaea6f6051f64def8c87fdd81",
-    "marlowe-quay": "a143aa7206a7836a0ffb8936038e382deb00c68a5179b5146762ae3fdce9d58e",
-    "tannrausch": "818c7a90cd68d20a711e8452b33d9226f46f26f69e63a710ce9aa04cceaea321",
-    "tidewick": "b9c57857401d7d10279dbb2015cc215dd06bebed7d55d4c8162f35a309daf2bb",
+    "larkmoor": "c71955998b7274140ae2eeb369bd32bd44c63ac142e6283fd827dc031777cbfa",
+    "marlowe-quay": "c949b3de3874866f0c8c4843fe578e9462b261741da16181dc38c4ae3a32a9f3",
+    "tannrausch": "9ba2799816c1087b80be135414e4a791df6bbc0688690641758774b68d6e328e",
+    "tidewick": "6fcf33be6c4f1690022e03e894cd3c7e609cd80c3c452fd5b9d7ac7d600e09d4",
 }
 
 
