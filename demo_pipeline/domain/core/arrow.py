@@ -101,6 +101,8 @@ def take(values: AnyColumn, picks: I64) -> AnyColumn:
 
 def take_or_null(values: AnyColumn, picks: I64) -> AnyColumn:
     """``values[picks]``, null below 0."""
+    if len(values) == 0:
+        return _arrow.nulls(len(picks), values.type)
     places = integers(picks, pa.int64(), picks < 0)
     return _compute.call_function("array_take", [values, places], _CHECKED)
 

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import Mask, strings, take
+from demo_pipeline.domain.core.arrow import Mask, strings, take, take_or_null
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
 from demo_pipeline.domain.generation.companies import names
 from demo_pipeline.domain.generation.context import Draws, MonthContext
@@ -109,7 +109,8 @@ def activity_texts(
         | texts.topic_slots(topic)
         | {
             "company": names(context, company),
-            "deal": SlotChoice(index.deals.title, deal),
+            # Not a choice: titles of all deals would be copied for every block.
+            "deal": take_or_null(index.deals.title, deal),
             "step": SlotChoice(texts.steps, step),
         }
     )
