@@ -14,7 +14,7 @@ COUNTRIES: Final = {"US": "USD", "GB": "GBP", "DE": "EUR"}
 #: activities, of a hundred rows
 _ACTIVITIES_PERCENT: Final = 62
 #: rows that one more colleague keeps
-_ROWS_OF_A_COLLEAGUE: Final = 4_000
+_ROWS_OF_A_COLLEAGUE: Final = 5_000
 
 
 @dataclass(frozen=True)

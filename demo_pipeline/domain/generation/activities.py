@@ -231,12 +231,14 @@ def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
     """
     contacts, work, timeline = context.index.contacts, context.work.minutes, context.timeline.minutes
     place = int(np.searchsorted(timeline, int(work[0])))
-    # A patch answers nobody whom the month before has.
-    since = minute_of(context.month.start) if context.is_patch or place == 0 else int(timeline[place - 1])
+    since = int(timeline[place - 1]) if place else minute_of(context.month.start)
     first, end = (
         int(np.searchsorted(contacts.created_us, minute * MINUTE_US)) for minute in (since, int(work[-1]))
     )
     leads = first + np.flatnonzero((contacts.status[first:end] == LEAD) & ~dropped[first:end])
+    if context.is_patch:
+        # Its own leads: those that were there, whose names come after the country's, have had their answer.
+        leads = leads[contacts.first[leads] < len(context.locale.given)]
     drawn = np.argsort(context.stream.child(_TABLE).raw("answered", len(leads)), kind="stable")
     return leads[drawn[: count * _RESPONSES_PERCENT // 100]]
 

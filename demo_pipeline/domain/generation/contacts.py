@@ -21,7 +21,7 @@ from demo_pipeline.domain.core.arrow import (
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, ascending, pick, quantile, rank_within, scale
 from demo_pipeline.domain.core.row_ids import row_ids
-from demo_pipeline.domain.generation.calendar import MINUTE_US, Buyer
+from demo_pipeline.domain.generation.calendar import MINUTE_US, Buyer, instant_us
 from demo_pipeline.domain.generation.companies import cities, domains, houses
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_partners import new_customer_count
@@ -240,7 +240,8 @@ def _statuses(context: MonthContext, figures: Figures, draws: Draws, company: I6
     # Those that come early, the tenant's first contact among them: wins of a span's last months are early.
     noise = scale(draws("early"), max(len(order) // 3, 1))
     alone = alone[ascending(np.where(alone > 0, alone + noise[alone], 0))]
-    new = new_customer_count(index, figures.closed_won_count, len(alone))
+    end_us = instant_us(context.month.end)
+    new = new_customer_count(index, figures.closed_won_count, len(alone), end_us)
     for rows, (statuses, weights) in (
         (colleagues, _AT_CUSTOMERS), (alone[:new], _BY_OWN_DEALS), (alone[new:], _REST),
     ):  # fmt: skip

@@ -32,12 +32,13 @@ _TALKING: Final = (PROSPECT, CUSTOMER)
 _NEW_CUSTOMERS: Final = 85
 
 
-def new_customer_count(index: EntityIndex, won_count: int, other_count: int) -> int:
+def new_customer_count(index: EntityIndex, won_count: int, other_count: int, end_us: int) -> int:
     """How many of ``other_count`` new contacts that are no leads become customers by their own deals.
 
-    As many as the month's won deals can serve after those who wait from earlier months.
+    As many as the won deals of the month, which ends at ``end_us``, can serve after those who wait by then.
     """
-    wanted = won_count * _NEW_CUSTOMERS // 100 - len(waiting_customers(index))
+    waiting = index.contacts.created_us[waiting_customers(index)]
+    wanted = won_count * _NEW_CUSTOMERS // 100 - int((waiting < end_us).sum())
     return max(0, min(wanted, other_count * 7 // 10))
 
 

@@ -8,6 +8,7 @@ not known stays unknown. Reading them is ``storage.rows.existing_rows``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeAlias
 
@@ -116,6 +117,9 @@ class ExistingRows:
     companies: Sequence[ExistingCompany]
     contacts: Sequence[ExistingContact]
     deals: Sequence[ExistingDeal]
+    #: of the contacts, and of the companies, those that have won a deal, whichever it is
+    won_by: AbstractSet[Id]
+    won_at: AbstractSet[Id]
     #: addresses that patches have given to contacts
     addresses: frozenset[str]
     #: in the months that get activities
@@ -161,8 +165,6 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
     sizes = locale.companies.sizes.index
     given, surnames = len(locale.given), len(locale.surnames.names)
     companies, contacts, deals = existing.companies, existing.contacts, existing.deals
-    won_by = {deal.contact_id for deal in deals if deal.is_won}
-    won_at = {contact.company_id for contact in contacts if contact.id in won_by}
     status = {name: place for place, name in enumerate(CONTACT_STATUSES)}
     return EntityIndex(
         companies=Companies(
@@ -178,7 +180,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
                 [cities.get(one.city or "", i % len(cities)) for i, one in enumerate(companies)], int
             ),
             size=np.array([_size(sizes, one.size) for one in companies], int),
-            has_won=np.array([one.id in won_at for one in companies], int),
+            has_won=np.array([one.id in existing.won_at for one in companies], int),
         ),
         contacts=Contacts(
             ids=_ids([one.id for one in contacts]),
@@ -190,7 +192,7 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
             status=np.array([status.get(one.status or "", OTHER) for one in contacts], int),
             has_email=np.array([one.has_email for one in contacts], int),
             has_phone=np.array([one.has_phone for one in contacts], int),
-            has_won=np.array([one.id in won_by for one in contacts], int),
+            has_won=np.array([one.id in existing.won_by for one in contacts], int),
             is_female=np.array([_sex(locale, one.first_name) for one in contacts], int),
             first=given + np.arange(len(contacts)),
             last=surnames + np.arange(len(contacts)),

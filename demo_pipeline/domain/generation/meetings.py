@@ -25,14 +25,14 @@ _QUARTER_US: Final = 15 * MINUTE_US
 #: Quarters from seven: meetings lie between eight in the morning and eight in the evening.
 _FIRST: Final = 4
 _END: Final = 52
-#: Quarters that one person spends in meetings on one day, at most (assumption: five hours).
-_MOST_A_DAY: Final = 20
+#: Quarters that one person spends in meetings on one day, at most (assumption: six hours).
+_MOST_A_DAY: Final = 24
 #: How many of a month's first working days are shared with the month before.
 _SHARED_DAYS: Final = 6
 #: The last working days of a patch's time: rows about them may still be to come.
 _UNSETTLED_DAYS: Final = 3
 #: Working days by which a meeting moves where its day has no room, in this order.
-_MOVES: Final = np.array([0, 1, 2, -1, 3, 4])
+_MOVES: Final = np.array([0, 1, 2, -1, 3, 4, 5, -2, 6, 7])
 #: Bits of a day's number.
 _BITS: Final = 64
 _ONE: Final = np.uint64(1)

@@ -126,6 +126,15 @@ _COMPANIES: Final[LiteralString] = f"""
          WHERE tenant_id = %(tenant)s AND id IN (SELECT unnest(%(employers)s::uuid[])))
     ) existing ORDER BY is_deleted, created_at, id
 """
+_WON: Final[LiteralString] = f"{_LIVING} AND stage_id = ANY(%(won)s::uuid[])"
+_WON_BY: Final[LiteralString] = (
+    "SELECT DISTINCT uuid_send(contact_id) FROM crm.deals"
+    f" WHERE {_WON} AND contact_id = ANY(%(contacts)s::uuid[])"
+)
+_WON_AT: Final[LiteralString] = (
+    "SELECT DISTINCT uuid_send(company_id) FROM crm.deals"
+    f" WHERE {_WON} AND company_id = ANY(%(companies)s::uuid[])"
+)
 #: those of a span, by person; who plans one does so within the days before
 _MEETINGS: Final[LiteralString] = f"""
     SELECT uuid_send(created_by_id), array_agg((extract(epoch FROM scheduled_at) * 1000000)::bigint),
@@ -191,6 +200,10 @@ def existing_rows(
         "SELECT uuid_send(id), probability, is_won, is_lost FROM crm.pipeline_stages"
         f" WHERE {_LIVING} ORDER BY position, id",
     )
+    companies: list[ExistingCompany] = rows(ExistingCompany, _COMPANIES)
+    scope["won"] = _array(stage.id for stage in stages if stage.is_won)
+    scope["contacts"] = _array(contact.id for contact in contacts)
+    scope["companies"] = _array(company.id for company in companies)
     return ExistingRows(
         users=rows(
             ExistingUser,
@@ -198,8 +211,10 @@ def existing_rows(
         ),
         stages=stages,
         tags=values(f"SELECT uuid_send(id) FROM crm.tags WHERE {_LIVING} ORDER BY created_at, id"),
-        companies=rows(ExistingCompany, _COMPANIES),
+        companies=companies,
         contacts=contacts,
+        won_by=frozenset(values(_WON_BY)),
+        won_at=frozenset(values(_WON_AT)),
         deals=_with_partners(
             found,
             {contact.id: contact.created_us for contact in contacts},
