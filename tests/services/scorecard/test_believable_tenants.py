@@ -99,7 +99,7 @@ def test_g03_a_hundred_thousand_activities_are_believable(
     assert sum(score.verdict is Verdict.NOT_MEASURED for score in scores) <= 8
     # Months that grow by a fourth in one day are not as even as their neighbours: only seams are judged.
     more = believable(country, industry, PATCHED_ROWS)["totals"]
-    apply_patch(database, settings, slug, plan({month: more for month in PATCHED_MONTHS}))
+    apply_patch(database, settings, slug, plan({month: {**more} for month in PATCHED_MONTHS}))
     seams = {
         score.measure.name.removeprefix("seam_of_patches_"): score
         for score in score_tenant(database, settings, slug).scores
