@@ -17,9 +17,9 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "c71955998b7274140ae2eeb369bd32bd44c63ac142e6283fd827dc031777cbfa",
-    "marlowe-quay": "c949b3de3874866f0c8c4843fe578e9462b261741da16181dc38c4ae3a32a9f3",
-    "tannrausch": "9ba2799816c1087b80be135414e4a791df6bbc0688690641758774b68d6e328e",
+    "larkmoor": "c38e86cd56aa9c7253517d858bc13cff8ffe0116969e9dca4099b6c6ab8864ad",
+    "marlowe-quay": "d0972e35c59009e27746373fe02372c42df656f642ad2f2a798c40beae7c3b45",
+    "tannrausch": "347e9e31ed1f720d55757856b15987ad1f576eaf002bbdf3b1ef69a631de945f",
     "tidewick": "6fcf33be6c4f1690022e03e894cd3c7e609cd80c3c452fd5b9d7ac7d600e09d4",
 }
 
