@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from demo_pipeline.domain.model import ACTIVITY_TYPES, COMPANY_SIZES
 from demo_pipeline.domain.reference.company_names import PATTERNS_FILE
 from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_CODES, ORIGINS_FILE
+from demo_pipeline.domain.reference.known_names import COMPANIES_FILE, PEOPLE_FILE, shared_names
 from demo_pipeline.domain.reference.names import ascii_label
 from demo_pipeline.domain.reference.pack_files import PACKAGED
 from scripts.listbuild.blocklists import BRANDS, PLACES
@@ -167,6 +168,8 @@ def problems(root: Path) -> list[Problem]:
     languages = {name: _language(checker, name) for name in checker.names("languages")}
     for industry in checker.names("industries"):
         _industry(checker, industry, languages)
+    for name in (PEOPLE_FILE, COMPANIES_FILE):
+        _known_names(checker, root / name, ())
     for country in checker.names("countries"):
         _country(checker, country, languages)
     return checker.problems
@@ -370,7 +373,8 @@ def _pricing(checker: _Checker, file: Path, about: IndustryFile) -> None:
 
 def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | None]) -> None:
     folder = checker.root / "countries" / code
-    optional = [name for name in (ORIGINS_FILE, PATTERNS_FILE) if (folder / name).exists()]
+    names = (ORIGINS_FILE, PATTERNS_FILE, PEOPLE_FILE, COMPANIES_FILE)
+    optional = [name for name in names if (folder / name).exists()]
     tables_of = (f"{name}.tsv" for name in COUNTRY_TABLES)
     checker.files(folder, ("country.json", "holidays.txt", *tables_of, *optional))
     if code.upper() not in KNOWN_COUNTRY_CODES or code != code.lower():
@@ -379,6 +383,8 @@ def _country(checker: _Checker, code: str, languages: dict[str, LanguageFile | N
     if about is not None:
         _about_country(checker, folder / "country.json", about, languages)
     _holidays(checker, folder / "holidays.txt")
+    for name in (PEOPLE_FILE, COMPANIES_FILE):
+        _known_names(checker, folder / name, shared_names(name))
     tables = {
         name: checker.table(folder / f"{name}.tsv", columns) or {name: [] for name in columns}
         for name, columns in COUNTRY_TABLES.items()
@@ -474,6 +480,25 @@ def _holidays(checker: _Checker, file: Path) -> None:
     for year in YEARS:
         if not any(day.year == year for day in days):
             checker.add(file, str(year), "has no holiday", f"give those of {YEARS[0]} to {YEARS[-1]}")
+
+
+def _known_names(checker: _Checker, file: Path, shared: Sequence[str]) -> None:
+    """Names in order, each once and not among the shared ones; those of people have two words or more."""
+    if not file.exists():
+        return
+    names = file.read_text("utf-8").splitlines()
+    if names != sorted(names):
+        checker.add(file, "", "is out of order", "sort it by code points")
+    seen = set(map(ascii_label, shared))
+    for place, name in enumerate(names, 1):
+        label = ascii_label(name)
+        if not label or name != " ".join(name.split()):
+            checker.add(file, f"line {place}", f"{name!r} is no name", "write a name, with single blanks")
+        elif label in seen:
+            checker.add(file, f"line {place}", f"{name} is known already", "remove it")
+        elif file.name == PEOPLE_FILE and " " not in name:
+            checker.add(file, f"line {place}", f"{name} is one word", "give given name and surname")
+        seen.add(label)
 
 
 def _phones(checker: _Checker, file: Path, phones: Table) -> None:

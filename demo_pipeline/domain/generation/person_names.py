@@ -1,8 +1,8 @@
 """Given name and surname of people: by their weight in the country, and of one origin as often as there.
 
 The surname is drawn first. Of people whose surname is of another origin a share, which the country's pack
-says, has a given name of it; all others have a given name that is of no other origin. E-mail addresses are in
-``contacts``.
+says, has a given name of it; all others have a given name that is of no other origin. Where both make the
+name of a known person, the next surname serves. E-mail addresses are in ``contacts``.
 """
 
 from __future__ import annotations
@@ -31,4 +31,4 @@ def person_names(
         for sex, names in sexes:
             rows = np.flatnonzero(sex & (origin == place))
             first[rows] = names.places[pick(first_draws[rows], names.cumulative)]
-    return first, last
+    return first, locale.known_people.replaced(first, last)

@@ -8,13 +8,20 @@ them a company has is decided in ``generation.company_names``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources.abc import Traversable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from demo_pipeline.domain.reference.known_names import (
+    COMPANIES_FILE,
+    known_names,
+    known_pairs,
+    name_labels,
+    shared_names,
+)
 from demo_pipeline.domain.reference.names import NameList, ascii_label, plain_strings
 from demo_pipeline.domain.reference.pack_files import read_json, read_table
 
@@ -144,10 +151,11 @@ def load_company_names(
     descriptors = NameList.of(trades["name"], trades["weight"])
     stem_list = NameList.of(stems["name"], stems["weight"])
     legal_forms = NameList.of(forms["name"], forms["weight"])
-    lists = _word_lists(declared, stem_list, descriptors, surnames, cities)
+    known = name_labels(known_names(folder, COMPANIES_FILE))
+    lists = _word_lists(declared, stem_list, descriptors, surnames, cities, known)
     return CompanyNames(
         patterns=tuple(
-            _pattern(form, weight, lists, is_alone=len(declared["patterns"]) == 1)
+            _pattern(form, weight, lists, known, is_alone=len(declared["patterns"]) == 1)
             for form, weight in declared["patterns"].items()
         ),
         stems=stem_list,
@@ -171,19 +179,23 @@ def _word_lists(
     trades: NameList,
     surnames: NameList,
     cities: Sequence[str],
+    known: Collection[str],
 ) -> Mapping[str, NameList]:
     """The words of each slot; what has the weight 0 is in no name.
 
-    No word is in two of the lists, and no city twice: labels of domains would be the same.
+    No word is in two of the lists, and no city twice: labels of domains would be the same. A stem or an
+    acronym that is a known name says whose firm it is whatever follows; of surnames only the best-known do,
+    those of all countries: there is many a Weber.
     """
-    acronyms: list[str] = declared.get("acronyms", "").split()
+    acronyms = [one for one in declared.get("acronyms", "").split() if ascii_label(one) not in known]
     towns = [ascii_label(city) for city in cities]
-    taken = {*stems.ascii, *trades.ascii, *towns, *map(ascii_label, acronyms)}
+    best_known = name_labels(shared_names(COMPANIES_FILE))
+    taken = {*best_known, *stems.ascii, *trades.ascii, *towns, *map(ascii_label, acronyms)}
     others = (name for name in surnames.names if len(name) > 2 and ascii_label(name) not in taken)
     founders = list(islice(others, _FOUNDERS))
     slopes = [_FOUNDER_SLOPE * 1000 // (rank + _FOUNDER_SLOPE) for rank in range(_FOUNDERS)]
     used = [
-        0 if label in towns else weight
+        0 if label in towns or label in known else weight
         for label, weight in zip(stems.ascii, stems.weights.tolist(), strict=True)
     ]
     return {
@@ -196,13 +208,21 @@ def _word_lists(
     }
 
 
-def _pattern(form: str, weight: int, lists: Mapping[str, NameList], *, is_alone: bool) -> CompanyPattern:
+def _pattern(
+    form: str, weight: int, lists: Mapping[str, NameList], known: Collection[str], *, is_alone: bool
+) -> CompanyPattern:
+    import numpy as np
+
     pieces = _SLOT.split(form)
     literals, slots = tuple(pieces[::2]), tuple(pieces[1::2])
     labels = ["-".join(filter(None, map(ascii_label, literal.split()))) for literal in literals]
     first, *between, last = labels
     # Of two founders both are among the more frequent: there are enough pairs of them.
     words = tuple(lists["partner" if "partner" in slots and slot == "surname" else slot] for slot in slots)
+    pairs = _pairs(form, words, is_alone=is_alone)
+    width = len(words[-1]) if between else 1
+    indexes = [one.ascii_index for one in words]
+    is_known = np.isin(pairs, known_pairs(known, list(map(ascii_label, literals)), indexes, width))
     return CompanyPattern(
         literals=literals,
         label_literals=(
@@ -213,7 +233,7 @@ def _pattern(form: str, weight: int, lists: Mapping[str, NameList], *, is_alone:
         slots=slots,
         words=words,
         weight=weight,
-        pairs=_pairs(form, words, is_alone=is_alone),
+        pairs=pairs[~is_known],
     )
 
 
@@ -227,7 +247,7 @@ def _pairs(form: str, words: tuple[NameList, ...], *, is_alone: bool) -> NDArray
     if len(words) == 1:
         return np.flatnonzero(weights[0])
     if form == _PLAIN and is_alone:
-        return np.arange(len(weights[0]) * len(weights[1]))
+        return np.flatnonzero(np.repeat(weights[0] > 0, len(weights[1])))
     chance = np.outer(weights[0], weights[1]).ravel()
     drawn = scale(Stream(("company_pairs", form)).raw("pair", len(chance)), int(chance.max(initial=1)))
     is_used = drawn < chance

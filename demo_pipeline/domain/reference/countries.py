@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
 from demo_pipeline.domain.reference.company_names import CompanyNames, load_company_names
+from demo_pipeline.domain.reference.known_names import PEOPLE_FILE, KnownPeople, known_names
 from demo_pipeline.domain.reference.names import NameList, plain_strings
 from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, read_table, root
 
@@ -196,6 +197,12 @@ class Locale:
     def origins(self) -> Origins:
         """Which given names and surnames are of one origin."""
         return _origins(self)
+
+    @cached_property
+    def known_people(self) -> KnownPeople:
+        """Pairs of names that are those of known people."""
+        names, given = known_names(self.folder, PEOPLE_FILE), (*self.female.ascii, *self.male.ascii)
+        return KnownPeople.of(names, given, self.surnames, self.origins.of_surname)
 
     @cached_property
     def streets(self) -> NameList:

@@ -61,6 +61,11 @@ class NameList:
         return plain_strings(self.ascii)
 
     @cached_property
+    def ascii_index(self) -> Mapping[str, int]:
+        """Place of each name by its :func:`ascii_label`."""
+        return MappingProxyType({label: place for place, label in enumerate(self.ascii)})
+
+    @cached_property
     def index(self) -> Mapping[str, int]:
         """Place of each name."""
         return MappingProxyType({name: place for place, name in enumerate(self.names)})

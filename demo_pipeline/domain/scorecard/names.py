@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,8 @@ from demo_pipeline.domain.scorecard.wordlists import (
     COINED,
     FOREIGN_ENGLISH,
     FREQUENT_SURNAMES,
+    KNOWN_COMPANIES,
+    KNOWN_PEOPLE,
     LARGE_FORM,
     LEGAL_FORM,
     ORIGINS,
@@ -62,6 +64,31 @@ def names_of_one_origin(tenant: TenantColumns) -> Figure | None:
         if last and str(last).lower() in surnames
     ]
     return Figure(sum(chosen) / len(chosen), len(chosen)) if chosen else None
+
+
+def _of_country(names: Mapping[str, frozenset[str]], tenant: TenantColumns) -> frozenset[str]:
+    """The names of all countries, and those of the tenant's own."""
+    return names[""] | names.get(tenant.facts.country, frozenset())
+
+
+def known_people(tenant: TenantColumns) -> Figure | None:
+    """Contacts with the name of somebody whom everybody knows."""
+    contacts, known = tenant.contacts, _of_country(KNOWN_PEOPLE, tenant)
+    names = [
+        f"{first} {last}"
+        for first, last in zip(contacts.first_name, contacts.last_name, strict=True)
+        if first and last
+    ]
+    found = [one for one in names if one.lower() in known]
+    return Figure(len(found) / len(names), len(names), found[0] if found else "") if names else None
+
+
+def known_companies(tenant: TenantColumns) -> Figure | None:
+    """Firms whose name, without its legal form, is that of a brand."""
+    known = _of_country(KNOWN_COMPANIES, tenant)
+    names = [_bare(str(one)) for one in tenant.companies.name if one]
+    found = [one for one in names if "".join(filter(str.isalnum, one.lower())) in known]
+    return Figure(len(found) / len(names), len(names), found[0] if found else "") if names else None
 
 
 def _bare(name: str) -> str:
@@ -221,6 +248,26 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=names_of_one_origin,
+    ),
+    Measure(
+        name="known_people",
+        title="contacts with the name of a known person",
+        population="contacts",
+        least=1,
+        expected=Expected(Range(high=0.0)),
+        unit=Unit.SHARE,
+        source=ASSUMPTION,
+        function=known_people,
+    ),
+    Measure(
+        name="known_companies",
+        title="firms with the name of a known firm or brand",
+        population="companies",
+        least=1,
+        expected=Expected(Range(high=0.0)),
+        unit=Unit.SHARE,
+        source=ASSUMPTION,
+        function=known_companies,
     ),
     Measure(
         name="name_patterns",

@@ -1,4 +1,4 @@
-"""Words that the scorecard looks for: names of one origin, rivers and regions, spellings, legal forms.
+"""Words that the scorecard looks for: names of one origin or of somebody known, regions, spellings, forms.
 
 Written for the scorecard from general knowledge of each country, and on purpose not taken from the packs: a
 list that names are drawn from cannot show that they are the wrong ones. Comparisons ignore case.
@@ -140,6 +140,101 @@ REGIONS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
         "bayou": frozenset({"LA", "TX", "MS", "AL"}),
         "chesapeake": frozenset({"MD", "VA", "DC", "DE", "PA"}),
     },
+}
+
+
+def _names(text: str) -> frozenset[str]:
+    """Names that are separated by commas."""
+    return frozenset(" ".join(name.split()) for name in text.split(","))
+
+
+#: The best-known people whose names chance can make, in small letters: of all countries (""), and of one.
+KNOWN_PEOPLE: Final[Mapping[str, frozenset[str]]] = {
+    "": _names(
+        """adolf hitler, eva braun, hermann göring, anne frank, margot frank, albert einstein, karl marx,
+        charles taylor, imran khan, ayub khan, ali bongo, pedro sanchez, mario monti, antonio costa,
+        felipe gonzalez, hugo chavez, alan garcia, pedro castillo, juan hernandez, juan santos, andres
+        lopez, mary robinson, michael collins, simon harris, paul martin, kim campbell, joe clark, john
+        turner, scott morrison, tony abbott, john howard, helen clark, bill english, ian smith, martin
+        bryant, ned kelly, nelson mandela, elon musk, bill gates, steve jobs, tim cook, larry page, paul
+        allen, michael jackson, janet jackson, george harrison, keith richards, michael jordan, lewis
+        hamilton, serena williams, mike tyson, bruce lee, muhammad ali, neil young, bryan adams, taylor
+        swift, michael schumacher, naomi watts, walter white, fernando alonso, fernando cardoso"""
+    ),
+    "US": _names(
+        """george washington, john adams, thomas jefferson, andrew jackson, abraham lincoln, andrew johnson,
+        woodrow wilson, john kennedy, robert kennedy, ted kennedy, lyndon johnson, richard nixon, gerald
+        ford, jimmy carter, george bush, barbara bush, laura bush, bill clinton, hillary clinton, donald
+        trump, joe biden, kamala harris, mike pence, mike johnson, paul ryan, john edwards, bernie
+        sanders, elizabeth warren, jesse jackson, clarence thomas, john roberts, james baker, robert lee,
+        charles manson, jeffrey dahmer, richard ramirez, lee oswald, mark chapman, john booth, eric
+        harris, nikolas cruz, terry nichols, jim jones, susan smith, andrea yates, casey anthony, scott
+        peterson, nicole brown, michael brown, trayvon martin, george floyd, breonna taylor, elizabeth
+        smart, jesse james, bonnie parker, aaron hernandez, james brown, ray charles, diana ross, tina
+        turner, whitney houston, jennifer lopez, katy perry, chris brown, will smith, samuel jackson,
+        harrison ford, robin williams, james dean, elizabeth taylor, grace kelly, bill murray, steve
+        martin, emma stone, anthony davis, alex rodriguez, henry ford, sam walton, stephen king, dan brown"""
+    ),
+    "GB": _names(
+        """margaret thatcher, tony blair, gordon brown, sarah brown, david cameron, theresa may, boris
+        johnson, stanley johnson, john major, harold wilson, edward heath, john smith, robin cook, alan
+        johnson, charles kennedy, priti patel, sadiq khan, george osborne, harold shipman, fred west, rose
+        west, rosemary west, ian brady, myra hindley, peter sutcliffe, thomas hamilton, ian huntley, holly
+        wells, jessica chapman, sarah payne, stephen lawrence, damilola taylor, rachel nickell, jo cox,
+        kate mccann, madeleine mccann, lucy letby, stephen ward, john christie, ruth ellis, mary bell,
+        robert thompson, paul smith, david smith, matt smith, tom jones, elton john, george michael, david
+        bowie, brian may, robbie williams, gary barlow, phil collins, emma thompson, emma watson, hugh
+        grant, roger moore, michael owen, bobby moore, andy murray, james anderson, steve davis, diana
+        spencer, harry potter, james bond, dev patel, amir khan"""
+    ),
+    "DE": _names(
+        """angela merkel, gerhard schröder, helmut schmidt, helmut kohl, olaf scholz, friedrich merz, martin
+        schulz, christian lindner, robert habeck, markus söder, christian wulff, roman herzog, claudia
+        roth, franz strauß, peter müller, michael müller, willy brandt, ulrike meinhof, andreas baader,
+        christian klar, verena becker, stephan ernst, stefan ernst, rudolf heß, josef mengele, erich koch,
+        hans frank, klaus barbie, sophie scholl, hans scholl, markus braun, thomas müller, gerd müller,
+        lothar matthäus, michael ballack, oliver kahn, manuel neuer, jürgen klopp, mario götze, boris
+        becker, barbara becker, steffi graf, ralf schumacher, harald schmidt, helene fischer, roland
+        kaiser, dieter bohlen, thomas gottschalk, günther jauch, romy schneider, magda schneider, til
+        schweiger, thomas mann, hermann hesse, gerhard richter, richard wagner, katharina wagner, robert
+        koch, martin luther, max weber"""
+    ),
+}
+#: The best-known firms and brands whose names chance can make, likewise; letters and digits only.
+KNOWN_COMPANIES: Final[Mapping[str, frozenset[str]]] = {
+    "": _words(
+        "3m adidas airbus allianz amazon amd apple audi bain baincapital bayer basf blackrock "
+        "blackstone bmw boeing bosch burgerking canon cartier cisco citigroup deloitte dell dhl disney "
+        "dyson ford fordmotor fordmotors fordmotorcompany gillette google hilton honda ibm ikea intel "
+        "johnsonjohnson kellogg kelloggs loreal marriott mars mcdonalds mckinsey mckinseycompany merck "
+        "miele microsoft morganstanley nestle nike nokia oracle pepsi pfizer porsche proctergamble "
+        "rollsroyce sap shell siemens siemensenergy sony starbucks tesla toyota unilever ups volvo "
+        "vodafone warnerbrothers"
+    ),
+    "US": _words(
+        "adp bakerhughes barnesnoble bathbodyworks baxter berkshirehathaway blackdecker brightview "
+        "broadridge brooksbrothers brownbrown chevron cmsenergy costco cvs dominionenergy dteenergy "
+        "dukeenergy dunbradstreet fisherprice goldmansachs harleydavidson hersheys highgate homedepot "
+        "jacobsengineering jonesday kirklandellis kochindustries kraftfoods lehmanbrothers nrgenergy "
+        "parkerhannifin prattwhitney salomonbrothers smithbarney smithwesson target texaco tysonfoods "
+        "walmart wellsfargo westernunion whitecase"
+    ),
+    "GB": _words(
+        "aviva barclays berrybros berrybrothers boots bovishomes britishgas cadbury costacoffee "
+        "evanscycles fortnummason fosterpartners greeneking hollandbarrett johnlewis kingfisher "
+        "laingorourke lloyds marksspencer mitchellsbutlers morganmotors mossbros mossbrothers "
+        "perkinsengines redgate reedrecruitment russellhobbs sainsburys slatergordon smithnephew "
+        "smithwilliamson tatelyle taylorfrancis taylorwimpey tedbaker tesco travisperkins walkers "
+        "wilkinsons williamsracing"
+    ),
+    "DE": _words(
+        "aldi baywa beckermaschinenbau burdaverlag claas daimler dallmayrkaffee deutschebahn edeka "
+        "ergoversicherungen fielmann fischerverlag goldbeckbau henkel heraeus klettverlag krupp "
+        "kwssaatgut lidl linde lufthansa mannhummel müllermilch müllermolkerei neckermannversand "
+        "ottobock ottogruppe ottoversand rewe rossmann rowohltverlag schwarzgruppe siemensgruppe "
+        "smasolartechnik springerverlag suhrkampverlag thyssenkrupp trumpf ullsteinverlag vorwerk "
+        "wiesenhof würth wüstenrot zeiss"
+    ),
 }
 #: Spellings and forms that belong to the other English.
 _AMERICAN: Final = (

@@ -24,6 +24,14 @@ from demo_pipeline.domain.generation.generator import Generator
 from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.generation.phones import PhoneNumbers
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
+from demo_pipeline.domain.reference.known_names import (
+    COMPANIES_FILE,
+    PEOPLE_FILE,
+    known_names,
+    shared_names,
+)
+from demo_pipeline.domain.reference.names import ascii_label
+from demo_pipeline.domain.scorecard.wordlists import KNOWN_COMPANIES, KNOWN_PEOPLE
 from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
 from tests.builders.blueprints import NOW
 
@@ -259,6 +267,46 @@ def test_given_name_and_surname_come_from_one_origin(country: str) -> None:
         same = np.isin(these, places).mean()
         deviation = 4 * (0.25 / len(these)) ** 0.5 if origin else 0
         assert abs(same * 100 - origins.same_percent[origin]) <= deviation * 100, f"{origin}: {same:.3f}"
+
+
+def known_labels(country: str, file: str) -> frozenset[str]:
+    """The names of a country's file, as letters and digits."""
+    return frozenset(map(ascii_label, known_names(load_locale(country).folder, file)))
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_nobody_is_called_like_a_known_person(country: str) -> None:
+    """Of 300,000 people none, and a name that is replaced keeps its given name and its surname's origin."""
+    locale, count, stream = load_locale(country), 300_000, Stream(("known", country))
+    is_female = (stream.raw("sex", count) >> np.uint64(63)).astype(bool)
+    draws = (stream.raw(column, count) for column in ("first", "last", "origin"))
+    first, last = person_names(locale, is_female, *draws)
+    people, surnames = known_labels(country, PEOPLE_FILE), locale.surnames.ascii
+    given = (*locale.female.ascii, *locale.male.ascii)
+    pairs: list[int] = np.unique(first * len(surnames) + last).tolist()
+    names = {given[pair // len(surnames)] + surnames[pair % len(surnames)] for pair in pairs}
+    assert sorted(people & names) == []
+    assert sorted(names.intersection(map(ascii_label, KNOWN_PEOPLE[""] | KNOWN_PEOPLE[country]))) == []
+    guard = locale.known_people
+    assert len(guard.pairs) > 300
+    instead = guard.replaced(guard.pairs // len(surnames), guard.pairs % len(surnames))
+    assert not np.isin(guard.pairs // len(surnames) * len(surnames) + instead, guard.pairs).any()
+    of_surname = locale.origins.of_surname
+    assert (of_surname[instead] == of_surname[guard.pairs % len(surnames)]).all()
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+def test_no_company_is_called_like_a_known_one(country: str) -> None:
+    """No name of all that a tenant can have is one, and none begins with a brand that all countries know."""
+    naming = CompanyNaming(load_locale(country).companies, Stream(("known", country)))
+    names = list(map(str, naming.named(np.arange(naming.space)).names.to_pylist()))
+    assert len(set(names)) == len(names) > 40_000
+    known = known_labels(country, COMPANIES_FILE)
+    assert [name for name in names if ascii_label(name) in known] == []
+    best_known = KNOWN_COMPANIES[""] | KNOWN_COMPANIES[country]
+    assert not set(map(ascii_label, names)) & set(map(ascii_label, best_known))
+    brands = frozenset(map(ascii_label, shared_names(COMPANIES_FILE)))
+    assert [name for name in names if ascii_label(name.split()[0]) in brands] == []
 
 
 def test_british_surnames_are_british() -> None:

@@ -7,11 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.random_streams import Stream
+from demo_pipeline.domain.generation.company_names import CompanyNaming
+from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale, resolve_country
 from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
+from demo_pipeline.domain.reference.known_names import COMPANIES_FILE, PEOPLE_FILE
 from demo_pipeline.domain.reference.pack_files import PACKAGED, packs_from
 from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 from scripts.check_packs import problems
@@ -104,6 +109,38 @@ def test_a_country_is_added_by_files_alone(packs: Path, tmp_path: Path) -> None:
     assert {row["name"] for row in rows["pipeline_stages"]} == set(load_texts("de", "saas").stages)
     assert not any(row["created_at"].date().isoformat() == "2025-10-26" for row in rows["activities"])
     assert resolve_country("AT") == "US"
+
+
+def test_names_that_must_not_appear_are_files_of_a_country(packs: Path) -> None:
+    """Nobody and no company has them; what the files may not hold is named, and empty files are good."""
+    folder = packs / "countries" / "at"
+    for name in (PEOPLE_FILE, COMPANIES_FILE):
+        (folder / name).write_text("", "utf-8")
+    assert [str(problem) for problem in problems(packs)] == []
+    people = [f"Florian {name}" for name in ("Gruber", "Huber", "Leitner", "Moser", "Pichler")]
+    firms = ["Almtaler", "Innquell-Holzbau"]
+    (folder / PEOPLE_FILE).write_text("\n".join(people), "utf-8")
+    (folder / COMPANIES_FILE).write_text("\n".join(firms), "utf-8")
+    assert [str(problem) for problem in problems(packs)] == []
+    with packs_from(packs):
+        locale = load_locale("AT")
+        draws = (Stream(("people", "at")).raw(column, 2000) for column in ("first", "last", "origin"))
+        first, last = person_names(locale, np.zeros(2000, bool), *draws)
+        florian = len(locale.female) + locale.male.index["Florian"]
+        assert {locale.surnames.names[one] for one in last[first == florian]} == {"Steiner"}
+        naming = CompanyNaming(locale.companies, Stream(("seed", "at")))
+        made = naming.named(np.arange(naming.space)).names.to_pylist()
+    assert len(made) == len(set(made)) == 5 * 7 - 1
+    assert not [name for name in made if str(name).startswith("Almtaler") or name == "Innquell Holzbau"]
+    (folder / PEOPLE_FILE).write_text("Willi Wurm\nAdolf Hitler\nWurm\nWilli  Wurm\n", "utf-8")
+    found = "\n".join(map(str, problems(packs)))
+    for said in (
+        "known_people.txt: is out of order; sort it",
+        "line 2: Adolf Hitler is known already; remove it",
+        "line 3: Wurm is one word; give given name and surname",
+        "line 4: 'Willi  Wurm' is no name; write a name",
+    ):
+        assert said in found
 
 
 def test_a_pack_that_does_not_exist_is_refused() -> None:

@@ -41,6 +41,21 @@ def names_of_one_origin() -> Case:
 
 
 @CASES.add
+def known_people() -> Case:
+    surnames = ["Hughes"] * 599
+    return (
+        contacts(first_name="Mary", last_name=[*surnames, "Whitcombe"]),
+        contacts(first_name="Mary", last_name=[*surnames, "Robinson"]),
+    )
+
+
+@CASES.add
+def known_companies() -> Case:
+    names = ["Northgate Foods Ltd"] * 99
+    return firms(name=[*names, "Ford Mills Ltd"]), firms(name=[*names, "FORD MOTORS Ltd"])
+
+
+@CASES.add
 def name_patterns() -> Case:
     mixed = ["Hughes Ltd", "Northgate Foods Ltd", "BTK Ltd", "Leeds Glass Ltd", "Oak & Iron Ltd", "Penna Ltd"]
 
