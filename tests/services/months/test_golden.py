@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "c38e86cd56aa9c7253517d858bc13cff8ffe0116969e9dca4099b6c6ab8864ad",
-    "marlowe-quay": "d0972e35c59009e27746373fe02372c42df656f642ad2f2a798c40beae7c3b45",
-    "tannrausch": "347e9e31ed1f720d55757856b15987ad1f576eaf002bbdf3b1ef69a631de945f",
-    "tidewick": "6fcf33be6c4f1690022e03e894cd3c7e609cd80c3c452fd5b9d7ac7d600e09d4",
+    "larkmoor": "6202afef49628a4e1d8714b4cdb29f5939dfc8265d43cee52be1311f76c2caad",
+    "marlowe-quay": "9c7528deaeb5c4a90e13b8a967c34894cceb8ee9aa992dbf99f0211424ab4d1e",
+    "tannrausch": "6a89bd78d5df562dc61c21422e989a65a529f72bf94ae58b3002888ef22397cc",
+    "tidewick": "c25a6a3c36b9b48d2f73ad5b11468ee664b1d438f3a8e806ba3429dbb75f6b69",
 }
 
 
