@@ -29,7 +29,7 @@ pytest_plugins = ["tests.risks_plugin", "tests.fixtures.run_folder", "tests.fixt
 load_profile()
 
 TESTS = Path(__file__).resolve().parent
-_SLOW_FIRST = {"browser": 0, "defs": 1, "cli": 2, "services": 3}
+_SLOW_FIRST = {"browser": 0, "project": 1, "defs": 2, "cli": 3, "services": 4, "attacks": 5, "storage": 6}
 
 
 def pytest_configure(config: pytest.Config) -> None:
