@@ -18,7 +18,7 @@ from tests.paths import BUNDLED, PROJECT
 GOLDEN = {
     "larkmoor": "825428d05d33d9b58e90e121d965b7464c1be1d4a77e3487e7ea6cbf25b7a497",
     "marlowe-quay": "9d800b7803e0ee949ba5c2071eaf226c8ca3a11a143d2c77a212ac27ec5e1847",
-    "tannrausch": "bfe0999a4f0239f747031524f206871a8bf5e316f9b8d2c895038a0ada4021db",
+    "tannrausch": "61289cc51cdad6e8a9632f500caf22c787e71e378333ccba5eada3935a2c2f8e",
     "tidewick": "dd61af042e50a86ec6fe79a8f6108eb2f37104c87d8244994e9109350abcbeb5",
 }
 

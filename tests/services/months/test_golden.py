@@ -19,7 +19,7 @@ from tests.paths import BUNDLED
 GOLDEN = {
     "larkmoor": "6202afef49628a4e1d8714b4cdb29f5939dfc8265d43cee52be1311f76c2caad",
     "marlowe-quay": "9c7528deaeb5c4a90e13b8a967c34894cceb8ee9aa992dbf99f0211424ab4d1e",
-    "tannrausch": "6a89bd78d5df562dc61c21422e989a65a529f72bf94ae58b3002888ef22397cc",
+    "tannrausch": "e994b34b75e7e2ce48cfacbda543fa1ad6380afd45951460b6cdb04752397493",
     "tidewick": "c25a6a3c36b9b48d2f73ad5b11468ee664b1d438f3a8e806ba3429dbb75f6b69",
 }
 
