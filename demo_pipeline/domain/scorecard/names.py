@@ -149,11 +149,13 @@ def coined_names(tenant: TenantColumns) -> Figure | None:
 def wrong_region(tenant: TenantColumns) -> Figure | None:
     """Firms named after a river or a region that lies elsewhere."""
     regions = REGIONS.get(tenant.facts.country, {})
+    # Hudson is a founder, too.
+    surnames = set(_surnames(tenant))
     judged, wrong = 0, list[str]()
     for name, city, state in zip(
         tenant.companies.name, tenant.companies.city, tenant.companies.state, strict=True
     ):
-        for word in str(name).lower().split() if state else ():
+        for word in set(str(name).lower().split()) - surnames if state else ():
             for beginning, states in regions.items():
                 if word.startswith(beginning):
                     judged += 1
@@ -273,7 +275,7 @@ MEASURES: Final = (
         name="name_patterns",
         title="patterns of the names of firms (effective number)",
         population="companies",
-        least=100,
+        least=300,
         expected=Expected(Range(low=4.0)),
         unit=Unit.NUMBER,
         source=ASSUMPTION,

@@ -61,7 +61,7 @@ def name_patterns() -> Case:
 
     def named(names: Sequence[str]) -> TenantColumns:
         contacts = rows(Contacts, 1, last_name="Hughes")
-        return tenant(contacts=contacts, companies=rows(Companies, 120, name=names, city="Leeds"))
+        return tenant(contacts=contacts, companies=rows(Companies, 300, name=names, city="Leeds"))
 
     return both(named, mixed, ["Northgate Foods Ltd", "Westbrook Metals Ltd"])
 
