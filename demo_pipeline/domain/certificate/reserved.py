@@ -14,8 +14,21 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, LiteralString
 
+#: Tables and columns with values by which a person could be reached.
+PHONES: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
+    ("companies", "phone"),
+    ("contacts", "phone"),
+)
+MAILS: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
+    ("users", "email"),
+    ("contacts", "email"),
+)
+SITES: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
+    ("companies", "domain"),
+    ("companies", "website"),
+)
 _FLAGS: Final = re.ASCII | re.IGNORECASE
 
 

@@ -177,6 +177,16 @@ def initials(values: pa.StringArray) -> pa.StringArray:
     return _compute.utf8_slice_codeunits(values, 0, 1)
 
 
+def distinct(values: Column) -> list[str]:
+    """The different texts of a column, without null."""
+    return [value for value in _compute.unique(values).to_pylist() if value is not None]
+
+
+def without(values: Column, pattern: str) -> Column:
+    """Texts without what the pattern (RE2) finds in them."""
+    return _compute.replace_substring_regex(values, pattern=pattern, replacement="")
+
+
 def codes(values: Column) -> I64:
     """A number for each row, the same for equal values (null is one), from 0, shape (n,)."""
     indices = _compute.dictionary_encode(values, null_encoding="encode").indices

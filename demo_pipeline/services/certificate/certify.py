@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Final
 
 from demo_pipeline.domain.certificate.reserved import (
+    MAILS,
+    PHONES,
     Rule,
     mail_pattern,
     mail_rule,
@@ -26,7 +28,7 @@ from demo_pipeline.services.jobs.tenant_context import open_snapshot
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.certificate_file import CertificateFile, certificate_file
-from demo_pipeline.storage.rows.contact_values import MAILS, PHONES, ContactValue, contact_values
+from demo_pipeline.storage.rows.contact_values import ContactValue, contact_values
 
 _PHONE_PLACES: Final = frozenset(f"{table}.{column}" for table, column in PHONES)
 _MAIL_PLACES: Final = frozenset(f"{table}.{column}" for table, column in MAILS)

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import psycopg
 
+from demo_pipeline.domain.certificate.guard import ContactGuard
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import JobFailedError
 from demo_pipeline.domain.core.figures import NO_MONTHS, Figures, FiguresByMonth
@@ -96,8 +97,12 @@ class JobTransaction(JobRun):
     progress: Progress
 
     def making(self, *stages: Batches) -> AbstractContextManager[Iterator[Load]]:
-        """Make rows in the background, for :meth:`load_made`: a stage loads while the next one is made."""
-        loads = (encoded(batches, self.settings.batch_rows) for batches in stages)
+        """Make rows in the background, for :meth:`load_made`: a stage loads while the next one is made.
+
+        None of them holds a contact value that could reach somebody: else ``JobFailedError`` is raised.
+        """
+        guard = ContactGuard(self.context.spec.mail_domain)
+        loads = (encoded(guard.checked(batches), self.settings.batch_rows) for batches in stages)
         return prefetched(chain.from_iterable(loads))
 
     def load(self, batches: Batches, job_id: UUID) -> dict[str, int]:

@@ -17,8 +17,8 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from demo_pipeline.domain.certificate.reserved import MAILS, PHONES, SITES
 from demo_pipeline.domain.model import MODEL, Table
-from demo_pipeline.storage.rows.contact_values import MAILS, PHONES, SITES
 from demo_pipeline.storage.rows.kpis import KPI_SQL
 
 Connection = psycopg.Connection[Any]

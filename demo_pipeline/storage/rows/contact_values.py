@@ -7,27 +7,15 @@ here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
 
-Connection = psycopg.Connection[Any]
+from demo_pipeline.domain.certificate.reserved import MAILS, PHONES, SITES
 
-#: table and column
-PHONES: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
-    ("companies", "phone"),
-    ("contacts", "phone"),
-)
-MAILS: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
-    ("users", "email"),
-    ("contacts", "email"),
-)
-SITES: Final[tuple[tuple[LiteralString, LiteralString], ...]] = (
-    ("companies", "domain"),
-    ("companies", "website"),
-)
+Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True, kw_only=True)

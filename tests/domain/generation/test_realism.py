@@ -117,7 +117,7 @@ def test_a_stored_tenant_without_the_ratio_has_none(tmp_path: Path) -> None:
 def test_a_title_with_pieces_agrees_with_the_value(tmp_path: Path) -> None:
     """Value ÷ pieces is the product's price, less a discount of at most a fifth; nothing costs less."""
     rows = made(tmp_path)
-    product = "|".join(map(re.escape, load_texts("en", "saas").products.to_pylist()))
+    product = "|".join(re.escape(str(one)) for one in load_texts("en", "saas").products.to_pylist())
     title = re.compile(rf"(?P<a>\d+) × (?P<b>{product})|(?P<c>{product}), (?P<d>\d+) (?:seats|users)")
     prices: dict[str, list[Decimal]] = defaultdict(list)
     for deal in rows["deals"]:

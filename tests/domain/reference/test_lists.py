@@ -118,9 +118,9 @@ def all_sentences(language: str, industry: str) -> list[str]:
     ]
     return [
         *(re.sub(r"\{\w+\}", " ", str(template)) for template in templates),
-        *texts.products.to_pylist(),
-        *texts.steps.to_pylist(),
-        *(topic for forms in texts.topics.values() for topic in forms.to_pylist()),
+        *map(str, texts.products.to_pylist()),
+        *map(str, texts.steps.to_pylist()),
+        *(str(topic) for forms in texts.topics.values() for topic in forms.to_pylist()),
         *texts.stages,
         *(tag.name for tag in texts.tags),
     ]
