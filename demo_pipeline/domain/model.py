@@ -26,7 +26,7 @@ CONTACT_STATUSES: Final = ("lead", "prospect", "customer", "churned", "other")
 #: ``contacts.source``, the channels of a blueprint
 CONTACT_SOURCES: Final = ("seo", "meta", "google", "affiliates", "referrals", "direct")
 #: sources of contacts that arrive by themselves, at any hour
-ARRIVALS: Final = frozenset(CONTACT_SOURCES) - {"referrals"}
+ARRIVAL_SOURCES: Final = frozenset(CONTACT_SOURCES) - {"referrals"}
 #: ``companies.size``, the smallest first
 COMPANY_SIZES: Final = ("1-10", "11-50", "51-200", "201-500", "501-1000", "1000+")
 #: ``activities.type``, in the order of all weights and lists by type

@@ -20,7 +20,7 @@ from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.generation.generator import Batch, Generator
-from demo_pipeline.domain.model import ARRIVALS
+from demo_pipeline.domain.model import ARRIVAL_SOURCES
 from demo_pipeline.domain.reference.countries import load_locale
 from tests.builders.blueprints import spec_of_file
 
@@ -132,7 +132,7 @@ def _time_complaints(
     say: list[str] = []
     if _utc_month(row) != row["_month"] or row["demo_source_month"] != str(row["_month"]):
         say.append("outside its UTC month")
-    arrives_by_itself = table == "contacts" and row["source"] in ARRIVALS
+    arrives_by_itself = table == "contacts" and row["source"] in ARRIVAL_SOURCES
     is_at_work = 7 <= local.hour <= 20 and local.weekday() < 5 and local.date() not in holidays
     if not (is_at_work or arrives_by_itself):
         say.append(f"made at {local}")

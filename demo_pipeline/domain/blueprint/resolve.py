@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 _CONTEXT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _PPM: Final = 1_000_000
 #: Assumptions: how far the weight of a month's won deals is from that of its other deals, at most, per cent.
-_LUCK_PERCENT: Final = 15
-_LUCK_PERCENT_OF_SHOPS: Final = 12
+_VARIATION_PERCENT: Final = 15
+_VARIATION_PERCENT_OF_SHOPS: Final = 12
 
 
 def resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple[TenantSpec, tuple[str, ...]]:
@@ -190,7 +190,7 @@ def figures_from_totals(
             stream = sizes.stream.child(PARTS[name].spread)
             weights = month_weights(growth, start, len(months), stream)
             if name == "won_deals":
-                weights = _with_luck(weights, months, stream, sizes.industry)
+                weights = _varied(weights, months, stream, sizes.industry)
             columns[name] = apportion(getattr(whole.parts, name), weights, allowed=allowed)
         return columns
 
@@ -216,15 +216,18 @@ def figures_from_totals(
     return Figures.of_columns(Parts(**columns, won_value=won_value, open_value=open_value))
 
 
-def _with_luck(
+def _varied(
     weights: Sequence[int], months: Sequence[Month], stream: Stream, industry: Industry
 ) -> tuple[int, ...]:
-    """The weights, with a share of won deals that is better in one month than in another."""
-    most = _LUCK_PERCENT if industry.has_month_end else _LUCK_PERCENT_OF_SHOPS
-    return tuple(
-        weight * (100 - most + int(stream.child(str(month)).below("luck", 1, 2 * most + 1)[0]))
-        for weight, month in zip(weights, months, strict=True)
-    )
+    """The weights of won deals, so that their share is better in one month than in another.
+
+    The last one stays: what comes after the span goes on with its share.
+    """
+    most = _VARIATION_PERCENT if industry.has_month_end else _VARIATION_PERCENT_OF_SHOPS
+    percents = [
+        100 - most + int(stream.child(str(month)).below("won_share", 1, 2 * most + 1)[0]) for month in months
+    ]
+    return tuple(weight * percent for weight, percent in zip(weights, [*percents[:-1], 100], strict=True))
 
 
 def _smoothed(drawn: Sequence[int], counts: Sequence[int]) -> list[int]:

@@ -24,7 +24,7 @@ I64 = NDArray[np.int64]
 
 _LOW32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
-#: So many numbers are sorted sooner than made into words.
+#: Of up to so many numbers a plain sort is quicker than the sort by halves.
 _FEW: Final = 1_000
 #: Draws of one step of Philox' counter.
 _DRAWS_A_STEP: Final = 4

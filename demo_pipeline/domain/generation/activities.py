@@ -41,7 +41,8 @@ _RESPONSES_PERCENT: Final = 40
 _ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
 #: How many activities at most are work on deals before they close, per cent of those that answer no lead.
 _CLOSING_PERCENT: Final = 55
-#: Which deals have a second and a third of these: those whose lot and size class come to so much.
+#: Which deals have a second and a third piece of such work: those with so many points. A draw gives fewer than
+#: ``_LOT`` points, each size class ``_A_SIZE_CLASS``.
 _LOT: Final = 190
 _A_SIZE_CLASS: Final = 9
 _SECOND: Final = 120
@@ -159,7 +160,7 @@ def _block(
         contact = np.where(deal >= 0, people.contact(deal, created, draws("colleague")), contact)
     meetings = np.flatnonzero(kind == MEETING)
     start, length, has_room = _meetings(context, draws, meetings, author, calendar)
-    # Who has no time for a meeting calls.
+    # An author without time for the meeting makes a call of it.
     kind[meetings[~has_room]] = CALL
     # No e-mail without an address, no call without a number; a note, where there is neither.
     has_email, has_phone = index.contacts.has_email[contact] == 1, index.contacts.has_phone[contact] == 1
@@ -232,10 +233,10 @@ def _answered_leads(context: MonthContext, dropped: Mask, count: int) -> I64:
     contacts, work, timeline = context.index.contacts, context.work.minutes, context.timeline.minutes
     place = int(np.searchsorted(timeline, int(work[0])))
     since = int(timeline[place - 1]) if place else minute_of(context.month.start)
-    first, end = (
-        int(np.searchsorted(contacts.created_us, minute * MINUTE_US)) for minute in (since, int(work[-1]))
-    )
-    leads = first + np.flatnonzero((contacts.status[first:end] == LEAD) & ~dropped[first:end])
+    first = int(np.searchsorted(contacts.created_us, since * MINUTE_US))
+    leads = first + np.flatnonzero((contacts.status[first:] == LEAD) & ~dropped[first:])
+    left = context.minutes_between(contacts.created_us[leads], int(work[-1]) * MINUTE_US)
+    leads = leads[left > 0]
     if context.is_patch:
         # Its own leads: those that were there, whose names come after the country's, have had their answer.
         leads = leads[contacts.first[leads] < len(context.locale.given)]

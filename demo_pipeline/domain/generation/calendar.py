@@ -30,7 +30,7 @@ _DAY_US: Final = 24 * _HOUR_US
 FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
 
-#: Who arrives.
+#: The kind of person who arrives: of a firm, or a private customer.
 Buyer: TypeAlias = Literal["firm", "private"]
 
 #: Relative weight of a minute by local hour, 7 to 20: peaks at 10 and 16, a lunch dip (FIELD: calls).

@@ -38,7 +38,7 @@ from demo_pipeline.domain.generation.entity_index import (
 )
 from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
-from demo_pipeline.domain.model import ARRIVALS, CONTACT_STATUSES
+from demo_pipeline.domain.model import ARRIVAL_SOURCES, CONTACT_STATUSES
 
 _TABLE: Final = "contacts"
 _TAGS: Final = "contact_tags"
@@ -135,7 +135,7 @@ def _sources(context: MonthContext, draws: Draws) -> tuple[tuple[str, ...], I64]
 def _arrived(context: MonthContext, draws: Draws) -> Draws:
     """The same draws, with an instant at any hour for those who arrive by themselves."""
     channels, source = _sources(context, draws)
-    by_themselves = np.array([channel in ARRIVALS for channel in channels])[source]
+    by_themselves = np.array([channel in ARRIVAL_SOURCES for channel in channels])[source]
     is_private = _is_private(context, draws)
     created = draws.created_us.copy()
     buyers: tuple[tuple[Buyer, Mask], ...] = (("firm", ~is_private), ("private", is_private))

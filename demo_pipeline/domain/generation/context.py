@@ -155,14 +155,16 @@ class MonthContext:
 
         Only an instant before that of provisioning is taken as it is, because no month is loaded before
         then. Later than that, a row would be loaded as late as it was changed: there, changes come within two
-        working hours. A change beyond the limit is left out.
+        working hours, and none to what was made outside of them. A change beyond the limit is left out.
         """
         rows = np.flatnonzero(is_changed)
         before, drawn = rows_us[rows], draws[rows]
         after = self.later(before, minutes[rows], drawn)
         late = np.flatnonzero(after >= self.reference_us)
         soon = 1 + scale(drawn[late] << np.uint64(20), _SOON - 1)
-        after[late] = self.later(before[late], soon, drawn[late])
+        timeline, made = self.timeline.minutes, before[late] // MINUTE_US
+        at_work = timeline[np.minimum(np.searchsorted(timeline, made), len(timeline) - 1)] == made
+        after[late] = np.where(at_work, self.later(before[late], soon, drawn[late]), before[late])
         changed = rows_us.copy()
         changed[rows] = np.where(after <= self.limit_us, after, before)
         return changed

@@ -280,7 +280,7 @@ def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -
 
     length = facts.length * WORKING[1] // WORKING[0] * MINUTE_US
     due = (created_us + length) // _DAY_US
-    today = context.today_us // _DAY_US
+    today = int(local_us(np.array([context.today_us]))[0]) // _DAY_US
     still = 1 + scale(facts.draws("overdue_days"), context.industry.cycle_days[1])
     is_moved = (due <= today) & (facts.draws("is_overdue") >= _OVERDUE)
     due = np.where(is_moved, today + still, due)

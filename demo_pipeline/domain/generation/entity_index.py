@@ -45,7 +45,7 @@ _DTYPES: Final = {
 
 #: Bits of the upper and of the lower half of a number.
 _HALF_BITS: Final = 32
-#: A part of fewer numbers takes up those that come next.
+#: A part with fewer numbers than this is joined with the next one.
 _PART_ROWS: Final = 16_384
 #: The letters of a name that has none of the alphabet.
 _NO_LETTERS: Final = "x"

@@ -122,7 +122,7 @@ class ExistingRows:
     won_at: AbstractSet[Id]
     #: addresses that patches have given to contacts
     addresses: frozenset[str]
-    #: in the months that get activities
+    #: in the months that get activities, and the month after them
     meetings: Sequence[ExistingMeetings]
 
 

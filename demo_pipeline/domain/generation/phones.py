@@ -2,9 +2,9 @@
 
 Numbers for fiction are few: a range has a hundred to a thousand. So they are given one by one, in an order of
 the tenant's own, from the range of each city: every number to one company and to two contacts. Where a tenant
-has more rows than that, as many rows of the first month have none as of the last. A patch begins at the end
-of that order and gives each number once, so that it rarely meets the numbers of the blueprint; those of
-earlier patches it does not know.
+has more rows than that, as many rows of its first month have none as of the last one of its span; a tenant
+that goes on for longer has fewer and fewer. A patch begins at the end of that order and gives each number
+once, so that it rarely meets the numbers of the blueprint; those of earlier patches it does not know.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _LONG: Final = ("saas", "realestate", "finserv")
 #: days of a mean month
 _MONTH_DAYS: Final = 30.44
 #: wins that a month must have for a busiest day
-_BUSY_MONTH: Final = 300
+_BUSY_MONTH: Final = 100
 #: wins that a median cycle is taken of
 _LEAST_OF_MEDIAN: Final = 100
 #: a difference of so many wins is no difference
@@ -346,7 +346,7 @@ MEASURES: Final = (
         title="wins of a month of closing against the mean of its neighbours, at the worst month, where wins "
         "by month of creation are even",
         population="wins of the judged months",
-        least=120,
+        least=60,
         expected=_declared(by_month=False, expected=Range(high=0.25)),
         unit=Unit.SHARE,
         source=_STORIES,
@@ -356,7 +356,7 @@ MEASURES: Final = (
         name="as_even_as_declared",
         title="the same, above the worst month of wins by month of creation",
         population="wins",
-        least=120,
+        least=20,
         expected=_declared(by_month=True, expected=Range(high=0.10)),
         unit=Unit.SHARE,
         source=_STORIES,
@@ -376,7 +376,7 @@ MEASURES: Final = (
         name="natural_cycles",
         title="shortest median cycle of a month's wins, or of a hundred of several months, against the usual",
         population="wins of the judged months",
-        least=_LEAST_OF_MEDIAN,
+        least=60,
         expected=Expected(Range(low=0.5)),
         unit=Unit.NUMBER,
         source=_STORIES,
@@ -386,7 +386,7 @@ MEASURES: Final = (
         name="last_month_cycle",
         title="median cycle of the last month's wins, against half the usual one or 17 days",
         population="wins of the last month",
-        least=350,
+        least=100,
         expected=Expected(Range(low=1.0)),
         unit=Unit.NUMBER,
         source=_STORIES,
@@ -395,7 +395,7 @@ MEASURES: Final = (
     Measure(
         name="busiest_day",
         title="wins on the busiest day of a month",
-        population="wins of months with 300 or more",
+        population="wins of months with 100 or more",
         least=_BUSY_MONTH,
         expected=Expected(Range(high=0.20)),
         unit=Unit.SHARE,
@@ -436,7 +436,7 @@ MEASURES: Final = (
         name="won_share_varies",
         title="won share by month of creation, at the month furthest from the tenant's share",
         population="wins of months with five or more",
-        least=200,
+        least=400,
         expected=Expected(Range(0.04, 0.20), industries={"ecommerce": Range(0.03, 0.16)}),
         unit=Unit.SHARE,
         source=ASSUMPTION,
@@ -471,6 +471,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=_STORIES,
         function=closed_early,
+        is_drawn=True,
     ),
     Measure(
         name="closed_on_the_day",
@@ -481,6 +482,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=_STORIES,
         function=closed_on_the_day,
+        is_drawn=True,
     ),
     Measure(
         name="open_overdue",
@@ -491,5 +493,6 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=open_overdue,
+        is_drawn=True,
     ),
 )

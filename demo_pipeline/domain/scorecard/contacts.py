@@ -218,6 +218,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source="the blueprint",
         function=private_customers,
+        is_drawn=True,
     ),
     Measure(
         name="private_mailboxes",
@@ -228,6 +229,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=private_mailboxes,
+        is_drawn=True,
     ),
     Measure(
         name="reachable_mail",
@@ -308,6 +310,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=without_phone,
+        is_drawn=True,
     ),
     Measure(
         name="without_website",
@@ -318,6 +321,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=without_website,
+        is_drawn=True,
     ),
     Measure(
         name="without_address",
@@ -328,6 +332,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=without_address,
+        is_drawn=True,
     ),
     Measure(
         name="contacts_without_phone",
@@ -338,6 +343,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=contacts_without_phone,
+        is_drawn=True,
     ),
     Measure(
         name="in_london",
@@ -348,6 +354,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source="about a quarter of firms in Great Britain",
         function=in_london,
+        is_drawn=True,
     ),
     Measure(
         name="impossible_postcodes",
@@ -388,5 +395,6 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=inner_addresses,
+        is_drawn=True,
     ),
 )

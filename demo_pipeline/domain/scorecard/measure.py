@@ -18,7 +18,7 @@ ASSUMPTION: Final = "assumption"
 B2B: Final = ("trading", "saas", "realestate", "finserv")
 
 
-#: standard errors of its sample by which a share may miss a bound
+#: standard errors of its sample by which a drawn share may miss a bound
 STANDARD_ERRORS: Final = 2.0
 
 
@@ -155,6 +155,8 @@ class Measure:
     #: where the range comes from, or ``ASSUMPTION``
     source: str
     function: Function
+    #: a share of rows that are drawn one by one: chance moves it, the less the more rows there are
+    is_drawn: bool = False
 
 
 class Verdict(StrEnum):
@@ -183,8 +185,8 @@ class Score:
         return Verdict.GREEN if self.expected.holds(self.figure.value, self._margin) else Verdict.RED
 
     def _margin(self, bound: float) -> float:
-        """What chance makes of a share in a sample of this size; none where the share is to be 0 or 1."""
-        if self.measure.unit is not Unit.SHARE or not self.size:
+        """What chance makes of a drawn share in a sample of this size; none where it is to be 0 or 1."""
+        if not self.measure.is_drawn or not self.size:
             return 0.0
         return STANDARD_ERRORS * math.sqrt(max(0.0, bound * (1 - bound)) / self.size)
 

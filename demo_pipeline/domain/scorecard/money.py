@@ -218,13 +218,12 @@ def equal_odd_amounts(tenant: TenantColumns) -> Figure | None:
     written = is_written(tenant)
     if written is None:
         return None
-    valued = int((deals.value > 0).sum())
     odd = ~written & (deals.value > 0)
-    if not valued:
+    if not odd.any():
         return None
     pairs = np.stack([deals.month[odd], deals.value[odd]], axis=1)
     _, counts = np.unique(pairs, axis=0, return_counts=True)
-    return Figure(float(counts[counts > 1].sum()) / valued, valued)
+    return Figure(float(counts[counts > 1].sum()) / len(pairs), len(pairs))
 
 
 def largest_lost_alike(tenant: TenantColumns) -> Figure | None:
@@ -528,6 +527,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=top_share,
+        is_drawn=True,
     ),
     Measure(
         name="dearest_month",
@@ -561,5 +561,6 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source="the blueprint",
         function=silent_leads,
+        is_drawn=True,
     ),
 )

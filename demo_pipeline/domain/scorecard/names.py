@@ -230,6 +230,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source="Census 2010 for US: the top 25 have 8.7 %; others: assumption",
         function=frequent_surnames,
+        is_drawn=True,
     ),
     Measure(
         name="american_surnames",
@@ -250,12 +251,13 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=names_of_one_origin,
+        is_drawn=True,
     ),
     Measure(
         name="known_people",
         title="contacts with the name of a known person",
         population="contacts",
-        least=1,
+        least=10,
         expected=Expected(Range(high=0.0)),
         unit=Unit.SHARE,
         source=ASSUMPTION,
@@ -265,7 +267,7 @@ MEASURES: Final = (
         name="known_companies",
         title="firms with the name of a known firm or brand",
         population="companies",
-        least=1,
+        least=10,
         expected=Expected(Range(high=0.0)),
         unit=Unit.SHARE,
         source=ASSUMPTION,
@@ -290,6 +292,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=uneven_words,
+        is_drawn=True,
     ),
     Measure(
         name="coined_names",
@@ -300,6 +303,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=coined_names,
+        is_drawn=True,
     ),
     Measure(
         name="wrong_region",

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from demo_pipeline.domain.model import ACTIVITY_TYPES, ARRIVALS
+from demo_pipeline.domain.model import ACTIVITY_TYPES, ARRIVAL_SOURCES
 from demo_pipeline.domain.scorecard.columns import (
     DAY_US,
     MISSING,
@@ -157,7 +157,7 @@ def pace_differs(tenant: TenantColumns) -> Figure | None:
 
 def _arrivals(tenant: TenantColumns) -> Bools:
     """Contacts that arrived by themselves."""
-    return np.array([one in ARRIVALS for one in tenant.contacts.source], bool)
+    return np.array([one in ARRIVAL_SOURCES for one in tenant.contacts.source], bool)
 
 
 def private_evenings(tenant: TenantColumns) -> Figure | None:
@@ -217,6 +217,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=work_grows,
+        is_drawn=True,
     ),
     Measure(
         name="agreed_before_loss",
@@ -290,6 +291,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=private_evenings,
+        is_drawn=True,
     ),
     Measure(
         name="business_arrivals",
@@ -300,6 +302,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=business_arrivals,
+        is_drawn=True,
     ),
     Measure(
         name="arrivals_at_night",
@@ -310,6 +313,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=arrivals_at_night,
+        is_drawn=True,
     ),
     Measure(
         name="staff_outside_hours",

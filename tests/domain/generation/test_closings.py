@@ -189,8 +189,7 @@ def test_the_end_of_a_month_and_tuesdays_have_more_closings(closed: Closed) -> N
     for month in list(closed.spec.months)[4:]:
         closings = (deal["closed_at"] for deal in closed.won)
         of_month = [at.date() for at in closings if month.start <= at < month.end]
-        # A fifth, and two standard errors of that.
-        assert max(Counter(of_month).values()) <= 0.2 * len(of_month) + 2 * (0.16 * len(of_month)) ** 0.5
+        assert max(Counter(of_month).values()) <= 0.2 * len(of_month) + 3
 
 
 def test_a_deal_is_lost_in_time_and_old_open_deals_are_few(closed: Closed) -> None:

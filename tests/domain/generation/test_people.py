@@ -9,18 +9,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pytest
 
+from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.documents.stored import read_spec
 from demo_pipeline.domain.generation.calendar import instant_us
 from demo_pipeline.domain.generation.company_names import CompanyNaming
 from demo_pipeline.domain.generation.generator import Generator
+from demo_pipeline.domain.generation.partial_month import up_to
 from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.generation.phones import PhoneNumbers
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
@@ -99,6 +102,29 @@ def test_people_arrive_by_themselves_at_any_hour(rows_in: RowsOf, country: str, 
         assert 0.08 < outside / len(of_firms) < 0.3
     at_night = sum(at.hour < 5 for at in private + of_firms)
     assert 0.004 < at_night / len(arrived) < 0.1
+
+
+def test_who_arrives_at_a_weekend_is_there_at_once(tmp_path: Path) -> None:
+    """A running month is loaded by what has happened: no change on Monday keeps Saturday's people back."""
+    declared = {key: value for key, value in BLUEPRINT.items() if key != "end_month"}
+    declared |= {"country": "DE", "industry": "ecommerce", "start_month": "2026-09"}
+    provisioned = datetime(2026, 10, 10, tzinfo=UTC)
+    spec = spec_of(tmp_path, declared, provisioned)
+    generator = Generator(spec, provisioned)
+    generator.skip_to(Month.of(2026, 11))
+    batches = list(generator.month(Month.of(2026, 11)))
+    # Sunday evening
+    seen = datetime(2026, 11, 15, 20, tzinfo=UTC)
+    people, there = (
+        [
+            row["created_at"]
+            for row in rows_of(some)["contacts"]
+            if datetime(2026, 11, 14, tzinfo=UTC) < row["created_at"] < seen
+        ]
+        for some in (batches, up_to(batches, instant_us(seen)))
+    )
+    assert len(people) > 40
+    assert len(there) == len(people)
 
 
 @pytest.mark.parametrize("table", ["companies", "contacts"])

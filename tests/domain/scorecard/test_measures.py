@@ -99,7 +99,7 @@ def test_a_measure_says_what_it_is() -> None:
 
 
 def _share_of(count: int, size: int, expected: Range) -> Score:
-    measure = replace(MEASURES[0], unit=Unit.SHARE)
+    measure = replace(MEASURES[0], unit=Unit.SHARE, is_drawn=True)
     return Score(measure=measure, expected=expected, figure=Figure(count / size, size, "seen"), size=size)
 
 
@@ -121,12 +121,12 @@ def _share_of(count: int, size: int, expected: Range) -> Score:
 def test_a_share_may_miss_its_bound_by_chance(
     count: int, size: int, expected: Range, verdict: Verdict, detail: str
 ) -> None:
-    """Two standard errors of the sample, and the line says so."""
+    """Two standard errors of the sample, where rows are drawn one by one, and the line says so."""
     score = _share_of(count, size, expected)
     assert (score.verdict, score.detail) == (verdict, detail)
 
 
-SHARES: Final = [measure for measure in MEASURES if measure.unit is Unit.SHARE]
+SHARES: Final = [measure for measure in MEASURES if measure.is_drawn]
 
 
 @pytest.mark.parametrize("measure", SHARES, ids=lambda one: one.name)
@@ -140,11 +140,12 @@ def test_the_least_sample_can_miss_each_bound(measure: Measure) -> None:
                 assert score.verdict is Verdict.RED, f"{measure.name}: {bound}"
 
 
-def test_other_figures_than_shares_hold_as_they_are() -> None:
-    """Days, numbers and counts have no margin."""
-    measure = replace(MEASURES[0], unit=Unit.NUMBER)
+def test_other_figures_than_drawn_shares_hold_as_they_are() -> None:
+    """What is a rule, a distance or no share at all has no margin."""
+    measure = replace(MEASURES[0], unit=Unit.SHARE, is_drawn=False)
     score = Score(measure=measure, expected=Range(low=0.5), figure=Figure(0.49, 100), size=100)
     assert score.verdict is Verdict.RED
+    assert {one.unit for one in MEASURES if one.is_drawn} == {Unit.SHARE}
 
 
 def test_ranges_in_words() -> None:

@@ -28,7 +28,7 @@ from demo_pipeline.services.tenants.queries import show_tenant
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from tests.assertions.generated_rows import ARRIVALS, FACTS
+from tests.assertions.generated_rows import ARRIVAL_SOURCES, FACTS
 from tests.builders.currencies import EUR
 from tests.services.builders import TABLES
 
@@ -224,7 +224,7 @@ def unsound(spec: TenantSpec, rows: Rows, job: UUID, as_of: datetime) -> list[st
                 if (at := row.get(fact)) is not None and not row["created_at"] <= at <= as_of
             ]
             is_at_work = 7 <= local.hour <= 20 and local.weekday() < 5 and local.date() not in holidays
-            if not (is_at_work or (table == "contacts" and row["source"] in ARRIVALS)):
+            if not (is_at_work or (table == "contacts" and row["source"] in ARRIVAL_SOURCES)):
                 say.append(f"made at {local}")
             if row["demo_source_month"] != str(Month.containing(row["created_at"])):
                 say.append("outside its month")

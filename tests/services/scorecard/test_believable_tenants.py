@@ -27,8 +27,15 @@ from tests.services.patches.builders import plan
 ROWS: Final = 5_000
 #: so many that there are 100,000 activities
 MANY_ROWS: Final = 161_500
-#: one industry a country: a long cycle, a short one, and private customers
-LARGE: Final = (("US", "saas"), ("GB", "realestate"), ("DE", "ecommerce"))
+#: each industry once, two a country
+LARGE: Final = (
+    ("US", "saas"),
+    ("GB", "realestate"),
+    ("DE", "ecommerce"),
+    ("US", "finserv"),
+    ("GB", "trading"),
+    ("DE", "igaming"),
+)
 #: of each of these months: enough contacts and activities that a seam could be seen
 PATCHED_MONTHS, PATCHED_ROWS = ("2025-07", "2025-08", "2025-09"), 3_500
 NO_CAPS: Final = {f"DEMO_CAP_{cap.name.upper()}": str(10**12) for cap in fields(Caps)}
