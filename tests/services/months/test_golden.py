@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "6202afef49628a4e1d8714b4cdb29f5939dfc8265d43cee52be1311f76c2caad",
-    "marlowe-quay": "9c7528deaeb5c4a90e13b8a967c34894cceb8ee9aa992dbf99f0211424ab4d1e",
-    "tannrausch": "e994b34b75e7e2ce48cfacbda543fa1ad6380afd45951460b6cdb04752397493",
-    "tidewick": "c25a6a3c36b9b48d2f73ad5b11468ee664b1d438f3a8e806ba3429dbb75f6b69",
+    "larkmoor": "a4baa6b582b06a0125f6c76ab5d9e09c6d9a55a63bda4496627c039673fc77e8",
+    "marlowe-quay": "c73d1f47480246276f2c17cf7f9d575d715d67a406852804b029e84130bf2c30",
+    "tannrausch": "59e7e45b4949e7d570fb7cd5a17ac8d3fb7354a38a567dde94497e73a9b689c4",
+    "tidewick": "555fd6ce573478f3576a9a9969ba2d5f9147fa9c175974c05c582c65a639d132",
 }
 
 
