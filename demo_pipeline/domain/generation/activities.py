@@ -41,8 +41,8 @@ _RESPONSES_PERCENT: Final = 40
 _ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
 #: How many activities at most are work on deals before they close, per cent of those that answer no lead.
 _CLOSING_PERCENT: Final = 55
-#: Which deals have a second and a third piece of such work: those with so many points. A draw gives fewer than
-#: ``_LOT`` points, each size class ``_A_SIZE_CLASS``.
+#: Which deals have a second and a third piece of such work: those with so many points. A draw gives less than
+#: ``_LOT``, each size class ``_A_SIZE_CLASS``.
 _LOT: Final = 190
 _A_SIZE_CLASS: Final = 9
 _SECOND: Final = 120
