@@ -8,6 +8,8 @@ PYTHON ?=
 INSTALL = python=$$(scripts/find_python.sh $(PYTHON)) && "$$python" scripts/install.py $(VENV)
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST_ARGS ?=
+# What make test leaves to make test-long and make scorecard.
+QUICK = not long and not scorecard
 BENCH_ARGS ?=
 # What differs on another server.
 DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/defs tests/attacks)
@@ -35,7 +37,7 @@ dev: install ## Open the Dagster UI with what is there
 	$(BIN)/demo-pipeline serve
 
 test: $(VENV)/.installed-dev ## Run the tests; what this machine lacks is left out by name
-	$(PYTEST) -m "not long and not scorecard" $(PYTEST_ARGS)
+	$(PYTEST) -m "$(QUICK)" $(PYTEST_ARGS)
 
 test-server: $(VENV)/.installed-dev ## Start a PostgreSQL that stays between test runs: single tests begin sooner
 	@$(BIN)/python -m scripts.test_server start
@@ -44,7 +46,7 @@ test-server-stop: $(VENV)/.installed-dev ## Stop that server and delete its data
 	@$(BIN)/python -m scripts.test_server stop
 
 test-database: $(VENV)/.installed-dev ## Run what needs a database, on that of DEMO_TEST_DATABASE_URL
-	$(PYTEST) -m "not long and not scorecard" --only-database --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
+	$(PYTEST) -m "$(QUICK)" --only-database --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
 
 test-long: $(VENV)/.installed-dev ## Run the tests that take minutes, and property tests whole; LONG_PERCENT=10: a tenth of each
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "long or hypothesis" $(PYTEST_ARGS)

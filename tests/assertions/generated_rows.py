@@ -167,7 +167,7 @@ def _order_complaints(table: str, row: Row, by_id: Mapping[str, Mapping[bytes, R
 
 
 def _is_about(row: Row, deal: Row) -> bool:
-    """An activity is with the contact of its deal, or with somebody of the company that the deal is with."""
+    """An activity is with the contact of its deal, or with another contact of the deal's company."""
     is_colleague = deal["company_id"] is not None and deal["company_id"] == row["company_id"]
     return is_colleague or deal["contact_id"] == row["contact_id"]
 

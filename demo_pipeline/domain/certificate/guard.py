@@ -1,7 +1,7 @@
-"""Rows are looked at before they are loaded: none may hold a contact value that could reach somebody.
+"""Checks generated rows before they are loaded: every contact value must be reserved.
 
 A last line of defence: generated values come from ranges and domains that are reserved, so a value that is
-found here is a fault of a list or of the code. Rows of people are never looked at.
+found here is a fault of a list or of the code. Rows of people are not checked.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from demo_pipeline.domain.certificate.reserved import (
     phone_rule,
     site_rule,
 )
-from demo_pipeline.domain.core.arrow import column, distinct, without
+from demo_pipeline.domain.core.arrow import column, distinct, without_matches
 from demo_pipeline.domain.core.errors import JobFailedError
 
 _LOCAL_PART: Final = r"^[^@\s,;<>]+@"
 
 
 class ContactGuard:
-    """Looks at the rows of one tenant; ``own_domain`` is the operator's, None if there is none."""
+    """Checks the rows of one tenant; ``own_domain`` is the operator's, None if there is none."""
 
     def __init__(self, own_domain: str | None) -> None:
         self._own_domain = own_domain
@@ -38,8 +38,8 @@ class ContactGuard:
         for table, rows in batches:
             for name, found in self._uncovered(table, rows):
                 raise JobFailedError(
-                    f"{table}.{name}: {found!r} may reach somebody, so the job was rolled back; no number or "
-                    "domain that is not reserved is ever loaded: this is a fault of the program's lists, "
+                    f"{table}.{name}: {found!r} is not in a reserved range or domain, and the job was rolled "
+                    "back; generated values must be reserved, so this is an error in the program's lists: "
                     "please report it"
                 )
             yield table, rows
@@ -56,7 +56,7 @@ class ContactGuard:
                     self._reserved_phones.add(value)
         for name in _columns(MAILS, table):
             # Of many addresses few domains: a second @ or a separator stays behind, and no rule covers it.
-            for domain in distinct(without(column(rows, name), _LOCAL_PART)):
+            for domain in distinct(without_matches(column(rows, name), _LOCAL_PART)):
                 if mail_rule(f"x@{domain}", self._own_domain) is None:
                     yield name, domain
         for name in _columns(SITES, table):

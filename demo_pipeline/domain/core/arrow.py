@@ -182,8 +182,8 @@ def distinct(values: Column) -> list[str]:
     return [value for value in _compute.unique(values).to_pylist() if value is not None]
 
 
-def without(values: Column, pattern: str) -> Column:
-    """Texts without what the pattern (RE2) finds in them."""
+def without_matches(values: Column, pattern: str) -> Column:
+    """Texts without all that matches the pattern (RE2)."""
     return _compute.replace_substring_regex(values, pattern=pattern, replacement="")
 
 

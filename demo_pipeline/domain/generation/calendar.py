@@ -26,7 +26,7 @@ from demo_pipeline.domain.reference.countries import load_locale
 
 MINUTE_US: Final = 60_000_000
 _HOUR_US: Final = 60 * MINUTE_US
-_DAY_US: Final = 24 * _HOUR_US
+DAY_US: Final = 24 * _HOUR_US
 FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
 
@@ -157,7 +157,7 @@ class Timeline:
         """Instants of work as the clock on the wall shows them, in microseconds since 1970."""
         slots = np.searchsorted(self.minutes, instants_us // MINUTE_US)
         day = np.maximum(np.searchsorted(self.day_starts, slots, side="right") - 1, 0)
-        opened = self.dates[day] * _DAY_US + FIRST_HOUR * _HOUR_US
+        opened = self.dates[day] * DAY_US + FIRST_HOUR * _HOUR_US
         return opened + instants_us - self.minutes[self.day_starts[day]] * MINUTE_US
 
     def closing(self, last_days_percent: int) -> WeightedMinutes:

@@ -13,7 +13,7 @@ from demo_pipeline.domain.core.arrow import Mask, chain, constant, integers, str
 from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, ascending, pick, scale
-from demo_pipeline.domain.generation.calendar import MINUTE_US
+from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
 from demo_pipeline.domain.generation.closing_plan import WORKING
 from demo_pipeline.domain.generation.closings import LOST, OPEN, WON, Closings, close_deals
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
@@ -30,7 +30,6 @@ from demo_pipeline.domain.generation.row_schemas import instants, money_array, r
 
 _TABLE: Final = "deals"
 _NEVER: Final = np.iinfo(np.int64).max
-_DAY_US: Final = 24 * 60 * MINUTE_US
 
 #: An open deal is worth at most so many halves of a mean won deal, if there are deals enough.
 _OPEN_HALVES: Final = 5
@@ -45,7 +44,7 @@ _LATE_PERCENT: Final = np.array([-40, -20, -10, -2, 7, 13, 19, 26, 35, 52, 90])
 #: Assumptions: open deals whose date has passed and was not moved; how long people still work with a
 #: customer after closing.
 _OVERDUE: Final = np.uint64(2**64 * 35 // 100)
-_AFTER_CLOSING_US: Final = 14 * _DAY_US
+_AFTER_CLOSING_US: Final = 14 * DAY_US
 #: Assumption: closed deals that somebody changed afterwards, and working minutes until then, at most.
 _CHANGED_CLOSED: Final = np.uint64(2**64 * 22 // 100)
 _CHANGED_WITHIN: Final = 4200
@@ -271,16 +270,16 @@ def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -
     """
     place, local_us = facts.draws("expected"), context.timeline.local_us
     created_us, closed_us = local_us(rows.created_us), local_us(facts.closed_us)
-    next_day = created_us // _DAY_US + 1
+    next_day = created_us // DAY_US + 1
     tenth, within = scale(place, 10), scale(place << np.uint64(8), 100)
     late = _LATE_PERCENT[tenth] * (100 - within) + _LATE_PERCENT[tenth + 1] * within
-    was_due = np.maximum((closed_us - (closed_us - created_us) // 10_000 * late) // _DAY_US, next_day)
+    was_due = np.maximum((closed_us - (closed_us - created_us) // 10_000 * late) // DAY_US, next_day)
     # Of a weekend the Friday before it.
     was_due = np.maximum(was_due - np.maximum((was_due + 3) % 7 - 4, 0), next_day)
 
     length = facts.length * WORKING[1] // WORKING[0] * MINUTE_US
-    due = (created_us + length) // _DAY_US
-    today = int(local_us(np.array([context.today_us]))[0]) // _DAY_US
+    due = (created_us + length) // DAY_US
+    today = int(local_us(np.array([context.today_us]))[0]) // DAY_US
     still = 1 + scale(facts.draws("overdue_days"), context.industry.cycle_days[1])
     is_moved = (due <= today) & (facts.draws("is_overdue") >= _OVERDUE)
     due = np.where(is_moved, today + still, due)

@@ -1,4 +1,4 @@
-"""When people meet: nobody is in two meetings at once, whichever month wrote them down.
+"""When meetings take place: no person has two at once, whichever month created them.
 
 A month books meetings in its own working days and in the first ones of the next month. Those are shared: for
 each person every other one is for meetings of the month before, the rest for those of the month itself. So a

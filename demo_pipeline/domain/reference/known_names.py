@@ -1,4 +1,4 @@
-"""Names that nobody and no company of a demo may have by chance: those of known people, firms and brands.
+"""Names that no person and no company of a demo tenant may have: those of known people, firms and brands.
 
 The names are in ``known_people.txt`` and ``known_companies.txt``, one a line: those beside the packs hold in
 every country, those of a country's pack there, if it has any. Names are compared as ``ascii_label`` writes
@@ -50,7 +50,7 @@ def _lines(file: Traversable) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class KnownPeople:
-    """Pairs of given name and surname that nobody has, and the surname that serves instead."""
+    """Pairs of given name and surname that must not appear, and the surname that replaces each."""
 
     #: place of the given name × number of surnames + place of the surname; ascending, shape (n,)
     pairs: NDArray[np.int64]

@@ -264,8 +264,8 @@ def render(
 ) -> pa.StringArray:
     """Row *i* is the ``which[i]``-th template of the layout filled with row *i* of the slots; shape (rows,).
 
-    A null in a slot makes the text null. ``KeyError`` names a slot that a drawn template needs and nobody has
-    given.
+    A null in a slot makes the text null. ``KeyError`` names a slot that a drawn template needs and that is
+    missing.
     """
     pieces = layout.pieces[which]
     is_there = pieces != _END

@@ -143,7 +143,7 @@ def owned_before_joining(tenant: TenantColumns) -> Figure | None:
 
 
 def _numbers_suffice(tenant: TenantColumns) -> bool:
-    """Whether each contact and company could have a number of its own that reaches nobody."""
+    """Whether each contact and company could have a reserved number of its own."""
     return len(tenant.contacts) + len(tenant.companies) <= _NUMBERS_FOR_FICTION.get(tenant.facts.country, 0)
 
 

@@ -72,7 +72,7 @@ def _of_country(names: Mapping[str, frozenset[str]], tenant: TenantColumns) -> f
 
 
 def known_people(tenant: TenantColumns) -> Figure | None:
-    """Contacts with the name of somebody whom everybody knows."""
+    """Contacts with the name of a well-known person."""
     contacts, known = tenant.contacts, _of_country(KNOWN_PEOPLE, tenant)
     names = [
         f"{first} {last}"

@@ -1,4 +1,4 @@
-"""Words that the scorecard looks for: names of one origin or of somebody known, regions, spellings, forms.
+"""Words that the scorecard looks for: names of one origin or of known people, regions, spellings, forms.
 
 Written for the scorecard from general knowledge of each country, and on purpose not taken from the packs: a
 list that names are drawn from cannot show that they are the wrong ones. Comparisons ignore case.

@@ -53,7 +53,7 @@ class Certificate:
     tenant: str
     as_of: datetime
     certified: tuple[CertifiedValues, ...]
-    #: values that no rule covers: they may reach somebody
+    #: values that no rule covers
     uncovered: tuple[ContactValue, ...]
 
     @property

@@ -99,7 +99,7 @@ class JobTransaction(JobRun):
     def making(self, *stages: Batches) -> AbstractContextManager[Iterator[Load]]:
         """Make rows in the background, for :meth:`load_made`: a stage loads while the next one is made.
 
-        None of them holds a contact value that could reach somebody: else ``JobFailedError`` is raised.
+        Raises ``JobFailedError`` where a row has a contact value that is not reserved.
         """
         guard = ContactGuard(self.context.spec.mail_domain)
         loads = (encoded(guard.checked(batches), self.settings.batch_rows) for batches in stages)

@@ -207,19 +207,19 @@ def _rule(sentence: LiteralString, broken: LiteralString) -> LiteralString:
 
 
 def _reached() -> Iterator[LiteralString]:
-    """Values that may reach somebody. Collation C: letters, digits and blanks are those of ASCII."""
+    """Values that are not reserved. Collation C: letters, digits and blanks are those of ASCII."""
     for table, column in PHONES:
         phone: LiteralString = f'(r.{column} COLLATE "C")'
         digits: LiteralString = f"regexp_replace({phone}, '\\D', '', 'g')"
         unlike: LiteralString = f"({phone} !~ '^\\s*\\+' OR {digits} !~ ('^(?:' || {{phones}} || ')$'))"
-        yield _reaches_nobody(table, column, unlike)
+        yield _is_reserved(table, column, unlike)
     for table, column in MAILS:
-        yield _reaches_nobody(table, column, f"r.{column} COLLATE \"C\" !~* ('^(?:' || {{mails}} || ')$')")
+        yield _is_reserved(table, column, f"r.{column} COLLATE \"C\" !~* ('^(?:' || {{mails}} || ')$')")
     for table, column in SITES:
-        yield _reaches_nobody(table, column, f"r.{column} COLLATE \"C\" !~* ('^(?:' || {{sites}} || ')$')")
+        yield _is_reserved(table, column, f"r.{column} COLLATE \"C\" !~* ('^(?:' || {{sites}} || ')$')")
 
 
-def _reaches_nobody(table: LiteralString, column: LiteralString, unlike: LiteralString) -> LiteralString:
+def _is_reserved(table: LiteralString, column: LiteralString, unlike: LiteralString) -> LiteralString:
     return _rule(
         f"{table}.{column} is reserved",
         f"crm.{table} r WHERE r.tenant_id = {{tenant}} AND r.deleted_at IS NULL AND r.{column} <> ''"

@@ -1,4 +1,4 @@
-"""No row with a contact value that may reach somebody passes, whatever column it is in."""
+"""No row with a contact value that is not reserved passes, whatever column it is in."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_generated_rows_pass_as_they_are(batches: Sequence[tuple[str, pa.RecordB
 
 
 @pytest.mark.parametrize(("table", "name", "value"), CASES)
-def test_one_value_that_may_reach_somebody_is_refused(
+def test_one_value_that_is_not_reserved_is_refused(
     batches: Sequence[tuple[str, pa.RecordBatch]], table: str, name: str, value: str
 ) -> None:
     """In the last row, beside null and reserved ones; the message names table, column and value."""

@@ -43,7 +43,7 @@ LATER: Final = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def assert_believable(database: Database, settings: Settings, slug: str) -> tuple[Score, ...]:
-    """No red line, and no contact value that may reach somebody."""
+    """No red line, and every contact value is reserved."""
     card = score_tenant(database, settings, slug)
     red = [f"{one.measure.name}: {one.figure}, expected {one.expected}" for one in card.red]
     assert not red, "\n".join(red)
