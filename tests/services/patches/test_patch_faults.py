@@ -267,7 +267,7 @@ def undo_a_patch(
         try:
             return undo_job(database, settings, applied[-1].job_id, with_dependents=True), applied
         except InputError as refused:
-            if refused.code != "people_hang_on_it":
+            if refused.problems[0].code != "people_hang_on_it":
                 raise
     raise AssertionError("people hung a row on each of ten patches")
 
