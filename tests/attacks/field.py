@@ -90,7 +90,13 @@ _STATE: Final = (
         for table, says in {
             **{f"crm.{name}": "concat_ws(' ', r, xmin)" for name in ALL_TABLES},
             **dict.fromkeys(
-                ("demo.tenant_metadata", "demo.tenant_months", "demo.job_months", "demo.job_ledger"),
+                (
+                    "demo.tenant_metadata",
+                    "demo.tenant_months",
+                    "demo.job_months",
+                    "demo.job_ledger",
+                    "demo.hero_accounts",
+                ),
                 "r::text",
             ),
         }.items()

@@ -75,6 +75,14 @@ CALLS: Final[dict[str, list[Call]]] = {
         Call(_FINISH.format("%(own_pending)s", "null", "null"), (OUT_OF_STATE,)),
         Call(_FINISH.format("null", "null", "null"), (OUT_OF_STATE,)),
     ],
+    "select_hero_accounts": [
+        Call("select demo.select_hero_accounts(%(other_running)s)", (OUT_OF_STATE,)),
+        Call("select demo.select_hero_accounts(%(other_done)s)", (OUT_OF_STATE,), is_alone=True),
+        Call("select demo.select_hero_accounts(%(own_pending)s)", (OUT_OF_STATE,)),
+        Call("select demo.select_hero_accounts(null)", (OUT_OF_STATE,)),
+        # Its own claim: nothing of anybody else is read or marked.
+        Call("select demo.select_hero_accounts(%(job)s)", ()),
+    ],
     "fail_job": [
         Call("select demo.fail_job(%(real)s, %(other_running)s, 1, 'x', 'x')", (NOT_A_DEMO,)),
         Call("select demo.fail_job(%(own)s, %(other_running)s, 1, 'x', 'x')", (OUT_OF_STATE,)),

@@ -1,4 +1,4 @@
-"""The data transaction of a job: claim, execute, verify, finish; it commits everything or nothing.
+"""The data transaction of a job: claim, execute, verify, select hero accounts, finish; all of it or nothing.
 
 REPEATABLE READ, so that the figures before and after differ by this job alone. Nothing is committed before
 the figures have moved by exactly the job's change and its rows satisfy every life-cycle rule. Opening and
@@ -21,6 +21,7 @@ from demo_pipeline.services.jobs.steps import (
     JobTransaction,
 )
 from demo_pipeline.storage.ledger import job_ledger
+from demo_pipeline.storage.ledger.hero_accounts import select_hero_accounts
 from demo_pipeline.storage.ledger.job_ledger import JobRequest
 from demo_pipeline.storage.rows import row_checks
 
@@ -48,6 +49,8 @@ def run_transaction(
             progress.report(96, "verifying", is_due=True)
         after = run.figures()
         verify_change(run, request, outcome.before, outcome.change, after)
+        # After every job: one that soft-deletes rows may have deleted those of a hero account.
+        select_hero_accounts(run.conn, request.job_id)
         report = _finish(run, request, outcome, after)
     if run.caller.on_progress is not None:
         run.caller.on_progress(100, "committed")

@@ -2,8 +2,9 @@
 
 The tables of schema ``crm`` are derived from the model (``domain.model``); checks of values and indexes are
 added here. Schema ``demo`` holds what is known about demo tenants; no tenant sees it. Its history outlives a
-tenant, so nothing in it references ``crm.tenants``. A test proves that a migrated database equals the
-declaration; migrations do not import it. Functions, policies, grants and views are SQL of the migrations.
+tenant, so nothing in it references ``crm.tenants``. Hero accounts are no history: they reference their rows
+and are deleted with them. A test proves that a migrated database equals the declaration; migrations do not
+import it. Functions, policies, grants and views are SQL of the migrations.
 """
 
 from __future__ import annotations
@@ -398,6 +399,36 @@ _table(
     CheckConstraint("seen_at >= opened_at", name="incidents_seen_check"),
     CheckConstraint("closed_at >= opened_at", name="incidents_closed_check"),
     Index("incidents_open_key", "kind", "subject", unique=True, postgresql_where=text("closed_at IS NULL")),
+)
+
+#: accounts with a story to present, at most one of each kind
+_table(
+    "hero_accounts",
+    _required("tenant_id", Uuid),
+    _required("kind", Text),
+    _required("contact_id", Uuid),
+    *_optional(Uuid, "company_id"),
+    _required("deal_id", Uuid),
+    *_optional(Uuid, "earlier_deal_id"),
+    _required("is_exact_fit", Boolean),
+    _required("chosen_at", _INSTANT),
+    PrimaryKeyConstraint("tenant_id", "kind", name="hero_accounts_pkey"),
+    *(
+        ForeignKeyConstraint(
+            ["tenant_id", column],
+            [f"crm.{parent}.tenant_id", f"crm.{parent}.id"],
+            name=f"hero_accounts_{column.removesuffix('_id')}_fkey",
+            ondelete="CASCADE",
+        )
+        for column, parent in (
+            ("contact_id", "contacts"),
+            ("company_id", "companies"),
+            ("deal_id", "deals"),
+            ("earlier_deal_id", "deals"),
+        )
+    ),
+    CheckConstraint("kind IN ('comeback', 'at_risk', 'upsell')", name="hero_accounts_kind_check"),
+    CheckConstraint("kind <> 'at_risk' OR earlier_deal_id IS NULL", name="hero_accounts_earlier_check"),
 )
 
 #: what each receiver is sent about an incident
