@@ -19,7 +19,9 @@ from demo_pipeline.domain.core.figures import METRICS, Figures, figure_text
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.terminal_text import neutral
 from demo_pipeline.domain.core.wording import counted
+from demo_pipeline.domain.heroes.talk_track import missing_text
 from demo_pipeline.domain.reference.industries import load_industry
+from demo_pipeline.rendering.hero_columns import hero_sections
 from demo_pipeline.rendering.report_plots import Plot, tenant_plots
 from demo_pipeline.rendering.report_story import story
 from demo_pipeline.rendering.table import Table, facts, text_columns
@@ -84,6 +86,8 @@ def tenant_page(report: TenantReport) -> str:
             currency=report.currency,
             facts=tenant_facts(report),
             sentences=story(report),
+            heroes=hero_sections(report.heroes),
+            missing_heroes=missing_text(report.heroes),
             cards=_cards(report),
             metrics=METRICS,
             month_lines=list(_month_lines(report)),

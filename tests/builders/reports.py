@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.heroes.model import HeroAccounts
 from demo_pipeline.services.months.freshness import FreshnessState
 from demo_pipeline.services.tenants.release import Releases
 from demo_pipeline.services.tenants.report import (
@@ -19,6 +20,7 @@ from demo_pipeline.services.tenants.report import (
 from demo_pipeline.services.tenants.verify import Verdict
 from demo_pipeline.storage.rows.report_figures import Funnel, OpenActivities
 from tests.builders.blueprints import resolved
+from tests.builders.heroes import deal, heroes
 
 #: whatever a person or a file may bring into a name
 HOSTILE: Final = "<script>alert(1)</script> & \"Söhne\" 'x' \u202eevil\u202c {{ 7 * 7 }} </title></svg>"
@@ -71,6 +73,9 @@ def report_of(
             ),
         ),
         "open_activities": (OpenActivities(type="task", count=3, overdue_count=1),),
+        "heroes": heroes(
+            currency=spec.currency, contact=text, company=text, city=text, owner=text, deal=deal(text)
+        ),
         "verdict": Verdict(tenant=spec.slug, findings=(), pending=()),
         "notes": (),
     }
@@ -93,6 +98,7 @@ def empty_report() -> TenantReport:
         open_stages=(),
         largest_open_deals=(),
         open_activities=(),
+        heroes=HeroAccounts(accounts=()),
         verdict=Verdict(tenant="larkmoor", findings=(), pending=tuple(report.months)),
     )
 

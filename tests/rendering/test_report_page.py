@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import pytest
 
 from demo_pipeline.domain.core.figures import METRICS, FiguresByMonth, figure_text
+from demo_pipeline.domain.heroes.talk_track import talk_track
 from demo_pipeline.domain.scorecard.catalogue import MEASURES
 from demo_pipeline.domain.scorecard.measure import Figure, Range, Score
 from demo_pipeline.rendering.report_page import overview_page, tenant_page
@@ -153,6 +154,17 @@ def test_the_same_data_give_the_same_bytes() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert done.stdout.decode() == page_of("twelve months")
+
+
+def test_hero_accounts_are_on_the_page() -> None:
+    """A heading and five sentences each; kinds without an account are named with the reason."""
+    page = " ".join(Page(page_of("twelve months")).text)
+    for account in REPORTS["twelve months"].heroes.accounts:
+        for sentence in talk_track(account):
+            assert sentence in page
+    assert "Big win at risk: Kranz Logistik" in page
+    empty = " ".join(Page(page_of("no rows")).text)
+    assert "No account for comeback, big win at risk and upsell: " in empty
 
 
 def test_text_of_the_database_is_escaped() -> None:

@@ -110,6 +110,8 @@ def _scorecard_document(report: TenantReport) -> dict[str, Any] | None:
 
 def _document(report: TenantReport) -> dict[str, Any]:
     """The figures of a tenant's page; money as a string in major units."""
+    from demo_pipeline.rendering.hero_columns import hero_documents
+
     currency = report.currency
     return {
         "tenant": report.spec.slug,
@@ -137,6 +139,7 @@ def _document(report: TenantReport) -> dict[str, Any]:
             }
             for one in report.open_stages
         ],
+        "heroes": hero_documents(report.heroes),
         "scorecard": _scorecard_document(report),
     }
 

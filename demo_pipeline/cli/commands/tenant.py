@@ -44,10 +44,13 @@ from demo_pipeline.domain.blueprint.healing import HEAL_TEXTS, Heal, stored_heal
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted, rows_text
+from demo_pipeline.domain.heroes.talk_track import missing_text
+from demo_pipeline.rendering.hero_columns import hero_documents, hero_sections, hero_table
 from demo_pipeline.rendering.kpi_columns import kpi_table
 from demo_pipeline.rendering.table import Column, Table, facts, programs, record, records, text_columns
 
 if TYPE_CHECKING:
+    from demo_pipeline.domain.heroes.model import HeroAccounts
     from demo_pipeline.services.files.blueprint_files import DeclaredTenant
     from demo_pipeline.services.tenants.extend import Extension
     from demo_pipeline.services.tenants.queries import TenantDetail
@@ -259,7 +262,11 @@ _SUMMARY_COLUMNS: Final[tuple[Column[TenantSummary], ...]] = (
 
 @app.command(epilog=example("tenant show larkmoor"))
 def show(slug: Slug, *, json: Json = False) -> None:
-    """Show one demo tenant: what it was made from, what is loaded, its jobs."""
+    """Show one demo tenant: what it was made from, what is loaded, its hero accounts, its jobs.
+
+    Hero accounts are up to three accounts with a story to present: a comeback, a big win at risk, an upsell.
+    Each has a talk track of five sentences made from its own rows.
+    """
     session = open_session()
     from demo_pipeline.services.tenants import queries
 
@@ -269,7 +276,22 @@ def show(slug: Slug, *, json: Json = False) -> None:
         return
     write_table(_detail_table(detail))
     write_text("")
+    _write_heroes(detail.heroes)
     write_table(job_table(detail.jobs, detail.id_length))
+
+
+def _write_heroes(heroes: HeroAccounts) -> None:
+    if heroes.accounts:
+        write_table(hero_table(heroes))
+    for section in hero_sections(heroes):
+        write_text("")
+        write_text(section.heading)
+        for number, sentence in enumerate(section.sentences, start=1):
+            write_text(f"  {number}. {sentence}")
+    if text := missing_text(heroes):
+        write_text("")
+        write_text(text)
+    write_text("")
 
 
 def _detail_document(detail: TenantDetail) -> dict[str, Any]:
@@ -295,6 +317,7 @@ def _detail_document(detail: TenantDetail) -> dict[str, Any]:
             }
             for _, state in sorted(context.loaded_months.items())
         ],
+        "heroes": hero_documents(detail.heroes),
         "blueprint": tenant.blueprint,
         "jobs": [job_document(job) for job in detail.jobs],
     }

@@ -1,4 +1,4 @@
-"""A tenant's report on its page: sentences, pictures, what is open, checks.
+"""A tenant's report on its page: sentences, hero accounts, pictures, what is open, checks.
 
 Markdown of less than 1,000 characters is shown at once; the pictures are behind one click. What they show is
 in ``rendering``.
@@ -13,6 +13,8 @@ from typing import Any
 import dagster as dg
 
 from demo_pipeline.domain.core.figures import METRICS, figure_amount
+from demo_pipeline.domain.heroes.talk_track import missing_text
+from demo_pipeline.rendering.hero_columns import hero_sections
 from demo_pipeline.rendering.report_page import check_lines, open_tables
 from demo_pipeline.rendering.report_plots import tenant_plots
 from demo_pipeline.rendering.report_story import story
@@ -26,6 +28,7 @@ def report_metadata(report: TenantReport) -> dict[str, Any]:
     slug = report.spec.slug
     return {
         "story": dg.MetadataValue.md("\n\n".join(map(escaped, story(report)))),
+        "hero_accounts": dg.MetadataValue.md("\n\n".join(_heroes(report))),
         "checks": dg.MetadataValue.md("\n".join(_checks(report))),
         "pictures": dg.MetadataValue.md("\n\n".join(_pictures(report)) or "There is nothing to draw yet."),
         **{
@@ -36,6 +39,16 @@ def report_metadata(report: TenantReport) -> dict[str, Any]:
         "read_at": dg.MetadataValue.timestamp(report.as_of),
         "as_a_page": f"demo-pipeline report {slug} -o {slug}.html",
     }
+
+
+def _heroes(report: TenantReport) -> Iterator[str]:
+    for section in hero_sections(report.heroes):
+        lines = "\n".join(
+            f"{number}. {escaped(text)}" for number, text in enumerate(section.sentences, start=1)
+        )
+        yield f"**{escaped(section.heading)}**\n\n{lines}"
+    if text := missing_text(report.heroes):
+        yield escaped(text)
 
 
 def _checks(report: TenantReport) -> Iterator[str]:

@@ -24,6 +24,7 @@ from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.domain.core.instants import read_since
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.heroes.model import HeroAccounts
 from demo_pipeline.domain.parsing.scalars import parse_country, read_each, word_of
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.services.jobs.tenant_context import (
@@ -33,6 +34,7 @@ from demo_pipeline.services.jobs.tenant_context import (
     open_snapshot,
 )
 from demo_pipeline.services.months.month_range import partial_month_notes
+from demo_pipeline.services.tenants.heroes import read_heroes
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
@@ -60,10 +62,11 @@ class KpiTable:
 
 @dataclass(frozen=True, kw_only=True)
 class TenantDetail:
-    """A tenant with its spec, its line of the list of tenants, and its jobs, the latest first."""
+    """A tenant with its spec, its line of the list of tenants, its heroes, and its jobs, the latest first."""
 
     context: TenantContext
     summary: TenantSummary
+    heroes: HeroAccounts
     jobs: tuple[Job, ...]
     #: characters of a job's id that make it unique
     id_length: int
@@ -114,14 +117,12 @@ def list_tenants(
 
 def show_tenant(database: Database, settings: Settings, slug: str) -> TenantDetail:
     """One tenant. Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``."""
-    with database.admin(readonly=True) as conn:
-        context = find_tenant_context(conn, settings, slug, "show")
+    with open_snapshot(database, settings, slug, "show") as (conn, context, as_of):
         summaries = tenants.list_tenants(conn, tenant_id=context.state.tenant.tenant_id)
-        if not summaries:  # deleted between the two statements
-            raise tenants.unknown_tenant(slug, ())
         return TenantDetail(
             context=context,
             summary=summaries[0],
+            heroes=read_heroes(conn, context, as_of),
             jobs=tuple(job_ledger.list_jobs(conn, slug)),
             id_length=job_ledger.short_id_length(conn),
         )

@@ -22,9 +22,11 @@ from demo_pipeline.domain.core.errors import UnreadableTenantError
 from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.timezones import load_timezone
+from demo_pipeline.domain.heroes.model import HeroAccounts
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.services.months.freshness import FreshnessState, tenant_freshness
 from demo_pipeline.services.months.month_range import partial_month_notes
+from demo_pipeline.services.tenants.heroes import read_heroes
 from demo_pipeline.services.tenants.queries import kpi_months
 from demo_pipeline.services.tenants.release import Releases, releases_of
 from demo_pipeline.services.tenants.verify import VERIFIED, UnreadableTenant, Verdict, check_tenant
@@ -124,6 +126,7 @@ class TenantReport:
     open_stages: tuple[OpenStage, ...]
     largest_open_deals: tuple[OpenDeal, ...]
     open_activities: tuple[OpenActivities, ...]
+    heroes: HeroAccounts
     #: of ``verify``, in the same snapshot
     verdict: Verdict
     #: of months that are loaded in part, a sentence each
@@ -275,6 +278,7 @@ def _report(
             for one in report_figures.largest_open_deals(conn, tenant_id, _MOST_DEALS)
         ),
         open_activities=tuple(report_figures.open_activities(conn, tenant_id, as_of)),
+        heroes=read_heroes(conn, context, as_of),
         verdict=check_tenant(conn, settings, context, as_of, VERIFIED, strays).verdict,
         notes=partial_month_notes(context, months, as_of),
     )
