@@ -62,8 +62,8 @@ RELEASE_DESCRIPTION: Final = (
     "`reason` in the launchpad; the audit log keeps it. `demo-pipeline release SLUG` does the same."
 )
 REPORT_DESCRIPTION: Final = (
-    "A tenant at a glance: its story in words, pictures of all months, what is open, and the checks, read in "
-    "one snapshot when the partition is materialised. It changes nothing in the CRM.\n\n"
+    "A tenant at a glance: its story in words, hero accounts, pictures of all months, what is open, and the "
+    "checks, read in one snapshot when the partition is materialised. It changes nothing in the CRM.\n\n"
     "`demo-pipeline report SLUG -o FILE.html` writes the same as a page to be handed out."
 )
 

@@ -41,6 +41,8 @@ def test_a_report_shows_story_pictures_and_checks(dagster_home: DagsterHome) -> 
     assert "Kranz Logistik gained 44 contacts at 12 companies and opened 20 deals" in shown["story"]
     assert shown["checks"].count("✓") == len(VERIFIED)
     assert max(len(shown["story"]), len(shown["checks"])) < 1000
+    # Five numbered sentences below a heading.
+    assert re.search(r"\*\*[A-Z][a-z ]+: .+\*\*\n\n(\d\. .+\n){4}5\. .+", shown["hero_accounts"])
     pictures = re.findall(r"!\[([^\]]+)\]\(data:image/svg\+xml;base64,([^)]+)\)", shown["pictures"])
     assert len(pictures) == len(METRICS) + 4
     for name, picture in pictures:
@@ -65,6 +67,7 @@ def test_findings_and_empty_tenants_are_shown(dagster_home: DagsterHome) -> None
     shown = metadata_of(dagster_home, "bravo")
     assert shown["story"] == "Kranz Logistik has no rows yet."
     assert shown["pictures"] == "There is nothing to draw yet."
+    assert shown["hero_accounts"].startswith("No account for comeback, big win at risk and upsell")
     assert not [name for name in shown if "open" in name]
 
 
