@@ -57,7 +57,7 @@ _WEEKDAY_WEIGHTS: Final = (95, 105, 110, 105, 80, 60, 60)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTES_OF_24_HOURS: Final = 24 * 60
 _MINUTES_A_DAY: Final = (LAST_HOUR - FIRST_HOUR + 1) * 60
-_DAY_PROFILE: Final = np.repeat(np.array(_HOUR_WEIGHTS, np.int64), 60)
+_HOUR_MINUTES: Final = 60
 #: The same for the days on which deals close: Tuesday best, Friday worst (FIELD).
 _CLOSING_WEEKDAYS: Final = (100, 128, 105, 100, 70, 60, 60)
 #: What a day of a quarter's last week weighs more, in per cent, unless it is among the month's last days.
@@ -81,13 +81,6 @@ class WeightedMinutes:
     weights: I64
     #: running sums of the weights of the blocks, 0 before them, shape (blocks + 1,)
     cumulative: I64
-
-    @classmethod
-    def of(cls, minutes: I64, weights: I64) -> WeightedMinutes:
-        """From all minutes and their weights, shape (k,) each."""
-        starts = np.flatnonzero(np.diff(weights, prepend=0)).astype(np.int64)
-        sums = np.add.reduceat(weights, starts)
-        return cls(minutes, starts, weights[starts], np.concatenate([[0], np.cumsum(sums)]))
 
     def until(self, end_us: int) -> WeightedMinutes:
         """The minutes that have passed by ``end_us`` (us); may be none."""
@@ -166,7 +159,7 @@ class Timeline:
         ``last_days_percent``: what each of a month's last three working days weighs, 100 as any other; above
         100 a quarter's last week counts for more, too.
         """
-        return _closing_minutes(self.calendar, self.first, self.last, last_days_percent)
+        return _closing_minutes(self, last_days_percent)
 
 
 @dataclass(frozen=True)
@@ -213,7 +206,7 @@ def _work_month(calendar: Calendar, month: Month) -> WeightedMinutes:
     return _weighted(days, [_WEEKDAY_WEIGHTS[one.day.weekday()] for one in days])
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)
 def _arrivals(calendar: Calendar, month: Month, buyer: Buyer) -> WeightedMinutes:
     zone = load_timezone(calendar.timezone)
     first, end = minute_of(month.start), minute_of(month.end)
@@ -237,13 +230,11 @@ def _arrivals(calendar: Calendar, month: Month, buyer: Buyer) -> WeightedMinutes
 
 
 @lru_cache(maxsize=12)
-def _closing_minutes(
-    calendar: Calendar, first: Month, last: Month, last_days_percent: int
-) -> WeightedMinutes:
+def _closing_minutes(timeline: Timeline, last_days_percent: int) -> WeightedMinutes:
     days: list[_WorkingDay] = []
     weights: list[int] = []
-    for month in first.until(last):
-        of_month = _working_days(calendar, month)
+    for month in timeline.first.until(timeline.last):
+        of_month = _working_days(timeline.calendar, month)
         days += of_month
         last_week = month.end.date() - timedelta(days=_A_WEEK)
         for left, one in zip(range(len(of_month), 0, -1), of_month, strict=True):
@@ -254,7 +245,7 @@ def _closing_minutes(
             elif last_days_percent > 100 and month.number % 3 == 0 and one.day >= last_week:
                 percent = _QUARTER_END
             weights.append(weight * percent)
-    return _weighted(days, weights)
+    return _weighted(days, weights, timeline.minutes)
 
 
 class _WorkingDay(NamedTuple):
@@ -286,14 +277,21 @@ def _working_days(calendar: Calendar, month: Month) -> tuple[_WorkingDay, ...]:
     return tuple(days)
 
 
-def _weighted(days: Sequence[_WorkingDay], weights: list[int]) -> WeightedMinutes:
-    """The minutes of the days: each day has a weight, its hours have theirs."""
-    profiles = [
-        _DAY_PROFILE[one.start - one.opens : one.stop - one.opens] * weight
-        for one, weight in zip(days, weights, strict=True)
-    ]
-    minutes = [np.arange(one.start, one.stop, dtype=np.int64) for one in days]
-    return WeightedMinutes.of(np.concatenate(minutes), np.concatenate(profiles))
+def _weighted(days: Sequence[_WorkingDay], weights: list[int], minutes: I64 | None = None) -> WeightedMinutes:
+    """The minutes of the days: each day has a weight, its hours have theirs.
+
+    ``minutes`` are those of the days, where they are there already.
+    """
+    opens, start, stop = np.array([(one.opens, one.start, one.stop) for one in days], np.int64).T[:, :, None]
+    hours = np.arange(len(_HOUR_WEIGHTS)) * _HOUR_MINUTES
+    # What of each hour lies in the month.
+    lengths = np.minimum(hours + _HOUR_MINUTES, stop - opens) - np.maximum(hours, start - opens)
+    there = lengths > 0
+    length, weight = lengths[there], np.outer(weights, _HOUR_WEIGHTS)[there]
+    if minutes is None:
+        minutes = np.concatenate([np.arange(one.start, one.stop, dtype=np.int64) for one in days])
+    cumulative = np.concatenate([[0], np.cumsum(length * weight)])
+    return WeightedMinutes(minutes, np.cumsum(length) - length, weight, cumulative)
 
 
 @lru_cache(maxsize=4)

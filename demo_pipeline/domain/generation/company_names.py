@@ -100,7 +100,7 @@ class CompanyNaming:
             which, rank = np.where(is_over, 0, which), np.where(is_over, own + count, rank)
             rank = np.where(is_back, size[which] - 1 - rank, rank)
         place = (rank * self._step[which] + self._first[which]) % size[which]
-        return which, columns.pairs[columns.pair_start[which] + place]
+        return which, columns.pairs[columns.pair_start[which] + place].astype(np.int64)
 
 
 def _one_side(names: CompanyNames) -> int:

@@ -54,7 +54,7 @@ class CompanyPattern:
     #: of 100
     weight: int
     #: the names that are used: place of the first word × number of second words + place of the second
-    pairs: NDArray[np.int64]
+    pairs: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class PatternColumns:
 
     weight: NDArray[np.int64]
     #: the pairs of all patterns, where those of each begin, and how many it has
-    pairs: NDArray[np.int64]
+    pairs: NDArray[np.int32]
     pair_start: NDArray[np.int64]
     pair_count: NDArray[np.int64]
     #: second words for each first one
@@ -233,7 +233,8 @@ def _pattern(
         slots=slots,
         words=words,
         weight=weight,
-        pairs=pairs[~is_known],
+        # There are millions of pairs at most, and many of them.
+        pairs=pairs[~is_known].astype(np.int32),
     )
 
 
