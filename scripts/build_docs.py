@@ -23,6 +23,7 @@ from scripts.reference_pages import (
     industries_page,
     scorecard_block,
     settings_page,
+    stories_page,
 )
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -35,6 +36,7 @@ def rendered() -> Mapping[Path, str]:
         "cli.md": build_cli_reference.render(build_cli_reference.load_root()),
         "blueprint.md": blueprint_page.render(),
         "settings.md": settings_page.render(),
+        "stories.md": stories_page.render(),
         **architecture_picture.render(),
         **curves_page.render(),
         **industries_page.render(),

@@ -3,8 +3,8 @@
     python scripts/build_lists.py [PACKS]
 
 For each country with a folder in ``scripts/list_sources``: names of people and companies, cities and
-holidays. For each industry of PACKS (the packaged ones by default): its quantile tables, and topics in each
-language with sources. All other files of a pack are written by hand; ``scripts/check_packs.py`` checks both.
+holidays. For each industry of PACKS (the packaged ones by default): its quantile tables. All other files of a
+pack are written by hand; ``scripts/check_packs.py`` checks both.
 
 With the same sources and the locked ``holidays`` it writes the same bytes; a test holds that. When lists
 change on purpose, raise ``LISTS_VERSION`` in ``demo_pipeline/domain/reference/versions.py``: tenants store
@@ -25,7 +25,6 @@ from scripts.listbuild.companies import patterns, stems  # noqa: E402
 from scripts.listbuild.names import given_names, surnames  # noqa: E402
 from scripts.listbuild.places import cities, public_holidays  # noqa: E402
 from scripts.listbuild.quantiles import quantiles  # noqa: E402
-from scripts.listbuild.topics import topics  # noqa: E402
 from scripts.listbuild.words import SOURCES, Sieve, read_toml  # noqa: E402
 
 PACKAGED = ROOT / "demo_pipeline" / "domain" / "reference" / "packs"
@@ -37,7 +36,7 @@ def build(target: Path = PACKAGED, packs: Path = PACKAGED) -> Sieve:
     for source in sorted(SOURCES.glob("*/source.toml")):
         build_country(source.parent.name, target, sieve)
     for industry in sorted((packs / "industries").iterdir()):
-        build_industry(industry, target / "industries" / industry.name, sieve)
+        build_industry(industry, target / "industries" / industry.name)
     return sieve
 
 
@@ -57,19 +56,12 @@ def build_country(country: str, target: Path, sieve: Sieve) -> None:
     write_table(folder / "cities.tsv", columns, cities(country, source, sieve))
 
 
-def build_industry(pack: Path, folder: Path, sieve: Sieve) -> None:
-    """The tables of an industry, and its topics in every language that has sources for them."""
+def build_industry(pack: Path, folder: Path) -> None:
+    """The tables of an industry."""
     tables = quantiles(json.loads((pack / "industry.json").read_bytes()))
     # A line a table.
     text = json.dumps(tables, separators=(",", ":")).replace('],"', '],\n"')
     write(folder / "quantiles.json", f"{text}\n")
-    for path in sorted(SOURCES.glob("topics_*.toml")):
-        source = read_toml(path.name)
-        if pack.name not in source["industries"]:
-            continue
-        rows = list(topics(source, pack.name, sieve))
-        language = path.stem.partition("_")[2]
-        write_table(folder / f"topics.{language}.tsv", tuple(rows[0]), (tuple(row.values()) for row in rows))
 
 
 def write_table(file: Path, columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:

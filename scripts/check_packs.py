@@ -28,6 +28,8 @@ from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_C
 from demo_pipeline.domain.reference.known_names import COMPANIES_FILE, PEOPLE_FILE, shared_names
 from demo_pipeline.domain.reference.names import ascii_label
 from demo_pipeline.domain.reference.pack_files import PACKAGED
+from demo_pipeline.domain.reference.texts import FRAMES
+from scripts.check_stories import story_findings
 from scripts.listbuild.blocklists import BRANDS, PLACES
 from scripts.listbuild.quantiles import quantiles
 from scripts.listbuild.words import Sieve
@@ -42,13 +44,12 @@ from scripts.pack_schema import (
     OriginsFile,
     PackFile,
     PatternsFile,
-    SentencesFile,
     WordsFile,
 )
 
 #: Slots of every language.
 _PERSON: Final = frozenset({"first", "last", "person"})
-_REST: Final = frozenset({"company", "deal", "product", "step"})
+_REST: Final = frozenset({"company", "product"})
 #: Kind of pricing → kinds of lines that it makes → slots that each has, besides what it may have.
 _LINES: Final[dict[str, dict[str, set[str]]]] = {
     "pieces": {"plain": set(), "pieces": {"pieces"}, "odd": set()},
@@ -56,9 +57,6 @@ _LINES: Final[dict[str, dict[str, set[str]]]] = {
     "written": {"plain": set(), "odd": set()},
     "stepped": {"plain": set(), "odd": set()},
 }
-#: Texts of a type of activity that need neither company nor deal, at least.
-_FEWEST_STEPS: Final = 30
-_FEWEST_TEXTS: Final = 8
 _SLOT: Final = re.compile(r"\{(.*?)\}")
 
 Model = TypeVar("Model", bound=PackFile)
@@ -155,10 +153,12 @@ class _Checker:
         for column in {"name", "state", "industry"} & set(table):
             self.words(file, table[column], lambda place: f"line {place + 2}")
 
-    def words(self, file: Path, texts: Sequence[str], key: Callable[[int], str]) -> None:
+    def words(
+        self, file: Path, texts: Sequence[str], key: Callable[[int], str], *, are_sentences: bool = False
+    ) -> None:
         """No text has a word that must not be seen."""
         for place, text in enumerate(texts):
-            if not self.sieve.passes(_SLOT.sub(" ", text), str(file)):
+            if not self.sieve.passes(_SLOT.sub(" ", text), str(file), is_sentence=are_sentences):
                 self.add(file, key(place), f"{text!r} has a word that must not be shown", "choose another")
 
 
@@ -177,44 +177,11 @@ def problems(root: Path) -> list[Problem]:
 
 def _language(checker: _Checker, name: str) -> LanguageFile | None:
     folder = checker.root / "languages" / name
-    checker.files(folder, ("language.json", "sentences.json"))
-    language = checker.json(folder / "language.json", LanguageFile)
-    sentences = checker.json(file := folder / "sentences.json", SentencesFile)
-    if language is None or sentences is None:
-        return language
-    if "topic" not in language.topic_slots:
-        checker.add(folder / "language.json", "topic_slots", 'has no "topic"', "add it")
-    checker.words(file, sentences.steps, lambda place: f"steps.{place}")
-    for section, groups in (("subjects", sentences.subjects), ("descriptions", sentences.descriptions)):
-        if set(groups) != set(ACTIVITY_TYPES):
-            checker.add(file, section, "has other types", f"give texts for {', '.join(ACTIVITY_TYPES)}")
-    for section in ("subjects", "descriptions", "planned"):
-        for kind, texts in getattr(sentences, section).items():
-            key = f"{section}.{kind}"
-            wanted = {"topic", "step"} if section != "subjects" else {"topic"}
-            _sentences(checker, file, key, texts, language, wanted)
-            plain = [text for text in texts if not {"company", "deal"} & set(_SLOT.findall(text))]
-            if len(plain) < _FEWEST_TEXTS:
-                checker.add(
-                    file, key, f"{len(plain)} texts need neither company nor deal", f"give {_FEWEST_TEXTS}"
-                )
-    _agreed(checker, file, sentences)
+    checker.files(folder, ("language.json",))
+    language = checker.json(file := folder / "language.json", LanguageFile)
+    if language is not None and set(language.frames) != set(FRAMES):
+        checker.add(file, "frames", f"has {', '.join(sorted(language.frames))}", f"give {', '.join(FRAMES)}")
     return language
-
-
-def _agreed(checker: _Checker, file: Path, sentences: SentencesFile) -> None:
-    """Agreements are steps and descriptions, and leave enough of both for deals that are lost."""
-    texts = {"steps": sentences.steps} | {f"descriptions.{k}": v for k, v in sentences.descriptions.items()}
-    known = {text for group in texts.values() for text in group}
-    for place, text in enumerate(sentences.agreed):
-        if text not in known:
-            checker.add(
-                file, f"agreed.{place}", "is neither a step nor a description", "copy one as it is written"
-            )
-    for key, group in texts.items():
-        least = _FEWEST_STEPS if key == "steps" else _FEWEST_TEXTS
-        if (left := len([one for one in group if one not in sentences.agreed])) < least:
-            checker.add(file, "agreed", f"leaves {left} of {key}", f"leave {least}")
 
 
 def _sentences(
@@ -223,10 +190,9 @@ def _sentences(
     key: str,
     texts: Sequence[str],
     language: LanguageFile,
-    wanted: set[str] | None,
 ) -> None:
-    """Texts have slots that are filled, and exactly those of ``wanted`` (None: any)."""
-    known = {*language.topic_slots, *language.salutation_slots, *language.pronoun_slots, *_PERSON, *_REST}
+    """Texts have slots that are filled."""
+    known = {*language.salutation_slots, *language.pronoun_slots, *_PERSON, *_REST}
     checker.words(file, texts, lambda place: f"{key}.{place}")
     if doubles := {text for text in texts if texts.count(text) > 1}:
         checker.add(file, key, f"{min(doubles)!r} is there twice", "remove one")
@@ -236,17 +202,12 @@ def _sentences(
             checker.add(
                 file, f"{key}.{place}", f"unknown slot {unknown[0]}", f"use {', '.join(sorted(known))}"
             )
-        counted = ["topic" if slot in language.topic_slots else slot for slot in slots]
-        found = sorted(slot for slot in counted if slot in {"topic", "step"})
-        if wanted is not None and found != sorted(wanted):
-            need = " and one ".join(sorted(wanted, reverse=True))
-            checker.add(file, f"{key}.{place}", f"has the slots {found}", f"write exactly one {need}")
 
 
 def _industry(checker: _Checker, name: str, languages: dict[str, LanguageFile | None]) -> None:
     folder = checker.root / "industries" / name
     by_language = [
-        f"{kind}.{code}.{ext}" for code in languages for kind, ext in (("words", "json"), ("topics", "tsv"))
+        f"{kind}.{code}.{ext}" for code in languages for kind, ext in (("words", "json"), ("stories", "tsv"))
     ]
     checker.files(folder, ("industry.json", "quantiles.json", *by_language))
     about = checker.json(file := folder / "industry.json", IndustryFile)
@@ -257,7 +218,7 @@ def _industry(checker: _Checker, name: str, languages: dict[str, LanguageFile | 
     for code, language in languages.items():
         _words(checker, folder / f"words.{code}.json", language, about)
         if language is not None:
-            _topics(checker, folder / f"topics.{code}.tsv", language)
+            _stories(checker, folder / f"stories.{code}.tsv", language)
 
 
 def _words(checker: _Checker, file: Path, language: LanguageFile | None, about: IndustryFile | None) -> None:
@@ -270,7 +231,8 @@ def _words(checker: _Checker, file: Path, language: LanguageFile | None, about: 
     if about is not None and len(words.stages) != len(about.stages):
         checker.add(file, "stages", f"has {len(words.stages)} names", f"name {len(about.stages)} stages")
     if language is not None:
-        _sentences(checker, file, "deal_titles", words.deal_titles, language, None)
+        for key in ("deal_titles", "deal_titles_first", "deal_titles_again"):
+            _sentences(checker, file, key, getattr(words, key), language)
     if about is not None:
         _lines(checker, file, words, about)
     if all("{company}" in title for title in words.deal_titles):
@@ -303,16 +265,12 @@ def _lines(checker: _Checker, file: Path, words: WordsFile, about: IndustryFile)
             checker.add(file, f"spellings.{country}", f"{name} is no product", "name one of products")
 
 
-def _topics(checker: _Checker, file: Path, language: LanguageFile) -> None:
-    """A table with ``weight`` and the language's slots, in any order."""
-    columns = ["weight", *language.topic_slots]
-    head = file.read_text("utf-8").partition("\n")[0].split("\t") if file.exists() else []
-    topics = checker.table(file, head if sorted(head) == sorted(columns) else columns)
-    if topics is not None:
-        checker.words(file, topics["topic"], lambda place: f"line {place + 2}")
-        for slot in language.topic_slots:
-            if len(set(topics[slot])) != len(topics[slot]):
-                checker.add(file, slot, "has a topic twice", "remove one")
+def _stories(checker: _Checker, file: Path, language: LanguageFile) -> None:
+    table = checker.table(file, ["beat", "form", "text"])
+    if table is not None:
+        checker.words(file, table["text"], lambda place: f"line {place + 2}", are_sentences=True)
+        for finding in story_findings(table, language):
+            checker.add(file, *finding)
 
 
 def _figures(checker: _Checker, file: Path, about: IndustryFile) -> bool:
@@ -327,6 +285,8 @@ def _figures(checker: _Checker, file: Path, about: IndustryFile) -> bool:
     if set(about.activity_weights) != set(ACTIVITY_TYPES):
         checker.add(file, "activity_weights", "has other types", f"give {', '.join(ACTIVITY_TYPES)}")
     _pricing(checker, file, about)
+    if about.story[0] or about.story != sorted(about.story):
+        checker.add(file, "story", "does not ascend from 0", "put the steps in their order")
     for outcome in ("open", "won", "lost"):
         chances = [stage.probability for stage in about.stages if stage.outcome == outcome]
         fits = {

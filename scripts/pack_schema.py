@@ -124,25 +124,38 @@ class CountryFile(PackFile):
     )
 
 
+class DaysFile(PackFile):
+    """``days`` of a language."""
+
+    months: list[Text] = Field(min_length=12, max_length=12, description="name January to December")
+    ahead: list[Text] = Field(
+        min_length=17,
+        max_length=17,
+        description="say later today, after noon, the next day, seven weekdays, seven of the next week",
+    )
+    before: list[Text] = Field(
+        min_length=9, max_length=9, description="say earlier the same day, the day before, seven weekdays"
+    )
+    dates: dict[str, Text] = Field(description='write {month} and {day}, by country; "" for any other')
+
+
 class LanguageFile(PackFile):
     """``languages/<code>/language.json``."""
 
     name: Text = Field(description="give the English name of the language")
-    topic_slots: list[Text] = Field(description='list the forms of a topic, "topic" among them')
     salutation_slots: list[Text] = Field(description="list the forms of address, one a grammatical case")
     pronoun_slots: dict[str, Pronoun] = Field(description="give female, male and unknown for each pronoun")
-
-
-class SentencesFile(PackFile):
-    """``languages/<code>/sentences.json``."""
-
-    steps: list[Text] = Field(min_length=40, description="give 40 whole sentences or more")
-    subjects: dict[str, list[Text]] = Field(description=f"give texts for {', '.join(ACTIVITY_TYPES)}")
-    descriptions: dict[str, list[Text]] = Field(description=f"give texts for {', '.join(ACTIVITY_TYPES)}")
-    planned: dict[Literal["meeting"], list[Text]] = Field(description="give texts for meeting")
-    agreed: list[Text] = Field(
-        default=[], description="list the steps and descriptions that speak of an agreement"
+    frames: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        description="give what stands around a text: greetings and closings of e-mails"
     )
+    days: DaysFile = Field(description="say when something is, seen from another day")
+    money: Text = Field(description="write {symbol} and {number}")
+    group: str = Field(description="give what groups thousands")
+    decimal: Text = Field(description="give what comes before decimals")
+    spellings: dict[str, dict[Text, Text]] = Field(
+        default={}, description="give by country the words that are spelt otherwise there"
+    )
+    time_words: list[Text] = Field(min_length=1, description="list words that the clock decides (patterns)")
 
 
 class StageRow(PackFile):
@@ -221,6 +234,9 @@ class IndustryFile(PackFile):
     activity_weights: dict[str, Positive] = Field(description=f"give {', '.join(ACTIVITY_TYPES)}")
     stages: list[StageRow] = Field(description="list open stages, then won, then lost ones")
     pricing: PricingFile = Field(description="say how prices come about")
+    story: list[Annotated[int, Field(ge=0, lt=1000)]] = Field(
+        min_length=8, max_length=8, description="give where each step of a deal begins, per mille of its time"
+    )
 
 
 class WordsFile(PackFile):
@@ -238,3 +254,9 @@ class WordsFile(PackFile):
         default={}, description="give by country the products that have another name there"
     )
     deal_titles: list[Text] = Field(min_length=1, description="list titles, one without {company} among them")
+    frames: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        default={},
+        description="give greetings and closings of its own, where they differ from the language's",
+    )
+    deal_titles_first: list[Text] = Field(description="list titles for those who buy for the first time")
+    deal_titles_again: list[Text] = Field(description="list titles for those who have bought before")

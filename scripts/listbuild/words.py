@@ -27,13 +27,15 @@ class Sieve:
     def __init__(self) -> None:
         self.kept_back: Counter[str] = Counter()
 
-    def passes(self, text: str, reason_for: str) -> bool:
-        """False if a word of ``text``, or its joined ASCII form, must not be seen."""
+    def passes(self, text: str, reason_for: str, *, is_sentence: bool = False) -> bool:
+        """False if a word of ``text`` must not be seen, nor, of a name, its joined ASCII form."""
         words = re.findall(r"[^\W\d_]+", text)
-        if any(TELLTALE.match(word) for word in (*words, ascii_label(text))):
+        labels = {ascii_label(word) for word in words}
+        if not is_sentence:
+            labels.add(ascii_label(text))
+        if any(TELLTALE.match(word) for word in (*words, *labels)):
             self.kept_back[f"{reason_for}: telltale"] += 1
             return False
-        labels = {ascii_label(word) for word in words} | {ascii_label(text)}
         if any(word.lower() in UNWANTED for word in words) or any(is_blocked(label) for label in labels):
             self.kept_back[f"{reason_for}: unwanted"] += 1
             return False

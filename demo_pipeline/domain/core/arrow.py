@@ -182,6 +182,11 @@ def distinct(values: Column) -> list[str]:
     return [value for value in _compute.unique(values).to_pylist() if value is not None]
 
 
+def with_stop(values: pa.StringArray) -> pa.StringArray:
+    """The texts with a full stop at their end, which some have already."""
+    return _compute.replace_substring_regex(values, pattern=r"\.?$", replacement=".")
+
+
 def without_matches(values: Column, pattern: str) -> Column:
     """Texts without all that matches the pattern (RE2)."""
     return _compute.replace_substring_regex(values, pattern=pattern, replacement="")

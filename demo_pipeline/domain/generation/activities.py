@@ -17,6 +17,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, rank_within, scale
+from demo_pipeline.domain.generation.beats import Relations, tell
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS, minute_of
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_people import DealPeople
@@ -24,13 +25,13 @@ from demo_pipeline.domain.generation.deals import first_contact_bound
 from demo_pipeline.domain.generation.entity_index import LEAD, recent
 from demo_pipeline.domain.generation.lead_answers import Reachable, is_dropped
 from demo_pipeline.domain.generation.meetings import MeetingCalendar
-from demo_pipeline.domain.generation.phrases import MOST_A_MONTH, activity_texts
+from demo_pipeline.domain.generation.phrases import MOST_A_MONTH, Activities, activity_texts
 from demo_pipeline.domain.generation.row_schemas import instants, row_batch, uuid_array
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 
 _TABLE: Final = "activities"
 #: Rows of one block, a multiple of 4. The order of a month's rows depends on it: they ascend within a block.
-_BLOCK_ROWS: Final = 24_576
+_BLOCK_ROWS: Final = 16_384
 
 CALL, EMAIL, MEETING, NOTE, TASK = (
     ACTIVITY_TYPES.index(kind) for kind in ("call", "email", "meeting", "note", "task")
@@ -86,10 +87,11 @@ def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.Rec
     reachable = Reachable.of(context.index, dropped)
     on_deal = context.index.deals.text_count.astype(np.int64)
     people, calendar = DealPeople.of(context.index, dropped), MeetingCalendar.of(context)
+    relations = Relations.of(context)
     for start, stop in blocks(count, _BLOCK_ROWS):
         draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
         first = _First(leads[start:stop], closing[max(start - len(leads), 0) : max(stop - len(leads), 0)])
-        yield _block(context, draws, first, reachable, people, on_deal, calendar)
+        yield _block(context, draws, first, reachable, people, on_deal, calendar, relations)
     if context.is_patch:
         context.index.deals.text_count = on_deal
 
@@ -111,6 +113,7 @@ def _block(
     people: DealPeople,
     on_deal: I64,
     calendar: MeetingCalendar,
+    relations: Relations,
 ) -> pa.RecordBatch:
     """One block; ``on_deal`` counts the month's activities by deal, ``calendar`` has its meetings."""
     index, deals = context.index, context.index.deals
@@ -155,8 +158,8 @@ def _block(
     place = np.zeros(len(created), np.int64)
     if len(deals.created_us):
         deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
+        deal = _thinned(deal)
         place = _places(deal, on_deal)
-        deal = np.where(place < MOST_A_MONTH, deal, -1)
         contact = np.where(deal >= 0, people.contact(deal, created, draws("colleague")), contact)
     meetings = np.flatnonzero(kind == MEETING)
     start, length, has_room = _meetings(context, draws, meetings, author, calendar)
@@ -172,7 +175,9 @@ def _block(
     # While it is fresh. One column of draws serves all: of those that are small the other bits are uniform.
     within = 1 + scale(changed << np.uint64(8), _CHANGED_WITHIN)
     updated = context.changed(done, changed < _CHANGED, within, changed << np.uint64(16))
-    subject, description = activity_texts(context, draws, kind, completed < 0, contact, deal, place)
+    told = tell(context, relations, created, contact, deal, place, answered_by >= 0, draws("story"))
+    activities = Activities(kind, completed < 0, created, scheduled, contact, deal, author, place)
+    subject, description = activity_texts(context, draws, told, activities)
     return row_batch(
         _TABLE,
         {
@@ -303,6 +308,16 @@ def _answer_times(context: MonthContext, lead_us: I64, delay: U64) -> I64:
     minutes = 1 + scale(delay, max(context.spec.response_sla_minutes - 1, 1))
     left = context.minutes_between(lead_us, int(context.work.minutes[-1]) * MINUTE_US)
     return context.later(lead_us, np.minimum(minutes, left), delay << np.uint64(20))
+
+
+def _thinned(deal: I64) -> I64:
+    """The deals of rows, -1 for what is more than ``MOST_A_MONTH`` of one deal: spread over its rows."""
+    linked = np.flatnonzero(deal >= 0)
+    count = np.maximum(np.bincount(deal[linked], minlength=1)[deal[linked]], MOST_A_MONTH)
+    rank = rank_within(deal[linked])
+    thinned = deal.copy()
+    thinned[linked[rank * MOST_A_MONTH // count == (rank - 1) * MOST_A_MONTH // count]] = -1
+    return thinned
 
 
 def _places(deal: I64, on_deal: I64) -> I64:

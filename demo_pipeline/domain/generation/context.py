@@ -22,6 +22,7 @@ from demo_pipeline.domain.generation.price_lists import PriceList, price_list
 from demo_pipeline.domain.generation.team import Team
 from demo_pipeline.domain.reference.countries import Locale
 from demo_pipeline.domain.reference.industries import Industry
+from demo_pipeline.domain.reference.stories import Stories
 from demo_pipeline.domain.reference.texts import Texts
 
 #: Working minutes within which a row may be changed while its month may still be loaded.
@@ -89,6 +90,7 @@ class MonthContext:
     locale: Locale
     industry: Industry
     texts: Texts
+    stories: Stories
     month: Month
     work: WeightedMinutes
     #: from the month, or an earlier one, to some months beyond the limit

@@ -9,10 +9,12 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import Mask, chain, constant, integers, strings
+from demo_pipeline.domain.core.arrow import Mask, constant, integers
 from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, ascending, pick, scale
+from demo_pipeline.domain.core.row_ids import Uuids
+from demo_pipeline.domain.generation.beats import DECISION, NEED, REVISION, Relations
 from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
 from demo_pipeline.domain.generation.closing_plan import WORKING
 from demo_pipeline.domain.generation.closings import LOST, OPEN, WON, Closings, close_deals
@@ -44,7 +46,7 @@ _LATE_PERCENT: Final = np.array([-40, -20, -10, -2, 7, 13, 19, 26, 35, 52, 90])
 #: Assumptions: open deals whose date has passed and was not moved; how long people still work with a
 #: customer after closing.
 _OVERDUE: Final = np.uint64(2**64 * 35 // 100)
-_AFTER_CLOSING_US: Final = 14 * DAY_US
+_AFTER_CLOSING_US: Final = 40 * DAY_US
 #: Assumption: closed deals that somebody changed afterwards, and working minutes until then, at most.
 _CHANGED_CLOSED: Final = np.uint64(2**64 * 22 // 100)
 _CHANGED_WITHIN: Final = 4200
@@ -57,7 +59,11 @@ class DealFacts:
     draws: Draws
     #: OPEN, WON or LOST
     outcome: I64
-    value_minor: I64
+    offers: Offers
+    #: a place in the pipeline, -1: it has none
+    stage: I64
+    #: whether the contact, or its company, has bought before
+    is_again: Mask
     #: when won or lost; -1 while open
     closed_us: I64
     updated_us: I64
@@ -90,12 +96,12 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
         ),
         draws("touched_second"),
     )
-    titles = [
-        deal_titles(context, contact[start:stop], draws[start:stop], offers[start:stop])
-        for start, stop in blocks(len(created))
-    ]
+    due = np.where(is_open, created + closings.length * WORKING[1] // WORKING[0] * MINUTE_US, closed)
+    ids = draws.ids()
+    stage = _stages(context, draws, outcome, closings.length)
+    is_again = Relations.of(context).bought_us[contact] < created
     rows = Deals(
-        ids=draws.ids(),
+        ids=ids,
         created_us=created,
         contact=contact,
         ended_us=np.where(
@@ -104,13 +110,20 @@ def compose_deals(context: MonthContext, figures: Figures) -> tuple[Deals, DealF
         closed_us=closed,
         is_lost=(outcome == LOST).astype(np.int64),
         size=_ranks(ascending(offers.lines.value)) * (MOST_SIZE + 1) // max(len(created), 1),
-        title=chain(strings(()), *titles),
+        due_us=due,
+        furthest=_furthest(context, outcome, stage, ids),
+        product=offers.lines.product,
+        city=offers.city,
+        pieces=offers.lines.pieces,
+        value_minor=offers.lines.value,
         text_count=np.zeros(len(created), np.int64),
     )
     return rows, DealFacts(
         draws=draws,
         outcome=outcome,
-        value_minor=offers.lines.value,
+        offers=offers,
+        stage=stage,
+        is_again=is_again,
         closed_us=closed,
         updated_us=updated,
         length=closings.length,
@@ -125,7 +138,7 @@ def deal_batches(context: MonthContext, rows: Deals, facts: DealFacts) -> Iterat
 
 def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBatch:
     count, contacts = len(rows.created_us), context.index.contacts
-    stage = _stages(context, rows, facts)
+    stage = facts.stage
     pipeline = context.team.pipeline
     # Without an open stage a deal has no stage and no probability.
     probability = integers(np.append(pipeline.probability, 0)[stage], pa.int32(), stage < 0)
@@ -136,8 +149,8 @@ def _block(context: MonthContext, rows: Deals, facts: DealFacts) -> pa.RecordBat
             "id": uuid_array(rows.ids),
             "created_at": instants(rows.created_us),
             "updated_at": instants(facts.updated_us),
-            "title": rows.title,
-            "value": money_array(facts.value_minor, context.spec.currency),
+            "title": deal_titles(context, rows.contact, facts.is_again, facts.draws, facts.offers),
+            "value": money_array(rows.value_minor, context.spec.currency),
             "currency": constant(context.spec.currency.code, count),
             "stage_id": uuid_array(pipeline.ids, stage),
             "owner_id": uuid_array(context.team.ids, contacts.owner[rows.contact]),
@@ -246,20 +259,33 @@ def _ranks(order: I64) -> I64:
     return ranks
 
 
-def _stages(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:
+def _stages(context: MonthContext, draws: Draws, outcome: I64, length: I64) -> I64:
     """A stage that fits the outcome; the older an open deal for its cycle, the further it may be."""
-    place_draws = facts.draws("stage")
+    place_draws = draws("stage")
     pipeline = context.team.pipeline
     open_stages = np.flatnonzero(~(pipeline.is_won | pipeline.is_lost))
-    age = np.minimum(context.minutes_between(rows.created_us, context.today_us), facts.length)
-    furthest = np.maximum(age * (len(open_stages) - 1) // np.maximum(facts.length, 1), 1)
+    age = np.minimum(context.minutes_between(draws.created_us, context.today_us), length)
+    furthest = np.maximum(age * (len(open_stages) - 1) // np.maximum(length, 1), 1)
     place = np.minimum(scale(place_draws, furthest + 1), len(open_stages) - 1)
     chosen = open_stages[place] if len(open_stages) else np.full(len(place), -1)
     for result, flags in ((WON, pipeline.is_won), (LOST, pipeline.is_lost)):
-        these, mask = np.flatnonzero(flags), facts.outcome == result
+        these, mask = np.flatnonzero(flags), outcome == result
         if mask.any():
             chosen[mask] = these[pick(place_draws[mask], np.cumsum(pipeline.weight[these]))]
     return chosen
+
+
+def _furthest(context: MonthContext, outcome: I64, stage: I64, ids: Uuids) -> I64:
+    """The last step that the story of each deal may reach before it closes: of an open one by its stage.
+
+    What is lost may be lost at any step from the need on.
+    """
+    pipeline = context.team.pipeline
+    is_open = ~(pipeline.is_won | pipeline.is_lost)
+    steps = np.cumsum(is_open) * REVISION // max(np.count_nonzero(is_open), 1)
+    lost = NEED + ids[:, -1].astype(np.int64) % (REVISION - NEED + 1)
+    opened = np.append(steps, REVISION)[stage]
+    return np.select([outcome == WON, outcome == LOST], [np.full_like(outcome, DECISION), lost], opened)
 
 
 def _expected_close_days(context: MonthContext, rows: Deals, facts: DealFacts) -> I64:

@@ -40,7 +40,7 @@ _DTYPES: Final = {
     "owner": np.int16, "number": np.int32, "legal_form": np.int8, "city": np.int16, "size": np.int8,
     "company": np.int32, "status": np.int8, "has_email": np.int8, "has_phone": np.int8, "is_female": np.int8,
     "has_won": np.int8, "first": np.int32, "last": np.int32, "contact": np.int32, "text_count": np.int32,
-    "is_lost": np.int8,
+    "is_lost": np.int8, "furthest": np.int8, "product": np.int16, "pieces": np.int32,
 }  # fmt: skip
 
 #: Bits of the upper and of the lower half of a number.
@@ -158,7 +158,15 @@ class Deals:
     is_lost: Small = field(default_factory=lambda: _EMPTY)
     #: how large it is among the deals of its month, 0 to ``MOST_SIZE``
     size: Small = field(default_factory=lambda: _EMPTY)
-    title: pa.StringArray = field(default_factory=lambda: _NO_TEXT)
+    #: when it closes, or is expected to, as it takes by itself (us); -1: it was there before
+    due_us: I64 = field(default_factory=lambda: _EMPTY)
+    #: the last step that its story may reach before it closes
+    furthest: Small = field(default_factory=lambda: _EMPTY)
+    #: places among the products, and among the locale's cities
+    product: Small = field(default_factory=lambda: _EMPTY)
+    city: Small = field(default_factory=lambda: _EMPTY)
+    pieces: Small = field(default_factory=lambda: _EMPTY)
+    value_minor: I64 = field(default_factory=lambda: _EMPTY)
     #: activities that patches have given it
     text_count: Small = field(default_factory=lambda: _EMPTY)
 

@@ -45,6 +45,7 @@ class ExistingUser(NamedTuple):
     id: Id
     role: str
     joined_us: int
+    first_name: str | None
 
 
 class ExistingStage(NamedTuple):
@@ -94,7 +95,6 @@ class ExistingDeal(NamedTuple):
     #: when it was won or lost; None: it is open
     closed_us: int | None
     is_won: bool
-    title: str | None
     #: activities that patches have given it
     text_count: int
 
@@ -150,6 +150,7 @@ def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
         tag_ids=_ids(existing.tags),
         seller_weights=np.cumsum(sells),
         joined_us=np.array([user.joined_us for user in existing.users], np.int64),
+        first_names=strings([user.first_name or "" for user in existing.users]),
     )
 
 
@@ -207,7 +208,10 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
             closed_us=np.full(len(deals), -1),
             is_lost=np.array([one.closed_us is not None and not one.is_won for one in deals], int),
             size=np.full(len(deals), MOST_SIZE // 2),
-            title=strings([one.title or "" for one in deals]),
+            **{
+                name: np.full(len(deals), -1)
+                for name in ("due_us", "furthest", "product", "city", "pieces", "value_minor")
+            },
             text_count=np.array([one.text_count for one in deals], int),
         ),
         patch_addresses=set(existing.addresses),

@@ -54,6 +54,7 @@ from demo_pipeline.domain.generation.provenance import blueprint_stream, job_str
 from demo_pipeline.domain.generation.team import Team, assemble_team
 from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import load_industry
+from demo_pipeline.domain.reference.stories import load_stories
 from demo_pipeline.domain.reference.texts import load_texts
 
 #: Months by which the timeline extends beyond the last row: meetings and due dates lie there.
@@ -96,6 +97,7 @@ class Generator:
         self._industry = load_industry(spec.industry)
         self._price_level = price_level(spec, self._industry)
         self._texts = load_texts(locale.language, spec.industry, spec.country)
+        self._stories = load_stories(self._texts.language, spec.industry, spec.country)
         self._calendar = tenant_calendar(spec)
         self._tenant_stream = self._stream = blueprint_stream(spec)
         self._company_naming = CompanyNaming(locale.companies, self._tenant_stream)
@@ -223,6 +225,7 @@ class Generator:
             locale=self._locale,
             industry=self._industry,
             texts=self._texts,
+            stories=self._stories,
             month=month,
             work=work,
             timeline=self._timeline(limit),

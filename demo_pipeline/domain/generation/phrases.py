@@ -1,83 +1,131 @@
 """Which words a row gets: titles of deals, subjects and descriptions of activities.
 
-Within a deal no text comes twice: its activities are numbered, month after month, and the number goes
-through a permutation of all pairs of template and topic (and step), keyed by the deal.
+A description is a line of the row's beat, often with a second one, and with what comes next where the month
+knows it: what is announced takes place, on that day. E-mails have a greeting and are signed. The lines of a
+story go through a permutation keyed by the deal, or the contact: none comes twice before all were told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, product
 from math import gcd
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import Mask, strings, take, take_or_null
-from demo_pipeline.domain.core.random_streams import I64, U64, pick, scale
+from demo_pipeline.domain.core.arrow import Mask, chain, kept_strings, strings, with_stop
+from demo_pipeline.domain.core.random_streams import I64, U64, scale
+from demo_pipeline.domain.core.row_ids import Uuids
+from demo_pipeline.domain.generation.beats import Told
+from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
 from demo_pipeline.domain.generation.companies import names
-from demo_pipeline.domain.generation.context import Draws, MonthContext
+from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_prices import Offers
 from demo_pipeline.domain.generation.price_lists import LINE_KINDS
 from demo_pipeline.domain.model import ACTIVITY_TYPES
+from demo_pipeline.domain.reference.stories import FORMS, NEEDS, NUMBERS, Stories, beat
 from demo_pipeline.domain.reference.texts import (
-    MEETING,
+    FRAMES,
     Layout,
+    People,
     SlotChoice,
     Template,
     Texts,
-    person_slots,
     render,
     usable,
 )
 
-#: Activities of one deal in one month, of patches in all, at most; what is more goes to the contact alone.
-MOST_A_MONTH: Final = 64
+#: Activities of one deal in one block of a month, at most; what is more goes to the contact alone.
+MOST_A_MONTH: Final = 16
+
+_CALL, _EMAIL, _MEETING, _NOTE, _TASK = (
+    ACTIVITY_TYPES.index(kind) for kind in ("call", "email", "meeting", "note", "task")
+)
+_JOTTED: Final = np.array([_CALL, _NOTE])
+_TALK, _DETAIL, _LINE, _MAIL, _REPLY, _TO_DO, _AGENDA, _SUBJECT, _TITLE, _AHEAD, _PROMISE = range(len(FORMS))
+#: Beats whose e-mails are never the customer's.
+_BY_US: Final = np.array([beat(name) for name in ("inquiry", "introduction", "invoice")])
+_GREETING_MORNING, _GREETING_AFTERNOON, _GREETING, _CLOSING, _REPLY_GREETING, _REPLY_CLOSING, _, _ = range(
+    len(FRAMES)
+)
+#: Hours from which nobody says good morning, and from which it is afternoon.
+_NOT_MORNING: Final = 11
+_AFTER_NOON: Final = 13
+#: Assumptions, in 2**64ths of a draw: e-mails that customers write; notes of a few words; those with a second
+#: sentence; e-mails that answer one.
+_REPLIES: Final = np.uint64(2**64 * 28 // 100)
+_SHORT: Final = np.uint64(2**64 * 36 // 100)
+_SECOND: Final = np.uint64(2**64 * 55 // 100)
+_ANSWERS: Final = np.uint64(2**64 * 30 // 100)
+#: Rows of one month that tell the same beat of one story, usually at most.
+_NUMBERS_A_MONTH: Final = 3
+_MOST_DAYS: Final = 31
+#: More than a part has lines.
+_MOST_LINES: Final = 4096
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-def deal_titles(context: MonthContext, contact: I64, draws: Draws, offers: Offers) -> pa.StringArray:
-    """Titles for deals with these contacts (places in the index) about these offers, shape (n,)."""
+def deal_titles(
+    context: MonthContext, contact: I64, is_again: Mask, draws: Draws, offers: Offers
+) -> pa.StringArray:
+    """Titles for deals with these contacts (places in the index) about these offers, shape (n,).
+
+    ``is_again``: the contact, or its company, has bought before.
+    """
     texts = context.texts
     company = context.index.contacts.company[contact]
     titles, usable_titles, starts, counts = _titles_with_lines(texts)
     drawn = draws("title")
-    with_company, without = (one[scale(drawn, len(one))] for one in usable_titles)
-    which = np.where(company >= 0, with_company, without)
+    chosen = [one[scale(drawn, len(one))] for one in usable_titles]
+    which = np.choose(2 * is_again + (company >= 0), chosen)
     lines = offers.lines
     form = starts[lines.kind] + scale(draws("product_form"), counts[lines.kind])
-    pieces, piece_place = np.unique(lines.pieces, return_inverse=True)
+    people = _people(context, contact)
 
-    def numbers(less: int) -> SlotChoice:
-        return SlotChoice(strings([str(number - less) for number in pieces.tolist()]), piece_place)
+    def slots(name: str, rows: I64) -> SlotChoice:
+        if choice := people.slot(name, rows):
+            return choice
+        match name:
+            case "company":
+                return names(context, company[rows])
+            case "product":
+                return SlotChoice(texts.products, lines.product[rows])
+            case "city":
+                return SlotChoice(context.locale.places.city_names, offers.city[rows])
+            case "pieces":
+                return _numerals(lines.pieces[rows])
+            case "more":
+                return _numerals(lines.pieces[rows] - 1)
+            case _:
+                raise KeyError(name)
 
-    slots = _person_slots(context, contact) | {
-        "company": names(context, company),
-        "product": SlotChoice(texts.products, lines.product),
-        "pieces": numbers(0),
-        "more": numbers(1),
-        "city": SlotChoice(context.locale.places.city_names, offers.city),
-        **texts.topic_slots(lines.product % texts.topic_count),
-    }
     return render(titles, which * int(counts.sum()) + form, slots)
 
 
+def _numerals(numbers: I64) -> SlotChoice:
+    each, place = np.unique(numbers, return_inverse=True)
+    return SlotChoice(strings(list(map(str, each.tolist()))), place)
+
+
 @cache
-def _titles_with_lines(texts: Texts) -> tuple[Layout, tuple[I64, I64], I64, I64]:
+def _titles_with_lines(texts: Texts) -> tuple[Layout, list[I64], I64, I64]:
     """Each title with each form of a line in the place of ``product``.
 
-    Then the titles that are usable with a company, and without; where the forms of each kind of line begin,
-    and how many there are, shape (kinds,) each.
+    Then the titles that are usable without a company, and with one, for a first purchase, then for another;
+    where the forms of each kind of line begin, and how many there are, shape (kinds,) each.
     """
     forms = [texts.lines.get(kind, texts.lines["plain"]) for kind in LINE_KINDS]
     counts = np.array(list(map(len, forms)))
-    titles = texts.deal_titles
-    with_company, without = (
-        np.array([titles.index(one) for one in usable(titles, with_deal=True, with_company=has)])
-        for has in (True, False)
-    )
+    first, again = ((*texts.deal_titles, *more) for more in (texts.titles_first, texts.titles_again))
+    titles = (*first, *texts.titles_again)
+    usable_titles = [
+        np.array([titles.index(one) for one in usable(group, with_company=has)])
+        for group in (first, again)
+        for has in (False, True)
+    ]
     layout = Layout.of(
         [
             texts.language.spelt_out(Template.parse(title.text.replace("{product}", form.text)))
@@ -86,142 +134,282 @@ def _titles_with_lines(texts: Texts) -> tuple[Layout, tuple[I64, I64], I64, I64]
             for form in group
         ]
     )
-    return layout, (with_company, without), np.cumsum(counts) - counts, counts
+    return layout, usable_titles, np.cumsum(counts) - counts, counts
 
 
 def activity_texts(
-    context: MonthContext, draws: Draws, kind: I64, is_ahead: Mask, contact: I64, deal: I64, place: I64
+    context: MonthContext, draws: Draws, told: Told, activities: Activities
 ) -> tuple[pa.StringArray, pa.StringArray]:
-    """Subjects and descriptions of one topic a row, shape (n,) each.
+    """Subjects and descriptions, shape (n,) each. In blocks, so that their pieces take little memory."""
+    slots = _Slots(context, told, activities)
+    lines = _Lines(context.stories, slots.has(), slots.key, _numbers(context, told, activities))
+    chance, answers = draws("description"), draws("subject") < _ANSWERS
+    subjects, descriptions = [strings(())], [strings(())]
+    for start, stop in blocks(len(chance)):
 
-    ``contact`` and ``deal`` are places in the index (-1: no deal), ``place`` counts the activities of
-    the deal in this month. Meetings that are ahead, or were called off, have an agenda, no minutes.
-    """
-    texts, index = context.texts, context.index
-    company = index.contacts.company[contact]
-    is_planned = is_ahead & (kind == ACTIVITY_TYPES.index(MEETING))
-    # As ``_options`` counts them.
-    group = ((kind * 2 + is_planned) * 2 + (deal >= 0)) * 2 + (company >= 0)
-    subject, description, topic, step = _words(context, draws, group, deal, place)
-    subjects, descriptions = _layouts(texts)
-    slots = (
-        _person_slots(context, contact)
-        | texts.topic_slots(topic)
-        | {
-            "company": names(context, company),
-            # Not a choice: titles of all deals would be copied for every block.
-            "deal": take_or_null(index.deals.title, deal),
-            "step": SlotChoice(texts.steps, step),
-        }
+        def of_block(name: str, rows: I64, start: int = start) -> SlotChoice:
+            return slots(name, rows + start)
+
+        subject, description = _templates(lines, slots, told, activities, chance, answers, slice(start, stop))
+        subjects.append(render(context.stories.layout, subject, of_block))
+        descriptions.append(render(context.stories.layout, description, of_block))
+    return chain(*subjects), chain(*descriptions)
+
+
+def _templates(
+    lines: _Lines,
+    slots: _Slots,
+    told: Told,
+    activities: Activities,
+    chance: U64,
+    answers: Mask,
+    rows: slice,
+) -> tuple[I64, I64]:
+    """The templates of the subjects and descriptions of some rows, several a row; -1: none."""
+    stories, kind, beats, draws = lines.stories, activities.kind[rows], told.beat[rows], chance[rows]
+    next_row = told.next_row[rows]
+    is_email = kind == _EMAIL
+    form = np.select(
+        [
+            is_email & (draws < _REPLIES) & ~np.isin(beats, _BY_US),
+            is_email,
+            kind == _TASK,
+            (kind == _MEETING) & activities.is_ahead[rows],
+            np.isin(kind, _JOTTED) & (draws < _SHORT),
+        ],
+        [_REPLY, _MAIL, _TO_DO, _AGENDA, _LINE],
+        _TALK,
     )
-    return render(subjects, subject, slots), render(descriptions, description, slots)
+    has_second = (form == _TALK) & (draws << np.uint64(8) < _SECOND)
+    # What comes next is announced where it is another step: in an e-mail as a promise.
+    coming = np.where(next_row >= 0, told.beat[next_row], beats)
+    is_announced = (coming != beats) & ((form == _TALK) | (form == _MAIL))
+    second = np.where(has_second, lines.of(rows, beats, np.full_like(form, _DETAIL)), -1)
+    announcement = lines.of(rows, coming, np.where(form == _MAIL, _PROMISE, _AHEAD))
+    announcement = np.where(is_announced, announcement, -1)
+    greeting, closing = _around(stories, slots.local_us[rows], form, draws << np.uint64(16))
+    space = stories.frames["space"][0]
+    description = [greeting, lines.of(rows, beats, form)]
+    for part in (second, announcement):
+        description += [np.where(part >= 0, space, -1), part]
+    is_answer = is_email & (told.last_row[rows] >= 0) & answers[rows]
+    about = lines.of(rows, beats, np.where(is_email, _TITLE, _SUBJECT))
+    subject = [np.where(is_answer, stories.frames["reply_title"][0], -1), about]
+    return np.stack(subject, axis=1), np.stack([*description, closing], axis=1)
 
 
-def _words(
-    context: MonthContext, draws: Draws, group: I64, deal: I64, place: I64
-) -> tuple[I64, I64, I64, I64]:
-    """Subject and description (places among all of them), topic and step of every row, shape (n,) each.
+def _around(stories: Stories, local_us: I64, form: I64, draws: U64) -> tuple[I64, I64]:
+    """The greeting and the closing of each e-mail, -1 of other rows."""
+    hour = local_us % DAY_US // (60 * MINUTE_US)
+    ours = np.select(
+        [hour < _NOT_MORNING, hour >= _AFTER_NOON], [_GREETING_MORNING, _GREETING_AFTERNOON], _GREETING
+    )
+    greeting = np.select([form == _MAIL, form == _REPLY], [ours, np.full_like(ours, _REPLY_GREETING)], -1)
+    closing = np.select([form == _MAIL, form == _REPLY], [_CLOSING, _REPLY_CLOSING], -1)
+    return _frames(stories, draws, greeting), _frames(stories, draws << np.uint64(16), closing)
 
-    For a deal, its ``number``-th activity takes the pair (topic, subject) at a place of a permutation of
-    all pairs. Rows of one topic have different subjects then, and the subject's place chooses among the
-    pairs (description, step), again through a permutation: nothing comes twice. About a deal that is lost, or
-    will be, no text speaks of an agreement.
+
+def _frames(stories: Stories, draws: U64, kind: I64) -> I64:
+    """A template of each row's kind of frame, a place in ``FRAMES``; -1 where that is -1."""
+    start, count = np.array([stories.frames[name] for name in FRAMES]).T
+    return np.where(kind >= 0, start[kind] + scale(draws, count[kind]), -1)
+
+
+def _numbers(context: MonthContext, told: Told, activities: Activities) -> I64:
+    """A number for each row among those of its story that tell the same; of patches from the other end.
+
+    A month knows no other month's rows: each has numbers of its own, unless it tells the same many times.
     """
-    texts, deals = context.texts, context.index.deals
-    subjects, endings = _options(texts)
-    topics, steps = texts.topic_count, len(texts.steps)
-    rows = np.flatnonzero(deal >= 0)
-    of_ending = 2 * group
-    of_ending[rows] += deals.is_lost[deal[rows]]
-    topic = pick(draws("topic"), texts.topic_cumulative)
-    subject = scale(draws("subject"), subjects.count[group])
-    ending = scale(draws("description"), endings.count[of_ending])
-
-    # Rows of patches count from the other end: later months of the blueprint may add to the deal.
-    earlier = (context.month - context.spec.start_month) * MOST_A_MONTH
-    number = -1 - place[rows] if context.is_patch else earlier + place[rows]
-    key, pairs = _deal_keys(context, deal[rows]), subjects.count[group[rows]] * topics
-    pair = (number * subjects.step[group[rows]] + scale(key, pairs)) % pairs
-    topic[rows], subject[rows] = pair % topics, pair // topics
-    count, step = endings.count[of_ending[rows]], endings.step[of_ending[rows]]
-    start = scale(key << np.uint64(24), count)
-    ending[rows] = ((subject[rows] + topic[rows]) * step + start) % count
-    chosen = endings.places[endings.start[of_ending] + ending]
-    return subjects.places[subjects.start[group] + subject], chosen // steps, topic, chosen % steps
+    if context.is_patch:
+        return -1 - np.maximum(told.rank, activities.place)
+    return (context.month - context.spec.start_month) * _NUMBERS_A_MONTH + told.rank
 
 
 @dataclass(frozen=True, eq=False)
-class _Options:
-    """What rows may say, by group: the places of one group come after those of the other."""
+class Activities:
+    """What the texts of some activities depend on, by creation; columns of the same length."""
 
-    places: I64
-    #: where those of a group begin, and how many they are, shape (groups,)
-    start: I64
-    count: I64
-    #: from one pair of a place and a partner to the next, in a permutation of them, shape (groups,)
-    step: I64
+    #: a place in ``ACTIVITY_TYPES``
+    kind: I64
+    #: not completed
+    is_ahead: Mask
+    created_us: I64
+    #: -1 where it is not scheduled
+    scheduled_us: I64
+    #: places in the index, of the author in the team; -1: there is none
+    contact: I64
+    deal: I64
+    author: I64
+    #: among those of its deal in the month, those of earlier patches included
+    place: I64
 
-    @classmethod
-    def of(cls, places: Sequence[Sequence[int]], partners: int) -> _Options:
-        """From the places of each group, each of which goes with as many ``partners``."""
-        count = np.array(list(map(len, places)))
-        steps = np.array([_step(one * partners) for one in count.tolist()])
-        return cls(np.array(list(chain(*places))), np.cumsum(count) - count, count, steps)
+
+@dataclass(frozen=True, eq=False)
+class _Lines:
+    """Draws lines for rows."""
+
+    stories: Stories
+    #: what each row has, bit by bit as ``NEEDS``
+    has: I64
+    #: of its story
+    key: U64
+    number: I64
+
+    def of(self, rows: slice, beat: I64, form: I64) -> I64:
+        """A template for each row's beat and form, -1 where there is none; shape (rows,)."""
+        has, key, number = self.has[rows], self.key[rows], self.number[rows]
+        count = self.stories.count[has, beat, form]
+        many = np.maximum(count, 1)
+        place = (scale(key << (form * 3).astype(np.uint64), many) + number * _steps()[many]) % many
+        first = self.stories.start[has, beat, form]
+        template = self.stories.templates[np.minimum(first + place, len(self.stories.templates) - 1)]
+        return np.where(count > 0, template, -1)
+
+
+class _Slots:
+    """What the slots of some activities are filled with, each for the rows that need it."""
+
+    def __init__(self, context: MonthContext, told: Told, activities: Activities) -> None:
+        self.context, self._told, self._activities = context, told, activities
+        deals, contacts = context.index.deals, context.index.contacts
+        self.company = contacts.company[activities.contact].astype(np.int64)
+        self._role_key = _keys(contacts.ids[activities.contact])
+        self.key = self._role_key.copy()
+        about = np.flatnonzero(activities.deal >= 0)
+        self.key[about] = _keys(deals.ids[activities.deal[about]])
+        self.local_us = context.timeline.local_us(activities.created_us)
+        self._people = _people(context, activities.contact)
+
+    def has(self) -> I64:
+        """What each row has, bit by bit as ``NEEDS``."""
+        deals, deal = self.context.index.deals, self._activities.deal
+        goods = (deal >= 0) & (np.append(deals.due_us, -1)[deal] >= 0)
+        flags = {
+            "company": self.company >= 0,
+            "goods": goods,
+            "pieces": goods & (np.append(deals.pieces, 0)[deal] > 1),
+            "next": self._told.next_row >= 0,
+            "last": self._told.last_row >= 0,
+        }
+        has = np.zeros(len(deal), np.int64)
+        for place, name in enumerate(NEEDS):
+            has |= flags[name].astype(np.int64) << place
+        return has
+
+    def __call__(self, slot: str, rows: I64) -> SlotChoice:
+        if choice := self._people.slot(slot, rows):
+            return choice
+        if numbers := NUMBERS.get(slot):
+            return SlotChoice(kept_strings(tuple(map(str, numbers))), self._drawn(slot, rows, len(numbers)))
+        facts = self.context.stories.facts
+        if slot in facts:
+            return SlotChoice(facts[slot], self._drawn(slot, rows, len(facts[slot])))
+        return getattr(self, f"_{slot}")(rows)
+
+    def _drawn(self, name: str, rows: I64, count: int) -> I64:
+        """A place below ``count`` for each story, the same for names that agree up to ``_``."""
+        return _scattered(self.key[rows], name, count)
+
+    def _company(self, rows: I64) -> SlotChoice:
+        return names(self.context, self.company[rows])
+
+    def _company_stop(self, rows: I64) -> SlotChoice:
+        named = self._company(rows)
+        return SlotChoice(with_stop(named.values), named.places)
+
+    def _role(self, rows: I64) -> SlotChoice:
+        facts, key = self.context.stories.facts, self._role_key[rows]
+        women, men = facts["role_f"], facts["role_m"]
+        is_female = self.context.index.contacts.is_female[self._activities.contact[rows]] == 1
+        place = _scattered(key, "role", len(men))
+        return SlotChoice(chain(men, women), np.where(is_female, place + len(men), place))
+
+    def _writer(self, rows: I64) -> SlotChoice:
+        return SlotChoice(self.context.team.first_names, self._activities.author[rows])
+
+    def _product(self, rows: I64) -> SlotChoice:
+        return SlotChoice(self.context.texts.products, self._of_deal("product", rows))
+
+    def _city(self, rows: I64) -> SlotChoice:
+        return SlotChoice(self.context.locale.places.city_names, self._of_deal("city", rows))
+
+    def _pieces(self, rows: I64) -> SlotChoice:
+        return _numerals(self._of_deal("pieces", rows))
+
+    def _amount(self, rows: I64) -> SlotChoice:
+        each, place = np.unique(self._of_deal("value_minor", rows), return_inverse=True)
+        language, currency = self.context.texts.language, self.context.spec.currency
+        return SlotChoice(strings([language.amount(value, currency) for value in each.tolist()]), place)
+
+    def _of_deal(self, column: str, rows: I64) -> I64:
+        return getattr(self.context.index.deals, column)[self._activities.deal[rows]].astype(np.int64)
+
+    def _next_day(self, rows: I64) -> SlotChoice:
+        there = self.local_us[self._told.next_row[rows]]
+        return self._day(_ahead(self.local_us[rows], there), there, self.context.texts.language.days.ahead)
+
+    def _last_day(self, rows: I64) -> SlotChoice:
+        there = self.local_us[self._told.last_row[rows]]
+        return self._day(_before(self.local_us[rows], there), there, self.context.texts.language.days.before)
+
+    def _due(self, rows: I64) -> SlotChoice:
+        scheduled, created = self._activities.scheduled_us[rows], self._activities.created_us[rows]
+        there = self.context.timeline.local_us(np.maximum(scheduled, created))
+        return self._day(_ahead(self.local_us[rows], there), there, self.context.texts.language.days.ahead)
+
+    def _day(self, word: I64, there_us: I64, words: tuple[str, ...]) -> SlotChoice:
+        """A word for a day, or, where that is -1, its date."""
+        month, day = _months_and_days(there_us)
+        dates = self.context.texts.language.days.dates_of(self.context.spec.country)
+        date = len(words) + month * _MOST_DAYS + day - 1
+        return SlotChoice(kept_strings((*words, *dates)), np.where(word >= 0, word, date))
+
+    def _next_month(self, rows: I64) -> SlotChoice:
+        months = self.context.texts.language.days.months
+        return SlotChoice(kept_strings(months), (_months_and_days(self.local_us[rows])[0] + 1) % len(months))
+
+
+def _months_and_days(local_us: I64) -> tuple[I64, I64]:
+    """Months from 0 and days from 1."""
+    days = (local_us // DAY_US).astype("datetime64[D]")
+    months = days.astype("datetime64[M]")
+    return months.astype(np.int64) % 12, (days - months.astype("datetime64[D]")).astype(np.int64) + 1
+
+
+def _ahead(now_us: I64, then_us: I64) -> I64:
+    """A place among ``Days.ahead``, -1 for what is further away."""
+    today, day = now_us // DAY_US, then_us // DAY_US
+    gap, weekday = day - today, (day + 3) % 7
+    is_next_week = (day + 3) // 7 - (today + 3) // 7 == 1
+    noon = DAY_US // 2
+    is_later_half = (now_us % DAY_US < noon) & (then_us % DAY_US >= noon)
+    words = [is_later_half.astype(np.int64), np.full_like(gap, 2), 3 + weekday, 10 + weekday]
+    return np.select([gap <= 0, gap == 1, gap < 7, is_next_week], words, -1)
+
+
+def _before(now_us: I64, then_us: I64) -> I64:
+    """A place among ``Days.before``, -1 for what is longer ago."""
+    today, day = now_us // DAY_US, then_us // DAY_US
+    gap = today - day
+    words = [np.zeros_like(gap), np.ones_like(gap), 2 + (day + 3) % 7]
+    return np.select([gap <= 0, gap == 1, gap < 7], words, -1)
+
+
+def _scattered(keys: U64, name: str, count: int) -> I64:
+    """Places below ``count``, another for each name up to its ``_``."""
+    turn = crc32(name.partition("_")[0].encode())
+    return scale((keys ^ np.uint64(turn)) * _ODD * np.uint64(2 * turn + 1), count)
 
 
 @cache
-def _everything(texts: Texts) -> tuple[list[Template], list[Template]]:
-    """Subjects, and descriptions, of all types of activities."""
-    subjects = [one for name in ACTIVITY_TYPES for one in texts.subjects[name]]
-    descriptions = [one for name in ACTIVITY_TYPES for one in texts.descriptions[name]]
-    return subjects, [*descriptions, *texts.planned[MEETING]]
+def _steps() -> I64:
+    """For each number of lines a step that visits every one of them once."""
+    return np.array([_step(max(count, 1)) for count in range(_MOST_LINES)])
 
 
-@cache
-def _layouts(texts: Texts) -> tuple[Layout, Layout]:
-    """Of all subjects and of all descriptions."""
-    subjects, descriptions = (map(texts.language.spelt_out, each) for each in _everything(texts))
-    return Layout.of([*subjects]), Layout.of([*descriptions])
-
-
-@cache
-def _options(texts: Texts) -> tuple[_Options, _Options]:
-    """The subjects of each group, and its endings: pairs (description, step) as description × steps + step.
-
-    Of endings each group has two: all, then those that fit deals that are lost.
-    """
-    subject_place, description_place = (
-        {one: place for place, one in enumerate(everything)} for everything in _everything(texts)
-    )
-    is_agreed = [step in texts.agreed for step in texts.steps.to_pylist()]
-    subjects: list[list[int]] = []
-    endings: list[list[int]] = []
-    flags = list(product((False, True), repeat=3))
-    # In the order of their numbers.
-    for name, (is_planned, has_deal, has_company) in product(ACTIVITY_TYPES, flags):
-        about, described = (
-            usable(own, with_deal=has_deal, with_company=has_company)
-            for own in (
-                texts.subjects[name],
-                texts.planned.get(name, ()) if is_planned else texts.descriptions[name],
-            )
-        )
-        subjects.append([subject_place[one] for one in about])
-        endings += [
-            [
-                description_place[one] * len(is_agreed) + step
-                for one in described
-                for step, agreed in enumerate(is_agreed)
-                if not (is_lost and (agreed or one.text in texts.agreed))
-            ]
-            for is_lost in (False, True)
-        ]
-    return _Options.of(subjects, texts.topic_count), _Options.of(endings, 1)
-
-
-def _deal_keys(context: MonthContext, deal: I64) -> U64:
-    """64 bits of each deal (places in the index): the low half of its id."""
-    low = np.ascontiguousarray(context.index.deals.ids[deal, 8:]).view(">u8").reshape(len(deal))
+def _keys(ids: Uuids) -> U64:
+    """64 bits of each id: its low half."""
+    low = np.ascontiguousarray(ids[:, 8:]).view(">u8").reshape(len(ids))
     # The two highest bits are the same in every id.
     return low.astype(np.uint64) << np.uint64(2)
 
@@ -234,13 +422,15 @@ def _step(space: int) -> int:
     return step
 
 
-def _person_slots(context: MonthContext, contact: I64) -> dict[str, pa.StringArray | SlotChoice]:
+def _people(context: MonthContext, contact: I64) -> People:
     contacts = context.index.contacts
     sex = contacts.is_female[contact].astype(np.int64)
-    return person_slots(
-        context.texts.language,
-        take(context.name_lookup.given, contacts.first[contact]),
-        take(context.name_lookup.surnames, contacts.last[contact]),
-        np.where(sex < 0, 2, sex),
-        context.locale.honorifics,
+    return People(
+        language=context.texts.language,
+        given=context.name_lookup.given,
+        surnames=context.name_lookup.surnames,
+        first=contacts.first[contact].astype(np.int64),
+        last=contacts.last[contact].astype(np.int64),
+        gender=np.where(sex < 0, 2, sex),
+        honorifics=context.locale.honorifics,
     )

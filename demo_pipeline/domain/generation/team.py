@@ -76,6 +76,7 @@ class Team:
 
     #: when each user joined (us), ascending
     joined_us: I64
+    first_names: pa.StringArray
 
     def sellers(self, draws: U64, created_us: I64) -> I64:
         """A user who may own a row made at ``created_us``, one a draw; -1 where there is no user.
@@ -132,7 +133,7 @@ def assemble_team(
     """The people, pipeline and tags of a tenant, made from sign-up on, unchanged after ``reference_us``."""
     moments = _Moments(spec, calendar, stream, reference_us)
     size = spec.team_size
-    users, user_ids, joined_us = _users(spec, locale, stream.child("users"), moments)
+    users, user_ids, joined_us, first_names = _users(spec, locale, stream.child("users"), moments)
     stages, tags = industry.stages, words.tags
     stage_times = moments.of_stages(len(stages))
     stage_ids = _ids(stream.child("pipeline_stages"), stage_times)
@@ -177,6 +178,7 @@ def assemble_team(
         tag_ids=tag_ids,
         seller_weights=np.cumsum(sells),
         joined_us=joined_us,
+        first_names=first_names,
     )
 
 
@@ -252,7 +254,7 @@ def seller_weights(count: int, first: Uuids) -> I64:
 
 def _users(
     spec: TenantSpec, locale: Locale, stream: Stream, moments: _Moments
-) -> tuple[pa.RecordBatch, Uuids, I64]:
+) -> tuple[pa.RecordBatch, Uuids, I64, pa.StringArray]:
     size = spec.team_size
     created = moments.joining("users", size)
     ids = _ids(stream, created)
@@ -284,7 +286,7 @@ def _users(
             "role": strings(roles),
         },
     )
-    return batch, ids, created
+    return batch, ids, created, strings(first)
 
 
 def _ids(stream: Stream, created_us: I64) -> Uuids:

@@ -68,6 +68,8 @@ class Industry:
     #: by type, in the order of ``ACTIVITY_TYPES``
     activity_weights: tuple[int, ...]
     pricing: Pricing
+    #: where each step of a deal's story begins, per mille of its time, ascending from 0
+    story: NDArray[np.int64]
 
     @cached_property
     def activity_cumulative(self) -> NDArray[np.int64]:
@@ -135,7 +137,16 @@ def _load(folder: Traversable) -> Industry:
         seasonality=tuple(raw["seasonality"]),
         activity_weights=tuple(raw["activity_weights"][kind] for kind in ACTIVITY_TYPES),
         pricing=Pricing.of(raw["pricing"]),
+        story=_array(raw["story"]),
     )
+
+
+def _array(values: list[int]) -> NDArray[np.int64]:
+    import numpy as np
+
+    array = np.array(values, np.int64)
+    array.flags.writeable = False
+    return array
 
 
 def _knots(steps: list[int]) -> NDArray[np.int64]:

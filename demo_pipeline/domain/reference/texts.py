@@ -1,43 +1,45 @@
-"""Sentences with gaps: titles of deals, subjects and descriptions of activities, and how gaps are filled.
+"""Templates with slots and how they are filled; how a language speaks of people, days and amounts; titles.
 
-A template is literal text around named slots. Every template of a subject has a topic, every description a
-topic and a step, and different (template, topic) or (template, topic, step) give different texts, across
-all types of activities: a deal that never draws a pair twice has no text twice. Forms of address and
-topics come in the grammatical cases that a language needs; no template makes a verb agree with a topic.
-
-What a language needs is declared in its pack (``packs/languages``), the words of an industry in each language
-are in the industry's pack. Which template, topic and step a row draws is not decided here.
+A template is literal text around named slots. What a language needs is declared in its pack
+(``packs/languages``), the words of an industry in each language are in the industry's pack; what activities
+say is in ``stories``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from demo_pipeline.domain.core.arrow import choose, joined, kept_strings, strings, texts
-from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, read_table, root
+from demo_pipeline.domain.core.arrow import chain, joined, kept_strings, strings, take
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.random_streams import ascending
+from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, root
 
 #: Packaged languages.
 LANGUAGES: Final = pack_names("languages", PACKAGED)
-#: Slots that need a company, a deal.
+#: What stands around texts of activities: kinds of templates that every language has.
+FRAMES: Final = (
+    "greeting_morning", "greeting_afternoon", "greeting", "closing", "reply_greeting", "reply_closing",
+    "reply_title", "space",
+)  # fmt: skip
+#: The slot that needs a company.
 COMPANY_SLOT: Final = "company"
-DEAL_SLOT: Final = "deal"
-#: The type of activity that may lie ahead.
-MEETING: Final = "meeting"
 
 Strings: TypeAlias = pa.StringArray
-#: What is behind the last piece of a template.
-_END: Final = np.iinfo(np.int16).min
+#: What a slot of a form of address is called without the surname.
+_TITLE: Final = "_title"
+_UNKNOWN: Final = 2
+#: Signs of currencies; others go by their code.
+SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -73,54 +75,99 @@ class SlotChoice:
     places: NDArray[np.int64]
 
 
+#: the values of a slot, by its name, for some rows
+Slots: TypeAlias = Callable[[str, NDArray[np.int64]], SlotChoice]
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Templates as a table of their pieces, so that rows of all templates are filled in one go."""
+    """Templates as lists of their pieces, so that rows of all templates are filled in one go."""
 
     #: each literal once, and a null behind them
     literals: Strings
     slots: tuple[str, ...]
-    #: from left to right the place of a literal, or ``-1 - place`` of a slot; ``_END`` where there is none;
-    #: shape (templates, most pieces)
+    #: the pieces of one template after the other, from left to right: the place of a literal, or
+    #: ``-1 - place`` of a slot
     pieces: NDArray[np.int16]
+    #: where those of a template begin, and how many they are; the last template has none
+    start: NDArray[np.int64]
+    count: NDArray[np.int64]
 
     @classmethod
     def of(cls, templates: Sequence[Template]) -> Layout:
         """Of templates in their order."""
         slots = tuple(dict.fromkeys(slot for template in templates for slot in template.slots))
         literals = dict.fromkeys(text for template in templates for text in template.literals)
-        places = {text: place for place, text in enumerate(literals)}
-        rows: list[list[int]] = []
+        literal_places = {text: place for place, text in enumerate(literals)}
+        slot_places = {slot: -1 - place for place, slot in enumerate(slots)}
+        pieces: list[int] = []
+        ends = [0]
         for template in templates:
-            row: list[int] = []
             for literal, slot in zip(template.literals, (*template.slots, None), strict=True):
-                row += [places[literal]] if literal else []
-                row += [] if slot is None else [-1 - slots.index(slot)]
-            rows.append(row)
-        pieces = np.full((len(rows), max(map(len, rows), default=0)), _END, np.int16)
-        for place, row in enumerate(rows):
-            pieces[place, : len(row)] = row
-        return cls(strings([*literals, None]), slots, pieces)
+                pieces += [literal_places[literal]] if literal else []
+                pieces += [] if slot is None else [slot_places[slot]]
+            ends.append(len(pieces))
+        count = np.diff(np.array([*ends, len(pieces)]))
+        return cls(strings([*literals, None]), slots, np.array(pieces, np.int16), np.array(ends), count)
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """How a language says when something is, seen from another day."""
+
+    #: names of the months
+    months: tuple[str, ...]
+    #: what is to come: the same day, the same day after noon, the next day, a weekday, one of the next week
+    ahead: tuple[str, ...]
+    #: what was: the same day, the day before, a weekday of the last days
+    before: tuple[str, ...]
+    #: by country, with ``{month}`` and ``{day}``; that of "" is any other country's
+    dates: Mapping[str, str]
+
+    def dates_of(self, country: str) -> tuple[str, ...]:
+        """The dates of twelve months of 31 days, as a country (ISO 3166-1 alpha-2) writes them."""
+        return _dates(self, country.lower())
 
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """Which slots the sentences of a language may have, besides names, company, deal, product and step."""
+    """How a language speaks of people, days and amounts."""
 
     code: str
-    #: forms of a topic by case or position; ``topic`` is always there
-    topic_slots: tuple[str, ...]
     #: forms of address before a surname, by case; a country gives the words (``Locale.honorifics``)
     salutation_slots: tuple[str, ...]
     #: slot → words for a woman, for a man, for somebody unknown
     pronoun_slots: Mapping[str, tuple[str, str, str]]
+    #: what stands before and after a text: greetings and closings of e-mails, by kind
+    frames: Mapping[str, tuple[str, ...]]
+    days: Days
+    #: ``{symbol}`` and ``{number}``; what groups thousands, and what comes before decimals
+    money: str
+    group: str
+    decimal: str
+
+    def amount(self, minor: int, currency: Currency) -> str:
+        """An amount of minor units as people write it: without decimals where there are none."""
+        whole, rest = divmod(minor, 10**currency.minor_digits)
+        number = f"{whole:,}".replace(",", self.group)
+        if rest:
+            number += f"{self.decimal}{rest:0{currency.minor_digits}}"
+        # A code, unlike a sign, stands apart.
+        symbol = SYMBOLS.get(currency.code, f"{currency.code} ")
+        return self.money.format(symbol=symbol, number=number).strip()
 
     def spelt_out(self, template: Template) -> Template:
         """The template with the slots of :func:`person_slots`: a form of address is a title and a surname."""
         text = template.text.replace("{person}", "{first} {last}")
         for slot in self.salutation_slots:
-            text = text.replace(f"{{{slot}}}", f"{{{slot}_title}} {{last}}")
+            text = text.replace(f"{{{slot}}}", f"{{{slot}{_TITLE}}} {{last}}")
         return Template.parse(text)
+
+
+@cache
+def _dates(days: Days, country: str) -> tuple[str, ...]:
+    form = days.dates.get(country, days.dates[""])
+    return tuple(form.format(month=month, day=day) for month in days.months for day in range(1, 32))
 
 
 @dataclass(frozen=True)
@@ -143,32 +190,13 @@ class Texts:
     tags: tuple[Tag, ...]
     #: with slots of a person, ``company`` and ``product``
     deal_titles: tuple[Template, ...]
+    #: besides, for those who buy for the first time, and for those who have bought before
+    titles_first: tuple[Template, ...]
+    titles_again: tuple[Template, ...]
     products: Strings
     #: what stands for ``product`` in a title, by kind of line, with the slots ``product``, ``pieces``,
     #: ``more`` (pieces besides the first) and ``city``
     lines: Mapping[str, tuple[Template, ...]]
-    #: by type of activity
-    subjects: Mapping[str, tuple[Template, ...]]
-    #: by type of activity, 60 to 300 characters when filled
-    descriptions: Mapping[str, tuple[Template, ...]]
-    #: descriptions of meetings that have not taken place yet; only for the type ``meeting``
-    planned: Mapping[str, tuple[Template, ...]]
-    #: the forms of ``Language.topic_slots``, aligned: place *i* is the same topic in all
-    topics: Mapping[str, Strings]
-    #: running sums of weights: plain topics more often than those with "and"
-    topic_cumulative: NDArray[np.int64]
-    #: whole sentences
-    steps: Strings
-    #: steps and descriptions that speak of an agreement
-    agreed: frozenset[str]
-
-    @property
-    def topic_count(self) -> int:
-        return len(self.topics["topic"])
-
-    def topic_slots(self, topic: NDArray[np.int64]) -> dict[str, SlotChoice]:
-        """All forms of the topics at the places ``topic``, shape (rows,)."""
-        return {slot: SlotChoice(values, topic) for slot, values in self.topics.items()}
 
 
 def load_texts(language: str, industry: str, country: str = "") -> Texts:
@@ -185,27 +213,18 @@ def load_texts(language: str, industry: str, country: str = "") -> Texts:
 @lru_cache
 def _load(packs: Traversable, language: str, industry: str, country: str) -> Texts:
     about = _load_language(packs / "languages" / language)
-    sentences = _sentences(packs / "languages" / language)
     words = read_json(packs / "industries" / industry / f"words.{language}.json")
     spellings: dict[str, str] = words.get("spellings", {}).get(country, {})
-    topics = read_table(packs / "industries" / industry / f"topics.{language}.tsv")
     return Texts(
         language=about,
         industry=industry,
         stages=tuple(words["stages"]),
         tags=tuple(Tag(name, color) for name, color in words["tags"].items()),
         deal_titles=_parse(words["deal_titles"]),
+        titles_first=_parse(words["deal_titles_first"]),
+        titles_again=_parse(words["deal_titles_again"]),
         products=strings([spellings.get(name, name) for name in words["products"]]),
         lines=MappingProxyType({kind: _parse(forms) for kind, forms in words["lines"].items()}),
-        subjects=MappingProxyType({kind: _parse(sentences["subjects"][kind]) for kind in ACTIVITY_TYPES}),
-        descriptions=MappingProxyType(
-            {kind: _parse(sentences["descriptions"][kind]) for kind in ACTIVITY_TYPES}
-        ),
-        planned=MappingProxyType({MEETING: _parse(sentences["planned"][MEETING])}),
-        topics=MappingProxyType({slot: strings(topics[slot]) for slot in about.topic_slots}),
-        topic_cumulative=np.cumsum(np.array(topics["weight"], np.int64)),
-        steps=strings(sentences["steps"]),
-        agreed=frozenset(sentences.get("agreed", ())),
     )
 
 
@@ -218,86 +237,109 @@ def _load_language(folder: Traversable) -> Language:
     }
     return Language(
         code=folder.name,
-        topic_slots=tuple(raw["topic_slots"]),
         salutation_slots=tuple(raw["salutation_slots"]),
         pronoun_slots=MappingProxyType(pronouns),
+        frames=MappingProxyType({kind: tuple(forms) for kind, forms in raw["frames"].items()}),
+        days=Days(
+            months=tuple(raw["days"]["months"]),
+            ahead=tuple(raw["days"]["ahead"]),
+            before=tuple(raw["days"]["before"]),
+            dates=MappingProxyType(raw["days"]["dates"]),
+        ),
+        money=raw["money"],
+        group=raw["group"],
+        decimal=raw["decimal"],
     )
 
 
-@cache
-def _sentences(folder: Traversable) -> dict[str, Any]:
-    return read_json(folder / "sentences.json")
+@dataclass(frozen=True, eq=False)
+class People:
+    """Who is spoken of or to, row by row: the slots of a language for people."""
+
+    language: Language
+    given: Strings
+    surnames: Strings
+    #: places among the names, shape (rows,)
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    #: 0 a man, 1 a woman, 2 unknown, shape (rows,)
+    gender: NDArray[np.int64]
+    #: the locale's forms of address, (female, male) by slot
+    honorifics: Mapping[str, tuple[str, str]]
+
+    def slot(self, name: str, rows: NDArray[np.int64]) -> SlotChoice | None:
+        """A slot of some rows; None: it is not of people.
+
+        Where the gender is unknown the given name stands for the title, and pronouns take their form for
+        unknown people.
+        """
+        if name == "first":
+            return _each(take(self.given, self.first[rows]))
+        if name == "last":
+            return _each(take(self.surnames, self.last[rows]))
+        gender = self.gender[rows]
+        if name in self.language.pronoun_slots:
+            female, male, unknown = self.language.pronoun_slots[name]
+            return SlotChoice(kept_strings((male, female, unknown)), gender)
+        form = name.removesuffix(_TITLE)
+        if form == name or form not in self.honorifics:
+            return None
+        female, male = self.honorifics[form]
+        unknown = np.flatnonzero(gender == _UNKNOWN)
+        place = gender.copy()
+        place[unknown] = _UNKNOWN + np.arange(len(unknown))
+        return SlotChoice(
+            chain(kept_strings((male, female)), take(self.given, self.first[rows[unknown]])), place
+        )
 
 
-def person_slots(
-    language: Language,
-    first: Strings,
-    last: Strings,
-    gender: NDArray[np.int64],
-    honorifics: Mapping[str, tuple[str, str]],
-) -> dict[str, Strings | SlotChoice]:
-    """The slots of a language for people, shape (people,) each; ``gender``: 0 a man, 1 a woman, 2 unknown.
-
-    ``honorifics`` are the locale's, (female, male) by slot. Where the gender is unknown the given name stands
-    for the title, and pronouns take their form for unknown people.
-    """
-    is_unknown = gender == 2
-
-    def title(female: str, male: str) -> Strings | SlotChoice:
-        if is_unknown.any():
-            return choose(is_unknown, first, texts((male, female, ""), gender))
-        return SlotChoice(kept_strings((male, female)), gender)
-
-    return {
-        "first": first,
-        "last": last,
-        **{f"{slot}_title": title(*honorifics[slot]) for slot in language.salutation_slots},
-        **{
-            slot: SlotChoice(kept_strings((male, female, unknown)), gender)
-            for slot, (female, male, unknown) in language.pronoun_slots.items()
-        },
-    }
+def _each(values: Strings) -> SlotChoice:
+    return SlotChoice(values, np.arange(len(values)))
 
 
-def render(
-    layout: Layout, which: NDArray[np.int64], slots: Mapping[str, Strings | SlotChoice]
-) -> pa.StringArray:
+def given_slots(slots: Mapping[str, Strings | SlotChoice]) -> Slots:
+    """Slots that are made already, shape (rows,) each. They raise ``KeyError`` for another one."""
+
+    def slot(name: str, rows: NDArray[np.int64]) -> SlotChoice:
+        values = slots[name]
+        if isinstance(values, SlotChoice):
+            return SlotChoice(values.values, values.places[rows])
+        return SlotChoice(values, rows)
+
+    return slot
+
+
+def render(layout: Layout, which: NDArray[np.int64], slots: Slots) -> pa.StringArray:
     """Row *i* is the ``which[i]``-th template of the layout filled with row *i* of the slots; shape (rows,).
 
-    A null in a slot makes the text null. ``KeyError`` names a slot that a drawn template needs and that is
-    missing.
+    Of ``which`` of shape (rows, templates) the templates of a row follow each other; -1 is none.
+    A null in a slot makes the text null. Slots are asked for only where a drawn template needs them.
     """
-    pieces = layout.pieces[which]
-    is_there = pieces != _END
-    lengths = np.count_nonzero(is_there, axis=1)
-    picks = pieces[is_there].astype(np.int64)
+    counts = layout.count[which]
+    lengths = counts if which.ndim == 1 else counts.sum(axis=1)
+    each, before = counts.ravel(), np.cumsum(counts) - counts.ravel()
+    place = np.repeat(layout.start[which].ravel() - before, each)
+    place += np.arange(len(place))
+    picks = layout.pieces[place].astype(np.int64)
     at = np.flatnonzero(picks < 0)
     number, row = -1 - picks[at], np.repeat(np.arange(len(which)), lengths)[at]
+    by_slot = ascending(number)
+    asked = np.split(by_slot, np.cumsum(np.bincount(number, minlength=len(layout.slots))))
     # One list for all pieces: the literals, then what each slot may be, with the place of each row in it.
     pool, missing, start = [layout.literals], len(layout.literals) - 1, len(layout.literals)
-    places = np.empty((len(layout.slots), len(which)), np.int64)
-    for slot in np.flatnonzero(np.bincount(number)).tolist():
-        values = slots[layout.slots[slot]]
-        if isinstance(values, SlotChoice):
-            places[slot] = np.where(values.places < 0, missing, start + values.places)
-            values = values.values
-        else:
-            places[slot] = np.arange(start, start + len(which))
-        pool.append(values)
-        start += len(values)
-    picks[at] = places[number, row]
+    for name, places in zip(layout.slots, asked, strict=False):
+        if len(places):
+            choice = slots(name, row[places])
+            picks[at[places]] = np.where(choice.places < 0, missing, start + choice.places)
+            pool.append(choice.values)
+            start += len(choice.values)
     return joined(pa.concat_arrays(pool), picks, lengths)
 
 
 @cache
-def usable(templates: tuple[Template, ...], *, with_company: bool, with_deal: bool) -> tuple[Template, ...]:
+def usable(templates: tuple[Template, ...], *, with_company: bool) -> tuple[Template, ...]:
     """The templates that need nothing that is not there."""
-    return tuple(
-        template
-        for template in templates
-        if (with_company or COMPANY_SLOT not in template.slots)
-        and (with_deal or DEAL_SLOT not in template.slots)
-    )
+    return tuple(one for one in templates if with_company or COMPANY_SLOT not in one.slots)
 
 
 @cache

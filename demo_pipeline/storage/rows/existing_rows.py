@@ -76,10 +76,10 @@ _COMPANY: Final[LiteralString] = "id, created_at, owner_id, name, domain, city, 
 _DEALS: Final[LiteralString] = f"""
     SELECT DISTINCT ON (created_at, id)
         uuid_send(id), {_CREATED}, uuid_send(contact_id),
-        (extract(epoch FROM closed_at) * 1000000)::bigint, uuid_send(stage_id), title
+        (extract(epoch FROM closed_at) * 1000000)::bigint, uuid_send(stage_id)
     FROM {_WANTED}
     CROSS JOIN LATERAL (
-        SELECT id, created_at, contact_id, closed_at, stage_id, title FROM crm.deals
+        SELECT id, created_at, contact_id, closed_at, stage_id FROM crm.deals
         WHERE {_LIVING} AND contact_id IS NOT NULL AND created_at < wanted.before
         {_LATEST} wanted.most) latest
 """
@@ -207,7 +207,8 @@ def existing_rows(
     return ExistingRows(
         users=rows(
             ExistingUser,
-            f"SELECT uuid_send(id), role, {_CREATED} FROM crm.users WHERE {_LIVING} ORDER BY created_at, id",
+            f"SELECT uuid_send(id), role, {_CREATED}, first_name FROM crm.users"
+            f" WHERE {_LIVING} ORDER BY created_at, id",
         ),
         stages=stages,
         tags=values(f"SELECT uuid_send(id) FROM crm.tags WHERE {_LIVING} ORDER BY created_at, id"),
@@ -239,7 +240,6 @@ class _Deal(NamedTuple):
     contact_id: bytes
     closed_us: int | None
     stage_id: bytes | None
-    title: str | None
 
 
 def _array(ids: Iterable[bytes]) -> str:
@@ -261,7 +261,6 @@ def _with_partners(
             contact_id=deal.contact_id,
             closed_us=deal.closed_us,
             is_won=deal.stage_id in won_stages,
-            title=deal.title,
             text_count=text_counts.get(deal.id, 0),
         )
         for deal in deals

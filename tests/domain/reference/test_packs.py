@@ -179,13 +179,22 @@ DAMAGES = (
     ),
     ("countries/us/country.json", '"en"', '"at"', "language: 'at' has no pack; use de, en"),
     ("countries/de/country.json", "}\n}\n", "}\n", "is not JSON"),
-    ("languages/de/sentences.json", "{topic_zu}", "{topik}", "subjects.call.0: unknown slot topik; use"),
+    ("languages/de/language.json", '"closing":', '"ending":', "frames: has ending, greeting"),
+    ("industries/saas/stories.en.tsv", "\nloss\ttalk\t", "\nlost\ttalk\t", "lost talk is unknown; use"),
+    ("industries/saas/stories.de.tsv", "\noffer\tmail\t", "\noffer\tmail\t{oops} ", "unknown slot oops; use"),
     (
-        "languages/de/sentences.json",
-        '"agreed": [',
-        '"agreed": ["We agreed.",',
-        "agreed.0: is neither a step nor",
+        "industries/trading/stories.en.tsv",
+        "\noffer\ttalk\t",
+        "\noffer\ttalk\tOn Monday: ",
+        "'Monday' depends on the clock",
     ),
+    (
+        "industries/finserv/stories.en.tsv",
+        "\nneed\ttalk\t",
+        "\nneed\ttalk\tFor {amount}: ",
+        "product or amount, where there is none",
+    ),
+    ("industries/realestate/stories.en.tsv", "\nfact\trole\t", "\nfact\tjob\t", "job: has 1 values; give 25"),
     ("languages/en/language.json", '"name"', '"case": 1, "name"', "case: extra inputs"),
     ("industries/saas/industry.json", "[30, 90]", "[90, 30]", "cycle_days: 90 to 30 is no range; put the"),
     ("industries/trading/industry.json", "5000,", "6000,", "is not that of industry.json; run python"),
@@ -233,5 +242,5 @@ def test_missing_and_unknown_files_are_named(packs: Path) -> None:
     found = "\n".join(map(str, problems(packs)))
     assert "countries/at/streets.tsv: is missing; add it" in found
     assert "industries/saas/notes.txt: is not a file of a pack; remove it" in found
-    for key in ("name", "topic_slots", "salutation_slots", "pronoun_slots"):
+    for key in ("name", "salutation_slots", "pronoun_slots", "days", "time_words"):
         assert f"languages/de/language.json: {key}: field required" in found

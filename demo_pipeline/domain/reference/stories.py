@@ -1,0 +1,163 @@
+"""Lines of stories: what an activity about a deal, or with a contact, may say, beat by beat.
+
+A *beat* is a step of a story: a first contact, an offer, an objection, an invoice. A pack has lines for each
+beat in several *forms*: what was said in a call, an e-mail, its subject. A line is a template; what fills its
+slots comes from rows, from the clock, or from lists of *facts*, of which a deal has one each in all texts.
+
+Lines are in ``packs/industries/<industry>/stories.<language>.tsv``; how a language says days and amounts is
+in its own pack. Which beat a row tells, and which line it draws, is not decided here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo_pipeline.domain.core.arrow import strings
+from demo_pipeline.domain.reference.pack_files import read_json, read_table, root
+from demo_pipeline.domain.reference.texts import Language, Layout, Strings, Template
+
+#: The beats of a deal in their order, then those told between them, then those with a contact alone.
+BEATS: Final = (
+    "first_contact", "qualification", "need", "trial", "offer", "objection", "revision", "decision", "loss",
+    "signature", "onboarding", "invoice",
+    "waiting", "follow_up", "aftercare",
+    "inquiry", "introduction", "nurture", "service", "complaint", "upsell", "winback",
+)  # fmt: skip
+#: What lines are for.
+FORMS: Final = (
+    "talk", "detail", "line", "mail", "reply", "task", "agenda", "subject", "title", "ahead", "promise",
+)  # fmt: skip
+#: What a line may need, each one bit: the slots that need it.
+NEEDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "company": frozenset({"company", "company_stop", "role"}),
+        "goods": frozenset({"product", "amount", "city"}),
+        "pieces": frozenset({"pieces"}),
+        "next": frozenset({"next_day"}),
+        "last": frozenset({"last_day"}),
+    }
+)
+#: Numbers that stories speak of, by slot: each story has its own.
+NUMBERS: Final[Mapping[str, range]] = MappingProxyType(
+    {
+        "few": range(2, 10), "some": range(12, 49), "percent": range(5, 36, 5), "minutes": range(10, 51, 5),
+        "weeks": range(2, 9),
+    }
+)  # fmt: skip
+#: ``beat`` of a line that is a value of a list of facts; its form is the name of the list.
+FACT: Final = "fact"
+
+
+def beat(name: str) -> int:
+    """The number of a beat."""
+    return BEATS.index(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Stories:
+    """The lines of a language and industry."""
+
+    layout: Layout
+    #: templates by what a row has, beat and form, so that those of one group follow each other
+    templates: NDArray[np.int32]
+    #: where those of a group begin, and how many they are, shape (2 ** needs, beats, forms)
+    start: NDArray[np.int64]
+    count: NDArray[np.int64]
+    #: by name; ``role_f`` and ``role_m`` are always there, lists whose names agree up to ``_`` are aligned
+    facts: Mapping[str, Strings]
+    #: where the templates around a text are in the layout, by kind: the first, and how many
+    frames: Mapping[str, tuple[int, int]]
+
+
+def load_stories(language: Language, industry: str, country: str) -> Stories:
+    """Lines of a language and industry as ``country`` (ISO 3166-1 alpha-2) spells them."""
+    return _load(root(), language, industry, country.lower())
+
+
+@lru_cache
+def _load(packs: Traversable, language: Language, industry: str, country: str) -> Stories:
+    folder = packs / "industries" / industry
+    table = read_table(folder / f"stories.{language.code}.tsv")
+    own_frames: dict[str, list[str]] = read_json(folder / f"words.{language.code}.json").get("frames", {})
+    respell = _Speller(_spellings(packs / "languages" / language.code, country))
+    facts: dict[str, list[str]] = {}
+    templates: list[Template] = []
+    groups: list[int] = []
+    needs: list[int] = []
+    # All in one: most have nothing to respell.
+    texts = respell("\n".join(table["text"])).split("\n")
+    for name, kind, spelt in zip(table["beat"], table["form"], texts, strict=True):
+        if name == FACT:
+            facts.setdefault(kind, []).append(spelt)
+            continue
+        # Names of companies may end with a full stop.
+        template = language.spelt_out(Template.parse(spelt.replace("{company}.", "{company_stop}")))
+        templates.append(template)
+        groups.append(beat(name) * len(FORMS) + FORMS.index(kind))
+        needs.append(_needs(template))
+    if "role" in facts:
+        facts["role_f"] = facts["role_m"] = facts.pop("role")
+    places, start, count = _grouped(np.array(groups), np.array(needs))
+    frames: dict[str, tuple[int, int]] = {}
+    framed: list[Template] = []
+    for kind, forms in {**language.frames, **own_frames}.items():
+        frames[kind] = len(templates) + len(framed), len(forms)
+        framed += [language.spelt_out(Template.parse(text)) for text in forms]
+    shape = (-1, len(BEATS), len(FORMS))
+    return Stories(
+        layout=Layout.of([*templates, *framed]),
+        templates=places,
+        start=start.reshape(shape),
+        count=count.reshape(shape),
+        facts=MappingProxyType({name: strings(values) for name, values in facts.items()}),
+        frames=MappingProxyType(frames),
+    )
+
+
+def _needs(template: Template) -> int:
+    """What a line needs, bit by bit in the order of ``NEEDS``."""
+    return sum(
+        1 << place for place, slots in enumerate(NEEDS.values()) if not slots.isdisjoint(template.slots)
+    )
+
+
+def _grouped(
+    group: NDArray[np.int64], needs: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    """The lines that go with what a row has, by that and by group; where each begins, and its length."""
+    groups = len(BEATS) * len(FORMS)
+    order = np.argsort(group, kind="stable")
+    has = np.arange(1 << len(NEEDS), dtype=np.int64)[:, None]
+    is_usable = (needs[order] & ~has) == 0
+    which, place = np.nonzero(is_usable)
+    count = np.bincount(which * groups + group[order[place]], minlength=len(has) * groups)
+    return order[place].astype(np.int32), np.cumsum(count) - count, count
+
+
+@cache
+def _spellings(folder: Traversable, country: str) -> Mapping[str, str]:
+    """Words of the language → as the country writes them."""
+    spellings: dict[str, dict[str, str]] = read_json(folder / "language.json").get("spellings", {})
+    return spellings.get(country, {})
+
+
+class _Speller:
+    """Writes words as a country does; words in slots are left alone."""
+
+    def __init__(self, words: Mapping[str, str]) -> None:
+        self._words = {**words, **{old.capitalize(): new.capitalize() for old, new in words.items()}}
+        self._pattern = re.compile(r"\b(" + "|".join(map(re.escape, self._words)) + r")\b(?!\})")
+
+    def __call__(self, text: str) -> str:
+        if not self._words:
+            return text
+        return self._pattern.sub(lambda found: self._words[found[0]], text)

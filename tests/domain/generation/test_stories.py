@@ -1,0 +1,270 @@
+"""Activities tell the story of their deal or contact: in order, once, with the facts and days of the rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.generation import activities, beats
+from demo_pipeline.domain.model import ACTIVITY_TYPES
+from demo_pipeline.domain.reference.industries import INDUSTRIES
+from demo_pipeline.domain.reference.stories import BEATS, load_stories
+from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
+from tests.assertions.generated_rows import Row, batches_of, rows_of, spec_of
+from tests.builders.blueprints import NOW
+
+COUNTRIES: Final = {"en": "US", "de": "DE"}
+STEPS: Final = BEATS[: BEATS.index("loss")]
+AFTER: Final = ("signature", "onboarding", "invoice", "aftercare")
+#: Told once of a deal.
+ONCE: Final = (
+    "first_contact", "trial", "offer", "revision", "loss", "signature", "onboarding", "invoice",
+)  # fmt: skip
+BOUGHT: Final = ("service", "complaint", "upsell", "winback")
+EITHER: Final = [(language, industry) for language in LANGUAGES for industry in INDUSTRIES]
+
+
+@dataclass(frozen=True)
+class Stories:
+    """Rows of a tenant, and the beat that each activity tells."""
+
+    rows: dict[str, list[Row]]
+    beat: dict[str, str]
+
+    def of_deals(self) -> Iterator[tuple[Row, list[Row]]]:
+        """Each deal with its activities by creation."""
+        deals = {row["id"]: row for row in self.rows["deals"]}
+        told: dict[str, list[Row]] = defaultdict(list)
+        for row in sorted(self.rows["activities"], key=lambda row: row["created_at"]):
+            if row["deal_id"]:
+                told[row["deal_id"]].append(row)
+        return ((deals[key], rows) for key, rows in told.items())
+
+
+def stories(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, country: str, industry: str, **declared: Any
+) -> Stories:
+    """A tenant of 1,500 activities; what each tells is noted on the way."""
+    told: list[str] = []
+    tell = beats.tell
+
+    def noted(*arguments: Any) -> beats.Told:
+        result = tell(*arguments)
+        told.extend(BEATS[int(one)] for one in result.beat)
+        return result
+
+    monkeypatch.setattr(activities, "tell", noted)
+    blueprint = {
+        "name": "Brightwater Supplies",
+        "country": country,
+        "industry": industry,
+        "start_month": "2025-01",
+        "end_month": "2025-06",
+        "seed": "31",
+        "totals": {
+            "leads_created": 180,
+            "contacts_created": 300,
+            "companies_created": 60,
+            "deals_created": 120,
+            "closed_won_count": 40,
+            "activities_created": 1500,
+        },
+    }
+    rows = rows_of(batches_of(spec_of(folder, blueprint | declared, NOW), NOW))
+    beat = {row["id"]: name for row, name in zip(rows["activities"], told, strict=True)}
+    return Stories({table: list(of_table) for table, of_table in rows.items()}, beat)
+
+
+@pytest.fixture(params=["saas", "ecommerce"])
+def told(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stories:
+    return stories(tmp_path, monkeypatch, "US", request.param)
+
+
+def outcome_of(told: Stories, deal: Row) -> str:
+    [stage] = [stage for stage in told.rows["pipeline_stages"] if stage["id"] == deal["stage_id"]]
+    return "won" if stage["is_won"] else "lost" if stage["is_lost"] else "open"
+
+
+def test_steps_come_in_their_order_and_once(told: Stories) -> None:
+    """A deal's story never goes back, tells what happens once once, and speaks of an offer only after it."""
+    compared = 0
+    for _, rows in told.of_deals():
+        names = [told.beat[row["id"]] for row in rows]
+        places = [STEPS.index(name) for name in names if name in STEPS]
+        assert places == sorted(places), names
+        compared += len(places) > 2
+        for name, count in Counter(names).items():
+            assert count == 1 or name not in ONCE, names
+        if "follow_up" in names:
+            last_wait = max((place for place, name in enumerate(names) if name == "waiting"), default=-1)
+            assert last_wait < names.index("follow_up"), names
+    assert compared > 5
+
+
+def test_a_story_ends_as_its_deal_does(told: Stories) -> None:
+    """A decision is told of won deals alone, a loss last and of lost ones; only what is won is delivered."""
+    seen: Counter[str] = Counter()
+    for deal, rows in told.of_deals():
+        outcome = outcome_of(told, deal)
+        for place, row in enumerate(rows):
+            name = told.beat[row["id"]]
+            seen[name] += 1
+            if name == "decision":
+                assert outcome == "won"
+            if name == "loss":
+                assert outcome == "lost"
+                assert place == len(rows) - 1
+            if outcome == "won":
+                assert (name in AFTER) == (row["created_at"] >= deal["closed_at"]), name
+            else:
+                assert name not in AFTER
+    assert min(seen["decision"], seen["loss"]) > 5
+    assert seen["signature"]
+
+
+def test_who_has_not_bought_is_no_customer(told: Stories) -> None:
+    """Service, complaints and more sales are with people who, or whose company, won a deal before."""
+    contacts = {row["id"]: row for row in told.rows["contacts"]}
+    bought: dict[str, datetime] = {}
+    for deal in told.rows["deals"]:
+        if outcome_of(told, deal) == "won":
+            for key in filter(None, (deal["contact_id"], contacts[deal["contact_id"]]["company_id"])):
+                bought[key] = min(bought.get(key, deal["closed_at"]), deal["closed_at"])
+    never = datetime.max.replace(tzinfo=UTC)
+    seen = 0
+    for row in told.rows["activities"]:
+        if told.beat[row["id"]] in BOUGHT:
+            buyers = filter(None, (row["contact_id"], contacts[row["contact_id"]]["company_id"]))
+            assert min(bought.get(one, never) for one in buyers) < row["created_at"]
+            seen += 1
+    assert seen > 20
+
+
+def test_first_activities_refer_to_nothing(told: Stories) -> None:
+    """An introduction or an answer to an inquiry is the first activity with its contact in its month."""
+    first: dict[tuple[str, str], str] = {}
+    for row in sorted(told.rows["activities"], key=lambda row: row["created_at"]):
+        if not row["deal_id"]:
+            first.setdefault((row["contact_id"], f"{row['created_at']:%Y-%m}"), row["id"])
+    introduced = [row for row in told.rows["activities"] if told.beat[row["id"]] == "introduction"]
+    assert introduced
+    for row in introduced:
+        assert first[row["contact_id"], f"{row['created_at']:%Y-%m}"] == row["id"]
+
+
+def test_what_is_announced_takes_place_that_day(told: Stories) -> None:
+    """Where a text says "tomorrow" or "on Thursday", an activity of the same story is on that day."""
+    zone = ZoneInfo("America/New_York")
+    days: dict[str, set[date]] = defaultdict(set)
+    for row in told.rows["activities"]:
+        days[row["deal_id"] or row["contact_id"]].add(row["created_at"].astimezone(zone).date())
+    ahead = re.compile(r"\b(tomorrow|later today|(?:on|next) (?:Mon|Tues|Wednes|Thurs|Fri)day)\b")
+    kept = 0
+    for row in told.rows["activities"]:
+        if row["type"] in ("task", "meeting") or not (found := ahead.search(row["description"])):
+            continue
+        today = row["created_at"].astimezone(zone).date()
+        others = days[row["deal_id"] or row["contact_id"]]
+        said = found[1]
+        if said == "tomorrow":
+            assert today + timedelta(1) in others, row["description"]
+        elif said.startswith("next"):
+            assert any(f"{day:%A}" in said and 6 < (day - today).days < 14 for day in others), row[
+                "description"
+            ]
+        elif said.startswith("on"):
+            # Ahead, or of the days before.
+            assert any(f"{day:%A}" in said and 0 < abs((day - today).days) < 7 for day in others)
+        kept += 1
+    assert kept > 40
+
+
+def test_amounts_are_those_of_the_deal(told: Stories) -> None:
+    """Every amount in a text is the value of its deal, as people write it."""
+    values = {row["id"]: row["value"] for row in told.rows["deals"]}
+    seen = 0
+    for row in told.rows["activities"]:
+        for amount in re.findall(r"\$\d[\d,]*(?:\.\d\d)?(?<!,)", row["description"] + " " + row["subject"]):
+            value = values[row["deal_id"]]
+            assert amount == (f"${value:,.2f}" if value % 1 else f"${value:,.0f}")
+            seen += 1
+    assert seen > 20
+
+
+def test_emails_are_signed_by_their_writer(told: Stories) -> None:
+    """An e-mail ends with the name of who wrote it: the colleague, or the customer to the colleague."""
+    users = {row["id"]: row["first_name"] for row in told.rows["users"]}
+    contacts = {row["id"]: row for row in told.rows["contacts"]}
+    ours = theirs = 0
+    for row in told.rows["activities"]:
+        if row["type"] != "email":
+            continue
+        writer, contact = users[row["created_by_id"]], contacts[row["contact_id"]]
+        lines = row["description"].split("\n")
+        if lines[-1].endswith(writer) and contact["first_name"] in lines[0]:
+            ours += 1
+        else:
+            theirs += 1
+    assert ours > 2 * theirs > 50
+
+
+@pytest.mark.parametrize(("language", "industry"), EITHER)
+def test_texts_read_cleanly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, industry: str
+) -> None:
+    """Nothing is empty or open, no double blank or stop, no blank before a stop."""
+    told = stories(tmp_path, monkeypatch, COUNTRIES[language], industry)
+    for row in told.rows["activities"]:
+        for text in (row["subject"], row["description"]):
+            assert text.strip() == text
+            assert text
+            assert not re.search(r"[{}]|  |\.\.(?!\.)|,\.| [.,;]|\bNone\b(?! of)", text), text
+    assert set(ACTIVITY_TYPES) == {row["type"] for row in told.rows["activities"]}
+
+
+@pytest.mark.parametrize(("language", "industry"), EITHER)
+def test_every_row_finds_lines(language: str, industry: str) -> None:
+    """Each form of each beat has lines for rows that have nothing besides a contact."""
+    lines = load_stories(load_texts(language, industry).language, industry, COUNTRIES[language])
+    announcements = lines.count[0, :, -2:]
+    assert (lines.count[0, :, :-2] >= 4).all()
+    assert (announcements == 0).all()
+    assert (lines.count[-1, :, -2:].sum(axis=0) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("language", "minor", "currency", "text"),
+    [
+        ("en", 2_937_600, Currency("USD", 2), "$29,376"),
+        ("en", 2_937_605, Currency("GBP", 2), "£29,376.05"),
+        ("de", 2_937_605, Currency("EUR", 2), "29.376,05 €"),
+        ("de", 99, Currency("CHF", 2), "0,99 CHF"),
+        ("en", 1_500_000, Currency("JPY", 0), "JPY 1,500,000"),
+    ],
+)
+def test_amounts_are_written_as_people_do(language: str, minor: int, currency: Currency, text: str) -> None:
+    """Without decimals where there are none; currencies without a sign by their code."""
+    assert load_texts(language, "saas").language.amount(minor, currency) == text
+
+
+@pytest.mark.parametrize(("language", "industry"), EITHER)
+def test_two_tenants_share_few_subjects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, industry: str
+) -> None:
+    """Of the subjects of a tenant another of the same country and industry has at most a fifth."""
+    one, other = (
+        {row["subject"] for row in told.rows["activities"]}
+        for told in (
+            stories(tmp_path, monkeypatch, COUNTRIES[language], industry, seed=seed) for seed in ("1", "2")
+        )
+    )
+    assert len(one & other) <= 0.2 * min(len(one), len(other))
