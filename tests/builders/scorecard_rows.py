@@ -87,7 +87,9 @@ def tenant(
     """A tenant with these tables; the others are empty. ``changes`` are facts."""
     return TenantColumns(
         facts=replace(facts, **changes),
-        users=Users(created_us=np.array(joined, np.int64)),
+        users=Users(
+            created_us=np.array(joined, np.int64), first_name=np.array(["Nora"] * len(joined), object)
+        ),
         companies=rows(Companies, 0) if companies is None else companies,
         contacts=rows(Contacts, 0) if contacts is None else contacts,
         deals=rows(Deals, 0) if deals is None else deals,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from demo_pipeline.domain.scorecard import closings, contacts, money, names, seams, work
+from demo_pipeline.domain.scorecard import closings, contacts, money, names, seams, texts, work
 from demo_pipeline.domain.scorecard.columns import TenantColumns
 from demo_pipeline.domain.scorecard.measure import Measure, Score, take
 
@@ -13,6 +13,7 @@ from demo_pipeline.domain.scorecard.measure import Measure, Score, take
 SECTIONS: Final[Mapping[str, tuple[Measure, ...]]] = {
     "Closings": closings.MEASURES,
     "Work": work.MEASURES,
+    "Texts": texts.MEASURES,
     "Money": money.MEASURES,
     "People and places": contacts.MEASURES,
     "Names": names.MEASURES,

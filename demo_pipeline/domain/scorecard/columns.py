@@ -96,6 +96,7 @@ class Users:
     """The tenant's team."""
 
     created_us: Ints
+    first_name: Texts
 
     def __len__(self) -> int:
         return len(self.created_us)
@@ -196,7 +197,7 @@ class Deals:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Activities:
-    """Activities by creation; of their texts the lengths."""
+    """Activities by creation."""
 
     created_us: Ints
     #: place in ``ACTIVITY_TYPES``
@@ -207,6 +208,8 @@ class Activities:
     author: Ints
     scheduled_us: Ints
     minutes: Ints
+    subject: Texts
+    description: Texts
     subject_length: Ints
     description_length: Ints
     #: the text says that a deal is agreed

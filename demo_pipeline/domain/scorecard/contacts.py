@@ -20,7 +20,7 @@ _B2B_DEALS: Final = ("saas", "trading", "finserv")
 #: the more firms, the more of them are neighbours
 _FIRST_POSTCODES: Final = 1000
 #: telephone numbers that are kept for fiction (Ofcom; BNetzA 148/2021; NANPA: a hundred an area)
-_NUMBERS_FOR_FICTION: Final = {"US": 30_000, "GB": 18_000, "DE": 5_200}
+_NUMBERS_FOR_FICTION: Final = {"US": 30_000, "GB": 18_000, "DE": 5_200, "FR": 50_000}
 #: owners that a team must have for its books to be compared
 _OWNERS: Final = 5
 

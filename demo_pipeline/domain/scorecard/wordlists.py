@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 
@@ -29,6 +30,10 @@ FREQUENT_SURNAMES: Final[Mapping[str, frozenset[str]]] = {
     "DE": _words(
         "müller schmidt schneider fischer weber meyer wagner becker schulz hoffmann schäfer koch "
         "bauer richter klein wolf schröder neumann schwarz zimmermann"
+    ),
+    "FR": _words(
+        "martin bernard thomas petit robert richard durand dubois moreau laurent simon michel lefebvre "
+        "leroy roux david bertrand morel fournier girard"
     ),
 }
 #: Surnames that are common in the United States and rare in Britain.
@@ -257,28 +262,34 @@ COINED: Final = re.compile(
 LEGAL_FORM: Final = re.compile(
     r"[,\s]+(?:GmbH(?: & Co\. ?(?:KG|OHG))?|AG|SE|KGaA|KG|OHG|GbR|UG(?: \(haftungsbeschränkt\))?|e\. ?K\.|"
     r"e\. ?Kfr\.|gGmbH|eG|(?:Group |Holdings )?(?:Ltd|Limited|plc|PLC)\.?|LLP|Inc\.?|LLC|L\.L\.C\.|Corp\.?|"
-    r"Corporation|Co\.?|LP|PLLC|PC)$"
+    r"Corporation|Co\.?|LP|PLLC|PC|SASU?|SARL|EURL|SA|SNC|[Ss][Cc][Oo][Pp])$"
 )
 #: forms of large companies, and those of one or a few people
-LARGE_FORM: Final = re.compile(r"[,\s](?:AG|SE|KGaA|plc|PLC)$")
-SMALL_FORM: Final = re.compile(r"[,\s](?:e\. ?K\.|e\. ?Kfr\.|GbR|UG(?: \(haftungsbeschränkt\))?|PLLC)$")
+LARGE_FORM: Final = re.compile(r"[,\s](?:AG|SE|KGaA|plc|PLC|SA)$")
+SMALL_FORM: Final = re.compile(
+    r"[,\s](?:e\. ?K\.|e\. ?Kfr\.|GbR|UG(?: \(haftungsbeschränkt\))?|PLLC|EURL|SASU)$"
+)
 #: A part of an address inside a building or an estate.
 UNIT: Final = re.compile(
     r"(?<!\w)(?:unit|suite|ste|floor|flat|studio|office|bldg|building|room|etage|haus|halle|"
-    r"aufgang|gebäude)\.? "
+    r"aufgang|gebäude|bâtiment|bât|appartement|escalier|lot|local|z\.?[ai]\.?)\.? "
     r"(?:[A-Z]|\d+[A-Za-z]?)(?!\w)|(?:\d+(?:st|nd|rd|th)|first|second|third|ground|top) floor|\d\. ?og(?!\w)|"
-    r"hinterhaus|(?:\w*park|gebiet|estate|centre|center|works|wharf|mill|house|court|quay|yard)(?=,|$)",
+    r"hinterhaus|\d+(?:er|e) étage|rez-de-chaussée|z\.?[ai]\.? (?:de|du|des|la|le|les)(?!\w)|"
+    r"parc d[’']activités|"
+    r"(?:\w*park|gebiet|estate|centre|center|works|wharf|mill|house|court|quay|yard)(?=,|$)",
     re.IGNORECASE,
 )
 #: What an activity says where a deal is agreed; a regular expression of PostgreSQL, case ignored.
 AGREED: Final = (
     r"\m((has |have |was |is |been )signed|signed, thanks|the signed papers|signature received|"
     r"accepted (the|our) (offer|proposal|quote)|confirmed the (order|deal)|order placed|"
+    r"ordered and paid|order (is )?paid|sagt zu|zusage (über|für|steht)|bestellt und bezahlt|"
     r"so i will go ahead|is going ahead|wants to start|verbal (agreement|yes)|agreed to (buy|sign)|"
     r"(nothing|no \w+) that speaks against going ahead|nothing else \w+ in the way|"
     r"(hat|haben|ist) unterschrieben|unterschrift (liegt|ist) (vor|da)|hat zugesagt|zusage lag schon vor|"
     r"nimmt das angebot an|angebot angenommen|auftrag erteilt|bestellung bestätigt|"
-    r"kann also weitergehen|spricht nichts dagegen)\M"
+    r"kann also weitergehen|spricht nichts dagegen|"
+    r"(a|ont|est) signé|signature reçue|commandé et payé|accord (donné|confirmé)|offre acceptée)\M"
 )
 #: postcodes of Great Britain; inward codes never contain C I K M O V
 GB_POSTCODE: Final = re.compile(
@@ -289,3 +300,60 @@ GB_POSTCODE: Final = re.compile(
 RESERVED_DOMAIN: Final = re.compile(
     r"(?:^|[.@])(?:[^.@]+\.)*(?:example|test|invalid|localhost|example\.(?:com|net|org))$", re.IGNORECASE
 )
+
+
+@dataclass(frozen=True)
+class ClockWords:
+    """Words of a language that only some hours and days allow, as patterns."""
+
+    good_morning: re.Pattern[str]
+    #: what is to come in the afternoon of the day
+    this_afternoon: re.Pattern[str]
+    #: Monday first, each as another day than the one on which it is said
+    weekdays: tuple[re.Pattern[str], ...]
+    season: re.Pattern[str]
+    invoice: re.Pattern[str]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE)
+
+
+_ENGLISH: Final = ClockWords(
+    good_morning=_pattern(r"^(?:good )?morning \w+,"),
+    this_afternoon=_pattern(r"\bthis afternoon\b"),
+    weekdays=tuple(
+        _pattern(rf"\bon {day}day\b") for day in ["Mon", "Tues", "Wednes", "Thurs", "Fri", "Satur", "Sun"]
+    ),
+    season=_pattern(
+        r"\b(?:after the holidays|over the summer|christmas|easter|this (?:summer|winter|spring))\b"
+    ),
+    invoice=_pattern(r"^(?:re: )?invoice\b"),
+)
+_GERMAN: Final = ClockWords(
+    good_morning=_pattern(r"^guten morgen\b"),
+    this_afternoon=_pattern(r"\bheute nachmittag\b"),
+    weekdays=tuple(
+        _pattern(rf"\bam {day}\b")
+        for day in ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"]
+    ),
+    season=_pattern(r"\b(?:nach den feiertagen|weihnachten|ostern|diesen (?:sommer|winter))\b"),
+    invoice=_pattern(r"^(?:aw: |re: )?rechnung\b"),
+)
+_FRENCH: Final = ClockWords(
+    good_morning=_pattern(r"\bbon(?:ne)? matin\w*\b"),
+    this_afternoon=_pattern(r"\bcet après-midi\b"),
+    weekdays=tuple(
+        _pattern(rf"(?<!le )(?<!chaque )\b{day}\b(?! prochain| dernier)")
+        for day in ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"]
+    ),
+    season=_pattern(r"\b(?:après les fêtes|noël|pâques|cet (?:été|hiver))\b"),
+    invoice=_pattern(r"^(?:re ?: )?facture\b"),
+)
+#: country → what its texts may say when
+CLOCK_WORDS: Final[Mapping[str, ClockWords]] = {
+    "US": _ENGLISH,
+    "GB": _ENGLISH,
+    "DE": _GERMAN,
+    "FR": _FRENCH,
+}

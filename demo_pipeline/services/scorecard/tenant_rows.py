@@ -48,7 +48,9 @@ def tenant_columns(conn: Connection, context: TenantContext, as_of: datetime) ->
     facts = tenant_facts(context.spec, as_of)
     return TenantColumns(
         facts=facts,
-        users=Users(created_us=_numbers(rows["users"], "created_us")),
+        users=Users(
+            created_us=_numbers(rows["users"], "created_us"), first_name=_texts(rows["users"], "first_name")
+        ),
         companies=_companies(rows),
         contacts=_contacts(rows),
         deals=_deals(rows, facts),
@@ -139,6 +141,8 @@ def _activities(rows: Mapping[str, pa.RecordBatch]) -> Activities:
         author=_places(table, "created_by_id", rows["users"]),
         scheduled_us=_numbers(table, "scheduled_us"),
         minutes=_numbers(table, "duration_minutes"),
+        subject=_texts(table, "subject"),
+        description=_texts(table, "description"),
         subject_length=_numbers(table, "subject_length"),
         description_length=_numbers(table, "description_length"),
         sounds_agreed=_numbers(table, "sounds_agreed") == 1,

@@ -1,7 +1,7 @@
 """The living rows of a tenant as Arrow columns, for the scorecard.
 
 One COPY a table, those of people included. Instants come as whole microseconds since 1970 UTC, dates as days,
-amounts in hundredths, texts of activities as lengths; a reference is a uuid in text. Reads only,
+amounts in hundredths; a reference is a uuid in text. Reads only,
 within a transaction. What the columns mean to a measure does not belong here.
 """
 
@@ -50,7 +50,7 @@ _ORIGIN: Final[tuple[LiteralString, pa.DataType]] = (
 )
 _CREATED: Final = _instant("created_at")
 _QUERIES: Final = (
-    _Query("users", {**_texts("id"), "created_us": _CREATED}),
+    _Query("users", {**_texts("id", "first_name"), "created_us": _CREATED}),
     _Query("pipeline_stages", _texts("id", "name")),
     _Query(
         "companies",
@@ -88,6 +88,7 @@ _QUERIES: Final = (
         "activities",
         {
             **_texts("type", "contact_id", "company_id", "deal_id", "created_by_id"),
+            **_texts("subject", "description"),
             "scheduled_us": _instant("scheduled_at"),
             "duration_minutes": ("t.duration_minutes", _NUMBER),
             "subject_length": ("length(t.subject)", _NUMBER),

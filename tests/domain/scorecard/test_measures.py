@@ -11,11 +11,11 @@ from demo_pipeline.domain.scorecard.catalogue import MEASURES, scorecard
 from demo_pipeline.domain.scorecard.columns import WON, Contacts, Deals
 from demo_pipeline.domain.scorecard.measure import Figure, Measure, Range, Score, Unit, Verdict, take
 from tests.builders.scorecard_rows import instant, rows, tenant
-from tests.domain.scorecard.planted import closings, contacts, money, names, seams, work
+from tests.domain.scorecard.planted import closings, contacts, money, names, seams, texts, work
 
 CASES: Final = {
     name: case
-    for module in (closings, work, money, contacts, names, seams)
+    for module in (closings, work, texts, money, contacts, names, seams)
     for name, case in module.CASES.items()
 }
 
