@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "a4baa6b582b06a0125f6c76ab5d9e09c6d9a55a63bda4496627c039673fc77e8",
-    "marlowe-quay": "c73d1f47480246276f2c17cf7f9d575d715d67a406852804b029e84130bf2c30",
-    "tannrausch": "59e7e45b4949e7d570fb7cd5a17ac8d3fb7354a38a567dde94497e73a9b689c4",
-    "tidewick": "555fd6ce573478f3576a9a9969ba2d5f9147fa9c175974c05c582c65a639d132",
+    "larkmoor": "1593d4e75fcfa61758a8f355849c4ab43eb13f4991a5ea132708ae79951ddb64",
+    "marlowe-quay": "1a9926748ee0888b5ad024042c67417892580eb3d153d98118768fc5db248a3c",
+    "tannrausch": "f67cc28f167ca447d7547dcdc80a7dd5d708857b8e016f3fad8849a549d1c70b",
+    "tidewick": "1837ddd92d9f01dc10d7e3bc00d0cc9c040d302ea8069164a788effb123ee6ba",
 }
 
 
