@@ -34,6 +34,7 @@ _RARE_PARENT: Final = (
 )
 #: references to what is never deleted
 _KEPT: Final = "the rows that it refers to are never deleted"
+_FEW_ROWS: Final = "three rows of a tenant at most, which the primary key finds"
 _WITHOUT_INDEX: Final = {
     "companies_owner_fkey": _RARE_PARENT,
     "contacts_owner_fkey": _RARE_PARENT,
@@ -42,6 +43,10 @@ _WITHOUT_INDEX: Final = {
     "activities_created_by_fkey": _RARE_PARENT,
     "contact_tags_tag_fkey": _RARE_PARENT,
     "job_ledger_undone_by_fkey": _KEPT,
+    "hero_accounts_contact_fkey": _FEW_ROWS,
+    "hero_accounts_company_fkey": _FEW_ROWS,
+    "hero_accounts_deal_fkey": _FEW_ROWS,
+    "hero_accounts_earlier_deal_fkey": _FEW_ROWS,
 }
 _TINY_TENANTS: Final = """
     insert into crm.tenants (id, slug, name)
