@@ -17,7 +17,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, rank_within, scale
-from demo_pipeline.domain.generation.beats import Relations, tell
+from demo_pipeline.domain.generation.beats import Relations, story_rows
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS, minute_of
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_people import DealPeople
@@ -175,9 +175,9 @@ def _block(
     # While it is fresh. One column of draws serves all: of those that are small the other bits are uniform.
     within = 1 + scale(changed << np.uint64(8), _CHANGED_WITHIN)
     updated = context.changed(done, changed < _CHANGED, within, changed << np.uint64(16))
-    told = tell(context, relations, created, contact, deal, place, answered_by >= 0, draws("story"))
+    story = story_rows(context, relations, created, contact, deal, place, answered_by >= 0, draws("story"))
     activities = Activities(kind, completed < 0, created, scheduled, contact, deal, author, place)
-    subject, description = activity_texts(context, draws, told, activities)
+    subject, description = activity_texts(context, draws, story, activities)
     return row_batch(
         _TABLE,
         {

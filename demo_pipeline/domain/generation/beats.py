@@ -1,9 +1,9 @@
-"""Which beat of its story each activity tells: that of a deal, or of the relation with a contact.
+"""Which beat of its story each activity shows: that of a deal, or of the relation with a contact.
 
-The first activity about a deal in a step of its time tells that step; what comes after it in the same step
+The first activity about a deal in a step of its time shows that step; what comes after it in the same step
 says what goes on meanwhile. A deal's time runs from its creation to its close, or its expected one, and each
 industry divides it (``Industry.story``). A month knows no activities of other months: a step that began in an
-earlier month counts as told.
+earlier month counts as shown.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _PER_MILLE: Final = 1000
 #: How far the story of a deal may be by its first, second, … activity in the month in which it was made.
 _FURTHEST: Final = np.array([NEED, OFFER, REVISION, DECISION])
 #: Steps that one conversation seldom settles: half of what comes after the first goes on about them.
-_TOLD_AGAIN: Final = np.array([beat(name) for name in ("qualification", "need", "objection")])
+_REPEATED: Final = np.array([beat(name) for name in ("qualification", "need", "objection")])
 _AGAIN: Final = np.uint64(2**63)
 #: A lost deal has its last word in the last part of its time, per mille.
 _LAST_WORDS: Final = 600
-#: Days after closing from which on each step after it is told.
+#: Days after closing from which on each step after it is shown.
 _AFTER_DAYS: Final = np.array([0, 3, 10])
 #: A customer's first questions come some days after the purchase; somebody who left is asked back later.
 _CUSTOMER_AFTER_US: Final = 3 * DAY_US
@@ -47,7 +47,7 @@ _NEVER: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class StoryRows:
     """The stories of some rows, by creation; columns of the same length."""
 
     #: places in ``BEATS``
@@ -55,7 +55,7 @@ class Told:
     #: the row that comes next in the same story, the one before it, -1: there is none
     next_row: I64
     last_row: I64
-    #: how many rows before it tell the same beat of the same story
+    #: how many rows before it show the same beat of the same story
     rank: I64
 
 
@@ -69,8 +69,8 @@ class Relations:
     customer_us: I64
     #: their latest deal, -1: there is none
     latest_deal: I64
-    #: one bit for each beat that was told of a deal in the month, shape (deals,); telling changes it
-    told: I64
+    #: one bit for each beat that was shown of a deal in the month, shape (deals,); new rows change it
+    shown: I64
 
     @classmethod
     def of(cls, context: MonthContext) -> Relations:
@@ -93,11 +93,11 @@ class Relations:
             bought_us=with_company,
             customer_us=np.where(is_customer, with_company, bought[:-1]),
             latest_deal=latest[:-1],
-            told=np.zeros(len(deals.ids), np.int64),
+            shown=np.zeros(len(deals.ids), np.int64),
         )
 
 
-def tell(
+def story_rows(
     context: MonthContext,
     relations: Relations,
     created_us: I64,
@@ -106,8 +106,8 @@ def tell(
     place: I64,
     is_answer: Mask,
     draws: U64,
-) -> Told:
-    """What the rows tell, shape (n,) each.
+) -> StoryRows:
+    """The beats of the rows, shape (n,) each.
 
     ``contact`` and ``deal`` are places in the index (-1: no deal), ``place`` counts the activities of a deal
     in the month, ``is_answer`` are first answers to leads.
@@ -118,9 +118,9 @@ def tell(
     next_row, last_row = np.full(len(story), -1), np.full(len(story), -1)
     next_row[order[:-1]] = np.where(is_same, order[1:], -1)
     last_row[order[1:]] = np.where(is_same, order[:-1], -1)
-    told = np.empty(len(story), np.int64)
+    chosen = np.empty(len(story), np.int64)
     about, others = np.flatnonzero(deal >= 0), np.flatnonzero(deal < 0)
-    told[about] = _of_deals(
+    chosen[about] = _of_deals(
         context,
         relations,
         created_us[about],
@@ -129,7 +129,7 @@ def tell(
         is_last=next_row[about] < 0,
         draws=draws[about],
     )
-    told[others] = _of_contacts(
+    chosen[others] = _of_contacts(
         context,
         relations,
         created_us[others],
@@ -138,7 +138,7 @@ def tell(
         is_answer=is_answer[others],
         draws=draws[others],
     )
-    return Told(told, next_row, last_row, rank_within(story * len(BEATS) + told))
+    return StoryRows(chosen, next_row, last_row, rank_within(story * len(BEATS) + chosen))
 
 
 def _of_deals(
@@ -159,29 +159,29 @@ def _of_deals(
     life = np.maximum(deals.due_us[deal] - start, 1)
     elapsed = np.minimum((created_us - start) // np.maximum(life // _PER_MILLE, 1), _PER_MILLE - 1)
     begins = context.industry.story
-    told = np.searchsorted(begins, elapsed, side="right") - 1
-    told = np.minimum(told, deals.furthest[deal])
+    chosen = np.searchsorted(begins, elapsed, side="right") - 1
+    chosen = np.minimum(chosen, deals.furthest[deal])
     is_new = start >= month_us
-    told = np.where(is_new, np.minimum(told, _FURTHEST[np.minimum(place, len(_FURTHEST) - 1)]), told)
-    begin_us = start + life // _PER_MILLE * begins[told]
+    chosen = np.where(is_new, np.minimum(chosen, _FURTHEST[np.minimum(place, len(_FURTHEST) - 1)]), chosen)
+    begin_us = start + life // _PER_MILLE * begins[chosen]
 
     is_after = (closed >= 0) & (created_us >= closed) & (deals.is_lost[deal] == 0)
     days = np.maximum(created_us - closed, 0) // DAY_US
     after = np.searchsorted(_AFTER_DAYS, days, side="right") - 1
-    told = np.where(is_after, _SIGNATURE + after, told)
+    chosen = np.where(is_after, _SIGNATURE + after, chosen)
     begin_us = np.where(
         is_after, closed + _AFTER_DAYS[np.minimum(after, len(_AFTER_DAYS) - 1)] * DAY_US, begin_us
     )
 
-    is_first = _first_of_each(deal, told) & (relations.told[deal] >> told & 1 == 0)
+    is_first = _first_of_each(deal, chosen) & (relations.shown[deal] >> chosen & 1 == 0)
     is_first &= (begin_us >= month_us) | is_new & ~is_after
-    np.bitwise_or.at(relations.told, deal, np.left_shift(1, told))
-    goes_on = is_first | (told == DECISION) | np.isin(told, _TOLD_AGAIN) & (draws < _AGAIN)
-    meanwhile = np.where(is_after, _AFTERCARE, np.where(told < OFFER, _WAITING, _FOLLOW_UP))
-    told = np.where(goes_on, told, meanwhile)
+    np.bitwise_or.at(relations.shown, deal, np.left_shift(1, chosen))
+    goes_on = is_first | (chosen == DECISION) | np.isin(chosen, _REPEATED) & (draws < _AGAIN)
+    meanwhile = np.where(is_after, _AFTERCARE, np.where(chosen < OFFER, _WAITING, _FOLLOW_UP))
+    chosen = np.where(goes_on, chosen, meanwhile)
     is_lost_now = (deals.is_lost[deal] == 1) & (closed >= 0) & (closed < month_end_us)
-    told = np.where(is_lost_now & is_last & (elapsed >= _LAST_WORDS), _LOSS, told)
-    return np.where(is_known, told, _WAITING)
+    chosen = np.where(is_lost_now & is_last & (elapsed >= _LAST_WORDS), _LOSS, chosen)
+    return np.where(is_known, chosen, _WAITING)
 
 
 def _first_of_each(group: I64, value: I64) -> Mask:
@@ -212,8 +212,8 @@ def _of_contacts(
     has_bought = bought < created_us - _CUSTOMER_AFTER_US
     customer = np.where(draws < _SERVED, _SERVICE, np.where(draws < _COMPLAINED, _COMPLAINT, _UPSELL))
     has_left = (contacts.status[contact] == CHURNED) & (bought < created_us - _LEFT_AFTER_US)
-    told = np.where(has_bought, np.where(has_left, _WINBACK, customer), _NURTURE)
-    told = np.where(is_buying & ~has_bought, _WAITING, told)
+    chosen = np.where(has_bought, np.where(has_left, _WINBACK, customer), _NURTURE)
+    chosen = np.where(is_buying & ~has_bought, _WAITING, chosen)
     is_new = contacts.created_us[contact] >= instant_us(context.month.start)
-    told = np.where(is_first & is_new & ~has_begun & ~has_bought, _INTRODUCTION, told)
-    return np.where(is_answer, _INQUIRY, told)
+    chosen = np.where(is_first & is_new & ~has_begun & ~has_bought, _INTRODUCTION, chosen)
+    return np.where(is_answer, _INQUIRY, chosen)

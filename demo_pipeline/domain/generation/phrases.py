@@ -2,7 +2,7 @@
 
 A description is a line of the row's beat, often with a second one, and with what comes next where the month
 knows it: what is announced takes place, on that day. E-mails have a greeting and are signed. The lines of a
-story go through a permutation keyed by the deal, or the contact: none comes twice before all were told.
+story go through a permutation keyed by the deal, or the contact: none comes twice before all were used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import Mask, chain, kept_strings, strings, with_stop
 from demo_pipeline.domain.core.random_streams import I64, U64, scale
 from demo_pipeline.domain.core.row_ids import Uuids
-from demo_pipeline.domain.generation.beats import Told
+from demo_pipeline.domain.generation.beats import StoryRows
 from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
 from demo_pipeline.domain.generation.companies import names
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
@@ -60,7 +60,7 @@ _REPLIES: Final = np.uint64(2**64 * 28 // 100)
 _SHORT: Final = np.uint64(2**64 * 36 // 100)
 _SECOND: Final = np.uint64(2**64 * 55 // 100)
 _ANSWERS: Final = np.uint64(2**64 * 30 // 100)
-#: Rows of one month that tell the same beat of one story, usually at most.
+#: Rows of one month that show the same beat of one story, usually at most.
 _NUMBERS_A_MONTH: Final = 3
 _MOST_DAYS: Final = 31
 #: More than a part has lines.
@@ -138,11 +138,11 @@ def _titles_with_lines(texts: Texts) -> tuple[Layout, list[I64], I64, I64]:
 
 
 def activity_texts(
-    context: MonthContext, draws: Draws, told: Told, activities: Activities
+    context: MonthContext, draws: Draws, story: StoryRows, activities: Activities
 ) -> tuple[pa.StringArray, pa.StringArray]:
     """Subjects and descriptions, shape (n,) each. In blocks, so that their pieces take little memory."""
-    slots = _Slots(context, told, activities)
-    lines = _Lines(context.stories, slots.has(), slots.key, _numbers(context, told, activities))
+    slots = _Slots(context, story, activities)
+    lines = _Lines(context.stories, slots.has(), slots.key, _numbers(context, story, activities))
     chance, answers = draws("description"), draws("subject") < _ANSWERS
     subjects, descriptions = [strings(())], [strings(())]
     for start, stop in blocks(len(chance)):
@@ -150,7 +150,9 @@ def activity_texts(
         def of_block(name: str, rows: I64, start: int = start) -> SlotChoice:
             return slots(name, rows + start)
 
-        subject, description = _templates(lines, slots, told, activities, chance, answers, slice(start, stop))
+        subject, description = _templates(
+            lines, slots, story, activities, chance, answers, slice(start, stop)
+        )
         subjects.append(render(context.stories.layout, subject, of_block))
         descriptions.append(render(context.stories.layout, description, of_block))
     return chain(*subjects), chain(*descriptions)
@@ -159,15 +161,15 @@ def activity_texts(
 def _templates(
     lines: _Lines,
     slots: _Slots,
-    told: Told,
+    story: StoryRows,
     activities: Activities,
     chance: U64,
     answers: Mask,
     rows: slice,
 ) -> tuple[I64, I64]:
     """The templates of the subjects and descriptions of some rows, several a row; -1: none."""
-    stories, kind, beats, draws = lines.stories, activities.kind[rows], told.beat[rows], chance[rows]
-    next_row = told.next_row[rows]
+    stories, kind, beats, draws = lines.stories, activities.kind[rows], story.beat[rows], chance[rows]
+    next_row = story.next_row[rows]
     is_email = kind == _EMAIL
     form = np.select(
         [
@@ -182,7 +184,7 @@ def _templates(
     )
     has_second = (form == _TALK) & (draws << np.uint64(8) < _SECOND)
     # What comes next is announced where it is another step: in an e-mail as a promise.
-    coming = np.where(next_row >= 0, told.beat[next_row], beats)
+    coming = np.where(next_row >= 0, story.beat[next_row], beats)
     is_announced = (coming != beats) & ((form == _TALK) | (form == _MAIL))
     second = np.where(has_second, lines.of(rows, beats, np.full_like(form, _DETAIL)), -1)
     announcement = lines.of(rows, coming, np.where(form == _MAIL, _PROMISE, _AHEAD))
@@ -192,7 +194,7 @@ def _templates(
     description = [greeting, lines.of(rows, beats, form)]
     for part in (second, announcement):
         description += [np.where(part >= 0, space, -1), part]
-    is_answer = is_email & (told.last_row[rows] >= 0) & answers[rows]
+    is_answer = is_email & (story.last_row[rows] >= 0) & answers[rows]
     about = lines.of(rows, beats, np.where(is_email, _TITLE, _SUBJECT))
     subject = [np.where(is_answer, stories.frames["reply_title"][0], -1), about]
     return np.stack(subject, axis=1), np.stack([*description, closing], axis=1)
@@ -215,14 +217,14 @@ def _frames(stories: Stories, draws: U64, kind: I64) -> I64:
     return np.where(kind >= 0, start[kind] + scale(draws, count[kind]), -1)
 
 
-def _numbers(context: MonthContext, told: Told, activities: Activities) -> I64:
-    """A number for each row among those of its story that tell the same; of patches from the other end.
+def _numbers(context: MonthContext, story: StoryRows, activities: Activities) -> I64:
+    """A number for each row among those of its story that show the same; of patches from the other end.
 
-    A month knows no other month's rows: each has numbers of its own, unless it tells the same many times.
+    A month knows no other month's rows: each has numbers of its own, unless it shows the same many times.
     """
     if context.is_patch:
-        return -1 - np.maximum(told.rank, activities.place)
-    return (context.month - context.spec.start_month) * _NUMBERS_A_MONTH + told.rank
+        return -1 - np.maximum(story.rank, activities.place)
+    return (context.month - context.spec.start_month) * _NUMBERS_A_MONTH + story.rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,8 +271,8 @@ class _Lines:
 class _Slots:
     """What the slots of some activities are filled with, each for the rows that need it."""
 
-    def __init__(self, context: MonthContext, told: Told, activities: Activities) -> None:
-        self.context, self._told, self._activities = context, told, activities
+    def __init__(self, context: MonthContext, story: StoryRows, activities: Activities) -> None:
+        self.context, self._story, self._activities = context, story, activities
         deals, contacts = context.index.deals, context.index.contacts
         self.company = contacts.company[activities.contact].astype(np.int64)
         self._role_key = _keys(contacts.ids[activities.contact])
@@ -288,8 +290,8 @@ class _Slots:
             "company": self.company >= 0,
             "goods": goods,
             "pieces": goods & (np.append(deals.pieces, 0)[deal] > 1),
-            "next": self._told.next_row >= 0,
-            "last": self._told.last_row >= 0,
+            "next": self._story.next_row >= 0,
+            "last": self._story.last_row >= 0,
         }
         has = np.zeros(len(deal), np.int64)
         for place, name in enumerate(NEEDS):
@@ -345,11 +347,11 @@ class _Slots:
         return getattr(self.context.index.deals, column)[self._activities.deal[rows]].astype(np.int64)
 
     def _next_day(self, rows: I64) -> SlotChoice:
-        there = self.local_us[self._told.next_row[rows]]
+        there = self.local_us[self._story.next_row[rows]]
         return self._day(_ahead(self.local_us[rows], there), there, self.context.texts.language.days.ahead)
 
     def _last_day(self, rows: I64) -> SlotChoice:
-        there = self.local_us[self._told.last_row[rows]]
+        there = self.local_us[self._story.last_row[rows]]
         return self._day(_before(self.local_us[rows], there), there, self.context.texts.language.days.before)
 
     def _due(self, rows: I64) -> SlotChoice:

@@ -5,7 +5,7 @@ beat in several *forms*: what was said in a call, an e-mail, its subject. A line
 slots comes from rows, from the clock, or from lists of *facts*, of which a deal has one each in all texts.
 
 Lines are in ``packs/industries/<industry>/stories.<language>.tsv``; how a language says days and amounts is
-in its own pack. Which beat a row tells, and which line it draws, is not decided here.
+in its own pack. Which beat a row shows, and which line it draws, is not decided here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from demo_pipeline.domain.core.arrow import strings
 from demo_pipeline.domain.reference.pack_files import read_json, read_table, root
 from demo_pipeline.domain.reference.texts import Language, Layout, Strings, Template
 
-#: The beats of a deal in their order, then those told between them, then those with a contact alone.
+#: The beats of a deal in their order, then those between them, then those with a contact alone.
 BEATS: Final = (
     "first_contact", "qualification", "need", "trial", "offer", "objection", "revision", "decision", "loss",
     "signature", "onboarding", "invoice",

@@ -49,7 +49,7 @@ def _described(tenant: TenantColumns) -> list[str]:
 
 
 def commonest_sentence(tenant: TenantColumns) -> Figure | None:
-    """Rows with the sentence that stands in most rows."""
+    """Rows with the commonest sentence."""
     texts = _described(tenant)
     rows: Counter[str] = Counter()
     for text in texts:

@@ -55,14 +55,14 @@ def stories(
 ) -> Stories:
     """A tenant of 1,500 activities; what each tells is noted on the way."""
     told: list[str] = []
-    tell = beats.tell
+    story_rows = beats.story_rows
 
-    def noted(*arguments: Any) -> beats.Told:
-        result = tell(*arguments)
+    def noted(*arguments: Any) -> beats.StoryRows:
+        result = story_rows(*arguments)
         told.extend(BEATS[int(one)] for one in result.beat)
         return result
 
-    monkeypatch.setattr(activities, "tell", noted)
+    monkeypatch.setattr(activities, "story_rows", noted)
     blueprint = {
         "name": "Brightwater Supplies",
         "country": country,
