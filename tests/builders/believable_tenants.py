@@ -1,4 +1,4 @@
-"""Tenants whose scorecard is read: every industry of the three countries, at any size, with usual figures.
+"""Tenants whose scorecard is read: every industry of all countries, at any size, with usual figures.
 
 A year of flat growth. The figures of an industry are those of a usual firm in it: how many contacts a deal
 needs, how many deals are won, what one is worth.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-COUNTRIES: Final = {"US": "USD", "GB": "GBP", "DE": "EUR"}
+COUNTRIES: Final = {"US": "USD", "GB": "GBP", "DE": "EUR", "FR": "EUR"}
 #: activities, of a hundred rows
 _ACTIVITIES_PERCENT: Final = 62
 #: rows that one more colleague keeps

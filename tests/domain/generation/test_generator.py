@@ -166,7 +166,7 @@ def test_figures_of_rows_are_those_of_the_plan(tmp_path: Path) -> None:
         assert total == spec.figures_of(month)
 
 
-@pytest.mark.parametrize("country", ["US", "DE", "GB"])
+@pytest.mark.parametrize("country", ["US", "DE", "GB", "FR"])
 def test_words_do_not_repeat(tmp_path: Path, country: str) -> None:
     """In a deal a text hardly ever comes twice, never thrice; companies, domains, addresses are unique."""
     spec = spec_of(tmp_path, MONTHLY | {"country": country}, NOW)

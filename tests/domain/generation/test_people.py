@@ -37,6 +37,7 @@ from demo_pipeline.domain.reference.names import ascii_label
 from demo_pipeline.domain.scorecard.wordlists import KNOWN_COMPANIES, KNOWN_PEOPLE
 from tests.assertions.generated_rows import Row, batches_of, complaints, rows_of, spec_of
 from tests.builders.blueprints import NOW
+from tests.builders.known_names import MORE_COMPANIES, MORE_PEOPLE
 
 BLUEPRINT: Final[dict[str, Any]] = {
     "name": "Brightwater Supplies",
@@ -268,7 +269,7 @@ def test_british_postcodes_are_varied_and_possible(rows_in: RowsOf) -> None:
     assert len(set(used)) / len(used) > 0.9
 
 
-@pytest.mark.parametrize(("country", "least"), [("US", 0.2), ("GB", 0.25), ("DE", 0.05)])
+@pytest.mark.parametrize(("country", "least"), [("US", 0.2), ("GB", 0.25), ("DE", 0.05), ("FR", 0.05)])
 def test_addresses_have_suites_units_and_parks(rows_in: RowsOf, country: str, least: float) -> None:
     """Some addresses say more than street and number, in the way of the country."""
     addresses = [row["address"] for row in rows_in(country, "saas")["companies"] if row["address"]]
@@ -312,7 +313,12 @@ def test_nobody_is_called_like_a_known_person(country: str) -> None:
     pairs: list[int] = np.unique(first * len(surnames) + last).tolist()
     names = {given[pair // len(surnames)] + surnames[pair % len(surnames)] for pair in pairs}
     assert sorted(people & names) == []
-    assert sorted(names.intersection(map(ascii_label, KNOWN_PEOPLE[""] | KNOWN_PEOPLE[country]))) == []
+    assert (
+        sorted(
+            names.intersection(map(ascii_label, KNOWN_PEOPLE[""] | {**KNOWN_PEOPLE, **MORE_PEOPLE}[country]))
+        )
+        == []
+    )
     guard = locale.known_people
     assert len(guard.pairs) > 300
     instead = guard.replaced(guard.pairs // len(surnames), guard.pairs % len(surnames))
@@ -329,7 +335,7 @@ def test_no_company_is_called_like_a_known_one(country: str) -> None:
     assert len(set(names)) == len(names) > 40_000
     known = known_labels(country, COMPANIES_FILE)
     assert [name for name in names if ascii_label(name) in known] == []
-    best_known = KNOWN_COMPANIES[""] | KNOWN_COMPANIES[country]
+    best_known = KNOWN_COMPANIES[""] | {**KNOWN_COMPANIES, **MORE_COMPANIES}[country]
     assert not set(map(ascii_label, names)) & set(map(ascii_label, best_known))
     brands = frozenset(map(ascii_label, shared_names(COMPANIES_FILE)))
     assert [name for name in names if ascii_label(name.split()[0]) in brands] == []
@@ -382,7 +388,8 @@ def test_a_place_in_a_name_is_the_companys_own(rows_in: RowsOf, country: str) ->
 
 
 @pytest.mark.parametrize(
-    ("country", "form", "smallest"), [("GB", "plc", 3), ("DE", "AG", 2), ("US", "Corp.", 2)]
+    ("country", "form", "smallest"),
+    [("GB", "plc", 3), ("DE", "AG", 2), ("US", "Corp.", 2), ("FR", "SA", 2)],
 )
 def test_the_legal_form_fits_the_size(rows_in: RowsOf, country: str, form: str, smallest: int) -> None:
     """Forms of large companies are not those of the smallest, nor the reverse."""
@@ -390,7 +397,7 @@ def test_the_legal_form_fits_the_size(rows_in: RowsOf, country: str, form: str, 
     rows = [row for industry in INDUSTRIES for row in rows_in(country, industry)["companies"]]
     large = [sizes[row["size"]] for row in rows if row["name"].endswith(f" {form}")]
     assert all(size >= smallest for size in large), form
-    small = [row for row in rows if row["name"].endswith((" e.K.", " UG (haftungsbeschränkt)"))]
+    small = [row for row in rows if row["name"].endswith((" e.K.", " UG (haftungsbeschränkt)", " EURL"))]
     assert all(sizes[row["size"]] <= 1 for row in small)
 
 

@@ -22,7 +22,7 @@ from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 from tests.assertions.generated_rows import Row, batches_of, rows_of, spec_of
 from tests.builders.blueprints import NOW
 
-COUNTRIES: Final = {"en": "US", "de": "DE"}
+COUNTRIES: Final = {"en": "US", "de": "DE", "fr": "FR"}
 STEPS: Final = BEATS[: BEATS.index("loss")]
 AFTER: Final = ("signature", "onboarding", "invoice", "aftercare")
 #: Told once of a deal.

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from demo_pipeline.domain.reference.countries import load_locale
+from demo_pipeline.domain.reference.countries import CURRENCIES, load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.domain.reference.texts import (
     LANGUAGES,
@@ -27,6 +27,7 @@ from demo_pipeline.domain.reference.texts import (
 PEOPLE = {
     "en": ("US", ["Mary", "John", "Kim"], ["Smith", "Brown", "Lee"]),
     "de": ("DE", ["Anna", "Jens", "Kim"], ["Weber", "Kranz", "Roth"]),
+    "fr": ("FR", ["Claire", "Luc", "Kim"], ["Martin", "Le Goff", "Roux"]),
 }
 GENDERS = np.array([1, 0, 2])
 compute: Any = pc
@@ -74,6 +75,23 @@ def test_english_pronouns_follow_the_person() -> None:
     assert slots["pronoun_title"] == ["She", "He", "They"]
     assert slots["possessive"] == ["her", "his", "their"]
     assert slots["salutation"] == ["Ms. Smith", "Mr. Brown", "Kim Lee"]
+
+
+def test_french_people_are_madame_or_monsieur() -> None:
+    """Mme and M., and an unknown person keeps the full name; there are no pronouns to get wrong."""
+    slots = {slot: values.to_pylist() for slot, values in people("fr").items()}
+    assert slots["salutation"] == ["Mme Martin", "M. Le Goff", "Kim Roux"]
+    assert set(slots) == {"first", "last", "person", "salutation"}
+
+
+def test_french_amounts_and_days_keep_together() -> None:
+    """Blanks within an amount do not break; a day of this week has no article, one of the next has a word."""
+    language = load_texts("fr", "saas").language
+    amount = language.amount(2_937_650, CURRENCIES["EUR"])
+    assert amount == "29\u202f376,50\u00a0€"
+    assert language.days.ahead[:4] == ("dans la journée", "cet après-midi", "demain", "lundi")
+    assert language.days.ahead[-1] == "dimanche prochain"
+    assert language.days.dates_of("FR")[31 + 13] == "le 14 février"
 
 
 @pytest.mark.parametrize(("language", "industry"), BOTH)

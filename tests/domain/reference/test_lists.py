@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 import holidays
 import numpy as np
@@ -40,12 +41,14 @@ POSTCODES = {
     "US": r"\d{5}",
     "GB": r"[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}",
     "DE": r"\d{5}",
+    "FR": r"(?:0[1-9]|[1-8]\d|9[0-5])\d{3}",
 }
 #: What the regulators keep free for fiction, national number without the country code.
 FICTION = {
     "US": r"\d{3}55501\d{2}",
     "GB": r"2079460\d{3}|1(?:1[34678]|[23456]1)4960\d{3}|1914980\d{3}|2920180\d{3}|3069990\d{3}",
     "DE": r"3023125\d{3}|6990009\d{3}|4066969\d{3}|2214710\d{3}|8999998\d{3}|17139200\d{2}|176040690\d{2}",
+    "FR": r"(?:19900|26191|35301|46571|53649)\d{4}",
 }
 
 
@@ -165,13 +168,14 @@ def test_every_phone_is_valid_and_nobodys(country: str) -> None:
         assert phonenumbers.is_valid_number(phonenumbers.parse(number)), number
 
 
-@pytest.mark.parametrize("country", ["US", "DE"])
+@pytest.mark.parametrize("country", ["US", "DE", "FR"])
 def test_a_city_has_its_own_area_code(country: str) -> None:
     """A known city's numbers have that city's area code."""
     locale = load_locale(country)
     expected = {
         "US": {"Seattle": {"206"}, "Boston": {"617", "857"}},
         "DE": {"Berlin": {"30"}, "Ulm": {"171", "176"}},
+        "FR": {"Paris": {"1"}, "Rennes": {"2"}, "Strasbourg": {"3"}, "Nice": {"4"}, "Pau": {"5"}},
     }
     for name, codes in expected[country].items():
         city = next(city for city in locale.places.cities if city.name == name)
@@ -198,6 +202,30 @@ def test_only_some_german_cities_have_an_area_code_of_their_own() -> None:
     assert not britain.has_area_range[names.index("Norwich")]
 
 
+#: Zones of French numbers by department, as the regulator divides the mainland and Corsica.
+FRENCH_ZONES: Final = {
+    "1": "75 77 78 91 92 93 94 95",
+    "2": "14 18 22 27 28 29 35 36 37 41 44 45 49 50 53 56 61 72 76 85",
+    "3": "02 08 10 21 25 39 51 52 54 55 57 58 59 60 62 67 68 70 71 80 88 89 90",
+    "4": "01 03 04 05 06 07 11 13 15 20 26 30 34 38 42 43 48 63 66 69 73 74 83 84",
+    "5": "09 12 16 17 19 23 24 31 32 33 40 46 47 64 65 79 81 82 86 87",
+}
+
+
+def test_french_numbers_are_of_the_departments_zone_and_in_pairs() -> None:
+    """The first digit fits the department of every postal code; digits are written in pairs, as in France."""
+    for city in load_locale("FR").places.cities:
+        zones = {numbers.prefix.split()[1] for numbers in city.phone_ranges}
+        assert {
+            zone
+            for zone, departments in FRENCH_ZONES.items()
+            for code in city.postal_codes
+            if code[:2] in departments.split()
+        } == zones, city.name
+        for numbers in city.phone_ranges:
+            assert re.fullmatch(r"\+33 \d(?: \d\d){4}", numbers.number(7)), city.name
+
+
 @pytest.mark.parametrize("country", COUNTRIES)
 def test_postal_codes_have_the_countrys_shape(country: str) -> None:
     """Every city has postal codes, in the shape of the country, and no city has another's."""
@@ -209,7 +237,9 @@ def test_postal_codes_have_the_countrys_shape(country: str) -> None:
     assert len(set(codes)) == len(codes)
 
 
-@pytest.mark.parametrize(("country", "subdivision"), [("US", None), ("GB", "ENG"), ("DE", None)])
+@pytest.mark.parametrize(
+    ("country", "subdivision"), [("US", None), ("GB", "ENG"), ("DE", None), ("FR", None)]
+)
 def test_holidays_are_those_of_the_library(country: str, subdivision: str | None) -> None:
     """The frozen calendar equals the ``holidays`` library from 2019-12 to 2032-12."""
     known = holidays.country_holidays(country, subdiv=subdivision, years=range(2019, 2034))
@@ -228,7 +258,12 @@ def test_american_surnames_are_as_frequent_as_in_the_census() -> None:
 
 @pytest.mark.parametrize(
     ("country", "surnames", "first", "first_share"),
-    [("US", 1500, "Smith", 0.0083), ("GB", 800, "Smith", 0.0115), ("DE", 1000, "Müller", 0.0095)],
+    [
+        ("US", 1500, "Smith", 0.0083),
+        ("GB", 800, "Smith", 0.0115),
+        ("DE", 1000, "Müller", 0.0095),
+        ("FR", 5000, "Martin", 0.0030),
+    ],
 )
 def test_names_are_many_and_weighted(country: str, surnames: int, first: str, first_share: float) -> None:
     """Enough names, the commonest first, and two people share a full name as rarely as in life."""
@@ -304,7 +339,7 @@ def test_currencies_and_countries_are_complete() -> None:
     assert len(countries.KNOWN_COUNTRY_CODES) == 249
     assert {"NO", "XK", "UK"} & countries.KNOWN_COUNTRY_CODES == {"NO"}
     assert all(countries.units_per_usd(one) > 0 for one in countries.CURRENCIES.values())
-    assert countries.resolve_country("FR") == "US"
+    assert countries.resolve_country("ES") == "US"
 
 
 def test_the_script_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
