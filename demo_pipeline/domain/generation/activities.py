@@ -17,7 +17,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, rank_within, scale
-from demo_pipeline.domain.generation.beats import Relations, story_rows
+from demo_pipeline.domain.generation.beats import LOSS, Relations, story_rows
 from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS, minute_of
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_people import DealPeople
@@ -158,7 +158,8 @@ def _block(
     place = np.zeros(len(created), np.int64)
     if len(deals.created_us):
         deal = np.where((deal >= 0) & (deals.ended_us[deal] >= created), deal, -1)
-        deal = _thinned(deal)
+        # After its last word, which an earlier block may have had, a deal is not spoken of.
+        deal = _thinned(np.where(relations.shown[deal] >> LOSS & 1 == 1, -1, deal))
         place = _places(deal, on_deal)
         contact = np.where(deal >= 0, people.contact(deal, created, draws("colleague")), contact)
     meetings = np.flatnonzero(kind == MEETING)

@@ -21,7 +21,7 @@ from demo_pipeline.domain.generation.entity_index import CHURNED, CUSTOMER, Deal
 from demo_pipeline.domain.reference.stories import BEATS, beat
 
 NEED, OFFER, REVISION, DECISION = map(beat, ("need", "offer", "revision", "decision"))
-_LOSS, _SIGNATURE = map(beat, ("loss", "signature"))
+LOSS, _SIGNATURE = map(beat, ("loss", "signature"))
 _WAITING, _FOLLOW_UP, _AFTERCARE = map(beat, ("waiting", "follow_up", "aftercare"))
 _INQUIRY, _INTRODUCTION, _NURTURE = map(beat, ("inquiry", "introduction", "nurture"))
 _SERVICE, _COMPLAINT, _UPSELL, _WINBACK = map(beat, ("service", "complaint", "upsell", "winback"))
@@ -87,6 +87,10 @@ class Relations:
         at_company[-1] = _NEVER
         latest = np.full(len(contacts.ids) + 1, -1)
         latest[deals.contact] = np.arange(len(deals.ids))
+        # Deals are forgotten, purchases are not.
+        companies = context.index.companies
+        bought[:-1][(bought[:-1] == _NEVER) & (contacts.has_won == 1)] = 0
+        at_company[:-1][(at_company[:-1] == _NEVER) & (companies.has_won == 1)] = 0
         with_company = np.minimum(bought[:-1], at_company[company])
         is_customer = (contacts.status == CUSTOMER) | (contacts.status == CHURNED)
         return cls(
@@ -180,7 +184,9 @@ def _of_deals(
     meanwhile = np.where(is_after, _AFTERCARE, np.where(chosen < OFFER, _WAITING, _FOLLOW_UP))
     chosen = np.where(goes_on, chosen, meanwhile)
     is_lost_now = (deals.is_lost[deal] == 1) & (closed >= 0) & (closed < month_end_us)
-    chosen = np.where(is_lost_now & is_last & (elapsed >= _LAST_WORDS), _LOSS, chosen)
+    is_loss = is_known & is_lost_now & is_last & (elapsed >= _LAST_WORDS)
+    relations.shown[deal[is_loss]] |= 1 << LOSS
+    chosen = np.where(is_loss, LOSS, chosen)
     return np.where(is_known, chosen, _WAITING)
 
 

@@ -151,6 +151,8 @@ class Timeline:
         slots = np.searchsorted(self.minutes, instants_us // MINUTE_US)
         day = np.maximum(np.searchsorted(self.day_starts, slots, side="right") - 1, 0)
         opened = self.dates[day] * DAY_US + FIRST_HOUR * _HOUR_US
+        # Of the first day only the end may be there.
+        opened += np.where(day == 0, (_MINUTES_A_DAY - int(self.day_lengths[0])) * MINUTE_US, 0)
         return opened + instants_us - self.minutes[self.day_starts[day]] * MINUTE_US
 
     def closing(self, last_days_percent: int) -> WeightedMinutes:

@@ -217,8 +217,9 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
         patch_addresses=set(existing.addresses),
         existing_names=strings([one.name for one in companies]),
         existing_domains=strings([one.domain for one in companies]),
-        given=strings([one.first_name or "" for one in contacts]),
-        surnames=strings([one.last_name or "" for one in contacts]),
+        # Texts need a name: somebody without one goes by the other.
+        given=strings([one.first_name or one.last_name or "" for one in contacts]),
+        surnames=strings([one.last_name or one.first_name or "" for one in contacts]),
     )
 
 

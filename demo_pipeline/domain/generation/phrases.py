@@ -2,7 +2,7 @@
 
 A description is a line of the row's beat, often with a second one, and with what comes next where the month
 knows it: what is announced takes place, on that day. E-mails have a greeting and are signed. The lines of a
-story go through a permutation keyed by the deal, or the contact: none comes twice before all were used.
+story go through a permutation keyed by the deal, or the contact: one seldom comes twice before all were used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_prices import Offers
 from demo_pipeline.domain.generation.price_lists import LINE_KINDS
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.stories import FORMS, NEEDS, NUMBERS, Stories, beat
+from demo_pipeline.domain.reference.stories import FORMS, NEEDS, NUMBERS, Stories, beat, fact_group
 from demo_pipeline.domain.reference.texts import (
     FRAMES,
     Layout,
@@ -45,6 +45,8 @@ _CALL, _EMAIL, _MEETING, _NOTE, _TASK = (
     ACTIVITY_TYPES.index(kind) for kind in ("call", "email", "meeting", "note", "task")
 )
 _JOTTED: Final = np.array([_CALL, _NOTE])
+#: Kinds of activities that take place when they are entered.
+_AT_ONCE: Final = np.array([_CALL, _EMAIL, _NOTE])
 _TALK, _DETAIL, _LINE, _MAIL, _REPLY, _TO_DO, _AGENDA, _SUBJECT, _TITLE, _AHEAD, _PROMISE = range(len(FORMS))
 #: Beats whose e-mails are never the customer's.
 _BY_US: Final = np.array([beat(name) for name in ("inquiry", "introduction", "invoice")])
@@ -142,7 +144,7 @@ def activity_texts(
 ) -> tuple[pa.StringArray, pa.StringArray]:
     """Subjects and descriptions, shape (n,) each. In blocks, so that their pieces take little memory."""
     slots = _Slots(context, story, activities)
-    lines = _Lines(context.stories, slots.has(), slots.key, _numbers(context, story, activities))
+    lines = _Lines(context, slots.has(), slots.key, story.rank, activities.place)
     chance, answers = draws("description"), draws("subject") < _ANSWERS
     subjects, descriptions = [strings(())], [strings(())]
     for start, stop in blocks(len(chance)):
@@ -173,7 +175,7 @@ def _templates(
     is_email = kind == _EMAIL
     form = np.select(
         [
-            is_email & (draws < _REPLIES) & ~np.isin(beats, _BY_US),
+            is_email & (draws < _REPLIES) & ~np.isin(beats, _BY_US) & slots.has_writer[rows],
             is_email,
             kind == _TASK,
             (kind == _MEETING) & activities.is_ahead[rows],
@@ -183,15 +185,21 @@ def _templates(
         _TALK,
     )
     has_second = (form == _TALK) & (draws << np.uint64(8) < _SECOND)
-    # What comes next is announced where it is another step: in an e-mail as a promise.
-    coming = np.where(next_row >= 0, story.beat[next_row], beats)
+    # What comes next with the same person is announced where it is another step: in an e-mail as a promise.
+    coming = np.where(slots.is_followed[rows], story.beat[next_row], beats)
     is_announced = (coming != beats) & ((form == _TALK) | (form == _MAIL))
-    second = np.where(has_second, lines.of(rows, beats, np.full_like(form, _DETAIL)), -1)
+    is_announced &= (form != _MAIL) | (activities.author[rows] == activities.author[next_row])
+    body = lines.of(rows, beats, form)
+    second = lines.of(rows, beats, np.full_like(form, _DETAIL))
+    # Nobody names the same thing, or day, in two sentences running.
+    said = stories.fact_bits[body]
+    second = np.where(has_second & (said & stories.fact_bits[second] == 0), second, -1)
     announcement = lines.of(rows, coming, np.where(form == _MAIL, _PROMISE, _AHEAD))
-    announcement = np.where(is_announced, announcement, -1)
-    greeting, closing = _around(stories, slots.local_us[rows], form, draws << np.uint64(16))
+    announcement = np.where(is_announced & (said & stories.fact_bits[announcement] == 0), announcement, -1)
+    signs = np.where(slots.has_writer[rows], form, -1)
+    greeting, closing = _around(stories, slots.local_us[rows], signs, draws << np.uint64(16))
     space = stories.frames["space"][0]
-    description = [greeting, lines.of(rows, beats, form)]
+    description = [greeting, body]
     for part in (second, announcement):
         description += [np.where(part >= 0, space, -1), part]
     is_answer = is_email & (story.last_row[rows] >= 0) & answers[rows]
@@ -217,16 +225,6 @@ def _frames(stories: Stories, draws: U64, kind: I64) -> I64:
     return np.where(kind >= 0, start[kind] + scale(draws, count[kind]), -1)
 
 
-def _numbers(context: MonthContext, story: StoryRows, activities: Activities) -> I64:
-    """A number for each row among those of its story that show the same; of patches from the other end.
-
-    A month knows no other month's rows: each has numbers of its own, unless it shows the same many times.
-    """
-    if context.is_patch:
-        return -1 - np.maximum(story.rank, activities.place)
-    return (context.month - context.spec.start_month) * _NUMBERS_A_MONTH + story.rank
-
-
 @dataclass(frozen=True, eq=False)
 class Activities:
     """What the texts of some activities depend on, by creation; columns of the same length."""
@@ -248,24 +246,43 @@ class Activities:
 
 @dataclass(frozen=True, eq=False)
 class _Lines:
-    """Draws lines for rows."""
+    """Draws lines for rows: those of a story that show the same take one after the other."""
 
-    stories: Stories
+    context: MonthContext
     #: what each row has, bit by bit as ``NEEDS``
     has: I64
     #: of its story
     key: U64
-    number: I64
+    #: among the rows of its story in the block that show the same, and of its deal with earlier patches
+    rank: I64
+    place: I64
+
+    @property
+    def stories(self) -> Stories:
+        return self.context.stories
 
     def of(self, rows: slice, beat: I64, form: I64) -> I64:
         """A template for each row's beat and form, -1 where there is none; shape (rows,)."""
-        has, key, number = self.has[rows], self.key[rows], self.number[rows]
+        has, key = self.has[rows], self.key[rows]
         count = self.stories.count[has, beat, form]
         many = np.maximum(count, 1)
+        number = self._numbers(rows, many)
         place = (scale(key << (form * 3).astype(np.uint64), many) + number * _steps()[many]) % many
         first = self.stories.start[has, beat, form]
         template = self.stories.templates[np.minimum(first + place, len(self.stories.templates) - 1)]
         return np.where(count > 0, template, -1)
+
+    def _numbers(self, rows: slice, many: I64) -> I64:
+        """A number for each row, of patches from the other end.
+
+        A month knows no other month's rows: each has some numbers of its own, a step that leads to every one
+        of ``many`` lines.
+        """
+        a_month = np.where(many % _NUMBERS_A_MONTH == 0, _NUMBERS_A_MONTH + 1, _NUMBERS_A_MONTH)
+        before = (self.context.month - self.context.spec.start_month) * a_month
+        if self.context.is_patch:
+            return -1 - before - np.maximum(self.rank[rows], self.place[rows])
+        return before + self.rank[rows]
 
 
 class _Slots:
@@ -281,6 +298,15 @@ class _Slots:
         self.key[about] = _keys(deals.ids[activities.deal[about]])
         self.local_us = context.timeline.local_us(activities.created_us)
         self._people = _people(context, activities.contact)
+        next_row, last_row = story.next_row, story.last_row
+        kind, contact = activities.kind, activities.contact
+        #: whether the next row of the story, or the last one, takes place at once and with the same person
+        self.is_followed = (
+            (next_row >= 0) & np.isin(kind[next_row], _AT_ONCE) & (contact[next_row] == contact)
+        )
+        self._follows = (last_row >= 0) & np.isin(kind[last_row], _AT_ONCE) & (contact[last_row] == contact)
+        names_there = np.array([bool(name) for name in context.team.first_names.to_pylist()] + [False])
+        self.has_writer = names_there[activities.author]
 
     def has(self) -> I64:
         """What each row has, bit by bit as ``NEEDS``."""
@@ -290,8 +316,9 @@ class _Slots:
             "company": self.company >= 0,
             "goods": goods,
             "pieces": goods & (np.append(deals.pieces, 0)[deal] > 1),
-            "next": self._story.next_row >= 0,
-            "last": self._story.last_row >= 0,
+            "next": self.is_followed,
+            "last": self._follows,
+            "writer": self.has_writer,
         }
         has = np.zeros(len(deal), np.int64)
         for place, name in enumerate(NEEDS):
@@ -399,7 +426,7 @@ def _before(now_us: I64, then_us: I64) -> I64:
 
 def _scattered(keys: U64, name: str, count: int) -> I64:
     """Places below ``count``, another for each name up to its ``_``."""
-    turn = crc32(name.partition("_")[0].encode())
+    turn = crc32(fact_group(name).encode())
     return scale((keys ^ np.uint64(turn)) * _ODD * np.uint64(2 * turn + 1), count)
 
 

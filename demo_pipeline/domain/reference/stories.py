@@ -44,6 +44,7 @@ NEEDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "pieces": frozenset({"pieces"}),
         "next": frozenset({"next_day"}),
         "last": frozenset({"last_day"}),
+        "writer": frozenset({"writer"}),
     }
 )
 #: Numbers that stories speak of, by slot: each story has its own.
@@ -72,6 +73,8 @@ class Stories:
     #: where those of a group begin, and how many they are, shape (2 ** needs, beats, forms)
     start: NDArray[np.int64]
     count: NDArray[np.int64]
+    #: the facts, and the next day, that each template speaks of, a bit each; the last one is of no template
+    fact_bits: NDArray[np.uint64]
     #: by name; ``role_f`` and ``role_m`` are always there, lists whose names agree up to ``_`` are aligned
     facts: Mapping[str, Strings]
     #: where the templates around a text are in the layout, by kind: the first, and how many
@@ -113,14 +116,29 @@ def _load(packs: Traversable, language: Language, industry: str, country: str) -
         frames[kind] = len(templates) + len(framed), len(forms)
         framed += [language.spelt_out(Template.parse(text)) for text in forms]
     shape = (-1, len(BEATS), len(FORMS))
+    named = dict.fromkeys(("next", *map(fact_group, facts)))
+    bits = {name: 1 << place for place, name in enumerate(named)}
     return Stories(
         layout=Layout.of([*templates, *framed]),
         templates=places,
         start=start.reshape(shape),
         count=count.reshape(shape),
+        fact_bits=np.array(
+            [_fact_bits(one, bits) for one in (*templates, *framed, Template.parse(""))], np.uint64
+        ),
         facts=MappingProxyType({name: strings(values) for name, values in facts.items()}),
         frames=MappingProxyType(frames),
     )
+
+
+def fact_group(name: str) -> str:
+    """What the names of lists that belong together line by line have in common."""
+    return name.partition("_")[0]
+
+
+def _fact_bits(template: Template, bits: Mapping[str, int]) -> int:
+    """The facts of a line; groups of lists beyond the 63rd have no bit."""
+    return sum({bits.get(fact_group(slot), 0) % (1 << 63) for slot in template.slots})
 
 
 def _needs(template: Template) -> int:

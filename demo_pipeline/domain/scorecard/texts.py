@@ -40,7 +40,8 @@ _MORNING_ENDS: Final = 11
 _AFTERNOON_ENDS: Final = 15
 
 _WORD: Final = re.compile(r"\w[\w’'-]*")
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n+")
+#: Not after the "Inc." of a name.
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?![a-zäöüàéè])|\n+")
 
 
 def _described(tenant: TenantColumns) -> list[str]:

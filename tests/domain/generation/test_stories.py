@@ -17,7 +17,7 @@ from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.generation import activities, beats
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.industries import INDUSTRIES
-from demo_pipeline.domain.reference.stories import BEATS, load_stories
+from demo_pipeline.domain.reference.stories import BEATS, FORMS, NEEDS, load_stories
 from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 from tests.assertions.generated_rows import Row, batches_of, rows_of, spec_of
 from tests.builders.blueprints import NOW
@@ -233,10 +233,13 @@ def test_texts_read_cleanly(
 
 @pytest.mark.parametrize(("language", "industry"), EITHER)
 def test_every_row_finds_lines(language: str, industry: str) -> None:
-    """Each form of each beat has lines for rows that have nothing besides a contact."""
+    """Each form of each beat has lines for rows that have a contact and an author, or no author."""
     lines = load_stories(load_texts(language, industry).language, industry, COUNTRIES[language])
     announcements = lines.count[0, :, -2:]
-    assert (lines.count[0, :, :-2] >= 4).all()
+    # Nobody replies to nobody.
+    forms = [place for place, form in enumerate(FORMS[:-2]) if form != "reply"]
+    assert (lines.count[0][:, forms] >= 1).all()
+    assert (lines.count[1 << list(NEEDS).index("writer"), :, :-2] >= 4).all()
     assert (announcements == 0).all()
     assert (lines.count[-1, :, -2:].sum(axis=0) > 0).all()
 

@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "1593d4e75fcfa61758a8f355849c4ab43eb13f4991a5ea132708ae79951ddb64",
-    "marlowe-quay": "b71d4d56cca8886542e7299420da4dbe3696f9246204df3d7d6b7fe74184dc1b",
-    "tannrausch": "f67cc28f167ca447d7547dcdc80a7dd5d708857b8e016f3fad8849a549d1c70b",
-    "tidewick": "1837ddd92d9f01dc10d7e3bc00d0cc9c040d302ea8069164a788effb123ee6ba",
+    "larkmoor": "26e08437e20bd62f2c805f66df140a168fae433643e8a458836545a35c5d14f0",
+    "marlowe-quay": "bfc7eb2825fb66611026803ba04cf518fdb11de902e4fc1a988609de201d982d",
+    "tannrausch": "1e3c12951c7c474bf03785a863081eeba803c526ea7caaebed2f315e69c558a8",
+    "tidewick": "ccb0801bbe86ed72a4ec9980309a3d42b99ea993a6eda8adddbd0088b9d0db4b",
 }
 
 
