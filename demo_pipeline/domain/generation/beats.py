@@ -46,6 +46,11 @@ _COMPLAINED: Final = np.uint64(2**64 * 74 // 100)
 _NEVER: Final = np.iinfo(np.int64).max
 
 
+def furthest_step(place: int, count: int) -> int:
+    """The last step that the story of an open deal may reach in the ``place``-th of ``count`` open stages."""
+    return place * REVISION // max(count, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class StoryRows:
     """The stories of some rows, by creation; columns of the same length."""
@@ -158,8 +163,9 @@ def _of_deals(
     deals: Deals = context.index.deals
     month_us, month_end_us = instant_us(context.month.start), instant_us(context.month.end)
     start, closed = deals.created_us[deal], deals.closed_us[deal]
-    # Of a deal that was there before a patch not more is known than that nobody has closed it.
     is_known = deals.due_us[deal] >= 0
+    # What was said of a deal that was there before a patch is not known: nothing is said for the first time.
+    is_made_here = deals.pieces[deal] >= 0
     life = np.maximum(deals.due_us[deal] - start, 1)
     elapsed = np.minimum((created_us - start) // np.maximum(life // _PER_MILLE, 1), _PER_MILLE - 1)
     begins = context.industry.story
@@ -178,7 +184,7 @@ def _of_deals(
     )
 
     is_first = _first_of_each(deal, chosen) & (relations.shown[deal] >> chosen & 1 == 0)
-    is_first &= (begin_us >= month_us) | is_new & ~is_after
+    is_first &= is_made_here & ((begin_us >= month_us) | is_new & ~is_after)
     np.bitwise_or.at(relations.shown, deal, np.left_shift(1, chosen))
     goes_on = is_first | (chosen == DECISION) | np.isin(chosen, _REPEATED) & (draws < _AGAIN)
     meanwhile = np.where(is_after, _AFTERCARE, np.where(chosen < OFFER, _WAITING, _FOLLOW_UP))

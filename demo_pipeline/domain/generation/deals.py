@@ -14,7 +14,7 @@ from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, ascending, pick, scale
 from demo_pipeline.domain.core.row_ids import Uuids
-from demo_pipeline.domain.generation.beats import DECISION, NEED, REVISION, Relations
+from demo_pipeline.domain.generation.beats import DECISION, NEED, REVISION, Relations, furthest_step
 from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
 from demo_pipeline.domain.generation.closing_plan import WORKING
 from demo_pipeline.domain.generation.closings import LOST, OPEN, WON, Closings, close_deals
@@ -282,7 +282,8 @@ def _furthest(context: MonthContext, outcome: I64, stage: I64, ids: Uuids) -> I6
     """
     pipeline = context.team.pipeline
     is_open = ~(pipeline.is_won | pipeline.is_lost)
-    steps = np.cumsum(is_open) * REVISION // max(np.count_nonzero(is_open), 1)
+    count = int(np.count_nonzero(is_open))
+    steps = np.array([furthest_step(place, count) for place in np.cumsum(is_open).tolist()], np.int64)
     lost = NEED + ids[:, -1].astype(np.int64) % (REVISION - NEED + 1)
     opened = np.append(steps, REVISION)[stage]
     return np.select([outcome == WON, outcome == LOST], [np.full_like(outcome, DECISION), lost], opened)

@@ -7,6 +7,7 @@ not known stays unknown. Reading them is ``storage.rows.existing_rows``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -15,8 +16,10 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from demo_pipeline.domain.core.arrow import strings
+from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.core.row_ids import Uuids
+from demo_pipeline.domain.generation.beats import DECISION, furthest_step
 from demo_pipeline.domain.generation.context import Meetings
 from demo_pipeline.domain.generation.entity_index import (
     MOST_SIZE,
@@ -94,6 +97,13 @@ class ExistingDeal(NamedTuple):
     contact_id: Id
     #: when it was won or lost; None: it is open
     closed_us: int | None
+    #: when it is expected to close; None: nobody has said so
+    expected_us: int | None
+    #: hundredths of a major unit of ``currency``
+    value_hundredths: int | None
+    currency: str | None
+    title: str | None
+    stage_id: Id | None
     is_won: bool
     #: activities that patches have given it
     text_count: int
@@ -154,7 +164,9 @@ def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
     )
 
 
-def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
+def existing_index(
+    locale: Locale, existing: ExistingRows, currency: Currency, products: Sequence[str], *, by_city: bool
+) -> EntityIndex:
     """The rows as an index whose names are texts of its own."""
     users = _places([user.id for user in existing.users])
     first_us = min((one.created_us for one in (*existing.companies, *existing.contacts)), default=_NEVER)
@@ -167,6 +179,10 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
     given, surnames = len(locale.given), len(locale.surnames.names)
     companies, contacts, deals = existing.companies, existing.contacts, existing.deals
     status = {name: place for place, name in enumerate(CONTACT_STATUSES)}
+    opened = [stage.id for stage in existing.stages if not (stage.is_won or stage.is_lost)]
+    furthest: dict[Id | None, int] = {
+        one: furthest_step(place, len(opened)) for place, one in enumerate(opened, 1)
+    }
     return EntityIndex(
         companies=Companies(
             ids=_ids([one.id for one in companies]),
@@ -208,10 +224,15 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
             closed_us=np.full(len(deals), -1),
             is_lost=np.array([one.closed_us is not None and not one.is_won for one in deals], int),
             size=np.full(len(deals), MOST_SIZE // 2),
-            **{
-                name: np.full(len(deals), -1)
-                for name in ("due_us", "furthest", "product", "city", "pieces", "value_minor")
-            },
+            due_us=np.array([_due_us(one) for one in deals], np.int64),
+            furthest=np.array([furthest.get(one.stage_id, DECISION) for one in deals], np.int64),
+            value_minor=np.array([_value_minor(one, currency) for one in deals], np.int64),
+            # What they are about is in no column but their title, how many pieces in none.
+            product=_named(deals, products),
+            city=_named(deals, [city.name for city in locale.places.cities])
+            if by_city
+            else np.zeros(len(deals), np.int64),
+            pieces=np.full(len(deals), -1),
             text_count=np.array([one.text_count for one in deals], int),
         ),
         patch_addresses=set(existing.addresses),
@@ -221,6 +242,27 @@ def existing_index(locale: Locale, existing: ExistingRows) -> EntityIndex:
         given=strings([one.first_name or one.last_name or "" for one in contacts]),
         surnames=strings([one.last_name or one.first_name or "" for one in contacts]),
     )
+
+
+def _due_us(deal: ExistingDeal) -> int:
+    """When it closed, or is expected to, after its beginning; -1: that is not known."""
+    due = deal.closed_us if deal.closed_us is not None else deal.expected_us
+    return -1 if due is None or due <= deal.since_us else due
+
+
+def _named(deals: Sequence[ExistingDeal], names: Sequence[str]) -> I64:
+    """The place of the name in the title of each deal, the longest where several begin there; -1: none is."""
+    places = {name: place for place, name in enumerate(names)}
+    pattern = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
+    found = [pattern.search(one.title or "") for one in deals]
+    return np.array([-1 if match is None else places[match[0]] for match in found], np.int64)
+
+
+def _value_minor(deal: ExistingDeal, currency: Currency) -> int:
+    """Its value, -1: it has none, or none in the tenant's currency."""
+    if not deal.value_hundredths or deal.currency != currency.code:
+        return -1
+    return deal.value_hundredths // 10 ** (2 - currency.minor_digits)
 
 
 def existing_meetings(existing: ExistingRows) -> Meetings:

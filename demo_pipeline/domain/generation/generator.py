@@ -120,7 +120,13 @@ class Generator:
             # The first local day of a UTC month begins in the month before.
             self._timeline_start = min(patch.deltas) + -1
             self._team = existing_team(self._team, patch.existing)
-            self._index = existing_index(locale, patch.existing)
+            self._index = existing_index(
+                locale,
+                patch.existing,
+                spec.currency,
+                list(map(str, self._texts.products.to_pylist())),
+                by_city=self._industry.pricing.by_city,
+            )
             self._index.phones.job_number = patch.number
             # Patches number companies from the end of the names, the blueprint from their beginning.
             count = sum(delta.companies_created for delta in patch.deltas.values())

@@ -311,10 +311,11 @@ class _Slots:
     def has(self) -> I64:
         """What each row has, bit by bit as ``NEEDS``."""
         deals, deal = self.context.index.deals, self._activities.deal
-        goods = (deal >= 0) & (np.append(deals.due_us, -1)[deal] >= 0)
+        goods = (deal >= 0) & (np.append(np.minimum(deals.product, deals.city), -1)[deal] >= 0)
         flags = {
             "company": self.company >= 0,
             "goods": goods,
+            "amount": (deal >= 0) & (np.append(deals.value_minor, -1)[deal] >= 0),
             "pieces": goods & (np.append(deals.pieces, 0)[deal] > 1),
             "next": self.is_followed,
             "last": self._follows,

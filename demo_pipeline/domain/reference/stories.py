@@ -40,7 +40,8 @@ FORMS: Final = (
 NEEDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "company": frozenset({"company", "company_stop", "role"}),
-        "goods": frozenset({"product", "amount", "city"}),
+        "goods": frozenset({"product", "city"}),
+        "amount": frozenset({"amount"}),
         "pieces": frozenset({"pieces"}),
         "next": frozenset({"next_day"}),
         "last": frozenset({"last_day"}),

@@ -76,10 +76,12 @@ _COMPANY: Final[LiteralString] = "id, created_at, owner_id, name, domain, city, 
 _DEALS: Final[LiteralString] = f"""
     SELECT DISTINCT ON (created_at, id)
         uuid_send(id), {_CREATED}, uuid_send(contact_id),
-        (extract(epoch FROM closed_at) * 1000000)::bigint, uuid_send(stage_id)
+        (extract(epoch FROM closed_at) * 1000000)::bigint, uuid_send(stage_id),
+        (extract(epoch FROM expected_close_date) * 1000000)::bigint, (value * 100)::bigint, currency, title
     FROM {_WANTED}
     CROSS JOIN LATERAL (
-        SELECT id, created_at, contact_id, closed_at, stage_id FROM crm.deals
+        SELECT id, created_at, contact_id, closed_at, stage_id, expected_close_date, value, currency, title
+        FROM crm.deals
         WHERE {_LIVING} AND contact_id IS NOT NULL AND created_at < wanted.before
         {_LATEST} wanted.most) latest
 """
@@ -240,6 +242,10 @@ class _Deal(NamedTuple):
     contact_id: bytes
     closed_us: int | None
     stage_id: bytes | None
+    expected_us: int | None
+    value_hundredths: int | None
+    currency: str | None
+    title: str | None
 
 
 def _array(ids: Iterable[bytes]) -> str:
@@ -260,6 +266,11 @@ def _with_partners(
             since_us=max(deal.created_us, contacts[deal.contact_id]),
             contact_id=deal.contact_id,
             closed_us=deal.closed_us,
+            expected_us=deal.expected_us,
+            value_hundredths=deal.value_hundredths,
+            currency=deal.currency,
+            title=deal.title,
+            stage_id=deal.stage_id,
             is_won=deal.stage_id in won_stages,
             text_count=text_counts.get(deal.id, 0),
         )
