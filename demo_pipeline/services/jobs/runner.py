@@ -40,7 +40,7 @@ from demo_pipeline.storage.ledger.tenants import hold_tenant
 
 _Result = TypeVar("_Result")
 #: Tries of a step that another session's work made fail.
-_TRIES: Final = 4
+_TRIES: Final = 8
 _UNKNOWN: Final = "the ledger cannot be reached to confirm it; run it again, which is safe"
 
 
