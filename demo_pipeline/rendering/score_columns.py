@@ -91,8 +91,8 @@ def _story(sample: Sample, story: PersonsStory) -> Iterator[str]:
         about = f" [{one.deal}]" if one.deal else ""
         author, subject = one.author or "nobody", one.subject or "without a subject"
         yield f"  {one.type:7} {_when(sample, one.created_at)}  {author}: {subject}{about}"
-        if one.description:
-            yield f"          {one.description}"
+        # E-mails have lines of their own.
+        yield from (f"          {line}" for line in (one.description or "").split("\n") if line)
     if not story.activities:
         yield f"  {counted(0, 'activity', 'activities')}"
 

@@ -100,6 +100,7 @@ def test_a_sample_of_people(
             ).fetchall()
             assert len(person[table]) == count
     shown = quick_command("sample", kranz, "--count", "6")
+    assert "\\n" not in shown.out
     assert shown.code == 0
     for person in people:
         assert person["name"] in shown.out
