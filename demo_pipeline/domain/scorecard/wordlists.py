@@ -254,9 +254,9 @@ FOREIGN_ENGLISH: Final[Mapping[str, re.Pattern[str]]] = {
     "GB": re.compile(rf"(?<!\w)(?:{_AMERICAN})(?!\w)", re.IGNORECASE),
     "US": re.compile(rf"(?<!\w)(?:{_BRITISH})(?!\w)", re.IGNORECASE),
 }
-#: A made-up word that only a program would coin.
+#: A made-up word that only a program would coin; French words end in -aux, -eux, -oux and -oix.
 COINED: Final = re.compile(
-    r"\b[A-Za-z]*(?:x[aeiou]r[aeio]|[aeiou]x|onex|trix|zeo|qu?or|ixon|yxis)\b", re.IGNORECASE
+    r"\b[A-Za-z]*(?:x[aeiou]r[aeio]|(?<![aeo])[aeiou]x|onex|trix|zeo|qu?or|ixon|yxis)\b", re.IGNORECASE
 )
 #: legal forms at the end of a name
 LEGAL_FORM: Final = re.compile(

@@ -27,7 +27,7 @@ from tests.services.patches.builders import plan
 ROWS: Final = 5_000
 #: so many that there are 100,000 activities
 MANY_ROWS: Final = 161_500
-#: each industry once, two a country
+#: each industry, each country
 LARGE: Final = (
     ("US", "saas"),
     ("GB", "realestate"),
@@ -35,6 +35,7 @@ LARGE: Final = (
     ("US", "finserv"),
     ("GB", "trading"),
     ("DE", "igaming"),
+    ("FR", "saas"),
 )
 #: of each of these months: enough contacts and activities that a seam could be seen
 PATCHED_MONTHS, PATCHED_ROWS = ("2025-07", "2025-08", "2025-09"), 3_500
