@@ -37,7 +37,7 @@ _AGAIN: Final = np.uint64(2**63)
 _LAST_WORDS: Final = 600
 #: Days after closing from which on each step after it is shown.
 _AFTER_DAYS: Final = np.array([0, 3, 10])
-#: A customer's first questions come some days after the purchase; somebody who left is asked back later.
+#: A customer's first questions come some days after the purchase; customers who left are approached later.
 _CUSTOMER_AFTER_US: Final = 3 * DAY_US
 _LEFT_AFTER_US: Final = 45 * DAY_US
 #: Assumption: what is with customers outside of deals, in 2**64ths of a draw: service, then complaints.

@@ -241,7 +241,8 @@ def _statuses(context: MonthContext, figures: Figures, draws: Draws, company: I6
     noise = scale(draws("early"), max(len(order) // 3, 1))
     alone = alone[ascending(np.where(alone > 0, alone + noise[alone], 0))]
     end_us = instant_us(context.month.end)
-    new = new_customer_count(index, figures.closed_won_count, len(alone), end_us)
+    is_last = not context.is_patch and context.month == context.spec.closed_month
+    new = new_customer_count(index, figures.closed_won_count, len(alone), end_us, is_last=is_last)
     for rows, (statuses, weights) in (
         (colleagues, _AT_CUSTOMERS), (alone[:new], _BY_OWN_DEALS), (alone[new:], _REST),
     ):  # fmt: skip

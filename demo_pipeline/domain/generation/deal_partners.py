@@ -28,17 +28,23 @@ _AGAIN: Final = ((CUSTOMER,), (CHURNED,), (PROSPECT, OTHER))
 #: A deal that is not won is with one of these, where they exist by then.
 _TALKING: Final = (PROSPECT, CUSTOMER)
 #: Assumption, in per cent: new customers for a month's won deals. The other won deals are with customers of
-#: before. Fewer new ones leave customers idle, more leave some without a won deal.
+#: before. Fewer new ones leave customers idle, more leave some without a won deal. The second is for a span's
+#: last month.
 _NEW_CUSTOMERS: Final = 85
+_NEW_CUSTOMERS_AT_THE_END: Final = 65
 
 
-def new_customer_count(index: EntityIndex, won_count: int, other_count: int, end_us: int) -> int:
+def new_customer_count(
+    index: EntityIndex, won_count: int, other_count: int, end_us: int, *, is_last: bool
+) -> int:
     """How many of ``other_count`` new contacts that are no leads become customers by their own deals.
 
     As many as the won deals of the month, which ends at ``end_us``, can serve after those who wait by then.
+    After the last month of a span no wins follow: fewer of its contacts become customers.
     """
     waiting = index.contacts.created_us[waiting_customers(index)]
-    wanted = won_count * _NEW_CUSTOMERS // 100 - int((waiting < end_us).sum())
+    percent = _NEW_CUSTOMERS_AT_THE_END if is_last else _NEW_CUSTOMERS
+    wanted = won_count * percent // 100 - int((waiting < end_us).sum())
     return max(0, min(wanted, other_count * 7 // 10))
 
 

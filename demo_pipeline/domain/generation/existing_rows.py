@@ -97,7 +97,7 @@ class ExistingDeal(NamedTuple):
     contact_id: Id
     #: when it was won or lost; None: it is open
     closed_us: int | None
-    #: when it is expected to close; None: nobody has said so
+    #: when it is expected to close; None: not known
     expected_us: int | None
     #: hundredths of a major unit of ``currency``
     value_hundredths: int | None
@@ -238,7 +238,7 @@ def existing_index(
         patch_addresses=set(existing.addresses),
         existing_names=strings([one.name for one in companies]),
         existing_domains=strings([one.domain for one in companies]),
-        # Texts need a name: somebody without one goes by the other.
+        # Texts need a name: a missing first or last name is replaced by the other one.
         given=strings([one.first_name or one.last_name or "" for one in contacts]),
         surnames=strings([one.last_name or one.first_name or "" for one in contacts]),
     )

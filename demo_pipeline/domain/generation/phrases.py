@@ -53,7 +53,7 @@ _BY_US: Final = np.array([beat(name) for name in ("inquiry", "introduction", "in
 _GREETING_MORNING, _GREETING_AFTERNOON, _GREETING, _CLOSING, _REPLY_GREETING, _REPLY_CLOSING, _, _ = range(
     len(FRAMES)
 )
-#: Hours from which nobody says good morning, and from which it is afternoon.
+#: The first hour that is no longer morning, and the first hour of the afternoon.
 _NOT_MORNING: Final = 11
 _AFTER_NOON: Final = 13
 #: Assumptions, in 2**64ths of a draw: e-mails that customers write; notes of a few words; those with a second

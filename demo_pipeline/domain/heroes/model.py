@@ -94,7 +94,7 @@ class HeroAccount:
     #: None: a private person
     company: str | None
     city: str | None
-    #: None: nobody's
+    #: None: no owner
     owner: str | None
     #: the deal that the story is about
     deal: HeroDeal

@@ -260,7 +260,6 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=customers_without_won,
-        is_drawn=True,
     ),
     Measure(
         name="churned_without_won",

@@ -195,7 +195,7 @@ def untimely_seasons(tenant: TenantColumns) -> Figure | None:
     return Figure(sum(bool(words.season.search(text)) for text in texts) / len(texts), len(texts))
 
 
-def invoices_of_nobody(tenant: TenantColumns) -> Figure | None:
+def invoices_without_purchase(tenant: TenantColumns) -> Figure | None:
     """Activities whose subject is an invoice, with people who, and whose company, had not bought before."""
     words, activities, deals = _words_of(tenant), tenant.activities, tenant.deals
     if words is None:
@@ -325,13 +325,13 @@ MEASURES: Final = (
         function=untimely_seasons,
     ),
     Measure(
-        name="invoices_of_nobody",
+        name="invoices_without_purchase",
         title="invoices to people who had bought nothing",
         population="activities whose subject is an invoice",
         least=5,
         expected=_at_most(0),
         unit=Unit.SHARE,
         source=ASSUMPTION,
-        function=invoices_of_nobody,
+        function=invoices_without_purchase,
     ),
 )

@@ -17,9 +17,9 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "26e08437e20bd62f2c805f66df140a168fae433643e8a458836545a35c5d14f0",
-    "marlowe-quay": "bfc7eb2825fb66611026803ba04cf518fdb11de902e4fc1a988609de201d982d",
-    "tannrausch": "1e3c12951c7c474bf03785a863081eeba803c526ea7caaebed2f315e69c558a8",
+    "larkmoor": "44e6e45fe0aacbc596ac5e9b087cb69d3099ff19cb7338731923bd91a4120fc0",
+    "marlowe-quay": "e5e5796ee6eaf4dd073ab07e301dd906f7ade3b922a145cbcd09aa453f98658b",
+    "tannrausch": "98a6755598034e28d88cb35de2aaefe7b55c7ff51f5be9cf33c2756b367ea23d",
     "tidewick": "ccb0801bbe86ed72a4ec9980309a3d42b99ea993a6eda8adddbd0088b9d0db4b",
 }
 

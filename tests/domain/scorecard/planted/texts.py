@@ -109,7 +109,7 @@ def untimely_seasons() -> Case:
 
 
 @CASES.add
-def invoices_of_nobody() -> Case:
+def invoices_without_purchase() -> Case:
     def invoiced(outcome: int) -> TenantColumns:
         close = instant(2)
         return tenant(
