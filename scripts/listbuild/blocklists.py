@@ -12,6 +12,8 @@ _BLOCKED: Final = tomllib.loads(
 )
 #: Camps and other places of crimes: no name may contain one.
 PLACES: Final = frozenset(_BLOCKED["places"].split())
+#: Those with a list of words of their own.
+LANGUAGES: Final = frozenset(_BLOCKED["words"])
 #: Whole words, in the form of ``ascii_label``, of all languages.
 WORDS: Final = frozenset(word for words in _BLOCKED["words"].values() for word in words.split())
 #: Whole words as they are written, in small letters.

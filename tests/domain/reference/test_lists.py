@@ -5,13 +5,9 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date
 from pathlib import Path
-from typing import Final
 
-import holidays
 import numpy as np
-import phonenumbers
 import pytest
 
 from demo_pipeline.domain.core.random_streams import Stream
@@ -34,22 +30,10 @@ CRIME_PLACES = re.compile(
 #: Notorious or crude: whole words, or beginnings.
 NOTORIOUS = re.compile(
     "(?:boner|bundy|butts|cosby|dahmer|dicks?|eichmann|epstein|gaylord|goebbels|goering|heydrich|himmler"
-    "|hitler|hoare|manson|mengele|rommel|speer|streicher|wanker|weinstein)$"
+    "|hitler|hoare|manson|mengele|rommel|speer|streicher|wanker|weinstein"
+    "|barbie|bites|connard|couilles|darnand|encule|merde|petain|putain|pute|salaud|salope|touvier)$"
     "|cock|cunt|fuck|nigg|rape|shit|slut"
 )
-POSTCODES = {
-    "US": r"\d{5}",
-    "GB": r"[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}",
-    "DE": r"\d{5}",
-    "FR": r"(?:0[1-9]|[1-8]\d|9[0-5])\d{3}",
-}
-#: What the regulators keep free for fiction, national number without the country code.
-FICTION = {
-    "US": r"\d{3}55501\d{2}",
-    "GB": r"2079460\d{3}|1(?:1[34678]|[23456]1)4960\d{3}|1914980\d{3}|2920180\d{3}|3069990\d{3}",
-    "DE": r"3023125\d{3}|6990009\d{3}|4066969\d{3}|2214710\d{3}|8999998\d{3}|17139200\d{2}|176040690\d{2}",
-    "FR": r"(?:19900|26191|35301|46571|53649)\d{4}",
-}
 
 
 def all_names(country: str) -> Iterator[str]:
@@ -150,103 +134,6 @@ def test_no_stem_says_the_same_twice(country: str) -> None:
     assert not [stem for stem in stems if re.fullmatch(r"(\w{3,})(?:en|n|s)?\1", stem)]
 
 
-@pytest.mark.parametrize("country", COUNTRIES)
-def test_every_phone_is_valid_and_nobodys(country: str) -> None:
-    """Every number that a city can give is valid for libphonenumber and lies in a range for fiction."""
-    places = load_locale(country).places
-    reachable = {
-        place
-        for start, count in zip(places.phone_start, places.phone_count, strict=True)
-        for place in range(start, start + count)
-    }
-    numbers = [str(number) for number in places.phones.to_pylist()]
-    assert reachable == set(range(len(numbers)))
-    assert len(set(numbers)) == len(numbers)
-    for number in numbers:
-        assert re.fullmatch(FICTION[country], re.sub(r"\D", "", number.split(" ", 1)[1])), number
-    for number in numbers[::17]:
-        assert phonenumbers.is_valid_number(phonenumbers.parse(number)), number
-
-
-@pytest.mark.parametrize("country", ["US", "DE", "FR"])
-def test_a_city_has_its_own_area_code(country: str) -> None:
-    """A known city's numbers have that city's area code."""
-    locale = load_locale(country)
-    expected = {
-        "US": {"Seattle": {"206"}, "Boston": {"617", "857"}},
-        "DE": {"Berlin": {"30"}, "Ulm": {"171", "176"}},
-        "FR": {"Paris": {"1"}, "Rennes": {"2"}, "Strasbourg": {"3"}, "Nice": {"4"}, "Pau": {"5"}},
-    }
-    for name, codes in expected[country].items():
-        city = next(city for city in locale.places.cities if city.name == name)
-        found = {re.split(r"[ -]", numbers.prefix)[1] for numbers in city.phone_ranges}
-        assert found == codes
-
-
-def test_only_some_german_cities_have_an_area_code_of_their_own() -> None:
-    """Where regulators keep no landline numbers free, a city has no range of its own; in the US all have."""
-    germany = load_locale("DE")
-    own = {
-        city.name: bool(has)
-        for city, has in zip(germany.places.cities, germany.places.has_area_range, strict=True)
-    }
-    assert own["Berlin"]
-    assert not own["Ulm"]
-    for city in germany.places.cities:
-        mobile = {numbers.prefix[:6] for numbers in city.phone_ranges} & {"+49 17", "+49 15"}
-        assert own[city.name] != bool(mobile), city.name
-    assert load_locale("US").places.has_area_range.all()
-    britain = load_locale("GB").places
-    names = [city.name for city in britain.cities]
-    assert britain.has_area_range[names.index("London")]
-    assert not britain.has_area_range[names.index("Norwich")]
-
-
-#: Zones of French numbers by department, as the regulator divides the mainland and Corsica.
-FRENCH_ZONES: Final = {
-    "1": "75 77 78 91 92 93 94 95",
-    "2": "14 18 22 27 28 29 35 36 37 41 44 45 49 50 53 56 61 72 76 85",
-    "3": "02 08 10 21 25 39 51 52 54 55 57 58 59 60 62 67 68 70 71 80 88 89 90",
-    "4": "01 03 04 05 06 07 11 13 15 20 26 30 34 38 42 43 48 63 66 69 73 74 83 84",
-    "5": "09 12 16 17 19 23 24 31 32 33 40 46 47 64 65 79 81 82 86 87",
-}
-
-
-def test_french_numbers_are_of_the_departments_zone_and_in_pairs() -> None:
-    """The first digit fits the department of every postal code; digits are written in pairs, as in France."""
-    for city in load_locale("FR").places.cities:
-        zones = {numbers.prefix.split()[1] for numbers in city.phone_ranges}
-        assert {
-            zone
-            for zone, departments in FRENCH_ZONES.items()
-            for code in city.postal_codes
-            if code[:2] in departments.split()
-        } == zones, city.name
-        for numbers in city.phone_ranges:
-            assert re.fullmatch(r"\+33 \d(?: \d\d){4}", numbers.number(7)), city.name
-
-
-@pytest.mark.parametrize("country", COUNTRIES)
-def test_postal_codes_have_the_countrys_shape(country: str) -> None:
-    """Every city has postal codes, in the shape of the country, and no city has another's."""
-    cities = load_locale(country).places.cities
-    assert len(cities) >= 60
-    codes = [code for city in cities for code in city.postal_codes]
-    assert all(city.postal_codes for city in cities)
-    assert all(re.fullmatch(POSTCODES[country], code) for code in codes)
-    assert len(set(codes)) == len(codes)
-
-
-@pytest.mark.parametrize(
-    ("country", "subdivision"), [("US", None), ("GB", "ENG"), ("DE", None), ("FR", None)]
-)
-def test_holidays_are_those_of_the_library(country: str, subdivision: str | None) -> None:
-    """The frozen calendar equals the ``holidays`` library from 2019-12 to 2032-12."""
-    known = holidays.country_holidays(country, subdiv=subdivision, years=range(2019, 2034))
-    expected = {day for day in known if date(2019, 12, 1) <= day <= date(2032, 12, 31)}
-    assert load_locale(country).holidays == expected
-
-
 def test_american_surnames_are_as_frequent_as_in_the_census() -> None:
     """Smith has 0.83 %, the first 25 have 8.7 %, about 240 names a quarter of the people."""
     surnames = load_locale("US").surnames
@@ -325,21 +212,6 @@ def test_company_sizes_fall_off_as_a_power(country: str) -> None:
 def test_lists_stay_small() -> None:
     """All files together are below 8 MB: most are stories, of which a tenant reads one file."""
     assert sum(path.stat().st_size for path in PACKS.rglob("*") if path.is_file()) < 8_000_000
-
-
-def test_currencies_and_countries_are_complete() -> None:
-    """Every own country's currency is known with its minor digits; odd ones have theirs."""
-    assert {code: countries.ISO_DIGITS[code] for code in ("USD", "EUR", "GBP", "JPY", "KWD")} == {
-        "USD": 2,
-        "EUR": 2,
-        "GBP": 2,
-        "JPY": 0,
-        "KWD": 3,
-    }
-    assert len(countries.KNOWN_COUNTRY_CODES) == 249
-    assert {"NO", "XK", "UK"} & countries.KNOWN_COUNTRY_CODES == {"NO"}
-    assert all(countries.units_per_usd(one) > 0 for one in countries.CURRENCIES.values())
-    assert countries.resolve_country("ES") == "US"
 
 
 def test_the_script_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
