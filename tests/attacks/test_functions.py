@@ -18,6 +18,8 @@ _BIRTH: Final = (
     " now(), now(), true, null)"
 )
 
+_TAKE: Final = "select demo.take_checkpoint({}, 'x', false, false, repeat('0', 64))"
+
 NOT_A_DEMO, OUT_OF_STATE, EXISTS, HELD, DONE, UNREADABLE = (
     "DP001",
     "DP005",
@@ -99,6 +101,24 @@ CALLS: Final[dict[str, list[Call]]] = {
         Call("select demo.admit_request(null, 1, 1)", (NOT_A_DEMO,)),
         Call("select demo.admit_request(%(other)s, 1, 1)", (), is_alone=True),
     ],
+    # The claim is a materialisation's: neither kind of job is what it would have to be.
+    "take_checkpoint": [
+        Call(_TAKE.format("%(job)s"), (OUT_OF_STATE,)),
+        Call(_TAKE.format("%(other_running)s"), (OUT_OF_STATE,)),
+        Call(_TAKE.format("%(other_running)s"), (OUT_OF_STATE,), is_alone=True),
+        Call(_TAKE.format("null"), (OUT_OF_STATE,)),
+    ],
+    "delete_checkpoint": [
+        Call("select demo.delete_checkpoint(%(job)s, 'x')", (OUT_OF_STATE,)),
+        Call("select demo.delete_checkpoint(%(other_running)s, 'x')", (OUT_OF_STATE,)),
+        Call("select demo.delete_checkpoint(null, null)", (OUT_OF_STATE,), is_alone=True),
+    ],
+    "rewind": [
+        Call("select demo.rewind(%(job)s, %(other_done)s)", (OUT_OF_STATE,)),
+        Call("select demo.rewind(%(other_running)s, %(other_done)s)", (OUT_OF_STATE,)),
+        Call("select demo.rewind(%(other_running)s, %(other_done)s)", (OUT_OF_STATE,), is_alone=True),
+        Call("select demo.rewind(%(job)s, null)", (OUT_OF_STATE,)),
+    ],
     # Figures that are shown, of jobs that run: one loader may tell wrong ones of another's job.
     "report_progress": [
         Call("select demo.report_progress(%(other_done)s, 50, 'x')", ()),
@@ -136,7 +156,7 @@ CALLS: Final[dict[str, list[Call]]] = {
         for name in (
             "refuse_open_claim", "refuse_audit_change", "keep_provenance", "refuse_unreadable_tenant",
             "refuse_unreadable_month", "refuse_unreadable_job", "record_edit",
-            "forget_edits",
+            "forget_edits", "forget_checkpoints",
         )
     },
     # They read what they are given, and nobody has a right to them.
@@ -147,6 +167,10 @@ CALLS: Final[dict[str, list[Call]]] = {
             ("is_month", "'2025-01'"),
             ("is_instant", "now()"), ("figures_problems", "'{}', 2, 'x', true"), ("plan_problems", "'{}'"),
             ("job_problems", "null, 2"), ("minor_digits", "%(real)s"),
+            ("checkpoint_tables", ""), ("checkpoint_columns", "'deals', '%%I', false"), ("crm_columns", ""),
+            ("claimed_tenant", "%(job)s, 'materialise'"), ("checkpoint_differences", "%(other_done)s"),
+            ("forget_stored", "array[%(other_done)s]"), ("drop_expired_checkpoints", ""),
+            ("store_state", "%(job)s, %(own)s, 'x', false, null"),
         )
     },
     "restore_loader_policies": [Call("select demo.restore_loader_policies()")],

@@ -40,6 +40,7 @@ from demo_pipeline.storage.adoption.shape import TABLES, TableGap, found_shape, 
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.schema import migrate
 from demo_pipeline.storage.schema.busy_tables import LOCK_MILLISECONDS, BusyTables, Hold, busy_tables
+from demo_pipeline.storage.schema.declared_tables import LATER_INDEXES
 from demo_pipeline.storage.schema.revisions import (
     BOOTSTRAP,
     check_is_known,
@@ -443,6 +444,8 @@ def _index_tasks(gap: TableGap) -> Iterator[Task]:
         for name, constraint in gap.unique.items()
     }
     for name, (is_unique, body) in wanted.items():
+        if name in LATER_INDEXES:
+            continue
         kind = "UNIQUE INDEX" if is_unique else "INDEX"
         yield _beside(
             # A build that was broken off leaves an invalid index of that name. Also before a further try.

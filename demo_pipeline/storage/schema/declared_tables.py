@@ -139,6 +139,13 @@ def _indexes(table: model.Table) -> Iterator[Index]:
             ),
             postgresql_where=_LIVING,
         )
+    if name in MODEL.monthly:
+        yield Index(
+            f"{name}_deleted_idx",
+            *("tenant_id", "deleted_at"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+            info={"revision": "0006_checkpoints"},
+        )
     if name in _UNIQUE:
         label, columns = _UNIQUE[name]
         yield Index(f"{name}_{label}", "tenant_id", *columns, unique=True, postgresql_where=_LIVING)
@@ -151,6 +158,13 @@ def _indexes(table: model.Table) -> Iterator[Index]:
 
 
 declare_crm(MODEL, METADATA)
+#: indexes of schema crm that a later revision than the baseline makes, also in an adopted CRM
+LATER_INDEXES: Final = frozenset(
+    str(index.name)
+    for table in METADATA.tables.values()
+    for index in table.indexes
+    if "revision" in index.info
+)
 
 # -- schema demo -------------------------------------------------------------------------------------------
 
@@ -443,4 +457,61 @@ _table(
     ForeignKeyConstraint(["incident_id"], ["demo.incidents.id"], name="incident_notices_incident_fkey"),
     CheckConstraint("receiver ~ '^[0-9a-f]{64}$'", name="incident_notices_receiver_check"),
     Index("incident_notices_due_idx", "receiver", "due_at", postgresql_where=text("delivered_at IS NULL")),
+)
+
+#: what a tenant was besides its rows, for a rewind or for the undo of one
+_table(
+    "checkpoints",
+    _required("id", Uuid),
+    _required("tenant_id", Uuid),
+    *_optional(Text, "name"),
+    _required("is_automatic", Boolean, "false"),
+    _required("taken_at", _INSTANT, "clock_timestamp()"),
+    _required("expires_at", _INSTANT),
+    *_optional(Text, "digest"),
+    _required("row_counts", JSONB, "'{}'"),
+    *(_required(name, JSONB) for name in ("tenant", "months", "jobs", "hero_accounts", "table_columns")),
+    PrimaryKeyConstraint("id", name="checkpoints_pkey"),
+    UniqueConstraint("tenant_id", "name", name="checkpoints_name_key"),
+    _reference("checkpoints_job_fkey", ["tenant_id", "id"], "demo.job_ledger"),
+    CheckConstraint("name ~ '^[a-z0-9][a-z0-9._-]{0,39}$'", name="checkpoints_name_check"),
+    CheckConstraint("NOT is_automatic OR name IS NOT NULL", name="checkpoints_automatic_check"),
+    CheckConstraint("digest ~ '^[0-9a-f]{64}$'", name="checkpoints_digest_check"),
+    CheckConstraint("(name IS NULL) = (digest IS NULL)", name="checkpoints_named_check"),
+)
+
+#: its rows; only the keys are required, since a CRM may accept more than the model does
+for _of in MODEL:
+    if not _of.is_tenant:
+        _table(
+            f"checkpoint_{_of.name}",
+            _required("checkpoint_id", Uuid),
+            *(
+                Column(one.name, _TYPES[one.kind], nullable=one.name not in {"tenant_id", "id"})
+                for one in _of.columns
+            ),
+            PrimaryKeyConstraint("checkpoint_id", "id", name=f"checkpoint_{_of.name}_pkey"),
+        )
+
+#: rows that a rewind, or the undo of one, changed
+_table(
+    "rewind_rows",
+    _required("checkpoint_id", Uuid),
+    _required("entity", Text),
+    _required("id", Uuid),
+    _required("action", Text),
+    PrimaryKeyConstraint("checkpoint_id", "entity", "id", name="rewind_rows_pkey"),
+    CheckConstraint(
+        "action IN ('changed', 'inserted', 'hidden', 'deleted')", name="rewind_rows_action_check"
+    ),
+)
+
+#: rows that people had edited when it was taken; of a rewind those whose record it changed
+_table(
+    "checkpoint_edits",
+    _required("checkpoint_id", Uuid),
+    _required("job_id", Uuid),
+    _required("id", Uuid),
+    _required("was_edited", Boolean),
+    PrimaryKeyConstraint("checkpoint_id", "job_id", "id", name="checkpoint_edits_pkey"),
 )

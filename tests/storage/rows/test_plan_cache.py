@@ -43,6 +43,7 @@ _WITHOUT_INDEX: Final = {
     "activities_created_by_fkey": _RARE_PARENT,
     "contact_tags_tag_fkey": _RARE_PARENT,
     "job_ledger_undone_by_fkey": _KEPT,
+    "checkpoints_job_fkey": _KEPT,
     "hero_accounts_contact_fkey": _FEW_ROWS,
     "hero_accounts_company_fkey": _FEW_ROWS,
     "hero_accounts_deal_fkey": _FEW_ROWS,

@@ -237,7 +237,9 @@ def test_every_constraint_holds_for_everybody_or_is_about_provenance_alone(tenan
     granted = tenants.conn.execute(
         "select grantee, column_name from information_schema.column_privileges where table_schema = 'crm'"
         " and column_name = any (%s) and privilege_type in ('INSERT', 'UPDATE')"
-        " and grantee not in ('demo_owner', 'demo_loader')",
+        " and grantee not in ('demo_owner', 'demo_loader')"
+        # A rewind inserts rows as they were.
+        " and not (grantee = 'demo_guard' and privilege_type = 'INSERT')",
         [list(PROVENANCE)],
     ).fetchall()
     assert granted == []
