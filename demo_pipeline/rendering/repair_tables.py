@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plan_table(done: Repaired) -> Table[Sequence[str]]:
-    """The rows to hide, to delete in other tenants and to restore; without rows: there is nothing to do."""
+    """The rows to hide, to delete in other tenants, to restore, to select anew; none: nothing to do."""
     plan = done.plan
     rows = [["hide", group.table, f"{len(group.ids):,}", group.reason] for group in plan.groups]
     rows += [["hide", table, f"{count:,}", "depend on those"] for table, count in plan.along.items()]
@@ -28,6 +28,10 @@ def plan_table(done: Repaired) -> Table[Sequence[str]]:
             f"{stage.name} was {stage.outcome}: {stage.deal_count:,} deals contradict it now",
         ]
         for stage in (plan.stages if done.with_stages else ())
+    ]
+    rows += [
+        ["select anew", "hero_accounts", "1", f"people changed the rows of: {kind.replace('_', ' ')}"]
+        for kind in plan.heroes
     ]
     columns = text_columns("", "table", "rows", "that", numbers=("rows",))
     return Table(columns, rows, title=f"{plan.tenant}: {plan.kind}")

@@ -25,7 +25,7 @@ from tests.services.repairs.damage import copy_company, misplace, plant_rows_of
 PLAN: Final = plan({"2025-02": {"contacts_created": 5, "deals_created": 2}})
 KEYS: Final = {
     "tenant", "kind", "done", "hide", "along", "elsewhere", "deleted_elsewhere", "kept", "stages",
-    "restored_stages", "short", "job",
+    "restored_stages", "heroes", "short", "job",
 }  # fmt: skip
 
 

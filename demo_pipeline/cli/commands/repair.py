@@ -55,7 +55,8 @@ def repair(
     depend on them, by one job that **job undo** takes back. Rows of its jobs that lie in other tenants are
     deleted there; the audit log keeps them. Rows that people made or edited are never touched. Deals that
     contradict a stage are not hidden where people changed the stage: the stage is named, and
-    --restore-stages sets it as it was. What is missing then, **generate** makes up for.
+    --restore-stages sets it as it was. Other hero accounts are selected where people changed the rows of one.
+    What is missing then, **generate** makes up for.
     """
     session = open_session()
     from demo_pipeline.services.repairs import repair as service
@@ -141,11 +142,14 @@ def _write_done(done: Repaired) -> None:
         )
     if done.report is not None:
         count = sum(len(group.ids) for group in done.plan.groups) + sum(done.plan.along.values())
-        write_text(
-            f"{done.plan.tenant}: {count:,} rows are hidden by job {done.report.job_id}, "
-            f"in {done.report.seconds:.1f} s"
-        )
-        say(f"{command_line(f'job undo {done.report.job_id}')} brings them back")
+        if done.plan.heroes:
+            write_text(f"{done.plan.tenant}: hero accounts selected anew by job {done.report.job_id}")
+        if count:
+            write_text(
+                f"{done.plan.tenant}: {count:,} rows are hidden by job {done.report.job_id}, "
+                f"in {done.report.seconds:.1f} s"
+            )
+            say(f"{command_line(f'job undo {done.report.job_id}')} brings them back")
 
 
 def _warn_of_kept(plan: Plan) -> None:
@@ -189,6 +193,7 @@ def _document(done: Repaired, *, is_done: bool) -> dict[str, Any]:
         "kept": records(_GROUP_COLUMNS, plan.kept),
         "stages": records(_STAGE_COLUMNS, plan.stages),
         "restored_stages": done.restored_stages,
+        "heroes": plan.heroes,
         "short": plan.short,
         "job": None if done.report is None else change_document(done.report),
     }

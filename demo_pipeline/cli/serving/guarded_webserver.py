@@ -7,7 +7,7 @@ whose ``Host`` is not this server (DNS rebinding) or whose ``Origin`` is another
 
 No answer may be shown in a frame: another page could otherwise put the launchpad under the user's next click.
 Malformed headers and malformed GraphQL documents are refused here, because Dagster answers some of them
-with an internal error. Within the guard the server also answers ``/health`` and ``/metrics``.
+with an internal error. Within the guard the server also answers ``/demo-day``, ``/health`` and ``/metrics``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo_pipeline.cli.serving.health_pages import HealthPages
+from demo_pipeline.cli.serving.own_pages import OwnPages
 
 #: The names of this server, with a port or without. A pattern and no URL parser: a parser accepts more
 #: than a browser sends, and raises for the rest.
@@ -174,7 +174,7 @@ def install() -> None:
 
     # Not as middleware: Starlette's answer to an error of the application would pass it by.
     def create_guarded_app(self: object, **options: Any) -> ASGIApp:
-        return guarded(HealthPages(create_asgi_app(self, **options)))
+        return guarded(OwnPages(create_asgi_app(self, **options)))
 
     server.create_asgi_app = create_guarded_app
     headers: Sequence[tuple[str, str]] = ANSWER_HEADERS

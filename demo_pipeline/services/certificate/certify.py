@@ -9,7 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
+
+from psycopg import Connection
 
 from demo_pipeline.domain.certificate.reserved import (
     MAILS,
@@ -24,7 +26,7 @@ from demo_pipeline.domain.certificate.reserved import (
 )
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS
-from demo_pipeline.services.jobs.tenant_context import open_snapshot
+from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.rows.certificate_file import CertificateFile, certificate_file
@@ -68,7 +70,12 @@ def certify(database: Database, settings: Settings, slug: str) -> Certificate:
     Raises ``NotFoundError``, ``NotADemoTenantError``, ``UnreadableTenantError``.
     """
     with open_snapshot(database, settings, slug, "certify") as (conn, context, as_of):
-        found = contact_values(conn, context.state.tenant.tenant_id)
+        return certificate_of(conn, context, as_of)
+
+
+def certificate_of(conn: Connection[Any], context: TenantContext, as_of: datetime) -> Certificate:
+    """The same within a transaction."""
+    found = contact_values(conn, context.state.tenant.tenant_id)
     values, rows = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
     uncovered = list[ContactValue]()
     for one in found:
@@ -79,7 +86,7 @@ def certify(database: Database, settings: Settings, slug: str) -> Certificate:
             values[one.place, rule.name, rule.source] += 1
             rows[one.place, rule.name, rule.source] += one.row_count
     return Certificate(
-        tenant=slug,
+        tenant=context.spec.slug,
         as_of=as_of,
         certified=tuple(
             CertifiedValues(

@@ -108,23 +108,27 @@ def _read_state(database: Database, settings: Settings) -> State:
     receivers = receivers_of(settings)
     with database.snapshot() as conn:
         found = search(conn, settings)
-        recorded = {(one.kind, one.subject): one for one in incidents.open_incidents(conn)}
-        alerts = [*found.alerts]
-        alerts += [
-            alert_of(one.kind, one.subject, one.detail)
-            for one in recorded.values()
-            if AlertKind(one.kind).is_of_dagster
-        ]
         return State(
             read_at=found.looked_at,
             figures=found.figures,
-            alerts=tuple(_open_alerts(alerts, recorded, found.looked_at)),
+            alerts=open_alerts(conn, found),
             tenants=found.tenants,
             jobs=watched_figures.jobs_by_status(conn),
             last_completed_at=watched_figures.last_completed_at(conn),
             receivers=receivers,
             undelivered_count=incidents.undelivered_count(conn, [one.digest for one in receivers]),
         )
+
+
+def open_alerts(conn: Connection[Any], found: Found) -> tuple[OpenAlert, ...]:
+    """What a search found, and what Dagster alone knows as its sensor recorded it."""
+    recorded = {(one.kind, one.subject): one for one in incidents.open_incidents(conn)}
+    of_dagster = [
+        alert_of(one.kind, one.subject, one.detail)
+        for one in recorded.values()
+        if AlertKind(one.kind).is_of_dagster
+    ]
+    return tuple(_open_alerts([*found.alerts, *of_dagster], recorded, found.looked_at))
 
 
 def _open_alerts(

@@ -36,6 +36,7 @@ from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.clock import instant_of
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
+from demo_pipeline.storage.ledger.hero_accounts import broken_hero_kinds
 from demo_pipeline.storage.ledger.job_ledger import JobSpec
 from demo_pipeline.storage.rows import misplaced, provenance, row_checks, soft_delete
 from demo_pipeline.storage.rows.kpis import all_figures, collected_figures
@@ -71,13 +72,15 @@ class Plan:
     kept: tuple[Group, ...] = ()
     #: stages that people changed, so that deals contradict them
     stages: tuple[ChangedStage, ...] = ()
+    #: kinds of hero accounts whose rows people changed: the job selects other accounts for them
+    heroes: tuple[str, ...] = ()
     #: months that fall short of what is expected then: materialising makes up for it
     short: tuple[Month, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Nothing to do; rows may be kept."""
-        return not (self.groups or self.elsewhere or self.stages)
+        return not (self.groups or self.elsewhere or self.stages or self.heroes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +120,21 @@ def repair(
         context = find_tenant_context(conn, settings, slug, JobKind.REPAIR)
         owner_id = context.state.tenant.tenant_id
         elsewhere = tuple(stray for stray in misplaced.find(conn) if stray.owner_id == owner_id)
-    plan = replace(plan, elsewhere=elsewhere)
+        # A stage that is not what it was may be all that is wrong with them: it is set first.
+        is_known = with_stages or not plan.stages
+        heroes = _broken_heroes(conn, owner_id) if is_known else ()
+    plan = replace(plan, elsewhere=elsewhere, heroes=heroes)
     if is_dry or plan.is_empty:
         return Repaired(plan=plan, with_stages=with_stages)
     caller = caller or JobCaller()
     deleted = _delete_elsewhere(database, context, caller) if elsewhere else 0
-    report = run_job(database, settings, slug, work.kind, work.select, caller) if plan.groups else None
     restored = _restore_stages(database, context, caller, plan.stages) if with_stages and plan.stages else 0
+    if restored:
+        with database.admin(readonly=True) as conn:
+            plan = replace(plan, heroes=_broken_heroes(conn, owner_id))
+    # Every job selects hero accounts at its end, also one that hides no row.
+    is_due = bool(plan.groups or plan.heroes)
+    report = run_job(database, settings, slug, work.kind, work.select, caller) if is_due else None
     if restored:
         # Their deals count again as what they were.
         plan = replace(plan, short=_plan(database, settings, slug, work).short)
@@ -134,6 +145,10 @@ def repair(
         restored_stages=restored,
         with_stages=with_stages,
     )
+
+
+def _broken_heroes(conn: Connection, tenant_id: UUID) -> tuple[str, ...]:
+    return tuple(broken_hero_kinds(conn, tenant_id).get(tenant_id, ()))
 
 
 def dedupe(

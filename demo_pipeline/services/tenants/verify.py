@@ -91,6 +91,8 @@ class Finding:
     #: rows of one table that it is about; none: it is not about single rows
     table: str | None = None
     ids: tuple[UUID, ...] = ()
+    #: the job that it is about, or whose rows
+    job_id: UUID | None = None
     #: the months that it is about; none: the whole tenant
     months: frozenset[Month] = frozenset()
 
@@ -257,7 +259,9 @@ class _Examination:
         """The jobs of the slug, those of deleted tenants included."""
         return job_ledger.list_jobs(self.conn, self.context.spec.slug)
 
-    def about(self, check: Check, table: str, ids: tuple[UUID, ...], what: str) -> Finding:
+    def about(
+        self, check: Check, table: str, ids: tuple[UUID, ...], what: str, job_id: UUID | None = None
+    ) -> Finding:
         """A finding about rows of one table, in the months that they belong to."""
         months = row_checks.months_of(self.conn, self.tenant_id, table, ids)
         known = {str(month): month for month in self.context.recorded_months}
@@ -266,6 +270,7 @@ class _Examination:
             message=f"{len(ids):,} {table}: {what}",
             table=table,
             ids=ids,
+            job_id=job_id,
             # A month without a page of its own makes it a finding of the whole tenant.
             months=frozenset(known[month] for month in months) if months <= known.keys() else frozenset(),
         )
@@ -347,7 +352,7 @@ def _provenance(at: _Examination) -> Iterator[Finding]:
         if job is None or job.status != "completed":
             state = "is no job of this tenant" if job is None else f"is {job.status}"
             for table, ids in row_checks.living_rows_of(at.conn, at.tenant_id, [job_id]).items():
-                yield at.about(Check.PROVENANCE, table, ids, f"of job {job_id}, which {state}")
+                yield at.about(Check.PROVENANCE, table, ids, f"of job {job_id}, which {state}", job_id)
     for table in MODEL.counted:
         if not provenance.bare_rows(at.conn, at.tenant_id, table):
             continue
@@ -396,7 +401,7 @@ def _jobs(at: _Examination) -> Iterator[Finding]:
     if running and not tenants.is_held(at.conn, at.tenant_id):
         for job in running:
             message = f"job {job.job_id} ({job.kind}) says running, and no session runs it; run it again"
-            yield Finding(check=Check.JOBS, message=message)
+            yield Finding(check=Check.JOBS, message=message, job_id=job.job_id)
     yield from _clock_findings(at.context, server_clock(at.conn))
 
 

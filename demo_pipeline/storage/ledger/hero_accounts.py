@@ -49,3 +49,20 @@ def hero_marks(conn: Connection[Any], tenant_id: UUID) -> list[HeroMark]:
             " from demo.whole_hero_accounts where tenant_id = %s order by kind",
             [tenant_id],
         ).fetchall()
+
+
+def broken_hero_kinds(conn: Connection[Any], tenant_id: UUID | None = None) -> dict[UUID, list[str]]:
+    """Tenant → kinds of its hero accounts whose rows are not as their kind needs them any more, sorted.
+
+    Of all tenants, or of one; tenants without any are absent. For administrators.
+    """
+    rows = conn.execute(
+        """
+        select h.tenant_id, array_agg(h.kind order by h.kind) from demo.hero_accounts h
+        where (%(tenant)s::uuid is null or h.tenant_id = %(tenant)s) and not exists (
+            select from demo.whole_hero_accounts w where w.tenant_id = h.tenant_id and w.kind = h.kind)
+        group by h.tenant_id
+        """,
+        {"tenant": tenant_id},
+    ).fetchall()
+    return dict(rows)

@@ -148,6 +148,21 @@ def failed_jobs(conn: Connection[Any]) -> list[FailedJob]:
         ).fetchall()
 
 
+def running_jobs(conn: Connection[Any]) -> dict[UUID, list[tuple[UUID, str]]]:
+    """Tenant → jobs that a session is working on now, with their kinds; the earliest first."""
+    rows = conn.execute(
+        """
+        select l.tenant_id, l.id, l.kind from demo.job_ledger l
+        where l.status = 'running' and l.tenant_id in (select h.tenant_id from demo.held_tenants h)
+        order by l.started_at, l.id
+        """
+    )
+    found: dict[UUID, list[tuple[UUID, str]]] = {}
+    for tenant_id, job_id, kind in rows.fetchall():
+        found.setdefault(tenant_id, []).append((job_id, kind))
+    return found
+
+
 def runs_with_failed_jobs(conn: Connection[Any], run_ids: Collection[str]) -> set[str]:
     """Those of the Dagster runs in which an attempt at a job failed."""
     rows = conn.execute(

@@ -399,6 +399,22 @@ _table(
     CheckConstraint("change_count >= 0", name="month_releases_count_check"),
 )
 
+#: what the last reading of all rows of a tenant found
+_table(
+    "examinations",
+    _required("tenant_id", Uuid),
+    _required("examined_at", _INSTANT),
+    _required("examined_by", Text),
+    _required("fingerprint", Numeric),
+    _required("reasons", JSONB),
+    _required("notes", JSONB),
+    *_optional(Uuid, "checkpoint_id"),
+    PrimaryKeyConstraint("tenant_id", name="examinations_pkey"),
+    _reference("examinations_tenant_fkey", ["tenant_id"], "demo.tenant_metadata"),
+    CheckConstraint("jsonb_typeof(reasons) = 'array'", name="examinations_reasons_check"),
+    CheckConstraint("jsonb_typeof(notes) = 'array'", name="examinations_notes_check"),
+)
+
 _table(
     "incidents",
     Column("id", BigInteger, Identity(always=True), nullable=False),

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Scope
 
 from demo_pipeline.cli.serving.guarded_webserver import guarded
-from demo_pipeline.cli.serving.health_pages import HealthPages
+from demo_pipeline.cli.serving.own_pages import OwnPages
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.incidents import AlertRecord, record_alerts
 from demo_pipeline.storage.ledger.watched_figures import WatchedFigure
@@ -33,7 +33,7 @@ def app(database_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> ASGIAp
     """The two pages within the guard, before an application that says that it is another one."""
     for name, value in database_env.items():
         monkeypatch.setenv(name, value)
-    return guarded(HealthPages(PlainTextResponse("another")))
+    return guarded(OwnPages(PlainTextResponse("another")))
 
 
 def ask(app: ASGIApp, path: str, method: str = "GET", host: str = "127.0.0.1:3000") -> Answer:

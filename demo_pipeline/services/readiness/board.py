@@ -1,0 +1,237 @@
+"""Whether tenants can be shown now, many of them at once.
+
+What is cheap is read each time: jobs, alerts, freshness, releases, hero accounts, and a fingerprint of the
+rows. What needs every row is taken from the latest examination, which holds as long as the fingerprint is the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from demo_pipeline.domain.core.errors import DatabaseError, UnreadableTenantError
+from demo_pipeline.domain.core.job_kinds import JobKind
+from demo_pipeline.domain.core.months import Month
+from demo_pipeline.services.health.alerts import Alert
+from demo_pipeline.services.health.state import Found, open_alerts, search
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context, find_tenant_id
+from demo_pipeline.services.readiness.reasons import (
+    EXAMINED,
+    Reason,
+    Requirement,
+    alert_notes,
+    alert_reasons,
+    checkpoint_note,
+    drift_reasons,
+    examination_reason,
+    freshness_reasons,
+    hero_reasons,
+    recorded_reason,
+    release_reasons,
+    running_reason,
+    unreadable_reason,
+)
+from demo_pipeline.services.tenants.release import releases_of
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.clock import instant_of, server_clock
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.connection.masking import masked
+from demo_pipeline.storage.ledger import examinations, tenants
+from demo_pipeline.storage.ledger.examinations import Examination
+from demo_pipeline.storage.ledger.hero_accounts import broken_hero_kinds
+from demo_pipeline.storage.ledger.watched_figures import running_jobs
+from demo_pipeline.storage.rows.checkpoint_drift import LastCheckpoint, last_checkpoints, people_changes
+from demo_pipeline.storage.rows.row_fingerprint import row_fingerprint
+
+Connection = psycopg.Connection[Any]
+
+
+class State(StrEnum):
+    """Whether a requirement is met."""
+
+    MET = "met"
+    NOT_MET = "not met"
+    #: the rows have changed since they were examined, or never were
+    UNKNOWN = "unknown"
+    #: there is no checkpoint, which is no reason not to be ready
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantReadiness:
+    """Whether one tenant can be shown."""
+
+    tenant: str
+    #: as the tenant sees it; the slug where that cannot be read
+    name: str
+    #: in the order in which they are cured; none: it is ready
+    reasons: tuple[Reason, ...]
+    #: what is no reason, in sentences
+    notes: tuple[str, ...]
+    #: whether the rows are as they were examined
+    is_examined: bool
+    #: the last named checkpoint
+    checkpoint: LastCheckpoint | None
+    #: the latest examination; None: never
+    examined_at: datetime | None
+    #: whether it was ready then; None: never examined
+    was_ready: bool | None
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.reasons
+
+    def state(self, requirement: Requirement) -> State:
+        """Whether a requirement is met."""
+        if requirement in EXAMINED and not self.is_examined:
+            return State.UNKNOWN
+        if requirement is Requirement.CHECKPOINT and self.checkpoint is None:
+            return State.NONE
+        is_met = all(one.requirement is not requirement for one in self.reasons)
+        return State.MET if is_met else State.NOT_MET
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """All demo tenants, by slug."""
+
+    #: by the database server's clock
+    read_at: datetime
+    tenants: tuple[TenantReadiness, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every tenant can be shown."""
+        return all(one.is_ready for one in self.tenants)
+
+
+def read_board(database: Database, settings: Settings) -> Board:
+    """All demo tenants as they are now, without reading every row. Raises ``DatabaseError``."""
+    try:
+        with database.snapshot() as conn:
+            slugs = [one.slug for one in tenants.list_tenants(conn)]
+            recorded = examinations.latest_examinations(conn)
+            return Board(
+                read_at=server_clock(conn),
+                tenants=tuple(judge_tenants(conn, settings, slugs, recorded)),
+            )
+    except psycopg.Error as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DatabaseError(f"PostgreSQL went away or refused ({masked(reason)}); try again") from error
+
+
+def judge_tenants(
+    conn: Connection, settings: Settings, slugs: Sequence[str], recorded: Mapping[UUID, Examination]
+) -> Iterator[TenantReadiness]:
+    """Judge tenants in the given order, within a snapshot. ``recorded``: the latest examinations."""
+    now = instant_of(conn, settings)
+    found = search(conn, settings)
+    alerts: dict[str | None, list[Alert]] = {}
+    for opened in open_alerts(conn, found):
+        alerts.setdefault(opened.alert.tenant, []).append(opened.alert)
+    shared = _Shared(conn, settings, now, found, recorded)
+    for slug in slugs:
+        yield shared.judge(slug, alerts.get(slug, []))
+
+
+class _Shared:
+    """What the judgements of several tenants have in common."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        settings: Settings,
+        now: datetime,
+        found: Found,
+        recorded: Mapping[UUID, Examination],
+    ) -> None:
+        self._conn, self._settings, self._now, self._recorded = conn, settings, now, recorded
+        self._freshness = {one.tenant: one for one in found.tenants}
+        self._broken_heroes = broken_hero_kinds(conn)
+        self._running = running_jobs(conn)
+        self._checkpoints = last_checkpoints(conn)
+
+    def judge(self, slug: str, alerts: Sequence[Alert]) -> TenantReadiness:
+        """One tenant."""
+        conn = self._conn
+        tenant_id = find_tenant_id(conn, self._settings, slug, "ready")
+        last, checkpoint = self._recorded.get(tenant_id), self._checkpoints.get(tenant_id)
+        is_examined = last is not None and last.fingerprint == row_fingerprint(
+            conn, tenant_id, last.examined_at
+        )
+        reasons = [running_reason(JobKind(kind), job_id) for job_id, kind in self._running.get(tenant_id, ())]
+        try:
+            context = find_tenant_context(conn, self._settings, slug, "ready")
+        except UnreadableTenantError as error:
+            name = slug
+            # An examination finds nothing else.
+            reasons.append(unreadable_reason(error.message))
+        else:
+            name = context.spec.name
+            reasons += _of_rows(slug, last, is_examined=is_examined)
+            reasons += self._of_checkpoint(slug, last, checkpoint, is_examined=is_examined)
+            reasons += self._of_months(slug, context)
+        reasons += [*hero_reasons(slug, self._broken_heroes.get(tenant_id, ())), *alert_reasons(alerts)]
+        order = list(Requirement)
+        return TenantReadiness(
+            tenant=slug,
+            name=name,
+            reasons=tuple(sorted(reasons, key=lambda one: order.index(one.requirement))),
+            notes=(
+                *checkpoint_note(slug, checkpoint),
+                *(last.notes if last is not None and is_examined else ()),
+                *alert_notes(alerts),
+            ),
+            is_examined=is_examined,
+            checkpoint=checkpoint,
+            examined_at=None if last is None else last.examined_at,
+            was_ready=None if last is None else not last.reasons,
+        )
+
+    def _of_checkpoint(
+        self, slug: str, last: Examination | None, checkpoint: LastCheckpoint | None, *, is_examined: bool
+    ) -> Iterator[Reason]:
+        """What people changed since the last checkpoint: compared, unless the examination has done that."""
+        if checkpoint is None:
+            return
+        if last is not None and is_examined and last.checkpoint_id == checkpoint.id:
+            yield from _recorded(last, {Requirement.CHECKPOINT})
+        else:
+            yield from drift_reasons(slug, checkpoint, people_changes(self._conn, checkpoint))
+
+    def _of_months(self, slug: str, context: TenantContext) -> Iterator[Reason]:
+        """Months that are not loaded, and those that may not be shown."""
+        running = Month.containing(self._now)
+        loaded = context.recorded_months
+        missing = [
+            # What is due of the running month is a question of freshness, once anything is loaded.
+            one
+            for one in context.asked_months(running)
+            if one not in loaded and (one != running or not loaded)
+        ]
+        yield from freshness_reasons(slug, self._freshness.get(slug), missing)
+        releases = releases_of(self._conn, context)
+        yield from release_reasons(slug, {month: releases.state(month) for month in loaded})
+
+
+def _of_rows(slug: str, last: Examination | None, *, is_examined: bool) -> Iterator[Reason]:
+    """What the latest examination found, if the rows are as they were."""
+    if last is None:
+        yield examination_reason(slug, "it was never examined")
+    elif not is_examined:
+        since = f"{last.examined_at:%Y-%m-%d %H:%M} UTC"
+        yield examination_reason(slug, f"rows have changed since it was examined ({since})")
+    else:
+        yield from _recorded(last, EXAMINED)
+
+
+def _recorded(last: Examination, requirements: Collection[Requirement]) -> Iterator[Reason]:
+    """The recorded reasons of some requirements."""
+    return (one for one in map(recorded_reason, last.reasons) if one.requirement in requirements)
