@@ -36,6 +36,7 @@ _SAID: Final = frozenset({"talk", "detail", "line", "mail", "reply"})
 _STAMP_WORDS: Final = 4
 _LONGEST_SUBJECT: Final = 9
 _PEOPLE: Final = frozenset({"first", "last", "person"})
+_THINGS: Final = frozenset({"company", "company_full", "amount", "pieces"})
 _OTHERS: Final = frozenset({"writer", "due", "next_month"})
 #: Beats that know of no deal, and those before there is a price.
 _WITHOUT_DEAL: Final = BEATS[BEATS.index("inquiry") :]
@@ -164,7 +165,7 @@ def _wrong(file: _File, clock: re.Pattern[str], beat: str, form: str, text: str)
     if form == "line" and len(text.split()) > _LONGEST_LINE:
         yield f"{len(text.split())} words", f"at most {_LONGEST_LINE}"
     if form in ("subject", "title"):
-        own = {*_PEOPLE, *file.language.salutation_slots, *file.facts, "company", "amount", "pieces"}
+        own = {*_PEOPLE, *file.language.salutation_slots, *file.facts, *_THINGS}
         if not own & used:
             yield "could be that of anybody", "name a person, a company, an amount or a fact"
         if len(text.split()) > _LONGEST_SUBJECT:

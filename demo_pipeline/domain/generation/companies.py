@@ -18,6 +18,7 @@ from demo_pipeline.domain.core.arrow import (
     take,
     take_or_null,
     texts,
+    without_matches,
 )
 from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile, scale
 from demo_pipeline.domain.generation.company_names import NamedCompanies
@@ -79,6 +80,15 @@ def names(context: MonthContext, company: I64) -> SlotChoice:
     number, legal_form = rows.number[each], rows.legal_form[each]
     made = _names_of(context, _named(context, number), legal_form)
     return SlotChoice(_made_or_existing(made, number, context.index.existing_names), place)
+
+
+def short_names(context: MonthContext, company: I64) -> SlotChoice:
+    """The same as people say them: without the legal form."""
+    each, place = _each_once(context, company)
+    number, known = context.index.companies.number[each], context.index.existing_names
+    made = _named(context, number).names
+    without = without_matches(known, context.locale.companies.legal_form_pattern)
+    return SlotChoice(_made_or_existing(made, number, without), place)
 
 
 def domains(context: MonthContext, company: I64) -> pa.StringArray:

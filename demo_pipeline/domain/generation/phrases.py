@@ -21,7 +21,7 @@ from demo_pipeline.domain.core.random_streams import I64, U64, scale
 from demo_pipeline.domain.core.row_ids import Uuids
 from demo_pipeline.domain.generation.beats import StoryRows
 from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
-from demo_pipeline.domain.generation.companies import names
+from demo_pipeline.domain.generation.companies import names, short_names
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_prices import Offers
 from demo_pipeline.domain.generation.price_lists import LINE_KINDS
@@ -92,7 +92,7 @@ def deal_titles(
             return choice
         match name:
             case "company":
-                return names(context, company[rows])
+                return short_names(context, company[rows])
             case "product":
                 return SlotChoice(texts.products, lines.product[rows])
             case "city":
@@ -341,11 +341,16 @@ class _Slots:
         return _scattered(self.key[rows], name, count)
 
     def _company(self, rows: I64) -> SlotChoice:
-        return names(self.context, self.company[rows])
+        return short_names(self.context, self.company[rows])
 
     def _company_stop(self, rows: I64) -> SlotChoice:
-        named = self._company(rows)
-        return SlotChoice(with_stop(named.values), named.places)
+        return _with_stop(self._company(rows))
+
+    def _company_full(self, rows: I64) -> SlotChoice:
+        return names(self.context, self.company[rows])
+
+    def _company_full_stop(self, rows: I64) -> SlotChoice:
+        return _with_stop(self._company_full(rows))
 
     def _role(self, rows: I64) -> SlotChoice:
         facts, key = self.context.stories.facts, self._role_key[rows]
@@ -397,6 +402,10 @@ class _Slots:
     def _next_month(self, rows: I64) -> SlotChoice:
         months = self.context.texts.language.days.months
         return SlotChoice(kept_strings(months), (_months_and_days(self.local_us[rows])[0] + 1) % len(months))
+
+
+def _with_stop(choice: SlotChoice) -> SlotChoice:
+    return SlotChoice(with_stop(choice.values), choice.places)
 
 
 def _months_and_days(local_us: I64) -> tuple[I64, I64]:

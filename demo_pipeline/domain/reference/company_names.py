@@ -80,6 +80,12 @@ class CompanyNames:
         """The patterns as columns."""
         return PatternColumns.of(self.patterns)
 
+    @cached_property
+    def legal_form_pattern(self) -> str:
+        """A regular expression (RE2) for the legal form at the end of a company's name."""
+        longest_first = sorted(self.legal_forms.names, key=len, reverse=True)
+        return rf",? +(?:{'|'.join(map(re.escape, longest_first))})$"
+
 
 @dataclass(frozen=True, eq=False)
 class PatternColumns:

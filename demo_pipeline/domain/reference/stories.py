@@ -39,7 +39,9 @@ FORMS: Final = (
 #: What a line may need, each one bit: the slots that need it.
 NEEDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "company": frozenset({"company", "company_stop", "role"}),
+        "company": frozenset(
+            {"company", "company_stop", "company_full", "company_full_stop", "role"}
+        ),
         "goods": frozenset({"product", "city"}),
         "amount": frozenset({"amount"}),
         "pieces": frozenset({"pieces"}),
@@ -55,6 +57,7 @@ NUMBERS: Final[Mapping[str, range]] = MappingProxyType(
         "weeks": range(2, 9),
     }
 )  # fmt: skip
+_ENDS_WITH_NAME: Final = re.compile(r"\{(company|company_full)\}\.")
 #: ``beat`` of a line that is a value of a list of facts; its form is the name of the list.
 FACT: Final = "fact"
 
@@ -104,7 +107,7 @@ def _load(packs: Traversable, language: Language, industry: str, country: str) -
             facts.setdefault(kind, []).append(spelt)
             continue
         # Names of companies may end with a full stop.
-        template = language.spelt_out(Template.parse(spelt.replace("{company}.", "{company_stop}")))
+        template = language.spelt_out(Template.parse(_ENDS_WITH_NAME.sub(r"{\1_stop}", spelt)))
         templates.append(template)
         groups.append(beat(name) * len(FORMS) + FORMS.index(kind))
         needs.append(_needs(template))

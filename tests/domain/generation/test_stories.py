@@ -217,6 +217,18 @@ def test_emails_are_signed_by_their_writer(told: Stories) -> None:
     assert ours > 2 * theirs > 50
 
 
+def test_companies_are_called_by_their_short_names(told: Stories) -> None:
+    """Texts and titles have no legal form, where no line asks for the registered name."""
+    names = {row["id"]: row["name"] for row in told.rows["companies"]}
+    short = 0
+    for row in (*told.rows["activities"], *told.rows["deals"]):
+        if name := names.get(row["company_id"]):
+            text = row["title"] if "title" in row else f"{row['subject']} {row['description']}"
+            assert name not in text
+            short += name.rpartition(" ")[0].rstrip(",") in text
+    assert short > 50
+
+
 @pytest.mark.parametrize(("language", "industry"), EITHER)
 def test_texts_read_cleanly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, industry: str

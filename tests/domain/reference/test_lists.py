@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from demo_pipeline.domain.core.arrow import strings, without_matches
 from demo_pipeline.domain.core.random_streams import Stream
 from demo_pipeline.domain.feasibility import Caps
 from demo_pipeline.domain.generation.company_names import CompanyNaming
@@ -198,6 +199,23 @@ def test_company_names_and_domains_are_unique_by_parts(country: str) -> None:
         assert all(re.fullmatch(r"[a-z0-9]{2,40}", label) for label in parts.ascii)
     assert len(companies.descriptor_industry) == len(companies.descriptors)
     assert set(companies.descriptor_industry.tolist()) == set(range(len(companies.industries)))
+
+
+@pytest.mark.parametrize(
+    ("country", "name", "short"),
+    [
+        ("DE", "Falk Holzbau GmbH & Co. KG", "Falk Holzbau"),
+        ("DE", "WLA Verlag UG (haftungsbeschränkt)", "WLA Verlag"),
+        ("FR", "Drouin & Fils SAS", "Drouin & Fils"),
+        ("US", "Hale, Reed & Associates, Inc.", "Hale, Reed & Associates"),
+        ("US", "Lincoln", "Lincoln"),
+        ("GB", "Salt", "Salt"),
+    ],
+)
+def test_a_company_has_a_short_name(country: str, name: str, short: str) -> None:
+    """The legal form at the end is left out; nothing else is."""
+    pattern = load_locale(country).companies.legal_form_pattern
+    assert without_matches(strings([name]), pattern).to_pylist() == [short]
 
 
 @pytest.mark.parametrize("country", COUNTRIES)
