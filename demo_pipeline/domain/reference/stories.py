@@ -39,9 +39,7 @@ FORMS: Final = (
 #: What a line may need, each one bit: the slots that need it.
 NEEDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "company": frozenset(
-            {"company", "company_stop", "company_full", "company_full_stop", "role"}
-        ),
+        "company": frozenset({"company", "company_stop", "company_full", "company_full_stop", "role"}),
         "goods": frozenset({"product", "city"}),
         "amount": frozenset({"amount"}),
         "pieces": frozenset({"pieces"}),

@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "44e6e45fe0aacbc596ac5e9b087cb69d3099ff19cb7338731923bd91a4120fc0",
-    "marlowe-quay": "e5e5796ee6eaf4dd073ab07e301dd906f7ade3b922a145cbcd09aa453f98658b",
-    "tannrausch": "98a6755598034e28d88cb35de2aaefe7b55c7ff51f5be9cf33c2756b367ea23d",
-    "tidewick": "ccb0801bbe86ed72a4ec9980309a3d42b99ea993a6eda8adddbd0088b9d0db4b",
+    "larkmoor": "c758e5a25652daaee8879a9126f3c448b45da894b80a9c28ef7405ef654be128",
+    "marlowe-quay": "c24c26a64fc276f9c13fb7d0fdeaca82a20db58bd81a83fa7e8cb613678b9104",
+    "tannrausch": "32baa507486148960f4d2397e095c2dccff6a8fc922a1f2cf7266e0da992eb86",
+    "tidewick": "82dd3a363c39324341f35a61b49f87cf96d184e736ca059ebf59f461c415f2bc",
 }
 
 
