@@ -187,7 +187,7 @@ def with_stop(values: pa.StringArray) -> pa.StringArray:
     return _compute.replace_substring_regex(values, pattern=r"\.?$", replacement=".")
 
 
-def without_matches(values: Column, pattern: str) -> Column:
+def without_matches(values: AnyColumn, pattern: str) -> AnyColumn:
     """Texts without all that matches the pattern (RE2)."""
     return _compute.replace_substring_regex(values, pattern=pattern, replacement="")
 
