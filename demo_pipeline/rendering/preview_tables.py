@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.rendering.kpi_columns import (
     METRIC,
@@ -16,7 +16,8 @@ from demo_pipeline.rendering.kpi_columns import (
 from demo_pipeline.rendering.table import Column, Table
 
 if TYPE_CHECKING:
-    from demo_pipeline.services.patches.preview import Preview
+    from demo_pipeline.services.patches.preview import Preview, RowChange
+    from demo_pipeline.storage.rows.reconcile_rows import NamedDeal
 
 #: counted tables, in the order in which rows are made
 _TABLES: Final = ("companies", "contacts", "deals", "activities")
@@ -94,9 +95,43 @@ def row_table(seen: Preview) -> Table[tuple[str, Mapping[str, int]]]:
     )
 
 
+def change_table(seen: Preview) -> Table[RowChange]:
+    """The rows that a plan that reconciles hides and makes, by month and table."""
+    columns: tuple[Column[RowChange], ...] = (
+        Column("month", "month"),
+        Column("table", "table"),
+        Column("hidden", "to hide", is_number=True),
+        Column("made", "to make", is_number=True),
+    )
+    assert seen.reconcile is not None  # a plan that reconciles
+    return Table(columns, seen.reconcile.changes, title="rows to hide and to make")
+
+
+def row_tables(seen: Preview) -> list[Table[Any]]:
+    """What happens to rows: one table, and a second one for the largest deals that are hidden."""
+    if seen.reconcile is None:
+        return [row_table(seen)]
+    tables: list[Table[Any]] = [change_table(seen)]
+    if seen.reconcile.largest_deals:
+        columns: tuple[Column[NamedDeal], ...] = (
+            Column("title", "deal"),
+            Column("account", "account"),
+            Column("month", "month", lambda deal: f"{deal.created_at:%Y-%m}"),
+            Column("value", "value", is_number=True),
+        )
+        title = f"the largest deals to hide, values in {seen.currency}"
+        tables.append(Table(columns, seen.reconcile.largest_deals, title=title))
+    return tables
+
+
 def closing_lines(seen: Preview) -> list[str]:
     """Remarks on the plan, a line each."""
     lines: list[str] = []
+    if seen.reconcile is not None:
+        lines += [
+            "it hides rows, so it needs a confirmation: patch apply --yes, or this line in the plan",
+            f"fingerprint: {seen.reconcile.fingerprint}",
+        ]
     if seen.rows_before:
         months = ", ".join(f"{month} {one.row_count:,}" for month, one in seen.blueprint.items())
         lines.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from demo_pipeline.cli.commands.plan import SPLIT_IT, about_plan, read_plan_file
+from demo_pipeline.cli.commands.plan import SPLIT_IT, about_plan, read_plan_file, write_preview
 from demo_pipeline.cli.kit.console import say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.kit.job_progress import shown_on_asset_pages, watched
 from demo_pipeline.cli.kit.job_views import change_document, change_table, is_passed, made_rows
@@ -22,7 +22,13 @@ from demo_pipeline.cli.kit.parameters import (
     flag,
 )
 from demo_pipeline.cli.kit.session import Session, caller, open_session
-from demo_pipeline.domain.core.errors import CapExceededError, DemoError, InputError, Problem
+from demo_pipeline.domain.core.errors import (
+    CapExceededError,
+    DemoError,
+    InputError,
+    Problem,
+    UnconfirmedError,
+)
 from demo_pipeline.domain.core.wording import rows_text
 
 if TYPE_CHECKING:
@@ -48,6 +54,9 @@ def apply(
     split: Annotated[
         bool, flag("--split", "One job for each piece that fits the caps, one after the other.")
     ] = False,
+    yes: Annotated[
+        bool, flag("--yes", "Confirm that a plan with mode reconcile hides rows, as it would by now.")
+    ] = False,
     plan_type: PlanTypeOption = None,
     seed: SeedOption = None,
     sheet: SheetOption = None,
@@ -58,11 +67,18 @@ def apply(
     Makes rows until every figure of the plan's months is met to the unit and to the cent, verifies them and
     commits. A plan that was applied already is left alone, exit code 0. One that cannot be is refused with
     the nearest that can, before anything is written. With --split each piece is all or nothing by itself.
+    A plan with mode reconcile also hides generated rows. It is applied with --yes, or with the fingerprint of
+    its preview in it; otherwise the preview is shown, exit code 2.
     """
     file = read_plan_file(plan, plan_type, seed, sheet)
     session = open_session()
-    with about_plan(plan):
-        reports = _apply(session, slug, file, is_again=again, is_split=split)
+    try:
+        with about_plan(plan):
+            reports = _apply(session, slug, file, is_again=again, is_split=split, is_confirmed=yes)
+    except UnconfirmedError as error:
+        if not json:
+            write_preview(error.preview)
+        raise
     if json:
         documents = [change_document(report) for report in reports]
         passed = all(document["passed"] for document in documents)
@@ -75,7 +91,7 @@ def apply(
 
 
 def _apply(
-    session: Session, slug: str, plan: PlanFile, *, is_again: bool, is_split: bool
+    session: Session, slug: str, plan: PlanFile, *, is_again: bool, is_split: bool, is_confirmed: bool
 ) -> tuple[JobReport, ...]:
     """Apply a plan, or each of its pieces as one job.
 
@@ -101,7 +117,15 @@ def _apply(
             if len(pieces) > 1:
                 say(f"piece {number} of {len(pieces)} ...")
             try:
-                report = apply_patch(database, session.settings, slug, piece, again=is_again, caller=caller())
+                report = apply_patch(
+                    database,
+                    session.settings,
+                    slug,
+                    piece,
+                    again=is_again,
+                    is_confirmed=is_confirmed,
+                    caller=caller(),
+                )
             except DemoError as error:
                 _add_pieces(error, reports, len(pieces))
                 if isinstance(error, CapExceededError) and not is_split:

@@ -38,7 +38,7 @@ from demo_pipeline.cli.kit.parameters import (
 from demo_pipeline.cli.kit.session import about_files, about_options, open_session
 from demo_pipeline.domain.core.errors import CapExceededError, InputError
 from demo_pipeline.rendering.kpi_columns import kpi_table
-from demo_pipeline.rendering.preview_tables import closing_lines, figure_table, row_table
+from demo_pipeline.rendering.preview_tables import closing_lines, figure_table, row_tables
 from demo_pipeline.rendering.table import plain_text, programs, records
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def preview(
 
     The figures of its months as they are and as they would be, the rows to make, warnings, an estimate of
     the time. A plan that cannot be: exit code 2 with every reason, and on stdout the nearest plan that can,
-    as JSON to save and apply, within the caps. Beyond a cap and possible otherwise: exit code 3.
+    as JSON to save and apply, within the caps. Beyond a cap and possible otherwise: exit code 3. Of a plan
+    with mode reconcile also the rows to hide, and the fingerprint that confirms it.
     """
     file = read_plan_file(plan, plan_type, seed, sheet)
     session = open_session()
@@ -87,18 +88,20 @@ def preview(
     if json:
         write_document(_preview_document(seen))
     elif seen.feasible:
-        _write_preview(seen)
+        write_preview(seen)
     else:
         _write_refusal(seen, plan)
     if seen.exit_code:
         raise typer.Exit(seen.exit_code)
 
 
-def _write_preview(seen: Preview) -> None:
+def write_preview(seen: Preview) -> None:
+    """A plan that can be, for people."""
     write_table(figure_table(seen))
     write_text("")
-    write_table(row_table(seen))
-    write_text("")
+    for table in row_tables(seen):
+        write_table(table)
+        write_text("")
     for line in closing_lines(seen):
         write_text(line)
     for warning in seen.warnings:
@@ -138,6 +141,7 @@ def _preview_document(seen: Preview) -> dict[str, Any]:
         "suggestion": seen.suggestion,
         "estimated_seconds": seen.estimated_seconds,
         "already_applied": seen.already_applied,
+        **({} if seen.reconcile is None else seen.reconcile.to_json(with_rows=True)),
     }
 
 

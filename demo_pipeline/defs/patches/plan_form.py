@@ -31,11 +31,19 @@ class InlinePlan(dg.PermissiveConfig):
     """A plan as its JSON document."""
 
     mode: str | None = Field(
-        default=None, description="`additive`, the only one: rows are made, none is hidden."
+        default=None,
+        description="`additive` (the default): rows are made. `reconcile`: generated rows are hidden, too, "
+        "where a target is below what is there; needs `plan_type: targets`, and the `fingerprint` of its "
+        "preview.",
     )
     plan_type: str | None = Field(
         default=None,
         description="`deltas` (the default): figures to add. `targets`: figures to reach.",
+    )
+    fingerprint: str | None = Field(
+        default=None,
+        description="Of a plan with `mode: reconcile`: what a run of `preview_patch` shows as `fingerprint`. "
+        "It confirms that preview, and nothing that changed since.",
     )
     tolerances: dict[str, Any] | None = Field(
         default=None,

@@ -11,7 +11,7 @@ from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_failures import refusal_failure
 from demo_pipeline.defs.shared.run_tags import KIND_TAG, TENANT_TAG
 from demo_pipeline.domain.core.errors import DemoError, InputError
-from demo_pipeline.rendering.preview_tables import closing_lines, figure_table, row_table
+from demo_pipeline.rendering.preview_tables import closing_lines, figure_table, row_tables
 from demo_pipeline.rendering.table import markdown
 from demo_pipeline.services.patches.preview import Preview
 from demo_pipeline.services.patches.preview import preview as preview_plan
@@ -73,7 +73,8 @@ def _metadata(seen: Preview) -> dict[str, Any]:
     remarks = "\n".join(f"- {line}" for line in (*closing_lines(seen), *seen.warnings))
     return {
         "figures": dg.MetadataValue.md(markdown(figure_table(seen))),
-        "rows": dg.MetadataValue.md(markdown(row_table(seen))),
+        "rows": dg.MetadataValue.md("\n\n".join(markdown(table) for table in row_tables(seen))),
+        **({} if seen.reconcile is None else {"fingerprint": seen.reconcile.fingerprint}),
         "remarks": dg.MetadataValue.md(remarks),
         "estimated_seconds": seen.estimated_seconds,
         **({} if seen.already_applied is None else {"already_applied_by": str(seen.already_applied)}),

@@ -118,6 +118,18 @@ class NotADemoTenantError(DemoError):
     exit_code = 3
 
 
+class UnconfirmedError(InputError):
+    """A plan that hides rows, and that nobody confirmed as it is now: look at the preview and confirm it.
+
+    ``details`` has ``preview``; ``preview`` is the same as an object.
+    """
+
+    code = "unconfirmed"
+
+    #: what the plan would do now
+    preview: Any = None
+
+
 class CapExceededError(InputError):
     """More rows or value than a cap allows: refused before any work."""
 

@@ -51,7 +51,7 @@ class JobKind(StrEnum):
     @property
     def deletes_rows(self) -> bool:
         """Whether it may soft-delete rows, all rows of one job at one instant (``hidden_at``)."""
-        return self.is_repair or self is JobKind.UNDO
+        return self.is_repair or self in {JobKind.UNDO, JobKind.PATCH}
 
     @property
     def noun(self) -> str:

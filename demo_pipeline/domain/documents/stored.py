@@ -191,6 +191,7 @@ def reading_tenant(slug: str, what: str) -> Generator[None]:
 
 # -- jobs ------------------------------------------------------------------------------------------------
 
+_Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 _Rows = dict[str, _Count]
 
 
@@ -202,7 +203,7 @@ class _StoredResult(_Document):
 
 
 class _StoredPart(_Document):
-    job_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    job_id: _Id
     kind: str
     created: _Rows
 
@@ -217,6 +218,8 @@ class _StoredMetrics(_Document):
     hidden: _Rows = Field(default_factory=dict)
     shown: _Rows = Field(default_factory=dict)
     hidden_at: str | None = None
+    hidden_rows: dict[str, list[_Id]] = Field(default_factory=dict)
+    made: dict[_MonthText, _StoredChange] = Field(default_factory=dict)
     taken_along: dict[str, dict[_MonthText, _StoredChange]] = Field(default_factory=dict)
     changed_by_people: list[Any] = Field(default_factory=list)
     dependents: list[Any] = Field(default_factory=list)
@@ -247,7 +250,7 @@ def job_problems(
             adapter.validate_python(document)
         except ValidationError as error:
             problems += _problem_lines(error, name)
-    changes_rows = kind is JobKind.PATCH or kind.deletes_rows
+    changes_rows = kind.deletes_rows
     if status == "completed" and changes_rows and metrics is None:
         problems.append("metrics: is missing")
     if kind is JobKind.EXTEND and last_month is None:

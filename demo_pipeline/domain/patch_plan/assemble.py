@@ -24,7 +24,15 @@ from demo_pipeline.domain.core.errors import Problem
 from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS
 from demo_pipeline.domain.core.months import MOST_MONTHS, Month
 from demo_pipeline.domain.parsing.document import Problems, Written
-from demo_pipeline.domain.parsing.scalars import nearest, one_of, parse_seed, quoted, refuse_grouped, wrong
+from demo_pipeline.domain.parsing.scalars import (
+    nearest,
+    one_of,
+    parse_seed,
+    quoted,
+    refuse_grouped,
+    word_of,
+    wrong,
+)
 from demo_pipeline.domain.parsing.written_months import has_german_names, read_month
 from demo_pipeline.domain.parsing.written_numbers import (
     WrittenNumber,
@@ -33,18 +41,20 @@ from demo_pipeline.domain.parsing.written_numbers import (
     read_literal,
 )
 from demo_pipeline.domain.patch_plan.plan import (
-    ADDITIVE,
+    FINGERPRINT,
     MOST_COUNT,
     MOST_VALUE,
     SHARE_DECIMALS,
     MonthRequest,
     PatchPlan,
+    PlanMode,
     PlanType,
     Tolerances,
     has_decimals,
 )
 
 _read_plan_type: Final = one_of("plan_type", tuple(PlanType))
+_read_mode: Final = word_of("mode", tuple(PlanMode))
 
 _T = TypeVar("_T")
 
@@ -66,6 +76,7 @@ class WrittenPlan:
     mode: Written | None = None
     plan_type: Written | None = None
     seed: Written | None = None
+    fingerprint: Written | None = None
     tolerance_count: Written | None = None
     tolerance_value: Written | None = None
 
@@ -108,8 +119,10 @@ def assemble(written: WrittenPlan, problems: Problems) -> tuple[PatchPlan, froze
 
     What is wrong is added to ``problems``; None if there is any, earlier ones included.
     """
-    _check_mode(written.mode, problems)
+    mode = PlanMode(_try(_read_mode, written.mode, problems) or PlanMode.ADDITIVE)
     plan_type = _try(read_plan_type, written.plan_type, problems) or PlanType.DELTAS
+    fingerprint = _try(_read_fingerprint, written.fingerprint, problems)
+    _check_mode(written, mode, plan_type, problems)
     seed = _try(read_seed, written.seed, problems)
     is_literal = bool(written.tolerance_count and written.tolerance_count.is_literal)
     count = _try(partial(_tolerance_count, is_literal=is_literal), written.tolerance_count, problems)
@@ -131,7 +144,14 @@ def assemble(written: WrittenPlan, problems: Problems) -> tuple[PatchPlan, froze
     if problems:
         return None
     tolerances = Tolerances(count=count or 0, value=share or Decimal(0))
-    plan = PatchPlan(months=tuple(requests), plan_type=plan_type, seed=seed, tolerances=tolerances)
+    plan = PatchPlan(
+        months=tuple(requests),
+        mode=mode,
+        plan_type=plan_type,
+        seed=seed,
+        tolerances=tolerances,
+        fingerprint=fingerprint,
+    )
     return plan, currencies
 
 
@@ -145,15 +165,24 @@ def _try(read: Callable[[str], _T], written: Written | None, problems: Problems)
         return None
 
 
-def _check_mode(written: Written | None, problems: Problems) -> None:
-    if written is None or written.text.strip().lower() == ADDITIVE:
-        return
-    if written.text.strip().lower() == "reconcile":
-        message = "reconcile, which hides generated rows, comes in a later version; write additive"
-        problems.at(written, wrong("mode_not_available", message, ADDITIVE))
-    else:
-        message = f"{quoted(written.text)} is no mode; write additive, or leave it out"
-        problems.at(written, wrong("unknown_mode", message, ADDITIVE))
+def _read_fingerprint(text: str) -> str:
+    fingerprint = text.strip().lower()
+    if not FINGERPRINT.fullmatch(fingerprint):
+        message = f"{quoted(text)} is no fingerprint; copy the 64 hex digits that plan preview prints"
+        raise wrong("bad_fingerprint", message)
+    return fingerprint
+
+
+def _check_mode(written: WrittenPlan, mode: PlanMode, plan_type: PlanType, problems: Problems) -> None:
+    """Reconcile goes with targets, a fingerprint with reconcile."""
+    if mode is PlanMode.RECONCILE and written.mode is not None and plan_type is not PlanType.TARGETS:
+        message = (
+            "reconcile brings figures to what they should be, so it needs targets; write plan_type: targets"
+        )
+        problems.at(written.mode, wrong("reconcile_needs_targets", message, {"plan_type": "targets"}))
+    if mode is not PlanMode.RECONCILE and written.fingerprint is not None:
+        message = "a fingerprint confirms a plan that reconciles; write mode: reconcile, or leave the key out"
+        problems.at(written.fingerprint, wrong("fingerprint_without_reconcile", message))
 
 
 def _check_order(entries: Sequence[WrittenMonth], months: Sequence[Month | None], problems: Problems) -> None:

@@ -26,7 +26,7 @@ from demo_pipeline.domain.patch_plan.assemble import (
     plain_name,
 )
 
-PLAN_KEYS: Final = ("mode", "plan_type", "seed", "tolerances", "months")
+PLAN_KEYS: Final = ("mode", "plan_type", "fingerprint", "seed", "tolerances", "months")
 TOLERANCE_KEYS: Final = ("count", "value")
 MONTH_KEYS: Final = ("month", "metrics")
 #: keys of a month in a list of records
@@ -52,7 +52,7 @@ def is_plan(tree: object) -> bool:
         return False
     top = cast("Mapping[str, object]", tree)
     entries = top.get("months")
-    return bool({"plan_type", "mode", "tolerances"} & set(top)) or (
+    return bool({"plan_type", "mode", "fingerprint", "tolerances"} & set(top)) or (
         isinstance(entries, Sequence)
         and any(
             isinstance(entry, Mapping) and "metrics" in entry for entry in cast("Sequence[object]", entries)
@@ -115,6 +115,7 @@ class _Reader:
             mode=self._scalar(top.get("mode")),
             plan_type=self._scalar(top.get("plan_type")),
             seed=self._scalar(top.get("seed")),
+            fingerprint=self._scalar(top.get("fingerprint")),
             tolerance_count=self._scalar(tolerances.get("count")),
             tolerance_value=self._scalar(tolerances.get("value")),
         )

@@ -9,6 +9,7 @@ read from what people write is in ``patch_plan.assemble``, how it is written in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -27,8 +28,8 @@ MOST_COUNT: Final = 10**9
 MOST_VALUE: Final = MOST_MONTH_VALUE
 #: decimals of a tolerance
 SHARE_DECIMALS: Final = 6
-#: The one mode there is.
-ADDITIVE: Final = "additive"
+#: digits of a fingerprint: SHA-256 in lower-case hex
+FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 
 _CENT: Final = Decimal("0.01")
 _EXACT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN)
@@ -41,6 +42,15 @@ def has_decimals(number: Decimal, most: int) -> bool:
     if exponent >= -most:
         return True
     return all(digit == 0 for digit in digits[exponent + most :])
+
+
+class PlanMode(StrEnum):
+    """What a plan may do to reach its figures."""
+
+    #: make rows
+    ADDITIVE = "additive"
+    #: make rows, and soft-delete generated ones where figures are to fall
+    RECONCILE = "reconcile"
 
 
 class PlanType(StrEnum):
@@ -100,13 +110,16 @@ class MonthRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchPlan:
-    """Figures for some months of one tenant. Its mode is always additive: it makes rows and hides none."""
+    """Figures for some months of one tenant."""
 
     months: tuple[MonthRequest, ...]
+    mode: PlanMode = PlanMode.ADDITIVE
     plan_type: PlanType = PlanType.DELTAS
     #: none: the tenant's own
     seed: str | None = None
     tolerances: Tolerances = Tolerances()
+    #: of the preview that a person confirmed, for a plan that reconciles; no part of what is asked
+    fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.months) <= MOST_MONTHS:
@@ -114,6 +127,17 @@ class PatchPlan:
         listed = [request.month for request in self.months]
         if listed != sorted(set(listed)):
             raise ValueError("the months are not in order, each once")
+        if self.is_reconcile and self.plan_type is not PlanType.TARGETS:
+            raise ValueError("a plan that reconciles has targets")
+        if self.fingerprint is not None and not (
+            self.is_reconcile and FINGERPRINT.fullmatch(self.fingerprint)
+        ):
+            raise ValueError("a fingerprint is 64 hex digits of a plan that reconciles")
+
+    @property
+    def is_reconcile(self) -> bool:
+        """Whether it may also lower figures."""
+        return self.mode is PlanMode.RECONCILE
 
     @property
     def first_month(self) -> Month:
@@ -124,9 +148,12 @@ class PatchPlan:
         return self.months[-1].month
 
     def to_json(self) -> dict[str, Any]:
-        """The normalised plan, JSON-ready. The seed is not in it: it stands beside it in a job's identity."""
+        """The normalised plan, JSON-ready.
+
+        Without the seed, which stands beside it in a job's identity, and without the fingerprint.
+        """
         return {
-            "mode": ADDITIVE,
+            "mode": str(self.mode),
             "plan_type": str(self.plan_type),
             "tolerances": {"count": self.tolerances.count, "value": share_text(self.tolerances.value)},
             "months": [request.to_json() for request in self.months],
@@ -153,9 +180,14 @@ class PatchPlan:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], *, seed: str | None = None) -> PatchPlan:
-        """The inverse of :meth:`to_json`, for plans that are stored; ``seed`` is stored beside them."""
+        """The inverse of :meth:`to_json`, for plans that are stored; ``seed`` is stored beside them.
+
+        A stored plan may have a fingerprint: that of the preview that was confirmed.
+        """
         tolerances = document["tolerances"]
         return cls(
+            mode=PlanMode(document.get("mode", PlanMode.ADDITIVE)),
+            fingerprint=document.get("fingerprint"),
             plan_type=PlanType(document["plan_type"]),
             seed=seed,
             tolerances=Tolerances(count=int(tolerances["count"]), value=Decimal(tolerances["value"])),

@@ -112,7 +112,7 @@ def resolve_plan(plan: PatchPlan, baseline: PlanBaseline, caps: Caps) -> Resolve
         currency=currency,
         declared_value=sum(given.values()),
     )
-    sizes = _sizes(baseline.spec)
+    sizes = deal_sizes(baseline.spec)
     deltas = FiguresByMonth((month, with_values(entry, month, sizes)) for month, entry in asked.items())
     targets = baseline.before.over(deltas) + deltas
     check_storable(targets, given, currency=currency)
@@ -153,7 +153,7 @@ def _asked(
             cut = currency.minor(Decimal(figure), ROUND_DOWN)
             message = f"{figure} has more decimals than {currency} has ({currency.minor_digits})"
             problems.append(
-                _problem("too_many_decimals", month, metric, figure, message, currency.plain(cut))
+                metric_problem("too_many_decimals", month, metric, figure, message, currency.plain(cut))
             )
             amount = cut
         if plan_type is PlanType.TARGETS:
@@ -161,10 +161,10 @@ def _asked(
         if amount < 0:
             there = figure_json(metric, before[metric], currency)
             message = (
-                f"the target {figure} is below the {grouped(there)} that are there, and a plan only adds; "
-                f"nearest: {grouped(there)}"
+                f"the target {figure} is below the {grouped(there)} that are there, and a plan only adds "
+                f"unless its mode is reconcile; nearest: {grouped(there)}"
             )
-            problems.append(_problem("target_below_current", month, metric, figure, message, there))
+            problems.append(metric_problem("target_below_current", month, metric, figure, message, there))
             amount = 0
         deltas[metric] = figure_amount(metric, amount, currency)
     return AskedFigures.of(deltas, currency)
@@ -199,7 +199,7 @@ def _nearest(
             message = "the tenant has no stage for won deals any more; mark one of its stages as won"
             base = there.at(month).closed_won_count
             asked = base + figures.closed_won_count
-            problems.append(_problem("no_won_stage", month, "closed_won_count", asked, message, base))
+            problems.append(metric_problem("no_won_stage", month, "closed_won_count", asked, message, base))
             better = replace(
                 figures,
                 closed_won_count=0,
@@ -300,7 +300,8 @@ def _suggestion(
     return document
 
 
-def _sizes(spec: TenantSpec) -> DealSizes:
+def deal_sizes(spec: TenantSpec) -> DealSizes:
+    """What deals of plans are usually worth for a tenant."""
     return DealSizes(
         industry=load_industry(spec.industry),
         currency=spec.currency,
@@ -309,9 +310,10 @@ def _sizes(spec: TenantSpec) -> DealSizes:
     )
 
 
-def _problem(
+def metric_problem(
     code: str, month: Month, metric: str, value: object, message: str, suggestion: object
 ) -> Problem:
+    """What is wrong with one figure of a plan, and the figure that would be right."""
     return Problem(
         code=code,
         month=str(month),

@@ -31,15 +31,20 @@ def write_plan(plan: PatchPlan, kind: Literal["csv", "json", "yaml"]) -> str:
 
 
 def _document(plan: PatchPlan) -> dict[str, Any]:
-    """With the seed, which the canonical document leaves out, before the months."""
+    """With seed and fingerprint, which the canonical document leaves out, before the months."""
     document = plan.to_json()
     months = document.pop("months")
-    seed = {"seed": plan.seed} if plan.seed is not None else {}
-    return {**document, **seed, "months": months}
+    beside = {"seed": plan.seed, "fingerprint": plan.fingerprint}
+    given = {name: text for name, text in beside.items() if text is not None}
+    return {**document, **given, "months": months}
 
 
 def check_is_table(plan: PatchPlan) -> None:
     """Whether a table, which has months and figures only, can hold a plan. Raises ``InputError``."""
+    if plan.is_reconcile:
+        message = "a plan that reconciles cannot be written in a CSV or a workbook; write JSON or YAML"
+        problem = Problem(code="not_in_csv", field="mode", message=message)
+        raise InputError(str(problem), [problem])
     if plan.tolerances != Tolerances():
         message = "tolerances cannot be written in a CSV or a workbook; write JSON or YAML"
         problem = Problem(code="not_in_csv", field="tolerances", message=message)

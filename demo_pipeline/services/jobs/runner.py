@@ -41,6 +41,8 @@ from demo_pipeline.storage.ledger.tenants import hold_tenant
 _Result = TypeVar("_Result")
 #: Tries of a step that another session's work made fail.
 _TRIES: Final = 8
+#: of a step that others' work made fail
+_COLLISIONS: Final = (errors.SerializationFailure, errors.DeadlockDetected)
 _UNKNOWN: Final = "the ledger cannot be reached to confirm it; run it again, which is safe"
 
 
@@ -126,14 +128,20 @@ def _run(
         run.record(Event.JOB_STARTED, request.job_id, kind=request.kind, attempt=handle.attempt)
         done = _repeated(
             lambda: run_transaction(run, selection, handle.number, attempt.beside),
-            errors.SerializationFailure,
-            errors.DeadlockDetected,
+            *_COLLISIONS,
         )
     except AnotherTryError as error:
         attempt.fail(JobFailedError(str(error)))
         raise
     except BaseException as error:
-        failure = as_demo_error(error, run.database, has_begun=attempt.handle is not None)
+        if isinstance(error, _COLLISIONS) and request.changes_rows_of_people:
+            failure: DemoError = BusyError(
+                f"people kept editing rows of {run.tenant.slug} through all {_TRIES} tries; the job was "
+                "rolled back; run it again once they pause",
+                {"tenant": run.tenant.slug},
+            )
+        else:
+            failure = as_demo_error(error, run.database, has_begun=attempt.handle is not None)
         ending = attempt.fail(failure)
         if ending is None:
             raise failure from error

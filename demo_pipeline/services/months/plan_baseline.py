@@ -17,6 +17,7 @@ from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.random_streams import I64
 from demo_pipeline.domain.generation.calendar import MINUTE_US, instant_us, tenant_calendar
+from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.services.months.pending_load import REQUIRED_TABLES, PendingLoad, missing_rows
@@ -38,6 +39,8 @@ class ProjectedBaseline:
     missing: PendingLoad
     #: none of its rows is missing
     is_whole: bool
+    #: ids of the rows that missing ones refer to
+    referenced: frozenset[bytes] = frozenset()
 
 
 def read_baseline(conn: psycopg.Connection[Any], context: TenantContext, as_of: datetime) -> PlanBaseline:
@@ -70,9 +73,13 @@ def project_baseline(
     first, has_stage = first_contact_at(conn, tenant_id), has_won_stage(conn, tenant_id)
     first_other = first_other_contact_at(conn, tenant_id)
     count = missing.additions.total.row_count
+    referenced = set[bytes]()
     if missing.work:
         for table, rows in missing.batches():
             count += rows.num_rows if table in REQUIRED_TABLES else 0
+            for one in MODEL[table].references:
+                if one.parent in MODEL.counted:
+                    referenced.update(id_ for id_ in column(rows, one.column).unique().to_pylist() if id_)
             if table == "pipeline_stages":
                 has_stage = has_stage or bool(to_mask(column(rows, "is_won")).any())
             if table == "contacts" and rows.num_rows:
@@ -92,7 +99,9 @@ def project_baseline(
     baseline = _baseline(
         context, as_of, before=before, first_contact=first, first_other=first_other, has_stage=has_stage
     )
-    return ProjectedBaseline(baseline=baseline, missing=missing, is_whole=count == 0)
+    return ProjectedBaseline(
+        baseline=baseline, missing=missing, is_whole=count == 0, referenced=frozenset(referenced)
+    )
 
 
 def projected_baseline(

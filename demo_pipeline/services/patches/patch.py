@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-from demo_pipeline.domain.core.errors import InputError, NotFoundError, Problem
+from demo_pipeline.domain.core.errors import InputError, Problem, UnconfirmedError
 from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import are, counted
-from demo_pipeline.domain.parsing.written_numbers import other_currencies
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, shows_targets
 from demo_pipeline.services.files.plan_files import PlanFile
-from demo_pipeline.services.jobs.events import Event, record
 from demo_pipeline.services.jobs.report import FirstJob, JobReport
 from demo_pipeline.services.jobs.runner import run_job
-from demo_pipeline.services.jobs.selection import identified, jobs_of_spec, select_job
+from demo_pipeline.services.jobs.selection import identified
 from demo_pipeline.services.jobs.steps import JobCaller, JobOutcome, JobRun, JobSelection, JobTransaction
 from demo_pipeline.services.jobs.tenant_context import Loaded, TenantContext, check_instant
 from demo_pipeline.services.months.delta_loading import (
@@ -31,9 +28,19 @@ from demo_pipeline.services.months.delta_loading import (
 )
 from demo_pipeline.services.months.pending_load import check_months_beyond
 from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, read_baseline
+from demo_pipeline.services.patches.plan_request import (
+    blueprint_notes,
+    check_currency,
+    last_month,
+    patch_spec,
+    plan_of,
+    record_refusal,
+    requested_job,
+)
+from demo_pipeline.services.patches.preview import preview
+from demo_pipeline.services.patches.reconcile import ReconcileWork
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.ledger.job_ledger import JobRequest, JobSpec
 from demo_pipeline.storage.ledger.tenants import JobState
 
 
@@ -45,22 +52,34 @@ def apply_patch(
     *,
     again: bool = False,
     retried: UUID | None = None,
+    is_confirmed: bool = False,
     caller: JobCaller | None = None,
 ) -> JobReport:
     """Change a tenant's figures by a plan. ``again``: also where the same plan was applied before.
 
-    ``retried``: exactly that job, whatever others of the same plan there are.
-    Raises as ``run_job`` does; ``InputError`` for a plan that cannot be, with the nearest one that can, and
-    ``CapExceededError``, both before anything is written.
+    ``retried``: exactly that job, whatever others of the same plan there are. ``is_confirmed``: what a plan
+    that reconciles comes to now is confirmed; else its fingerprint has to be that of what it comes to.
+    Raises as ``run_job`` does; ``InputError`` for a plan that cannot be, with the nearest one that can,
+    ``UnconfirmedError`` and ``CapExceededError``, all before anything is written.
     """
     plan, currencies = plan_of(plan)
-    work = _Patch(plan, currencies, again, retried)
-    return run_job(database, settings, slug, JobKind.PATCH, work.select, caller)
-
-
-def plan_of(plan: PatchPlan | PlanFile) -> tuple[PatchPlan, frozenset[str]]:
-    """A plan and the currencies that it was written in."""
-    return (plan.plan, plan.currencies) if isinstance(plan, PlanFile) else (plan, frozenset())
+    work = (
+        ReconcileWork(plan, currencies, again, retried, is_confirmed)
+        if plan.is_reconcile
+        else _Patch(plan, currencies, again, retried)
+    )
+    try:
+        return run_job(database, settings, slug, JobKind.PATCH, work.select, caller)
+    except UnconfirmedError as error:
+        seen = preview(database, settings, slug, plan)
+        if not seen.feasible:
+            raise InputError(
+                "; ".join(map(str, seen.problems)), seen.problems, suggestion=seen.suggestion
+            ) from error
+        error.preview = seen
+        if seen.reconcile is not None:
+            error.details["preview"] = seen.reconcile.to_json(with_rows=False)
+        raise
 
 
 @dataclass(frozen=True)
@@ -77,7 +96,12 @@ class _Patch:
         check_currency(run.context, self.currencies)
         last = last_month(run.context, self.plan, run.as_of)
         check_months_beyond(run.context, last, run.settings.caps.to_domain())
-        selected = self._job(run, patch_spec(run.context, self.plan, run.as_of))
+        selected = requested_job(
+            run,
+            patch_spec(run.context, self.plan, run.as_of),
+            lambda last: self._is_done(last, run),
+            self.retried,
+        )
         if isinstance(selected, UUID):
             return selected
         if not self.again:
@@ -116,18 +140,8 @@ class _Patch:
             loaded=loaded.values(),
             recorded=recorded,
             first=first,
-            notes=_notes(first),
+            notes=blueprint_notes(first),
         )
-
-    def _job(self, run: JobRun, spec: JobSpec) -> JobRequest | UUID:
-        if self.retried is None:
-            return select_job(run.context, spec, lambda last: self._is_done(last, run))
-        for request, state in jobs_of_spec(run.context, spec):
-            if state is None:
-                raise NotFoundError(f"{run.tenant.slug} has no job {self.retried} of this plan any more")
-            if state.job_id == self.retried:
-                return state.job_id if state.status == "completed" else request
-        raise AssertionError
 
     def _load_blueprint(self, run: JobTransaction, foreseen: _Foreseen) -> tuple[Loaded, FirstJob | None]:
         """:func:`load_blueprint`. Where no row was missing before, deltas need not look again.
@@ -144,14 +158,7 @@ class _Patch:
         try:
             return resolve_plan(self.plan, simulated.baseline, run.settings.caps.to_domain())
         except InputError as error:
-            record(
-                run.settings,
-                Event.VALIDATION_FAILED,
-                tenant=run.tenant.slug,
-                code=error.code,
-                findings=[str(problem) for problem in error.problems][:50],
-                duration_seconds=round(run.seconds, 3),
-            )
+            record_refusal(run, error)
             raise
 
     @property
@@ -178,38 +185,6 @@ class _Foreseen:
     deltas: FiguresByMonth
     #: months of the blueprint that are loaded then
     loaded: Loaded
-
-
-def _notes(first: FirstJob | None) -> tuple[str, ...]:
-    """Rows that were loaded without being asked for."""
-    if first is None:
-        return ()
-    # As a preview counts them: tags of contacts are no rows of their own.
-    due = sum(rows for table, rows in first.part.created.items() if table != "contact_tags")
-    return (
-        (f"{counted(due, 'missing row')} of the blueprint came first, in a job of their own",) if due else ()
-    )
-
-
-def last_month(context: TenantContext, plan: PatchPlan, as_of: datetime) -> Month:
-    """The last month that a plan can change: later months are refused."""
-    return max(min(plan.last_month, Month.containing(as_of)), context.spec.start_month + -1)
-
-
-def patch_spec(context: TenantContext, plan: PatchPlan, as_of: datetime | None = None) -> JobSpec:
-    """The spec of the job that applies a plan."""
-    document = plan.plain.to_json()
-    return JobSpec(
-        kind=JobKind.PATCH,
-        mode=document["mode"],
-        plan_type=plan.plan_type.value,
-        plan=document,
-        tolerances=document["tolerances"],
-        seed=plan.seed if plan.seed is not None else context.state.tenant.seed,
-        first_month=plan.first_month,
-        last_month=plan.last_month,
-        as_of=as_of,
-    )
 
 
 def piece_seed(
@@ -254,14 +229,3 @@ def _mark(context: TenantContext, plan: PatchPlan) -> str:
     tenant = context.state.tenant
     whole = identified(patch_spec(context, plan), tenant.tenant_id, tenant.incarnation)
     return f" (plan {whole.job_id}, piece "
-
-
-def check_currency(context: TenantContext, currencies: frozenset[str]) -> None:
-    """Amounts of another currency are refused (``InputError``): nothing is converted."""
-    own = context.spec.currency.code
-    if other := sorted(other_currencies(currencies, own)):
-        message = (
-            f"the plan has amounts in {', '.join(other)}, and {context.spec.slug} has {own}; "
-            f"write them in {own}, or without a currency"
-        )
-        raise InputError(message, [Problem(code="other_currency", message=message, value=", ".join(other))])

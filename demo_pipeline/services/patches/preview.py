@@ -2,34 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import psycopg
+
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
 from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
-from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, shows_targets
+from demo_pipeline.domain.patch_plan.resolve import resolve_plan, shows_targets
 from demo_pipeline.domain.patch_plan.warnings import plan_warnings
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.selection import select_job
 from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, open_snapshot
 from demo_pipeline.services.months.pending_load import check_months_beyond
-from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, projected_baseline
-from demo_pipeline.services.patches.patch import check_currency, last_month, patch_spec, plan_of
+from demo_pipeline.services.months.plan_baseline import (
+    ProjectedBaseline,
+    project_baseline,
+    projected_baseline,
+)
+from demo_pipeline.services.patches.plan_request import check_currency, last_month, patch_spec, plan_of
+from demo_pipeline.services.patches.reconcile import Reconciliation, read_holds, reconcile
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
+from demo_pipeline.storage.ledger.hero_accounts import HeroMark
 from demo_pipeline.storage.ledger.tenants import JobState
+from demo_pipeline.storage.rows.reconcile_rows import NamedDeal, companies_without_contact, named_deals
 
 #: Until anything was measured: seconds of a job, and rows a second.
 _SECONDS: Final = 0.3
 _ROWS_A_SECOND: Final = 20_000.0
+#: deals and companies that are named
+_LARGEST_DEALS: Final = 5
+_MOST_NAMES: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowChange:
+    """Rows of one table and month that a plan hides and makes."""
+
+    month: Month
+    table: str
+    hidden: int
+    made: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconcilePreview:
+    """What a plan that reconciles would do to rows."""
+
+    #: of all that is shown here: a plan with it is confirmed
+    fingerprint: str
+    #: by month and table, without those of which nothing changes
+    changes: tuple[RowChange, ...]
+    #: of the deals that are hidden
+    largest_deals: tuple[NamedDeal, ...]
+    #: table → ids of the rows that are hidden
+    hidden_rows: Mapping[str, tuple[UUID, ...]]
+
+    def to_json(self, *, with_rows: bool) -> dict[str, Any]:
+        """JSON-ready; money as text. ``with_rows``: with the ids of all rows that are hidden."""
+        document: dict[str, Any] = {
+            "fingerprint": self.fingerprint,
+            "changes": [{**vars(change), "month": str(change.month)} for change in self.changes],
+            "largest_hidden_deals": [
+                {
+                    "id": str(deal.id),
+                    "title": deal.title,
+                    "account": deal.account,
+                    "value": None if deal.value is None else str(deal.value),
+                    "month": f"{deal.created_at:%Y-%m}",
+                }
+                for deal in self.largest_deals
+            ],
+        }
+        if with_rows:
+            document["hidden_rows"] = {
+                table: [str(one) for one in ids] for table, ids in self.hidden_rows.items()
+            }
+        return document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +119,8 @@ class Preview:
     already_applied: UUID | None = None
     #: of the command line: 0, 2 infeasible, 3 beyond a cap
     exit_code: int = 0
+    #: of a plan that reconciles and that works
+    reconcile: ReconcilePreview | None = None
 
     @property
     def feasible(self) -> bool:
@@ -76,6 +138,8 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
     caps = settings.caps.to_domain()
     with open_snapshot(database, settings, slug, "plan preview") as (conn, context, as_of):
         rate = job_ledger.measured_rate(conn)
+        if plan.is_reconcile:
+            return _reconcile_preview(conn, context, as_of, settings, plan, currencies, rate)
     last = last_month(context, plan, as_of)
     before = now = blueprint = NO_MONTHS
     try:
@@ -89,17 +153,7 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
         check_currency(context, currencies)
         resolved = resolve_plan(plan, baseline, caps)
     except InputError as error:
-        return Preview(
-            tenant=slug,
-            currency=context.spec.currency,
-            problems=error.problems,
-            warnings=(),
-            before=before,
-            now=now,
-            blueprint=blueprint,
-            suggestion=error.suggestion,
-            exit_code=CapExceededError.exit_code if isinstance(error, CapExceededError) else error.exit_code,
-        )
+        return _refused(context, error, before, now, blueprint)
     planned, first = resolved.total.row_count, blueprint.total.row_count
     return Preview(
         tenant=slug,
@@ -114,10 +168,136 @@ def preview(database: Database, settings: Settings, slug: str, plan: PatchPlan |
         blueprint=blueprint,
         deltas=resolved.deltas,
         targets=resolved.targets,
-        rows=_rows(resolved),
-        estimated_seconds=round(_SECONDS + (planned + first) / (rate or _ROWS_A_SECOND), 1),
+        rows=_rows(resolved.deltas),
+        estimated_seconds=_seconds(planned + first, rate),
         already_applied=_applied(context, plan, simulated, as_of),
     )
+
+
+def _reconcile_preview(
+    conn: psycopg.Connection[Any],
+    context: TenantContext,
+    as_of: datetime,
+    settings: Settings,
+    plan: PatchPlan,
+    currencies: frozenset[str],
+    rate: float | None,
+) -> Preview:
+    last = last_month(context, plan, as_of)
+    before = now = blueprint = NO_MONTHS
+    try:
+        check_instant(context, as_of, settings)
+        check_months_beyond(context, last, settings.caps.to_domain())
+        projected = project_baseline(conn, context, as_of, last)
+        before = projected.baseline.before.over(request.month for request in plan.months)
+        blueprint = projected.missing.change.nonzero()
+        now = before - blueprint.over(before)
+        check_currency(context, currencies)
+        holds = read_holds(conn, context, projected)
+        found = reconcile(conn, context, plan, settings, projected.baseline, projected.missing.change, holds)
+    except InputError as error:
+        return _refused(context, error, before, now, blueprint)
+    choice = found.reconciled.choice
+    row_count = choice.deleted_figures.total.row_count + choice.made.total.row_count
+    first = blueprint.total.row_count
+    return Preview(
+        tenant=context.spec.slug,
+        currency=context.spec.currency,
+        problems=(),
+        warnings=(
+            *_reconcile_warnings(conn, context, found, holds.heroes),
+            *(_blueprint_warnings(blueprint) if first > row_count else ()),
+        ),
+        before=before,
+        now=now,
+        blueprint=blueprint,
+        deltas=found.reconciled.targets - before,
+        targets=found.reconciled.targets,
+        rows=_rows(choice.made),
+        estimated_seconds=_seconds(row_count + first, rate),
+        already_applied=_applied(context, plan, projected, as_of),
+        reconcile=_reconcile_rows(conn, context, found),
+    )
+
+
+def _reconcile_rows(
+    conn: psycopg.Connection[Any], context: TenantContext, found: Reconciliation
+) -> ReconcilePreview:
+    hidden = Counter((row.month, row.table) for row in found.deleted)
+    made = {
+        (month, table): count for month, rows in _rows(found.made).items() for table, count in rows.items()
+    }
+    changes = (
+        RowChange(month=month, table=table, hidden=hidden[month, table], made=made.get((month, table), 0))
+        for month in sorted({month for month, _ in (*hidden, *made)})
+        for table in MODEL.counted
+    )
+    deals = sorted(
+        (row for row in found.deleted if row.table == "deals"), key=lambda row: (-row.value, row.id)
+    )
+    return ReconcilePreview(
+        fingerprint=found.fingerprint,
+        changes=tuple(change for change in changes if change.hidden or change.made),
+        largest_deals=tuple(
+            named_deals(conn, context.state.tenant.tenant_id, [row.id for row in deals[:_LARGEST_DEALS]])
+        ),
+        hidden_rows={
+            table: tuple(UUID(bytes=row.id) for row in found.deleted if row.table == table)
+            for table in MODEL.counted
+        },
+    )
+
+
+def _reconcile_warnings(
+    conn: psycopg.Connection[Any],
+    context: TenantContext,
+    found: Reconciliation,
+    heroes: Sequence[HeroMark],
+) -> Iterator[str]:
+    """What a person may want to know of the rows that are hidden."""
+    hidden = {row.id for row in found.deleted}
+    contacts = [row for row in found.deleted if row.table == "contacts"]
+    companies = {row.company_id for row in contacts if row.company_id and row.company_id not in hidden}
+    names = companies_without_contact(
+        conn, context.state.tenant.tenant_id, companies, [row.id for row in contacts]
+    )
+    if names:
+        listed = ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "")
+        what = counted(len(names), "company loses its last contact", "companies lose their last contact")
+        yield f"{what}: {listed}"
+    of_heroes = {mark.company_id.bytes: mark.kind for mark in heroes if mark.company_id is not None}
+    for kind in sorted({of_heroes[row.company_id] for row in contacts if row.company_id in of_heroes}):
+        yield f"a colleague of the {kind.replace('_', ' ')} hero account's contact is hidden"
+    planned = found.reconciled.targets
+    if others := [str(month) for month in found.before if month not in planned]:
+        yield (
+            "rows of other months go along, and others are made there, so that their figures stay: "
+            + ", ".join(others)
+        )
+
+
+def _refused(
+    context: TenantContext,
+    error: InputError,
+    before: FiguresByMonth,
+    now: FiguresByMonth,
+    blueprint: FiguresByMonth,
+) -> Preview:
+    return Preview(
+        tenant=context.spec.slug,
+        currency=context.spec.currency,
+        problems=error.problems,
+        warnings=(),
+        before=before,
+        now=now,
+        blueprint=blueprint,
+        suggestion=error.suggestion,
+        exit_code=CapExceededError.exit_code if isinstance(error, CapExceededError) else error.exit_code,
+    )
+
+
+def _seconds(row_count: int, rate: float | None) -> float:
+    return round(_SECONDS + row_count / (rate or _ROWS_A_SECOND), 1)
 
 
 def _blueprint_warnings(blueprint: FiguresByMonth) -> tuple[str, ...]:
@@ -126,10 +306,9 @@ def _blueprint_warnings(blueprint: FiguresByMonth) -> tuple[str, ...]:
     return (f"the blueprint's missing rows are made first and outnumber the plan's own: {months}",)
 
 
-def _rows(resolved: Resolved) -> dict[Month, dict[str, int]]:
+def _rows(made: FiguresByMonth) -> dict[Month, dict[str, int]]:
     return {
-        month: {table: delta[f"{table}_created"] for table in MODEL.counted}
-        for month, delta in resolved.deltas.items()
+        month: {table: delta[f"{table}_created"] for table in MODEL.counted} for month, delta in made.items()
     }
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from demo_pipeline.domain.core.apportion import apportion
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.errors import CapExceededError
+from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
 from demo_pipeline.domain.core.figures import (
     METRICS,
     VALUE_METRICS,
@@ -29,13 +29,8 @@ from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.tenant_context import open_snapshot
 from demo_pipeline.services.months.pending_load import check_months_beyond
 from demo_pipeline.services.months.plan_baseline import projected_baseline
-from demo_pipeline.services.patches.patch import (
-    check_currency,
-    last_month,
-    piece_seed,
-    plan_of,
-    refuse_other_pieces,
-)
+from demo_pipeline.services.patches.patch import piece_seed, refuse_other_pieces
+from demo_pipeline.services.patches.plan_request import check_currency, last_month, plan_of
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 
@@ -52,6 +47,9 @@ def split_plan(
     Raises ``InputError`` for a plan that cannot be, ``CapExceededError`` for one that needs too many pieces.
     """
     plan, currencies = plan_of(plan)
+    if plan.is_reconcile:
+        message = "a plan that reconciles is one job; leave out --split, and ask for fewer months at once"
+        raise InputError(message, [Problem(code="reconcile_is_one_job", field="mode", message=message)])
     with open_snapshot(database, settings, slug, "plan split") as (_, context, as_of):
         check_currency(context, currencies)
     caps = settings.caps.to_domain()

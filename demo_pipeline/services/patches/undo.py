@@ -3,13 +3,15 @@
 A job of its own, which soft-deletes rows and restores them.
 An undo deletes the rows that its patch made and that exist; those that people changed are listed and deleted
 as they are. Dependent rows of other jobs stop it, unless they are selected too; those that people made always
-stop it. The undo of an undo, or of a repair, restores exactly what that one deleted.
+stop it. The undo of an undo, or of a repair, restores exactly what that one deleted. The undo of a patch that
+reconciled does both: it deletes what that one made and restores what it deleted; its own undo does the
+reverse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -17,7 +19,7 @@ from uuid import UUID
 import psycopg
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.figures import METRICS, NO_MONTHS, Figures, FiguresByMonth
+from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
@@ -41,12 +43,18 @@ from demo_pipeline.services.jobs.steps import (
     JobTransaction,
 )
 from demo_pipeline.services.jobs.tenant_context import find_tenant_id
+from demo_pipeline.services.patches.undo_figures import (
+    deleted_along,
+    healed_for,
+    healing_jobs,
+    recorded_by,
+)
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
 from demo_pipeline.storage.ledger.job_ledger import Job, JobSpec
 from demo_pipeline.storage.rows import provenance, soft_delete
-from demo_pipeline.storage.rows.kpis import collected_figures, job_figures
+from demo_pipeline.storage.rows.kpis import collected_figures
 from demo_pipeline.storage.rows.soft_delete import FoundRow
 
 Connection = psycopg.Connection[Any]
@@ -97,6 +105,8 @@ def last_change(database: Database, settings: Settings, slug: str) -> Job:
 def _steps(conn: Connection, job: Job, *, with_dependents: bool) -> _Undo | _UndoExtension | _Restore:
     """How a job is taken back. Raises ``InputError`` for one that cannot be."""
     match job.kind:
+        case JobKind.PATCH if job.is_reconcile:
+            return _UndoReconcile(job, with_dependents)
         case JobKind.PATCH:
             return _Undo(job, with_dependents)
         case JobKind.EXTEND:
@@ -105,6 +115,8 @@ def _steps(conn: Connection, job: Job, *, with_dependents: bool) -> _Undo | _Und
             return _Restore(job, undone=None)
         case JobKind.UNDO:
             other = job_ledger.get_job(conn, UUID(job.plan["job"]))
+            if other.is_reconcile:
+                return _RestoreReconcile(job, undone=other.id, reconcile=job_ledger.readable(other))
             if other.kind in {JobKind.PATCH, JobKind.EXTEND}:
                 return _Restore(job, undone=other.id)
             again = f"{other.kind} again" if other.kind.is_repair else "undo what it brought back"
@@ -132,7 +144,7 @@ class _Undo:
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
             # Dependents may lie in other months than the job's own.
-            months = collected_figures(conn, run.tenant.tenant_id, run.currency)
+            months = {*collected_figures(conn, run.tenant.tenant_id, run.currency), *self._months(run)}
         plan = {"job": str(self.job.id), "with_dependents": self.with_dependents}
         spec = _spec(run, self.job, plan, months)
         return JobSelection(request=next_job(run.context, spec), execute=self._execute)
@@ -141,7 +153,7 @@ class _Undo:
         conn, tenant_id = run.conn, run.tenant.tenant_id
         before = run.figures()
         collected = self._collect(conn, run)
-        change = -collected_figures(conn, tenant_id, run.currency)
+        gone = collected_figures(conn, tenant_id, run.currency)
         jobs = {row.job_id for row in collected.dependents if row.job_id is not None}
         deleted = _Deleted(
             before=before,
@@ -152,6 +164,8 @@ class _Undo:
             },
         )
         instant = soft_delete.soft_delete(conn, tenant_id)
+        restored = self._restore(run)
+        change = restored.figures - gone
         job_ledger.mark_undone(conn, run.request.job_id, self.job.id, is_undone=True)
         recorded = self._recorded(run, deleted)
         context = with_undone(run.context, {self.job.id: run.request.job_id})
@@ -160,9 +174,20 @@ class _Undo:
             change=change,
             results=changed_results(run, before, change, recorded, context),
             recorded=recorded,
-            metrics=collected.metrics(instant, deleted.of_others, run.currency),
-            notes=_notes(collected),
+            metrics=collected.metrics(instant, deleted.of_others, run.currency) | restored.metrics(),
+            notes=(
+                *_notes(collected),
+                *_restore_notes(self.job, is_repair=False, set_again=restored.set_again),
+            ),
         )
+
+    def _months(self, run: JobRun) -> Collection[Month]:  # noqa: ARG002 - of a reconcile
+        """Months that it changes, besides those of the rows that it deletes."""
+        return ()
+
+    def _restore(self, run: JobTransaction) -> _Restored:  # noqa: ARG002 - of a reconcile
+        """Restore what the job had deleted."""
+        return _Restored()
 
     def _unrecorded_jobs(self, run: JobRun) -> list[UUID]:  # noqa: ARG002 - of an extension
         """Jobs whose dependent rows change nothing of what is expected."""
@@ -170,15 +195,20 @@ class _Undo:
 
     def _recorded(self, run: JobTransaction, deleted: _Deleted) -> FiguresByMonth:
         """What the undo changes of what is expected, once the rows are deleted."""
-        # What an earlier undo deleted along with its own rows has been subtracted already.
-        undos = [one for one in _deleting_jobs(run, self.job) if one.kind is JobKind.UNDO]
-        subtracted = sum((_deleted_along(undo, self.job.id, run.currency) for undo in undos), NO_MONTHS)
+        # What an earlier undo deleted along with its own rows has been subtracted already; so has what a
+        # reconcile deleted, whose targets are without it.
+        others = [
+            one
+            for one in _deleting_jobs(run, self.job)
+            if one.id != self.job.id and (one.kind is JobKind.UNDO or one.is_reconcile)
+        ]
+        subtracted = sum((deleted_along(one, self.job.id, run.currency) for one in others), NO_MONTHS)
         # Healing rows are not expected of any job, and what they make up for of this job stays.
-        healing = _healing_jobs(run)
+        healing = healing_jobs(run)
         along = [figures for job, figures in deleted.of_others.items() if job not in healing]
         healing_along = sum((one for job, one in deleted.of_others.items() if job in healing), NO_MONTHS)
-        healed = _healed(run, self.job, deleted.before, deleted.own + subtracted, healing_along)
-        return subtracted + healed - sum(along, _changes(run, self.job))
+        healed = healed_for(run, self.job, deleted.before, deleted.own + subtracted, healing_along)
+        return subtracted + healed - sum(along, recorded_by(run, self.job))
 
     def _collect(self, conn: Connection, run: JobRun) -> _Collected:
         """Collect the rows to delete; refuse where others depend on them."""
@@ -223,6 +253,27 @@ class _Undo:
                 dependents,
             )
         return dependents
+
+
+@dataclass(frozen=True)
+class _UndoReconcile(_Undo):
+    """Soft-delete what a patch that reconciled made, and restore what it deleted."""
+
+    def _months(self, run: JobRun) -> Collection[Month]:
+        return [result.month for result in report_of(self.job, run.currency).months]
+
+    def _collect(self, conn: Connection, run: JobRun) -> _Collected:
+        # Refused before anything is deleted.
+        _collect_deleted(conn, run, self.job)
+        soft_delete.discard(conn)
+        return super()._collect(conn, run)
+
+    def _restore(self, run: JobTransaction) -> _Restored:
+        soft_delete.discard(run.conn)
+        counts = _collect_deleted(run.conn, run, self.job)
+        set_again = soft_delete.restore(run.conn, run.tenant.tenant_id, hidden_at(self.job))
+        figures = collected_figures(run.conn, run.tenant.tenant_id, run.currency)
+        return _Restored(counts=counts, figures=figures, set_again=set_again)
 
 
 @dataclass(frozen=True)
@@ -292,36 +343,28 @@ class _Restore:
         before = run.figures()
         counts = self._collect(conn, run)
         set_again = soft_delete.restore(conn, tenant_id, hidden_at(self.job))
-        change = collected_figures(conn, tenant_id, run.currency)
+        change = collected_figures(conn, tenant_id, run.currency) - self._delete_again(run)
         job_ledger.mark_undone(conn, run.request.job_id, self.job.id, is_undone=True)
         context = run.context
         if self.undone is not None:
             job_ledger.mark_undone(conn, run.request.job_id, self.undone, is_undone=False)
             context = with_undone(context, {self.undone: None})
-        recorded = -_changes(run, self.job)
+        recorded = -recorded_by(run, self.job)
         return JobOutcome(
             before=before,
             change=change,
             results=changed_results(run, before, change, recorded, context),
             recorded=recorded,
-            metrics={"shown": counts, "tags_set_again": set_again},
+            metrics=_Restored(counts=counts, set_again=set_again).metrics(),
             notes=_restore_notes(self.job, is_repair=self.undone is None, set_again=set_again),
         )
 
+    def _delete_again(self, run: JobTransaction) -> FiguresByMonth:  # noqa: ARG002 - of a reconcile
+        """Delete what the undo had restored; its figures."""
+        return NO_MONTHS
+
     def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
-        instant = hidden_at(self.job)
-        counts = soft_delete.collect_deleted(conn, run.tenant.tenant_id, instant)
-        # First, since it names the job to bring back: parents may be among that job's rows.
-        self._refuse_undone(conn, run)
-        # What was hidden before was so when these rows were seen last.
-        if missing := soft_delete.deleted_parents(conn, run.tenant.tenant_id, instant):
-            raise refusal(
-                "parents_are_hidden",
-                f"rows that job {self.job.id} hid depend on {len(missing):,} rows that were hidden since; "
-                "bring those back first",
-                missing,
-            )
-        return counts
+        return _collect_deleted(conn, run, self.job)
 
     def _refuse_extended(self, run: JobRun) -> None:
         """Rows of an extension do not come back where another one has asked for its months since."""
@@ -335,20 +378,100 @@ class _Restore:
                 f"{run.tenant.slug} was extended again since, by job {again[0]}; undo that one first",
             )
 
-    def _refuse_undone(self, conn: Connection, run: JobRun) -> None:
-        """Rows of a patch that another job took back since stay hidden with it."""
-        jobs = soft_delete.collected_jobs(conn, run.tenant.tenant_id)
-        undone = [
-            job.job_id
-            for job in run.context.state.jobs
-            if job.undone_by not in {None, self.job.id} and job.job_id in jobs
+
+@dataclass(frozen=True)
+class _RestoreReconcile(_Restore):
+    """Restore what the undo of a reconcile deleted, and delete again what it restored."""
+
+    reconcile: Job
+
+    def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
+        # Refused before anything is restored.
+        self._collect_again(conn, run)
+        soft_delete.discard(conn)
+        return super()._collect(conn, run)
+
+    def _delete_again(self, run: JobTransaction) -> FiguresByMonth:
+        conn, tenant_id = run.conn, run.tenant.tenant_id
+        soft_delete.discard(conn)
+        self._collect_again(conn, run)
+        figures = collected_figures(conn, tenant_id, run.currency)
+        # At the instant that the reconcile recorded: its next undo finds them by it.
+        soft_delete.soft_delete(conn, tenant_id, hidden_at(self.reconcile))
+        return figures
+
+    def _collect_again(self, conn: Connection, run: JobRun) -> None:
+        """Collect what the reconcile deleted; refuse where people have worked with it since."""
+        soft_delete.collect_rows(conn, _deleted_rows(self.reconcile))
+        _refuse_undone(conn, run, self.job)
+        tenant_id = run.tenant.tenant_id
+        held = [
+            *soft_delete.collected_among(conn, tenant_id, _edited_rows(conn, run)),
+            *soft_delete.dependents(conn, tenant_id, collect=False),
         ]
-        if undone:
+        if held:
             raise refusal(
-                "undone_since",
-                f"job {self.job.id} hid rows of job {undone[0]}, which was undone since; bring that one back "
-                "first, by undoing its undo",
+                "rows_are_in_use",
+                f"job {self.reconcile.id} hid {counted(len(held), 'row')} that people have changed since its "
+                "undo, or that rows depend on since then; apply its plan anew instead, after a preview",
+                held,
             )
+
+
+def _collect_deleted(conn: Connection, run: JobRun, job: Job) -> dict[str, int]:
+    """Collect what a job deleted; refuse where it may not be restored."""
+    instant = hidden_at(job)
+    counts = soft_delete.collect_deleted(conn, run.tenant.tenant_id, instant)
+    # First, since it names the job to bring back: parents may be among that job's rows.
+    _refuse_undone(conn, run, job)
+    # What was hidden before was so when these rows were seen last.
+    if missing := soft_delete.deleted_parents(conn, run.tenant.tenant_id, instant):
+        raise refusal(
+            "parents_are_hidden",
+            f"rows that job {job.id} hid depend on {len(missing):,} rows that were hidden since; "
+            "bring those back first",
+            missing,
+        )
+    return counts
+
+
+def _refuse_undone(conn: Connection, run: JobRun, job: Job) -> None:
+    """Rows of a patch that another job took back since stay hidden with it."""
+    jobs = soft_delete.collected_jobs(conn, run.tenant.tenant_id)
+    undone = [
+        one.job_id
+        for one in run.context.state.jobs
+        if one.undone_by not in {None, job.id} and one.job_id in jobs
+    ]
+    if undone:
+        raise refusal(
+            "undone_since",
+            f"job {job.id} hid rows of job {undone[0]}, which was undone since; bring that one back "
+            "first, by undoing its undo",
+        )
+
+
+def _deleted_rows(reconcile: Job) -> list[tuple[str, list[UUID]]]:
+    """Table and ids of the rows that a reconcile deleted. Raises ``UnreadableJobError``."""
+    with reading_job(reconcile.slug, reconcile.id, "metrics.hidden_rows"):
+        return [
+            (table, [UUID(one) for one in ids]) for table, ids in reconcile.metrics["hidden_rows"].items()
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Restored:
+    """What a job restored."""
+
+    #: table → rows
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    figures: FiguresByMonth = NO_MONTHS
+    #: tags that stayed deleted, because people have set them again
+    set_again: int = 0
+
+    def metrics(self) -> dict[str, Any]:
+        """As the job records it; nothing where it restored nothing."""
+        return {"shown": dict(self.counts), "tags_set_again": self.set_again} if self.counts else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -464,50 +587,3 @@ def _deleting_jobs(run: JobRun, job: Job) -> list[Job]:
         and one.undone_by is None
         and "hidden_at" in (job_ledger.readable(one).metrics or {})
     ]
-
-
-def _changes(run: JobRun, job: Job) -> FiguresByMonth:
-    """What a completed job changed of what is expected."""
-    with run.database.admin(readonly=True) as admin:
-        # It does not change any more.
-        return job_ledger.recorded_changes(admin, run.tenant.tenant_id, job.id, run.currency)
-
-
-def _deleted_along(undo: Job, job_id: UUID, currency: Currency) -> FiguresByMonth:
-    """Figures of a job's rows that the undo of another job deleted along with its own."""
-    stored: dict[str, Any] = undo.metrics.get("taken_along", {}).get(str(job_id), {})
-    with reading_job(undo.slug, undo.id, "metrics.taken_along"):
-        return FiguresByMonth.from_json(stored, currency)
-
-
-def _healing_jobs(run: JobRun, after: int = 0) -> list[UUID]:
-    """Jobs that made up for hidden rows, of those with a number beyond ``after``."""
-    return [job.job_id for job in run.context.state.jobs if job.kind is JobKind.HEAL and job.number > after]
-
-
-def _healed(
-    run: JobRun, job: Job, before: FiguresByMonth, kept: FiguresByMonth, along: FiguresByMonth
-) -> FiguresByMonth:
-    """What later rows make up for of a job: of what people took of it, and once its own rows are hidden.
-
-    ``kept``: what of its rows people left, ``along``: later rows that go with them. Which row makes up
-    for which is not known: what falls short now, or goes along, is counted as this job's, so that no rows
-    are missing for a job that is undone.
-    """
-    later = _healing_jobs(run, job.number)
-    if not later:
-        return NO_MONTHS
-    there = job_figures(run.conn, run.tenant.tenant_id, run.currency, later)
-    healed: dict[Month, Figures] = {}
-    for result in report_of(job, run.currency).months:
-        month = result.month
-        lost = result.delta - kept.at(month)
-        short = run.context.expected(month) - before.at(month)
-        deleted, most = along.at(month), there.at(month)
-        healed[month] = Figures(
-            **{
-                metric: max(min(lost[metric] - max(short[metric], 0) - deleted[metric], most[metric]), 0)
-                for metric in METRICS
-            }
-        )
-    return FiguresByMonth(healed)

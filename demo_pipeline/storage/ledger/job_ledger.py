@@ -22,6 +22,7 @@ from demo_pipeline.domain.core.figures import NO_MONTHS, Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.stored import job_problems
+from demo_pipeline.domain.patch_plan.plan import PlanMode
 from demo_pipeline.storage.ledger.guard import call
 from demo_pipeline.storage.ledger.tenants import MonthState
 
@@ -44,6 +45,11 @@ class JobSpec:
     last_month: Month | None = None
     tolerances: Json | None = None
     as_of: datetime | None = None
+
+    @property
+    def changes_rows_of_people(self) -> bool:
+        """Whether it writes rows that people may be editing: their work can make all of its tries fail."""
+        return self.mode == PlanMode.RECONCILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +112,11 @@ class Job:
     created_at: datetime
     #: whether its tenant was deleted since; another one may have the slug
     is_deleted: bool
+
+    @property
+    def is_reconcile(self) -> bool:
+        """Whether it is a patch that may have soft-deleted rows."""
+        return self.kind is JobKind.PATCH and self.mode == PlanMode.RECONCILE
 
 
 @dataclass(frozen=True, kw_only=True)

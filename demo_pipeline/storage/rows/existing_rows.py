@@ -186,10 +186,10 @@ def existing_rows(
             return cursor.execute(query, scope, binary=True).fetchall()
 
     found: list[_Deal] = rows(_Deal, _DEALS)
-    scope["deals"] = _array(deal.id for deal in found)
-    scope["partners"] = _array({deal.contact_id for deal in found})
+    scope["deals"] = id_array(deal.id for deal in found)
+    scope["partners"] = id_array({deal.contact_id for deal in found})
     contacts: list[ExistingContact] = rows(ExistingContact, _CONTACTS)
-    scope["employers"] = _array({contact.company_id for contact in contacts if contact.company_id})
+    scope["employers"] = id_array({contact.company_id for contact in contacts if contact.company_id})
     # With "demo_generated" the index by job would be used: all rows of all patches.
     text_counts = conn.execute(
         "SELECT uuid_send(deal_id), count(*) FROM crm.activities WHERE tenant_id = %(tenant)s"
@@ -203,9 +203,9 @@ def existing_rows(
         f" WHERE {_LIVING} ORDER BY position, id",
     )
     companies: list[ExistingCompany] = rows(ExistingCompany, _COMPANIES)
-    scope["won"] = _array(stage.id for stage in stages if stage.is_won)
-    scope["contacts"] = _array(contact.id for contact in contacts)
-    scope["companies"] = _array(company.id for company in companies)
+    scope["won"] = id_array(stage.id for stage in stages if stage.is_won)
+    scope["contacts"] = id_array(contact.id for contact in contacts)
+    scope["companies"] = id_array(company.id for company in companies)
     return ExistingRows(
         users=rows(
             ExistingUser,
@@ -248,7 +248,7 @@ class _Deal(NamedTuple):
     title: str | None
 
 
-def _array(ids: Iterable[bytes]) -> str:
+def id_array(ids: Iterable[bytes]) -> str:
     """As PostgreSQL writes an array of uuids."""
     return f"{{{','.join(map(bytes.hex, ids))}}}"
 

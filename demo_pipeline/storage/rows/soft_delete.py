@@ -239,9 +239,12 @@ def leave_out_edited(
     return removed
 
 
-def soft_delete(conn: Connection, tenant_id: UUID) -> datetime:
-    """Mark the collected rows, and their contacts' tags, as deleted. Returns the instant, unique to them."""
-    deleted_at = _unused_instant(conn, tenant_id)
+def soft_delete(conn: Connection, tenant_id: UUID, deleted_at: datetime | None = None) -> datetime:
+    """Mark the collected rows, and their contacts' tags, as deleted. Returns the instant, unique to them.
+
+    ``deleted_at``: the instant at which a job deleted the same rows before.
+    """
+    deleted_at = deleted_at or _unused_instant(conn, tenant_id)
     parameters = {"tenant": tenant_id, "deleted_at": deleted_at}
     for table in MODEL.counted:
         conn.execute(

@@ -9,7 +9,13 @@ def test_each_kind_has_its_abilities() -> None:
     """Changes can be undone by --last; repairs and undos delete rows; two kinds make what is expected."""
     assert [kind for kind in JobKind if kind.is_change] == ["patch", "extend", "repair", "dedupe", "cleanup"]
     assert [kind for kind in JobKind if kind.is_repair] == ["repair", "dedupe", "cleanup"]
-    assert [kind for kind in JobKind if kind.deletes_rows] == ["undo", "repair", "dedupe", "cleanup"]
+    assert [kind for kind in JobKind if kind.deletes_rows] == [
+        "patch",
+        "undo",
+        "repair",
+        "dedupe",
+        "cleanup",
+    ]
     assert [kind for kind in JobKind if kind.reaches_expected] == ["materialise", "heal"]
 
 

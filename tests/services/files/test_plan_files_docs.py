@@ -64,9 +64,10 @@ def test_each_form_of_the_page_is_the_same_plan(form: str, file: str, saved_as: 
 
 def test_both_documents_are_the_same_plan() -> None:
     """JSON and YAML, with another spelling of names and amounts."""
-    (json_plan,), (yaml_plan,) = examples("json"), examples("yaml")
+    (json_plan,), (yaml_plan, lowering) = examples("json"), examples("yaml")
     assert json_plan.plan == yaml_plan.plan
     assert json_plan.plan.seed == "spring"
+    assert lowering.plan.is_reconcile
 
 
 def test_the_refused_example_is_refused_as_the_table_says() -> None:

@@ -94,7 +94,16 @@ BAD_DOCUMENTS: list[tuple[str, list[tuple[str, str | None]]]] = [
     ('{"months": [{"metrics": {"leads_created": 1}}]}', [("missing", "months[0]")]),
     ('{"months": [{"month": "2025-01", "metrics": 5}]}', [("not_a_mapping", "months[0].metrics")]),
     ('{"months": [{"month": ["2025-01"]}]}', [("not_a_value", "months[0].month")]),
-    (document(head='"mode": "reconcile", '), [("mode_not_available", "mode")]),
+    (document(head='"mode": "reconcile", '), [("reconcile_needs_targets", "mode")]),
+    (document(head='"mode": "replace", '), [("unknown_mode", "mode")]),
+    (
+        document(head='"fingerprint": "' + "ab" * 32 + '", '),
+        [("fingerprint_without_reconcile", "fingerprint")],
+    ),
+    (
+        document(head='"mode": "reconcile", "plan_type": "targets", "fingerprint": "12ab", '),
+        [("bad_fingerprint", "fingerprint")],
+    ),
     (document(head='"mode": "replace", '), [("unknown_mode", "mode")]),
     (document(head='"seed": "", '), [("bad_length", "seed")]),
     (document(head='"seed": "\\ud800", '), [("control_character", "seed")]),

@@ -11,7 +11,8 @@ from demo_pipeline.domain.core.errors import InputError, JobFailedError
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.reference.countries import CURRENCIES
 from demo_pipeline.services.months.materialise import materialise
-from demo_pipeline.services.patches.patch import apply_patch, check_currency
+from demo_pipeline.services.patches.patch import apply_patch
+from demo_pipeline.services.patches.plan_request import check_currency
 from demo_pipeline.services.patches.split import split_plan
 from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.retry import retry_job
