@@ -12,10 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from demo_pipeline.services.readiness.board import Board, TenantReadiness
-    from demo_pipeline.services.readiness.reasons import Requirement
+    from demo_pipeline.services.readiness.reasons import Reason, Requirement
 
 #: state → as it stands in a cell, never by colour alone
 MARKS: Final[Mapping[str, str]] = {"met": "✓", "not met": "✗", "unknown": "?", "none": "–"}
+
+
+#: why a tenant is not ready
+REASON_COLUMNS: Final[tuple[Column[Reason], ...]] = (
+    Column("requirement", "requirement"),
+    Column("what", "what is in the way"),
+    Column("remedy", "what to do"),
+    Column("command", "command"),
+)
 
 
 def light_text(one: TenantReadiness) -> str:
@@ -39,9 +48,7 @@ def board_columns(requirements: Sequence[Requirement]) -> tuple[Column[TenantRea
             None,
             lambda one: {each.value: one.state(each).value for each in requirements},
         ),
-        Column(
-            "reasons", None, lambda one: records(programs("requirement what remedy command"), one.reasons)
-        ),
+        Column("reasons", None, lambda one: records(REASON_COLUMNS, one.reasons)),
         *programs("notes was_ready"),
     )
 

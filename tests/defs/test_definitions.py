@@ -24,6 +24,7 @@ EXPECTED = {
     "kpi_snapshot": (TABLES, "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenants": (set[str](), "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "scorecards": (set[str](), "tenant_kpis", ["team:demo-data"], {"postgres"}),
+    "tenant_readiness": ({"tenant_release"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenant_release": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenant_report": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
 }
@@ -100,6 +101,7 @@ def test_jobs_say_what_they_do() -> None:
         "apply_patch": "patch",
         "clean_old_runs": "clean",
         "clear_failed_partitions": "clear",
+        "examine_tenants": "examine",
         "materialise_tenants": "materialise",
         "preview_patch": "preview",
         "provision_tenants": "provision",
@@ -126,6 +128,7 @@ def test_sensors_and_schedules_are_what_they_were() -> None:
     schedules = repository.schedule_defs
     assert {(one.name, one.job_name, one.cron_schedule, one.default_status) for one in schedules} == {
         ("clean_every_night", "clean_old_runs", "15 3 * * *", dg.DefaultScheduleStatus.RUNNING),
+        ("examine_every_morning", "examine_tenants", "*/15 * * * *", dg.DefaultScheduleStatus.STOPPED),
         ("heal_tenants", "materialise_tenants", "0 6 * * *", dg.DefaultScheduleStatus.STOPPED),
         ("top_up_running_month", "materialise_tenants", "0 * * * *", dg.DefaultScheduleStatus.STOPPED),
         ("verify_every_morning", "verify_tenants", "30 5 * * *", dg.DefaultScheduleStatus.STOPPED),

@@ -17,6 +17,8 @@ ASSETS: Final = (*TABLES, KPI_SNAPSHOT)
 TENANT_REPORT: Final = "tenant_report"
 #: the record that a month may be shown
 TENANT_RELEASE: Final = "tenant_release"
+#: whether a tenant can be shown
+TENANT_READINESS: Final = "tenant_readiness"
 #: asset → what it comes from
 DEPENDENCIES: Final[Mapping[str, tuple[str, ...]]] = {
     "companies": (),
@@ -65,6 +67,13 @@ REPORT_DESCRIPTION: Final = (
     "A tenant at a glance: its story in words, hero accounts, pictures of all months, what is open, and the "
     "checks, read in one snapshot when the partition is materialised. It changes nothing in the CRM.\n\n"
     "`demo-pipeline report SLUG -o FILE.html` writes the same as a page to be handed out."
+)
+READINESS_DESCRIPTION: Final = (
+    "Whether a tenant can be shown, as its last examination found: fresh, checked, released, nothing changed "
+    "since its checkpoint, scan and certificate clean, hero accounts there, no job or alert open. Each reason "
+    "why not has the command that cures it. It changes nothing in the CRM.\n\nThe schedule "
+    "`examine_every_morning` materialises it at six in each tenant's time zone, once it is switched on. The "
+    "page `/demo-day` beside this one shows all tenants as they are now."
 )
 
 

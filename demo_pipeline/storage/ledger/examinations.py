@@ -33,6 +33,28 @@ class Examination:
     checkpoint_id: UUID | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExaminationTime:
+    """When a living demo tenant was examined last."""
+
+    slug: str
+    #: of the tenant, as the CRM has it
+    timezone: str | None
+    #: None: never
+    examined_at: datetime | None
+
+
+def examination_times(conn: Connection[Any]) -> list[ExaminationTime]:
+    """All living demo tenants, by slug."""
+    with conn.cursor(row_factory=class_row(ExaminationTime)) as cursor:
+        return cursor.execute(
+            "select m.slug, t.timezone, e.examined_at from demo.tenant_metadata m"
+            " join crm.tenants t on t.id = m.tenant_id"
+            " left join demo.examinations e on e.tenant_id = m.tenant_id"
+            ' where m.deleted_at is null order by m.slug collate "C"'
+        ).fetchall()
+
+
 def latest_examinations(conn: Connection[Any]) -> dict[UUID, Examination]:
     """The latest examination of each living demo tenant that has one."""
     with conn.cursor(row_factory=class_row(Examination)) as cursor:
