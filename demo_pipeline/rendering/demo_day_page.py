@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.rendering.health_columns import instant_text
-from demo_pipeline.rendering.live_page import advice, live_html, scrollable_table, sentence, text
-from demo_pipeline.rendering.ready_columns import MARKS, examined_text, light_text, summary
+from demo_pipeline.rendering.live_page import advice, live_html, scrollable_table, sentence, soft, text
+from demo_pipeline.rendering.ready_columns import MARKS, light_text, summary, without_checkpoint
 from demo_pipeline.services.readiness.reasons import Requirement
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def demo_day_html(board: Board) -> str:
         [
             '<th scope="col">tenant</th><th scope="col">light</th>',
             *(f'<th scope="col" class="mark">{each.value}</th>' for each in Requirement),
-            '<th scope="col">last examination</th>',
+            '<th scope="col">examined</th>',
         ]
     )
     return live_html(
@@ -39,6 +39,7 @@ def demo_day_html(board: Board) -> str:
         [
             scrollable_table(head, map(_row, board.tenants)) if board.tenants else "",
             *(part for one in board.tenants for part in _details(one)),
+            soft(sentence(found)) if (found := without_checkpoint(board.tenants)) else "",
         ],
         path="/demo-day",
         refresh_seconds=REFRESH_SECONDS,
@@ -51,7 +52,16 @@ def _row(one: TenantReadiness) -> str:
     marks = "".join(_cell(one, each) for each in Requirement)
     return (
         f'<tr><th scope="row">{text(one.name)}<span class="slug soft">{text(one.tenant)}</span></th>'
-        f'<td>{light}</td>{marks}<td class="instant">{text(examined_text(one))}</td></tr>'
+        f"<td>{light}</td>{marks}<td>{_examined(one)}</td></tr>"
+    )
+
+
+def _examined(one: TenantReadiness) -> str:
+    if one.examined_at is None:
+        return "never"
+    light = "ready then" if one.was_ready else "not ready then"
+    return (
+        f'<span class="nowrap">{instant_text(one.examined_at)}</span><span class="slug soft">{light}</span>'
     )
 
 
@@ -68,7 +78,7 @@ def _details(one: TenantReadiness) -> Iterator[str]:
     """Why a tenant is not ready, and notes."""
     if not one.reasons and not one.notes:
         return
-    yield f"<h2>{text(one.name)}</h2>"
+    yield f'<h2>{text(one.name)} <span class="slug soft">{text(one.tenant)}</span></h2>'
     for reason in one.reasons:
         yield "<article>"
         yield f"<h3>{text(sentence(reason.what))}</h3>"

@@ -18,15 +18,15 @@ _STYLE: Final = """
 @media (prefers-color-scheme: dark) {
   :root { --line: #3c434d; --soft: #a4acb8; --bad: #ff9e66; --good: #5fd0b0; }
 }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 1.5rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 1.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .soft { color: var(--soft); }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; position: relative; }
 table { border-collapse: collapse; width: 100%; }
 th { font-weight: 600; text-align: left; color: var(--soft); white-space: nowrap; }
-th, td { padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); }
+th, td { padding: .35rem .6rem .35rem 0; border-bottom: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 td.instant { white-space: nowrap; }
 article { border-left: .25rem solid var(--bad); padding: .1rem 0 .1rem 1rem; margin: 1rem 0; }
@@ -38,7 +38,9 @@ nav a { margin-right: 1.25rem; color: var(--soft); }
 nav a[aria-current] { color: inherit; font-weight: 600; text-decoration: none; }
 th.mark, td.mark { text-align: center; }
 td.mark { font-weight: 700; }
-th .slug { display: block; font-weight: 400; font-size: .85em; }
+h2 .slug { font-weight: 400; font-size: .85em; }
+.nowrap { white-space: nowrap; }
+th .slug, td .slug { display: block; font-weight: 400; font-size: .85em; }
 tbody th { color: inherit; }
 .light { display: inline-block; min-width: 6.5rem; padding: .1rem .6rem; border: 2px solid;
   border-radius: 1rem; font-weight: 600; text-align: center; white-space: nowrap; }

@@ -60,6 +60,18 @@ def examined_text(one: TenantReadiness) -> str:
     return f"{instant_text(one.examined_at)}: {'ready' if one.was_ready else 'not ready'}"
 
 
+def without_checkpoint(tenants: Sequence[TenantReadiness]) -> str:
+    """A sentence about the tenants without a checkpoint; empty if there is none."""
+    slugs = [one.tenant for one in tenants if one.checkpoint is None]
+    if not slugs:
+        return ""
+    which = slugs[0] if len(slugs) == 1 else "SLUG"
+    return (
+        f"no checkpoint of {', '.join(slugs)}, so what people change there is not known and cannot be taken "
+        f"back at once: demo-pipeline checkpoint {which} NAME takes one"
+    )
+
+
 def summary(tenants: Sequence[TenantReadiness]) -> str:
     """How many tenants are ready, in a sentence."""
     ready = sum(one.is_ready for one in tenants)

@@ -83,7 +83,7 @@ def test_a_ready_tenant(quick_command: RunCommand, kranz: str) -> None:
     one = examined(quick_command, kranz)
     assert one["reasons"] == []
     assert {name for name, state in one["requirements"].items() if state != "met"} == {"checkpoint"}
-    assert "there is no checkpoint" in one["notes"][0]
+    assert (one["checkpoint"], one["notes"]) == (None, [])
     assert one["was_ready"] is True
     board = quick_command("ready", "--all", "--json")
     assert state_of(board) == one
@@ -94,6 +94,7 @@ def test_a_ready_tenant(quick_command: RunCommand, kranz: str) -> None:
         assert title.split() == ["tenant", "light", *_REQUIREMENTS, "examined"]
         assert line.split()[: 3 + len(_REQUIREMENTS)] == [kranz, "✓", "ready", *"✓–✓✓✓✓✓✓✓"]
         assert shown.out.splitlines()[-1] == "ready"
+        assert f"demo-pipeline checkpoint {kranz} NAME takes one" in shown.err
 
 
 @pytest.mark.risk("P9", partial=True)
@@ -179,7 +180,10 @@ def test_a_patch_needs_a_release_only(quick_command: RunCommand, kranz: str, tmp
     assert quick_command("patch", "apply", kranz, plan).code == 0
     look = partial(on_board, quick_command)
     [reason] = look()["reasons"]
-    assert (reason["requirement"], reason["what"]) == ("released", "1 month (2025-02) changed since released")
+    assert (reason["requirement"], reason["what"]) == (
+        "released",
+        "1 month (2025-02) is changed since the release",
+    )
     assert cure(quick_command, look) == [("released", f"release {kranz}")]
     undone = quick_command("job", "undo", "--last", kranz)
     assert undone.code == 0, undone
@@ -203,7 +207,7 @@ def test_hero_accounts_that_people_changed_are_selected_anew(
     assert "people changed the rows of: at risk" in planned.out
     command = f"repair {kranz} --restore-stages --yes"
     assert cure(quick_command, look) == [("heroes", command)]
-    assert "differ from what is expected" in look()["notes"][1]
+    assert "differ from what is expected" in look()["notes"][0]
     # A stage that is not won any more: it is set again, and the accounts are what they were.
     heroes = admin_conn.execute("select deal_id from demo.hero_accounts order by kind").fetchall()
     admin_conn.execute("update crm.pipeline_stages set is_won = false where is_won")

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from demo_pipeline.cli.commands.inspection import no_tenants
-from demo_pipeline.cli.kit.console import command_line, say, write_document, write_table, write_text
+from demo_pipeline.cli.kit.console import command_line, note, say, write_document, write_table, write_text
 from demo_pipeline.cli.kit.parameters import MAIN_PANEL, Commands, Json, argument, example, flag, slug_text
 from demo_pipeline.cli.kit.session import notice_if_slow, open_session, requester
-from demo_pipeline.rendering.ready_columns import board_columns, board_document, summary, tenant_document
+from demo_pipeline.rendering.ready_columns import (
+    board_columns,
+    board_document,
+    summary,
+    tenant_document,
+    without_checkpoint,
+)
 from demo_pipeline.rendering.table import Table
 
 if TYPE_CHECKING:
@@ -68,6 +74,8 @@ def ready(
         write_table(Table(columns, tenants, colour=lambda one: colour[one.is_ready]))
         for one in tenants:
             _write_reasons(one)
+        if text := without_checkpoint(tenants):
+            note(text)
         write_text(f"\n{summary(tenants)}")
     else:
         say(no_tenants())

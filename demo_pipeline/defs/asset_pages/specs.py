@@ -70,8 +70,8 @@ REPORT_DESCRIPTION: Final = (
 )
 READINESS_DESCRIPTION: Final = (
     "Whether a tenant can be shown, as its last examination found: fresh, checked, released, nothing changed "
-    "since its checkpoint, scan and certificate clean, hero accounts there, no job or alert open. Each reason "
-    "why not has the command that cures it. It changes nothing in the CRM.\n\nThe schedule "
+    "since its checkpoint, scan and certificate clean, hero accounts there, no job or alert open. Each "
+    "reason why not has the command that cures it. It changes nothing in the CRM.\n\nThe schedule "
     "`examine_every_morning` materialises it at six in each tenant's time zone, once it is switched on. The "
     "page `/demo-day` beside this one shows all tenants as they are now."
 )

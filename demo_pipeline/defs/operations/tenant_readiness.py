@@ -17,7 +17,7 @@ from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG
 from demo_pipeline.defs.shared.tenant_selection import TenantSelection, selected_slugs
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.rendering.ready_columns import REASON_COLUMNS, light_text, summary
+from demo_pipeline.rendering.ready_columns import REASON_COLUMNS, light_text, summary, without_checkpoint
 from demo_pipeline.rendering.table import Table, escaped, markdown
 from demo_pipeline.services.readiness.board import TenantReadiness
 from demo_pipeline.services.readiness.examination import examine_each
@@ -119,7 +119,8 @@ def _examined(context: dg.OpExecutionContext, demo: DemoTenants, asked: Sequence
 
 
 def _metadata(one: TenantReadiness) -> dict[str, Any]:
-    notes = "\n".join(f"- {escaped(note)}" for note in one.notes)
+    texts = [*one.notes, *filter(None, [without_checkpoint([one])])]
+    notes = "\n".join(f"- {escaped(text)}" for text in texts)
     return {
         "light": light_text(one),
         # Numbers, which Dagster plots.

@@ -28,7 +28,6 @@ from demo_pipeline.services.readiness.reasons import (
     Requirement,
     alert_notes,
     alert_reasons,
-    checkpoint_note,
     drift_reasons,
     examination_reason,
     freshness_reasons,
@@ -185,7 +184,6 @@ class _Shared:
             name=name,
             reasons=tuple(sorted(reasons, key=lambda one: order.index(one.requirement))),
             notes=(
-                *checkpoint_note(slug, checkpoint),
                 *(last.notes if last is not None and is_examined else ()),
                 *alert_notes(alerts),
             ),

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.core.wording import counted, rows_text
+from demo_pipeline.domain.core.wording import are, counted, rows_text
 from demo_pipeline.services.health.alerts import Alert, AlertKind
 from demo_pipeline.services.months.freshness import Freshness
 from demo_pipeline.services.tenants.release import ReleaseState
@@ -87,7 +87,7 @@ def check_reasons(slug: str, findings: Iterable[Finding]) -> Iterator[Reason]:
     for (place, check, command), found in sorted(groups.items(), key=lambda group: group[0][0]):
         yield Reason(
             requirement=Requirement.SCAN if check is Check.DISCLOSURE else Requirement.CHECKED,
-            what=f"{check.value} did not pass: {_named([one.message for one in found], 'finding')}",
+            what=f"{_named([one.message for one in found], 'finding')} ({check.value})",
             remedy=_CURES[place].remedy.format(slug=slug),
             command=command,
         )
@@ -181,15 +181,6 @@ def drift_reasons(slug: str, checkpoint: LastCheckpoint, changes: Mapping[str, i
 # -- from what is read each time -------------------------------------------------------------------------
 
 
-def checkpoint_note(slug: str, checkpoint: LastCheckpoint | None) -> Iterator[str]:
-    """That there is nothing to compare with, and to go back to."""
-    if checkpoint is None:
-        yield (
-            "there is no checkpoint, so what people change is not known and cannot be taken back at once; "
-            f"demo-pipeline checkpoint {slug} NAME takes one"
-        )
-
-
 def examination_reason(slug: str, what: str) -> Reason:
     """Nothing is known of the rows as they are now."""
     return Reason(
@@ -236,7 +227,7 @@ def release_reasons(slug: str, states: Mapping[Month, ReleaseState]) -> Iterator
     """Months that may not be shown yet, or were changed since they might."""
     for state, text in (
         (ReleaseState.NOT_RELEASED, "not released"),
-        (ReleaseState.CHANGED_SINCE, "changed since released"),
+        (ReleaseState.CHANGED_SINCE, "changed since the release"),
     ):
         if months := [month for month, found in sorted(states.items()) if found is state]:
             yield Reason(
@@ -284,9 +275,9 @@ _PAST: Final = frozenset({AlertKind.SLOW_PATCH, AlertKind.DUPLICATE})
 
 
 def _months_text(months: Sequence[Month]) -> str:
-    """``1 month (2025-01)``, ``3 months (2025-01 to 2025-04)``."""
+    """``1 month (2025-01) is``, ``3 months (2025-01 to 2025-04) are``."""
     span = str(months[0]) if len(months) == 1 else f"{months[0]} to {months[-1]}"
-    return f"{counted(len(months), 'month')} ({span})"
+    return f"{counted(len(months), 'month')} ({span}) {are(len(months))}"
 
 
 def _named(names: Sequence[str], noun: str) -> str:

@@ -1,4 +1,4 @@
-"""``/health`` and ``/metrics``: what they say, to whom, and what they are when the database is away."""
+"""``/demo-day``, ``/health``, ``/metrics``: what they say, to whom, and what when the database is away."""
 
 from __future__ import annotations
 
@@ -90,6 +90,26 @@ def test_the_page_of_a_healthy_installation(app: ASGIApp, kranz: str) -> None:
     assert not [attributes for _, attributes in tags if {"src", "style", "onload"} & set(attributes)]
 
 
+def test_the_board_shows_every_tenant(app: ASGIApp, kranz: str, admin_conn: psycopg.Connection) -> None:
+    """Light, reasons and commands; a name that is markup is text; as self-contained as the other page."""
+    admin_conn.execute("update crm.tenants set name = '<b>Kranz</b>'")
+    admin_conn.execute(
+        "update demo.tenant_metadata set plan = plan || jsonb_build_object('name', '<b>Kranz</b>')"
+    )
+    page = ask(app, "/demo-day")
+    assert page.status == 200
+    for text in (
+        "✗ 1 of 1 tenant not ready",
+        f"demo-pipeline ready {kranz}",
+        f"demo-pipeline release {kranz}",
+    ):
+        assert text in page.text
+    assert "&lt;b&gt;Kranz&lt;/b&gt;" in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    tags = {tag for tag, _ in Tags(page.text).found}
+    assert not {"b", "script", "img", "link", "iframe"} & tags
+
+
 def test_the_page_says_what_is_wrong(app: ASGIApp, kranz: str, admin_conn: psycopg.Connection) -> None:
     """With the command and the run's page; text that comes from elsewhere is no markup."""
     job_ledger.audit(admin_conn, "NON_DEMO_TENANT_BLOCKED", slug="<script>alert(1)</script>")
@@ -132,7 +152,7 @@ def test_metrics_are_gauges_of_prometheus(app: ASGIApp, kranz: str, admin_conn: 
     assert samples["last_completed_job_timestamp_seconds",] == pytest.approx(last.timestamp())
 
 
-@pytest.mark.parametrize("path", ["/health", "/metrics"])
+@pytest.mark.parametrize("path", ["/demo-day", "/health", "/metrics"])
 def test_they_are_for_reading_and_for_this_machine(app: ASGIApp, path: str) -> None:
     """GET and HEAD; another name of the server is refused by the guard; other paths are not theirs."""
     assert ask(app, path, "HEAD").status == 200
@@ -143,7 +163,7 @@ def test_they_are_for_reading_and_for_this_machine(app: ASGIApp, path: str) -> N
     assert ask(app, f"{path}/more").text == "another"
 
 
-@pytest.mark.parametrize("path", ["/health", "/metrics"])
+@pytest.mark.parametrize("path", ["/demo-day", "/health", "/metrics"])
 def test_without_a_database_they_are_unavailable(
     app: ASGIApp, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,7 +45,7 @@ def test_a_morning_from_tick_to_page(dagster_home: DagsterHome) -> None:
         found = shown(dagster_home, slug)
         assert found["light"] == "✗ not ready"
         assert found["reasons"] == 1
-        assert "there is no checkpoint" in found["notes"]
+        assert f"no checkpoint of {slug}" in found["notes"]
     assert "demo-pipeline release acme" in shown(dagster_home, "acme")["what_to_do"]
     assert "demo-pipeline generate bravo" in shown(dagster_home, "bravo")["what_to_do"]
     assert tick(dagster_home, now + timedelta(seconds=1)) is None
