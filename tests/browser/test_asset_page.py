@@ -27,7 +27,7 @@ def kpi_table(page: Page) -> Locator:
 
 
 def cells(page: Page, label: str) -> Locator:
-    """One KPI: its name, expected, before, after, drift."""
+    """One KPI: its name, expected, after, drift, before."""
     return kpi_table(page).locator("tbody tr", has_text=label).locator("td")
 
 
@@ -39,9 +39,9 @@ def test_a_materialised_partition_shows_its_kpi_table(
     assert shared_home.materialise("acme").success
     page.goto(partition_page(web, "kpi_snapshot", "2025-01|acme"))
     expect(cells(page, "Value won")).to_have_text(
-        ["Value won", "1,500.55", "0.00", "1,500.55", "0.00"], timeout=PATIENCE_MS
+        ["Value won", "1,500.55", "1,500.55", "0.00", "0.00"], timeout=PATIENCE_MS
     )
-    expect(cells(page, "Leads created")).to_have_text(["Leads created", "12", "0", "12", "0"])
+    expect(cells(page, "Leads created")).to_have_text(["Leads created", "12", "12", "0", "0"])
     expect(kpi_table(page).locator("tbody tr")).to_have_count(8)
     expect(page.get_by_text("Materialized", exact=True).first).to_be_visible()
     assert outside_requests == []
@@ -76,7 +76,7 @@ def test_p08_the_table_in_an_open_page_changes_with_the_run(
     assert shared_home.materialise("linden", "2025-01", "2025-01").success
     page.goto(f"{web.url}/assets/kpi_snapshot?view=overview")
     expect(cells(page, "Companies created")).to_have_text(
-        ["Companies created", "6", "0", "6", "0"], timeout=PATIENCE_MS
+        ["Companies created", "6", "6", "0", "0"], timeout=PATIENCE_MS
     )
     page.evaluate("window.wasNotReloaded = true")
     with shared_home.database.admin() as conn:
@@ -86,7 +86,7 @@ def test_p08_the_table_in_an_open_page_changes_with_the_run(
         )
     assert shared_home.materialise("linden", "2025-01", "2025-01").success
     expect(cells(page, "Companies created")).to_have_text(
-        ["Companies created", "6", "7", "7", "+1"], timeout=PATIENCE_MS
+        ["Companies created", "6", "7", "+1", "7"], timeout=PATIENCE_MS
     )
     assert page.evaluate("window.wasNotReloaded") is True
 
@@ -114,13 +114,13 @@ def test_a_patch_begins_in_the_launchpad_and_ends_on_the_asset_page(
     assert shared_home.launch("apply_patch", config).success
     page.goto(f"{web.url}/assets/kpi_snapshot?view=partitions&partition=2025-01%7Cbirch")
     expect(change_row(page, "Companies created")).to_have_text(
-        ["Companies created", "6", "8", "8", "+2"], timeout=PATIENCE_MS
+        ["Companies created", "6", "+2", "8", "8"], timeout=PATIENCE_MS
     )
-    expect(change_row(page, "Activities created")).to_have_text(["Activities created", "40", "40", "40", "0"])
+    expect(change_row(page, "Activities created")).to_have_text(["Activities created", "40", "0", "40", "40"])
     expect(main).to_contain_text("apply_patch")
     page.goto(f"{web.url}/assets/companies?view=partitions&partition=2025-01%7Cbirch")
     expect(page.locator("table table", has_text="Companies created").locator("tbody td")).to_have_text(
-        ["Companies created", "6", "8", "+2"], timeout=PATIENCE_MS
+        ["Companies created", "6", "+2", "8"], timeout=PATIENCE_MS
     )
     assert outside_requests == []
 

@@ -19,8 +19,9 @@ from demo_pipeline.defs.asset_pages.events import (
 )
 from demo_pipeline.defs.asset_pages.incarnations import begin_in_run
 from demo_pipeline.defs.shared.bulk_event_log import write_pending_events
+from demo_pipeline.defs.shared.instance_storage import forget_planned
 from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
-from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, months_by_tenant
+from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, months_by_tenant, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_failures import failure_of
 from demo_pipeline.defs.shared.run_tags import KIND_TAG, REQUESTER_TAG, TenantTags
@@ -42,20 +43,23 @@ _CHECKS: Final = tuple(check_specs())
 def validate(context: dg.OpExecutionContext, demo: DemoTenants) -> list[LoadRequest]:
     """Group the run's partitions by tenant: each tenant is one job, whatever runs Dagster makes.
 
-    A month that can have no rows of its tenant is left out, with the reason in the log.
+    A month that can have no rows of its tenant is left out, with the reason in the log. Pages do not show it.
     """
     context.instance.add_run_tags(context.run_id, {KIND_TAG: JobKind.MATERIALISE.value})
     requests = [
         LoadRequest(tenant=tenant, months=months)
         for tenant, months in months_by_tenant(context.partition_keys).items()
     ]
-    possible: list[LoadRequest] = []
+    possible, impossible = list[LoadRequest](), list[str]()
     for request in requests:
         months, left_out = split_months(demo.database, demo.settings, request)
         for month, reason in left_out.items():
             context.log.info("%s, %s: left out, since it is %s", request.tenant, month, reason)
+            impossible.append(str(partition_key(request.tenant, month)))
         if months:
             possible.append(LoadRequest(tenant=request.tenant, months=months))
+    if impossible:
+        forget_planned(context.instance, map(dg.AssetKey, specs.ASSETS), impossible)
     context.log.info("asked for: %s", "; ".join(map(str, possible)) or "nothing")
     return possible
 

@@ -40,6 +40,8 @@ _OF_ALL_TENANTS: Final[Mapping[Check, str]] = {
 }
 #: rows of a table that a page shows
 _MOST_SHOWN: Final = 100
+#: months that a verdict names in its description, which is read first
+_MOST_NAMED: Final = 3
 
 tenants = dg.AssetSpec(
     TENANTS_ASSET,
@@ -191,7 +193,10 @@ def _summary(bad: Sequence[_BadMonth], tenant_count: int) -> str:
         return f"{counted(tenant_count, 'tenant')} examined"
     of = counted(len({one.tenant for one in bad}), "tenant")
     months = [one for one in bad if one.month is not None]
-    return f"{counted(len(months), 'month')} of {of}" if months else of
+    count = f"{counted(len(months), 'month')} of {of}" if months else of
+    named = [f"{one.tenant}: {one.message}" for one in bad[:_MOST_NAMED]]
+    more = ["..."] if len(bad) > _MOST_NAMED else []
+    return "; ".join([count, *named, *more])
 
 
 def _bad_metadata(check: Check, bad: Sequence[_BadMonth]) -> dict[str, Any]:

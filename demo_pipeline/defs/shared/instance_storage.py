@@ -9,7 +9,8 @@ The event log can also delete the history of single partitions, which Dagster's 
 Without it the months of a deleted tenant reappear as materialised for the next tenant with the same slug.
 The statements use Dagster's own tables, so they stand here alone, and a test runs them on tables that the
 installed version of Dagster created. Events are kept: a run's page shows them as before, but they no longer
-belong to an asset. Failed attempts of partitions are forgotten in the same way.
+belong to an asset. Failed attempts of partitions are forgotten in the same way, and what a run planned for
+months that it left out: Dagster would show their checks as skipped for good, and their backfill as failed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import dagster as dg
+
+# Not public: what a backfill of assets is stored as.
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill  # noqa: TID251 - see above
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 
 from demo_pipeline.defs.shared.bulk_event_log import STORAGE_ERRORS, BulkEventLogStorage
@@ -72,6 +76,21 @@ _FORGET_ATTEMPTS: Final = (
     "update asset_keys set cached_status_data = null where asset_key = %(asset)s",
 )
 
+#: Dagster plans each partition of a run, and each check on it, when the run is queued.
+_FORGET_PLANNED: Final = (
+    """
+    delete from asset_check_executions where asset_key = %(asset)s and partition = any (%(partitions)s)
+        and execution_status = 'PLANNED'
+    """,
+    """
+    update event_logs set asset_key = null where asset_key = %(asset)s and partition = any (%(partitions)s)
+        and dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED'
+    """,
+    "update asset_keys set cached_status_data = null where asset_key = %(asset)s",
+)
+_BACKFILL_TAG: Final = "dagster/backfill"
+_WILL_RETRY_TAG: Final = "dagster/will_retry"
+
 
 #: Runs with an event that a page shows as the present state: the latest materialisation, observation and
 #: attempt of each partition, and the latest verdict of each check on it.
@@ -112,6 +131,14 @@ class AssetHistoryStorage(BulkEventLogStorage):
         with self.index_transaction() as connection:
             for statement in _FORGET_ATTEMPTS:
                 connection.exec_driver_sql(statement, parameters)
+
+    def forget_planned(self, assets: Iterable[dg.AssetKey], partition_keys: Sequence[str]) -> None:
+        """Forget what runs planned for partitions that they leave out, checks included."""
+        with self.index_transaction() as connection:
+            for asset in assets:
+                parameters = {"asset": asset.to_string(), "partitions": list(partition_keys)}
+                for statement in _FORGET_PLANNED:
+                    connection.exec_driver_sql(statement, parameters)
 
     def shown_runs(self) -> set[str]:
         """Runs without which an asset page would show something else."""
@@ -160,8 +187,21 @@ class AssetHistoryStorage(BulkEventLogStorage):
         return True
 
 
+def forget_planned(
+    instance: dg.DagsterInstance, assets: Iterable[dg.AssetKey], partition_keys: Sequence[str]
+) -> None:
+    """Forget what runs planned for partitions that they leave out."""
+    # Another storage class, from a foreign dagster.yaml, has no such method.
+    if isinstance(storage := instance.event_log_storage, AssetHistoryStorage):
+        storage.forget_planned(assets, partition_keys)
+
+
 class ProjectRunStorage(PostgresRunStorage):
-    """Dagster's runs, of which a code server can load the definitions while the database is away."""
+    """Dagster's runs and backfills.
+
+    A code server can load the definitions while the database is away. A backfill whose runs have all
+    succeeded is a success: partitions that they left out do not belong to it.
+    """
 
     def get_cursor_values(self, keys: set[str]) -> Mapping[str, str]:
         """Values that Dagster keeps; of the state of definitions, which ours have not, none is no error."""
@@ -171,6 +211,33 @@ class ProjectRunStorage(PostgresRunStorage):
             if keys == {_DEFINITIONS_STATE}:
                 return {}
             raise
+
+    def update_backfill(self, partition_backfill: PartitionBackfill) -> None:
+        """Store a backfill, without the partitions that its runs left out."""
+        super().update_backfill(self._without_left_out(partition_backfill))
+
+    def _without_left_out(self, backfill: PartitionBackfill) -> PartitionBackfill:
+        """Dagster counts each partition that was not materialised as failed, whatever became of its run."""
+        data = backfill.asset_backfill_data
+        if backfill.status is not BulkActionStatus.COMPLETED_FAILED or data is None:
+            return backfill
+        failed = self.get_runs(
+            dg.RunsFilter(
+                tags={_BACKFILL_TAG: backfill.backfill_id},
+                statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
+            )
+        )
+        if any(run.tags.get(_WILL_RETRY_TAG) != "true" for run in failed):
+            return backfill
+        left_out = data.failed_and_downstream_subset
+        return backfill._replace(
+            status=BulkActionStatus.COMPLETED_SUCCESS,
+            asset_backfill_data=data._replace(
+                target_subset=data.target_subset - left_out,
+                requested_subset=data.requested_subset - left_out,
+                failed_and_downstream_subset=left_out - left_out,
+            ),
+        )
 
 
 class ProjectStorage(DagsterPostgresStorage):

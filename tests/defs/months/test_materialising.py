@@ -5,12 +5,15 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from demo_pipeline.defs.asset_pages.checks import check_specs
 from demo_pipeline.defs.shared.partitions import months_by_tenant, partition_key
 from demo_pipeline.domain.core.errors import InputError, NotADemoTenantError, VerificationError
 from demo_pipeline.domain.core.figures import METRICS
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import MonthRequest, PatchPlan
 from demo_pipeline.services.patches.patch import apply_patch
+from tests.defs.operations.test_failed_partitions import failed
+from tests.defs.operations.test_verification import states
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import real_tenant
@@ -57,7 +60,7 @@ def test_metadata_of_a_partition_tell_its_rows(dagster_home: DagsterHome) -> Non
     deals = dagster_home.materialisation("deals", "2025-02|acme").metadata
     assert (deals["dagster/partition_row_count"].value, deals["rows_added"].value) == (7, 7)
     kpis = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata
-    assert "| Value won | 900.00 | 0.00 | **900.00** | 0.00 |" in str(kpis["kpis"].value)
+    assert "| Value won | 900.00 | **900.00** | 0.00 | 0.00 |" in str(kpis["kpis"].value)
     table = kpis["kpi_table"]
     assert isinstance(table, dg.TableMetadataValue)
     rows = [dict(record.data) for record in table.records]
@@ -123,7 +126,7 @@ def test_a_run_of_what_is_as_expected_changes_no_row(dagster_home: DagsterHome) 
     assert outcome.success
     assert dagster_home.query("select id, xmin::text from crm.contacts order by id") == before
     kpis = dagster_home.materialisation("kpi_snapshot", "2025-01|acme").metadata
-    assert "| Deals won | 3 | 3 | **3** | 0 |" in str(kpis["kpis"].value)
+    assert "| Deals won | 3 | **3** | 0 | 3 |" in str(kpis["kpis"].value)
 
 
 def test_a_wrong_kpi_leaves_the_partition_unmaterialised_and_nothing_committed(
@@ -215,7 +218,7 @@ def test_a_run_that_cannot_be_is_refused_before_it_begins(dagster_home: DagsterH
 
 
 def test_months_that_a_tenant_cannot_have_are_left_out(dagster_home: DagsterHome) -> None:
-    """Before the first month, after the end of a closed tenant, in the future: no row, no red partition."""
+    """Before the first month, after the end of a closed tenant, in the future: no row, nothing shown."""
     dagster_home.provision("acme")
     result = dagster_home.run_partitions("2024-11|acme", "2025-06|acme")
     assert result.success
@@ -224,6 +227,8 @@ def test_months_that_a_tenant_cannot_have_are_left_out(dagster_home: DagsterHome
     log = "\n".join(entry.user_message for entry in dagster_home.instance.all_logs(result.run_id))
     assert "acme, 2024-12: left out, since it is before the tenant's first month, 2025-01" in log
     assert "acme, 2025-04: left out, since it is after the tenant's end, 2025-03" in log
+    for spec in check_specs():
+        assert states(dagster_home, spec.name) == {"SUCCEEDED": keys("acme")}, spec.name
     # None of them at all is no failure either.
     none = dagster_home.run_partitions("2025-05|acme", "2025-06|acme")
     assert none.success
@@ -231,6 +236,11 @@ def test_months_that_a_tenant_cannot_have_are_left_out(dagster_home: DagsterHome
     run = dagster_home.instance.get_run_by_id(none.run_id)
     assert run is not None
     assert run.tags.get("demo/tenant") != "several"
+    # They are not failed with the run, either.
+    dagster_home.provision("oaken")
+    dagster_home.spoil_values("oaken")
+    assert not dagster_home.run_partitions("2024-12|oaken", "2025-04|oaken").success
+    assert failed(dagster_home, "oaken") == set(MONTHS)
 
 
 def test_a_month_that_a_plan_filled_after_the_end_is_the_tenant_s(dagster_home: DagsterHome) -> None:
@@ -259,7 +269,7 @@ def test_the_snapshot_shows_what_is_committed_not_what_the_job_meant(dagster_hom
     found = dagster_home.evaluations(outcome.run_id, "no_drift")
     assert {key for key, one in found.items() if not one.passed} == keys("acme", "2025-02")
     kpis = dagster_home.materialisation("kpi_snapshot", "2025-02|acme").metadata
-    assert "| Companies created | 4 | 5 | **5** | **+1** |" in str(kpis["kpis"].value)
+    assert "| Companies created | 4 | **5** | **+1** | 5 |" in str(kpis["kpis"].value)
 
 
 def test_keys_are_grouped_by_tenant_in_any_order() -> None:
