@@ -11,6 +11,8 @@ from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
+from demo_pipeline.services.checkpoints.checkpoint import repeat_checkpoint
+from demo_pipeline.services.checkpoints.rewind import rewind_tenant
 from demo_pipeline.services.jobs.report import JobReport, report_of
 from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
@@ -61,6 +63,10 @@ def retry_job(
             )
         case JobKind.BACKFILL:
             return run_backfill(database, settings, job.slug, caller)
+        case JobKind.CHECKPOINT:
+            return repeat_checkpoint(database, settings, job.slug, job.plan, caller)
+        case JobKind.REWIND:
+            return rewind_tenant(database, settings, job.slug, job.plan["name"], caller=caller)
         case JobKind.REPAIR | JobKind.DEDUPE | JobKind.CLEANUP:
             return run_repair(database, settings, job.slug, job.kind, job.plan, caller)
         case _:

@@ -22,7 +22,7 @@ class JobKind(StrEnum):
     PATCH = "patch"
     #: lets the blueprint of a closed tenant ask for more months
     EXTEND = "extend"
-    #: takes back a patch or an extension, or brings back what an undo or a repair deleted
+    #: takes back a patch, an extension or a rewind, or brings back what an undo or a repair deleted
     UNDO = "undo"
     #: fills in lost provenance
     BACKFILL = "backfill"
@@ -32,6 +32,10 @@ class JobKind(StrEnum):
     DEDUPE = "dedupe"
     #: soft-deletes the rows of a job that was not completed
     CLEANUP = "cleanup"
+    #: stores all rows under a name, or deletes what was stored
+    CHECKPOINT = "checkpoint"
+    #: makes all rows as they were at a checkpoint
+    REWIND = "rewind"
 
     @property
     def is_repair(self) -> bool:
@@ -65,11 +69,11 @@ class JobKind(StrEnum):
         match self:
             case JobKind.MATERIALISE | JobKind.HEAL:
                 return _Role.BLUEPRINT
-            case JobKind.PATCH | JobKind.EXTEND:
+            case JobKind.PATCH | JobKind.EXTEND | JobKind.REWIND:
                 return _Role.PLAN
             case JobKind.REPAIR | JobKind.DEDUPE | JobKind.CLEANUP:
                 return _Role.REPAIR
-            case JobKind.UNDO | JobKind.BACKFILL:
+            case JobKind.UNDO | JobKind.BACKFILL | JobKind.CHECKPOINT:
                 return _Role.CORRECTION
             case _:
                 assert_never(self)

@@ -264,6 +264,8 @@ def job_problems(
     stored = cast("Mapping[str, Any]", plan)
     if kind is JobKind.PATCH:
         problems += _tried("plan", lambda: PatchPlan.from_json(stored, seed=seed))
+    elif kind in {JobKind.CHECKPOINT, JobKind.REWIND}:
+        problems += _tried("plan.name", lambda: _text_of(stored["name"]))
     elif kind is JobKind.UNDO or (kind.is_repair and "job" in stored):
         problems += _tried("plan.job", lambda: UUID(stored["job"]))
     return problems
@@ -295,6 +297,12 @@ def explain(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{reason} is missing"
     return reason or type(error).__name__
+
+
+def _text_of(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("is not a text")
+    return value
 
 
 def _tried(what: str, parse: Callable[[], object]) -> list[str]:

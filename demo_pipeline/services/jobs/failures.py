@@ -56,6 +56,11 @@ def as_demo_error(error: BaseException, database: Database, *, has_begun: bool) 
                 f"another session held a row for longer than {limit:g} s (lock timeout); {end}; run it "
                 "again, or raise DEMO_LOCK_TIMEOUT_SECONDS"
             )
+        case errors.SerializationFailure() | errors.DeadlockDetected():
+            return BusyError(
+                f"people kept editing the same rows through all tries of the job; {end}; try again "
+                "when it is quiet"
+            )
         case psycopg.IntegrityError():
             return JobFailedError(f"PostgreSQL refused a row; {end}: {reason}")
         case psycopg.OperationalError() if error.sqlstate is None or error.sqlstate[:2] in _GONE:

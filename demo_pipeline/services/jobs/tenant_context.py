@@ -75,6 +75,11 @@ class TenantContext:
         """The months up to the running one that the blueprint asks anything for, in order."""
         return self.spec.start_month.until(self.last_asked(running))
 
+    @property
+    def was_rewound(self) -> bool:
+        """Whether any job went back to a checkpoint."""
+        return any(job.kind is JobKind.REWIND and job.status == "completed" for job in self.state.jobs)
+
     @cached_property
     def loaded_months(self) -> dict[Month, MonthState]:
         """Months with loaded rows of the blueprint, without those of an extension that was undone."""

@@ -49,8 +49,9 @@ def run_transaction(
             progress.report(96, "verifying", is_due=True)
         after = run.figures()
         verify_change(run, request, outcome.before, outcome.change, after)
-        # After every job: one that soft-deletes rows may have deleted those of a hero account.
-        select_hero_accounts(run.conn, request.job_id)
+        if not outcome.has_heroes:
+            # One that soft-deletes rows may have deleted those of a hero account.
+            select_hero_accounts(run.conn, request.job_id)
         report = _finish(run, request, outcome, after)
     if run.caller.on_progress is not None:
         run.caller.on_progress(100, "committed")

@@ -1,4 +1,4 @@
-"""Take a patch or an extension back, and bring back what was soft-deleted.
+"""Take a patch, an extension or a rewind back, and bring back what was soft-deleted.
 
 A job of its own, which soft-deletes rows and restores them.
 An undo deletes the rows that its patch made and that exist; those that people changed are listed and deleted
@@ -24,6 +24,7 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.documents.stored import reading_job
+from demo_pipeline.services.checkpoints.rewind import UndoRewind
 from demo_pipeline.services.jobs.report import JobReport, report_of
 from demo_pipeline.services.jobs.runner import run_job
 from demo_pipeline.services.jobs.selection import next_job
@@ -68,7 +69,7 @@ def undo_job(
     with_dependents: bool = False,
     caller: JobCaller | None = None,
 ) -> JobReport:
-    """Take back a completed patch or extension, or bring back what an undo or a repair deleted.
+    """Take back a completed patch, extension or rewind, or bring back what an undo or a repair deleted.
 
     Raises as ``run_job`` does; ``InputError`` for a job that cannot be undone, and where rows depend on its
     rows, with the list; ``NotFoundError``; ``UnreadableJobError``, also for a job that must be known to
@@ -102,7 +103,9 @@ def last_change(database: Database, settings: Settings, slug: str) -> Job:
     return job
 
 
-def _steps(conn: Connection, job: Job, *, with_dependents: bool) -> _Undo | _UndoExtension | _Restore:
+def _steps(
+    conn: Connection, job: Job, *, with_dependents: bool
+) -> _Undo | _UndoExtension | _Restore | UndoRewind:
     """How a job is taken back. Raises ``InputError`` for one that cannot be."""
     match job.kind:
         case JobKind.PATCH if job.is_reconcile:
@@ -113,19 +116,29 @@ def _steps(conn: Connection, job: Job, *, with_dependents: bool) -> _Undo | _Und
             return _UndoExtension(job, with_dependents)
         case JobKind.REPAIR | JobKind.DEDUPE | JobKind.CLEANUP:
             return _Restore(job, undone=None)
+        case JobKind.REWIND:
+            return UndoRewind(job)
         case JobKind.UNDO:
             other = job_ledger.get_job(conn, UUID(job.plan["job"]))
             if other.is_reconcile:
                 return _RestoreReconcile(job, undone=other.id, reconcile=job_ledger.readable(other))
             if other.kind in {JobKind.PATCH, JobKind.EXTEND}:
                 return _Restore(job, undone=other.id)
+            if other.kind is JobKind.REWIND:
+                return UndoRewind(job)
             again = f"{other.kind} again" if other.kind.is_repair else "undo what it brought back"
             raise refusal("is_a_restore", f"job {job.id} brought rows back; to take them back again, {again}")
+        case JobKind.CHECKPOINT:
+            raise refusal(
+                "is_a_checkpoint",
+                f"job {job.id} is a checkpoint, which changed nothing of {job.slug}; demo-pipeline "
+                f"checkpoint {job.slug} NAME --delete deletes one",
+            )
         case JobKind.MATERIALISE | JobKind.HEAL | JobKind.BACKFILL:
             raise refusal(
                 "not_a_patch",
-                f"job {job.id} is {job.kind.noun}, which cannot be undone: only patches, extensions, repairs "
-                "and undos can",
+                f"job {job.id} is {job.kind.noun}, which cannot be undone: only patches, extensions, "
+                "repairs, rewinds and undos can",
             )
         case _:
             assert_never(job.kind)

@@ -28,10 +28,16 @@ def copy_statement(table: Table, tenant_id: UUID) -> sql.Composed:
 
 
 def tenant_digest(conn: psycopg.Connection[Any], tenant_id: UUID) -> str:
-    """64 hexadecimal digits. Streams the rows; memory does not grow with them."""
+    """64 hexadecimal digits, from one snapshot; outside of a transaction."""
+    with conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return digest_within(conn, tenant_id)
+
+
+def digest_within(conn: psycopg.Connection[Any], tenant_id: UUID) -> str:
+    """The same within a transaction, of what it sees. Streams the rows; memory does not grow with them."""
     digest = sha256()
-    with conn.transaction(), conn.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with conn.cursor() as cursor:
         cursor.execute("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'")
         # In this order since the first version: the counted tables last.
         for table in sorted(MODEL, key=lambda table: table.is_counted):

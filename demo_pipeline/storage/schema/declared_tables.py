@@ -516,6 +516,7 @@ _table(
     _required("entity", Text),
     _required("id", Uuid),
     _required("action", Text),
+    _required("is_generated", Boolean),
     PrimaryKeyConstraint("checkpoint_id", "entity", "id", name="rewind_rows_pkey"),
     CheckConstraint(
         "action IN ('changed', 'inserted', 'hidden', 'deleted')", name="rewind_rows_action_check"

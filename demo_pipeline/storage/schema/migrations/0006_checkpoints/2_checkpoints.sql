@@ -174,13 +174,14 @@ create table demo.checkpoint_activities (
     constraint checkpoint_activities_pkey primary key (checkpoint_id, id)
 );
 
--- Rows that a rewind, or the undo of one, changed, and how. Of all but those that it inserted the copies above have
--- what it found.
+-- Rows that a rewind, or the undo of one, changed, and how; is_generated: a job had made it since the checkpoint. Of
+-- all but those that it inserted the copies above have what it found.
 create table demo.rewind_rows (
     checkpoint_id uuid not null,
     entity text not null,
     id uuid not null,
     action text not null,
+    is_generated boolean not null,
     constraint rewind_rows_pkey primary key (checkpoint_id, entity, id),
     constraint rewind_rows_action_check check (action in ('changed', 'inserted', 'hidden', 'deleted'))
 );
@@ -445,7 +446,7 @@ $$;
 -- that the same ones can be made again. p_checkpoint may be what a rewind stored: then only rows that it changed
 -- count. Deleted rows that are still there count as well. Merge joins by the primary keys: memory does not grow with the rows.
 create function demo.checkpoint_differences(p_checkpoint uuid)
-    returns table (entity text, id uuid, action text)
+    returns table (entity text, id uuid, action text, is_generated boolean)
     language plpgsql stable security definer set search_path = pg_catalog, pg_temp
     set enable_seqscan = off set plan_cache_mode = force_generic_plan
     set enable_nestloop = off set enable_hashjoin = off
@@ -484,7 +485,7 @@ begin
             $query$
             select %1$L::text, coalesce(r.id, s.id), case
                 when r.id is null then 'inserted' when s.id is not null then 'changed'
-                when %3$s then 'deleted' else 'hidden' end
+                when %3$s then 'deleted' else 'hidden' end, s.id is null and %6$s
             from (select r.* from crm.%1$I r where r.tenant_id = $1%2$s) r
             full join (select s.* from demo.checkpoint_%1$I s where s.checkpoint_id = $2 and s.tenant_id = $1) s
                 on s.id = r.id
@@ -492,7 +493,9 @@ begin
                 else row(%4$s) is distinct from row(%5$s) end
             $query$,
             v_table, v_scope, v_is_made, demo.checkpoint_columns(v_table, 'r.%I', true),
-            demo.checkpoint_columns(v_table, 's.%I', true))
+            demo.checkpoint_columns(v_table, 's.%I', true),
+            case when v_table in ('companies', 'contacts', 'deals', 'activities') then 'r.demo_generated'
+                else 'false' end)
         using v_stored.tenant_id, p_checkpoint, v_made;
     end loop;
 end
@@ -500,8 +503,8 @@ $$;
 
 -- Within the claim of a rewind, to the checkpoint that its plan names; or within that of an undo, to what the rewind,
 -- or the undo of one, that its plan names had found. All rows that differ are as they were stored then, and the ledger
--- with them: months, undone jobs, hero accounts, edits. Returns {"rows": {table: {action: count}}, "recorded": what
--- this changes of what is expected, as finish_job takes it}.
+-- with them: months, undone jobs, hero accounts, edits. Returns {"rows": [{"entity", "action", "is_generated", "count"}],
+-- "recorded": what this changes of what is expected, as finish_job takes it}.
 create function demo.rewind(p_job uuid, p_checkpoint uuid) returns jsonb
     language plpgsql security definer set search_path = pg_catalog, pg_temp
     set enable_seqscan = off set plan_cache_mode = force_generic_plan set enable_nestloop = off
@@ -534,8 +537,8 @@ begin
     end if;
     v_tenant := v_stored.tenant_id;
     perform demo.store_state(p_job, v_tenant, null, false, null);
-    insert into demo.rewind_rows (checkpoint_id, entity, id, action)
-    select p_job, d.entity, d.id, d.action from demo.checkpoint_differences(p_checkpoint) d;
+    insert into demo.rewind_rows (checkpoint_id, entity, id, action, is_generated)
+    select p_job, d.entity, d.id, d.action, d.is_generated from demo.checkpoint_differences(p_checkpoint) d;
     v_at := clock_timestamp();
     foreach v_table in array demo.checkpoint_tables() loop
         execute format('insert into demo.checkpoint_%1$I (checkpoint_id, %2$s) select $1, %3$s from crm.%1$I r'
@@ -640,14 +643,12 @@ begin
     from undone u where l.id = u.id and l.undone_by is distinct from u.by;
     select jsonb_build_object(
         'rows', coalesce((
-            select jsonb_object_agg(n.entity, n.counts)
+            select jsonb_agg(to_jsonb(n))
             from (
-                select a.entity, jsonb_object_agg(a.action, a.count) as counts
-                from (
-                    select x.entity, x.action, count(*) as count
-                    from demo.rewind_rows x where x.checkpoint_id = p_job group by x.entity, x.action
-                ) a group by a.entity
-            ) n), '{}'),
+                select x.entity, x.action, x.is_generated, count(*) as count
+                from demo.rewind_rows x where x.checkpoint_id = p_job
+                group by x.entity, x.action, x.is_generated
+            ) n), '[]'),
         -- Money as text: in JSON numbers it would pass through floating point.
         'recorded', coalesce((
             select jsonb_agg(jsonb_build_object(
@@ -668,7 +669,6 @@ begin
                 group by h.month
             ) c), '[]'))
     into v_result;
-    update demo.checkpoints c set row_counts = v_result -> 'rows' where c.id = p_job;
     return v_result;
 end
 $$;

@@ -1,0 +1,1 @@
+"""Checkpoints: remember all that a tenant is, and go back to it."""
