@@ -99,14 +99,17 @@ def test_jobs_say_what_they_do() -> None:
     jobs = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
     assert {name: job.tags.get("demo/kind") for name, job in jobs.items()} == {
         "apply_patch": "patch",
+        "checkpoint_tenant": "checkpoint",
         "clean_old_runs": "clean",
         "clear_failed_partitions": "clear",
         "examine_tenants": "examine",
+        "drop_expired_checkpoints": "clean",
         "materialise_tenants": "materialise",
         "preview_patch": "preview",
         "provision_tenants": "provision",
         "release_tenant": "release",
         "repair_tenant": "repair",
+        "rewind_tenant": "rewind",
         "show_job": "show",
         "undo_job": "undo",
         "verify_tenants": "verify",
@@ -127,6 +130,13 @@ def test_sensors_and_schedules_are_what_they_were() -> None:
     }
     schedules = repository.schedule_defs
     assert {(one.name, one.job_name, one.cron_schedule, one.default_status) for one in schedules} == {
+        ("checkpoint_every_morning", "checkpoint_tenant", "45 4 * * *", dg.DefaultScheduleStatus.STOPPED),
+        (
+            "drop_expired_every_night",
+            "drop_expired_checkpoints",
+            "30 3 * * *",
+            dg.DefaultScheduleStatus.RUNNING,
+        ),
         ("clean_every_night", "clean_old_runs", "15 3 * * *", dg.DefaultScheduleStatus.RUNNING),
         ("examine_every_morning", "examine_tenants", "*/15 * * * *", dg.DefaultScheduleStatus.STOPPED),
         ("heal_tenants", "materialise_tenants", "0 6 * * *", dg.DefaultScheduleStatus.STOPPED),

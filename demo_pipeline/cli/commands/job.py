@@ -146,7 +146,7 @@ def undo(
             "--last",
             "SLUG",
             "In place of ID: the tenant's latest completed change that is not undone (a patch, an "
-            "extension, a repair).",
+            "extension, a repair, a rewind).",
             slug_text,
         ),
     ] = None,
@@ -159,9 +159,9 @@ def undo(
     """Take a patch back: its rows are hidden, its figures fall by what they had added.
 
     An extension is taken back with the blueprint's rows of its months, and the undo of a repair brings back
-    what it hid. Rows of other jobs that depend on these rows stop it, with the list. The undo of an undo
-    brings the rows back. All or nothing, like the patch. With --last again and again, changes are taken back
-    one after the other, the latest first.
+    what it hid. The undo of a rewind makes everything as it was before it. Rows of other jobs that depend on
+    these rows stop it, with the list. The undo of an undo brings the rows back. All or nothing, like the
+    patch. With --last again and again, changes are taken back one after the other, the latest first.
     """
     if (job_id is None) == (last is None):
         raise typer.BadParameter(

@@ -28,7 +28,7 @@ class UndoConfig(dg.Config):
     tenant: str | None = Field(
         default=None,
         description="A demo tenant, by its slug: its latest completed change that is not undone (a patch, an "
-        "extension, a repair). Leave it out where job_id is given.",
+        "extension, a repair, a rewind). Leave it out where job_id is given.",
     )
     job_id: str | None = Field(
         default=None,

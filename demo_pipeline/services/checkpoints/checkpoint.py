@@ -111,6 +111,18 @@ def list_checkpoints(database: Database, settings: Settings, slug: str) -> tuple
         return tuple(checkpoints.list_checkpoints(conn, context.state.tenant.tenant_id))
 
 
+def count_expired(database: Database) -> int:
+    """How many checkpoints and rewinds have expired and are still stored, of all tenants."""
+    with database.admin(readonly=True) as conn:
+        return checkpoints.count_expired(conn)
+
+
+def drop_expired(database: Database) -> int:
+    """Delete them; how many there were."""
+    with database.admin() as conn, conn.transaction():
+        return checkpoints.drop_expired(conn)
+
+
 def check_name(name: str) -> None:
     """Raise ``InputError`` for a name that no checkpoint can have."""
     if not _NAME.fullmatch(name):

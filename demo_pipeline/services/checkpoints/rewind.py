@@ -105,6 +105,14 @@ def rewind_tenant(
     return run_job(database, settings, slug, JobKind.REWIND, select, caller)
 
 
+def changes_of(database: Database, job_id: UUID) -> RowChanges:
+    """The rows that a completed rewind, or the undo of one, changed. Raises ``UnreadableJobError``."""
+    with database.admin(readonly=True) as conn:
+        job = job_ledger.get_job(conn, job_id)
+    with reading_job(job.slug, job.id, "metrics.rows"):
+        return RowChanges.from_json(job.metrics["rows"], job.metrics["made_by_jobs"])
+
+
 def _usable(conn: Connection[Any], context: TenantContext, name: str) -> Checkpoint:
     """The checkpoint of that name, if the tables are as they were. ``conn`` is an administrator's."""
     checkpoint = find_checkpoint(conn, context, name)
@@ -156,10 +164,6 @@ def _put_back(
     recorded = done.recorded.nonzero()
     rows = done.rows
     undone = [job for job in state.jobs if job.undone_by == run.request.job_id]
-    removed = {
-        table: rows.of(RowAction.HIDDEN).get(table, 0) + rows.of(RowAction.DELETED).get(table, 0)
-        for table in {**rows.of(RowAction.HIDDEN), **rows.of(RowAction.DELETED)}
-    }
     return JobOutcome(
         before=before,
         change=change,
@@ -167,19 +171,13 @@ def _put_back(
         recorded=recorded,
         has_heroes=True,
         metrics={
-            "hidden": removed,
+            "hidden": rows.of(RowAction.HIDDEN),
             "shown": rows.of(RowAction.INSERTED),
             "rows": rows.to_json(),
             "made_by_jobs": dict(rows.made_by_jobs),
             "jobs": [str(job.job_id) for job in undone],
         },
-        notes=_notes(rows),
     )
-
-
-def _notes(rows: RowChanges) -> tuple[str, ...]:
-    kept = rows.of(RowAction.CHANGED)
-    return (f"{counted(sum(kept.values()), 'row')} as they were again",) if kept else ()
 
 
 # -- the undo of a rewind --------------------------------------------------------------------------------
@@ -214,9 +212,10 @@ class UndoRewind:
                     "what it had overwritten does not fit any more",
                 )
             if rows := rewound_rows.people_depending(conn, tenant.tenant_id, job.id):
+                depend = counted(len(rows), "row that people made depends", "rows that people made depend")
                 raise refusal(
                     "people_hang_on_it",
-                    f"{counted(len(rows), 'row that people made depends', 'rows that people made depend')} on "
+                    f"{depend} on "
                     f"rows that job {job.id} had put back; delete them in the CRM first, or leave "
                     "the job as it is",
                     rows,

@@ -24,6 +24,7 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.feasibility import is_short
+from demo_pipeline.services.checkpoints.checkpoint import take_automatic
 from demo_pipeline.services.jobs.failures import as_demo_error
 from demo_pipeline.services.jobs.report import JobReport
 from demo_pipeline.services.jobs.row_checks import ChangedStage, RowChecks, check_rows
@@ -109,10 +110,10 @@ def repair(
 ) -> Repaired:
     """Look for all that is wrong with a tenant's rows and, unless ``is_dry``, hide it.
 
-    ``with_stages`` also sets stages that deals contradict to the outcome that the tenant was made with; the
-    audit log has what they were. The tenant's own rows in one transaction; rows of its jobs that lie in other
-    tenants are deleted there, in another one, with their contents in the audit log. Raises as ``run_job``
-    does; ``InputError`` where people's rows depend on what is to be hidden.
+    A checkpoint is taken first. ``with_stages`` also sets stages that deals contradict to the outcome that
+    the tenant was made with; the audit log has what they were. The tenant's own rows in one transaction; rows
+    of its jobs that lie in other tenants are deleted there, in another one, with their contents in the audit
+    log. Raises as ``run_job`` does; ``InputError`` where people's rows depend on what is to be hidden.
     """
     work = _Delete(JobKind.REPAIR)
     plan = _plan(database, settings, slug, work)
@@ -127,6 +128,8 @@ def repair(
     if is_dry or plan.is_empty:
         return Repaired(plan=plan, with_stages=with_stages)
     caller = caller or JobCaller()
+    # Its undo restores the rows that it hides, and nothing else of what is done here.
+    take_automatic(database, settings, slug, caller)
     deleted = _delete_elsewhere(database, context, caller) if elsewhere else 0
     restored = _restore_stages(database, context, caller, plan.stages) if with_stages and plan.stages else 0
     if restored:

@@ -70,6 +70,12 @@ class RowChanges:
         return {table: count for table, count in found if count}
 
     @property
+    def tables(self) -> list[str]:
+        """Tables of which any row changes, parents before children."""
+        changed = {table for (table, _), count in self.counts.items() if count}
+        return [table.name for table in MODEL if table.name in changed]
+
+    @property
     def total(self) -> int:
         """All of them."""
         return sum(self.counts.values())
@@ -77,6 +83,16 @@ class RowChanges:
     def to_json(self) -> dict[str, dict[str, int]]:
         """Action → table → rows."""
         return {action.value: self.of(action) for action in RowAction}
+
+    @classmethod
+    def from_json(cls, rows: Mapping[str, Mapping[str, int]], made_by_jobs: Mapping[str, int]) -> RowChanges:
+        """The inverse of :meth:`to_json`."""
+        counts = {
+            (table, RowAction(action)): count
+            for action, tables in rows.items()
+            for table, count in tables.items()
+        }
+        return cls(counts=counts, made_by_jobs=made_by_jobs)
 
     @classmethod
     def of_rows(cls, rows: Iterable[tuple[str, str, bool, int]]) -> RowChanges:
@@ -198,11 +214,14 @@ def count_differences(conn: Connection[Any], checkpoint_id: UUID) -> RowChanges:
 
 
 def jobs_since(conn: Connection[Any], checkpoint_id: UUID) -> list[tuple[UUID, str]]:
-    """Jobs that were completed after a checkpoint was taken, by number: id and kind. No checkpoints."""
+    """Jobs whose changes since a checkpoint a rewind to it takes back, by number: id and kind."""
     return conn.execute(
         """
         select l.id, l.kind from demo.checkpoints c join demo.job_ledger l on l.tenant_id = c.tenant_id
-        where c.id = %s and l.status = 'completed' and l.kind <> 'checkpoint' and not c.jobs ? l.id::text
+        where c.id = %s and l.status = 'completed' and l.undone_by is null and not c.jobs ? l.id::text
+            and l.kind not in ('checkpoint', 'backfill', 'rewind')
+            -- An undo of a job since then changes nothing of what was before.
+            and (l.kind <> 'undo' or c.jobs ? (l.plan ->> 'job'))
         order by l.number
         """,
         [checkpoint_id],
@@ -241,6 +260,12 @@ def former_incarnation(conn: Connection[Any], slug: str, name: str) -> int | Non
         [slug, name],
     ).fetchone()
     return None if row is None else row[0]
+
+
+def count_expired(conn: Connection[Any]) -> int:
+    """How many checkpoints and rewinds have expired and are still stored, of all tenants."""
+    row = conn.execute("select count(*) from demo.checkpoints where expires_at <= now()").fetchone()
+    return 0 if row is None else row[0]
 
 
 def drop_expired(conn: Connection[Any]) -> int:

@@ -7,7 +7,8 @@ from demo_pipeline.domain.core.job_kinds import JobKind
 
 def test_each_kind_has_its_abilities() -> None:
     """Changes can be undone by --last; repairs and undos delete rows; two kinds make what is expected."""
-    assert [kind for kind in JobKind if kind.is_change] == ["patch", "extend", "repair", "dedupe", "cleanup"]
+    changes = ["patch", "extend", "repair", "dedupe", "cleanup", "rewind"]
+    assert [kind for kind in JobKind if kind.is_change] == changes
     assert [kind for kind in JobKind if kind.is_repair] == ["repair", "dedupe", "cleanup"]
     assert [kind for kind in JobKind if kind.deletes_rows] == [
         "patch",

@@ -33,7 +33,9 @@ def people_work(database: Database) -> None:
         a, b = (row for (row,) in conn.execute(
             "select id from crm.users where tenant_id = %s order by id limit 2", [tenant]).fetchall())  # fmt: skip
         # Two users swap their addresses, which are unique.
-        emails = dict(conn.execute("select id, email from crm.users where tenant_id = %s", [tenant]).fetchall())
+        emails = dict(
+            conn.execute("select id, email from crm.users where tenant_id = %s", [tenant]).fetchall()
+        )
         run("update crm.users set email = 'x' where id = %s and tenant_id = %s", a)
         run("update crm.users set email = %s where id = %s and tenant_id = %s", emails[a], b)
         run("update crm.users set email = %s where id = %s and tenant_id = %s", emails[b], a)
@@ -42,7 +44,12 @@ def people_work(database: Database) -> None:
         run("insert into crm.pipeline_stages (name, id, tenant_id) values ('Later', %s, %s)", stage)
         run("update crm.pipeline_stages set name = name || '!' where tenant_id = %s")
         run("insert into crm.contacts (first_name, id, tenant_id) values ('Ann', %s, %s)", contact)
-        run("insert into crm.deals (contact_id, id, stage_id, tenant_id) values (%s, %s, %s, %s)", contact, deal, stage)
+        run(
+            "insert into crm.deals (contact_id, id, stage_id, tenant_id) values (%s, %s, %s, %s)",
+            contact,
+            deal,
+            stage,
+        )
         run("update crm.contacts set status = 'churned' where status = 'lead' and tenant_id = %s")
         run("update crm.deals set value = 7, stage_id = %s where tenant_id = %s", stage)
         # The same tags are set again under other ids.
@@ -67,7 +74,9 @@ def everything(database: Database) -> dict[str, Any]:
     """All rows of the tenant, deleted ones included, and what schema demo knows of edits, months and heroes."""
     found: dict[str, Any] = dict(tenant_rows(database, "acme"))
     for table in ("edited_rows", "tenant_months", "hero_accounts"):
-        found[table] = scalar(database, f"select coalesce(jsonb_agg(t order by t::text), '[]') from demo.{table} t")
+        found[table] = scalar(
+            database, f"select coalesce(jsonb_agg(t order by t::text), '[]') from demo.{table} t"
+        )
     found["tenant"] = scalar(database, "select to_jsonb(t) from crm.tenants t where slug = 'acme'")
     return found
 
@@ -78,7 +87,9 @@ def marks(database: Database) -> dict[UUID, UUID | None]:
 
 
 @pytest.mark.risk("P10", partial=True)
-def test_whatever_people_did_is_as_it_was(database: Database, database_settings: Settings, tenant: str) -> None:
+def test_whatever_people_did_is_as_it_was(
+    database: Database, database_settings: Settings, tenant: str
+) -> None:
     """Of every table: added, edited, deleted softly or for good, swapped, set again. The undo undoes all of it."""
     settings = database_settings
     before = digest(database, settings, tenant)
