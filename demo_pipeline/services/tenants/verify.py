@@ -313,11 +313,11 @@ def _missing(at: _Examination) -> Iterator[Finding]:
 
 
 def _empty_jobs(at: _Examination) -> Iterator[Finding]:
-    """Completed jobs none of whose rows is there."""
+    """Completed jobs none of whose rows is there. A rewind may have deleted those of one that it undid."""
     there = row_checks.jobs_of_rows(at.conn, at.tenant_id)
     made = job_ledger.rows_created(at.conn, at.tenant_id)
     for job in at.context.state.jobs:
-        if made.get(job.job_id) and job.job_id not in there:
+        if made.get(job.job_id) and job.job_id not in there and job.undone_by is None:
             message = f"job {job.job_id} ({job.kind}) made {made[job.job_id]:,} rows and none is there"
             yield Finding(check=Check.MISSING, message=message, months=_months_of_job(job))
 
