@@ -128,13 +128,7 @@ def _steps(
                 return UndoRewind(job)
             again = f"{other.kind} again" if other.kind.is_repair else "undo what it brought back"
             raise refusal("is_a_restore", f"job {job.id} brought rows back; to take them back again, {again}")
-        case JobKind.CHECKPOINT:
-            raise refusal(
-                "is_a_checkpoint",
-                f"job {job.id} is a checkpoint, which changed nothing of {job.slug}; demo-pipeline "
-                f"checkpoint {job.slug} NAME --delete deletes one",
-            )
-        case JobKind.MATERIALISE | JobKind.HEAL | JobKind.BACKFILL:
+        case JobKind.MATERIALISE | JobKind.HEAL | JobKind.BACKFILL | JobKind.CHECKPOINT:
             raise refusal(
                 "not_a_patch",
                 f"job {job.id} is {job.kind.noun}, which cannot be undone: only patches, extensions, "
