@@ -286,6 +286,11 @@ class Settings(BaseSettings):
     def inbox_folder(self) -> Path:
         return self.inbox or self.home / "inbox"
 
+    @property
+    def exports(self) -> Path:
+        """Where Dagster's asset writes exports, a folder a tenant."""
+        return self.home / "exports"
+
     def instant(self, server_clock: datetime) -> datetime:
         """``DEMO_NOW``, or the database server's clock, which is given; aware, UTC, whole microseconds.
 

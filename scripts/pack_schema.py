@@ -101,6 +101,14 @@ class AddressForm(PackFile):
     )
 
 
+class SourceRow(PackFile):
+    """What some lists were made from."""
+
+    lists: Text = Field(description="say which lists, as people call them")
+    source: Text = Field(description="name the source")
+    licence: Text = Field(description="name the licence, or public domain")
+
+
 class CountryFile(PackFile):
     """``countries/<code>/country.json``."""
 
@@ -122,6 +130,7 @@ class CountryFile(PackFile):
     honorifics: dict[str, Honorific] = Field(
         description="give female and male for each of the language's salutation_slots"
     )
+    sources: list[SourceRow] = Field(default=[], description="give lists, source and licence of each")
 
 
 class DaysFile(PackFile):

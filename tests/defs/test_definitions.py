@@ -27,6 +27,7 @@ EXPECTED = {
     "tenant_readiness": ({"tenant_release"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenant_release": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
     "tenant_report": ({"kpi_snapshot"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
+    "tenant_export": ({"tenant_release"}, "tenant_kpis", ["team:demo-data"], {"postgres"}),
 }
 
 

@@ -12,7 +12,13 @@ from typing import Final
 
 import dagster as dg
 
-from demo_pipeline.defs.asset_pages.specs import ASSETS, TENANT_READINESS, TENANT_RELEASE, TENANT_REPORT
+from demo_pipeline.defs.asset_pages.specs import (
+    ASSETS,
+    TENANT_EXPORT,
+    TENANT_READINESS,
+    TENANT_RELEASE,
+    TENANT_REPORT,
+)
 from demo_pipeline.defs.shared.instance_storage import AssetHistoryStorage
 from demo_pipeline.defs.shared.partitions import MONTHS, TENANT, partition_key
 from demo_pipeline.defs.shared.resources import DemoTenants
@@ -21,7 +27,9 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.tenants.queries import later_incarnations
 from demo_pipeline.storage.ledger.tenants import Incarnation
 
-_ASSETS: Final = tuple(map(dg.AssetKey, (*ASSETS, TENANT_READINESS, TENANT_RELEASE, TENANT_REPORT)))
+_ASSETS: Final = tuple(
+    map(dg.AssetKey, (*ASSETS, TENANT_READINESS, TENANT_RELEASE, TENANT_REPORT, TENANT_EXPORT))
+)
 
 
 def end_tenant(instance: dg.DagsterInstance, slug: str) -> None:

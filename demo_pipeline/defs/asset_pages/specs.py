@@ -15,6 +15,8 @@ KPI_SNAPSHOT: Final = "kpi_snapshot"
 ASSETS: Final = (*TABLES, KPI_SNAPSHOT)
 #: one partition a tenant, beside the assets of its months
 TENANT_REPORT: Final = "tenant_report"
+#: a tenant's rows as files
+TENANT_EXPORT: Final = "tenant_export"
 #: the record that a month may be shown
 TENANT_RELEASE: Final = "tenant_release"
 #: whether a tenant can be shown
@@ -74,6 +76,12 @@ READINESS_DESCRIPTION: Final = (
     "reason why not has the command that cures it. It changes nothing in the CRM.\n\nThe schedule "
     "`examine_every_morning` materialises it at six in each tenant's time zone, once it is switched on. The "
     "page `/demo-day` beside this one shows all tenants as they are now."
+)
+EXPORT_DESCRIPTION: Final = (
+    "All that a tenant sees, as files in the folder `exports` of DEMO_HOME: Parquet, CSV for dbt, or an "
+    "Excel workbook, chosen in the launchpad. It replaces the tenant's earlier export there and changes "
+    "nothing in the CRM. Months that are not released are exported, too; `manifest.json` and the number "
+    "`months_not_released` say so.\n\n`demo-pipeline export SLUG DIR` writes the same elsewhere."
 )
 
 

@@ -58,6 +58,16 @@ ORIGINS_FILE: Final = "origins.json"
 _UNIT_WEIGHT: Final = 5040
 
 
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What some lists of a country were made from, for those who hand its rows on."""
+
+    #: names of the lists, as people say them
+    lists: str
+    source: str
+    licence: str
+
+
 @dataclass(frozen=True)
 class PhoneRange:
     """Numbers that nobody has: ``prefix`` and a number of ``digits`` digits from ``first`` to ``last``.
@@ -171,6 +181,7 @@ class Locale:
     #: labels of the domains at which private people have their mailboxes; nobody receives mail there
     mailboxes: NameList
     address_forms: AddressForms
+    sources: tuple[Source, ...] = ()
 
     @cached_property
     def holidays(self) -> frozenset[date]:
@@ -277,6 +288,7 @@ def _load(folder: Traversable) -> Locale:
         honorifics=MappingProxyType(honorifics),
         address_forms=_address_forms(raw.pop("address_forms", [{"form": "{address}", "weight": 1}])),
         mailboxes=NameList.of(tuple(mailboxes), tuple(mailboxes.values())),
+        sources=tuple(Source(**one) for one in raw.pop("sources", ())),
         **raw,
     )
 

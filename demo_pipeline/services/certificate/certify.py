@@ -75,10 +75,9 @@ def certify(database: Database, settings: Settings, slug: str) -> Certificate:
 
 def certificate_of(conn: Connection[Any], context: TenantContext, as_of: datetime) -> Certificate:
     """The same within a transaction."""
-    found = contact_values(conn, context.state.tenant.tenant_id)
     values, rows = Counter[tuple[str, str, str]](), Counter[tuple[str, str, str]]()
     uncovered = list[ContactValue]()
-    for one in found:
+    for one in contact_values(conn, context.state.tenant.tenant_id):
         rule = _rule(one, context.spec.mail_domain)
         if rule is None:
             uncovered.append(one)

@@ -35,6 +35,11 @@ class ReleaseState(StrEnum):
     #: a job changed it after it was released
     CHANGED_SINCE = "released, changed since"
 
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether the month is released as it is now."""
+        return self is ReleaseState.RELEASED
+
 
 @dataclass(frozen=True, kw_only=True)
 class Releases:

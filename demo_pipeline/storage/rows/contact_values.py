@@ -6,8 +6,9 @@ here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -16,6 +17,9 @@ from psycopg.rows import class_row
 from demo_pipeline.domain.certificate.reserved import MAILS, PHONES, SITES
 
 Connection = psycopg.Connection[Any]
+
+#: values that are held in memory
+_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +33,15 @@ class ContactValue:
     row_count: int
 
 
-def contact_values(conn: Connection, tenant_id: UUID) -> list[ContactValue]:
-    """The values of all columns, by column and value; without nulls and empty texts."""
+def contact_values(conn: Connection, tenant_id: UUID) -> Iterator[ContactValue]:
+    """The values of all columns, by column and value; without nulls and empty texts.
+
+    They are streamed: until the last one is read, the connection takes no other statement.
+    """
     arms: LiteralString = " UNION ALL ".join(
         f"SELECT '{table}.{column}' AS place, {column} AS value, count(*) AS row_count FROM crm.{table}"
         f" WHERE tenant_id = %(tenant)s AND deleted_at IS NULL AND {column} <> '' GROUP BY {column}"
         for table, column in (*PHONES, *MAILS, *SITES)
     )
     with conn.cursor(row_factory=class_row(ContactValue)) as cursor:
-        return cursor.execute(f"{arms} ORDER BY place, value", {"tenant": tenant_id}).fetchall()
+        yield from cursor.stream(f"{arms} ORDER BY place, value", {"tenant": tenant_id}, size=_AT_ONCE)
