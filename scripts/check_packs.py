@@ -23,14 +23,14 @@ import phonenumbers
 from pydantic import ValidationError
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES, COMPANY_SIZES
+from demo_pipeline.domain.reference.blocked_words import BRANDS, PLACES
 from demo_pipeline.domain.reference.company_names import PATTERNS_FILE
 from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_CODES, ORIGINS_FILE
 from demo_pipeline.domain.reference.known_names import COMPANIES_FILE, PEOPLE_FILE, shared_names
 from demo_pipeline.domain.reference.names import ascii_label
 from demo_pipeline.domain.reference.pack_files import PACKAGED
+from demo_pipeline.domain.reference.story_rules import story_findings
 from demo_pipeline.domain.reference.texts import FRAMES
-from scripts.check_stories import story_findings
-from scripts.listbuild.blocklists import BRANDS, PLACES
 from scripts.listbuild.quantiles import quantiles
 from scripts.listbuild.words import Sieve
 from scripts.pack_schema import (
@@ -270,7 +270,8 @@ def _stories(checker: _Checker, file: Path, language: LanguageFile) -> None:
     if table is not None:
         checker.words(file, table["text"], lambda place: f"line {place + 2}", are_sentences=True)
         for finding in story_findings(table, language):
-            checker.add(file, *finding)
+            key = f"line {finding.row + 2}" if finding.row is not None else finding.place
+            checker.add(file, key, finding.message, finding.remedy)
 
 
 def _figures(checker: _Checker, file: Path, about: IndustryFile) -> bool:

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any, Final
 
-from scripts.listbuild.blocklists import ACRONYM_PARTS, BRANDS, is_blocked
+from demo_pipeline.domain.reference.blocked_words import ACRONYM_PARTS, BRANDS, is_blocked
 from scripts.listbuild.words import Pairs, Sieve
 
 #: Of all acronyms so many are kept, evenly spread: enough that two tenants seldom share one.

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from demo_pipeline.domain.reference.blocked_words import blocked_word
 from demo_pipeline.domain.reference.names import ascii_label
-from scripts.listbuild.blocklists import UNWANTED, is_blocked
 
 #: names and positive integer weights
 Pairs = list[tuple[str, int]]
@@ -36,7 +36,7 @@ class Sieve:
         if any(TELLTALE.match(word) for word in (*words, *labels)):
             self.kept_back[f"{reason_for}: telltale"] += 1
             return False
-        if any(word.lower() in UNWANTED for word in words) or any(is_blocked(label) for label in labels):
+        if blocked_word(text, is_sentence=is_sentence) is not None:
             self.kept_back[f"{reason_for}: unwanted"] += 1
             return False
         return True

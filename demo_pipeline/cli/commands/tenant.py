@@ -50,6 +50,7 @@ from demo_pipeline.rendering.kpi_columns import kpi_table
 from demo_pipeline.rendering.table import Column, Table, facts, programs, record, records, text_columns
 
 if TYPE_CHECKING:
+    from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
     from demo_pipeline.domain.heroes.model import HeroAccounts
     from demo_pipeline.services.files.blueprint_files import DeclaredTenant
     from demo_pipeline.services.tenants.extend import Extension
@@ -123,6 +124,8 @@ def preview(file: BlueprintPath, *, sheet: SheetOption = None, json: Json = Fals
     write_text("")
     write_text(_end_text(spec.closed_month))
     write_text(f"heal: {_heal_text(declared.blueprint.heal)}")
+    if spec.lists:
+        write_text(f"lists: {_lists_text(spec)}")
 
 
 def _preview_document(declared: DeclaredTenant, warnings: Sequence[str]) -> dict[str, Any]:
@@ -134,6 +137,7 @@ def _preview_document(declared: DeclaredTenant, warnings: Sequence[str]) -> dict
         "first_month": spec.start_month,
         "last_month": spec.end_month,
         "heal": declared.blueprint.heal,
+        "lists": spec.lists.counts,
         "months": spec.by_month.to_rows(spec.currency),
         "warnings": warnings,
     }
@@ -141,6 +145,11 @@ def _preview_document(declared: DeclaredTenant, warnings: Sequence[str]) -> dict
 
 def _heal_text(choice: Heal) -> str:
     return f"{choice}, {HEAL_TEXTS[choice]}"
+
+
+def _lists_text(spec: TenantSpec) -> str:
+    """How many rows a tenant's own lists have."""
+    return ", ".join(f"{count:,} {name}" for name, count in spec.lists.counts.items())
 
 
 def _end_text(end: Month | None) -> str:
@@ -336,6 +345,7 @@ def _detail_table(detail: TenantDetail) -> Table[Sequence[str]]:
             ("span", f"{spec.start_month} to {spec.end_month}"),
             ("end", _end_text(detail.context.end_month)),
             ("heal", _heal_text(stored_heal(tenant.blueprint))),
+            *([("lists", _lists_text(spec))] if spec.lists else []),
             ("loaded", _loaded_text(detail.summary)),
             ("versions", versions),
             ("provisioned", f"{tenant.provisioned_at:%Y-%m-%d %H:%M:%S} UTC"),

@@ -17,6 +17,8 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from demo_pipeline.domain.blueprint.list_checks import ListContext, list_problems
+from demo_pipeline.domain.blueprint.lists import MOST_ROWS, ROW_MODELS
 from demo_pipeline.domain.blueprint.schema import (
     SECTION_MODELS,
     Blueprint,
@@ -119,9 +121,11 @@ def _read(
         blueprint = Blueprint.model_validate(document.tree)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        found += map(_problem, details)
+        # A list of which no entry could be read is not empty.
+        found += [_problem(one) for one in details if one["type"] != "too_short" or not one["input"]]
     read = _readable(document.tree, blueprint, details)
     between, problems.suggestion = _check_between(read, current, caps)
+    between += list_problems(document.tree.get("lists"), _list_context(document.tree, read))
     for problem in (*found, *between):
         path = tuple(int(part) if part.isdecimal() else part for part in (problem.field or "").split("."))
         line = document.line_of(path)
@@ -169,6 +173,13 @@ def _problem(detail: ErrorDetails) -> Problem:
         case "model_type" | "model_attributes_type" | "dict_type":
             code = "not_a_mapping"
             message = "is not a mapping; write keys with values below it"
+        case "tuple_type" | "list_type" if path[0] == "lists":
+            code = "not_a_list"
+            message = "is neither a list of rows nor a table of them; write one row a line, or a file's name"
+        case "too_short" if path[0] == "lists":
+            code, message = "empty_list", "lists nothing; give rows, or leave the list out"
+        case "too_long" if path[0] == "lists":
+            code, message = "list_too_long", f"has more than {MOST_ROWS:,} rows; leave some out"
         case "tuple_type" | "list_type":
             code = "not_a_list"
             message = "is not a list; write one entry a line, like - {month: 2025-01, leads_created: 30}"
@@ -183,6 +194,9 @@ def _problem(detail: ErrorDetails) -> Problem:
 
 def _nearest_key(path: Sequence[str | int]) -> tuple[str | None, str]:
     model = SECTION_MODELS[str(path[0])] if len(path) > 1 else Blueprint
+    if len(path) > 3:
+        # lists.surnames.3.name
+        model = ROW_MODELS[str(path[1])]
     key, known = str(path[-1]), list(model.model_fields)
     for section, below in SECTION_MODELS.items():
         if len(path) == 1 and key in below.model_fields:
@@ -267,6 +281,18 @@ def _readable(
         ),
         sections=frozenset(name for name in _SECTIONS if tree.get(name) is not None),
         unreadable=frozenset(unreadable),
+    )
+
+
+def _list_context(tree: Mapping[str, Any], read: _Readable) -> ListContext:
+    """What lists are held against."""
+    country, industry = _try(parse_country, tree.get("country")), tree.get("industry")
+    sections = (read.totals,) if read.totals is not None else read.months
+    return ListContext(
+        country=None if country is None else resolve_country(country),
+        industry=industry if industry in INDUSTRIES else None,
+        currency=read.currency,
+        contact_count=sum(one.asked.figures.contacts_created for one in sections),
     )
 
 

@@ -81,6 +81,8 @@ def _key(
     below: tuple[BlueprintKey, ...] = ()
     for one in alternatives:
         inner = one.get("items", one)
+        # A row that may be a text alone is a mapping all the same.
+        inner = inner["anyOf"][0] if "anyOf" in inner else inner
         inner = definitions[inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
         if "properties" in inner:
             known: set[str] = {key.name for key in below}
@@ -119,7 +121,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
             return "mapping"
         case "array":
             least = schema.get("minItems", 0)
-            return f"list of mappings, at least {least}" if least else "list of mappings"
+            rows = "list of mappings or texts" if "anyOf" in schema["items"] else "list of mappings"
+            return f"{rows}, at least {least}" if least else rows
         case list():
             return " or ".join(_KINDS[one] for one in cast("list[str]", declared))
         case _:

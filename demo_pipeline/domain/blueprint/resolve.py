@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from demo_pipeline.domain.blueprint.checks import CheckedBlueprint
 from demo_pipeline.domain.blueprint.growth import NO_SEASON, Growth, month_weights
+from demo_pipeline.domain.blueprint.lists import own_lists
 from demo_pipeline.domain.blueprint.schema import Blueprint, GrowthChoice
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec, plan_stream
 from demo_pipeline.domain.core.apportion import apportion
@@ -122,11 +123,13 @@ def _resolve(checked: CheckedBlueprint, seed_source: Callable[[], str]) -> tuple
         lists_version=LISTS_VERSION,
         growth=growth,
         closed_month=blueprint.end_month,
+        lists=own_lists(blueprint.lists, currency),
     )
     values = {month: asked.declared_value for month, asked in checked.months.items()}
     check_storable(spec.by_month, values, currency=currency)
     near = cap_warnings(spec.total, caps, currency=currency, declared_value=declared)
-    return spec, (*_warnings(blueprint, currency, slug), *_won_with_leads(spec), *near)
+    lists = _list_warnings(spec)
+    return spec, (*_warnings(blueprint, currency, slug), *lists, *_won_with_leads(spec), *near)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +294,27 @@ def _warnings(blueprint: Blueprint, currency: Currency, slug: str) -> tuple[str,
                 "who sees it knows what the tenant is"
             )
     return tuple(warnings)
+
+
+def _list_warnings(spec: TenantSpec) -> Iterator[str]:
+    """What of a tenant's own lists will not be seen, or not as it is declared."""
+    companies, count = spec.lists.companies, spec.total.companies_created
+    if spec.closed_month is not None and len(companies) > count:
+        yield (
+            f"lists.companies has {len(companies)} names, and the tenant gets {count} companies: "
+            f"the last {len(companies) - count} are not used"
+        )
+    total = spec.total
+    if spec.lists.products and total.closed_won_count:
+        mean = total.closed_won_value // total.closed_won_count
+        least = min(one.price_minor for one in spec.lists.products)
+        if least > mean:
+            yield (
+                f"lists.products has nothing below {spec.currency.shown(least)} {spec.currency}, and a "
+                "won deal is "
+                f"worth {spec.currency.shown(mean)} on average: prices cannot explain the values; raise "
+                "closed_won_value, or leave it out"
+            )
 
 
 def _won_with_leads(spec: TenantSpec) -> Iterator[str]:

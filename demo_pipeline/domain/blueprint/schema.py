@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PlainValidator,
     WithJsonSchema,
@@ -23,8 +22,10 @@ from pydantic import (
     model_validator,
 )
 
+from demo_pipeline.domain.blueprint.declared import Declared
 from demo_pipeline.domain.blueprint.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
 from demo_pipeline.domain.blueprint.healing import DEFAULT_HEAL, HEAL_CHOICES, Heal
+from demo_pipeline.domain.blueprint.lists import ROW_MODELS, Lists, lists_schema, table_schema
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, GivenFigures, Metric
 from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
@@ -67,24 +68,6 @@ CurveName = Annotated[Curve, PlainValidator(one_of("curve", CURVES)), WithJsonSc
 HealChoice = Annotated[
     Heal, PlainValidator(one_of("heal", HEAL_CHOICES)), WithJsonSchema({"enum": list(HEAL_CHOICES)})
 ]
-
-
-class Declared(BaseModel):
-    """A mapping of a blueprint."""
-
-    # Built when something is declared: jobs only compute with declarations, and need not wait for it.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_is_absent(cls, values: Any) -> Any:
-        """``seed:`` without a value says nothing; an unknown key without one is still unknown."""
-        if not isinstance(values, dict):
-            return values
-        given = cast("dict[Any, Any]", values)
-        return {
-            key: value for key, value in given.items() if value is not None or key not in cls.model_fields
-        }
 
 
 class DeclaredFigures(Declared):
@@ -302,6 +285,14 @@ class Blueprint(Declared):
         "blueprint (.xlsx or .csv); a month that is not listed is 0. Needs start_month.",
         examples=[[_EXAMPLE_MONTH], "figures.xlsx", {"file": "figures.xlsx", "sheet": "Budget"}],
     )
+    lists: Lists | None = Field(
+        default=None,
+        description="Lists of your own: names, companies, products, stages, lines of stories. Each is a list "
+        "or a table beside the blueprint (.csv, .tsv or .xlsx), and is stored with the tenant. A list "
+        "that is "
+        "left out is that of the country or industry.",
+        examples=[{"surnames": "surnames.csv", "products": "products.xlsx"}],
+    )
 
     @property
     def own_currency(self) -> Currency:
@@ -327,6 +318,13 @@ SECTION_MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "channel_mix": ChannelMix,
     "realism": Realism,
     "months": MonthEntry,
+    "lists": Lists,
+}
+
+
+_MODELS_BELOW: Final[Mapping[type[BaseModel], Mapping[str, type[BaseModel]]]] = {
+    Blueprint: SECTION_MODELS,
+    Lists: ROW_MODELS,
 }
 
 
@@ -337,7 +335,7 @@ def complete_declaration(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 def _complete(model: type[BaseModel], stored: Mapping[str, Any]) -> dict[str, Any]:
     complete = model.model_construct().model_dump(mode="json") | dict(stored)
-    sections = SECTION_MODELS if model is Blueprint else {}
+    sections = _MODELS_BELOW.get(model, {})
     for key, section in sections.items():
         value: Any = complete.get(key)
         if isinstance(value, dict):
@@ -350,26 +348,8 @@ def _complete(model: type[BaseModel], stored: Mapping[str, Any]) -> dict[str, An
 def json_schema() -> dict[str, Any]:
     """The JSON Schema that editors use, as it is published in ``blueprints/schema.json``."""
     schema = _with_plain_defaults(Blueprint.model_json_schema())
-    schema["properties"]["months"]["anyOf"] += [
-        {"type": "string", "pattern": r"\.(xlsx|csv)$"},
-        {
-            "type": "object",
-            "properties": {
-                "file": {
-                    "type": "string",
-                    "description": "Instead of a list: the name of a table of months beside the blueprint.",
-                    "examples": ["figures.xlsx"],
-                },
-                "sheet": {
-                    "type": "string",
-                    "description": "Beside file: the sheet of a workbook. Left out: the first visible one.",
-                    "examples": ["Budget"],
-                },
-            },
-            "required": ["file"],
-            "additionalProperties": False,
-        },
-    ]
+    schema["properties"]["months"]["anyOf"] += table_schema("months", (".xlsx", ".csv"))
+    lists_schema(schema["$defs"]["Lists"]["properties"])
     schema["allOf"] = [
         {"oneOf": [{"required": ["totals"]}, {"required": ["months"]}]},
         {"oneOf": [{"required": ["start_month"]}, {"required": ["last_months", "totals"]}]},

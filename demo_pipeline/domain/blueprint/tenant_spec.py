@@ -14,6 +14,7 @@ from demo_pipeline.domain.blueprint.growth import Growth, continued
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.reference.own_lists import NO_LISTS, OwnLists
 
 if TYPE_CHECKING:
     from demo_pipeline.domain.core.random_streams import Stream
@@ -61,6 +62,8 @@ class TenantSpec:
     growth: Growth | None
     #: the blueprint asks for nothing after it, but for extensions; none: a living tenant, which goes on
     closed_month: Month | None
+    #: lists that the tenant has instead of those of the packs
+    lists: OwnLists = NO_LISTS
 
     @property
     def end_month(self) -> Month:
@@ -120,6 +123,8 @@ class TenantSpec:
             "lists_version": self.lists_version,
             "growth": self.growth.to_json() if self.growth is not None else None,
             "closed_month": str(self.closed_month) if self.closed_month is not None else None,
+            # Absent without lists: the document of a tenant without them stays what it was.
+            **({"lists": self.lists.to_json()} if self.lists else {}),
         }
 
     @classmethod
@@ -136,6 +141,7 @@ class TenantSpec:
             "figures": tuple(Figures.from_json(one, currency) for one in values["figures"]),
             "growth": Growth.from_json(values["growth"]) if values["growth"] is not None else None,
             "closed_month": Month.parse(values["closed_month"]) if values["closed_month"] else None,
+            "lists": OwnLists.from_json(values.get("lists", {})),
         }
         return cls(**parsed)
 

@@ -9,7 +9,7 @@ ignored.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    Strict,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -33,9 +35,12 @@ from demo_pipeline.domain.core.figures import METRICS, VALUE_METRICS, WHOLES
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import FIRST_MONTH, LAST_MONTH, Month
 from demo_pipeline.domain.core.timezones import load_timezone
+from demo_pipeline.domain.model import COMPANY_SIZES
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
 from demo_pipeline.domain.reference.countries import CURRENCIES, has_pack
 from demo_pipeline.domain.reference.industries import INDUSTRIES
+from demo_pipeline.domain.reference.own_lists import OUTCOMES
+from demo_pipeline.domain.reference.story_parts import BEATS, FORMS
 
 #: what parsing a damaged document may raise
 PARSE_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -83,6 +88,45 @@ class _StoredGrowth(_Document):
     ]
 
 
+def _among(values: Collection[str]) -> AfterValidator:
+    def check(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"is not one of {', '.join(values)}")
+        return text
+
+    return AfterValidator(check)
+
+
+_Size = Annotated[str, _among(COMPANY_SIZES)]
+_Outcome = Annotated[str, _among(OUTCOMES)]
+_Beat = Annotated[str, _among(BEATS)]
+_Form = Annotated[str, _among(FORMS)]
+_Weight = Annotated[int, Field(ge=1)]
+_Minor = Annotated[int, Field(ge=1, le=10**15)]
+_Percent = Annotated[int, Field(ge=0, le=100)]
+_TopicName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]*$")]
+
+
+#: JSON has lists for rows.
+_Row = Strict(False)
+_StoredName = Annotated[tuple[_Text, _Weight], _Row]
+
+
+class _StoredLists(_Document):
+    """Rows as lists of their values, in the order of the fields of ``reference.own_lists``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    female: list[_StoredName] = []
+    male: list[_StoredName] = []
+    surnames: list[_StoredName] = []
+    companies: list[Annotated[tuple[_Text, _Text | None, _Size | None], _Row]] = []
+    products: list[Annotated[tuple[_Text, _Minor, _Minor | None], _Row]] = []
+    stages: list[Annotated[tuple[_Text, _Outcome, _Percent, _Weight], _Row]] = []
+    beats: list[Annotated[tuple[_Beat, _Form, _Text], _Row]] = []
+    topics: list[Annotated[tuple[_TopicName, _Text], _Row]] = []
+
+
 class _StoredPlan(_Document):
     slug: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,38}$")]
     name: _Text
@@ -105,6 +149,7 @@ class _StoredPlan(_Document):
     lists_version: _Text
     growth: _StoredGrowth | None
     closed_month: _MonthText | None
+    lists: _StoredLists = _StoredLists()
 
 
 def read_spec(slug: str, document: Any) -> TenantSpec:

@@ -18,7 +18,7 @@ from demo_pipeline.domain.core.random_streams import I64, U64, ascending, rank_w
 from demo_pipeline.domain.generation.calendar import DAY_US, instant_us
 from demo_pipeline.domain.generation.context import MonthContext
 from demo_pipeline.domain.generation.entity_index import CHURNED, CUSTOMER, Deals
-from demo_pipeline.domain.reference.stories import BEATS, beat
+from demo_pipeline.domain.reference.story_parts import BEATS, beat
 
 NEED, OFFER, REVISION, DECISION = map(beat, ("need", "offer", "revision", "decision"))
 LOSS, _SIGNATURE = map(beat, ("loss", "signature"))

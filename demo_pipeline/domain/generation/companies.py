@@ -52,8 +52,10 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
     draws = context.draws(_TABLE, count)
     parts = context.locale.companies
     number = context.index.next_company_number + np.arange(count)
-    city = _named(context, number).place("city")
+    named = _named(context, number)
+    city = named.place("city")
     size = pick(draws("size"), parts.sizes.cumulative)
+    size = np.clip(size, named.own_column("smallest", size), named.own_column("largest", size))
     return Companies(
         ids=draws.ids(),
         created_us=draws.created_us,
@@ -141,14 +143,17 @@ def _block(context: MonthContext, rows: Companies, draws: Draws, phones: pa.Stri
     # Not by places in the index, where rows that existed already may lie between them.
     locale, count = context.locale, len(draws.order)
     places = locale.places
-    named, industries = _named(context, rows.number), locale.companies.industries
+    named, parts = _named(context, rows.number), locale.companies
+    industries = parts.industries
     trade, domain = named.place("trade"), _domains_of(context, named)
     # Where the name says no trade, any industry.
     industry = np.where(
         trade < 0,
         pick(draws("industry"), industries.cumulative),
-        locale.companies.descriptor_industry[trade],
+        parts.descriptor_industry[trade],
     )
+    declared = named.own_column("industry", industry)
+    industry = np.where(declared < 0, industry, declared)
     postal = places.postal_start[rows.city] + scale(draws("postal_code"), places.postal_count[rows.city])
     gaps = _Gaps(rows.size, draws)
     cycle = quantile(draws("change"), context.industry.cycle_quantiles) * 5 // 12 + 1
@@ -163,8 +168,8 @@ def _block(context: MonthContext, rows: Companies, draws: Draws, phones: pa.Stri
             "updated_at": instants(updated),
             "name": _names_of(context, named, rows.legal_form),
             "domain": domain,
-            "industry": take(industries.arrow, industry),
-            "size": take(locale.companies.sizes.arrow, rows.size),
+            "industry": take(industries.arrow if parts.own is None else parts.own.industries, industry),
+            "size": take(parts.sizes.arrow, rows.size),
             "owner_id": uuid_array(context.team.ids, rows.owner),
             "address": choose(gaps.address, None, _addresses(locale, draws)),
             "city": choose(gaps.city, None, take(places.city_names, rows.city)),
@@ -234,7 +239,7 @@ def _made_or_existing(made: pa.StringArray, number: Small, known: pa.StringArray
 
 def _names_of(context: MonthContext, named: NamedCompanies, legal_form: Small) -> pa.StringArray:
     forms = take(context.locale.companies.legal_forms.arrow, legal_form)
-    return join(named.names, forms, separator=" ")
+    return named.in_full(forms)
 
 
 def _domains_of(context: MonthContext, named: NamedCompanies) -> pa.StringArray:

@@ -1,6 +1,7 @@
 """Which company of a tenant has which name: unique without a list of the names that are in use.
 
-Companies are numbered. Of a hundred numbers each pattern of the country has as many as its weight; within a
+Companies are numbered. Names that a tenant brings are spread over the numbers of its span, in their order;
+the others are made. Of a hundred numbers each pattern of the country has as many as its weight; within a
 pattern names follow a keyed permutation. The blueprint numbers from the beginning of each pattern's names,
 patches from their end. Where a pattern has no names left, the first pattern, which has most, serves for it.
 """
@@ -14,9 +15,9 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from demo_pipeline.domain.core.arrow import joined
+from demo_pipeline.domain.core.arrow import choose, join, joined, take
 from demo_pipeline.domain.core.random_streams import I64, Stream
-from demo_pipeline.domain.reference.company_names import CompanyNames, PatternColumns
+from demo_pipeline.domain.reference.company_names import CompanyNames, OwnNames, PatternColumns
 
 _WHOLE: Final = 100
 
@@ -30,16 +31,34 @@ class NamedCompanies:
     #: places of the words among the pieces
     first: I64
     second: I64
+    #: places among the tenant's own names, -1: it is made; None: the tenant has none
+    own: I64 | None = None
+    own_names: OwnNames | None = None
 
     @property
     def names(self) -> pa.StringArray:
-        """The names without the legal form."""
+        """The names that are made, without the legal form."""
         return self._written(self.columns.pieces)
+
+    def in_full(self, legal_forms: pa.StringArray) -> pa.StringArray:
+        """The names with these legal forms, shape (n,), and own names as they are."""
+        return self._own_or(join(self.names, legal_forms, separator=" "), "names")
 
     @property
     def labels(self) -> pa.StringArray:
         """The labels of their domains."""
-        return self._written(self.columns.label_pieces)
+        return self._own_or(self._written(self.columns.label_pieces), "labels")
+
+    def own_column(self, name: str, others: I64) -> I64:
+        """A column of :class:`OwnNames` where a name is own, else ``others``."""
+        if self.own is None:
+            return others
+        return np.where(self.own < 0, others, getattr(self.own_names, name)[self.own])
+
+    def _own_or(self, made: pa.StringArray, column: str) -> pa.StringArray:
+        if self.own is None:
+            return made
+        return choose(self.own >= 0, take(getattr(self.own_names, column), np.maximum(self.own, 0)), made)
 
     def place(self, slot: str) -> I64:
         """The place of the word that a name has in a slot, among the slot's words; -1: it has none."""
@@ -47,7 +66,7 @@ class NamedCompanies:
         place = np.full(len(self.pattern), -1)
         for word in (self.first, self.second):
             place = np.where((word >= start) & (word < stop), word - start, place)
-        return place
+        return place if self.own is None else np.where(self.own < 0, place, -1)
 
     def _written(self, pieces: pa.StringArray) -> pa.StringArray:
         literal = 3 * self.pattern
@@ -56,10 +75,12 @@ class NamedCompanies:
 
 
 class CompanyNaming:
-    """The names of a tenant's companies by their numbers."""
+    """The names of a tenant's companies by their numbers; ``span_count`` companies are of its span."""
 
-    def __init__(self, names: CompanyNames, tenant: Stream) -> None:
+    def __init__(self, names: CompanyNames, tenant: Stream, span_count: int = 0) -> None:
         self._columns = columns = names.columns
+        self._own = names.own
+        self._span_count = span_count
         self._one_side = _one_side(names)
         steps = [_permutation(tenant, pattern.literals, len(pattern.pairs)) for pattern in names.patterns]
         self._step, self._first = np.array(steps).T
@@ -81,7 +102,20 @@ class CompanyNaming:
         pattern, pair = self._numbered(number)
         first, second = pair // columns.width[pattern], pair % columns.width[pattern]
         start = columns.word_start
-        return NamedCompanies(columns, pattern, first + start[0, pattern], second + start[1, pattern])
+        return NamedCompanies(
+            columns,
+            pattern,
+            first + start[0, pattern],
+            second + start[1, pattern],
+            None if self._own is None else self._own_place(number, len(self._own)),
+            self._own,
+        )
+
+    def _own_place(self, number: I64, count: int) -> I64:
+        """Which of ``count`` own names each number has: evenly spread over those of the span; -1: none."""
+        spread = max(self._span_count, count)
+        place = -(-number * count // spread)
+        return np.where((place < count) & (place * spread // count == number), place, -1)
 
     def _numbered(self, number: I64) -> tuple[I64, I64]:
         """Pattern and pair of the ``number``-th companies."""

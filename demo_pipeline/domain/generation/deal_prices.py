@@ -109,6 +109,8 @@ def _cities(context: MonthContext, draws: Draws) -> tuple[I64, I64]:
     if not context.industry.pricing.by_city:
         return np.zeros(count, np.int64), np.full(count, _EVERYWHERE)
     city = pick(draws("price_city"), context.locale.places.cumulative)
+    if context.industry.pricing.is_declared:
+        return city, np.full(count, _EVERYWHERE)
     return city, _city_levels(context.locale)[city]
 
 

@@ -93,14 +93,16 @@ class Generator:
     def __init__(self, spec: TenantSpec, provisioned_at: datetime, patch: PatchScope | None = None) -> None:
         self.spec = spec
         self._patch = patch
-        self._locale = locale = load_locale(spec.country)
-        self._industry = load_industry(spec.industry)
+        self._locale = locale = load_locale(spec.country, spec.lists)
+        self._industry = load_industry(spec.industry, spec.lists)
         self._price_level = price_level(spec, self._industry)
-        self._texts = load_texts(locale.language, spec.industry, spec.country)
-        self._stories = load_stories(self._texts.language, spec.industry, spec.country)
+        self._texts = load_texts(locale.language, spec.industry, spec.country, spec.lists)
+        self._stories = load_stories(self._texts.language, spec.industry, spec.country, spec.lists)
         self._calendar = tenant_calendar(spec)
         self._tenant_stream = self._stream = blueprint_stream(spec)
-        self._company_naming = CompanyNaming(locale.companies, self._tenant_stream)
+        self._company_naming = CompanyNaming(
+            locale.companies, self._tenant_stream, spec.total.companies_created
+        )
         # A span that ended before provisioning is seen as of its end: the same bytes whenever it is loaded.
         self._reference = min(provisioned_at, spec.end_month.end)
         self._index = EntityIndex()

@@ -8,7 +8,7 @@ story go through a permutation keyed by the deal, or the contact: one seldom com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import gcd
 from typing import Final
 from zlib import crc32
@@ -26,7 +26,8 @@ from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_prices import Offers
 from demo_pipeline.domain.generation.price_lists import LINE_KINDS
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.stories import FORMS, NEEDS, NUMBERS, Stories, beat, fact_group
+from demo_pipeline.domain.reference.stories import Stories, fact_group
+from demo_pipeline.domain.reference.story_parts import FORMS, NEEDS, NUMBERS, beat
 from demo_pipeline.domain.reference.texts import (
     FRAMES,
     Layout,
@@ -112,7 +113,7 @@ def _numerals(numbers: I64) -> SlotChoice:
     return SlotChoice(strings(list(map(str, each.tolist()))), place)
 
 
-@cache
+@lru_cache
 def _titles_with_lines(texts: Texts) -> tuple[Layout, list[I64], I64, I64]:
     """Each title with each form of a line in the place of ``product``.
 

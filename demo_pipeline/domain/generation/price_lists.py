@@ -136,7 +136,13 @@ class PieceList(PriceList):
 
     def __init__(self, pricing: Pricing, level: Fraction, unit: int) -> None:
         super().__init__(pricing, level, unit)
-        self._price = np.array([_tidy(self._scaled(one.price_cents)) for one in pricing.products], np.int64)
+        self._price = np.array(
+            [
+                one.price_cents if pricing.is_declared else _tidy(self._scaled(one.price_cents))
+                for one in pricing.products
+            ],
+            np.int64,
+        )
         usual = np.array([one.usual for one in pricing.products], np.int64)
         whole = self._price * pricing.periods
         self._ranges = _Ranges(whole * usual[:, 0], whole * usual[:, 1])
@@ -165,7 +171,13 @@ class _Amounts(PriceList):
 
     def __init__(self, pricing: Pricing, level: Fraction, unit: int) -> None:
         super().__init__(pricing, level, unit)
-        low, high = ([self._scaled(one.usual[end]) for one in pricing.products] for end in (0, 1))
+        low, high = (
+            [
+                one.usual[end] if pricing.is_declared else self._scaled(one.usual[end])
+                for one in pricing.products
+            ]
+            for end in (0, 1)
+        )
         self._ranges = _Ranges(np.array(low, np.int64), np.array(high, np.int64))
 
     def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
@@ -264,7 +276,13 @@ class BasketList(PriceList):
 
     def __init__(self, pricing: Pricing, level: Fraction, unit: int) -> None:
         super().__init__(pricing, level, unit)
-        price = np.array([_charm(one.price_cents, level) for one in pricing.products], np.int64)
+        price = np.array(
+            [
+                one.price_cents if pricing.is_declared else _charm(one.price_cents, level)
+                for one in pricing.products
+            ],
+            np.int64,
+        )
         self._large = _large_orders(price)
         places = np.arange(len(price))
         first, second = (part.ravel() for part in np.meshgrid(places, places, indexing="ij"))
@@ -461,6 +479,9 @@ def price_list(pricing: Pricing, level: Fraction, unit: int) -> PriceList:
 def price_level(spec: TenantSpec, industry: Industry) -> Fraction:
     """The level of a tenant's prices, from its currency and the mean of its deals."""
     currency = Fraction(units_per_usd(spec.currency)) * 10**spec.currency.minor_digits / 100
+    if industry.pricing.is_declared:
+        # Products have prices of their own; what else is in the pack follows the currency.
+        return currency
     total = spec.total
     value, count = total.closed_won_value, total.closed_won_count
     if not count:

@@ -106,6 +106,11 @@ def row_of(number: int, cells: Iterable[Cell]) -> Row | None:
     return (number, filled) if filled else None
 
 
+def column_name(cell: Cell) -> str:
+    """What a cell of the header of a list names: ``Price to`` is ``price_to``."""
+    return "_".join(cell.text.casefold().split())
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableDocument:
     """What a CSV or a sheet of a workbook says: the rows that are not blank."""

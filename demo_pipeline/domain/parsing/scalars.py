@@ -44,6 +44,8 @@ _MOST_DIGITS: Final = 13
 _LONGEST_NUMBER: Final = 60
 #: characters of a word that are compared with known words
 _LONGEST_WORD: Final = 80
+#: characters of a name in a list
+_LONGEST_NAME: Final = 80
 #: characters of a value in a message
 _MOST_SHOWN: Final = 40
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -206,6 +208,19 @@ def parse_amount(value: object) -> Decimal:
     raise wrong("not_an_amount", f"{quoted(value)} is not an amount; write plain digits, like 150000.00")
 
 
+def parse_price(value: object) -> Decimal:
+    """Money in major units above 0, in plain digits."""
+    try:
+        price = parse_amount(value)
+    except PydanticCustomError as error:
+        if error.type != "negative":
+            raise
+        price = Decimal(0)
+    if not price:
+        raise wrong("not_positive", f"{quoted(value)} is no price; write an amount above 0")
+    return price
+
+
 def parse_month(value: object) -> Month:
     """``YYYY-MM``."""
     if isinstance(value, Month):
@@ -241,6 +256,25 @@ def parse_name(value: object) -> str:
             "choose another name",
         )
     return name
+
+
+def line_of_text(most: int, *, pattern: str = "", what: str = "") -> Callable[[object], str]:
+    """A parser for a text in one line of 1 to ``most`` characters; ``what`` says what ``pattern`` allows."""
+    compiled = re.compile(pattern) if pattern else None
+
+    def parse(value: object) -> str:
+        text = text_of(value).strip()
+        if _CONTROL.search(text):
+            raise wrong(
+                "control_character", f"{quoted(text)} has a character that cannot be seen; leave it out"
+            )
+        if not 1 <= len(text) <= most:
+            raise wrong("bad_length", f"{quoted(text)} has {len(text)} characters; 1 to {most} are allowed")
+        if compiled is not None and not compiled.fullmatch(text):
+            raise wrong("bad_name", f"{quoted(text)} has other characters than {what}; choose another name")
+        return text
+
+    return parse
 
 
 def parse_country(value: object) -> str:
@@ -365,6 +399,7 @@ _SHOWN = PlainSerializer(float, return_type=float, when_used="json")
 
 Count = Annotated[int, *_scalar(whole_number(0), type="integer", minimum=0)]
 Amount = Annotated[Decimal, *_scalar(parse_amount, type="number", minimum=0), _SHOWN]
+Price = Annotated[Decimal, *_scalar(parse_price, type="number", exclusiveMinimum=0), _SHOWN]
 Share = Annotated[
     Decimal,
     *_scalar(decimal_number(Decimal(0), Decimal(1), places=6), type="number", minimum=0, maximum=1),
@@ -411,6 +446,9 @@ YearMonth = Annotated[
     PlainSerializer(str, return_type=str),
 ]
 TenantName = Annotated[str, *_scalar(parse_name, type="string", minLength=3, maxLength=100)]
+ShortText = Annotated[
+    str, *_scalar(line_of_text(_LONGEST_NAME), type="string", minLength=1, maxLength=_LONGEST_NAME)
+]
 Country = Annotated[
     str, *_scalar(parse_country, type="string", pattern="^[A-Z]{2}$", examples=list(COUNTRIES))
 ]

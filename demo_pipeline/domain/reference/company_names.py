@@ -8,8 +8,8 @@ them a company has is decided in ``generation.company_names``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources.abc import Traversable
 from itertools import islice
@@ -23,6 +23,7 @@ from demo_pipeline.domain.reference.known_names import (
     shared_names,
 )
 from demo_pipeline.domain.reference.names import NameList, ascii_label, plain_strings
+from demo_pipeline.domain.reference.own_lists import OwnCompany
 from demo_pipeline.domain.reference.pack_files import read_json, read_table
 
 if TYPE_CHECKING:
@@ -58,6 +59,26 @@ class CompanyPattern:
 
 
 @dataclass(frozen=True, eq=False)
+class OwnNames:
+    """Whole names that a tenant brings, in its order; columns of the same length."""
+
+    #: as they are shown
+    names: pa.StringArray
+    #: of their domains
+    labels: pa.StringArray
+    #: place among ``industries``, -1: any
+    industry: NDArray[np.int64]
+    #: the smallest and the largest size that each may have, places among ``sizes``
+    smallest: NDArray[np.int64]
+    largest: NDArray[np.int64]
+    #: labels of ``companies.industry``: the country's, then those that the tenant adds
+    industries: pa.StringArray
+
+    def __len__(self) -> int:
+        return len(self.industry)
+
+
+@dataclass(frozen=True, eq=False)
 class CompanyNames:
     """Patterns, trades and legal forms. Different pairs give different names and labels."""
 
@@ -74,6 +95,8 @@ class CompanyNames:
     forms_of_size: NDArray[np.int64]
     #: ``companies.size``, from small to large, weighted P(size > s) ∝ s^-1.06 (Axtell, Science 2001)
     sizes: NameList
+    #: of a tenant; None: it has none
+    own: OwnNames | None = None
 
     @cached_property
     def columns(self) -> PatternColumns:
@@ -172,6 +195,80 @@ def load_company_names(
         forms_of_size=_forms_of_size(legal_forms, declared.get("form_sizes", {}), sizes),
         sizes=sizes,
     )
+
+
+def with_own_names(names: CompanyNames, companies: Sequence[OwnCompany]) -> CompanyNames:
+    """The names of a country without those that a tenant brings, and these.
+
+    Their size fits their legal form; where nothing is said of a company's industry, a trade in its name is.
+    """
+    import numpy as np
+
+    bare = [bare_label(one.name, names.legal_forms.names) for one in companies]
+    labels = frozenset(map(ascii_label, bare))
+    added = dict.fromkeys(
+        one.industry for one in companies if one.industry and one.industry not in names.industries.index
+    )
+    industries = {label: place for place, label in enumerate([*names.industries.names, *added])}
+    smallest, largest = zip(*(_size_range(names, one) for one in companies), strict=True)
+    own = OwnNames(
+        names=plain_strings([one.name for one in companies]),
+        labels=plain_strings(bare),
+        industry=np.array(
+            [industries[one.industry] if one.industry else _trade(names, one.name) for one in companies],
+            np.int64,
+        ),
+        smallest=np.array(smallest, np.int64),
+        largest=np.array(largest, np.int64),
+        industries=plain_strings(list(industries)),
+    )
+    patterns = tuple(_without(pattern, labels) for pattern in names.patterns)
+    return replace(names, patterns=patterns, own=own)
+
+
+def bare_label(name: str, legal_forms: Iterable[str]) -> str:
+    """The label of a company's domain: its name without the legal form, ``kranz-logistik``."""
+    found = legal_form(name, legal_forms)
+    words = name.removesuffix(found or "").split()
+    return "-".join(filter(None, map(ascii_label, words)))
+
+
+def legal_form(name: str, legal_forms: Iterable[str]) -> str | None:
+    """The legal form, of those of a country, with which a name ends: the longest."""
+    ends = (form for form in legal_forms if name.endswith(f" {form}"))
+    return max(ends, key=len, default=None)
+
+
+def _size_range(names: CompanyNames, company: OwnCompany) -> tuple[int, int]:
+    """The smallest and the largest size of a company: as declared, or of its legal form."""
+    if company.size is not None:
+        place = names.sizes.index[company.size]
+        return place, place
+    form = legal_form(company.name, names.legal_forms.names)
+    if form is None:
+        return 0, len(names.sizes) - 1
+    place = names.legal_forms.index[form]
+    # Running weights grow where a form is used.
+    before = names.forms_of_size[:, place - 1] if place else 0
+    fits = (names.forms_of_size[:, place] > before).nonzero()[0].tolist()
+    return fits[0], fits[-1]
+
+
+def _trade(names: CompanyNames, name: str) -> int:
+    """The industry of the last trade of the country in a name; -1: there is none."""
+    trades = names.descriptors.ascii_index
+    found = [trades[label] for label in map(ascii_label, name.split()) if label in trades]
+    return int(names.descriptor_industry[found[-1]]) if found else -1
+
+
+def _without(pattern: CompanyPattern, labels: Collection[str]) -> CompanyPattern:
+    """A pattern that makes none of some names."""
+    import numpy as np
+
+    width = len(pattern.words[-1]) if len(pattern.words) > 1 else 1
+    literals = list(map(ascii_label, pattern.literals))
+    found = known_pairs(labels, literals, [one.ascii_index for one in pattern.words], width)
+    return replace(pattern, pairs=pattern.pairs[~np.isin(pattern.pairs, found)]) if found else pattern
 
 
 def _declared(folder: Traversable) -> Mapping[str, Any]:

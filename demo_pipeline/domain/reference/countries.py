@@ -11,7 +11,7 @@ Sentences are in ``texts``, pipelines in ``industries``; how rows draw from the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -20,9 +20,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.core.currency import MOST_MINOR_DIGITS, Currency
-from demo_pipeline.domain.reference.company_names import CompanyNames, load_company_names
+from demo_pipeline.domain.reference.company_names import CompanyNames, load_company_names, with_own_names
 from demo_pipeline.domain.reference.known_names import PEOPLE_FILE, KnownPeople, known_names
 from demo_pipeline.domain.reference.names import NameList, plain_strings
+from demo_pipeline.domain.reference.own_lists import NO_LISTS, OwnLists
 from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, read_table, root
 
 # For types alone: commands that only read need a tenant's currency and make no arrays.
@@ -182,6 +183,8 @@ class Locale:
     mailboxes: NameList
     address_forms: AddressForms
     sources: tuple[Source, ...] = ()
+    #: lists that a tenant has instead of the country's
+    own: OwnLists = NO_LISTS
 
     @cached_property
     def holidays(self) -> frozenset[date]:
@@ -192,17 +195,17 @@ class Locale:
     @cached_property
     def female(self) -> NameList:
         """Given names, disjoint from :attr:`male`: a generated one decides the form of address."""
-        return self._list("female")
+        return self._own_or_list("female")
 
     @cached_property
     def male(self) -> NameList:
         """Given names."""
-        return self._list("male")
+        return self._own_or_list("male")
 
     @cached_property
     def surnames(self) -> NameList:
         """Family names, the most frequent first."""
-        return self._list("surnames")
+        return self._own_or_list("surnames")
 
     @cached_property
     def origins(self) -> Origins:
@@ -232,7 +235,11 @@ class Locale:
 
     @cached_property
     def companies(self) -> CompanyNames:
-        """Parts of the names of companies."""
+        """Parts of the names of companies, and whole names of a tenant's own."""
+        if self.own:
+            # The country's founders, whatever the tenant's people are called.
+            names = load_locale(self.country).companies
+            return with_own_names(names, self.own.companies) if self.own.companies else names
         sizes: list[tuple[str, Any]] = _COMMON["company_sizes"]
         cities = [city.name for city in self.places.cities]
         return load_company_names(self.folder, self.surnames, cities, NameList.of(*zip(*sizes, strict=True)))
@@ -253,6 +260,15 @@ class Locale:
             return True
         return False if first_name in self.male.index else None
 
+    @property
+    def has_own_people(self) -> bool:
+        """Whether names of people are a tenant's own."""
+        return bool(self.own.female or self.own.male or self.own.surnames)
+
+    def _own_or_list(self, name: str) -> NameList:
+        own = getattr(self.own, name)
+        return NameList.of(*zip(*own, strict=True)) if own else self._list(name)
+
     def _list(self, name: str) -> NameList:
         table = read_table(self.folder / f"{name}.tsv")
         return NameList.of(table["name"], table["weight"])
@@ -268,11 +284,20 @@ def resolve_country(country: str) -> str:
     return country if has_pack(country) else FALLBACK_COUNTRY
 
 
-def load_locale(country: str) -> Locale:
-    """The pack of a country, read once a process. ``KeyError`` if it has none."""
+def load_locale(country: str, own: OwnLists = NO_LISTS) -> Locale:
+    """The pack of a country with a tenant's own lists. ``KeyError`` if it has none.
+
+    The pack is read once a process.
+    """
     if not has_pack(country):
         raise KeyError(country)
-    return _load(root() / "countries" / country.lower())
+    locale = _load(root() / "countries" / country.lower())
+    return _with_own(locale, own) if own else locale
+
+
+@lru_cache(8)
+def _with_own(locale: Locale, own: OwnLists) -> Locale:
+    return replace(locale, own=own)
 
 
 @lru_cache
@@ -306,7 +331,9 @@ def _origins(locale: Locale) -> Origins:
     import numpy as np
 
     file = locale.folder / ORIGINS_FILE
-    declared: list[Mapping[str, Any]] = list(read_json(file).values()) if file.is_file() else []
+    # A tenant's own names belong together as they are.
+    has_origins = file.is_file() and not locale.has_own_people
+    declared: list[Mapping[str, Any]] = list(read_json(file).values()) if has_origins else []
     of_surname = np.zeros(len(locale.surnames), np.int64)
     for origin, one in enumerate(declared, 1):
         of_surname[[locale.surnames.index[name] for name in one["surnames"].split(", ")]] = origin

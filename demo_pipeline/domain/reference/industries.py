@@ -9,12 +9,13 @@ The words of an industry are in ``texts``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.domain.model import ACTIVITY_TYPES
+from demo_pipeline.domain.reference.own_lists import NO_LISTS, OwnLists
 from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, root
 from demo_pipeline.domain.reference.pricing import Pricing
 
@@ -103,11 +104,33 @@ class Industry:
         return read_json(self.folder / "quantiles.json")
 
 
-def load_industry(key: str) -> Industry:
-    """The pack of an industry, read once a process. ``KeyError`` if there is none."""
+def load_industry(key: str, own: OwnLists = NO_LISTS) -> Industry:
+    """The pack of an industry with a tenant's own lists. ``KeyError`` if there is none.
+
+    The pack is read once a process.
+    """
     if key not in pack_names("industries", root()):
         raise KeyError(key)
-    return _load(root() / "industries" / key)
+    industry = _load(root() / "industries" / key)
+    return _with_own(industry, own) if own.stages or own.products else industry
+
+
+def _with_own(industry: Industry, own: OwnLists) -> Industry:
+    stages = tuple(
+        Stage(
+            position=position,
+            probability=stage.probability,
+            weight=stage.weight,
+            is_won=stage.outcome == "won",
+            is_lost=stage.outcome == "lost",
+        )
+        for position, stage in enumerate(own.stages, 1)
+    )
+    return replace(
+        industry,
+        stages=stages or industry.stages,
+        pricing=industry.pricing.of_own(own.products) if own.products else industry.pricing,
+    )
 
 
 @lru_cache

@@ -6,9 +6,11 @@ in the same order. How a value is found that such prices explain is ``generation
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
+
+from demo_pipeline.domain.reference.own_lists import OwnProduct
 
 #: ``pieces``: a list price by piece and period, with discounts. ``baskets``: one to three pieces of a
 #: catalogue. ``written``: amounts with two or three digits that count. ``stepped``: multiples of a step that
@@ -16,11 +18,18 @@ from typing import Any, Final, Literal, TypeAlias
 PricingKind: TypeAlias = Literal["pieces", "baskets", "written", "stepped"]
 
 _CENTS: Final = 100
+#: Kinds whose products have a range of values.
+_OF_RANGES: Final = frozenset[PricingKind]({"written", "stepped"})
+#: Pieces of a tenant's own product that a deal may have, without being unusual.
+_MOST_PIECES: Final = 500
 
 
 @dataclass(frozen=True)
 class Product:
-    """What is sold. Amounts are US cents, before they are taken to a tenant's price level."""
+    """What is sold. Amounts are US cents, before they are taken to a tenant's price level.
+
+    Those of declared prices are minor units of its currency.
+    """
 
     #: list price of a piece and period; 0 where only a range is known
     price_cents: int
@@ -49,6 +58,8 @@ class Pricing:
     steps_cents: tuple[tuple[int, int], ...]
     #: whether prices differ by city
     by_city: bool
+    #: prices are a tenant's own: minor units of its currency, which stay as they are in every city
+    is_declared: bool = False
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Pricing:
@@ -65,6 +76,27 @@ class Pricing:
             shipping_cents=(cents(fewest_free[0]), cents(fewest_free[1])),
             steps_cents=tuple((below * _CENTS, step * _CENTS) for below, step in raw.get("steps_usd", [])),
             by_city=raw.get("by_city", False),
+        )
+
+    def of_own(self, products: Sequence[OwnProduct]) -> Pricing:
+        """The same trade with products of a tenant's own, which have list prices, or all have ranges.
+
+        What has a list price is sold by the piece, or in baskets where the trade sells those; what has a
+        range is sold at amounts as the trade writes them.
+        """
+        has_ranges = products[0].most_minor is not None
+        usual_kind = self.kind if has_ranges == (self.kind in _OF_RANGES) else None
+        return replace(
+            self,
+            kind=usual_kind or ("written" if has_ranges else "pieces"),
+            products=tuple(
+                Product(one.price_minor, (1, _MOST_PIECES))
+                if one.most_minor is None
+                else Product(0, (one.price_minor, one.most_minor))
+                for one in products
+            ),
+            periods=1,
+            is_declared=True,
         )
 
 

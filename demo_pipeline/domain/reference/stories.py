@@ -11,58 +11,23 @@ in its own pack. Which beat a row shows, and which line it draws, is not decided
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
-from typing import Final
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from demo_pipeline.domain.core.arrow import strings
+from demo_pipeline.domain.reference.own_lists import NO_LISTS, OwnLists
 from demo_pipeline.domain.reference.pack_files import read_json, read_table, root
+from demo_pipeline.domain.reference.story_parts import BEATS, FACT, FORMS, NEEDS, beat
 from demo_pipeline.domain.reference.texts import Language, Layout, Strings, Template
 
-#: The beats of a deal in their order, then those between them, then those with a contact alone.
-BEATS: Final = (
-    "first_contact", "qualification", "need", "trial", "offer", "objection", "revision", "decision", "loss",
-    "signature", "onboarding", "invoice",
-    "waiting", "follow_up", "aftercare",
-    "inquiry", "introduction", "nurture", "service", "complaint", "upsell", "winback",
-)  # fmt: skip
-#: What lines are for.
-FORMS: Final = (
-    "talk", "detail", "line", "mail", "reply", "task", "agenda", "subject", "title", "ahead", "promise",
-)  # fmt: skip
-#: What a line may need, each one bit: the slots that need it.
-NEEDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {
-        "company": frozenset({"company", "company_stop", "company_full", "company_full_stop", "role"}),
-        "goods": frozenset({"product", "city"}),
-        "amount": frozenset({"amount"}),
-        "pieces": frozenset({"pieces"}),
-        "next": frozenset({"next_day"}),
-        "last": frozenset({"last_day"}),
-        "writer": frozenset({"writer"}),
-    }
-)
-#: Numbers that stories speak of, by slot: each story has its own.
-NUMBERS: Final[Mapping[str, range]] = MappingProxyType(
-    {
-        "few": range(2, 10), "some": range(12, 49), "percent": range(5, 36, 5), "minutes": range(10, 51, 5),
-        "weeks": range(2, 9),
-    }
-)  # fmt: skip
 _ENDS_WITH_NAME: Final = re.compile(r"\{(company|company_full)\}\.")
-#: ``beat`` of a line that is a value of a list of facts; its form is the name of the list.
-FACT: Final = "fact"
-
-
-def beat(name: str) -> int:
-    """The number of a beat."""
-    return BEATS.index(name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +48,47 @@ class Stories:
     frames: Mapping[str, tuple[int, int]]
 
 
-def load_stories(language: Language, industry: str, country: str) -> Stories:
-    """Lines of a language and industry as ``country`` (ISO 3166-1 alpha-2) spells them."""
-    return _load(root(), language, industry, country.lower())
+def load_stories(language: Language, industry: str, country: str, own: OwnLists = NO_LISTS) -> Stories:
+    """Lines of a language and industry as ``country`` (ISO 3166-1 alpha-2) spells them.
+
+    With a tenant's own lines and topics, as :func:`story_rows` has them, which are spelt as they are.
+    """
+    return _load(root(), language, industry, country.lower(), _lines_only(own))
+
+
+def _lines_only(own: OwnLists) -> OwnLists:
+    """What stories depend on: so tenants with other lists of names share them."""
+    return OwnLists(beats=own.beats, topics=own.topics) if own.beats or own.topics else NO_LISTS
+
+
+#: The columns ``beat``, ``form`` and ``text`` of stories.
+StoryTable: TypeAlias = Mapping[str, Sequence[str]]
+
+
+def story_rows(language: Language, industry: str, own: OwnLists) -> tuple[StoryTable, int]:
+    """The lines of a pack with those of a tenant, and how many of them are the pack's, which come first.
+
+    Own lines take the place of all lines of the pack with the same beat and form, own topics that of the
+    list of facts of the same name.
+    """
+    table = read_table(root() / "industries" / industry / f"stories.{language.code}.tsv")
+    if not (own.beats or own.topics):
+        return table, len(table["text"])
+    replaced = {(one.beat, one.form) for one in own.beats} | {(FACT, one.topic) for one in own.topics}
+    rows = [
+        row
+        for row in zip(table["beat"], table["form"], table["text"], strict=True)
+        if row[:2] not in replaced
+    ]
+    added = [(FACT, one.topic, one.text) for one in own.topics] + [tuple(one) for one in own.beats]
+    beats, forms, texts = zip(*rows, *added, strict=True)
+    return {"beat": beats, "form": forms, "text": texts}, len(rows)
 
 
 @lru_cache
-def _load(packs: Traversable, language: Language, industry: str, country: str) -> Stories:
+def _load(packs: Traversable, language: Language, industry: str, country: str, own: OwnLists) -> Stories:
     folder = packs / "industries" / industry
-    table = read_table(folder / f"stories.{language.code}.tsv")
+    table, count_of_pack = story_rows(language, industry, own)
     own_frames: dict[str, list[str]] = read_json(folder / f"words.{language.code}.json").get("frames", {})
     respell = _Speller(_spellings(packs / "languages" / language.code, country))
     facts: dict[str, list[str]] = {}
@@ -99,7 +96,8 @@ def _load(packs: Traversable, language: Language, industry: str, country: str) -
     groups: list[int] = []
     needs: list[int] = []
     # All in one: most have nothing to respell.
-    texts = respell("\n".join(table["text"])).split("\n")
+    texts = respell("\n".join(table["text"][:count_of_pack])).split("\n")
+    texts += table["text"][count_of_pack:]
     for name, kind, spelt in zip(table["beat"], table["form"], texts, strict=True):
         if name == FACT:
             facts.setdefault(kind, []).append(spelt)

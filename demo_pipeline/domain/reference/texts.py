@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from demo_pipeline.domain.core.arrow import chain, joined, kept_strings, strings, take
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.random_streams import ascending
+from demo_pipeline.domain.reference.own_lists import NO_LISTS, OwnLists
 from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, root
 
 #: Packaged languages.
@@ -145,6 +146,8 @@ class Language:
     money: str
     group: str
     decimal: str
+    #: words that the clock decides, as patterns: no line of a story has one
+    time_words: tuple[str, ...]
 
     def amount(self, minor: int, currency: Currency) -> str:
         """An amount of minor units as people write it: without decimals where there are none."""
@@ -199,15 +202,37 @@ class Texts:
     lines: Mapping[str, tuple[Template, ...]]
 
 
-def load_texts(language: str, industry: str, country: str = "") -> Texts:
-    """Texts of a language and industry, read once a process. ``KeyError`` for another one.
+#: What stands for pieces of a tenant's own product, in every language, where the trade has no form for them.
+_PIECES_LINE: Final = "{pieces} × {product}"
 
-    ``country`` (ISO 3166-1 alpha-2) has its own names of some products.
+
+def load_texts(language: str, industry: str, country: str = "", own: OwnLists = NO_LISTS) -> Texts:
+    """Texts of a language and industry with a tenant's own lists. ``KeyError`` for another one.
+
+    ``country`` (ISO 3166-1 alpha-2) has its own names of some products. The pack is read once a process.
     """
     for kind, name in (("languages", language), ("industries", industry)):
         if name not in pack_names(kind, root()):
             raise KeyError(name)
-    return _load(root(), language, industry, country.lower())
+    texts = _load(root(), language, industry, country.lower())
+    return _with_own(texts, own) if own.stages or own.products else texts
+
+
+def _with_own(texts: Texts, own: OwnLists) -> Texts:
+    if own.stages:
+        texts = replace(texts, stages=tuple(one.name for one in own.stages))
+    if own.products:
+        lines = {"pieces": _parse([_PIECES_LINE]), **texts.lines}
+        products = strings([one.name for one in own.products])
+        texts = replace(texts, products=products, lines=MappingProxyType(lines))
+    return texts
+
+
+def load_language(code: str) -> Language:
+    """The pack of a language, read once a process. ``KeyError`` if there is none."""
+    if code not in pack_names("languages", root()):
+        raise KeyError(code)
+    return _load_language(root() / "languages" / code)
 
 
 @lru_cache
@@ -249,6 +274,7 @@ def _load_language(folder: Traversable) -> Language:
         money=raw["money"],
         group=raw["group"],
         decimal=raw["decimal"],
+        time_words=tuple(raw["time_words"]),
     )
 
 

@@ -68,6 +68,10 @@ class Facts:
     private_share: float = 0.0
     #: value of lost deals against the pipeline; None: not declared
     lost_value_ratio: float | None = None
+    #: lists that the tenant brings itself: "surnames", "products"
+    own_lists: frozenset[str] = frozenset()
+    #: names of companies that it brings itself
+    own_companies: frozenset[str] = frozenset()
 
     @property
     def cycle_days(self) -> float:

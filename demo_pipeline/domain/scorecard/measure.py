@@ -157,6 +157,8 @@ class Measure:
     function: Function
     #: a share of rows that are drawn one by one: chance moves it, the less the more rows there are
     is_drawn: bool = False
+    #: lists of the packs that it judges: not taken where a tenant brings one of them itself
+    of_lists: frozenset[str] = frozenset()
 
 
 class Verdict(StrEnum):
@@ -202,7 +204,7 @@ class Score:
 def take(measure: Measure, tenant: TenantColumns) -> Score | None:
     """A measure of a tenant; None: it does not apply to the tenant."""
     expected = measure.expected.range_for(tenant.facts)
-    if expected is None:
+    if expected is None or measure.of_lists & tenant.facts.own_lists:
         return None
     figure = measure.function(tenant)
     size = 0 if figure is None else figure.size

@@ -382,6 +382,9 @@ def dearest_months(tenant: TenantColumns) -> Figure | None:
     return Figure(worst[0] / float(np.median([mean for mean, _ in means])), len(means), worst[1])
 
 
+#: What amounts look like follows the prices of the trade.
+_OF_PRICES: Final = frozenset({"products"})
+
 MEASURES: Final = (
     Measure(
         name="size_to_value",
@@ -429,6 +432,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=_STORIES,
         function=written_amounts,
+        of_lists=_OF_PRICES,
     ),
     Measure(
         name="largest_is_odd",
@@ -440,6 +444,7 @@ MEASURES: Final = (
         unit=Unit.PROBABILITY,
         source=_STORIES,
         function=largest_is_odd,
+        of_lists=_OF_PRICES,
     ),
     Measure(
         name="single_odd_deals",
@@ -450,6 +455,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=_STORIES,
         function=single_odd_deals,
+        of_lists=_OF_PRICES,
     ),
     Measure(
         name="odd_by_outcome",
@@ -460,6 +466,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=_STORIES,
         function=odd_by_outcome,
+        of_lists=_OF_PRICES,
     ),
     Measure(
         name="equal_odd_amounts",
@@ -472,6 +479,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=_STORIES,
         function=equal_odd_amounts,
+        of_lists=_OF_PRICES,
     ),
     Measure(
         name="largest_lost_alike",
@@ -494,6 +502,7 @@ MEASURES: Final = (
         unit=Unit.NUMBER,
         source=ASSUMPTION,
         function=price_spread,
+        of_lists=_OF_PRICES,
     ),
     Measure(
         name="benford",
@@ -504,6 +513,7 @@ MEASURES: Final = (
         unit=Unit.NUMBER,
         source="Nigrini: at most 0.015",
         function=benford,
+        of_lists=_OF_PRICES,
     ),
     Measure(
         name="value_spread",

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from demo_pipeline.domain.model import COMPANY_SIZES
-from demo_pipeline.domain.scorecard.columns import MISSING, TenantColumns
+from demo_pipeline.domain.scorecard.columns import MISSING, Companies, TenantColumns
 from demo_pipeline.domain.scorecard.measure import ASSUMPTION, Expected, Figure, Measure, Range, Unit
 from demo_pipeline.domain.scorecard.wordlists import (
     AMERICAN_SURNAMES,
@@ -91,6 +91,15 @@ def known_companies(tenant: TenantColumns) -> Figure | None:
     return Figure(len(found) / len(names), len(names), found[0] if found else "") if names else None
 
 
+def _made(tenant: TenantColumns) -> Companies:
+    """The companies whose names are made: a tenant's own are as it wants them."""
+    own, companies = tenant.facts.own_companies, tenant.companies
+    if not own:
+        return companies
+    chosen = np.array([name not in own for name in companies.name], bool)
+    return Companies(**{name: column[chosen] for name, column in vars(companies).items()})
+
+
 def _bare(name: str) -> str:
     """A name without its legal form."""
     return LEGAL_FORM.sub("", name)
@@ -114,10 +123,10 @@ def _pattern(name: str, city: str, surnames: frozenset[str]) -> str:
 
 def name_patterns(tenant: TenantColumns) -> Figure | None:
     """How many patterns the names of firms have, by their entropy."""
-    surnames = frozenset(_surnames(tenant))
+    surnames, companies = frozenset(_surnames(tenant)), _made(tenant)
     patterns = Counter(
         _pattern(str(name), str(city or ""), surnames)
-        for name, city in zip(tenant.companies.name, tenant.companies.city, strict=True)
+        for name, city in zip(companies.name, companies.city, strict=True)
     )
     total = sum(patterns.values())
     if not total:
@@ -129,19 +138,18 @@ def name_patterns(tenant: TenantColumns) -> Figure | None:
 
 def uneven_words(tenant: TenantColumns) -> Figure | None:
     """How uneven the words of the names of firms are: the share of the commonest twentieth of words."""
-    counts = Counter(
-        word.lower() for name in tenant.companies.name for word in _WORD.findall(_bare(str(name)))
-    )
+    companies = _made(tenant)
+    counts = Counter(word.lower() for name in companies.name for word in _WORD.findall(_bare(str(name))))
     if not counts:
         return None
     ordered = sorted(counts.values(), reverse=True)
     top = ordered[: max(1, len(ordered) // 20)]
-    return Figure(sum(top) / sum(ordered), len(tenant.companies), counts.most_common(1)[0][0])
+    return Figure(sum(top) / sum(ordered), len(companies), counts.most_common(1)[0][0])
 
 
 def coined_names(tenant: TenantColumns) -> Figure | None:
     """Names of firms that only a program would coin."""
-    names = [_bare(str(one)) for one in tenant.companies.name]
+    names = [_bare(str(one)) for one in _made(tenant).name]
     found = [one for one in names if COINED.search(one)]
     return Figure(len(found) / len(names), len(names), found[0] if found else "") if names else None
 
@@ -152,9 +160,8 @@ def wrong_region(tenant: TenantColumns) -> Figure | None:
     # Hudson is a founder, too.
     surnames = set(_surnames(tenant))
     judged, wrong = 0, list[str]()
-    for name, city, state in zip(
-        tenant.companies.name, tenant.companies.city, tenant.companies.state, strict=True
-    ):
+    companies = _made(tenant)
+    for name, city, state in zip(companies.name, companies.city, companies.state, strict=True):
         for word in set(str(name).lower().split()) - surnames if state else ():
             for beginning, states in regions.items():
                 if word.startswith(beginning):
@@ -166,7 +173,7 @@ def wrong_region(tenant: TenantColumns) -> Figure | None:
 
 def form_against_size(tenant: TenantColumns) -> Figure | None:
     """Firms with the legal form of a large one and ten people, or of a sole trader and more than fifty."""
-    companies = tenant.companies
+    companies = _made(tenant)
     judged, wrong = 0, list[str]()
     for name, size in zip(companies.name, companies.size, strict=True):
         if size == MISSING:
@@ -193,13 +200,11 @@ def size_exponent(tenant: TenantColumns) -> Figure | None:
 
 
 def _visible_texts(tenant: TenantColumns) -> Iterator[str]:
-    yield from tenant.stages
-    for column in (
-        tenant.companies.name,
-        tenant.companies.industry,
-        tenant.companies.address,
-        tenant.deals.title,
-    ):
+    """Texts that are made, and not the tenant's own."""
+    own, companies = tenant.facts.own_lists, _made(tenant)
+    yield from tenant.stages if "stages" not in own else ()
+    titles = [tenant.deals.title] if "products" not in own else []
+    for column in (companies.name, companies.industry, companies.address, *titles):
         yield from (str(one) for one in column if one)
 
 
@@ -230,6 +235,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source="Census 2010 for US: the top 25 have 8.7 %; others: assumption",
         function=frequent_surnames,
+        of_lists=frozenset({"surnames"}),
         is_drawn=True,
     ),
     Measure(
@@ -241,6 +247,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=american_surnames,
+        of_lists=frozenset({"surnames"}),
     ),
     Measure(
         name="names_of_one_origin",
@@ -251,6 +258,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=names_of_one_origin,
+        of_lists=frozenset({"female", "male", "surnames"}),
         is_drawn=True,
     ),
     Measure(

@@ -2,8 +2,8 @@
 
 The result, ``DeclaredTenant``, is what use cases pass on: no file is read again. The months of a blueprint
 may be in a table beside it, ``months: figures.xlsx`` or ``.csv``: they are read like those of a plan and
-replace the list. What a blueprint is and what must hold is the domain's; how files are read is in ``reader``.
-Nothing here touches the database.
+replace the list; so may lists of one's own (``list_files``). What a blueprint is and what must hold is the
+domain's; how files are read is in ``reader``. Nothing here touches the database.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from demo_pipeline.domain.parsing.scalars import quoted, shortened
 from demo_pipeline.domain.parsing.written_numbers import other_currencies
 from demo_pipeline.domain.patch_plan.assemble import assemble
 from demo_pipeline.domain.patch_plan.nested_plan import is_plan
+from demo_pipeline.services.files.list_files import read_list_tables
 from demo_pipeline.services.files.plan_files import PLAN, read_written
 from demo_pipeline.services.files.reader import FileFormat, FileUse, read_content, read_document
 from demo_pipeline.settings import Settings
@@ -88,19 +89,21 @@ def read_blueprint(
     document = _read_document(path, source)
     problems = Problems()
     table = _read_table(path, document, sheet, problems)
-    tree = document.tree
+    lists = read_list_tables(path, document, problems)
+    tree = lists.tree
     if table is not None:
         # One month in place of a table that has problems, so that what else is wrong is found too.
         month = {"month": tree.get("start_month") or str(FIRST_MONTH)}
         tree = {**tree, "months": [month] if table.entries is None else table.entries}
-    found = problems if table is None else Problems()
+    is_whole = table is None and not lists.tables
+    found = problems if is_whole else Problems()
     checked = check_blueprint(replace(document, tree=tree), path.stem, Month.containing(now), caps, found)
-    if table is not None:
+    if not is_whole:
         problems.suggestion = found.suggestion
-        for problem in _about_months(found.listed, table, document):
-            problems.add(problem, (problem.line or 0, 0))
-        if checked is not None:
-            _check_currency(checked.blueprint, table, document, problems)
+        for problem in found.listed if table is None else _about_months(found.listed, table, document):
+            problems.add(*lists.located(problem, document))
+    if table is not None and checked is not None:
+        _check_currency(checked.blueprint, table, document, problems)
     if path.suffix not in SUFFIXES:
         message = f"{quoted(path.name)} does not end with .yaml; rename it to <slug>.yaml"
         problems.add(Problem(code="bad_suffix", value=path.name, message=message))

@@ -1,8 +1,9 @@
 """CSV as spreadsheets export it, as rows of cells.
 
 The separator of columns is given by a first line ``sep=;``, which Excel writes and does not show, or found
-from the header: the one of ``, ; tab |`` by which it has the most known names. Blank rows and cells with line
-breaks are counted as the spreadsheet counts them. What the rows say is in ``patch_plan.table_plan``.
+from the header: the one of ``, ; tab |`` by which it has the most known names, of a plan or of a list. Blank
+rows and cells with line breaks are counted as the spreadsheet counts them. What the rows say is in
+``patch_plan.table_plan`` and ``list_files``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,19 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from demo_pipeline.domain.core.errors import Problem
-from demo_pipeline.domain.parsing.document import EMPTY, Cell, Problems, Row, TableDocument, row_of
+from demo_pipeline.domain.parsing.document import (
+    EMPTY,
+    Cell,
+    Problems,
+    Row,
+    TableDocument,
+    column_name,
+    row_of,
+)
 from demo_pipeline.domain.patch_plan.table_plan import header_of, known_names, names_month
 
 SEPARATORS: Final = (",", ";", "\t", "|")
@@ -38,12 +47,26 @@ def is_table(text: str) -> bool:
     return any(header is not None and names_month(header) for header in headers)
 
 
-def read_table(text: str, problems: Problems) -> TableDocument:
-    """The rows of a table; what cannot be read of them is added to ``problems`` when they are read."""
+def read_table(text: str, problems: Problems, columns: Collection[str] = ()) -> TableDocument:
+    """The rows of a table; what cannot be read of them is added to ``problems`` when they are read.
+
+    ``columns`` are those of a list, which its first row names; without them the table is a plan.
+    """
     separator, body = _separator_line(text)
     if separator is None:
-        separator = _separator(body, problems)
+        separator = _separator(body, problems, columns)
     return TableDocument(rows=_rows(body, separator, problems))
+
+
+def read_tabbed(text: str) -> TableDocument:
+    """The rows of a table as packs have them: fields between tabs, and quotation marks that mean nothing."""
+    return TableDocument(
+        rows=(
+            row
+            for number, line in enumerate(text.splitlines(), start=1)
+            if (row := row_of(number, (Cell(text=text) for text in map(str.strip, line.split("\t")))))
+        )
+    )
 
 
 def _separator_line(text: str) -> tuple[str | None, str]:
@@ -68,14 +91,18 @@ def _records(text: str, separator: str) -> Iterator[list[str]]:
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
 
-def _header(text: str, separator: str) -> Row | None:
-    return header_of(_rows(text[:_MOST_HEAD], separator, Problems()))
+def _header(text: str, separator: str, columns: Collection[str] = ()) -> Row | None:
+    rows = _rows(text[:_MOST_HEAD], separator, Problems())
+    return next(rows, None) if columns else header_of(rows)
 
 
-def _separator(text: str, problems: Problems) -> str:
+def _separator(text: str, problems: Problems, columns: Collection[str]) -> str:
     """The separator by which the header has the most known names."""
-    headers = {separator: header for separator in SEPARATORS if (header := _header(text, separator))}
-    known = {separator: known_names(header) for separator, header in headers.items()}
+    headers = {separator: header for separator in SEPARATORS if (header := _header(text, separator, columns))}
+    known = {
+        separator: sum(column_name(cell) in columns for cell in header[1]) if columns else known_names(header)
+        for separator, header in headers.items()
+    }
     most = max(known.values(), default=0)
     best = [separator for separator, count in known.items() if count == most]
     if not most:

@@ -20,9 +20,9 @@ from typing import BinaryIO, Final, Literal
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.parsing.document import NestedDocument, Problems, TableDocument, refused
 from demo_pipeline.domain.parsing.scalars import shortened
-from demo_pipeline.services.files.csv_files import is_table, read_table
+from demo_pipeline.services.files.csv_files import is_table, read_tabbed, read_table
 
-FileFormat = Literal["csv", "xlsx", "json", "yaml"]
+FileFormat = Literal["csv", "tsv", "xlsx", "json", "yaml"]
 SUFFIXES: Final[Mapping[str, FileFormat]] = {
     ".csv": "csv",
     ".xlsx": "xlsx",
@@ -47,6 +47,8 @@ class FileUse:
     yaml_example: str
     #: instead of what a file of another kind is advised to
     other_kind: str = ""
+    #: of a list, whose first row names some of them; empty: a table is a plan
+    columns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,7 @@ _PACKAGES: Final[Mapping[str, tuple[str, str]]] = {
 }
 _FORMAT_NAMES: Final[Mapping[FileFormat, str]] = {
     "csv": "CSV",
+    "tsv": "a table with tabs",
     "xlsx": WORKBOOK.name,
     "json": "JSON",
     "yaml": "YAML",
@@ -157,7 +160,7 @@ def read_document(
     if file_format is None and kind == WORKBOOK:
         file_format = "xlsx"
     if file_format == "xlsx":
-        return _read_workbook(content, kind, source, sheet)
+        return _read_workbook(content, kind, source, sheet, use)
     if file_format is None:
         file_format = _format_of(loose_text(content)) or "yaml"
     if sheet is not None:
@@ -172,7 +175,9 @@ def read_document(
     if file_format == "csv":
         if _is_json(text):
             raise _named_wrongly(source, "json")
-        return read_table(text, problems)
+        return read_table(text, problems, use.columns)
+    if file_format == "tsv":
+        return read_tabbed(text)
     if file_format == "yaml" and len(content) > use.most_yaml_bytes:
         raise _too_large(source, use, use.most_yaml_bytes)
     # Imported here: a table needs no YAML library.
@@ -232,17 +237,20 @@ def _is_json(text: str) -> bool:
     return text.lstrip()[:1] in {"{", "["}
 
 
-def _read_workbook(content: bytes, kind: FileKind | None, source: str, sheet: str | None) -> TableDocument:
+def _read_workbook(
+    content: bytes, kind: FileKind | None, source: str, sheet: str | None, use: FileUse
+) -> TableDocument:
     if kind is None:
         found = _format_of(content.decode("utf-8", errors="replace"))
         if found:
             raise _named_wrongly(source, found)
-        raise _other_kind(source, "not an Excel workbook", "export the months as .xlsx or CSV")
+        what = "rows" if use.columns else "months"
+        raise _other_kind(source, "not an Excel workbook", f"export the {what} as .xlsx or CSV")
     if kind != WORKBOOK:
         raise _other_kind(source, kind.name, kind.remedy)
     from demo_pipeline.services.files.workbooks import read_sheet
 
-    return read_sheet(content, sheet, source)
+    return read_sheet(content, sheet, source, is_plan=not use.columns)
 
 
 def _text(content: bytes, source: str, file_format: FileFormat) -> str:
@@ -253,7 +261,9 @@ def _text(content: bytes, source: str, file_format: FileFormat) -> str:
     except UnicodeDecodeError as error:
         try:
             # As Excel saves "CSV" in western Europe.
-            text = content.decode("cp1252" if file_format == "csv" and not _is_wide(content) else encoding)
+            text = content.decode(
+                "cp1252" if file_format in {"csv", "tsv"} and not _is_wide(content) else encoding
+            )
         except UnicodeDecodeError:
             line = None if _is_wide(content) else content.count(b"\n", 0, error.start) + 1
             name = "UTF-16" if _is_wide(content) else "UTF-8"

@@ -52,21 +52,22 @@ class _Sheet:
     empty_results: frozenset[tuple[int, int]]
 
 
-def read_sheet(content: bytes, sheet: str | None, source: str) -> TableDocument:
+def read_sheet(content: bytes, sheet: str | None, source: str, *, is_plan: bool = True) -> TableDocument:
     """The rows of a sheet; without a name the first that is visible. Raises ``InputError``.
 
-    ``source`` is the name of the file.
+    ``source`` is the name of the file. A sheet that is no plan is a list, of which all rows are read.
     """
     read = _read_values(content, sheet, source)
     header = header_of(_rows(read))
-    if sheet is None and read.others and (header is None or not names_month(header)):
+    if is_plan and sheet is None and read.others and (header is None or not names_month(header)):
         message = (
             f"the first visible sheet, {quoted(read.name)}, has no column month; name another sheet with "
             f"--sheet: {', '.join(map(quoted, read.others))}"
         )
         raise refused(source, Problem(code="no_header", message=message))
     if read.rows:
-        _mark_faults(read, content, source)
+        last = min(read.rows) + MOST_ROWS if is_plan else max(read.rows)
+        _mark_faults(read, content, source, last)
     return TableDocument(rows=_rows(read))
 
 
@@ -104,9 +105,9 @@ def _read_values(content: bytes, sheet: str | None, source: str) -> _Sheet:
     return _Sheet(name=name, others=others, rows=rows, empty_results=frozenset(empty_results))
 
 
-def _mark_faults(read: _Sheet, content: bytes, source: str) -> None:
-    """Give a fault to each formula that nothing has calculated and to each merged cell."""
-    formulas, merged = _formulas_and_areas(read, content, source)
+def _mark_faults(read: _Sheet, content: bytes, source: str, last: int) -> None:
+    """Give a fault to each formula up to row ``last`` that nothing has calculated and to each merged cell."""
+    formulas, merged = _formulas_and_areas(read, content, source, last)
     for row, column, area in merged:
         cells = read.rows.get(row, [])
         if column <= len(cells) and cells[column - 1]:
@@ -125,13 +126,12 @@ def _mark_faults(read: _Sheet, content: bytes, source: str) -> None:
 
 
 def _formulas_and_areas(
-    read: _Sheet, content: bytes, source: str
+    read: _Sheet, content: bytes, source: str, last: int
 ) -> tuple[Mapping[tuple[int, int], str], list[tuple[int, int, str]]]:
-    """Row and column → formula, as far as rows are read; row, column and name of each merged area."""
+    """Row and column → formula, up to row ``last``; row, column and name of each merged area."""
     from openpyxl.worksheet._reader import WorkSheetParser
     from openpyxl.worksheet.cell_range import CellRange
 
-    last = min(read.rows) + MOST_ROWS
     formulas: dict[tuple[int, int], str] = {}
     with _workbook(content, source, is_calculated=False) as book:
         sheet = book[read.name]

@@ -76,6 +76,8 @@ def tenant_facts(spec: TenantSpec, as_of: datetime) -> Facts:
         response_sla_hours=spec.response_sla_minutes / 60,
         lost_value_ratio=None if spec.lost_value_ppm is None else spec.lost_value_ppm / _PER_UNIT,
         private_share=spec.private_ppm / _PER_UNIT,
+        own_lists=frozenset(spec.lists.counts),
+        own_companies=frozenset(one.name for one in spec.lists.companies),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -31,6 +32,8 @@ from demo_pipeline.storage.ledger import tenants
 _MOST_SHOWN: Final = 60
 #: keys and problems of one file that are listed
 _MOST_LISTED: Final = 30
+#: values of one list that are named
+_MOST_OF_LIST: Final = 20
 #: a line of a file that is meant to be a blueprint
 _BLUEPRINT_KEY: Final = re.compile(
     rf"^[\"']?(?:{'|'.join(Blueprint.model_fields)})[\"']?\s*:", re.MULTILINE | re.IGNORECASE
@@ -118,7 +121,7 @@ def _compare(database: Database, settings: Settings, path: Path) -> FolderFile:
         problems = [*map(str, error.problems)] if isinstance(error, InputError) else []
         return _invalid(path, text, problems or [error.message])
     document = declared.blueprint.model_dump(mode="json")
-    # The months may be in a table beside the file.
+    # Months and lists may be in tables beside the file.
     digest = sha256(text + declared.blueprint.model_dump_json().encode()).hexdigest()
     file = FolderFile(name=path.name, tenant=path.stem, state=FileState.SAME, content=digest)
     with database.loader() as conn:
@@ -126,9 +129,9 @@ def _compare(database: Database, settings: Settings, path: Path) -> FolderFile:
         if found.tenant_id is None:
             return _without_tenant(file, path, found)
         stored = complete_declaration(tenants.get_tenant(conn, file.tenant).blueprint)
-    differences = tuple(_differences(stored, document))
-    if not differences:
+    if stored == document:
         return file
+    differences = tuple(_differences(stored, document)) or _ORDER_DIFFERS
     remedy = _extension(database, settings, file.tenant, differences, declared.blueprint.end_month)
     anew = f"{_command('tenant delete', file.tenant)}, then {_command('tenant provision', str(path))}"
     return replace(
@@ -192,21 +195,39 @@ def _command(*words: str) -> str:
 def _differences(stored: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterator[Difference]:
     """The keys that differ, dotted, in the order of the blueprint; months by their month."""
     before, now = dict(_leaves(stored)), dict(_leaves(declared))
+    of_list = Counter[str]()
     for key in dict.fromkeys([*now, *before]):
         old, new = before.get(key), now.get(key)
-        if old != new:
+        if old == new:
+            continue
+        section, *rest = key.split(".")
+        name = ".".join((section, *rest[:1])) if section == "lists" else ""
+        of_list[name] += bool(name)
+        if of_list[name] <= _MOST_OF_LIST:
             yield Difference(key=key, stored=_shown(old), declared=_shown(new))
+    for name, count in of_list.items():
+        if count > _MOST_OF_LIST:
+            yield Difference(key=name, stored="", declared=f"and {count - _MOST_OF_LIST} more values")
+
+
+#: Only rows of a list can be in another order.
+_ORDER_DIFFERS: Final = (Difference(key="lists", stored="rows in this order", declared="in another order"),)
+#: Keys by which rows of lists differ, each list has one of them.
+_ROW_KEYS: Final = ("month", "text", "name")
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value below mappings and lists, with its place: ``totals.leads_created``, ``months.2025-01``."""
+    """Each value below mappings and lists, with its place.
+
+    ``totals.leads_created``, ``months.2025-01.month``, ``lists.surnames.Steiner.weight``.
+    """
     if isinstance(value, Mapping):
         for key, below in cast("Mapping[str, Any]", value).items():
             yield from _leaves(below, f"{path}.{key}" if path else key)
     elif isinstance(value, list):
-        # The one list of a blueprint is that of its months.
         for below in cast("list[dict[str, Any]]", value):
-            yield from _leaves(below, f"{path}.{below['month']}")
+            key = next(below[key] for key in _ROW_KEYS if key in below)
+            yield from _leaves(below, f"{path}.{_shown(key)}")
     else:
         yield path, value
 

@@ -17,7 +17,8 @@ from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.generation import activities, beats
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.industries import INDUSTRIES
-from demo_pipeline.domain.reference.stories import BEATS, FORMS, NEEDS, load_stories
+from demo_pipeline.domain.reference.stories import load_stories
+from demo_pipeline.domain.reference.story_parts import BEATS, FORMS, NEEDS
 from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 from tests.assertions.generated_rows import Row, batches_of, rows_of, spec_of
 from tests.builders.blueprints import NOW

@@ -1,6 +1,7 @@
-"""What a file of stories must be: complete, with slots that are filled, without words that the clock decides.
+"""What lines of stories must be: complete, with slots that are filled, without words that the clock decides.
 
-The file is ``industries/<name>/stories.<language>.tsv``; docs/packs.md describes it.
+They hold for a pack, ``industries/<name>/stories.<language>.tsv``, and for a pack with the lines of a
+blueprint; docs/packs.md describes both.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from demo_pipeline.domain.reference.stories import BEATS, FACT, FORMS, NEEDS, NUMBERS
-from scripts.pack_schema import LanguageFile
+from demo_pipeline.domain.reference.story_parts import BEATS, FACT, FORMS, NEEDS, NUMBERS
 
 #: Beats that the activity before them may announce.
 ANNOUNCED: Final = (
@@ -26,7 +26,7 @@ _FEWEST: Final = {
 _FEWEST_ANNOUNCEMENTS: Final = 4
 #: Of these, lines that go with every row.
 _FEWEST_FREE: Final = {"": 4, "ahead": 3, "promise": 3}
-_FEWEST_FACTS: Final = 25
+FEWEST_FACTS: Final = 25
 #: Words without a slot in a row, at most: a run that many people share gives texts away.
 _LONGEST_RUN: Final = 11
 _LONGEST_LINE: Final = 7
@@ -54,14 +54,28 @@ _FIGURE: Final = re.compile(r"[€$£]|\d")
 class Finding(NamedTuple):
     """What is wrong, where and what to do."""
 
-    key: str
+    #: place of the row, from 0; None: it is about all rows of ``place``
+    row: int | None
+    #: beat and form, or the name of a list of facts
+    place: str
     message: str
     remedy: str
 
 
+class Speech(Protocol):
+    """What rules need of a language."""
+
+    @property
+    def salutation_slots(self) -> Sequence[str]: ...
+    @property
+    def pronoun_slots(self) -> Mapping[str, object]: ...
+    @property
+    def time_words(self) -> Sequence[str]: ...
+
+
 @dataclass
 class _File:
-    language: LanguageFile
+    language: Speech
     facts: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     lines: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
 
@@ -72,15 +86,17 @@ class _File:
         return frozenset(given).union(_PEOPLE, _OTHERS, *NEEDS.values())
 
 
-def story_findings(table: Mapping[str, Sequence[str]], language: LanguageFile) -> Iterator[Finding]:
+def story_findings(table: Mapping[str, Sequence[str]], language: Speech) -> Iterator[Finding]:
     """Everything that is wrong with the columns ``beat``, ``form`` and ``text``."""
     file = _File(language)
     rows = zip(table["beat"], table["form"], table["text"], strict=True)
-    for number, (beat, form, text) in enumerate(rows, 2):
+    for number, (beat, form, text) in enumerate(rows):
         if beat == FACT:
             file.facts[form].append((number, text))
-        elif beat not in BEATS or form not in FORMS:
-            yield Finding(f"line {number}", f"{beat} {form} is unknown", f"use {', '.join(BEATS)}")
+        elif beat not in BEATS:
+            yield Finding(number, "", f"the beat {beat!r} does not exist", f"use {', '.join(BEATS)}")
+        elif form not in FORMS:
+            yield Finding(number, "", f"the form {form!r} does not exist", f"use {', '.join(FORMS)}")
         else:
             file.lines[beat, form].append((number, text))
     yield from _facts(file)
@@ -89,23 +105,23 @@ def story_findings(table: Mapping[str, Sequence[str]], language: LanguageFile) -
     for (beat, form), lines in file.lines.items():
         for number, text in lines:
             for message, remedy in _wrong(file, clock, beat, form, text):
-                yield Finding(f"line {number}", message, remedy)
+                yield Finding(number, f"{beat} {form}", message, remedy)
 
 
 def _facts(file: _File) -> Iterator[Finding]:
     lengths = defaultdict[str, set[int]](set)
     for name, values in file.facts.items():
         lengths[name.partition("_")[0]].add(len(values))
-        if len(values) < _FEWEST_FACTS:
-            yield Finding(name, f"has {len(values)} values", f"give {_FEWEST_FACTS} or more")
+        if len(values) < FEWEST_FACTS:
+            yield Finding(None, name, f"has {len(values)} values", f"give {FEWEST_FACTS} or more")
         for number, text in values:
             if _SLOT.search(text):
-                yield Finding(f"line {number}", "a fact has a slot", "write it out")
+                yield Finding(number, name, "a fact has a slot", "write it out")
     for name, found in lengths.items():
         if len(found) > 1:
-            yield Finding(name, "its lists differ in length", "give each value in every list")
+            yield Finding(None, name, "its lists differ in length", "give each value in every list")
     if not ({"role"} <= set(file.facts) or {"role_f", "role_m"} <= set(file.facts)):
-        yield Finding("role", "is missing", "list what contacts do")
+        yield Finding(None, "role", "is missing", "list what contacts do")
 
 
 def _counts(file: _File) -> Iterator[Finding]:
@@ -118,16 +134,16 @@ def _counts(file: _File) -> Iterator[Finding]:
             free = [text for text in lines if not (hard - _time_slots(form)) & set(_SLOT.findall(text))]
             least_free = min(_FEWEST_FREE.get(form, _FEWEST_FREE[""]), fewest)
             if len(lines) < fewest:
-                yield Finding(f"{beat} {form}", f"has {len(lines)} lines", f"give {fewest} or more")
+                yield Finding(None, f"{beat} {form}", f"has {len(lines)} lines", f"give {fewest} or more")
             elif len(free) < least_free:
                 message = f"has {len(free)} lines that go with every row"
-                yield Finding(
-                    f"{beat} {form}", message, f"give {least_free} without {', '.join(sorted(hard))}"
-                )
+                remedy = f"give {least_free} without {', '.join(sorted(hard))}"
+                yield Finding(None, f"{beat} {form}", message, remedy)
     counts = Counter(text for lines in file.lines.values() for _, text in lines)
+    last = {text: number for lines in file.lines.values() for number, text in lines}
     for text, count in counts.items():
         if count > 1:
-            yield Finding(text, f"is there {count} times", "keep one")
+            yield Finding(last[text], "", f"{text!r} is there {count} times", "keep one")
 
 
 def _time_slots(form: str) -> frozenset[str]:
@@ -136,10 +152,12 @@ def _time_slots(form: str) -> frozenset[str]:
 
 def _wrong(file: _File, clock: re.Pattern[str], beat: str, form: str, text: str) -> Iterator[tuple[str, str]]:
     """What is wrong with one line, each with what to do."""
-    used, plain = set(_SLOT.findall(text)), _SLOT.sub("", text)
+    used, bare = set(_SLOT.findall(text)), _SLOT.sub("", text)
     is_announcement = form in ("ahead", "promise")
     if unknown := sorted(used - file.slots):
-        yield f"unknown slot {unknown[0]}", f"use {', '.join(sorted(file.slots))}"
+        # Other forms of a word, tool_an beside tool, are left out.
+        plain = sorted(one for one in file.slots if one.partition("_")[0] not in file.slots - {one})
+        yield f"unknown slot {unknown[0]}", f"use {', '.join(plain)}"
     if ("product" in used and beat in _WITHOUT_DEAL) or ("amount" in used and beat in _BEFORE_OFFER):
         yield "product or amount, where there is none", "leave it out"
     if is_announcement and "next_day" not in used:
@@ -150,9 +168,9 @@ def _wrong(file: _File, clock: re.Pattern[str], beat: str, form: str, text: str)
         yield "{last_day} is not of this beat", "leave it out"
     if "due" in used and form not in ("task", "agenda"):
         yield "{due} is of tasks and agendas", "leave it out"
-    if found := clock.search(plain):
+    if found := clock.search(bare):
         yield f"{found[0]!r} depends on the clock", "use a slot, or leave it out"
-    if _FIGURE.search(plain):
+    if _FIGURE.search(bare):
         yield "an amount or a number", "use a slot, or leave it out"
     run = max(len(_WORD.findall(piece)) for piece in re.split(r"\{.*?\}", text))
     if run > _LONGEST_RUN:
