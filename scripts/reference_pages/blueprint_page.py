@@ -41,16 +41,18 @@ def render() -> str:
     return page(blocks)
 
 
-def _section(key: BlueprintKey) -> Iterator[str]:
+def _section(key: BlueprintKey, depth: int = 2) -> Iterator[str]:
     if not key.below:
         return
-    yield f"## `{key.name}`"
+    yield f"{'#' * depth} `{key.name}`"
     yield key.meaning
     if key.default is not None:
         yield f"Left out: `{one_line(key.default)}`."
     for example in key.examples:
         yield "\n".join(["```yaml", *example_lines(key.name, example), "```"])
     yield _table(key.below)
+    for below in key.below:
+        yield from _section(below, depth + 1)
 
 
 def _table(keys: tuple[BlueprintKey, ...]) -> str:

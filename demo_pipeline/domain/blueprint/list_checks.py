@@ -74,7 +74,7 @@ def list_problems(declared: object, context: ListContext) -> Iterator[Problem]:
     lists: dict[ListName, _Rows] = {}
     for name in LIST_NAMES:
         rows = cast("Mapping[str, object]", declared).get(name)
-        if isinstance(rows, list) and rows:
+        if isinstance(rows, list):
             lists[name] = _Rows.of(name, cast("list[object]", rows))
     yield from _Checker(lists, context).problems()
 
@@ -95,7 +95,8 @@ class _Rows:
                 read.append((place, ROW_MODELS[name].model_validate(row)))
             except ValidationError:
                 continue
-        return cls(name, read, len(read) == len(rows))
+        # An empty list is one that could not be read, or is refused as it is.
+        return cls(name, read, len(read) == len(rows) > 0)
 
     def problem(
         self, place: int | None, code: str, message: str, key: str | None = None, value: str | None = None

@@ -108,7 +108,7 @@ _TopicName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]*$")]
 
 
 #: JSON has lists for rows.
-_Row = Strict(False)
+_Row = Strict(strict=False)
 _StoredName = Annotated[tuple[_Text, _Weight], _Row]
 
 

@@ -37,7 +37,7 @@ def is_blocked(label: str) -> bool:
 
 
 def blocked_word(text: str, *, is_sentence: bool = False) -> str | None:
-    """The first word of a text that no list may have, None: there is none. Of a name also the whole, joined."""
+    """The first word of a text that no list may have; of a name also the whole, joined. None: none."""
     words: list[str] = _WORD.findall(text)
     candidates = words if is_sentence else [*words, text]
     return next(

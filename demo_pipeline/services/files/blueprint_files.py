@@ -95,13 +95,14 @@ def read_blueprint(
         # One month in place of a table that has problems, so that what else is wrong is found too.
         month = {"month": tree.get("start_month") or str(FIRST_MONTH)}
         tree = {**tree, "months": [month] if table.entries is None else table.entries}
-    is_whole = table is None and not lists.tables
+    is_whole = table is None and not lists.tables and not lists.unread
     found = problems if is_whole else Problems()
     checked = check_blueprint(replace(document, tree=tree), path.stem, Month.containing(now), caps, found)
     if not is_whole:
         problems.suggestion = found.suggestion
         for problem in found.listed if table is None else _about_months(found.listed, table, document):
-            problems.add(*lists.located(problem, document))
+            if not lists.is_of_unread(problem):
+                problems.add(*lists.located(problem, document))
     if table is not None and checked is not None:
         _check_currency(checked.blueprint, table, document, problems)
     if path.suffix not in SUFFIXES:

@@ -49,6 +49,13 @@ class ListTables:
 
     tree: Mapping[str, Any]
     tables: Mapping[str, _ListTable] = field(default_factory=dict[str, _ListTable])
+    #: lists whose tables have problems, and no rows in the tree
+    unread: frozenset[str] = frozenset()
+
+    def is_of_unread(self, problem: Problem) -> bool:
+        """Whether a problem is that a list has no rows which could not be read."""
+        section, _, name = (problem.field or "").partition(".")
+        return section == "lists" and name in self.unread
 
     def located(self, problem: Problem, document: NestedDocument) -> tuple[Problem, tuple[int, int]]:
         """A problem with its rank; one of a row of a table with file and line, at the key that names it."""
@@ -73,6 +80,7 @@ def read_list_tables(path: Path, document: NestedDocument, problems: Problems) -
     if not isinstance(declared, dict):
         return ListTables(tree=document.tree)
     lists, tables = dict(cast("dict[str, object]", declared)), dict[str, _ListTable]()
+    unread: set[str] = set()
     for name, value in lists.items():
         if name not in ROW_MODELS or not isinstance(value, str | dict):
             continue
@@ -81,11 +89,13 @@ def read_list_tables(path: Path, document: NestedDocument, problems: Problems) -
         line = document.line_of(("lists", name)) or 0
         for problem in found.listed:
             problems.add(replace(problem, field=f"lists.{name}", line=line or None), (line, 0))
-        if table is not None:
+        if table is None or found:
+            unread.add(name)
+            lists[name] = []
+        else:
             tables[name] = table
-        # A list without rows would be refused once more.
-        lists[name] = list(table.rows) if table is not None and not found else None
-    return ListTables(tree={**document.tree, "lists": lists}, tables=tables)
+            lists[name] = list(table.rows)
+    return ListTables(tree={**document.tree, "lists": lists}, tables=tables, unread=frozenset(unread))
 
 
 def _read(

@@ -287,7 +287,7 @@ WRONG_ROWS: Final[dict[str, Any]] = {
 )
 def test_every_wrong_row_is_found_where_it_is(codes: list[str], random: Any) -> None:
     """However many there are, and wherever they stand among good ones."""
-    rows: list[Any] = [{"name": name} for name in SURNAMES[:FEWEST_SURNAMES]]
+    rows: list[tuple[str, Any]] = [("", {"name": name}) for name in SURNAMES[:FEWEST_SURNAMES]]
     for place, code in enumerate(codes):
         row = dict(WRONG_ROWS[code])
         if "name" in row:
@@ -296,9 +296,9 @@ def test_every_wrong_row_is_found_where_it_is(codes: list[str], random: Any) -> 
                 f"{row['name']} {'abcde'[place] * 2}" if code != "no_letters" else "東" * (place + 1)
             )
         rows.insert(random.randint(0, len(rows)), (code, row))
-    expected = {(row[0], place) for place, row in enumerate(rows) if isinstance(row, tuple)}
+    expected = {(code, place) for place, (code, _) in enumerate(rows) if code}
     with pytest.raises(InputError) as caught:
-        resolved({**TREE, "lists": {"surnames": [row[1] if isinstance(row, tuple) else row for row in rows]}})
+        resolved({**TREE, "lists": {"surnames": [row for _, row in rows]}})
     found = {(one.code, int(str(one.field).split(".")[2])) for one in caught.value.problems}
     doubles = {(code, place) for code, place in found if code == "listed_twice"}
     assert found - doubles == expected

@@ -42,7 +42,7 @@ BASKET_PRICES: Final = [
     {"name": "Regalbrett", "price": 39},
     {"name": "Werkbank", "price": "179.95"},
 ]
-RANGES: Final = [
+RANGES: Final[list[dict[str, Any]]] = [
     {"name": "Beratung", "price": 500, "price_to": 8_000},
     {"name": "Umbau", "price": 8_000, "price_to": 90_000},
 ]
@@ -273,7 +273,7 @@ def test_months_after_the_span_go_on_with_the_lists() -> None:
     """A living tenant: names from the lists, further companies from the country."""
     changes = {"end_month": None, "start_month": "2026-06"}
     names = [f"Torhof{one}werk GmbH" for one in "abcdefghij"]
-    lists = {**french_names(), "companies": names}
+    lists: dict[str, Any] = {**french_names(), "companies": names}
     spec, _ = resolved({**BLUEPRINT, **changes, "lists": lists})
     generator = Generator(spec, NOW)
     rows = rows_of(
