@@ -31,7 +31,7 @@ from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import Problem
 from demo_pipeline.domain.parsing.scalars import TELL_TALE, nearest, quoted
 from demo_pipeline.domain.reference.blocked_words import blocked_word
-from demo_pipeline.domain.reference.company_names import bare_label
+from demo_pipeline.domain.reference.company_names import domain_label
 from demo_pipeline.domain.reference.countries import Locale, load_locale
 from demo_pipeline.domain.reference.known_names import (
     COMPANIES_FILE,
@@ -278,16 +278,18 @@ class _Checker:
     def _companies(self, rows: _Rows) -> Iterator[Problem]:
         yield from self._words(rows, "name")
         yield from self._words(rows, "industry")
-        forms = () if self.locale is None else self.locale.companies.legal_forms.names
+
+        def short(name: str) -> str:
+            return name if self.locale is None else self.locale.companies.without_legal_form(name)
 
         def label(name: str) -> str:
-            return ascii_label(bare_label(name, forms))
+            return ascii_label(short(name))
 
         yield from self._doubles(rows, "name", label)
         for place, row in rows.rows:
             bare = label(row.name)
             first = ascii_label(row.name.split()[0])
-            if not bare or len(bare_label(row.name, forms)) > _LONGEST_LABEL:
+            if not bare or len(domain_label(short(row.name))) > _LONGEST_LABEL:
                 message = (
                     f"{quoted(row.name)} makes no domain: without its legal form it needs 1 to "
                     f"{_LONGEST_LABEL} "

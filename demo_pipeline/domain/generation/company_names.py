@@ -37,12 +37,12 @@ class NamedCompanies:
 
     @property
     def names(self) -> pa.StringArray:
-        """The names that are made, without the legal form."""
-        return self._written(self.columns.pieces)
+        """The names without the legal form."""
+        return self._own_or(self._written(self.columns.pieces), "short_names")
 
     def in_full(self, legal_forms: pa.StringArray) -> pa.StringArray:
         """The names with these legal forms, shape (n,), and own names as they are."""
-        return self._own_or(join(self.names, legal_forms, separator=" "), "names")
+        return self._own_or(join(self._written(self.columns.pieces), legal_forms, separator=" "), "names")
 
     @property
     def labels(self) -> pa.StringArray:

@@ -8,7 +8,7 @@ them a company has is decided in ``generation.company_names``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources.abc import Traversable
@@ -62,8 +62,9 @@ class CompanyPattern:
 class OwnNames:
     """Whole names that a tenant brings, in its order; columns of the same length."""
 
-    #: as they are shown
+    #: as they are shown, and without the legal form
     names: pa.StringArray
+    short_names: pa.StringArray
     #: of their domains
     labels: pa.StringArray
     #: place among ``industries``, -1: any
@@ -108,6 +109,10 @@ class CompanyNames:
         """A regular expression (RE2) for the legal form at the end of a company's name."""
         longest_first = sorted(self.legal_forms.names, key=len, reverse=True)
         return rf",? +(?:{'|'.join(map(re.escape, longest_first))})$"
+
+    def without_legal_form(self, name: str) -> str:
+        """A company's name as people say it."""
+        return re.sub(self.legal_form_pattern, "", name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,8 +209,8 @@ def with_own_names(names: CompanyNames, companies: Sequence[OwnCompany]) -> Comp
     """
     import numpy as np
 
-    bare = [bare_label(one.name, names.legal_forms.names) for one in companies]
-    labels = frozenset(map(ascii_label, bare))
+    short = [names.without_legal_form(one.name) for one in companies]
+    labels = frozenset(map(ascii_label, short))
     added = dict.fromkeys(
         one.industry for one in companies if one.industry and one.industry not in names.industries.index
     )
@@ -213,7 +218,8 @@ def with_own_names(names: CompanyNames, companies: Sequence[OwnCompany]) -> Comp
     smallest, largest = zip(*(_size_range(names, one) for one in companies), strict=True)
     own = OwnNames(
         names=plain_strings([one.name for one in companies]),
-        labels=plain_strings(bare),
+        short_names=plain_strings(short),
+        labels=plain_strings(list(map(domain_label, short))),
         industry=np.array(
             [industries[one.industry] if one.industry else _trade(names, one.name) for one in companies],
             np.int64,
@@ -226,17 +232,9 @@ def with_own_names(names: CompanyNames, companies: Sequence[OwnCompany]) -> Comp
     return replace(names, patterns=patterns, own=own)
 
 
-def bare_label(name: str, legal_forms: Iterable[str]) -> str:
-    """The label of a company's domain: its name without the legal form, ``kranz-logistik``."""
-    found = legal_form(name, legal_forms)
-    words = name.removesuffix(found or "").split()
-    return "-".join(filter(None, map(ascii_label, words)))
-
-
-def legal_form(name: str, legal_forms: Iterable[str]) -> str | None:
-    """The legal form, of those of a country, with which a name ends: the longest."""
-    ends = (form for form in legal_forms if name.endswith(f" {form}"))
-    return max(ends, key=len, default=None)
+def domain_label(name: str) -> str:
+    """The label of a company's domain, from its name without the legal form: ``kranz-logistik``."""
+    return "-".join(filter(None, map(ascii_label, name.split())))
 
 
 def _size_range(names: CompanyNames, company: OwnCompany) -> tuple[int, int]:
@@ -244,8 +242,8 @@ def _size_range(names: CompanyNames, company: OwnCompany) -> tuple[int, int]:
     if company.size is not None:
         place = names.sizes.index[company.size]
         return place, place
-    form = legal_form(company.name, names.legal_forms.names)
-    if form is None:
+    form = company.name.removeprefix(names.without_legal_form(company.name)).lstrip(", ")
+    if not form:
         return 0, len(names.sizes) - 1
     place = names.legal_forms.index[form]
     # Running weights grow where a form is used.

@@ -8,7 +8,7 @@ pack's. How a pack looks with them is decided where it is loaded: ``countries``,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -84,11 +84,17 @@ class OwnLists:
     topics: tuple[OwnTopic, ...] = ()
 
     def __bool__(self) -> bool:
-        return any(astuple(self))
+        return bool(self._given)
+
+    @cached_property
+    def _given(self) -> Mapping[str, tuple[tuple[Any, ...], ...]]:
+        """The lists that are not empty."""
+        every = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: rows for name, rows in every.items() if rows}
 
     @cached_property
     def _hash(self) -> int:
-        return hash(astuple(self))
+        return hash(tuple(self._given.items()))
 
     def __hash__(self) -> int:
         # Looked up in caches of packs: thousands of texts are hashed once.
@@ -97,15 +103,11 @@ class OwnLists:
     @property
     def counts(self) -> dict[str, int]:
         """How many rows each list has; lists that are the pack's are left out."""
-        return {one.name: len(getattr(self, one.name)) for one in fields(self) if getattr(self, one.name)}
+        return {name: len(rows) for name, rows in self._given.items()}
 
     def to_json(self) -> dict[str, list[list[Any]]]:
         """The lists that are not empty, each row a list in the order of its fields."""
-        return {
-            one.name: [list(row) for row in getattr(self, one.name)]
-            for one in fields(self)
-            if getattr(self, one.name)
-        }
+        return {name: list(map(list, rows)) for name, rows in self._given.items()}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> OwnLists:

@@ -177,6 +177,15 @@ def test_companies_are_spread_over_the_span_in_their_order() -> None:
     )
 
 
+def test_titles_call_an_own_company_without_its_legal_form() -> None:
+    """As people do; the row has the name in full."""
+    names = [f"Torhof{one}werk GmbH" for one in "abcdefghijklmnopqrstuvwxyz"]
+    _, rows = made({"companies": names})
+    titles = " ".join(row["title"] for row in rows["deals"])
+    assert sum(name.removesuffix(" GmbH") in titles for name in names) > 5
+    assert not any(name in titles for name in names)
+
+
 def test_the_legal_form_of_an_own_company_fits_its_size() -> None:
     """A sole trader has few people, and a declared size is kept."""
     letters = "abcdefghijklmnopqrst"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import Final, LiteralString
 
 import pytest
 
@@ -27,10 +27,10 @@ from tests.services.patches.builders import plan
 NAMES: Final = french_names()
 
 
-def named(database: Database, query: str) -> set[str]:
+def named(database: Database, query: LiteralString) -> set[str]:
     """The first column of a query, as administrators see it."""
     with database.admin(readonly=True) as conn:
-        return {str(value) for (value,) in conn.execute(query).fetchall()}
+        return {str(row[0]) for row in conn.execute(query).fetchall()}
 
 
 def with_names(folder: Path) -> Path:
