@@ -52,7 +52,20 @@ def walk(keys: tuple[BlueprintKey, ...], path: tuple[str, ...] = ()) -> Iterator
 
 
 def example_lines(name: str, example: Any) -> Iterator[str]:
-    """A key with an example (JSON-ready) as YAML; of a list of mappings each key on a line of its own."""
+    """A key with an example (JSON-ready) as YAML; of a list of mappings each key on a line of its own.
+
+    Of a mapping with lists each row of a list is on a line.
+    """
+    below = cast("dict[str, Any]", example) if isinstance(example, dict) else {}
+    if any(isinstance(value, list) for value in below.values()):
+        yield f"{name}:"
+        for key, value in below.items():
+            if isinstance(value, list):
+                yield f"  {key}:"
+                yield from (f"    - {one_line(row)}" for row in cast("list[Any]", value))
+            else:
+                yield f"  {key}: {one_line(value)}"
+        return
     if not isinstance(example, list):
         yield f"{name}: {one_line(example)}"
         return

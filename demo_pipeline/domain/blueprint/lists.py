@@ -227,6 +227,22 @@ class Lists(Declared):
     )
 
 
+#: Lists in a blueprint and in tables beside it.
+EXAMPLE_LISTS: Final[Mapping[str, Any]] = {
+    "female": "female.csv",
+    "male": "male.csv",
+    "surnames": "surnames.tsv",
+    "companies": [{"name": "Copperline Storage LLC"}, {"name": "Two Rivers Cold Chain", "size": "201-500"}],
+    "products": [{"name": "Dock Planner", "price": 490}, {"name": "Yard Gateway", "price": 3900}],
+    "stages": [
+        {"name": "Enquiry"},
+        {"name": "Site Visit", "probability": 60},
+        {"name": "Ordered", "outcome": "won"},
+        {"name": "Declined", "outcome": "lost"},
+    ],
+    "beats": "lines.tsv",
+    "topics": {"file": "words.xlsx", "sheet": "Topics"},
+}
 #: list → what a row of it is
 ROW_MODELS: Final[Mapping[str, type[ListRow]]] = {
     "female": NameRow,

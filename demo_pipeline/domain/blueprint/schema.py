@@ -25,7 +25,13 @@ from pydantic import (
 from demo_pipeline.domain.blueprint.declared import Declared
 from demo_pipeline.domain.blueprint.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
 from demo_pipeline.domain.blueprint.healing import DEFAULT_HEAL, HEAL_CHOICES, Heal
-from demo_pipeline.domain.blueprint.lists import ROW_MODELS, Lists, lists_schema, table_schema
+from demo_pipeline.domain.blueprint.lists import (
+    EXAMPLE_LISTS,
+    ROW_MODELS,
+    Lists,
+    lists_schema,
+    table_schema,
+)
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.figures import METRICS, GivenFigures, Metric
 from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
@@ -291,7 +297,7 @@ class Blueprint(Declared):
         "or a table beside the blueprint (.csv, .tsv or .xlsx), and is stored with the tenant. A list "
         "that is "
         "left out is that of the country or industry.",
-        examples=[{"surnames": "surnames.csv", "products": "products.xlsx"}],
+        examples=[EXAMPLE_LISTS],
     )
 
     @property

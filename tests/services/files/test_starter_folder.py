@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 from demo_pipeline.domain.blueprint.keys import BlueprintKey, blueprint_keys, example_lines, walk
+from demo_pipeline.domain.blueprint.lists import ROW_MODELS
 from demo_pipeline.domain.blueprint.schema import json_schema
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
 from demo_pipeline.domain.core.months import Month
@@ -20,6 +21,7 @@ from demo_pipeline.domain.patch_plan.plan import PlanType
 from demo_pipeline.services.files.blueprint_files import read_blueprint
 from demo_pipeline.services.files.plan_files import read_plan
 from tests.builders.blueprints import spec_of_file
+from tests.builders.own_lists import example_files, french_names
 
 KEYS = dict(walk(blueprint_keys()))
 BASE = "name: Kranz Logistik\ncountry: DE\nindustry: saas\n"
@@ -49,6 +51,24 @@ def write_figures(folder: Path) -> None:
     sheet.append(["month", "contacts_created"])
     sheet.append(["2025-01", 40])
     book.save(folder / "figures.xlsx")
+    write_lists(folder)
+
+
+def write_lists(folder: Path) -> None:
+    """The lists that examples name."""
+    for name, rows in french_names().items():
+        suffix, separator = (".tsv", "\t") if name == "surnames" else (".csv", ",")
+        lines = [("name", "weight"), *((str(row["name"]), str(row["weight"])) for row in rows)]
+        text = "\n".join(map(separator.join, lines))
+        (folder / name).with_suffix(suffix).write_text(text, encoding="utf-8")
+    files = example_files()
+    (folder / "lines.tsv").write_text(files["lines.tsv"], encoding="utf-8")
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    sheet.title = "Topics"
+    for line in files["topics.csv"].splitlines():
+        sheet.append(line.split(","))
+    book.save(folder / "words.xlsx")
 
 
 def properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -92,7 +112,7 @@ def test_every_example_can_be_read(key: BlueprintKey, tmp_path: Path) -> None:
 
 
 def test_every_key_is_in_the_starter() -> None:
-    """As a value or behind ``#``; keys below a key are below it."""
+    """As a value or behind ``#``; keys below a key are below it. Columns of lists are in the reference."""
     section = ""
     found: set[str] = set()
     for line in starter_blueprint().splitlines():
@@ -101,10 +121,14 @@ def test_every_key_is_in_the_starter() -> None:
         if match is None:
             continue
         is_top = not match[1].strip("#")
+        if section == "lists" and not is_top:
+            # A list, and not its rows.
+            found |= {f"lists.{match[2]}"} if match[1] == "#  " else set()
+            continue
         section = match[2] if is_top else section
         found.add(match[2] if is_top else f"{section}.{match[2]}")
         found |= {f"{section}.{name}" for name in re.findall(r"[{,] ?([a-z_]+):", line)}
-    assert found == set(KEYS)
+    assert found == {path for path in KEYS if path.count(".") < 2}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +164,7 @@ def test_what_is_left_out_in_the_starter_can_be_set(tmp_path: Path) -> None:
     for section in ("totals", "growth", "last_months"):
         whole = re.sub(rf"(?m)^{section}:.*\n(?:  .*\n)*", "", whole)
     # The lines of a list are behind "#  ".
-    whole = re.sub(r"(?m)^#( {2,}(?:- )?[a-z_]+:)", r"\1", whole)
+    whole = re.sub(r"(?m)^#( {2,}(?:- )?\{?[a-z_]+:)", r"\1", whole)
     write_figures(tmp_path)
     forms = re.findall(r"(?m)^months:.*\n(?:  .*\n)*", whole)
     assert len(forms) == 3
@@ -150,3 +174,4 @@ def test_what_is_left_out_in_the_starter_can_be_set(tmp_path: Path) -> None:
         spec, _ = spec_of(one, tmp_path, NOW)
         assert str(spec.closed_month) == "2025-11"
         assert spec.total.contacts_created == 40
+        assert set(spec.lists.counts) == set(ROW_MODELS)
