@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from demo_pipeline.settings import BUNDLED_BLUEPRINTS, PROJECT_ROOT
 from tests.docs.test_docs import CONSOLE
 from tests.fixtures.cli import BIN, clean_environment
 from tests.fixtures.forked_program import forker
+from tests.fixtures.machine import leave_out
 
 DOCS: Final = PROJECT_ROOT / "docs"
 #: page → the commands of its blocks that are run here begin with one of these
@@ -59,6 +61,28 @@ def test_the_commands_of_reports_work(
     for block in blocks("reports.md"):
         run_block(block.replace("larkmoor", kranz), tmp_path, clean_environment(dagster_database_env))
     assert {one.name for one in tmp_path.glob("*.html")} == {f"{kranz}.html", "tenants.html"}
+
+
+@pytest.mark.long
+def test_the_commands_of_a_first_day_and_of_checks_work(
+    dagster_database_env: dict[str, str], tmp_path: Path
+) -> None:
+    """In the order of the pages, after ``make demo``: lost rows are made again, all months are released."""
+    if shutil.which("psql") is None:
+        leave_out("psql", "apt-get install postgresql-client")
+    (tmp_path / "blueprints").symlink_to(BUNDLED_BLUEPRINTS)
+    environment = clean_environment(dagster_database_env)
+
+    def run(block: str) -> str:
+        return run_block(block.replace(".venv/bin/", ""), tmp_path, environment)
+
+    run("demo-pipeline run larkmoor")
+    printed = [run(block) for block in blocks("first-day.md") if block.strip() != "make dev"]
+    assert sum("UPDATE 3" in one for one in printed) == 1
+    assert (tmp_path / "larkmoor.html").exists()
+    for block in blocks("checks.md"):
+        run("\n".join(line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ ")))
+    assert "as expected" in run("demo-pipeline verify larkmoor")
 
 
 def test_the_reference_shows_no_other_commands() -> None:

@@ -14,7 +14,6 @@ from tests.defs.patches.inbox_builders import put
 from tests.defs.shared.run_builders import (
     BRAKE,
     RELEASE,
-    all_runs_ended,
     assert_nothing_is_left,
     assert_told_once,
     is_applied,
@@ -117,7 +116,7 @@ def test_the_queue_is_free_after_everything_was_killed(
 
 @pytest.mark.long
 def test_a_run_outlives_its_daemon_and_a_busy_code_server(
-    dagster_home: DagsterHome, start_daemon: StartDaemon
+    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
 ) -> None:
     """The daemon alone is killed and the code server stopped: the run stays alive through many polls."""
     first, run = run_amid_its_job(dagster_home, start_daemon)
@@ -138,11 +137,14 @@ def test_a_run_outlives_its_daemon_and_a_busy_code_server(
     dagster_home.execute_as_owner(RELEASE)
     daemon.wait_for("the run is done", lambda: status(dagster_home, run) == SUCCESS)
     assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=1)
+    assert not assert_told_once(dagster_home, alert_hook)
 
 
 @pytest.mark.long
-def test_a_killed_command_frees_its_tenant(dagster_home: DagsterHome, start_daemon: StartDaemon) -> None:
-    """``generate`` is killed: the daemon fails its run, and a retry makes the months."""
+def test_a_killed_command_frees_its_tenant(
+    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
+) -> None:
+    """``generate`` is killed: the daemon fails its run and tells it once; the next one makes the months."""
     dagster_home.provision("acme")
     dagster_home.execute_as_owner(BRAKE)
     program = (
@@ -163,4 +165,7 @@ def test_a_killed_command_frees_its_tenant(dagster_home: DagsterHome, start_daem
     assert run.status == dg.DagsterRunStatus.STARTED
     daemon = start_daemon()
     daemon.wait_for("the run is failed", lambda: status(dagster_home, run) == FAILURE)
-    daemon.wait_for("all runs ended", lambda: all_runs_ended(dagster_home))
+    tick_alerts(dagster_home)
+    assert dagster_home.materialise("acme").success
+    assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=0)
+    assert assert_told_once(dagster_home, alert_hook) == {"failed_job": 1}
