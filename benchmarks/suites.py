@@ -19,6 +19,7 @@ from benchmarks.home import open_home
 from benchmarks.process import ROOT, clean_environment, timed, work
 from benchmarks.registered import registered
 from benchmarks.results import Result
+from benchmarks.rewinding import rewinds
 from benchmarks.tenants import LAST_MONTH, PATCHED, Sized
 
 MEGABYTE: Final = 1_000_000
@@ -42,6 +43,8 @@ class Sizes:
     smallest_rows: int = 10_000
     kpi_runs: int = 30
     patch_runs: int = 15
+    rewind_rows: tuple[int, ...] = (10_000, 50_000, 600_000)
+    rewind_runs: int = 5
     memory_rows: tuple[int, int] = (1_000_000, 5_000_000)
     command_runs: int = 5
     fleet_tenants: int = 50
@@ -60,6 +63,8 @@ QUICK: Final = Sizes(
     large_patch_runs=1,
     kpi_runs=10,
     patch_runs=5,
+    rewind_rows=(2_000, 10_000),
+    rewind_runs=2,
     memory_rows=(100_000, 500_000),
     command_runs=2,
     fleet_tenants=3,
@@ -317,6 +322,7 @@ def naive(arena: Arena, sizes: Sizes) -> Iterator[Result]:
 SUITES: Final[dict[str, Callable[[Arena, Sizes], Iterator[Result]]]] = {
     "generation": generation,
     "job": whole_job,
+    "rewind": lambda arena, sizes: rewinds(arena, sizes.rewind_rows, sizes.rewind_runs),
     "memory": memory,
     "commands": commands,
     "fleet": lambda arena, sizes: fleet(arena, sizes.fleet_tenants),

@@ -1,0 +1,150 @@
+"""A checkpoint, a rewind and the undo of one are killed: all of it or nothing, and again is the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any, Final
+
+import pytest
+
+from demo_pipeline.services.checkpoints.checkpoint import list_checkpoints, take_checkpoint
+from demo_pipeline.services.checkpoints.rewind import rewind_tenant
+from demo_pipeline.services.patches.undo import undo_job
+from demo_pipeline.services.tenants.queries import digest, list_jobs
+from demo_pipeline.settings import Settings
+from demo_pipeline.storage.connection.database import Database
+from tests.fixtures.forked_program import forker
+from tests.fixtures.sessions import wait_for_loaders
+from tests.long_tests import part
+from tests.seeded_random import SeededRandom
+from tests.services.builders import made
+from tests.services.checkpoints.test_rewind import people_work, stored_rows
+from tests.services.patches.builders import SMALL, execute, fingerprint_of_others
+from tests.services.patches.processes import wait_ready
+
+#: Arguments: what is done, its job or nothing, and the step at which it kills itself.
+_DRIVER: Final = """
+import os, signal, sys
+from uuid import UUID
+from demo_pipeline.services.checkpoints.checkpoint import take_checkpoint
+from demo_pipeline.services.checkpoints.rewind import rewind_tenant
+from demo_pipeline.services.jobs.steps import JobCaller
+from demo_pipeline.services.patches.undo import undo_job
+from demo_pipeline.services.platform.ready_database import ready_database
+from demo_pipeline.settings import load_settings
+
+name, job, at = sys.argv[1:4]
+settings = load_settings()
+database = ready_database(settings)
+
+def on_progress(percent, step):
+    if step == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+caller = JobCaller(on_progress=on_progress)
+print("ready", flush=True)
+match name:
+    case "checkpoint": take_checkpoint(database, settings, "acme", "second", caller=caller)
+    case "rewind": rewind_tenant(database, settings, "acme", "start", caller=caller)
+    case "undo": undo_job(database, settings, UUID(job), caller=caller)
+"""
+
+
+class Killed:
+    """A tenant that people worked in since its checkpoint, and processes that are killed on it."""
+
+    def __init__(self, database: Database, settings: Settings, environment: dict[str, str]) -> None:
+        self.database, self.environment = database, environment
+        self.settings = settings.model_copy(update={"rate_per_tenant": 100_000, "rate_total": 100_000})
+        made(database, settings, SMALL, slug="other")
+        self.others = fingerprint_of_others(database, "acme")
+        take_checkpoint(database, self.settings, "acme", "start")
+        self.start = self._digest()
+        people_work(database)
+        self.worked = self._digest()
+
+    def _digest(self) -> str:
+        return digest(self.database, self.settings, "acme")
+
+    def kill(self, name: str, job: Any = "", *, at: str = "", seconds: float = 0) -> bool:
+        """Whether it was done all the same."""
+        variables = {"DEMO_RATE_PER_TENANT": "100000", "DEMO_RATE_TOTAL": "100000"}
+        environment = {**os.environ, **self.environment, **variables}
+        process = forker().start([name, str(job), at], environment, code=_DRIVER)
+        wait_ready([process])
+        if not at:
+            time.sleep(seconds)
+            process.kill()
+        process.communicate(timeout=60)
+        assert not at or process.returncode == -signal.SIGKILL
+        wait_for_loaders(self.database)
+        latest = list_jobs(self.database, self.settings, "acme")[0]
+        return (latest.kind, latest.status) == (name, "completed") and latest.id != job
+
+    def checkpoint(self, **moment: Any) -> None:
+        """Either stored whole or not at all."""
+        rows = stored_rows(self.database)
+        is_done = self.kill("checkpoint", **moment)
+        there = {one.name for one in list_checkpoints(self.database, self.settings, "acme")}
+        assert ("second" in there) == is_done
+        assert is_done or stored_rows(self.database) == rows
+        take_checkpoint(self.database, self.settings, "acme", "second", replaces=True)
+        execute(self.database, "delete from demo.checkpoints where name = 'second'")
+
+    def rewind(self, **moment: Any) -> None:
+        """There and back, each killed: before it or after it, nothing between."""
+        if not self.kill("rewind", **moment):
+            assert self._digest() == self.worked
+            rewind_tenant(self.database, self.settings, "acme", "start")
+        assert self._digest() == self.start
+
+    def undo(self, **moment: Any) -> None:
+        """The undo of the rewind that was made last, which is not undone."""
+        rewound = next(
+            job
+            for job in list_jobs(self.database, self.settings, "acme")
+            if job.kind == "rewind" and job.status == "completed" and job.undone_by is None
+        )
+        if not self.kill("undo", rewound.id, **moment):
+            assert self._digest() == self.start
+            undo_job(self.database, self.settings, rewound.id)
+        assert self._digest() == self.worked
+
+    def everything(self, **moment: Any) -> None:
+        """All three."""
+        self.checkpoint(**moment)
+        self.rewind(**moment)
+        self.undo(**moment)
+        assert fingerprint_of_others(self.database, "acme") == self.others
+
+
+@pytest.fixture
+def killed(
+    database: Database, database_settings: Settings, database_env: dict[str, str], tenant: str
+) -> Killed:
+    """``tenant`` with a checkpoint called start."""
+    assert tenant == "acme"
+    return Killed(database, database_settings, database_env)
+
+
+@pytest.mark.risk("P1", partial=True)
+@pytest.mark.parametrize("at", ["verifying", "committed"])
+def test_p01_it_is_killed_at_its_end(killed: Killed, at: str) -> None:
+    """SIGKILL just before the commit leaves nothing, SIGKILL just after it everything."""
+    killed.everything(at=at)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.risk("P1", partial=True)
+def test_p01_it_is_killed_at_random_moments(killed: Killed) -> None:
+    """SIGKILL at a hundred moments of half a second, of a rewind and of its undo in turn."""
+    draws = SeededRandom(7)
+    for _ in range(part(50)):
+        killed.rewind(seconds=draws.below(500) / 1000)
+        killed.undo(seconds=draws.below(500) / 1000)
+    for _ in range(part(10)):
+        killed.checkpoint(seconds=draws.below(300) / 1000)
+    assert fingerprint_of_others(killed.database, "acme") == killed.others
