@@ -96,6 +96,8 @@ _STATE: Final = (
                     "demo.job_months",
                     "demo.job_ledger",
                     "demo.hero_accounts",
+                    "demo.checkpoints",
+                    *(f"demo.checkpoint_{name}" for name in TABLES),
                 ),
                 "r::text",
             ),
