@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from demo_pipeline.services.checkpoints.checkpoint import take_checkpoint
+from demo_pipeline.services.checkpoints.rewind import rewind_tenant
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.tenants.queries import digest
 from demo_pipeline.services.tenants.verify import verify
@@ -48,6 +50,8 @@ def test_a_backup_is_restored_whole(
     file = tmp_path / "crm.dump"
     with database.admin() as conn:
         real_tenant(conn)
+        take_checkpoint(database, database_settings, "acme", "start")
+        before = digest(database, database_settings, "acme")
         # An edit, which is recorded.
         conn.execute("update crm.contacts set phone = '' where demo_generated")
         schema, rows, members = whole(conn), rows_of(conn), people_of(conn)
@@ -75,6 +79,8 @@ def test_a_backup_is_restored_whole(
     assert all(not verdict.findings for verdict in verify(copy, database_settings))
     with copy.admin() as conn:
         assert len(rows_of(conn)["crm.contacts"]) == len(rows["crm.contacts"]) + 4
+    rewind_tenant(copy, database_settings, "acme", "start")
+    assert digest(copy, database_settings, "acme") == before
     again = command("db", "restore", file, "--into", new_name)
     assert (again.code, "nothing is overwritten" in again.err) == (2, True)
 

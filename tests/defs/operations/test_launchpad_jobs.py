@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from demo_pipeline.definitions import defs
-from demo_pipeline.services.tenants.queries import list_jobs
+from demo_pipeline.defs.operations.checkpoints import checkpoint_every_morning, drop_expired_every_night
+from demo_pipeline.defs.shared.resources import DemoTenants
+from demo_pipeline.services.tenants.queries import digest, list_jobs
 from tests.defs.operations.test_verification import lose_a_row
 from tests.defs.patches.test_patches import PLAN, events, failure_of
 from tests.fixtures.dagster_instance import DagsterHome, output_metadata
@@ -21,6 +24,8 @@ JOBS = {
     "undo_job": "undo",
     "repair_tenant": "repair",
     "release_tenant": "release_each",
+    "checkpoint_tenant": "checkpoint",
+    "rewind_tenant": "rewind",
 }
 
 
@@ -148,3 +153,50 @@ def test_months_are_released_and_kept_back(acme: DagsterHome) -> None:
     assert acme.materialised("tenant_release") == set(MONTHS)
     bad, _ = failure_of(launch(acme, "release_tenant", tenant="acme", from_month="2025-13"))
     assert bad == "from_month: '2025-13' is not a month; write it as YYYY-MM, like 2025-01"
+
+
+def test_a_rewind_is_a_preview_until_it_is_to_be_applied(acme: DagsterHome) -> None:
+    """A checkpoint by name; what changed since; then everything as it was, and the month on its page."""
+    before = digest(acme.database, acme.settings, "acme")
+    taken = launch(acme, "checkpoint_tenant", tenant="acme", name="before-demo")
+    assert output_metadata(taken)["result"] == "taken"
+    assert "| before-demo | by name |" in output_metadata(taken)["checkpoints"]
+    assert acme.run_tags(taken.run_id)["demo/kind"] == "checkpoint"
+    lose_a_row(acme)
+    dry = launch(acme, "rewind_tenant", tenant="acme", name="before-demo")
+    assert output_metadata(dry)["result"] == "nothing was done yet: launch it with `apply: true`"
+    assert "| 2025-02 |" in output_metadata(dry)["figures"]
+    assert events(dry, "kpi_snapshot") == []
+    done = launch(acme, "rewind_tenant", tenant="acme", name="before-demo", apply=True)
+    assert output_metadata(done)["result"] == "as it was"
+    assert events(done, "kpi_snapshot") == ["2025-02|acme"]
+    assert acme.run_tags(done.run_id) == {
+        "demo/kind": "rewind",
+        "demo/tenant": "acme",
+        "demo/job_id": output_metadata(done)["job_id"],
+    }
+    assert digest(acme.database, acme.settings, "acme") == before
+    unknown, _ = failure_of(launch(acme, "rewind_tenant", tenant="acme", name="befor-demo"))
+    assert "did you mean before-demo?" in unknown
+    gone = launch(acme, "checkpoint_tenant", tenant="acme", name="before-demo", delete=True)
+    assert output_metadata(gone)["result"] == "deleted"
+
+
+def test_automatic_checkpoints_are_taken_and_expired_ones_deleted(acme: DagsterHome) -> None:
+    """The schedules ask for a run of each tenant with months, and for one where anything has expired."""
+    with dg.build_schedule_context(
+        instance=acme.instance,
+        resources={"demo": DemoTenants()},
+        scheduled_execution_time=datetime(2026, 1, 5, 4, 45, tzinfo=UTC),
+    ) as context:
+        requests = checkpoint_every_morning(context)
+        assert isinstance(drop_expired_every_night(context), dg.SkipReason)
+    assert isinstance(requests, list)
+    [request] = requests
+    assert (request.run_key, request.tags) == ("checkpoint acme 2026-01-05", {"demo/tenant": "acme"})
+    assert output_metadata(acme.launch("checkpoint_tenant", request.run_config))["result"] == "taken"
+    with acme.database.admin() as conn:
+        conn.execute("update demo.checkpoints set expires_at = now()")
+    with dg.build_schedule_context(instance=acme.instance, resources={"demo": DemoTenants()}) as context:
+        assert isinstance(drop_expired_every_night(context), dg.RunRequest)
+    assert output_metadata(acme.launch("drop_expired_checkpoints", {}))["deleted"] == 1
