@@ -25,7 +25,8 @@ HEAVY: Final = {
 }
 #: Builds the models of blueprints: a tenant that was provisioned is read without them.
 OF_BLUEPRINTS: Final = {
-    f"demo_pipeline.domain.blueprint.{name}" for name in ("checks", "keys", "resolve", "schema")
+    f"demo_pipeline.domain.blueprint.{name}"
+    for name in ("checks", "keys", "list_checks", "lists", "resolve", "schema")
 }
 
 

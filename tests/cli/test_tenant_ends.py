@@ -12,6 +12,7 @@ import pytest
 
 from demo_pipeline.domain.core.figures import COUNT_METRICS
 from demo_pipeline.domain.reference.versions import GENERATOR_VERSION, LISTS_VERSION
+from tests.builders.own_lists import write_example
 from tests.fixtures.cli import SMALL, RunCommand, run_program, table_counts
 from tests.paths import PROJECT
 
@@ -32,6 +33,18 @@ def test_a_blueprint_is_previewed_without_a_database(blueprint: Path, tmp_path: 
     assert [month["month"] for month in document["months"]] == ["2025-01", "2025-02", "2025-03"]
     assert sum(Decimal(month["closed_won_value"]) for month in document["months"]) == Decimal("25000.50")
     assert not home.exists()
+
+
+def test_a_preview_counts_the_lists_of_a_blueprint(quick_command: RunCommand, tmp_path: Path) -> None:
+    """A blueprint with lists of its own, or with wrong ones."""
+    path = write_example(tmp_path)
+    shown = quick_command("tenant", "preview", path)
+    assert "lists: 3 companies, 3 products, 5 stages, 9 beats, 25 topics" in shown.out
+    assert quick_command("tenant", "preview", path, "--json").document["lists"]["topics"] == 25
+    (tmp_path / "topics.csv").write_text("topic,text\nsite,Hitler\n", encoding="utf-8")
+    refused = quick_command("tenant", "preview", path)
+    assert refused.code == 2
+    assert "topics.csv, line 2: text 'Hitler' has the word 'Hitler'" in refused.err
 
 
 def test_a_preview_is_what_provisioning_makes(

@@ -1,7 +1,7 @@
 """Words that no list may have: those of ``packs/blocked.toml``, and how a word may not begin.
 
 They hold in every country: a word that is crude or notorious in one language is so in an office that works in
-works in another. Words that would disclose a demo are in ``parsing.scalars``.
+another. Words that would disclose a demo are in ``parsing.scalars``.
 """
 
 from __future__ import annotations

@@ -490,6 +490,7 @@ MEASURES: Final = (
         unit=Unit.SHARE,
         source=ASSUMPTION,
         function=largest_lost_alike,
+        of_lists=_OF_PRICES,
     ),
     Measure(
         name="price_spread",

@@ -187,7 +187,8 @@ def form_against_size(tenant: TenantColumns) -> Figure | None:
 
 def size_exponent(tenant: TenantColumns) -> Figure | None:
     """The exponent of the law of company sizes above ten people, most likely for the bands."""
-    size = tenant.companies.size
+    # A tenant's own firms have the sizes that it gives them.
+    size = _made(tenant).size
     bands = np.bincount(size[size > 0], minlength=len(COMPANY_SIZES))[1:].astype(np.float64)
     if not bands.sum():
         return None

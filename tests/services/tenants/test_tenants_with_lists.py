@@ -21,10 +21,25 @@ from demo_pipeline.services.tenants.delete_tenant import delete_tenant
 from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.builders.believable_tenants import believable
 from tests.builders.own_lists import example_files, french_names, write_example
 from tests.services.patches.builders import plan
 
 NAMES: Final = french_names()
+#: Few products, list prices in a trade that sells at written amounts among them.
+PRODUCTS: Final = {
+    "saas": [{"name": "Dock Planner", "price": 490}, {"name": "Yard Gateway", "price": 3900}],
+    "ecommerce": [
+        {"name": "Hook", "price": "9.90"},
+        {"name": "Shelf", "price": 39},
+        {"name": "Bench", "price": "179.95"},
+    ],
+    "realestate": [
+        {"name": "Mill Loft", "price": 90_000, "price_to": 400_000},
+        {"name": "Mill House", "price": 400_000, "price_to": 1_900_000},
+    ],
+    "finserv": [{"name": "Audit Package", "price": 2400}, {"name": "Advisory Day", "price": 1100}],
+}
 
 
 def named(database: Database, query: LiteralString) -> set[str]:
@@ -78,6 +93,37 @@ def test_g08_a_tenant_lives_on_its_own_lists(
     measures = {score.measure.name for score in scores}
     assert not measures & {"frequent_surnames", "names_of_one_origin", "written_amounts", "price_spread"}
     assert {"known_people", "known_companies"} <= measures
+
+
+@pytest.mark.scorecard
+@pytest.mark.risk("G3")
+@pytest.mark.parametrize(
+    ("country", "industry"), [("US", "ecommerce"), ("DE", "realestate"), ("US", "saas"), ("DE", "finserv")]
+)
+def test_g03_a_tenant_of_own_lists_is_believable(
+    database: Database, database_settings: Settings, tmp_path: Path, country: str, industry: str
+) -> None:
+    """Few products, short stages and firms of one's own are no red line; the rest is judged as always."""
+    beginnings, endings = ("Alm", "Tor", "Quell", "Brun", "Hol"), ("hof", "wick", "kamp", "moor", "field")
+    lists = {
+        **NAMES,
+        "products": PRODUCTS[industry],
+        "companies": [f"{first}{last} AG" for first in beginnings for last in endings],
+        "stages": [
+            {"name": "Start", "weight": 3},
+            {"name": "Color Review"},
+            {"name": "Done", "outcome": "won"},
+            {"name": "Off", "outcome": "lost"},
+        ],
+    }
+    path = tmp_path / f"{country.lower()}-{industry}.yaml"
+    path.write_text(json.dumps({**believable(country, industry, 5_000), "lists": lists}), encoding="utf-8")
+    slug = provision(database, database_settings, path).slug
+    materialise(database, database_settings, slug)
+    scores = score_tenant(database, database_settings, slug).scores
+    assert [score.measure.name for score in scores if score.verdict is Verdict.RED] == []
+    assert sum(score.verdict is Verdict.GREEN for score in scores) >= 30
+    assert certify(database, database_settings, slug).uncovered == ()
 
 
 def test_a_changed_file_changes_no_tenant(
