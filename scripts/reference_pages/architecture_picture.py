@@ -29,6 +29,8 @@ COLOURS: Final = {
 WIDTH: Final = 1040
 MARGIN: Final = 16
 GAP: Final = 8
+#: boxes beside each other; more of a layer go on below
+MOST_BESIDE: Final = 6
 HEAD: Final = 26
 #: What one job does, in order; the part in the middle is one transaction.
 STEPS: Final = (
@@ -114,7 +116,11 @@ class _Band:
     def __init__(self, name: str, left: int, width: int) -> None:
         self.name, self.left, self.width = name, left, width
         container = f"{PACKAGE}.{name}"
-        self.rows = [[part(container, one) for one in row] for row in layers(container)]
+        self.rows = [
+            [part(container, one) for one in row[first : first + MOST_BESIDE]]
+            for row in layers(container)
+            for first in range(0, len(row), MOST_BESIDE)
+        ]
         self.heights = [self._row_height(row) for row in self.rows]
         self.height = HEAD + sum(self.heights) + GAP * len(self.rows)
 
