@@ -26,6 +26,9 @@ import pytest
 
 from tests.paths import PROJECT
 
+# make test has been installed by it, so the next failure is seen without them.
+pytestmark = pytest.mark.long
+
 REAL_UV: Final = Path(sys.executable).parent / "uv"
 UV_VERSION: Final = "9.9.9"
 BACKEND: Final = """\
@@ -236,7 +239,7 @@ def test_an_environment_is_made_where_none_works(project: Project) -> None:
     assert project.value() == "locked"
 
 
-@pytest.mark.parametrize("trouble", ["no wheel", pytest.param("cannot be executed", marks=pytest.mark.long)])
+@pytest.mark.parametrize("trouble", ["no wheel", "cannot be executed"])
 def test_pip_installs_where_uv_cannot_be_had(project: Project, trouble: str) -> None:
     """A platform without a wheel, or a machine that does not execute it, is served by pip."""
     lines = write_wheel(
@@ -315,9 +318,7 @@ def test_a_time_of_pip_with_a_fraction_is_one_for_uv(project: Project) -> None:
     assert "with pip" not in out
 
 
-@pytest.mark.parametrize(
-    "is_file", [False, pytest.param(True, marks=pytest.mark.long)], ids=["variables", "file"]
-)
+@pytest.mark.parametrize("is_file", [False, True], ids=["variables", "file"])
 def test_pip_installs_into_the_environment_and_nowhere_else(project: Project, *, is_file: bool) -> None:
     """Settings that send packages elsewhere hold neither from variables nor from pip's file."""
     elsewhere = project.root / "elsewhere"
@@ -355,7 +356,7 @@ def test_a_configuration_that_pip_cannot_read_is_named(project: Project) -> None
     assert "Correct what is named above" in err
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_cut_off_can_be_repeated(project: Project, how: signal.Signals) -> None:
     """After a kill in the middle there is no stamp, and the next run installs again what was half done.
 
@@ -387,7 +388,7 @@ def test_a_run_that_was_cut_off_can_be_repeated(project: Project, how: signal.Si
     assert project.files() == {".installed"}
 
 
-@pytest.mark.parametrize("half", [pytest.param("marked", marks=pytest.mark.long), "without pip"])
+@pytest.mark.parametrize("half", ["marked", "without pip"])
 def test_a_half_made_environment_is_healed(project: Project, quick_venv: str, half: str) -> None:
     """An environment whose making was cut off, or whose pip is damaged, is made again."""
     if half == "marked":
@@ -418,7 +419,7 @@ def test_a_folder_of_somebody_is_not_emptied(project: Project, place: str) -> No
     assert sorted(folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize("is_there", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize("is_there", [False, True])
 def test_an_empty_folder_becomes_an_environment(project: Project, quick_venv: str, *, is_there: bool) -> None:
     """A folder that is empty, or not there yet, is made an environment."""
     if is_there:
