@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from functools import partial
@@ -281,6 +282,87 @@ def test_what_no_command_cures_is_explained(
     reasons = {reason["requirement"]: reason for reason in board["reasons"]}
     assert reasons["jobs"]["what"] == "a materialisation is running"
     assert "demo-pipeline job show " in reasons["jobs"]["remedy"]
+
+
+def test_drift_since_the_last_checkpoint_is_what_people_did(
+    quick_command: RunCommand, kranz: str, admin_conn: Conn
+) -> None:
+    """Rows that people added, edited, hid and deleted, by table; the printed rewind ends it."""
+    assert quick_command("release", kranz).code == 0
+    assert quick_command("checkpoint", kranz, "before-demo").code == 0
+    assert quick_command("ready", kranz).code == 0
+    assert examined(quick_command, kranz)["requirements"]["checkpoint"] == "met"
+    assert on_board(quick_command)["checkpoint"] == "before-demo"
+    tenant_id = tenant_of(admin_conn)
+    for change in (
+        "insert into crm.companies (tenant_id, name) select %(tenant)s, 'Visitors'",
+        (
+            "insert into crm.contact_tags (tenant_id, contact_id, tag_id)"
+            " select c.tenant_id, c.id, t.id from crm.contacts c join crm.tags t on t.tenant_id = c.tenant_id"
+            " where c.tenant_id = %(tenant)s and (c.id, t.id) not in"
+            " (select k.contact_id, k.tag_id from crm.contact_tags k)"
+            " order by c.id desc limit 2"
+        ),
+        (
+            "update crm.users set first_name = 'Zoe' where id = (select id from crm.users"
+            " where tenant_id = %(tenant)s order by id limit 1)"
+        ),
+        (
+            "update crm.contacts set deleted_at = now() where id in (select id from crm.contacts"
+            " where tenant_id = %(tenant)s order by id desc limit 3)"
+        ),
+        (
+            "delete from crm.activities where id in (select id from crm.activities"
+            " where tenant_id = %(tenant)s order by id desc limit 4)"
+        ),
+    ):
+        admin_conn.execute(change.encode(), {"tenant": tenant_id})
+    on = on_board(quick_command)
+    assert [one["requirement"] for one in on["reasons"]] == ["checkpoint", "checked"]
+    what = "people changed 1 user, 1 company, 3 contacts, 2 tags on contacts, 4 activities since checkpoint"
+    assert on["reasons"][0]["what"].startswith(f"{what} before-demo (")
+    one = examined(quick_command, kranz)
+    assert one["reasons"][0] == on["reasons"][0]
+    assert on_board(quick_command)["reasons"][0] == on["reasons"][0]
+    cured = cure(quick_command, partial(examined, quick_command, kranz))
+    assert cured[0] == ("checkpoint", f"rewind {kranz} before-demo --yes")
+    assert {requirement for requirement, _ in cured[1:]} <= {"released"}
+
+
+@pytest.mark.risk("P10", partial=True)
+def test_what_jobs_did_since_the_last_checkpoint_is_no_drift(
+    quick_command: RunCommand, kranz: str, admin_conn: Conn, tmp_path: Path
+) -> None:
+    """A patch, a plan that lowers figures, and their undos; what a person does then is, until it is kept."""
+    assert quick_command("checkpoint", kranz, "before-demo").code == 0
+
+    def drift() -> list[dict[str, Any]]:
+        one = examined(quick_command, kranz)
+        assert one["checkpoint"] == "before-demo"
+        return [reason for reason in one["reasons"] if reason["requirement"] == "checkpoint"]
+
+    plan, lower = tmp_path / "plan.csv", tmp_path / "lower.yaml"
+    plan.write_text("month,contacts_created,deals_created\n2025-02,12,3\n", encoding="utf-8")
+    months = [{"month": "2025-02", "metrics": {"activities_created": 20}}]
+    lower.write_text(
+        json.dumps({"mode": "reconcile", "plan_type": "targets", "months": months}), encoding="utf-8"
+    )
+    for arguments in (
+        ("patch", "apply", kranz, plan),
+        ("job", "undo", "--last", kranz),
+        ("patch", "apply", kranz, lower, "--yes"),
+        ("job", "undo", "--last", kranz),
+    ):
+        done = quick_command(*arguments)
+        assert done.code == 0, done
+        assert drift() == [], arguments
+    admin_conn.execute(
+        "update crm.contacts set first_name = 'Zoe' where id = (select id from crm.contacts limit 1)"
+    )
+    [reason] = drift()
+    assert "people changed 1 contact since" in reason["what"]
+    assert quick_command("checkpoint", kranz, "before-demo", "--replace").code == 0
+    assert drift() == []
 
 
 def test_wrong_input(quick_command: RunCommand, kranz: str, admin_conn: Conn) -> None:

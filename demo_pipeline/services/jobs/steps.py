@@ -150,7 +150,7 @@ class JobOutcome:
     recorded: FiguresByMonth = NO_MONTHS
     #: what the blueprint's job did that was claimed beside it; None: there was none
     first: FirstJob | None = None
-    #: hero accounts were put back with their rows: none is selected anew
+    #: hero accounts are as they ought to be, put back or untouched: none is selected anew
     has_heroes: bool = False
     #: further metrics to store with the job, JSON-ready
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])

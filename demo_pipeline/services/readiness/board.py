@@ -7,7 +7,7 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -47,7 +47,7 @@ from demo_pipeline.storage.ledger.examinations import Examination
 from demo_pipeline.storage.ledger.hero_accounts import broken_hero_kinds
 from demo_pipeline.storage.ledger.watched_figures import running_jobs
 from demo_pipeline.storage.rows.checkpoint_drift import LastCheckpoint, last_checkpoints, people_changes
-from demo_pipeline.storage.rows.row_fingerprint import row_fingerprint
+from demo_pipeline.storage.rows.row_fingerprint import row_fingerprints
 
 Connection = psycopg.Connection[Any]
 
@@ -135,9 +135,10 @@ def judge_tenants(
     alerts: dict[str | None, list[Alert]] = {}
     for opened in open_alerts(conn, found):
         alerts.setdefault(opened.alert.tenant, []).append(opened.alert)
-    shared = _Shared(conn, settings, now, found, recorded)
-    for slug in slugs:
-        yield shared.judge(slug, alerts.get(slug, []))
+    tenant_ids = {slug: find_tenant_id(conn, settings, slug, "ready") for slug in slugs}
+    shared = _Shared(conn, settings, now, found, recorded, tenant_ids.values())
+    for slug, tenant_id in tenant_ids.items():
+        yield shared.judge(slug, tenant_id, alerts.get(slug, []))
 
 
 class _Shared:
@@ -150,24 +151,24 @@ class _Shared:
         now: datetime,
         found: Found,
         recorded: Mapping[UUID, Examination],
+        tenant_ids: Iterable[UUID],
     ) -> None:
         self._conn, self._settings, self._now, self._recorded = conn, settings, now, recorded
         self._freshness = {one.tenant: one for one in found.tenants}
         self._broken_heroes = broken_hero_kinds(conn)
         self._running = running_jobs(conn)
         self._checkpoints = last_checkpoints(conn)
-
-    def judge(self, slug: str, alerts: Sequence[Alert]) -> TenantReadiness:
-        """One tenant."""
-        conn = self._conn
-        tenant_id = find_tenant_id(conn, self._settings, slug, "ready")
-        last, checkpoint = self._recorded.get(tenant_id), self._checkpoints.get(tenant_id)
-        is_examined = last is not None and last.fingerprint == row_fingerprint(
-            conn, tenant_id, last.examined_at
+        self._fingerprints = row_fingerprints(
+            conn, {one: recorded[one].examined_at for one in tenant_ids if one in recorded}
         )
+
+    def judge(self, slug: str, tenant_id: UUID, alerts: Sequence[Alert]) -> TenantReadiness:
+        """One tenant."""
+        last, checkpoint = self._recorded.get(tenant_id), self._checkpoints.get(tenant_id)
+        is_examined = last is not None and last.fingerprint == self._fingerprints[tenant_id]
         reasons = [running_reason(JobKind(kind), job_id) for job_id, kind in self._running.get(tenant_id, ())]
         try:
-            context = find_tenant_context(conn, self._settings, slug, "ready")
+            context = find_tenant_context(self._conn, self._settings, slug, "ready")
         except UnreadableTenantError as error:
             name = slug
             # An examination finds nothing else.

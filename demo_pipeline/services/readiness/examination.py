@@ -34,7 +34,7 @@ from demo_pipeline.storage.ledger.examinations import Examination
 from demo_pipeline.storage.rows import misplaced
 from demo_pipeline.storage.rows.checkpoint_drift import last_checkpoints, people_changes
 from demo_pipeline.storage.rows.misplaced import Misplaced
-from demo_pipeline.storage.rows.row_fingerprint import row_fingerprint
+from demo_pipeline.storage.rows.row_fingerprint import row_fingerprints
 
 #: all checks but freshness, which a board judges each time
 _CHECKS = VERIFIED | {Check.DISCLOSURE}
@@ -84,7 +84,7 @@ def _examine(
         tenant_id=tenant_id,
         examined_at=examined_at,
         examined_by=requested_by,
-        fingerprint=row_fingerprint(conn, tenant_id, examined_at),
+        fingerprint=row_fingerprints(conn, {tenant_id: examined_at})[tenant_id],
         reasons=[one.record() for one in reasons],
         notes=notes,
         checkpoint_id=None if checkpoint is None else checkpoint.id,

@@ -172,8 +172,8 @@ def drift_reasons(slug: str, checkpoint: LastCheckpoint, changes: Mapping[str, i
         yield Reason(
             requirement=Requirement.CHECKPOINT,
             what=f"people changed {rows_text(changes)} since checkpoint {name} ({taken})",
-            remedy=f"keep it with demo-pipeline checkpoint {slug} {name} --replace, or go back to the "
-            "checkpoint, also on what jobs did since",
+            remedy=f"if it is meant, demo-pipeline checkpoint {slug} {name} --replace keeps it; else go "
+            "back, which also takes back what jobs did since",
             command=f"demo-pipeline rewind {slug} {name} --yes",
         )
 
@@ -275,9 +275,10 @@ _PAST: Final = frozenset({AlertKind.SLOW_PATCH, AlertKind.DUPLICATE})
 
 
 def _months_text(months: Sequence[Month]) -> str:
-    """``1 month (2025-01) is``, ``3 months (2025-01 to 2025-04) are``."""
-    span = str(months[0]) if len(months) == 1 else f"{months[0]} to {months[-1]}"
-    return f"{counted(len(months), 'month')} ({span}) {are(len(months))}"
+    """``2 months (2025-01, 2025-04) are``, ``9 months (2025-01 to 2025-10) are``."""
+    few = ", ".join(map(str, months))
+    which = few if len(months) <= _MOST_NAMED else f"{months[0]} to {months[-1]}"
+    return f"{counted(len(months), 'month')} ({which}) {are(len(months))}"
 
 
 def _named(names: Sequence[str], noun: str) -> str:
