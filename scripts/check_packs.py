@@ -29,6 +29,7 @@ from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_C
 from demo_pipeline.domain.reference.known_names import COMPANIES_FILE, PEOPLE_FILE, shared_names
 from demo_pipeline.domain.reference.names import ascii_label
 from demo_pipeline.domain.reference.pack_files import PACKAGED
+from demo_pipeline.domain.reference.stories import ANY, STRUCTURE_FILE
 from demo_pipeline.domain.reference.story_rules import story_findings
 from demo_pipeline.domain.reference.texts import FRAMES
 from scripts.listbuild.quantiles import quantiles
@@ -177,11 +178,37 @@ def problems(root: Path) -> list[Problem]:
 
 def _language(checker: _Checker, name: str) -> LanguageFile | None:
     folder = checker.root / "languages" / name
-    checker.files(folder, ("language.json",))
+    structure = folder / STRUCTURE_FILE
+    checker.files(folder, ("language.json", *([STRUCTURE_FILE] if structure.exists() else [])))
+    _structure(checker, structure)
     language = checker.json(file := folder / "language.json", LanguageFile)
     if language is not None and set(language.frames) != set(FRAMES):
         checker.add(file, "frames", f"has {', '.join(sorted(language.frames))}", f"give {', '.join(FRAMES)}")
     return language
+
+
+def _structure(checker: _Checker, file: Path) -> None:
+    """Words are regular expressions; sizes and legal forms are known."""
+    table = checker.table(file, ("words", "smallest_size", "legal_forms"))
+    if table is None:
+        return
+    known = {
+        line.partition("\t")[0]
+        for forms in checker.root.glob("countries/*/legal_forms.tsv")
+        for line in forms.read_text("utf-8").splitlines()[1:]
+    }
+    rows = zip(table["words"], table["smallest_size"], table["legal_forms"], strict=True)
+    for place, (words, size, forms) in enumerate(rows, 2):
+        try:
+            re.compile(words)
+        except re.error as error:
+            checker.add(file, f"line {place}", f"{words!r} is no regular expression ({error})", "correct it")
+        if size not in (ANY, *COMPANY_SIZES):
+            checker.add(
+                file, f"line {place}", f"unknown size {size}", f"use {', '.join((ANY, *COMPANY_SIZES))}"
+            )
+        if unknown := [form for form in forms.split(",") if form != ANY and form not in known]:
+            checker.add(file, f"line {place}", f"no country has {unknown[0]}", "use names of legal_forms.tsv")
 
 
 def _sentences(

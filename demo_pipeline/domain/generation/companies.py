@@ -80,7 +80,8 @@ def names(context: MonthContext, company: I64) -> SlotChoice:
     each, place = _each_once(context, company)
     rows = context.index.companies
     number, legal_form = rows.number[each], rows.legal_form[each]
-    made = _names_of(context, _named(context, number), legal_form)
+    # Of those that existed the name is known as a whole.
+    made = _names_of(context, _named(context, number), np.maximum(legal_form, 0))
     return SlotChoice(_made_or_existing(made, number, context.index.existing_names), place)
 
 

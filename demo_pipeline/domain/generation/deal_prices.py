@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
+from demo_pipeline.domain.core.deal_values import in_proportion
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, pick, quantile
+from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile
 from demo_pipeline.domain.generation.context import Draws, MonthContext
 from demo_pipeline.domain.generation.price_lists import ODD, Lines, no_lines
 from demo_pipeline.domain.generation.prices import PriceDraws, price
@@ -40,20 +41,30 @@ class Offers:
 
 
 def price_deals(
-    context: MonthContext, figures: Figures, draws: Draws, natural: I64, groups: tuple[I64, I64, I64]
+    context: MonthContext,
+    figures: Figures,
+    draws: Draws,
+    natural: I64,
+    people: I64,
+    groups: tuple[I64, I64, I64],
 ) -> Offers:
     """Offers for deals of natural sizes (US cents), shape (n,); ``groups`` are the won, open and lost rows.
 
-    A row in no group is worth nothing.
+    ``people`` are those of the customer's company, at most; 0: there is none. A row in no group is worth
+    nothing.
     """
     won, opened, lost = groups
     lines = no_lines(len(natural))
     city, percent = _cities(context, draws)
-    price_draws = PriceDraws(draws("price_line"), draws("price_lot"), percent)
-    used_amounts: set[int] = set()
     prices = context.prices
+    most = prices.most_pieces(people)
+    price_draws = PriceDraws(draws("price_line"), draws("price_lot"), percent, most)
+    used_amounts: set[int] = set()
 
     def fill(rows: I64, sizes: I64, total_minor: int) -> None:
+        if len(rows) > 1:
+            wanted, limit = in_proportion(sizes, total_minor), prices.largest(people[rows])
+            sizes = sizes[within_limits(wanted, limit, price_draws.lot[rows])]
         priced = price(sizes, total_minor, prices, price_draws[rows], used_amounts)
         for name, column in vars(lines).items():
             column[rows] = getattr(priced, name)
@@ -62,7 +73,29 @@ def price_deals(
     fill(won, natural[won], figures.closed_won_value)
     fill(opened, natural[opened], figures.open_value)
     fill(lost, *_lost(context, figures, draws, natural, (won, lost), lines.value))
+    prices.leave_uncounted(lines, lines.pieces > people)
     return Offers(lines, city)
+
+
+def within_limits(sizes: I64, limits: I64, draws: U64) -> I64:
+    """An order of the sizes in which as few as possible are above the limit of their place, shape (n,).
+
+    A size above the limit changes places with a drawn one that is not, of a place with a higher limit.
+    """
+    order = np.arange(len(sizes))
+    for limit in np.unique(limits)[:-1].tolist():
+        now = sizes[order]
+        over = np.flatnonzero((limits == limit) & (now > limit))
+        free = np.flatnonzero((limits > limit) & (now <= limit))
+        count = min(len(over), len(free))
+        if count == 0:
+            continue
+        # The highest of those above go to drawn places, the higher their limit the better.
+        over = over[np.argsort(-now[over], kind="stable")][:count]
+        free = free[np.argsort(draws[free], kind="stable")][:count]
+        free = free[np.argsort(-limits[free], kind="stable")]
+        order[over], order[free] = order[free], order[over]
+    return order
 
 
 def minor_per_natural(context: MonthContext) -> tuple[int, int]:

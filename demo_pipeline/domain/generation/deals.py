@@ -36,8 +36,9 @@ _NEVER: Final = np.iinfo(np.int64).max
 #: An open deal is worth at most so many halves of a mean won deal, if there are deals enough.
 _OPEN_HALVES: Final = 5
 #: What decides which deal has which size: that of the company, the deal's length, chance. Where months have
-#: an end that counts, deals close at other times than by their length alone: it must weigh more.
-_SIZE_WEIGHT: Final = 510
+#: an end that counts, deals close at other times than by their length alone: it must weigh more. Where
+#: companies buy pieces for their people, that alone gives larger ones larger deals.
+_SIZE_WEIGHT: Final = {True: 90, False: 510}
 _LENGTH_WEIGHT: Final = {True: 700, False: 380}
 _CHANCE_WEIGHT: Final = {True: 500, False: 650}
 #: By how much of its length a deal closes after its expected date, per cent, by tenths of the deals
@@ -220,7 +221,16 @@ def _values(
         # Without a stage for lost deals those that are worth nothing stay open.
         outcome[lost] = OPEN
         lost = lost[:0]
-    return price_deals(context, figures, draws, natural, (won, opened, lost)), outcome
+    people = _most_people(context, contact)
+    return price_deals(context, figures, draws, natural, people, (won, opened, lost)), outcome
+
+
+def _most_people(context: MonthContext, contact: I64) -> I64:
+    """How many people the company of each contact has at most; 0: there is none."""
+    index = context.index
+    company = index.contacts.company[contact]
+    people = np.append(context.locale.companies.most_people, 0)
+    return people[np.append(index.companies.size, -1)[company]]
 
 
 def _natural_values(context: MonthContext, draws: Draws, closings: Closings, contact: I64) -> I64:
@@ -240,11 +250,12 @@ def _natural_values(context: MonthContext, draws: Draws, closings: Closings, con
     length_weight, chance_weight = (
         weight[industry.has_month_end] for weight in (_LENGTH_WEIGHT, _CHANCE_WEIGHT)
     )
+    size_weight = _SIZE_WEIGHT[industry.pricing.kind == "pieces"]
     for rows in (np.flatnonzero(closings.outcome == WON), np.flatnonzero(closings.outcome != WON)):
         # Companies of one size by lot.
         by_size = np.lexsort((draws("size_rank")[rows], size[rows]))
         score = (
-            _SIZE_WEIGHT * _ranks(by_size)
+            size_weight * _ranks(by_size)
             + length_weight * _ranks(ascending(closings.length[rows]))
             + chance_weight * _ranks(np.argsort(chance[rows], kind="stable"))
         )

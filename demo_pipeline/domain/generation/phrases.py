@@ -24,6 +24,7 @@ from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
 from demo_pipeline.domain.generation.companies import names, short_names
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_prices import Offers
+from demo_pipeline.domain.generation.fitting_facts import fitting_lines
 from demo_pipeline.domain.generation.price_lists import LINE_KINDS
 from demo_pipeline.domain.model import ACTIVITY_TYPES
 from demo_pipeline.domain.reference.stories import Stories, fact_group
@@ -334,12 +335,23 @@ class _Slots:
             return SlotChoice(kept_strings(tuple(map(str, numbers))), self._drawn(slot, rows, len(numbers)))
         facts = self.context.stories.facts
         if slot in facts:
-            return SlotChoice(facts[slot], self._drawn(slot, rows, len(facts[slot])))
+            return SlotChoice(facts[slot], self._fact(slot, self.key[rows], rows))
         return getattr(self, f"_{slot}")(rows)
 
     def _drawn(self, name: str, rows: I64, count: int) -> I64:
         """A place below ``count`` for each story, the same for names that agree up to ``_``."""
         return _scattered(self.key[rows], name, count)
+
+    def _fact(self, name: str, keys: U64, rows: I64) -> I64:
+        """A place in a list of facts by key, the same for names that agree up to ``_``: one that fits."""
+        stories, index = self.context.stories, self.context.index
+        fitting = fitting_lines(stories, self.context.locale.companies, fact_group(name))
+        if fitting is None:
+            return _scattered(keys, name, len(stories.facts[name]))
+        company = self.company[rows]
+        size = np.append(index.companies.size, -1)[company].astype(np.int64)
+        form = np.append(index.companies.legal_form, -1)[company].astype(np.int64)
+        return fitting.order[size, form, _scattered(keys, name, fitting.count[size, form])]
 
     def _company(self, rows: I64) -> SlotChoice:
         return short_names(self.context, self.company[rows])
@@ -354,10 +366,10 @@ class _Slots:
         return _with_stop(self._company_full(rows))
 
     def _role(self, rows: I64) -> SlotChoice:
-        facts, key = self.context.stories.facts, self._role_key[rows]
+        facts = self.context.stories.facts
         women, men = facts["role_f"], facts["role_m"]
         is_female = self.context.index.contacts.is_female[self._activities.contact[rows]] == 1
-        place = _scattered(key, "role", len(men))
+        place = self._fact("role_m", self._role_key[rows], rows)
         return SlotChoice(chain(men, women), np.where(is_female, place + len(men), place))
 
     def _writer(self, rows: I64) -> SlotChoice:
@@ -435,7 +447,7 @@ def _before(now_us: I64, then_us: I64) -> I64:
     return np.select([gap <= 0, gap == 1, gap < 7], words, -1)
 
 
-def _scattered(keys: U64, name: str, count: int) -> I64:
+def _scattered(keys: U64, name: str, count: int | I64) -> I64:
     """Places below ``count``, another for each name up to its ``_``."""
     turn = crc32(fact_group(name).encode())
     return scale((keys ^ np.uint64(turn)) * _ODD * np.uint64(2 * turn + 1), count)

@@ -34,6 +34,8 @@ LINE_KINDS: Final = ("plain", "pieces", "basket", "odd")
 _TRIED: Final = 48
 _PER_MILLE: Final = 1000
 _PERCENT: Final = 100
+#: More pieces than anybody buys.
+ANY_PIECES: Final = 1_000_000
 #: Places of the law of deal sizes from which their mean is taken.
 _SAMPLES: Final = 4096
 #: Hundredths in which prices of shops end.
@@ -85,8 +87,19 @@ class PriceList(ABC):
         self.unit = unit
 
     @abstractmethod
-    def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
-        """Lines whose values are near the wanted ones, shape (n,); prices are at a level, per cent, each."""
+    def nearest(self, wanted: I64, draws: U64, level_percent: I64, most_pieces: I64) -> Lines:
+        """Lines whose values are near the wanted ones, shape (n,); prices are at a level, per cent, each.
+
+        They have at most ``most_pieces``, where a product costs so much that these are enough.
+        """
+
+    def most_pieces(self, people: I64) -> I64:
+        """How many pieces of one product customers of so many people buy at most; 0: a private person."""
+        return np.full_like(people, ANY_PIECES)
+
+    def largest(self, people: I64) -> I64:
+        """The largest amounts that such customers usually pay, minor units."""
+        return np.full_like(people, np.iinfo(np.int64).max)
 
     def costing(self, total: int, near: Lines) -> Lines:
         """The line of a single deal that is worth ``total``, whatever it is; ``near`` is the nearest line.
@@ -127,6 +140,10 @@ class PriceList(ABC):
         """Note that these rows were moved by so many steps: where steps are no pieces, nothing to do."""
         del lines, rows, steps
 
+    def leave_uncounted(self, lines: Lines, is_over: Mask) -> None:
+        """Change lines of more pieces than customers buy, where a line may leave out how many they are."""
+        del lines, is_over
+
     def _scaled(self, usd_cents: int) -> int:
         return max(int(usd_cents * self._level), 1)
 
@@ -144,23 +161,48 @@ class PieceList(PriceList):
             np.int64,
         )
         usual = np.array([one.usual for one in pricing.products], np.int64)
-        whole = self._price * pricing.periods
+        #: of a piece, for all periods
+        self._whole = whole = self._price * pricing.periods
         self._ranges = _Ranges(whole * usual[:, 0], whole * usual[:, 1])
         self._discount = np.array([one for one, _ in pricing.discounts], np.int64)
         self._weights = np.cumsum(np.array([weight for _, weight in pricing.discounts], np.int64))
 
     #: Fewer pieces have no discount.
     _FEWEST_DISCOUNTED: Final = 5
+    #: Of a hundred people so many have a piece at most: sums are met with a few pieces more.
+    _PIECES_PERCENT: Final = 90
 
-    def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
+    def most_pieces(self, people: I64) -> I64:
+        # Of who has no company it is not known.
+        return np.where(people > 0, people * self._PIECES_PERCENT // _PERCENT, ANY_PIECES)
+
+    def largest(self, people: I64) -> I64:
+        return int(self._whole.max()) * self.most_pieces(people)
+
+    def nearest(self, wanted: I64, draws: U64, level_percent: I64, most_pieces: I64) -> Lines:
         del level_percent
         product = self._ranges.choose(wanted, draws)
-        whole = self._price[product] * self.pricing.periods
+        few = np.flatnonzero(self._whole[product] * most_pieces < wanted)
+        product[few] = self._dearer(wanted[few], draws[few], most_pieces[few])
+        whole = self._whole[product]
         discount = self._discount[pick(draws << _NEXT, self._weights)]
-        discount[wanted < whole * self._FEWEST_DISCOUNTED] = 0
+        is_full = whole * (_PER_MILLE - discount) // _PER_MILLE * most_pieces < wanted
+        discount[(wanted < whole * self._FEWEST_DISCOUNTED) | is_full] = 0
         unit = np.maximum(whole * (_PER_MILLE - discount) // _PER_MILLE, 1)
         pieces = np.maximum((wanted + unit // 2) // unit, 1)
         return Lines(pieces * unit, product, pieces, np.where(pieces > 1, PIECES, PLAIN), unit)
+
+    def _dearer(self, wanted: I64, draws: U64, most_pieces: I64) -> I64:
+        """Products of which so many pieces come to the amount; where there is none, the dearest."""
+        is_enough = self._whole[:, None] * most_pieces >= wanted
+        count = is_enough.sum(axis=0)
+        order = np.argsort(~is_enough, axis=0, kind="stable")
+        chosen = order[scale(draws, np.maximum(count, 1)), np.arange(len(wanted))]
+        return np.where(count > 0, chosen, int(self._price.argmax()))
+
+    def leave_uncounted(self, lines: Lines, is_over: Mask) -> None:
+        lines.kind[is_over & (lines.kind == PIECES)] = PLAIN
+        lines.pieces[is_over] = 1
 
     def _count(self, lines: Lines, rows: I64, steps: I64) -> None:
         lines.pieces[rows] += steps
@@ -180,7 +222,8 @@ class _Amounts(PriceList):
         )
         self._ranges = _Ranges(np.array(low, np.int64), np.array(high, np.int64))
 
-    def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
+    def nearest(self, wanted: I64, draws: U64, level_percent: I64, most_pieces: I64) -> Lines:
+        del most_pieces
         value = np.maximum(self._rounded(wanted, draws << _NEXT), 1)
         product = self._ranges.choose(wanted * _PERCENT // level_percent, draws)
         ones = np.ones(len(wanted), np.int64)
@@ -266,6 +309,8 @@ class SteppedList(_Amounts):
 class BasketList(PriceList):
     """One catalogue price a product; baskets of one to three pieces, with shipping and vouchers."""
 
+    #: Pieces of a basket, at most; firms order many of one product.
+    _IN_A_BASKET: Final = 3
     #: Baskets of one piece, and of two, of 64; the others have the basket that comes nearest.
     _SINGLE: Final = 26
     _DOUBLE: Final = 20
@@ -309,8 +354,14 @@ class BasketList(PriceList):
         self._all = _Catalogue.of(amounts, products, [0, 1, 2], vouchers)
         self._largest = int(amounts[1].max(initial=1))
 
-    def nearest(self, wanted: I64, draws: U64, level_percent: I64) -> Lines:
-        del level_percent
+    def most_pieces(self, people: I64) -> I64:
+        return np.where(people > 0, ANY_PIECES, self._IN_A_BASKET)
+
+    def largest(self, people: I64) -> I64:
+        return np.where(people > 0, super().largest(people), self._largest)
+
+    def nearest(self, wanted: I64, draws: U64, level_percent: I64, most_pieces: I64) -> Lines:
+        del level_percent, most_pieces
         lines = no_lines(len(wanted))
         lot, unset = scale(draws, 64), np.ones(len(wanted), bool)
         large = wanted > self._largest

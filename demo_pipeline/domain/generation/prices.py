@@ -46,7 +46,7 @@ _SECOND: Final = np.uint64(32)
 
 @dataclass(frozen=True)
 class PriceDraws:
-    """Draws of the deals, and where they are, shape (n,) each."""
+    """Draws of the deals, and what their customers are, shape (n,) each."""
 
     #: product, discount and form
     line: U64
@@ -54,10 +54,12 @@ class PriceDraws:
     lot: U64
     #: prices in the deal's city, per cent of the usual ones
     level_percent: I64
+    #: of one product, that the customer buys at most
+    most_pieces: I64
 
     def __getitem__(self, rows: I64) -> PriceDraws:
         """The draws of some of the deals."""
-        return PriceDraws(self.line[rows], self.lot[rows], self.level_percent[rows])
+        return PriceDraws(self.line[rows], self.lot[rows], self.level_percent[rows], self.most_pieces[rows])
 
 
 def price(
@@ -71,7 +73,7 @@ def price(
     """
     deals = len(natural)
     wanted = in_proportion(natural, total_minor)
-    lines = prices.nearest(wanted, draws.line, draws.level_percent)
+    lines = prices.nearest(wanted, draws.line, draws.level_percent, draws.most_pieces)
     if deals == 0:
         return lines
     if deals == 1:

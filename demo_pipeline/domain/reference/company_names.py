@@ -39,6 +39,8 @@ _FOUNDERS: Final = 4_000
 _PARTNERS: Final = 400
 _FOUNDER_SLOPE: Final = 800
 _PLAIN: Final = "{stem} {trade}"
+#: More people than any company has.
+MANY_PEOPLE: Final = 1_000_000
 _SLOT: Final = re.compile(r"\{([a-z]+)\}")
 
 
@@ -103,6 +105,14 @@ class CompanyNames:
     def columns(self) -> PatternColumns:
         """The patterns as columns."""
         return PatternColumns.of(self.patterns)
+
+    @cached_property
+    def most_people(self) -> NDArray[np.int64]:
+        """How many people a company of each size has at most, shape (sizes,): of ``"11-50"`` 50."""
+        import numpy as np
+
+        largest = [label.partition("-")[2] for label in self.sizes.names]
+        return np.array([int(one) if one else MANY_PEOPLE for one in largest], np.int64)
 
     @cached_property
     def legal_form_pattern(self) -> str:

@@ -22,12 +22,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo_pipeline.domain.core.arrow import strings
+from demo_pipeline.domain.model import COMPANY_SIZES
 from demo_pipeline.domain.reference.own_lists import NO_LISTS, OwnLists
 from demo_pipeline.domain.reference.pack_files import read_json, read_table, root
 from demo_pipeline.domain.reference.story_parts import BEATS, FACT, FORMS, NEEDS, beat
 from demo_pipeline.domain.reference.texts import Language, Layout, Strings, Template
 
 _ENDS_WITH_NAME: Final = re.compile(r"\{(company|company_full)\}\.")
+#: Any size, any legal form.
+ANY: Final = "any"
+#: Of a language; may be absent: then every fact is said of every company.
+STRUCTURE_FILE: Final = "company_structure.tsv"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a company must be for a fact to be said of it, and of its people."""
+
+    #: a label of ``companies.size``; "": any size
+    smallest_size: str = ""
+    #: none: any
+    legal_forms: frozenset[str] = frozenset()
+
+    def __and__(self, other: Requirement) -> Requirement:
+        """What meets both, for requirements of which the second is the stricter in size."""
+        forms = self.legal_forms & other.legal_forms or self.legal_forms | other.legal_forms
+        return Requirement(other.smallest_size or self.smallest_size, forms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +64,9 @@ class Stories:
     fact_bits: NDArray[np.uint64]
     #: by name; ``role_f`` and ``role_m`` are always there, lists whose names agree up to ``_`` are aligned
     facts: Mapping[str, Strings]
+    #: what each line of lists that belong together requires, by the name of the group; only of groups of
+    #: which some line requires something
+    requirements: Mapping[str, tuple[Requirement, ...]]
     #: where the templates around a text are in the layout, by kind: the first, and how many
     frames: Mapping[str, tuple[int, int]]
 
@@ -127,6 +150,7 @@ def _load(packs: Traversable, language: Language, industry: str, country: str, o
             [_fact_bits(one, bits) for one in (*templates, *framed, Template.parse(""))], np.uint64
         ),
         facts=MappingProxyType({name: strings(values) for name, values in facts.items()}),
+        requirements=MappingProxyType(_requirements(_structure(packs / "languages" / language.code), facts)),
         frames=MappingProxyType(frames),
     )
 
@@ -134,6 +158,37 @@ def _load(packs: Traversable, language: Language, industry: str, country: str, o
 def fact_group(name: str) -> str:
     """What the names of lists that belong together line by line have in common."""
     return name.partition("_")[0]
+
+
+def _structure(folder: Traversable) -> list[tuple[re.Pattern[str], Requirement]]:
+    """Words that speak of departments, boards and owners, with what they require, sizes ascending."""
+    file = folder / STRUCTURE_FILE
+    if not file.is_file():
+        return []
+    table = read_table(file)
+    rows = zip(table["words"], table["smallest_size"], table["legal_forms"], strict=True)
+    return [
+        (
+            re.compile(words, re.IGNORECASE),
+            Requirement(
+                "" if size == ANY else size, frozenset[str]() if forms == ANY else frozenset(forms.split(","))
+            ),
+        )
+        for words, size, forms in sorted(rows, key=lambda row: (ANY, *COMPANY_SIZES).index(row[1]))
+    ]
+
+
+def _requirements(
+    structure: Sequence[tuple[re.Pattern[str], Requirement]], facts: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[Requirement, ...]]:
+    lines: dict[str, list[Requirement]] = {}
+    for name, values in facts.items():
+        group = lines.setdefault(fact_group(name), [Requirement()] * len(values))
+        for place, value in enumerate(values):
+            for words, requirement in structure:
+                if words.search(value):
+                    group[place] &= requirement
+    return {name: tuple(group) for name, group in lines.items() if set(group) != {Requirement()}}
 
 
 def _fact_bits(template: Template, bits: Mapping[str, int]) -> int:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from demo_pipeline.domain.core.arrow import Mask
 from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.random_streams import I64, Stream
+from demo_pipeline.domain.generation.deal_prices import within_limits
 from demo_pipeline.domain.generation.price_lists import (
+    ANY_PIECES,
     BASKET,
     ODD,
     PIECES,
@@ -56,7 +58,8 @@ def natural_of(industry: str, count: int, seed: int) -> I64:
 def draws_of(industry: str, count: int, seed: int) -> PriceDraws:
     """Draws of a group."""
     stream = Stream(("prices", industry, str(count), str(seed)))
-    return PriceDraws(stream.raw("line", count), stream.raw("odd", count), np.full(count, 100))
+    hundred, any_pieces = np.full(count, 100), np.full(count, ANY_PIECES)
+    return PriceDraws(stream.raw("line", count), stream.raw("odd", count), hundred, any_pieces)
 
 
 def priced(
@@ -278,3 +281,16 @@ def test_more_whales_concentrate_value_in_the_largest_deals(industry: str) -> No
             shares.append(float(sizes[-30:].sum() / sizes.sum()))
             assert sizes[-1] <= max(about.largest_deal, about.deal_quantiles[-1])
         assert shares == sorted(set(shares)), (seed, shares)
+
+
+def test_sizes_keep_within_limits_where_they_can() -> None:
+    """Each size is there once; above its limit is one only where no place with a higher limit has room."""
+    seeded = SeededRandom(5)
+    for count in range(1, 60):
+        sizes = np.array([seeded.between(1, 900) for _ in range(count)])
+        limits = np.array([seeded.one_of([100, 400, 10_000]) for _ in range(count)])
+        order = within_limits(sizes, limits, np.array([seeded.bits(32) for _ in range(count)], np.uint64))
+        assert sorted(order.tolist()) == list(range(count))
+        now = sizes[order]
+        for limit in np.unique(limits[now > limits]).tolist():
+            assert not ((limits > limit) & (now <= limit)).any()

@@ -15,9 +15,11 @@ import pytest
 
 from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.generation import activities, beats
-from demo_pipeline.domain.model import ACTIVITY_TYPES
+from demo_pipeline.domain.generation.fitting_facts import fitting_lines
+from demo_pipeline.domain.model import ACTIVITY_TYPES, COMPANY_SIZES
+from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
-from demo_pipeline.domain.reference.stories import load_stories
+from demo_pipeline.domain.reference.stories import Requirement, load_stories
 from demo_pipeline.domain.reference.story_parts import BEATS, FORMS, NEEDS
 from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
 from tests.assertions.generated_rows import Row, batches_of, rows_of, spec_of
@@ -228,6 +230,58 @@ def test_companies_are_called_by_their_short_names(told: Stories) -> None:
             assert name not in text
             short += name.rpartition(" ")[0].rstrip(",") in text
     assert short > 50
+
+
+def test_facts_fit_the_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No text of a small company, or of one of another legal form, has a board or department as its fact."""
+    told = stories(tmp_path, monkeypatch, "US", "saas")
+    lines = load_stories(load_texts("en", "saas").language, "saas", "US")
+    companies = {row["id"]: row for row in told.rows["companies"]}
+    required = {
+        str(value): need
+        for group, needs in lines.requirements.items()
+        for name, values in lines.facts.items()
+        if name.partition("_")[0] == group
+        for value, need in zip(values.to_pylist(), needs, strict=True)
+        if need != Requirement()
+    }
+    told_of = Counter[str]()
+    for row in told.rows["activities"]:
+        company = companies.get(row["company_id"])
+        for fact, need in required.items():
+            if company and re.search(rf"\b{re.escape(fact)}\b", row["description"]):
+                told_of[fact] += 1
+                assert (
+                    COMPANY_SIZES.index(company["size"]) >= ("", *COMPANY_SIZES).index(need.smallest_size) - 1
+                )
+                assert not need.legal_forms or company["name"].rpartition(" ")[2] in need.legal_forms
+    assert told_of.total() > 20
+
+
+def test_nobody_buys_more_seats_than_there_are_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Titles of deals say at most as many seats as the company has people."""
+    told = stories(tmp_path, monkeypatch, "US", "saas", private_share=0)
+    sizes = {row["id"]: row["size"] for row in told.rows["companies"]}
+    seats = [
+        (int(found[1]), sizes[deal["company_id"]])
+        for deal in told.rows["deals"]
+        if deal["company_id"] and (found := re.search(r"\b(\d+)(?: ×| seats| users)", deal["title"]))
+    ]
+    assert len(seats) > 50
+    assert all(count <= int(size.partition("-")[2] or count) for count, size in seats)
+
+
+@pytest.mark.parametrize(("language", "industry"), EITHER)
+def test_small_companies_have_facts_enough(language: str, industry: str) -> None:
+    """Of each list five lines or more fit every company, and people without one."""
+    lines = load_stories(load_texts(language, industry).language, industry, COUNTRIES[language])
+    companies = load_locale(COUNTRIES[language]).companies
+    for group in lines.requirements:
+        fitting = fitting_lines(lines, companies, group)
+        assert fitting is not None
+        assert fitting.count.min() >= 5, group
 
 
 @pytest.mark.parametrize(("language", "industry"), EITHER)

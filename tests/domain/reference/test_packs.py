@@ -180,6 +180,9 @@ DAMAGES = (
     ("countries/us/country.json", '"en"', '"at"', "language: 'at' has no pack; use de, en"),
     ("countries/de/country.json", "}\n}\n", "}\n", "is not JSON"),
     ("languages/de/language.json", '"closing":', '"ending":', "frames: has ending, greeting"),
+    ("languages/de/company_structure.tsv", "\t11-50\t", "\t11-60\t", "unknown size 11-60; use any, 1-10"),
+    ("languages/fr/company_structure.tsv", "SARL,SNC", "SARL,SNCF", "no country has SNCF; use names of"),
+    ("languages/en/company_structure.tsv", "chief ", "chief (", "is no regular expression"),
     (
         "industries/saas/stories.de.tsv",
         "\nloss\ttalk\t",
