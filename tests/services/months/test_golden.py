@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "c758e5a25652daaee8879a9126f3c448b45da894b80a9c28ef7405ef654be128",
-    "marlowe-quay": "c24c26a64fc276f9c13fb7d0fdeaca82a20db58bd81a83fa7e8cb613678b9104",
-    "tannrausch": "32baa507486148960f4d2397e095c2dccff6a8fc922a1f2cf7266e0da992eb86",
-    "tidewick": "82dd3a363c39324341f35a61b49f87cf96d184e736ca059ebf59f461c415f2bc",
+    "larkmoor": "a2a2605e55ea429d0ed8907e89578afca4b0cc60b234c6e9bb589ea051ef8c58",
+    "marlowe-quay": "a6619af41487cf6c0693dc8fad2c34b2d17bf07c7495bdb6e469bdff21d99756",
+    "tannrausch": "69d414aa00179416e6717b59541a6b1c836159f336ca922a6a44f80e9e4eee87",
+    "tidewick": "a23035c07fb6fc507e635f46e2f8748e393d99b177756b5a4ae91df01c8dc09c",
 }
 
 
