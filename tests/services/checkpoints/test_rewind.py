@@ -55,6 +55,7 @@ from tests.services.patches.builders import (
     scalar,
     tenant_rows,
 )
+from tests.services.patches.reconcile_builders import reconcile_plan
 from tests.services.repairs.damage import copy_company
 
 PLAN: Final = plan({"2025-02": {"contacts_created": 4, "deals_created": 2, "activities_created": 9}})
@@ -266,6 +267,35 @@ def test_months_made_since_are_made_again_byte_for_byte(
     materialise(database, settings, slug, None, last)
     assert_as_expected(database, settings)
     assert scalar(database, "select count(*) from crm.activities where subject = 'Call'") == 1
+
+
+@pytest.mark.risk("P10", partial=True)
+def test_healing_and_reconciling_since(database: Database, database_settings: Settings, tenant: str) -> None:
+    """Rows that were healed, and rows that a reconcile hid and made anew, before and after the checkpoint."""
+    settings = database_settings
+    lower = reconcile_plan({"2025-02": {"activities_created": 11}})
+    first = apply_patch(database, settings, tenant, lower, is_confirmed=True)
+    before, state, jobs = digest(database, settings, tenant), known(database), undone(database)
+    take_checkpoint(database, settings, tenant, "start")
+    undo_job(database, settings, first.job_id)
+    execute(database, "update crm.contacts set deleted_at = now() where status = 'lead'")
+    healed = materialise(database, settings, tenant)
+    assert healed.kind is JobKind.HEAL
+    wanted = reconcile_plan({"2025-02": {"activities_created": 10}})
+    apply_patch(database, settings, tenant, wanted, is_confirmed=True)
+    later, later_jobs = digest(database, settings, tenant), undone(database)
+    report = rewind_tenant(database, settings, tenant, "start")
+    assert digest(database, settings, tenant) == before
+    assert known(database) == state
+    assert {job: undone(database)[job] for job in jobs} == jobs
+    assert_as_expected(database, settings)
+    undo_job(database, settings, report.job_id)
+    assert digest(database, settings, tenant) == later
+    assert {job: undone(database)[job] for job in later_jobs} == later_jobs
+    rewind_tenant(database, settings, tenant, "start")
+    # What it was made of can be taken back as if nothing had been.
+    undo_job(database, settings, first.job_id)
+    assert_as_expected(database, settings)
 
 
 def test_an_undo_waits_for_what_came_after(

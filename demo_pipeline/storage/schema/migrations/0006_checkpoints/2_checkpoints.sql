@@ -444,7 +444,8 @@ $$;
 -- The rows of a tenant that are not as they were stored, and what a rewind does with each: what differs is changed,
 -- what is missing is inserted, what was made since is hidden; rows that materialisations made since are deleted, so
 -- that the same ones can be made again. p_checkpoint may be what a rewind stored: then only rows that it changed
--- count. Deleted rows that are still there count as well. Merge joins by the primary keys: memory does not grow with the rows.
+-- count. Deleted rows that are still there count as well. Merge joins by the primary keys: memory does not grow with
+-- the rows.
 create function demo.checkpoint_differences(p_checkpoint uuid)
     returns table (entity text, id uuid, action text, is_generated boolean)
     language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -479,7 +480,8 @@ begin
                 ' and r.created_at <= l.as_of)'
             else 'r.demo_generated and r.demo_job_id = any ($3)' end;
         v_scope := case when v_stored.name is null then format(
-            ' and r.id in (select x.id from demo.rewind_rows x where x.checkpoint_id = $2 and x.entity = %L)', v_table)
+            ' and r.id in (select x.id from demo.rewind_rows x where x.checkpoint_id = $2 and x.entity = %L)',
+            v_table)
             else '' end;
         return query execute format(
             $query$
@@ -503,8 +505,8 @@ $$;
 
 -- Within the claim of a rewind, to the checkpoint that its plan names; or within that of an undo, to what the rewind,
 -- or the undo of one, that its plan names had found. All rows that differ are as they were stored then, and the ledger
--- with them: months, undone jobs, hero accounts, edits. Returns {"rows": [{"entity", "action", "is_generated", "count"}],
--- "recorded": what this changes of what is expected, as finish_job takes it}.
+-- with them: months, undone jobs, hero accounts, edits. Returns {"rows": [{"entity", "action", "is_generated",
+-- "count"}], "recorded": what this changes of what is expected, by month}.
 create function demo.rewind(p_job uuid, p_checkpoint uuid) returns jsonb
     language plpgsql security definer set search_path = pg_catalog, pg_temp
     set enable_seqscan = off set plan_cache_mode = force_generic_plan set enable_nestloop = off
@@ -649,24 +651,20 @@ begin
                 from demo.rewind_rows x where x.checkpoint_id = p_job
                 group by x.entity, x.action, x.is_generated
             ) n), '[]'),
-        -- Money as text: in JSON numbers it would pass through floating point.
+        -- As text: money in JSON numbers would pass through floating point.
         'recorded', coalesce((
-            select jsonb_agg(jsonb_build_object(
-                'month', c.month, 'leads_created', -c.leads_created, 'contacts_created', -c.contacts_created,
-                'companies_created', -c.companies_created, 'deals_created', -c.deals_created,
-                'closed_won_count', -c.closed_won_count, 'closed_won_value', (-c.closed_won_value)::text,
-                'pipeline_added_value', (-c.pipeline_added_value)::text,
-                'activities_created', -c.activities_created) order by c.month)
+            select jsonb_agg(c.figures || jsonb_build_object('month', c.month) order by c.month)
             from (
-                select h.month, sum(h.leads_created) as leads_created, sum(h.contacts_created) as contacts_created,
-                    sum(h.companies_created) as companies_created, sum(h.deals_created) as deals_created,
-                    sum(h.closed_won_count) as closed_won_count, sum(h.closed_won_value) as closed_won_value,
-                    sum(h.pipeline_added_value) as pipeline_added_value,
-                    sum(h.activities_created) as activities_created
-                from demo.job_months h
-                where h.tenant_id = v_tenant and case when v_stored.name is null then h.job_id = p_checkpoint
-                    else not v_stored.jobs ? h.job_id::text end
-                group by h.month
+                select m.month, jsonb_object_agg(m.metric, m.total::text) as figures
+                from (
+                    select h.month, k.metric, -sum(k.figure::numeric) as total
+                    from demo.job_months h
+                    cross join jsonb_each_text(to_jsonb(h) - array['tenant_id', 'job_id', 'month']) as k (metric, figure)
+                    where h.tenant_id = v_tenant and case when v_stored.name is null then h.job_id = p_checkpoint
+                        else not v_stored.jobs ? h.job_id::text end
+                    group by h.month, k.metric
+                ) m
+                group by m.month
             ) c), '[]'))
     into v_result;
     return v_result;
