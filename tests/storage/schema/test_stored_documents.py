@@ -181,6 +181,62 @@ def test_a_plan_with_keys_that_nobody_knows_is_stored_and_read(loader: Conn) -> 
     assert read_spec("acme", _PLAN).to_json() == _PLAN | added
 
 
+_LISTS: Final[dict[str, Any]] = {
+    "female": [["Ada", 3]],
+    "male": [["Ben", 1]],
+    "surnames": [["Steiner", 40]],
+    "companies": [["Torhaus AG", "Bau", "51-200"], ["Almhof", None, None]],
+    "products": [["Leitstand", 49_000, None], ["Umbau", 100, 200]],
+    "stages": [["Anfrage", "open", 50, 1], ["Ja", "won", 100, 1], ["Nein", "lost", 0, 1]],
+    "beats": [["offer", "talk", "Angebot an {first}."]],
+    "topics": [["ort", "die Halle"]],
+}
+
+
+def _broken_lists() -> Iterator[tuple[str, Any]]:
+    """Lists that are no object, or broken at one place: left out, or of another type."""
+    for wrong in (
+        [],
+        "x",
+        7,
+        {"colors": [["red"]]},
+        {"female": {}},
+        {"female": [["Ada", 3], None]},
+        {"stages": [["A", "won", 100, 1, 1]]},
+    ):
+        yield repr(wrong), wrong
+    for path in _paths(_LISTS):
+        for value in (..., *_WRONG):
+            is_text = isinstance(value, str) and value and path[-1] in {0, 1}
+            # A list without rows is none, and a text may say anything.
+            if (len(path) < 3 and value in (..., [])) or (is_text and path[0] != "stages"):
+                continue
+            if value == "no such thing" and path[-2:] in {(0, 0), (0, 2)}:
+                continue
+            lists = deepcopy(_LISTS)
+            place: Any = lists
+            for step in path[:-1]:
+                place = place[step]
+            if value is ...:
+                del place[path[-1]]
+            else:
+                place[path[-1]] = value
+            yield f"{path} {value!r}", lists
+
+
+def test_broken_lists_of_a_plan_are_refused_and_cannot_be_read(loader: Conn) -> None:
+    """The database stores only lists that the program can read."""
+    plan = {**_PLAN, "lists": _LISTS}
+    assert not _is_refused(loader, plan=plan)
+    assert plan_problems(plan) == []
+    assert read_spec("acme", plan).to_json()["lists"] == _LISTS
+    broken = list(_broken_lists())
+    assert len(broken) > 100
+    for what, lists in broken:
+        assert _is_refused(loader, plan={**_PLAN, "lists": lists}), what
+        assert plan_problems({**_PLAN, "lists": lists}), what
+
+
 # -- jobs ------------------------------------------------------------------------------------------------
 
 _ID: Final = str(uuid4())
