@@ -193,34 +193,31 @@ _LISTS: Final[dict[str, Any]] = {
 }
 
 
+_NO_LISTS: Final[list[Any]] = [
+    *([], "x", 7, {"colors": [["red"]]}, {"female": {}}, {"female": [["Ada", 3], None]}),
+    {"stages": [["A", "won", 100, 1, 1]]},
+]
+
+
 def _broken_lists() -> Iterator[tuple[str, Any]]:
     """Lists that are no object, or broken at one place: left out, or of another type."""
-    for wrong in (
-        [],
-        "x",
-        7,
-        {"colors": [["red"]]},
-        {"female": {}},
-        {"female": [["Ada", 3], None]},
-        {"stages": [["A", "won", 100, 1, 1]]},
-    ):
-        yield repr(wrong), wrong
+    yield from ((repr(wrong), wrong) for wrong in _NO_LISTS)
     for path in _paths(_LISTS):
+        *around, last = path
         for value in (..., *_WRONG):
-            is_text = isinstance(value, str) and value and path[-1] in {0, 1}
             # A list without rows is none, and a text may say anything.
-            if (len(path) < 3 and value in (..., [])) or (is_text and path[0] != "stages"):
-                continue
-            if value == "no such thing" and path[-2:] in {(0, 0), (0, 2)}:
+            is_whole_list = len(around) < 2
+            may_be_any = value == "no such thing" and last in {0, 1, 2} and path[0] != "stages"
+            if (is_whole_list and value in (..., [])) or may_be_any or (value, last) == ("no such thing", 0):
                 continue
             lists = deepcopy(_LISTS)
             place: Any = lists
-            for step in path[:-1]:
+            for step in around:
                 place = place[step]
             if value is ...:
-                del place[path[-1]]
+                del place[last]
             else:
-                place[path[-1]] = value
+                place[last] = value
             yield f"{path} {value!r}", lists
 
 
