@@ -171,6 +171,7 @@ def _kpis(arena: Arena, sizes: Sizes) -> Iterator[Result]:
     for tenant in (smallest, small):
         yield from _patches(place, tenant, sizes)
     yield from _patch_commands(arena, place, small, sizes)
+    yield from _reconciles(place, small, sizes)
     yield from _large_patches(place, small, sizes)
     arena.drop("bench_job")
 
@@ -191,6 +192,24 @@ def _patches(place: Place, tenant: Sized, sizes: Sizes) -> Iterator[Result]:
             goal=250,
             is_more_better=False,
             note=f"{found['rows']} rows each; the first call of a process is not counted",
+        )
+
+
+def _reconciles(place: Place, tenant: Sized, sizes: Sizes) -> Iterator[Result]:
+    arguments = {"slug": tenant.slug, "repeats": sizes.patch_runs}
+    found = work("reconcile", arguments, place.environment)
+    what = (
+        f"all figures of the newest month of 24 lowered, tenant of {_count(tenant.rows)} rows, in the service"
+    )
+    note = f"{found['hidden']} rows hidden, {found['created']} made"
+    for name, goal in (("preview", 300), ("job", 600), ("undo", None)):
+        yield Result(
+            what=f"{what}: {name}, in the service",
+            unit="ms",
+            samples=tuple(seconds * 1000 for seconds in found[name]),
+            goal=goal,
+            is_more_better=False,
+            note=note,
         )
 
 

@@ -20,6 +20,7 @@ from psycopg import sql
 
 from benchmarks.patching import large_patch, patch
 from benchmarks.process import peak_bytes, timed
+from benchmarks.reconciling import reconcile
 from benchmarks.rewinding import rewind
 from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, PROVISIONED_AT, Sized
 from demo_pipeline.domain.core.months import Month
@@ -205,6 +206,7 @@ TASKS: Final[dict[str, Callable[..., dict[str, Any]]]] = {
         patch,
         large_patch,
         rewind,
+        reconcile,
     )
 }
 

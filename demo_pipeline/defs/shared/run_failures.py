@@ -10,7 +10,7 @@ from typing import Any, Final
 import dagster as dg
 
 from demo_pipeline.defs.shared.tenant_loads import Refused
-from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
+from demo_pipeline.domain.core.errors import DemoError, InputError, Problem, UnconfirmedError
 from demo_pipeline.rendering.table import Column, Table, markdown
 
 _PROBLEM_COLUMNS: Final[tuple[Column[Problem], ...]] = (
@@ -44,6 +44,9 @@ def refusal_failure(error: DemoError, tenant: str | None) -> dg.Failure:
             metadata["problems"] = dg.MetadataValue.md(markdown(Table(_PROBLEM_COLUMNS, error.problems)))
         if error.suggestion is not None:
             metadata["suggestion"] = dg.MetadataValue.json(error.suggestion)
+        if isinstance(error, UnconfirmedError) and "preview" in error.details:
+            metadata["preview"] = dg.MetadataValue.json(error.details["preview"])
+            metadata["fingerprint"] = error.details["preview"]["fingerprint"]
     elif "suggestion" in error.details:
         metadata["suggestion"] = str(error.details["suggestion"])
     return dg.Failure(error.message, metadata=metadata, allow_retries=False)

@@ -374,29 +374,25 @@ def _reason(metric: str, held: Sequence[tuple[LivingRow, Held]], missing: Figure
 def _without_contact(
     choice: RowChoice, ground: ReconcileBaseline, problems: list[Problem]
 ) -> dict[Month, Figures]:
-    """Months that must keep a contact, and it: rows are to be made that would have none otherwise."""
-    deleted = frozenset(row.id for row in choice.deleted if row.table == "contacts")
-    if not deleted:
-        return {}
-    found: dict[Month, Figures] = {}
-    has_made = False
+    """Months that must keep or get a contact, and it: rows are to be made that would have none otherwise."""
+    contacts = [row for row in choice.deleted if row.table == "contacts"]
+    deleted = frozenset(row.id for row in contacts)
     for month, made in choice.made.items():
-        has_made = has_made or made.contacts_created > 0
-        if has_made or not (made.deals_created or made.activities_created):
-            continue
-        if ground.has_contact_without(deleted, month):
-            continue
+        if made.contacts_created:
+            break
         metric = "deals_created" if made.deals_created else "activities_created"
-        giver = max(row.month for row in choice.deleted if row.table == "contacts" and row.month <= month)
-        is_lead = not choice.deleted_figures.at(giver).other_contacts
-        found[giver] = Figures(contacts_created=1, leads_created=int(is_lead))
+        if not made[metric] or ground.has_contact_without(deleted, month):
+            continue
+        # One that goes may stay; else one has to come.
+        giver = max((row.month for row in contacts if row.month <= month), default=month)
+        is_lead = giver in choice.deleted_figures and not choice.deleted_figures[giver].other_contacts
         message = (
-            f"{counted(made[metric], *METRICS[metric].noun)} would have no contact, since all contacts by "
-            f"then go; keep one contact of {giver}"
+            f"{counted(made[metric], *METRICS[metric].noun)} would have no contact: none is left by then; "
+            f"let {giver} have one contact more"
         )
         problems.append(Problem(code="no_contact_left", month=str(month), metric=metric, message=message))
-        break
-    return found
+        return {giver: Figures(contacts_created=1, leads_created=int(is_lead))}
+    return {}
 
 
 def _plan_of(

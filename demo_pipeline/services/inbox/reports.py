@@ -125,6 +125,8 @@ def _refused_lines(document: Mapping[str, Any], error: DemoError) -> Iterator[st
         yield from (f"- {_problem_line(problem)}" for problem in error.problems)
     else:
         yield _escaped(error.message)
+    if "preview" in error.details:
+        yield from _preview_lines(error.details["preview"])
     if isinstance(error, InputError) and error.suggestion is not None:
         yield ""
         yield "This would work:"
@@ -132,6 +134,22 @@ def _refused_lines(document: Mapping[str, Any], error: DemoError) -> Iterator[st
         yield "```json"
         yield json.dumps(error.suggestion, ensure_ascii=False, indent=2, default=str)
         yield "```"
+
+
+def _preview_lines(preview: Mapping[str, Any]) -> Iterator[str]:
+    """What a plan that reconciles would do now, and the line that confirms it."""
+    yield ""
+    yield "| month | table | to hide | to make |"
+    yield "|:--|:--|--:|--:|"
+    for change in preview["changes"]:
+        yield f"| {change['month']} | {change['table']} | {change['hidden']:,} | {change['made']:,} |"
+    for deal in preview["largest_hidden_deals"]:
+        named = ", ".join(_escaped(text) for text in (deal["title"], deal["account"]) if text)
+        yield f"- hides the deal {named}: {grouped(deal['value'] or 0)}"
+    yield ""
+    yield "To confirm this, add the line to the plan and put it into the inbox again:"
+    yield ""
+    yield f"    fingerprint: {preview['fingerprint']}"
 
 
 def _problem_line(problem: Problem) -> str:

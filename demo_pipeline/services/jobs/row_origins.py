@@ -70,7 +70,7 @@ def _origins(
     numbers = {job.job_id: job.number for job in context.state.jobs}
     for job in jobs:
         # The rows of a materialising job draw from a stream of its own where another version made some.
-        if job.kind is JobKind.MATERIALISE and not context.other_versions:
+        if job.kind is JobKind.MATERIALISE and not context.is_made_by_figures:
             continue
         stream = job_stream(spec, job.seed or "", numbers[job.id])
         for month, made in _made(job, jobs, spec.currency):

@@ -23,6 +23,7 @@ from demo_pipeline.domain.core.errors import (
 from demo_pipeline.domain.core.figures import Figures, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.patch_plan.plan import PlanMode
 from demo_pipeline.domain.reference.versions import present_version
 from demo_pipeline.services.jobs.events import Event, record
 from demo_pipeline.settings import Settings
@@ -103,6 +104,24 @@ class TenantContext:
     def recorded_months(self) -> set[Month]:
         """Months of which the ledger records anything."""
         return {*self.loaded_months, *self.state.changes}
+
+    @cached_property
+    def is_made_by_figures(self) -> bool:
+        """Whether missing rows of the blueprint are made from figures, and not one by one.
+
+        Rows of another version are never made again; and after a reconcile the blueprint's next rows would
+        refer to hidden ones. So it stays once rows were made like that, even if the reconcile is undone.
+        """
+        if self.other_versions:
+            return True
+        completed = [job for job in self.state.jobs if job.status == "completed"]
+        loads = [job for job in completed if job.kind is JobKind.MATERIALISE]
+        return any(
+            job.undone_by is None
+            or any(load.number > job.number or (load.as_of or as_of) >= as_of for load in loads)
+            for job in completed
+            if job.mode == PlanMode.RECONCILE and (as_of := job.as_of) is not None
+        )
 
     @property
     def other_versions(self) -> tuple[str, ...]:

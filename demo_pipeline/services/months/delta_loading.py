@@ -91,8 +91,8 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: FiguresByMonth) -> S
     deltas = deltas.nonzero()
     if not deltas:
         return ()
-    # Rows of materialising jobs draw from the blueprint's streams, unless another version made some of them.
-    is_mixed = bool(run.context.other_versions)
+    # Rows of materialising jobs draw from the blueprint's streams, unless some were made from figures.
+    is_mixed = run.context.is_made_by_figures
     others = [job for job in run.context.state.jobs if is_mixed or job.kind is not JobKind.MATERIALISE]
     most = max(_MOST_KNOWN[1] // len(deltas), _MOST_KNOWN[0])
     windows = dict[datetime, int]()

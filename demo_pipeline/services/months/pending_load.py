@@ -163,8 +163,9 @@ def missing_rows(
     """The blueprint's missing rows, up to ``last``. Within the job's transaction, after its claim.
 
     A month of which all that has happened was loaded, and is still there, is left alone. So is every month
-    after the end of a closed tenant. Once another version of lists or generator made a month, none is made
-    row by row: what is missing are ``additions``, figures for rows that refer to what is in the database.
+    after the end of a closed tenant. Once another version of lists or generator made a month, or a reconcile
+    hid rows, none is made row by row: what is missing are ``additions``, figures for rows that refer to what
+    is in the database.
     """
     spec, tenant = context.spec, context.state.tenant
     last = context.last_asked(last)
@@ -172,7 +173,7 @@ def missing_rows(
     incomplete = [
         month for month in spec.start_month.until(last) if not is_complete(context, month, counts, as_of)
     ]
-    if context.other_versions:
+    if context.is_made_by_figures:
         return _by_present_version(conn, context, incomplete, counts, last, as_of)
     work = tuple(_work(conn, context, month, as_of) for month in incomplete)
     team = {table: present_ids(conn, tenant.tenant_id, table, *_EVER) for table in MODEL.team}
@@ -375,7 +376,7 @@ def is_complete(context: TenantContext, month: Month, counts: RowCounts, as_of: 
 def has_more(context: TenantContext, month: Month, as_of: datetime) -> bool:
     """Whether rows of the running month have happened since it was loaded last."""
     loaded = context.state.months[month].figures
-    if context.other_versions:
+    if context.is_made_by_figures:
         return _due(context, month, loaded, as_of) != loaded
     return _part(context, month, as_of) != loaded
 

@@ -18,6 +18,7 @@ from demo_pipeline.services.patches.preview import preview
 from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.repairs.repair import repair
 from demo_pipeline.services.retry import retry_job
+from demo_pipeline.services.tenants.extend import extend_tenant
 from demo_pipeline.services.tenants.queries import digest, show_job
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
@@ -415,6 +416,30 @@ def test_missing_rows_of_the_blueprint_come_first(
     report = apply_patch(database, database_settings, roomy, wanted)
     assert report.is_passed
     assert len(report.jobs) == 2
+    assert_sound(database, database_settings)
+
+
+def test_later_months_refer_to_what_is_left(
+    database: Database, database_settings: Settings, roomy: str
+) -> None:
+    """Months that are made after it have exact figures, and no row of theirs depends on a hidden one."""
+    wanted = reconcile_plan({"2025-06": {"leads_created": 8, "contacts_created": 14, "deals_created": 11}})
+    report = apply_patch(database, database_settings, roomy, wanted, is_confirmed=True)
+    extend_tenant(database, database_settings, roomy, Month.parse("2025-07"))
+    july = materialise(database, database_settings, roomy)
+    assert july.created["activities"] > 100
+    rows = tenant_rows(database, roomy)
+    for table, column in (("contacts", "company_id"), ("deals", "contact_id"), ("activities", "contact_id")):
+        parents = rows["companies" if column == "company_id" else "contacts"]
+        assert not [
+            row
+            for row in rows[table].values()
+            if row["demo_source_month"] == "2025-07"
+            and row[column] is not None
+            and parents[row[column]]["deleted_at"] is not None
+        ]
+    assert_sound(database, database_settings)
+    undo_job(database, database_settings, report.job_id)
     assert_sound(database, database_settings)
 
 
