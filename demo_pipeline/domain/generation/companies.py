@@ -61,7 +61,7 @@ def compose_companies(context: MonthContext, count: int) -> tuple[Companies, Dra
         created_us=draws.created_us,
         owner=context.team.sellers(draws("owner"), draws.created_us),
         number=number,
-        legal_form=_legal_forms(parts, size, draws("legal_form")),
+        legal_form=named.own_column("legal_form", _legal_forms(parts, size, draws("legal_form"))),
         # A name may speak of its city.
         city=np.where(city < 0, cities(context.locale, draws), city),
         size=size,
@@ -81,7 +81,7 @@ def names(context: MonthContext, company: I64) -> SlotChoice:
     rows = context.index.companies
     number, legal_form = rows.number[each], rows.legal_form[each]
     # Of those that existed the name is known as a whole.
-    made = _names_of(context, _named(context, number), np.maximum(legal_form, 0))
+    made = _names_of(context, _named(context, number), legal_form)
     return SlotChoice(_made_or_existing(made, number, context.index.existing_names), place)
 
 
@@ -239,7 +239,8 @@ def _made_or_existing(made: pa.StringArray, number: Small, known: pa.StringArray
 
 
 def _names_of(context: MonthContext, named: NamedCompanies, legal_form: Small) -> pa.StringArray:
-    forms = take(context.locale.companies.legal_forms.arrow, legal_form)
+    # Names that have none of the country's are whole already.
+    forms = take(context.locale.companies.legal_forms.arrow, np.maximum(legal_form, 0))
     return named.in_full(forms)
 
 

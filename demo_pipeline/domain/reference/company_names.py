@@ -71,6 +71,8 @@ class OwnNames:
     labels: pa.StringArray
     #: place among ``industries``, -1: any
     industry: NDArray[np.int64]
+    #: place among ``legal_forms``, -1: it has none of the country's
+    legal_form: NDArray[np.int64]
     #: the smallest and the largest size that each may have, places among ``sizes``
     smallest: NDArray[np.int64]
     largest: NDArray[np.int64]
@@ -225,7 +227,9 @@ def with_own_names(names: CompanyNames, companies: Sequence[OwnCompany]) -> Comp
         one.industry for one in companies if one.industry and one.industry not in names.industries.index
     )
     industries = {label: place for place, label in enumerate([*names.industries.names, *added])}
-    smallest, largest = zip(*(_size_range(names, one) for one in companies), strict=True)
+    forms = [_own_form(names, one.name) for one in companies]
+    ranges = [_size_range(names, *pair) for pair in zip(companies, forms, strict=True)]
+    smallest, largest = zip(*ranges, strict=True)
     own = OwnNames(
         names=plain_strings([one.name for one in companies]),
         short_names=plain_strings(short),
@@ -234,6 +238,7 @@ def with_own_names(names: CompanyNames, companies: Sequence[OwnCompany]) -> Comp
             [industries[one.industry] if one.industry else _trade(names, one.name) for one in companies],
             np.int64,
         ),
+        legal_form=np.array(forms, np.int64),
         smallest=np.array(smallest, np.int64),
         largest=np.array(largest, np.int64),
         industries=plain_strings(list(industries)),
@@ -247,18 +252,22 @@ def domain_label(name: str) -> str:
     return "-".join(filter(None, map(ascii_label, name.split())))
 
 
-def _size_range(names: CompanyNames, company: OwnCompany) -> tuple[int, int]:
+def _own_form(names: CompanyNames, name: str) -> int:
+    """The place of the legal form at the end of a name; -1: it has none of the country's."""
+    form = name.removeprefix(names.without_legal_form(name)).lstrip(", ")
+    return names.legal_forms.index[form] if form else -1
+
+
+def _size_range(names: CompanyNames, company: OwnCompany, form: int) -> tuple[int, int]:
     """The smallest and the largest size of a company: as declared, or of its legal form."""
     if company.size is not None:
         place = names.sizes.index[company.size]
         return place, place
-    form = company.name.removeprefix(names.without_legal_form(company.name)).lstrip(", ")
-    if not form:
+    if form < 0:
         return 0, len(names.sizes) - 1
-    place = names.legal_forms.index[form]
     # Running weights grow where a form is used.
-    before = names.forms_of_size[:, place - 1] if place else 0
-    fits = (names.forms_of_size[:, place] > before).nonzero()[0].tolist()
+    before = names.forms_of_size[:, form - 1] if form else 0
+    fits = (names.forms_of_size[:, form] > before).nonzero()[0].tolist()
     return fits[0], fits[-1]
 
 

@@ -197,6 +197,18 @@ def test_the_legal_form_of_an_own_company_fits_its_size() -> None:
     assert {sizes[str(one["name"])] for one in sized} == {"201-500"}
 
 
+def test_texts_know_the_legal_form_of_an_own_company() -> None:
+    """What may be said of a firm follows from the form in its name; a name without one has none."""
+    names = ["Almkamp e.K.", "Torkamp AG", "Moorkamp"]
+    spec, _ = resolved({**BLUEPRINT, "lists": {"companies": names}})
+    generator = Generator(spec, NOW)
+    rows = [row for month in spec.months for row in generator.month(month) if row.table == "companies"]
+    made_names = [row["name"] for batch in rows for row in batch.rows.to_pylist()]
+    forms = (*load_locale("DE").companies.legal_forms.names, "")
+    known = dict(zip(made_names, vars(generator)["_index"].companies.legal_form.tolist(), strict=True))
+    assert [forms[known[name]] for name in names] == ["e.K.", "AG", ""]
+
+
 def test_made_companies_do_not_repeat_own_names() -> None:
     """A name that the country could make is left to the one that has it, domain included."""
     spec, _ = resolved(BLUEPRINT)
