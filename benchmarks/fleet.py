@@ -14,6 +14,9 @@ from benchmarks.tenants import FIRST_MONTH, LAST_MONTH, Sized
 
 #: rows of each tenant: fifty have about 105,700
 _ROWS: Final = 2_100
+_BOARD_RUNS: Final = 5
+#: exit code of ``ready``
+_NOT_READY: Final = 4
 _MONTHS: Final = len(list(FIRST_MONTH.until(LAST_MONTH)))
 
 
@@ -25,7 +28,7 @@ def write_blueprints(folder: Path, count: int) -> None:
 
 
 def fleet(arena: Arena, tenant_count: int) -> Iterator[Result]:
-    """``run`` for a folder of blueprints, the same again, and the same services without Dagster."""
+    """``run`` for a folder of blueprints, again, the same services without Dagster, and the board."""
     with open_home() as home:
         write_blueprints(home.blueprints, tenant_count)
         # Makes the server and the schema.
@@ -35,6 +38,9 @@ def fleet(arena: Arena, tenant_count: int) -> Iterator[Result]:
         between = home.server_cpu_seconds()
         again = home.run("run")
         after = home.server_cpu_seconds()
+        # Nothing is released, so no tenant is ready.
+        examined = home.run("ready", "--all", "--examine", expected=_NOT_READY)
+        boards = [home.run("ready", "--all", expected=_NOT_READY) for _ in range(_BOARD_RUNS)]
         place = arena.clone("bench_fleet")
         arguments = {"folder": str(home.blueprints)}
         before_services = arena.cpu_seconds()
@@ -82,4 +88,16 @@ def fleet(arena: Arena, tenant_count: int) -> Iterator[Result]:
         goal=10,
         is_more_better=False,
         note=f"CPU-seconds of client + server: {again.cpu:.1f} + {after - between:.1f}",
+    )
+    yield Result(
+        what="demo-pipeline ready --all, the board, the whole process",
+        unit="s",
+        samples=tuple(one.wall for one in boards),
+        goal=2,
+        is_more_better=False,
+    )
+    yield Result(
+        what="the same with --examine: every row of every tenant is read",
+        unit="s",
+        samples=(examined.wall,),
     )

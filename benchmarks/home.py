@@ -37,8 +37,11 @@ class Home:
         own = {"DEMO_BLUEPRINTS": str(self.blueprints)} if self.blueprints.exists() else {}
         return {"DEMO_HOME": str(self.folder / "home"), **own, **NO_CAPS}
 
-    def run(self, *words: str) -> Clock:
-        """Seconds of a command; its CPU-seconds are those of all its processes but the server's."""
+    def run(self, *words: str, expected: int = 0) -> Clock:
+        """Seconds of a command; its CPU-seconds are those of all its processes but the server's.
+
+        Raises ``RuntimeError`` for another exit code than ``expected``.
+        """
         before, started_at = os.times(), perf_counter()
         done = subprocess.run(
             [PROGRAM, *words],
@@ -49,7 +52,7 @@ class Home:
             text=True,
         )
         wall, after = perf_counter() - started_at, os.times()
-        if done.returncode != 0:
+        if done.returncode != expected:
             raise RuntimeError(f"demo-pipeline {' '.join(words)} ended with {done.returncode}: {done.stderr}")
         return Clock(wall=wall, cpu=sum(after[2:4]) - sum(before[2:4]))
 

@@ -25,6 +25,7 @@ _ANSWERS: Final = {
     "/": 200,
     "/locations/demo_pipeline.definitions/jobs/apply_patch/playground?config=x": 200,
     "/server_info": 200,
+    "/demo-day": 200,
     "/health": 200,
     "/metrics": 200,
     "/favicon.png": 200,

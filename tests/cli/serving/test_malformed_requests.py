@@ -125,7 +125,11 @@ def test_the_server_has_the_guard(web: WebServer) -> None:
     assert answer(f"{web.url}/", host="evil.example")[0] == 403
     assert answer(f"{web.url}/")[0] == 200
     assert answer(f"{web.url}/health", host="evil.example")[0] == 403
-    for path, text in {"/health": b"Demo tenants", "/metrics": b"demo_pipeline_watched_figure{"}.items():
+    for path, text in {
+        "/demo-day": b"Demo day",
+        "/health": b"Demo tenants",
+        "/metrics": b"demo_pipeline_watched_figure{",
+    }.items():
         status, body = answer(f"{web.url}{path}")
         assert (status, text in body) == (200, True)
 
