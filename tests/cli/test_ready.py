@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.tenants.provision import provision
+from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.fixtures.cli import Finished, RunCommand
 from tests.fixtures.ledger_steps import real_tenant
@@ -148,6 +152,21 @@ def test_a_tenant_without_months(command: RunCommand, blueprint: Path) -> None:
         ("checked", "ready kranz"),
         ("released", "release kranz"),
     ]
+
+
+def test_a_stale_tenant(
+    command: RunCommand, blueprint: Path, database: Database, database_settings: Settings
+) -> None:
+    """A living tenant that was loaded two weeks ago, months that have begun since included."""
+    text = blueprint.read_text(encoding="utf-8").replace("end_month: 2025-03\n", "")
+    blueprint.write_text(text.replace("start_month: 2025-01", "last_months: 2"), encoding="utf-8")
+    earlier = database_settings.model_copy(update={"now": datetime.now(UTC) - timedelta(days=14)})
+    provision(database, earlier, blueprint)
+    materialise(database, earlier, "kranz")
+    reason = on_board(command)["reasons"][0]
+    assert reason["requirement"] == "fresh"
+    assert "no activity for" in reason["what"]
+    assert ("fresh", "generate kranz") in cure(command, partial(on_board, command))
 
 
 def test_what_people_do_needs_another_examination(
