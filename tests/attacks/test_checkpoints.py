@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg import errors
 
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.storage.ledger import checkpoints, job_ledger
@@ -163,3 +164,13 @@ def test_the_rights_of_a_rewind_are_the_guards(armed: Attacker) -> None:
     ):
         plan = {"name": "start", "checkpoint": str(armed.names["own_checkpoint"])}
         refused(tries(armed, JobKind.REWIND, plan, statement), DENIED)
+
+
+@pytest.mark.risk("P3", partial=True)
+@pytest.mark.parametrize("table", STORED)
+def test_the_reader_cannot_even_name_it(field: Field, table: str) -> None:
+    """The CRM's reader has no right on the schema: what is stored is not there for it."""
+    with field.database.admin() as conn, conn.transaction(force_rollback=True):
+        conn.execute("set local role crm_reader")
+        with pytest.raises(errors.InsufficientPrivilege):
+            conn.execute(f"select * from demo.{table}".encode())
