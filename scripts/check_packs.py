@@ -27,11 +27,12 @@ from demo_pipeline.domain.reference.blocked_words import BRANDS, PLACES
 from demo_pipeline.domain.reference.company_names import PATTERNS_FILE
 from demo_pipeline.domain.reference.countries import CURRENCIES, KNOWN_COUNTRY_CODES, ORIGINS_FILE
 from demo_pipeline.domain.reference.known_names import COMPANIES_FILE, PEOPLE_FILE, shared_names
+from demo_pipeline.domain.reference.languages import FRAMES
 from demo_pipeline.domain.reference.names import ascii_label
 from demo_pipeline.domain.reference.pack_files import PACKAGED
 from demo_pipeline.domain.reference.stories import ANY, STRUCTURE_FILE
 from demo_pipeline.domain.reference.story_rules import story_findings
-from demo_pipeline.domain.reference.texts import FRAMES
+from demo_pipeline.domain.reference.talk_tracks import COUNTED, PHRASES
 from scripts.listbuild.quantiles import quantiles
 from scripts.listbuild.words import Sieve
 from scripts.pack_schema import (
@@ -45,6 +46,7 @@ from scripts.pack_schema import (
     OriginsFile,
     PackFile,
     PatternsFile,
+    TalkTrackFile,
     WordsFile,
 )
 
@@ -179,11 +181,14 @@ def problems(root: Path) -> list[Problem]:
 def _language(checker: _Checker, name: str) -> LanguageFile | None:
     folder = checker.root / "languages" / name
     structure = folder / STRUCTURE_FILE
-    checker.files(folder, ("language.json", *([STRUCTURE_FILE] if structure.exists() else [])))
+    checker.files(
+        folder, ("language.json", "talk_track.json", *([STRUCTURE_FILE] if structure.exists() else []))
+    )
     _structure(checker, structure)
     language = checker.json(file := folder / "language.json", LanguageFile)
     if language is not None and set(language.frames) != set(FRAMES):
         checker.add(file, "frames", f"has {', '.join(sorted(language.frames))}", f"give {', '.join(FRAMES)}")
+    _talk_track(checker, folder / "talk_track.json")
     return language
 
 
@@ -209,6 +214,27 @@ def _structure(checker: _Checker, file: Path) -> None:
             )
         if unknown := [form for form in forms.split(",") if form != ANY and form not in known]:
             checker.add(file, f"line {place}", f"no country has {unknown[0]}", "use names of legal_forms.tsv")
+
+
+def _talk_track(checker: _Checker, file: Path) -> None:
+    """All phrases with the slots that they are filled with, and one and several of what is counted."""
+    track = checker.json(file, TalkTrackFile)
+    if track is None:
+        return
+    for key, found, wanted in (("phrases", track.phrases, PHRASES), ("counts", track.counts, COUNTED)):
+        if differing := set(found).symmetric_difference(wanted):
+            checker.add(file, key, f"{min(differing)} is missing or unknown", f"give {', '.join(wanted)}")
+    for name, text in track.phrases.items():
+        slots = PHRASES.get(name, frozenset())
+        if set(_SLOT.findall(text)) != set(slots):
+            remedy = f"write {', '.join(f'{{{slot}}}' for slot in sorted(slots)) or 'none'}"
+            checker.add(file, f"phrases.{name}", "has other slots", remedy)
+    for name, (_, many) in track.counts.items():
+        if "{count}" not in many:
+            checker.add(file, f"counts.{name}", "has no {count}", "write {count} where there are several")
+    for country, form in track.dates.items():
+        if set(_SLOT.findall(form)) != {"day", "month", "year"}:
+            checker.add(file, f"dates.{country}", "has other slots", "write {day}, {month}, {year}")
 
 
 def _sentences(

@@ -146,6 +146,10 @@ class DaysFile(PackFile):
         min_length=9, max_length=9, description="say earlier the same day, the day before, seven weekdays"
     )
     dates: dict[str, Text] = Field(description='write {month} and {day}, by country; "" for any other')
+    preposition: str = Field(
+        default="", description="say what days begin with that is left out after another preposition"
+    )
+    first: Text = Field(default="1", description="say what {day} is on the first of a month, for example 1er")
 
 
 class LanguageFile(PackFile):
@@ -164,7 +168,27 @@ class LanguageFile(PackFile):
     spellings: dict[str, dict[Text, Text]] = Field(
         default={}, description="give by country the words that are spelt otherwise there"
     )
+    apart: list[Text] = Field(
+        default=[], description="list what is said of no meeting: not reached, sent (patterns)"
+    )
+    job_titles: Literal["first", "each"] = Field(
+        default="first", description="say which words of a job title below a name begin with a capital"
+    )
     time_words: list[Text] = Field(min_length=1, description="list words that the clock decides (patterns)")
+
+
+class TalkTrackFile(PackFile):
+    """``languages/<code>/talk_track.json``."""
+
+    dates: dict[str, Text] = Field(
+        description='write {day}, {month} and {year}, by country; "" for any other'
+    )
+    counts: dict[str, Annotated[list[Text], Field(min_length=2, max_length=2)]] = Field(
+        description="say one of each, and several with {count}"
+    )
+    phrases: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        description="give each phrase with its slots"
+    )
 
 
 class StageRow(PackFile):
@@ -266,6 +290,9 @@ class WordsFile(PackFile):
     frames: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
         default={},
         description="give greetings and closings of its own, where they differ from the language's",
+    )
+    account_facts: list[Text] = Field(
+        default=[], description="list the facts that a company, or a private person, has one of for good"
     )
     deal_titles_first: list[Text] = Field(description="list titles for those who buy for the first time")
     deal_titles_again: list[Text] = Field(description="list titles for those who have bought before")

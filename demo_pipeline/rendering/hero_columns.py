@@ -30,13 +30,17 @@ def hero_table(heroes: HeroAccounts) -> Table[Any]:
                 one.name,
                 one.contact,
                 one.deal.title,
-                "" if one.deal.value is None else f"{one.currency.shown(one.deal.value)} {one.currency}",
+                _value_text(one.deal),
                 fit_text(one),
                 f"{one.chosen_at:%Y-%m-%d}",
             )
             for one in heroes.accounts
         ],
     )
+
+
+def _value_text(deal: HeroDeal) -> str:
+    return "" if deal.value is None else f"{deal.currency.shown(deal.value)} {deal.currency}"
 
 
 def fit_text(account: HeroAccount) -> str:
@@ -64,20 +68,21 @@ def hero_documents(heroes: HeroAccounts) -> list[dict[str, Any]]:
             "contact_id": one.contact_id,
             "company": one.company,
             "company_id": one.company_id,
-            "deal": _deal_document(one, one.deal) | {"id": one.deal_id},
+            "deal": _deal_document(one.deal) | {"id": one.deal_id},
             "earlier_deal": None
             if one.earlier is None
-            else _deal_document(one, one.earlier) | {"id": one.earlier_deal_id},
+            else _deal_document(one.earlier) | {"id": one.earlier_deal_id},
             "talk_track": list(talk_track(one)),
         }
         for one in heroes.accounts
     ]
 
 
-def _deal_document(account: HeroAccount, deal: HeroDeal) -> dict[str, Any]:
+def _deal_document(deal: HeroDeal) -> dict[str, Any]:
     return {
         "title": deal.title,
-        "value": None if deal.value is None else account.currency.plain(deal.value),
+        "value": None if deal.value is None else deal.currency.plain(deal.value),
+        "currency": deal.currency.code,
         "stage": deal.stage,
     }
 

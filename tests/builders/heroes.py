@@ -22,6 +22,7 @@ def deal(title: str, value: int | None = 1_200_00, **changes: Any) -> HeroDeal:
     values: dict[str, Any] = {
         "title": title,
         "value": value,
+        "currency": EUR,
         "stage": "Closed",
         "opened_on": date(2025, 4, 2),
         "closed_on": date(2025, 5, 20),
@@ -41,8 +42,9 @@ def hero(kind: HeroKind, **changes: Any) -> HeroAccount:
         "company_id": UUID(int=2),
         "deal_id": UUID(int=3),
         "earlier_deal_id": None if is_at_risk else UUID(int=4),
-        "currency": EUR,
+        "country": "GB",
         "as_of": date(2025, 6, 15),
+        "has_ended": False,
         "contact": "Anna Berger",
         "contact_since": date(2025, 1, 7),
         "company": "Kranz GmbH",

@@ -74,7 +74,11 @@ def report_of(
         ),
         "open_activities": (OpenActivities(type="task", count=3, overdue_count=1),),
         "heroes": heroes(
-            currency=spec.currency, contact=text, company=text, city=text, owner=text, deal=deal(text)
+            contact=text,
+            company=text,
+            city=text,
+            owner=text,
+            deal=deal(text, currency=spec.currency),
         ),
         "verdict": Verdict(tenant=spec.slug, findings=(), pending=()),
         "notes": (),

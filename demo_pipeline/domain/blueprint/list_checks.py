@@ -417,9 +417,9 @@ class _Checker:
         if self.locale is None or self.context.industry is None or self.context.currency is None:
             return
         # Imported here: texts are made of arrays, which few commands need.
+        from demo_pipeline.domain.reference.languages import Template, load_language
         from demo_pipeline.domain.reference.stories import fact_group, story_rows
         from demo_pipeline.domain.reference.story_rules import story_findings
-        from demo_pipeline.domain.reference.texts import Template, load_language
 
         language = load_language(self.locale.language)
         lists = Lists(

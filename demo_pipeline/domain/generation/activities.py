@@ -18,7 +18,14 @@ from demo_pipeline.domain.core.arrow import Mask, integers, texts
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.random_streams import I64, U64, rank_within, scale
 from demo_pipeline.domain.generation.beats import LOSS, Relations, story_rows
-from demo_pipeline.domain.generation.calendar import MEETING_HOURS, MINUTE_US, TASK_HOURS, minute_of
+from demo_pipeline.domain.generation.calendar import (
+    DAY_US,
+    HOUR_US,
+    MEETING_HOURS,
+    MINUTE_US,
+    TASK_HOURS,
+    minute_of,
+)
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_people import DealPeople
 from demo_pipeline.domain.generation.deals import first_contact_bound
@@ -39,7 +46,9 @@ CALL, EMAIL, MEETING, NOTE, TASK = (
 
 #: Assumptions: shares in per cent, and in 2**64ths of a draw.
 _RESPONSES_PERCENT: Final = 40
-_ON_DEALS: Final = np.uint64(2**64 * 62 // 100)
+_ON_DEALS_PERCENT: Final = 62
+#: Activities on a deal in a month, at most on average.
+_ON_A_DEAL: Final = 6
 #: How many activities at most are work on deals before they close, per cent of those that answer no lead.
 _CLOSING_PERCENT: Final = 55
 #: Which deals have a second and a third piece of such work: those with so many points. A draw gives less than
@@ -68,6 +77,8 @@ _AN_HOUR: Final = 60
 _MEETING_AHEAD: Final = 4200
 _TASK_AHEAD: Final = 2940
 _QUARTER: Final = 15 * MINUTE_US
+#: Hours of the day between which people are called.
+_CALLS_FROM, _CALLS_UNTIL = 8, 19
 #: How long after its end a meeting is marked as held, at most (us).
 _MARKED_WITHIN: Final = 40 * MINUTE_US
 #: A new colleague writes nothing in the first days; a row may also move by its author's habit.
@@ -89,9 +100,12 @@ def activity_batches(context: MonthContext, figures: Figures) -> Iterator[pa.Rec
     people, calendar = DealPeople.of(context.index, dropped), MeetingCalendar.of(context)
     relations = Relations.of(context)
     for start, stop in blocks(count, _BLOCK_ROWS):
-        draws = context.draws(_TABLE, stop - start, start=start, after_us=after_us)
+        # In a tenant's first month there are more people to speak with by each day.
+        draws = context.draws(
+            _TABLE, stop - start, start=start, after_us=after_us, is_growing=context.is_beginning
+        )
         first = _First(leads[start:stop], closing[max(start - len(leads), 0) : max(stop - len(leads), 0)])
-        yield _block(context, draws, first, reachable, people, on_deal, calendar, relations)
+        yield _block(context, draws, first, reachable, people, on_deal, calendar, relations, count)
     if context.is_patch:
         context.index.deals.text_count = on_deal
 
@@ -114,13 +128,17 @@ def _block(
     on_deal: I64,
     calendar: MeetingCalendar,
     relations: Relations,
+    count: int,
 ) -> pa.RecordBatch:
-    """One block; ``on_deal`` counts the month's activities by deal, ``calendar`` has its meetings."""
+    """One block of a month's ``count`` rows.
+
+    ``on_deal`` counts the month's activities by deal, ``calendar`` has its meetings.
+    """
     index, deals = context.index, context.index.deals
     created = draws.created_us
     contact = reachable.recent(draws("contact"), created)
     there = np.searchsorted(deals.created_us, created, side="right").astype(np.int64)
-    deal = _deal_at_work(context, draws, there)
+    deal = _deal_at_work(context, draws, there, count)
     # The type of an answer; -1: by the habit of its author.
     answered_by, is_bound = np.full(len(created), -1), np.zeros(len(created), bool)
     created = created.copy()
@@ -168,6 +186,9 @@ def _block(
     kind[meetings[~has_room]] = CALL
     # No e-mail without an address, no call without a number; a note, where there is neither.
     has_email, has_phone = index.contacts.has_email[contact] == 1, index.contacts.has_phone[contact] == 1
+    # Nobody is called early in the morning or late in the evening.
+    hour = context.timeline.local_us(created) % DAY_US // HOUR_US
+    has_phone &= (hour >= _CALLS_FROM) & (hour < _CALLS_UNTIL)
     kind = np.where((kind == EMAIL) & ~has_email, np.where(has_phone, CALL, NOTE), kind)
     kind = np.where((kind == CALL) & ~has_phone, np.where(has_email, EMAIL, NOTE), kind)
     scheduled, completed, minutes = _times(context, draws, kind, start[has_room], length[has_room])
@@ -280,12 +301,15 @@ def _times_before(context: MonthContext, deal: I64, draws: U64) -> I64:
     return low + scale(draws << np.uint64(20), np.maximum(high - low, 1))
 
 
-def _deal_at_work(context: MonthContext, draws: Draws, there: I64) -> I64:
+def _deal_at_work(context: MonthContext, draws: Draws, there: I64, count: int) -> I64:
     """A deal of the first ``there`` for each row, recent ones more often; -1 for no deal.
+
+    Of the month's ``count`` rows no more are on deals than so many deals have: a tenant begins with few.
 
     Of two of them that one which is in the second half of its time; sometimes the larger one.
     """
-    available = np.where(draws("on_deal") < _ON_DEALS, there, 0)
+    shares = np.minimum(count * _ON_DEALS_PERCENT, there * (100 * _ON_A_DEAL))
+    available = np.where(scale(draws("on_deal"), 100 * max(count, 1)) < shares, there, 0)
     deal, drawn = recent(draws("deal"), available), draws("larger")
     rows = np.flatnonzero(deal >= 0)
     # Any deal, since a recent one is rarely about to close.

@@ -74,6 +74,8 @@ class Relations:
     customer_us: I64
     #: their latest deal, -1: there is none
     latest_deal: I64
+    #: when the first known deal of them, or of their company, began (us); beyond all time: there is none
+    began_us: I64
     #: one bit for each beat that was shown of a deal in the month, shape (deals,); new rows change it
     shown: I64
 
@@ -97,11 +99,17 @@ class Relations:
         bought[:-1][(bought[:-1] == _NEVER) & (contacts.has_won == 1)] = 0
         at_company[:-1][(at_company[:-1] == _NEVER) & (companies.has_won == 1)] = 0
         with_company = np.minimum(bought[:-1], at_company[company])
+        began = np.full(len(contacts.ids) + 1, _NEVER)
+        np.minimum.at(began, deals.contact, deals.created_us)
+        began_at = np.full(len(companies.ids) + 1, _NEVER)
+        np.minimum.at(began_at, company, began[:-1])
+        began_at[-1] = _NEVER
         is_customer = (contacts.status == CUSTOMER) | (contacts.status == CHURNED)
         return cls(
             bought_us=with_company,
             customer_us=np.where(is_customer, with_company, bought[:-1]),
             latest_deal=latest[:-1],
+            began_us=np.minimum(began[:-1], began_at[company]),
             shown=np.zeros(len(deals.ids), np.int64),
         )
 
@@ -129,6 +137,8 @@ def story_rows(
     last_row[order[1:]] = np.where(is_same, order[:-1], -1)
     chosen = np.empty(len(story), np.int64)
     about, others = np.flatnonzero(deal >= 0), np.flatnonzero(deal < 0)
+    closed_us = context.index.deals.closed_us
+    comes_after = (next_row < 0) | (created_us[next_row] >= np.append(closed_us, -1)[deal])
     chosen[about] = _of_deals(
         context,
         relations,
@@ -136,6 +146,7 @@ def story_rows(
         deal[about],
         place[about],
         is_last=next_row[about] < 0,
+        is_last_before=comes_after[about],
         draws=draws[about],
     )
     chosen[others] = _of_contacts(
@@ -158,6 +169,7 @@ def _of_deals(
     place: I64,
     *,
     is_last: Mask,
+    is_last_before: Mask,
     draws: U64,
 ) -> I64:
     deals: Deals = context.index.deals
@@ -186,7 +198,13 @@ def _of_deals(
     is_first = _first_of_each(deal, chosen) & (relations.shown[deal] >> chosen & 1 == 0)
     is_first &= is_made_here & ((begin_us >= month_us) | is_new & ~is_after)
     np.bitwise_or.at(relations.shown, deal, np.left_shift(1, chosen))
-    goes_on = is_first | (chosen == DECISION) | np.isin(chosen, _REPEATED) & (draws < _AGAIN)
+    # The last word before a deal is won is the decision, and it is said once.
+    is_won_now = is_known & (deals.is_lost[deal] == 0) & (closed >= month_us) & (closed < month_end_us)
+    is_decided = is_won_now & is_last_before & ~is_after
+    chosen = np.where(is_decided, DECISION, chosen)
+    np.bitwise_or.at(relations.shown, deal, np.where(is_decided, 1 << DECISION, 0))
+    goes_on = (is_first & (chosen != DECISION)) | is_decided
+    goes_on |= np.isin(chosen, _REPEATED) & (draws < _AGAIN)
     meanwhile = np.where(is_after, _AFTERCARE, np.where(chosen < OFFER, _WAITING, _FOLLOW_UP))
     chosen = np.where(goes_on, chosen, meanwhile)
     is_lost_now = (deals.is_lost[deal] == 1) & (closed >= 0) & (closed < month_end_us)
@@ -227,5 +245,6 @@ def _of_contacts(
     chosen = np.where(has_bought, np.where(has_left, _WINBACK, customer), _NURTURE)
     chosen = np.where(is_buying & ~has_bought, _WAITING, chosen)
     is_new = contacts.created_us[contact] >= instant_us(context.month.start)
-    chosen = np.where(is_first & is_new & ~has_begun & ~has_bought, _INTRODUCTION, chosen)
+    is_unknown = relations.began_us[contact] > created_us
+    chosen = np.where(is_first & is_new & is_unknown & ~has_bought, _INTRODUCTION, chosen)
     return np.where(is_answer, _INQUIRY, chosen)

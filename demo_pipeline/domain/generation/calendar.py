@@ -25,8 +25,8 @@ from demo_pipeline.domain.core.timezones import load_timezone
 from demo_pipeline.domain.reference.countries import load_locale
 
 MINUTE_US: Final = 60_000_000
-_HOUR_US: Final = 60 * MINUTE_US
-DAY_US: Final = 24 * _HOUR_US
+HOUR_US: Final = 60 * MINUTE_US
+DAY_US: Final = 24 * HOUR_US
 FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
 
@@ -150,7 +150,7 @@ class Timeline:
         """Instants of work as the clock on the wall shows them, in microseconds since 1970."""
         slots = np.searchsorted(self.minutes, instants_us // MINUTE_US)
         day = np.maximum(np.searchsorted(self.day_starts, slots, side="right") - 1, 0)
-        opened = self.dates[day] * DAY_US + FIRST_HOUR * _HOUR_US
+        opened = self.dates[day] * DAY_US + FIRST_HOUR * HOUR_US
         # Of the first day only the end may be there.
         opened += np.where(day == 0, (_MINUTES_A_DAY - int(self.day_lengths[0])) * MINUTE_US, 0)
         return opened + instants_us - self.minutes[self.day_starts[day]] * MINUTE_US

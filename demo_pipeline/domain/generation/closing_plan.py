@@ -61,7 +61,7 @@ class EndRule:
 
 
 #: A span that has ended: its last months may be higher.
-CLOSED: Final = EndRule(exponent=2, most_percent=80)
+CLOSED: Final = EndRule(exponent=2, most_percent=90)
 #: The span of a tenant that goes on: after it, as many deals close in a month as are won in it.
 LIVING: Final = EndRule(exponent=0, most_percent=15)
 

@@ -128,12 +128,30 @@ class MonthContext:
         """The instant (us) from which this month's rows are seen: what is open then is open."""
         return max(self.reference_us, int(self.work.minutes[-1]) * MINUTE_US)
 
-    def draws(self, table: str, count: int, *, start: int = 0, after_us: int | None = None) -> Draws:
-        """Draws for rows ``start`` to ``start + count`` of a table, by their instant of creation."""
+    @property
+    def is_beginning(self) -> bool:
+        """Whether it is the first month of the blueprint: at its start nobody is there."""
+        return self.month == self.spec.start_month and not self.is_patch
+
+    def draws(
+        self,
+        table: str,
+        count: int,
+        *,
+        start: int = 0,
+        after_us: int | None = None,
+        is_growing: bool = False,
+    ) -> Draws:
+        """Draws for rows ``start`` to ``start + count`` of a table, by their instant of creation.
+
+        ``is_growing``: as many more as the month is older, rather than evenly.
+        """
         stream = self.stream.child(table)
-        drawn = self.work.draw(
-            stream.raw("minute", count, start), stream.raw("second", count, start), after_us=after_us
-        )
+        minute = stream.raw("minute", count, start)
+        if is_growing:
+            # The larger of two is as likely as it is large.
+            minute = np.maximum(minute, stream.raw("minute_again", count, start))
+        drawn = self.work.draw(minute, stream.raw("second", count, start), after_us=after_us)
         order = ascending(drawn)
         return Draws(stream, drawn[order], order, start, count)
 

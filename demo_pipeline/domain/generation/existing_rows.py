@@ -49,6 +49,7 @@ class ExistingUser(NamedTuple):
     role: str
     joined_us: int
     first_name: str | None
+    last_name: str | None
 
 
 class ExistingStage(NamedTuple):
@@ -161,6 +162,7 @@ def existing_team(blueprint: Team, existing: ExistingRows) -> Team:
         seller_weights=np.cumsum(sells),
         joined_us=np.array([user.joined_us for user in existing.users], np.int64),
         first_names=strings([user.first_name or "" for user in existing.users]),
+        last_names=strings([user.last_name or "" for user in existing.users]),
     )
 
 

@@ -27,14 +27,13 @@ from demo_pipeline.domain.generation.deal_prices import Offers
 from demo_pipeline.domain.generation.fitting_facts import fitting_lines
 from demo_pipeline.domain.generation.price_lists import LINE_KINDS
 from demo_pipeline.domain.model import ACTIVITY_TYPES
+from demo_pipeline.domain.reference.languages import FRAMES, WRITER, Template
 from demo_pipeline.domain.reference.stories import Stories, fact_group
 from demo_pipeline.domain.reference.story_parts import FORMS, NEEDS, NUMBERS, beat
 from demo_pipeline.domain.reference.texts import (
-    FRAMES,
     Layout,
     People,
     SlotChoice,
-    Template,
     Texts,
     render,
     usable,
@@ -52,18 +51,20 @@ _AT_ONCE: Final = np.array([_CALL, _EMAIL, _NOTE])
 _TALK, _DETAIL, _LINE, _MAIL, _REPLY, _TO_DO, _AGENDA, _SUBJECT, _TITLE, _AHEAD, _PROMISE = range(len(FORMS))
 #: Beats whose e-mails are never the customer's.
 _BY_US: Final = np.array([beat(name) for name in ("inquiry", "introduction", "invoice")])
-_GREETING_MORNING, _GREETING_AFTERNOON, _GREETING, _CLOSING, _REPLY_GREETING, _REPLY_CLOSING, _, _ = range(
-    len(FRAMES)
-)
-#: The first hour that is no longer morning, and the first hour of the afternoon.
+(
+    _GREETING_MORNING, _GREETING_AFTERNOON, _GREETING_EVENING, _GREETING, _CLOSING, _REPLY_GREETING,
+    _REPLY_CLOSING, _REPLY_CLOSING_COMPANY, _, _,
+) = range(len(FRAMES))  # fmt: skip
+#: The first hour that is no longer morning, and the first hours of the afternoon and of the evening.
 _NOT_MORNING: Final = 11
 _AFTER_NOON: Final = 13
-#: Assumptions, in 2**64ths of a draw: e-mails that customers write; notes of a few words; those with a second
-#: sentence; e-mails that answer one.
-_REPLIES: Final = np.uint64(2**64 * 28 // 100)
+_EVENING: Final = 18
+#: Assumptions, in 2**64ths of a draw: e-mails of ours that the customer's answer follows, where an e-mail
+#: follows; notes of a few words; those with a second sentence; e-mails that go on with a customer's answer.
+_REPLIES: Final = np.uint64(2**64 * 75 // 100)
 _SHORT: Final = np.uint64(2**64 * 36 // 100)
 _SECOND: Final = np.uint64(2**64 * 55 // 100)
-_ANSWERS: Final = np.uint64(2**64 * 30 // 100)
+_ANSWERS: Final = np.uint64(2**64 * 70 // 100)
 #: Rows of one month that show the same beat of one story, usually at most.
 _NUMBERS_A_MONTH: Final = 3
 _MOST_DAYS: Final = 31
@@ -147,18 +148,25 @@ def activity_texts(
     """Subjects and descriptions, shape (n,) each. In blocks, so that their pieces take little memory."""
     slots = _Slots(context, story, activities)
     lines = _Lines(context, slots.has(), slots.key, story.rank, activities.place)
-    chance, answers = draws("description"), draws("subject") < _ANSWERS
+    chance = draws("description")
+    threads = _Threads.of(story, activities, slots.has_writer, chance, draws("subject"))
+    slots.thread_key = slots.key ^ (chance[threads.first] << np.uint64(8))
     subjects, descriptions = [strings(())], [strings(())]
     for start, stop in blocks(len(chance)):
-
-        def of_block(name: str, rows: I64, start: int = start) -> SlotChoice:
-            return slots(name, rows + start)
-
         subject, description = _templates(
-            lines, slots, story, activities, chance, answers, slice(start, stop)
+            lines, slots, story, activities, chance, threads, slice(start, stop)
         )
-        subjects.append(render(context.stories.layout, subject, of_block))
-        descriptions.append(render(context.stories.layout, description, of_block))
+        count = stop - start
+        # In one go: many slots are asked for by both.
+        both = np.full((2 * count, description.shape[1]), -1)
+        both[:count, : subject.shape[1]], both[count:] = subject, description
+
+        def of_block(name: str, rows: I64, start: int = start, count: int = count) -> SlotChoice:
+            return slots(name, rows % count + start)
+
+        rendered = render(context.stories.layout, both, of_block)
+        subjects.append(rendered[:count])
+        descriptions.append(rendered[count:])
     return chain(*subjects), chain(*descriptions)
 
 
@@ -168,7 +176,7 @@ def _templates(
     story: StoryRows,
     activities: Activities,
     chance: U64,
-    answers: Mask,
+    threads: _Threads,
     rows: slice,
 ) -> tuple[I64, I64]:
     """The templates of the subjects and descriptions of some rows, several a row; -1: none."""
@@ -177,7 +185,7 @@ def _templates(
     is_email = kind == _EMAIL
     form = np.select(
         [
-            is_email & (draws < _REPLIES) & ~np.isin(beats, _BY_US) & slots.has_writer[rows],
+            threads.is_reply[rows],
             is_email,
             kind == _TASK,
             (kind == _MEETING) & activities.is_ahead[rows],
@@ -199,25 +207,31 @@ def _templates(
     announcement = lines.of(rows, coming, np.where(form == _MAIL, _PROMISE, _AHEAD))
     announcement = np.where(is_announced & (said & stories.fact_bits[announcement] == 0), announcement, -1)
     signs = np.where(slots.has_writer[rows], form, -1)
-    greeting, closing = _around(stories, slots.local_us[rows], signs, draws << np.uint64(16))
+    has_company = slots.company[rows] >= 0
+    greeting, closing = _around(stories, slots.local_us[rows], signs, has_company, draws << np.uint64(16))
     space = stories.frames["space"][0]
     description = [greeting, body]
     for part in (second, announcement):
         description += [np.where(part >= 0, space, -1), part]
-    is_answer = is_email & (story.last_row[rows] >= 0) & answers[rows]
-    about = lines.of(rows, beats, np.where(is_email, _TITLE, _SUBJECT))
+    # An answer has the subject of the first e-mail of its thread.
+    first = threads.first[rows]
+    about = lines.of(first, story.beat[first], np.where(is_email, _TITLE, _SUBJECT))
+    is_answer = first != np.arange(len(threads.first))[rows]
     subject = [np.where(is_answer, stories.frames["reply_title"][0], -1), about]
     return np.stack(subject, axis=1), np.stack([*description, closing], axis=1)
 
 
-def _around(stories: Stories, local_us: I64, form: I64, draws: U64) -> tuple[I64, I64]:
+def _around(stories: Stories, local_us: I64, form: I64, has_company: Mask, draws: U64) -> tuple[I64, I64]:
     """The greeting and the closing of each e-mail, -1 of other rows."""
     hour = local_us % DAY_US // (60 * MINUTE_US)
     ours = np.select(
-        [hour < _NOT_MORNING, hour >= _AFTER_NOON], [_GREETING_MORNING, _GREETING_AFTERNOON], _GREETING
+        [hour < _NOT_MORNING, hour >= _EVENING, hour >= _AFTER_NOON],
+        [_GREETING_MORNING, _GREETING_EVENING, _GREETING_AFTERNOON],
+        _GREETING,
     )
+    theirs = np.where(has_company, _REPLY_CLOSING_COMPANY, _REPLY_CLOSING)
     greeting = np.select([form == _MAIL, form == _REPLY], [ours, np.full_like(ours, _REPLY_GREETING)], -1)
-    closing = np.select([form == _MAIL, form == _REPLY], [_CLOSING, _REPLY_CLOSING], -1)
+    closing = np.select([form == _MAIL, form == _REPLY], [np.full_like(ours, _CLOSING), theirs], -1)
     return _frames(stories, draws, greeting), _frames(stories, draws << np.uint64(16), closing)
 
 
@@ -247,6 +261,36 @@ class Activities:
 
 
 @dataclass(frozen=True, eq=False)
+class _Threads:
+    """Which e-mails answer others; columns of the same length.
+
+    The customer answers an e-mail of ours, the same colleague answers the customer: of e-mails that follow
+    each other in a story.
+    """
+
+    #: written by the customer
+    is_reply: Mask
+    #: the row with the first e-mail of the thread, the row itself where there is none
+    first: I64
+
+    @classmethod
+    def of(
+        cls, story: StoryRows, activities: Activities, has_writer: Mask, replies: U64, answers: U64
+    ) -> _Threads:
+        last, contact, author = story.last_row, activities.contact, activities.author
+        follows = (activities.kind == _EMAIL) & (last >= 0) & (activities.kind[last] == _EMAIL)
+        follows &= (contact[last] == contact) & (author[last] == author) & has_writer
+        may_reply = follows & (replies < _REPLIES) & ~np.isin(story.beat, _BY_US)
+        is_reply = may_reply & ~may_reply[last]
+        is_answer = follows & ~is_reply & is_reply[last] & (answers < _ANSWERS)
+        first = np.where(is_reply | is_answer, last, np.arange(len(last)))
+        # From each e-mail to the one that it answers, in ever longer steps.
+        while not np.array_equal(further := first[first], first):
+            first = further
+        return cls(is_reply, first)
+
+
+@dataclass(frozen=True, eq=False)
 class _Lines:
     """Draws lines for rows: those of a story that show the same take one after the other."""
 
@@ -263,7 +307,7 @@ class _Lines:
     def stories(self) -> Stories:
         return self.context.stories
 
-    def of(self, rows: slice, beat: I64, form: I64) -> I64:
+    def of(self, rows: slice | I64, beat: I64, form: I64) -> I64:
         """A template for each row's beat and form, -1 where there is none; shape (rows,)."""
         has, key = self.has[rows], self.key[rows]
         count = self.stories.count[has, beat, form]
@@ -274,7 +318,7 @@ class _Lines:
         template = self.stories.templates[np.minimum(first + place, len(self.stories.templates) - 1)]
         return np.where(count > 0, template, -1)
 
-    def _numbers(self, rows: slice, many: I64) -> I64:
+    def _numbers(self, rows: slice | I64, many: I64) -> I64:
         """A number for each row, of patches from the other end.
 
         A month knows no other month's rows: each has some numbers of its own, a step that leads to every one
@@ -298,6 +342,11 @@ class _Slots:
         self.key = self._role_key.copy()
         about = np.flatnonzero(activities.deal >= 0)
         self.key[about] = _keys(deals.ids[activities.deal[about]])
+        self._account_key = self._role_key.copy()
+        at_work = np.flatnonzero(self.company >= 0)
+        self._account_key[at_work] = _keys(context.index.companies.ids[self.company[at_work]])
+        #: another one for each row, the same in a thread; for numbers
+        self.thread_key = self.key
         self.local_us = context.timeline.local_us(activities.created_us)
         self._people = _people(context, activities.contact)
         next_row, last_row = story.next_row, story.last_row
@@ -307,8 +356,23 @@ class _Slots:
             (next_row >= 0) & np.isin(kind[next_row], _AT_ONCE) & (contact[next_row] == contact)
         )
         self._follows = (last_row >= 0) & np.isin(kind[last_row], _AT_ONCE) & (contact[last_row] == contact)
-        names_there = np.array([bool(name) for name in context.team.first_names.to_pylist()] + [False])
-        self.has_writer = names_there[activities.author]
+        team = context.team
+        both = list(zip(team.first_names.to_pylist(), team.last_names.to_pylist(), strict=True))
+        is_named = np.array([bool(first and last) for first, last in both] + [False])
+        self.has_writer = is_named[activities.author]
+        self._are_all_named = all(first and last for first, last in both)
+        self._writers = strings([f"{first} {last}" for first, last in both])
+        sexes = [context.locale.is_female(str(first)) for first, _ in both]
+        gender = np.array([2 if sex is None else int(sex) for sex in sexes] + [2])
+        self._colleagues = People(
+            language=context.texts.language,
+            given=team.first_names,
+            surnames=team.last_names,
+            first=activities.author,
+            last=activities.author,
+            gender=gender[activities.author],
+            honorifics=context.locale.honorifics,
+        )
 
     def has(self) -> I64:
         """What each row has, bit by bit as ``NEEDS``."""
@@ -322,6 +386,7 @@ class _Slots:
             "next": self.is_followed,
             "last": self._follows,
             "writer": self.has_writer,
+            "apart": self._activities.kind != _MEETING,
         }
         has = np.zeros(len(deal), np.int64)
         for place, name in enumerate(NEEDS):
@@ -331,16 +396,17 @@ class _Slots:
     def __call__(self, slot: str, rows: I64) -> SlotChoice:
         if choice := self._people.slot(slot, rows):
             return choice
+        if slot.startswith(WRITER) and (choice := self._colleagues.slot(slot.removeprefix(WRITER), rows)):
+            return choice
         if numbers := NUMBERS.get(slot):
-            return SlotChoice(kept_strings(tuple(map(str, numbers))), self._drawn(slot, rows, len(numbers)))
+            place = _scattered(self.thread_key[rows], slot, len(numbers))
+            return SlotChoice(kept_strings(tuple(map(str, numbers))), place)
         facts = self.context.stories.facts
         if slot in facts:
-            return SlotChoice(facts[slot], self._fact(slot, self.key[rows], rows))
+            is_of_account = fact_group(slot) in self.context.stories.of_accounts
+            keys = self._account_key if is_of_account else self.key
+            return SlotChoice(facts[slot], self._fact(slot, keys[rows], rows))
         return getattr(self, f"_{slot}")(rows)
-
-    def _drawn(self, name: str, rows: I64, count: int) -> I64:
-        """A place below ``count`` for each story, the same for names that agree up to ``_``."""
-        return _scattered(self.key[rows], name, count)
 
     def _fact(self, name: str, keys: U64, rows: I64) -> I64:
         """A place in a list of facts by key, the same for names that agree up to ``_``: one that fits."""
@@ -366,14 +432,35 @@ class _Slots:
         return _with_stop(self._company_full(rows))
 
     def _role(self, rows: I64) -> SlotChoice:
-        facts = self.context.stories.facts
-        women, men = facts["role_f"], facts["role_m"]
+        return self._job("role", rows)
+
+    def _job_title(self, rows: I64) -> SlotChoice:
+        """The role as it is written below a name."""
+        return self._job("role_title", rows)
+
+    def _job(self, name: str, rows: I64) -> SlotChoice:
+        """What a contact does in the company: the same in all texts, whatever they are about."""
+        women, men = (self.context.stories.facts[f"{name}_{sex}"] for sex in ("f", "m"))
         is_female = self.context.index.contacts.is_female[self._activities.contact[rows]] == 1
-        place = self._fact("role_m", self._role_key[rows], rows)
+        place = self._fact(f"{name}_m", self._role_key[rows], rows)
         return SlotChoice(chain(men, women), np.where(is_female, place + len(men), place))
 
     def _writer(self, rows: I64) -> SlotChoice:
         return SlotChoice(self.context.team.first_names, self._activities.author[rows])
+
+    def _writer_name(self, rows: I64) -> SlotChoice:
+        return SlotChoice(self._writers, self._activities.author[rows])
+
+    def _colleague(self, rows: I64) -> SlotChoice:
+        """Another one of the team, the same in a story; the writer, where there is nobody else."""
+        author = self._activities.author[rows].astype(np.int64)
+        if not self._are_all_named:
+            return SlotChoice(self._writers, author)
+        created = self._activities.created_us[rows]
+        there = np.searchsorted(self.context.team.joined_us, created, side="right").astype(np.int64)
+        others = np.maximum(there - 1, 1)
+        other = (author + 1 + self.key[rows].astype(np.int64) % others) % np.maximum(there, 1)
+        return SlotChoice(self._writers, np.where((there > 1) & (author < there), other, author))
 
     def _product(self, rows: I64) -> SlotChoice:
         return SlotChoice(self.context.texts.products, self._of_deal("product", rows))
@@ -392,23 +479,32 @@ class _Slots:
     def _of_deal(self, column: str, rows: I64) -> I64:
         return getattr(self.context.index.deals, column)[self._activities.deal[rows]].astype(np.int64)
 
-    def _next_day(self, rows: I64) -> SlotChoice:
-        there = self.local_us[self._story.next_row[rows]]
-        return self._day(_ahead(self.local_us[rows], there), there, self.context.texts.language.days.ahead)
+    def _next_day(self, rows: I64, *, is_plain: bool = False) -> SlotChoice:
+        there, days = self.local_us[self._story.next_row[rows]], self.context.texts.language.days
+        return self._day(_ahead(self.local_us[rows], there), there, days.ahead, is_plain=is_plain)
 
-    def _last_day(self, rows: I64) -> SlotChoice:
-        there = self.local_us[self._story.last_row[rows]]
-        return self._day(_before(self.local_us[rows], there), there, self.context.texts.language.days.before)
+    def _next_day_plain(self, rows: I64) -> SlotChoice:
+        return self._next_day(rows, is_plain=True)
+
+    def _last_day(self, rows: I64, *, is_plain: bool = False) -> SlotChoice:
+        there, days = self.local_us[self._story.last_row[rows]], self.context.texts.language.days
+        return self._day(_before(self.local_us[rows], there), there, days.before, is_plain=is_plain)
+
+    def _last_day_plain(self, rows: I64) -> SlotChoice:
+        return self._last_day(rows, is_plain=True)
 
     def _due(self, rows: I64) -> SlotChoice:
         scheduled, created = self._activities.scheduled_us[rows], self._activities.created_us[rows]
         there = self.context.timeline.local_us(np.maximum(scheduled, created))
         return self._day(_ahead(self.local_us[rows], there), there, self.context.texts.language.days.ahead)
 
-    def _day(self, word: I64, there_us: I64, words: tuple[str, ...]) -> SlotChoice:
-        """A word for a day, or, where that is -1, its date."""
+    def _day(self, word: I64, there_us: I64, words: tuple[str, ...], *, is_plain: bool = False) -> SlotChoice:
+        """A word for a day, or, where that is -1, its date; plain after another preposition."""
         month, day = _months_and_days(there_us)
-        dates = self.context.texts.language.days.dates_of(self.context.spec.country)
+        days = self.context.texts.language.days
+        dates = days.dates_of(self.context.spec.country)
+        if is_plain:
+            words, dates = days.plain(words), days.plain(dates)
         date = len(words) + month * _MOST_DAYS + day - 1
         return SlotChoice(kept_strings((*words, *dates)), np.where(word >= 0, word, date))
 

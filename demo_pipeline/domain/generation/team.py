@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import pyarrow as pa
 
 from demo_pipeline.domain.blueprint.tenant_spec import TenantSpec
-from demo_pipeline.domain.core.arrow import Mask, flags, integers, strings, take
+from demo_pipeline.domain.core.arrow import Mask, column, flags, integers, strings, take
 from demo_pipeline.domain.core.random_streams import I64, U64, Stream, scale
 from demo_pipeline.domain.core.row_ids import Uuids, row_ids
 from demo_pipeline.domain.generation.calendar import MINUTE_US, Calendar, Timeline, instant_us
@@ -76,7 +76,9 @@ class Team:
 
     #: when each user joined (us), ascending
     joined_us: I64
+    #: of each user; empty: unknown
     first_names: pa.StringArray
+    last_names: pa.StringArray
 
     def sellers(self, draws: U64, created_us: I64) -> I64:
         """A user who may own a row made at ``created_us``, one a draw; -1 where there is no user.
@@ -133,7 +135,7 @@ def assemble_team(
     """The people, pipeline and tags of a tenant, made from sign-up on, unchanged after ``reference_us``."""
     moments = _Moments(spec, calendar, stream, reference_us)
     size = spec.team_size
-    users, user_ids, joined_us, first_names = _users(spec, locale, stream.child("users"), moments)
+    users, user_ids, joined_us = _users(spec, locale, stream.child("users"), moments)
     stages, tags = industry.stages, words.tags
     stage_times = moments.of_stages(len(stages))
     stage_ids = _ids(stream.child("pipeline_stages"), stage_times)
@@ -178,7 +180,8 @@ def assemble_team(
         tag_ids=tag_ids,
         seller_weights=np.cumsum(sells),
         joined_us=joined_us,
-        first_names=first_names,
+        first_names=cast("pa.StringArray", column(users, "first_name")),
+        last_names=cast("pa.StringArray", column(users, "last_name")),
     )
 
 
@@ -254,7 +257,7 @@ def seller_weights(count: int, first: Uuids) -> I64:
 
 def _users(
     spec: TenantSpec, locale: Locale, stream: Stream, moments: _Moments
-) -> tuple[pa.RecordBatch, Uuids, I64, pa.StringArray]:
+) -> tuple[pa.RecordBatch, Uuids, I64]:
     size = spec.team_size
     created = moments.joining("users", size)
     ids = _ids(stream, created)
@@ -286,7 +289,7 @@ def _users(
             "role": strings(roles),
         },
     )
-    return batch, ids, created, strings(first)
+    return batch, ids, created
 
 
 def _ids(stream: Stream, created_us: I64) -> Uuids:

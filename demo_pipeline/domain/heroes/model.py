@@ -1,6 +1,6 @@
 """What is known of a hero account: the rows that its talk track is made from.
 
-Amounts are minor units of the tenant's currency, days those of the tenant's time zone. How rows are read and
+Amounts are minor units of the deal's currency, days those of the tenant's time zone. How rows are read and
 how they are put into words does not belong here.
 """
 
@@ -39,6 +39,7 @@ class HeroDeal:
     #: empty: it has none
     title: str
     value: int | None
+    currency: Currency
     #: None: it has none
     stage: str | None
     opened_on: date
@@ -86,9 +87,12 @@ class HeroAccount:
     company_id: UUID | None
     deal_id: UUID
     earlier_deal_id: UUID | None
-    currency: Currency
+    #: whose language and dates it is presented in (ISO 3166-1 alpha-2)
+    country: str
     #: the day on which it is presented
     as_of: date
+    #: the tenant is closed, and its last month is over
+    has_ended: bool
     contact: str
     contact_since: date
     #: None: a private person
@@ -105,7 +109,8 @@ class HeroAccount:
     #: the lost deal before a comeback, the first won one before an upsell
     earlier: HeroDeal | None
     won_count: int
-    won_value: int
+    #: of all won deals; None: they are not all in the currency of :attr:`deal`
+    won_value: int | None
     #: other open deals of the account than :attr:`deal`
     other_open_count: int
     #: the one of the highest value

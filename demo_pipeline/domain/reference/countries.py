@@ -284,6 +284,13 @@ def resolve_country(country: str) -> str:
     return country if has_pack(country) else FALLBACK_COUNTRY
 
 
+def language_of(country: str) -> str:
+    """The language of a packaged country. ``KeyError`` if it has no pack."""
+    if not has_pack(country):
+        raise KeyError(country)
+    return read_json(root() / "countries" / country.lower() / "country.json")["language"]
+
+
 def load_locale(country: str, own: OwnLists = NO_LISTS) -> Locale:
     """The pack of a country with a tenant's own lists. ``KeyError`` if it has none.
 

@@ -23,12 +23,16 @@ from numpy.typing import NDArray
 
 from demo_pipeline.domain.core.arrow import strings
 from demo_pipeline.domain.model import COMPANY_SIZES
+from demo_pipeline.domain.reference.languages import Language, Template
 from demo_pipeline.domain.reference.own_lists import NO_LISTS, OwnLists
 from demo_pipeline.domain.reference.pack_files import read_json, read_table, root
 from demo_pipeline.domain.reference.story_parts import BEATS, FACT, FORMS, NEEDS, beat
-from demo_pipeline.domain.reference.texts import Language, Layout, Strings, Template
+from demo_pipeline.domain.reference.texts import Layout, Strings
 
 _ENDS_WITH_NAME: Final = re.compile(r"\{(company|company_full)\}\.")
+_APART: Final = 1 << list(NEEDS).index("apart")
+#: Forms that meetings have as well as calls and notes.
+_OF_MEETINGS: Final = frozenset({"talk", "detail"})
 #: Any size, any legal form.
 ANY: Final = "any"
 #: Of a language; may be absent: then every fact is said of every company.
@@ -67,6 +71,8 @@ class Stories:
     #: what each line of lists that belong together requires, by the name of the group; only of groups of
     #: which some line requires something
     requirements: Mapping[str, tuple[Requirement, ...]]
+    #: groups of facts that a company, or a private person, has one of in all of its stories
+    of_accounts: frozenset[str]
     #: where the templates around a text are in the layout, by kind: the first, and how many
     frames: Mapping[str, tuple[int, int]]
 
@@ -112,7 +118,9 @@ def story_rows(language: Language, industry: str, own: OwnLists) -> tuple[StoryT
 def _load(packs: Traversable, language: Language, industry: str, country: str, own: OwnLists) -> Stories:
     folder = packs / "industries" / industry
     table, count_of_pack = story_rows(language, industry, own)
-    own_frames: dict[str, list[str]] = read_json(folder / f"words.{language.code}.json").get("frames", {})
+    words = read_json(folder / f"words.{language.code}.json")
+    own_frames: dict[str, list[str]] = words.get("frames", {})
+    apart = re.compile("|".join(language.apart) or "(?!)", re.IGNORECASE)
     respell = _Speller(_spellings(packs / "languages" / language.code, country))
     facts: dict[str, list[str]] = {}
     templates: list[Template] = []
@@ -129,9 +137,11 @@ def _load(packs: Traversable, language: Language, industry: str, country: str, o
         template = language.spelt_out(Template.parse(_ENDS_WITH_NAME.sub(r"{\1_stop}", spelt)))
         templates.append(template)
         groups.append(beat(name) * len(FORMS) + FORMS.index(kind))
-        needs.append(_needs(template))
+        needs.append(_needs(template) | (_APART if kind in _OF_MEETINGS and apart.search(spelt) else 0))
     if "role" in facts:
         facts["role_f"] = facts["role_m"] = facts.pop("role")
+    for sex in ("f", "m"):
+        facts[f"role_title_{sex}"] = [language.job_title(role) for role in facts[f"role_{sex}"]]
     places, start, count = _grouped(np.array(groups), np.array(needs))
     frames: dict[str, tuple[int, int]] = {}
     framed: list[Template] = []
@@ -151,6 +161,7 @@ def _load(packs: Traversable, language: Language, industry: str, country: str, o
         ),
         facts=MappingProxyType({name: strings(values) for name, values in facts.items()}),
         requirements=MappingProxyType(_requirements(_structure(packs / "languages" / language.code), facts)),
+        of_accounts=frozenset(words.get("account_facts", [])),
         frames=MappingProxyType(frames),
     )
 

@@ -26,6 +26,8 @@ _FEWEST: Final = {
 _FEWEST_ANNOUNCEMENTS: Final = 4
 #: Of these, lines that go with every row.
 _FEWEST_FREE: Final = {"": 4, "ahead": 3, "promise": 3}
+#: Of these, those that meetings may have (``apart`` of the language).
+_FEWEST_OF_MEETINGS: Final = 2
 FEWEST_FACTS: Final = 25
 #: Words without a slot in a row, at most: a run that many people share gives texts away.
 _LONGEST_RUN: Final = 11
@@ -71,6 +73,8 @@ class Speech(Protocol):
     def pronoun_slots(self) -> Mapping[str, object]: ...
     @property
     def time_words(self) -> Sequence[str]: ...
+    @property
+    def apart(self) -> Sequence[str]: ...
 
 
 @dataclass
@@ -127,12 +131,19 @@ def _facts(file: _File) -> Iterator[Finding]:
 def _counts(file: _File) -> Iterator[Finding]:
     # Nearly every row has an author.
     hard = frozenset[str]().union(*NEEDS.values()) - NEEDS["writer"]
+    apart = re.compile("|".join(file.language.apart) or "(?!)", re.IGNORECASE)
     for beat in BEATS:
         announcements = dict.fromkeys(("ahead", "promise"), _FEWEST_ANNOUNCEMENTS if beat in ANNOUNCED else 0)
         for form, fewest in (_FEWEST | announcements).items():
             lines = [text for _, text in file.lines[beat, form]]
             free = [text for text in lines if not (hard - _time_slots(form)) & set(_SLOT.findall(text))]
             least_free = min(_FEWEST_FREE.get(form, _FEWEST_FREE[""]), fewest)
+            if (
+                form in ("talk", "detail")
+                and sum(not apart.search(text) for text in free) < _FEWEST_OF_MEETINGS
+            ):
+                remedy = f"give {_FEWEST_OF_MEETINGS} that speak of no call and no e-mail"
+                yield Finding(None, f"{beat} {form}", "has too few lines for meetings", remedy)
             if len(lines) < fewest:
                 yield Finding(None, f"{beat} {form}", f"has {len(lines)} lines", f"give {fewest} or more")
             elif len(free) < least_free:
@@ -158,6 +169,7 @@ def _wrong(file: _File, clock: re.Pattern[str], beat: str, form: str, text: str)
         # Other forms of a word, tool_an beside tool, are left out.
         plain = sorted(one for one in file.slots if one.partition("_")[0] not in file.slots - {one})
         yield f"unknown slot {unknown[0]}", f"use {', '.join(plain)}"
+    used = {slot.removesuffix("_plain") for slot in used}
     if ("product" in used and beat in _WITHOUT_DEAL) or ("amount" in used and beat in _BEFORE_OFFER):
         yield "product or amount, where there is none", "leave it out"
     if is_announcement and "next_day" not in used:

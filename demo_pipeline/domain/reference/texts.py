@@ -1,16 +1,14 @@
-"""Templates with slots and how they are filled; how a language speaks of people, days and amounts; titles.
+"""How templates are filled for many rows at once; titles, stages, tags and products of an industry.
 
-A template is literal text around named slots. What a language needs is declared in its pack
-(``packs/languages``), the words of an industry in each language are in the industry's pack; what activities
-say is in ``stories``.
+A template is literal text around named slots (``languages``). The words of an industry in each language are
+in the industry's pack; what activities say is in ``stories``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -20,51 +18,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from demo_pipeline.domain.core.arrow import chain, joined, kept_strings, strings, take
-from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.random_streams import ascending
+from demo_pipeline.domain.reference.languages import TITLE, Language, Template, language_from
 from demo_pipeline.domain.reference.own_lists import NO_LISTS, OwnLists
-from demo_pipeline.domain.reference.pack_files import PACKAGED, pack_names, read_json, root
+from demo_pipeline.domain.reference.pack_files import pack_names, read_json, root
 
-#: Packaged languages.
-LANGUAGES: Final = pack_names("languages", PACKAGED)
-#: What stands around texts of activities: kinds of templates that every language has.
-FRAMES: Final = (
-    "greeting_morning", "greeting_afternoon", "greeting", "closing", "reply_greeting", "reply_closing",
-    "reply_title", "space",
-)  # fmt: skip
 #: The slot that needs a company.
 COMPANY_SLOT: Final = "company"
 
 Strings: TypeAlias = pa.StringArray
-#: What a slot of a form of address is called without the surname.
-_TITLE: Final = "_title"
 _UNKNOWN: Final = 2
-#: Signs of currencies; others go by their code.
-SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
-_SLOT = re.compile(r"\{([a-z_]+)\}")
-
-
-@dataclass(frozen=True)
-class Template:
-    """``literals[0] + slots[0] + literals[1] + … + literals[-1]``; one literal more than slots."""
-
-    literals: tuple[str, ...]
-    slots: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Template:
-        """``"Call with {person} about {topic}"``; literal braces are not possible."""
-        parts = _SLOT.split(text)
-        return cls(tuple(parts[::2]), tuple(parts[1::2]))
-
-    @cached_property
-    def text(self) -> str:
-        """As it was parsed."""
-        gaps = [f"{{{slot}}}" for slot in self.slots]
-        return "".join(piece for pair in zip(self.literals, [*gaps, ""], strict=True) for piece in pair)
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,67 +73,6 @@ class Layout:
             ends.append(len(pieces))
         count = np.diff(np.array([*ends, len(pieces)]))
         return cls(strings([*literals, None]), slots, np.array(pieces, np.int16), np.array(ends), count)
-
-
-@dataclass(frozen=True, eq=False)
-class Days:
-    """How a language says when something is, seen from another day."""
-
-    #: names of the months
-    months: tuple[str, ...]
-    #: what is to come: the same day, the same day after noon, the next day, a weekday, one of the next week
-    ahead: tuple[str, ...]
-    #: what was: the same day, the day before, a weekday of the last days
-    before: tuple[str, ...]
-    #: by country, with ``{month}`` and ``{day}``; that of "" is any other country's
-    dates: Mapping[str, str]
-
-    def dates_of(self, country: str) -> tuple[str, ...]:
-        """The dates of twelve months of 31 days, as a country (ISO 3166-1 alpha-2) writes them."""
-        return _dates(self, country.lower())
-
-
-@dataclass(frozen=True, eq=False)
-class Language:
-    """How a language speaks of people, days and amounts."""
-
-    code: str
-    #: forms of address before a surname, by case; a country gives the words (``Locale.honorifics``)
-    salutation_slots: tuple[str, ...]
-    #: slot → words for a woman, for a man, for somebody unknown
-    pronoun_slots: Mapping[str, tuple[str, str, str]]
-    #: what stands before and after a text: greetings and closings of e-mails, by kind
-    frames: Mapping[str, tuple[str, ...]]
-    days: Days
-    #: ``{symbol}`` and ``{number}``; what groups thousands, and what comes before decimals
-    money: str
-    group: str
-    decimal: str
-    #: words that the clock decides, as patterns: no line of a story has one
-    time_words: tuple[str, ...]
-
-    def amount(self, minor: int, currency: Currency) -> str:
-        """An amount of minor units as people write it: without decimals where there are none."""
-        whole, rest = divmod(minor, 10**currency.minor_digits)
-        number = f"{whole:,}".replace(",", self.group)
-        if rest:
-            number += f"{self.decimal}{rest:0{currency.minor_digits}}"
-        # A code, unlike a sign, stands apart.
-        symbol = SYMBOLS.get(currency.code, f"{currency.code} ")
-        return self.money.format(symbol=symbol, number=number).strip()
-
-    def spelt_out(self, template: Template) -> Template:
-        """The template with the slots of :func:`person_slots`: a form of address is a title and a surname."""
-        text = template.text.replace("{person}", "{first} {last}")
-        for slot in self.salutation_slots:
-            text = text.replace(f"{{{slot}}}", f"{{{slot}{_TITLE}}} {{last}}")
-        return Template.parse(text)
-
-
-@cache
-def _dates(days: Days, country: str) -> tuple[str, ...]:
-    form = days.dates.get(country, days.dates[""])
-    return tuple(form.format(month=month, day=day) for month in days.months for day in range(1, 32))
 
 
 @dataclass(frozen=True)
@@ -228,16 +130,9 @@ def _with_own(texts: Texts, own: OwnLists) -> Texts:
     return texts
 
 
-def load_language(code: str) -> Language:
-    """The pack of a language, read once a process. ``KeyError`` if there is none."""
-    if code not in pack_names("languages", root()):
-        raise KeyError(code)
-    return _load_language(root() / "languages" / code)
-
-
 @lru_cache
 def _load(packs: Traversable, language: str, industry: str, country: str) -> Texts:
-    about = _load_language(packs / "languages" / language)
+    about = language_from(packs / "languages" / language)
     words = read_json(packs / "industries" / industry / f"words.{language}.json")
     spellings: dict[str, str] = words.get("spellings", {}).get(country, {})
     return Texts(
@@ -250,31 +145,6 @@ def _load(packs: Traversable, language: str, industry: str, country: str) -> Tex
         titles_again=_parse(words["deal_titles_again"]),
         products=strings([spellings.get(name, name) for name in words["products"]]),
         lines=MappingProxyType({kind: _parse(forms) for kind, forms in words["lines"].items()}),
-    )
-
-
-@cache
-def _load_language(folder: Traversable) -> Language:
-    raw = read_json(folder / "language.json")
-    pronouns = {
-        slot: (forms["female"], forms["male"], forms["unknown"])
-        for slot, forms in raw["pronoun_slots"].items()
-    }
-    return Language(
-        code=folder.name,
-        salutation_slots=tuple(raw["salutation_slots"]),
-        pronoun_slots=MappingProxyType(pronouns),
-        frames=MappingProxyType({kind: tuple(forms) for kind, forms in raw["frames"].items()}),
-        days=Days(
-            months=tuple(raw["days"]["months"]),
-            ahead=tuple(raw["days"]["ahead"]),
-            before=tuple(raw["days"]["before"]),
-            dates=MappingProxyType(raw["days"]["dates"]),
-        ),
-        money=raw["money"],
-        group=raw["group"],
-        decimal=raw["decimal"],
-        time_words=tuple(raw["time_words"]),
     )
 
 
@@ -307,7 +177,7 @@ class People:
         if name in self.language.pronoun_slots:
             female, male, unknown = self.language.pronoun_slots[name]
             return SlotChoice(kept_strings((male, female, unknown)), gender)
-        form = name.removesuffix(_TITLE)
+        form = name.removesuffix(TITLE)
         if form == name or form not in self.honorifics:
             return None
         female, male = self.honorifics[form]
@@ -364,8 +234,11 @@ def render(layout: Layout, which: NDArray[np.int64], slots: Slots) -> pa.StringA
 
 @cache
 def usable(templates: tuple[Template, ...], *, with_company: bool) -> tuple[Template, ...]:
-    """The templates that need nothing that is not there."""
-    return tuple(one for one in templates if with_company or COMPANY_SLOT not in one.slots)
+    """The templates that name the company, where there is one; others elsewhere.
+
+    Several people of a company may have a say in its deal: what it is called after one of them fits badly.
+    """
+    return tuple(one for one in templates if (COMPANY_SLOT in one.slots) == with_company)
 
 
 @cache

@@ -35,6 +35,7 @@ _PHRASE_PEOPLE: Final = 10
 #: a sentence of fewer words is one of everybody's
 _SENTENCE_WORDS: Final = 4
 _SHORT_WORDS: Final = 8
+_SIGNATURE_LINES: Final = 3
 #: hours: until when it is morning, and until when the afternoon is still to come
 _MORNING_ENDS: Final = 11
 _AFTERNOON_ENDS: Final = 15
@@ -133,8 +134,10 @@ def signed_emails(tenant: TenantColumns) -> Figure | None:
         names = {str(first_names[contact]), str(tenant.contacts.last_name[contact])}
         if activities.author[row] >= 0:
             names.add(str(tenant.users.first_name[activities.author[row]]))
-        last = str(activities.description[row] or "").rsplit("\n", 1)[-1]
-        signed += any(last.endswith(name) for name in names)
+        # Below the last blank line; a job title and a company may be below the name.
+        ending = str(activities.description[row] or "").rsplit("\n\n", 1)[-1].split("\n")
+        lines = ending[-_SIGNATURE_LINES:]
+        signed += any(line.startswith(name) or line.endswith(name) for line in lines for name in names)
     return Figure(signed / len(emails), len(emails))
 
 

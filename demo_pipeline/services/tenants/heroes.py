@@ -7,6 +7,7 @@ Which accounts they are is selected by the tenant's jobs (``services.jobs.transa
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -23,6 +24,8 @@ from demo_pipeline.domain.heroes.model import (
     HeroKind,
     OpenActivities,
 )
+from demo_pipeline.domain.reference.countries import CURRENCIES, language_of
+from demo_pipeline.domain.reference.talk_tracks import load_talk_track
 from demo_pipeline.services.jobs.tenant_context import TenantContext
 from demo_pipeline.storage.ledger.hero_accounts import HeroMark, hero_marks
 from demo_pipeline.storage.rows import hero_rows
@@ -43,8 +46,9 @@ class _Reader:
 
     def __init__(self, conn: Connection, context: TenantContext, as_of: datetime) -> None:
         self._conn, self._tenant_id, self._as_of = conn, context.state.tenant.tenant_id, as_of
-        self._currency: Currency = context.spec.currency
-        self._zone = load_timezone(context.spec.timezone)
+        self._spec, self._zone = context.spec, load_timezone(context.spec.timezone)
+        self._has_ended = context.spec.closed_month is not None and as_of >= context.spec.end_month.end
+        self._unnamed = load_talk_track(language_of(context.spec.country)).say("unnamed")
 
     def account(self, mark: HeroMark) -> HeroAccount:
         """One account with all that its talk track needs."""
@@ -66,9 +70,10 @@ class _Reader:
             company_id=mark.company_id,
             deal_id=mark.deal_id,
             earlier_deal_id=mark.earlier_deal_id,
-            currency=self._currency,
+            country=self._spec.country,
             as_of=self._day(self._as_of),
-            contact=account.contact or "a contact without a name",
+            has_ended=self._has_ended,
+            contact=account.contact or self._unnamed,
             contact_since=self._day(account.contact_since),
             company=account.company,
             city=account.city,
@@ -78,7 +83,7 @@ class _Reader:
             last_activity_on=None if last_activity_at is None else self._day(last_activity_at),
             earlier=None if earlier is None else self._deal(earlier),
             won_count=len(won),
-            won_value=self._minor(sum((one.value or Decimal() for one in won), Decimal())),
+            won_value=self._total(won, self._currency(deal)),
             other_open_count=len(others),
             largest_other_open=None if largest is None else self._deal(largest),
             conversations=self._conversations(mark),
@@ -88,7 +93,8 @@ class _Reader:
     def _deal(self, deal: DealRow) -> HeroDeal:
         return HeroDeal(
             title=deal.title or "",
-            value=None if deal.value is None else self._minor(deal.value),
+            value=None if deal.value is None else _minor(deal.value, self._currency(deal)),
+            currency=self._currency(deal),
             stage=deal.stage,
             opened_on=self._day(deal.created_at),
             closed_on=None if deal.closed_at is None else self._day(deal.closed_at),
@@ -118,5 +124,15 @@ class _Reader:
     def _day(self, instant: datetime) -> date:
         return instant.astimezone(self._zone).date()
 
-    def _minor(self, amount: Decimal) -> int:
-        return self._currency.minor(amount, ROUND_HALF_UP)
+    def _currency(self, deal: DealRow) -> Currency:
+        """That of the deal, which people may have changed; the tenant's, where it has none that is known."""
+        return CURRENCIES.get(deal.currency or "", self._spec.currency)
+
+    def _total(self, deals: Sequence[DealRow], currency: Currency) -> int | None:
+        if any(self._currency(deal) != currency for deal in deals):
+            return None
+        return sum(_minor(deal.value, currency) for deal in deals if deal.value is not None)
+
+
+def _minor(amount: Decimal, currency: Currency) -> int:
+    return currency.minor(amount, ROUND_HALF_UP)

@@ -209,7 +209,7 @@ def existing_rows(
     return ExistingRows(
         users=rows(
             ExistingUser,
-            f"SELECT uuid_send(id), role, {_CREATED}, first_name FROM crm.users"
+            f"SELECT uuid_send(id), role, {_CREATED}, first_name, last_name FROM crm.users"
             f" WHERE {_LIVING} ORDER BY created_at, id",
         ),
         stages=stages,

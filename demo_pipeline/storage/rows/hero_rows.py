@@ -40,6 +40,8 @@ class DealRow:
     id: UUID
     title: str | None
     value: Decimal | None
+    #: ISO 4217; None, or another text, where people wrote it
+    currency: str | None
     stage: str | None
     is_won: bool
     is_lost: bool
@@ -93,7 +95,7 @@ def deals(conn: Connection, tenant_id: UUID, mark: HeroMark) -> list[DealRow]:
         else "d.company_id = %(company)s"
     )
     query: LiteralString = f"""
-        SELECT d.id, d.title, d.value, s.name AS stage, coalesce(s.is_won, false) AS is_won,
+        SELECT d.id, d.title, d.value, d.currency, s.name AS stage, coalesce(s.is_won, false) AS is_won,
             coalesce(s.is_lost, false) AS is_lost, d.created_at, d.closed_at,
             d.expected_close_date AS expected_close_on,
             nullif(concat_ws(' ', u.first_name, u.last_name), '') AS owner

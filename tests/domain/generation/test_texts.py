@@ -11,12 +11,11 @@ import pytest
 
 from demo_pipeline.domain.reference.countries import CURRENCIES, load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
+from demo_pipeline.domain.reference.languages import LANGUAGES, Template
 from demo_pipeline.domain.reference.texts import (
-    LANGUAGES,
     Layout,
     People,
     SlotChoice,
-    Template,
     given_slots,
     load_texts,
     render,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
-from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
+from demo_pipeline.domain.reference.languages import LANGUAGES
+from demo_pipeline.domain.reference.texts import load_texts
 
 #: Deal sizes in US dollars and cycles in days, 5 and 95 %.
 RANGES = {

@@ -17,9 +17,10 @@ from demo_pipeline.domain.generation.company_names import CompanyNaming
 from demo_pipeline.domain.reference import countries
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
+from demo_pipeline.domain.reference.languages import LANGUAGES
 from demo_pipeline.domain.reference.names import NameList, ascii_label
 from demo_pipeline.domain.reference.pack_files import PACKAGED, read_table
-from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
+from demo_pipeline.domain.reference.texts import load_texts
 
 PACKS = Path(str(PACKAGED))
 TELLTALE = ("demo", "test", "fake", "lorem", "sample", "generated", "dummy")

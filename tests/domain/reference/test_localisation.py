@@ -36,8 +36,8 @@ from demo_pipeline.domain.reference.countries import (
     resolve_country,
     units_per_usd,
 )
+from demo_pipeline.domain.reference.languages import LANGUAGES
 from demo_pipeline.domain.reference.names import NameList
-from demo_pipeline.domain.reference.texts import LANGUAGES
 from scripts.listbuild.words import Sieve
 from tests.assertions.generated_rows import Row, batches_of, rows_of
 from tests.builders.believable_tenants import believable

@@ -17,8 +17,9 @@ from demo_pipeline.domain.generation.person_names import person_names
 from demo_pipeline.domain.reference.countries import COUNTRIES, load_locale, resolve_country
 from demo_pipeline.domain.reference.industries import INDUSTRIES, load_industry
 from demo_pipeline.domain.reference.known_names import COMPANIES_FILE, PEOPLE_FILE
+from demo_pipeline.domain.reference.languages import LANGUAGES
 from demo_pipeline.domain.reference.pack_files import PACKAGED, packs_from
-from demo_pipeline.domain.reference.texts import LANGUAGES, load_texts
+from demo_pipeline.domain.reference.texts import load_texts
 from scripts.check_packs import problems
 from tests.assertions.generated_rows import batches_of, complaints, figures_of, rows_of, spec_of
 from tests.builders.blueprints import NOW
@@ -180,6 +181,14 @@ DAMAGES = (
     ("countries/us/country.json", '"en"', '"at"', "language: 'at' has no pack; use de, en"),
     ("countries/de/country.json", "}\n}\n", "}\n", "is not JSON"),
     ("languages/de/language.json", '"closing":', '"ending":', "frames: has ending, greeting"),
+    ("languages/de/talk_track.json", '"at_risk":', '"in_danger":', "phrases: at_risk is missing or unknown"),
+    ("languages/fr/talk_track.json", "{count} appels", "appels", "counts.call: has no {count}; write"),
+    (
+        "languages/en/talk_track.json",
+        "{title}{for_amount}",
+        "{title}",
+        "phrases.deal: has other slots",
+    ),
     ("languages/de/company_structure.tsv", "\t11-50\t", "\t11-60\t", "unknown size 11-60; use any, 1-10"),
     ("languages/fr/company_structure.tsv", "SARL,SNC", "SARL,SNCF", "no country has SNCF; use names of"),
     ("languages/en/company_structure.tsv", "chief ", "chief (", "is no regular expression"),

@@ -12,9 +12,11 @@ import pytest
 from psycopg.rows import dict_row
 
 from demo_pipeline.domain.core.errors import VerificationError
-from demo_pipeline.domain.core.months import MONTH_NAMES, Month
+from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.heroes.model import HeroAccount, HeroAccounts, HeroKind
 from demo_pipeline.domain.heroes.talk_track import talk_track
+from demo_pipeline.domain.reference.countries import language_of
+from demo_pipeline.domain.reference.talk_tracks import load_talk_track
 from demo_pipeline.services.jobs import transaction
 from demo_pipeline.services.jobs.tenant_context import open_snapshot
 from demo_pipeline.services.months.materialise import materialise
@@ -110,6 +112,7 @@ class Facts:
             day(contacts[account.contact_id]["created_at"]),
         }
         self.quoted = {row["title"] for row in self.deals} | {row["subject"] for row in self.activities}
+        self.stages = {row["name"] for row in stages.values()}
         self.people = {
             f"{row['first_name']} {row['last_name']}"
             for row in (*contacts.values(), *users.values())
@@ -128,13 +131,19 @@ def test_talk_tracks_are_true(
     for account in heroes_of(database, database_settings).accounts:
         facts, sentences = Facts(database, account), talk_track(account)
         text = " ".join(sentences)
-        amounts = re.findall(r"([\d,]+\.\d\d) [A-Z]{3}", text)
+        language = load_talk_track(language_of(account.country)).language
+        shown = {language.amount(int(one * 100), account.deal.currency) for one in facts.amounts}
+        amounts = set(re.findall(r"(?:\$[\d,]+(?:\.\d\d)?|[\d.]+(?:,\d\d)?\s?€)(?!\d)", text))
         assert amounts
-        assert {amount.replace(",", "") for amount in amounts} <= {str(one) for one in facts.amounts}
-        days = re.findall(rf"(\d+) ({'|'.join(MONTH_NAMES)}) (\d{{4}})", text)
-        said = {date(int(year), MONTH_NAMES.index(name) + 1, int(number)) for number, name, year in days}
+        assert amounts <= shown
+        days = re.findall(rf"(?:(\d+)\. )?({'|'.join(language.days.months)}) (?:(\d+), )?(\d{{4}})", text)
+        said = {
+            date(int(year), language.days.months.index(name) + 1, int(before or after))
+            for before, name, after, year in days
+        }
+        assert said
         assert said <= facts.days
-        assert set(re.findall(r"“([^”]+)”", text)) <= facts.quoted
+        assert set(re.findall(r"[“„]([^”“]+)[”“]", text)) <= facts.quoted | facts.stages
         assert {account.contact, account.owner} <= facts.people
         assert account.conversations.total == len(facts.talks)
         assert set(account.conversations.people) <= facts.people
