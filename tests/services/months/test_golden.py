@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "a2a2605e55ea429d0ed8907e89578afca4b0cc60b234c6e9bb589ea051ef8c58",
-    "marlowe-quay": "a6619af41487cf6c0693dc8fad2c34b2d17bf07c7495bdb6e469bdff21d99756",
-    "tannrausch": "69d414aa00179416e6717b59541a6b1c836159f336ca922a6a44f80e9e4eee87",
-    "tidewick": "a23035c07fb6fc507e635f46e2f8748e393d99b177756b5a4ae91df01c8dc09c",
+    "larkmoor": "506590fab69a9c08e08bf5e33fc02d8e31a215f675d22357662bcaf080fccb10",
+    "marlowe-quay": "e24218fe1b82bc3d4d5def72230e62d48108b423278f3a67f6674496eec234e5",
+    "tannrausch": "171c90609bfb6291213d17c40a7803946d7f963d22711a14a982a0b701e526a8",
+    "tidewick": "ceede54530d8facb4e41b303f2cd92a97facb03b71f74416607948864981646d",
 }
 
 
