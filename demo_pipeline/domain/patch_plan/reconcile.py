@@ -282,12 +282,7 @@ def _nearest_targets(
         problems += own
         (figures,) = nearest_feasible([wanted], contacts_before=1)
         beyond = Parts(*(max(a - b, 0) for a, b in zip(figures.parts, floor, strict=True)))
-        (rest,) = nearest_feasible([Figures.of_parts(beyond)], contacts_before=1)
-        nearest = Figures.of_parts(floor) + rest
-        if rest and rest.row_count and not ground.baseline.has_worked(month):
-            message = "no working time of the month has passed yet; apply it later"
-            problems.append(Problem(code="no_working_time", month=str(month), message=message))
-        if rest.closed_won_count > 0 and not ground.baseline.has_won_stage and _makes_won_deals(goal):
+        if beyond.won_deals and not ground.baseline.has_won_stage:
             message = "the tenant has no stage for won deals any more; mark one of its stages as won"
             problems.append(
                 metric_problem(
@@ -296,16 +291,18 @@ def _nearest_targets(
                     "closed_won_count",
                     wanted.closed_won_count,
                     message,
-                    goal.now.won_deals,
+                    floor.won_deals,
                 )
             )
+            beyond = beyond._replace(won_deals=0, won_value=0)
+        (rest,) = nearest_feasible([Figures.of_parts(beyond)], contacts_before=1)
+        nearest = Figures.of_parts(floor) + rest
+        if rest and rest.row_count and not ground.baseline.has_worked(month):
+            message = "no working time of the month has passed yet; apply it later"
+            problems.append(Problem(code="no_working_time", month=str(month), message=message))
         if not own:
             problems += _held_problems(month, wanted, nearest, ground, graph)
         yield month, nearest
-
-
-def _makes_won_deals(goal: MonthGoal) -> bool:
-    return goal.target.won_deals > goal.now.won_deals or _may_fall(goal, "won_deals")
 
 
 def _floor(goal: MonthGoal, free: Parts[int]) -> Parts[int]:

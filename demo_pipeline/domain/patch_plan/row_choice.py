@@ -41,6 +41,8 @@ class Held(StrEnum):
     HERO = "part of a hero account"
     #: rows of the blueprint that come first in the same job depend on it
     AWAITED = "needed by the blueprint's missing rows"
+    #: it could not be made again
+    STAGE = "won, and the tenant has no stage for won deals any more"
     #: a row that stays depends on it
     PARENT = "with a row that stays"
 

@@ -51,12 +51,15 @@ def job_beside(run: JobRun, simulated: ProjectedBaseline, last: Month) -> JobReq
     return next_job(run.context, months_spec(JobKind.MATERIALISE, run.tenant.seed, first, last, run.as_of))
 
 
-def load_blueprint(run: JobTransaction, last: Month) -> tuple[Loaded, FirstJob | None]:
+def load_blueprint(
+    run: JobTransaction, last: Month, missing: PendingLoad | None = None
+) -> tuple[Loaded, FirstJob | None]:
     """Load the blueprint's missing rows up to ``last`` under their own job, and verify them.
 
-    The months that are loaded then, and what that job did; None where no such job was claimed.
+    The months that are loaded then, and what that job did; None where no such job was claimed. ``missing``:
+    what was missing before this job changed anything.
     """
-    missing = missing_rows(run.conn, run.context, last, run.as_of)
+    missing = missing or missing_rows(run.conn, run.context, last, run.as_of)
     if run.beside is None:
         if missing.count_rows():
             raise AnotherTryError("rows of the blueprint went missing")

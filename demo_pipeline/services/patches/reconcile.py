@@ -28,7 +28,7 @@ from demo_pipeline.domain.patch_plan.reconcile import (
     tables_to_read,
 )
 from demo_pipeline.domain.patch_plan.resolve import PlanBaseline, shows_targets
-from demo_pipeline.domain.patch_plan.row_choice import LivingRow, RowGraph
+from demo_pipeline.domain.patch_plan.row_choice import Held, LivingRow, RowGraph
 from demo_pipeline.services.jobs.steps import (
     AnotherTryError,
     JobOutcome,
@@ -38,8 +38,8 @@ from demo_pipeline.services.jobs.steps import (
 )
 from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant
 from demo_pipeline.services.months.delta_loading import delta_rows, job_beside, load_blueprint, load_deltas
-from demo_pipeline.services.months.pending_load import check_months_beyond
-from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, project_baseline, read_baseline
+from demo_pipeline.services.months.pending_load import check_months_beyond, missing_rows
+from demo_pipeline.services.months.plan_baseline import ProjectedBaseline, project_baseline
 from demo_pipeline.services.patches.plan_request import (
     blueprint_notes,
     check_currency,
@@ -109,6 +109,10 @@ def reconcile(
     tenant_id, currency = context.state.tenant.tenant_id, context.spec.currency
     goals = goals_of(plan, baseline)
     rows = read_rows(conn, tenant_id, tables_to_read(goals), holds, currency)
+    if not baseline.has_won_stage:
+        rows = [
+            row._replace(held=Held.STAGE) if row.part == "won_deals" and not row.held else row for row in rows
+        ]
 
     def has_contact_without(deleted: frozenset[bytes], month: Month) -> bool:
         if missing.total.contacts_created:
@@ -204,13 +208,16 @@ class ReconcileWork:
 
     def _execute(self, run: JobTransaction, projected: ProjectedBaseline, holds: Holds) -> JobOutcome:
         missing = projected.missing.change
-        start = read_baseline(run.conn, run.context, run.as_of)
-        baseline = start if not missing else replace(projected.baseline, before=start.before + missing)
+        # Of stages and contacts, too, the blueprint's missing ones come first.
+        baseline = replace(projected.baseline, before=run.figures() + missing)
         found = self._reconcile(run, run.conn, baseline, missing, holds)
         choice = found.reconciled.choice
+        last = last_month(run.context, self.plan, run.as_of)
+        # Found before the deletion, since what goes is not missing. Loaded after it, so that rows that refer
+        # to what is in the database do not refer to what goes.
+        pending = missing_rows(run.conn, run.context, last, run.as_of)
         deleted, instant = _delete(run, found.deleted)
-        # After the deletion, so that rows that refer to what is in the database do not refer to what goes.
-        loaded, first = load_blueprint(run, last_month(run.context, self.plan, run.as_of))
+        loaded, first = load_blueprint(run, last, pending)
         if first is not None:
             if run.figures() != (baseline.before - choice.deleted_figures).nonzero():
                 raise AnotherTryError("rows of the blueprint went missing")

@@ -11,7 +11,7 @@ reverse.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -23,7 +23,6 @@ from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import counted
-from demo_pipeline.domain.documents.stored import reading_job
 from demo_pipeline.services.checkpoints.rewind import UndoRewind
 from demo_pipeline.services.jobs.report import JobReport, report_of
 from demo_pipeline.services.jobs.runner import run_job
@@ -49,6 +48,12 @@ from demo_pipeline.services.patches.undo_figures import (
     healed_for,
     healing_jobs,
     recorded_by,
+)
+from demo_pipeline.services.patches.undo_restoring import (
+    RestoredRows,
+    collect_deleted_by,
+    refuse_undone,
+    rows_deleted_by,
 )
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
@@ -192,9 +197,9 @@ class _Undo:
         """Months that it changes, besides those of the rows that it deletes."""
         return ()
 
-    def _restore(self, run: JobTransaction) -> _Restored:  # noqa: ARG002 - of a reconcile
+    def _restore(self, run: JobTransaction) -> RestoredRows:  # noqa: ARG002 - of a reconcile
         """Restore what the job had deleted."""
-        return _Restored()
+        return RestoredRows()
 
     def _unrecorded_jobs(self, run: JobRun) -> list[UUID]:  # noqa: ARG002 - of an extension
         """Jobs whose dependent rows change nothing of what is expected."""
@@ -271,16 +276,30 @@ class _UndoReconcile(_Undo):
 
     def _collect(self, conn: Connection, run: JobRun) -> _Collected:
         # Refused before anything is deleted.
-        _collect_deleted(conn, run, self.job)
+        self._refuse_other_end(run)
+        collect_deleted_by(conn, run, self.job)
         soft_delete.discard(conn)
         return super()._collect(conn, run)
 
-    def _restore(self, run: JobTransaction) -> _Restored:
+    def _refuse_other_end(self, run: JobRun) -> None:
+        """The blueprint's rows do not come back in months that it does not ask for any more."""
+        blueprint = [job.job_id for job in run.context.state.jobs if job.kind is JobKind.MATERIALISE]
+        months = {
+            month for job in blueprint for month in deleted_along(self.job, job, run.currency).nonzero()
+        }
+        if beyond := sorted(month for month in months if not run.context.is_asked(month)):
+            raise refusal(
+                "extension_undone",
+                f"job {self.job.id} hid rows of the blueprint in {beyond[0]}, and the extension that asks "
+                "for that month was undone since; bring that one back first, by undoing its undo",
+            )
+
+    def _restore(self, run: JobTransaction) -> RestoredRows:
         soft_delete.discard(run.conn)
-        counts = _collect_deleted(run.conn, run, self.job)
+        counts = collect_deleted_by(run.conn, run, self.job)
         set_again = soft_delete.restore(run.conn, run.tenant.tenant_id, hidden_at(self.job))
         figures = collected_figures(run.conn, run.tenant.tenant_id, run.currency)
-        return _Restored(counts=counts, figures=figures, set_again=set_again)
+        return RestoredRows(counts=counts, figures=figures, set_again=set_again)
 
 
 @dataclass(frozen=True)
@@ -303,9 +322,18 @@ class _UndoExtension(_Undo):
         """Those that made the blueprint's rows, or made up for them."""
         return [job.job_id for job in run.context.state.jobs if job.kind.reaches_expected]
 
-    def _recorded(self, run: JobTransaction, deleted: _Deleted) -> FiguresByMonth:  # noqa: ARG002 - as of a patch
-        """Rows of other jobs that are deleted along are expected no more."""
-        return -sum(deleted.of_others.values(), NO_MONTHS)
+    def _recorded(self, run: JobTransaction, deleted: _Deleted) -> FiguresByMonth:
+        """Rows of other jobs that are deleted along are expected no more.
+
+        The blueprint's rows that a reconcile deleted leave the blueprint with the months: its targets are
+        without them already.
+        """
+        reconciles = [one for one in _deleting_jobs(run, self.job) if one.is_reconcile]
+        hidden = [
+            deleted_along(one, job, run.currency) for one in reconciles for job in self._unrecorded_jobs(run)
+        ]
+        without = sum(hidden, NO_MONTHS).over(self._added()).nonzero()
+        return without - sum(deleted.of_others.values(), NO_MONTHS)
 
     def _collect(self, conn: Connection, run: JobRun) -> _Collected:
         tenant_id = run.tenant.tenant_id
@@ -362,7 +390,7 @@ class _Restore:
             change=change,
             results=changed_results(run, before, change, recorded, context),
             recorded=recorded,
-            metrics=_Restored(counts=counts, set_again=set_again).metrics(),
+            metrics=RestoredRows(counts=counts, set_again=set_again).metrics(),
             notes=_restore_notes(self.job, is_repair=self.undone is None, set_again=set_again),
         )
 
@@ -371,7 +399,7 @@ class _Restore:
         return NO_MONTHS
 
     def _collect(self, conn: Connection, run: JobRun) -> dict[str, int]:
-        return _collect_deleted(conn, run, self.job)
+        return collect_deleted_by(conn, run, self.job)
 
     def _refuse_extended(self, run: JobRun) -> None:
         """Rows of an extension do not come back where another one has asked for its months since."""
@@ -409,8 +437,8 @@ class _RestoreReconcile(_Restore):
 
     def _collect_again(self, conn: Connection, run: JobRun) -> None:
         """Collect what the reconcile deleted; refuse where people have worked with it since."""
-        soft_delete.collect_rows(conn, _deleted_rows(self.reconcile))
-        _refuse_undone(conn, run, self.job)
+        soft_delete.collect_rows(conn, rows_deleted_by(self.reconcile))
+        refuse_undone(conn, run, self.job)
         tenant_id = run.tenant.tenant_id
         held = [
             *soft_delete.collected_among(conn, tenant_id, _edited_rows(conn, run)),
@@ -423,62 +451,6 @@ class _RestoreReconcile(_Restore):
                 "undo, or that rows depend on since then; apply its plan anew instead, after a preview",
                 held,
             )
-
-
-def _collect_deleted(conn: Connection, run: JobRun, job: Job) -> dict[str, int]:
-    """Collect what a job deleted; refuse where it may not be restored."""
-    instant = hidden_at(job)
-    counts = soft_delete.collect_deleted(conn, run.tenant.tenant_id, instant)
-    # First, since it names the job to bring back: parents may be among that job's rows.
-    _refuse_undone(conn, run, job)
-    # What was hidden before was so when these rows were seen last.
-    if missing := soft_delete.deleted_parents(conn, run.tenant.tenant_id, instant):
-        raise refusal(
-            "parents_are_hidden",
-            f"rows that job {job.id} hid depend on {len(missing):,} rows that were hidden since; "
-            "bring those back first",
-            missing,
-        )
-    return counts
-
-
-def _refuse_undone(conn: Connection, run: JobRun, job: Job) -> None:
-    """Rows of a patch that another job took back since stay hidden with it."""
-    jobs = soft_delete.collected_jobs(conn, run.tenant.tenant_id)
-    undone = [
-        one.job_id
-        for one in run.context.state.jobs
-        if one.undone_by not in {None, job.id} and one.job_id in jobs
-    ]
-    if undone:
-        raise refusal(
-            "undone_since",
-            f"job {job.id} hid rows of job {undone[0]}, which was undone since; bring that one back "
-            "first, by undoing its undo",
-        )
-
-
-def _deleted_rows(reconcile: Job) -> list[tuple[str, list[UUID]]]:
-    """Table and ids of the rows that a reconcile deleted. Raises ``UnreadableJobError``."""
-    with reading_job(reconcile.slug, reconcile.id, "metrics.hidden_rows"):
-        return [
-            (table, [UUID(one) for one in ids]) for table, ids in reconcile.metrics["hidden_rows"].items()
-        ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Restored:
-    """What a job restored."""
-
-    #: table → rows
-    counts: Mapping[str, int] = field(default_factory=dict[str, int])
-    figures: FiguresByMonth = NO_MONTHS
-    #: tags that stayed deleted, because people have set them again
-    set_again: int = 0
-
-    def metrics(self) -> dict[str, Any]:
-        """As the job records it; nothing where it restored nothing."""
-        return {"shown": dict(self.counts), "tags_set_again": self.set_again} if self.counts else {}
 
 
 @dataclass(frozen=True, kw_only=True)

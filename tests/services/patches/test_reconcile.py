@@ -443,6 +443,32 @@ def test_later_months_refer_to_what_is_left(
     assert_sound(database, database_settings)
 
 
+def test_an_extension_is_undone_beside_it(
+    database: Database, database_settings: Settings, roomy: str
+) -> None:
+    """Months of an extension that were lowered go with it, and return with it; in between it stays undone."""
+    extension = extend_tenant(database, database_settings, roomy, Month.parse("2025-07"))
+    materialise(database, database_settings, roomy)
+    extended = digest(database, database_settings, roomy)
+    july = shown(database)[Month.parse("2025-07")]
+    wanted = reconcile_plan(
+        {"2025-07": {"contacts_created": july.contacts_created + 2, "activities_created": 140}}
+    )
+    report = apply_patch(database, database_settings, roomy, wanted, is_confirmed=True)
+    lowered = digest(database, database_settings, roomy)
+    undone = undo_job(database, database_settings, extension.job_id, with_dependents=True)
+    assert_sound(database, database_settings)
+    with pytest.raises(InputError) as caught:
+        undo_job(database, database_settings, report.job_id)
+    assert caught.value.problems[0].code == "extension_undone"
+    undo_job(database, database_settings, undone.job_id)
+    assert digest(database, database_settings, roomy) == lowered
+    assert_sound(database, database_settings)
+    undo_job(database, database_settings, report.job_id)
+    assert digest(database, database_settings, roomy) == extended
+    assert_sound(database, database_settings)
+
+
 @pytest.mark.risk("P3", partial=True)
 def test_p03_a_real_tenant_is_never_reconciled(
     database: Database, database_settings: Settings, roomy: str
