@@ -13,7 +13,7 @@ import numpy as np
 
 from demo_pipeline.domain.core.deal_values import in_proportion
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, U64, pick, quantile
+from demo_pipeline.domain.core.random_streams import I64, pick, quantile
 from demo_pipeline.domain.generation.context import Draws, MonthContext
 from demo_pipeline.domain.generation.price_lists import ODD, Lines, no_lines
 from demo_pipeline.domain.generation.prices import PriceDraws, price
@@ -64,7 +64,7 @@ def price_deals(
     def fill(rows: I64, sizes: I64, total_minor: int) -> None:
         if len(rows) > 1:
             wanted, limit = in_proportion(sizes, total_minor), prices.largest(people[rows])
-            sizes = sizes[within_limits(wanted, limit, price_draws.lot[rows])]
+            sizes = sizes[within_limits(wanted, limit)]
         priced = price(sizes, total_minor, prices, price_draws[rows], used_amounts)
         for name, column in vars(lines).items():
             column[rows] = getattr(priced, name)
@@ -77,10 +77,10 @@ def price_deals(
     return Offers(lines, city)
 
 
-def within_limits(sizes: I64, limits: I64, draws: U64) -> I64:
+def within_limits(sizes: I64, limits: I64) -> I64:
     """An order of the sizes in which as few as possible are above the limit of their place, shape (n,).
 
-    A size above the limit changes places with a drawn one that is not, of a place with a higher limit.
+    A size above the limit changes places with a lower one of a place with a higher limit.
     """
     order = np.arange(len(sizes))
     for limit in np.unique(limits)[:-1].tolist():
@@ -90,9 +90,9 @@ def within_limits(sizes: I64, limits: I64, draws: U64) -> I64:
         count = min(len(over), len(free))
         if count == 0:
             continue
-        # The highest of those above go to drawn places, the higher their limit the better.
+        # The highest of those above change with the highest of the others: the order stays as it can.
         over = over[np.argsort(-now[over], kind="stable")][:count]
-        free = free[np.argsort(draws[free], kind="stable")][:count]
+        free = free[np.argsort(-now[free], kind="stable")][:count]
         free = free[np.argsort(-limits[free], kind="stable")]
         order[over], order[free] = order[free], order[over]
     return order

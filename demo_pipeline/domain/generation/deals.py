@@ -38,7 +38,7 @@ _OPEN_HALVES: Final = 5
 #: What decides which deal has which size: that of the company, the deal's length, chance. Where months have
 #: an end that counts, deals close at other times than by their length alone: it must weigh more. Where
 #: companies buy pieces for their people, that alone gives larger ones larger deals.
-_SIZE_WEIGHT: Final = {True: 90, False: 510}
+_SIZE_WEIGHT: Final = {True: 200, False: 510}
 _LENGTH_WEIGHT: Final = {True: 700, False: 380}
 _CHANCE_WEIGHT: Final = {True: 500, False: 650}
 #: By how much of its length a deal closes after its expected date, per cent, by tenths of the deals

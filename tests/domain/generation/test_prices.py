@@ -289,7 +289,7 @@ def test_sizes_keep_within_limits_where_they_can() -> None:
     for count in range(1, 60):
         sizes = np.array([seeded.between(1, 900) for _ in range(count)])
         limits = np.array([seeded.one_of([100, 400, 10_000]) for _ in range(count)])
-        order = within_limits(sizes, limits, np.array([seeded.bits(32) for _ in range(count)], np.uint64))
+        order = within_limits(sizes, limits)
         assert sorted(order.tolist()) == list(range(count))
         now = sizes[order]
         for limit in np.unique(limits[now > limits]).tolist():
