@@ -161,8 +161,8 @@ def test_p10_what_nobody_confirmed_is_refused(
 ) -> None:
     """Without confirmation, with a fingerprint of another plan, or of before a change: nothing is done."""
     other = confirmed(database, database_settings, NEWEST)
-    old = confirmed(database, database_settings, LOWER)
-    chosen = preview(database, database_settings, roomy, LOWER).reconcile
+    # Another activity goes in place of the edited one: all figures are the same.
+    old, chosen = other, preview(database, database_settings, roomy, NEWEST).reconcile
     assert chosen is not None
     execute(
         database,
@@ -178,7 +178,7 @@ def test_p10_what_nobody_confirmed_is_refused(
         with pytest.raises(UnconfirmedError) as caught:
             apply_patch(database, database_settings, roomy, wanted)
         assert (caught.value.problems[0].code, caught.value.exit_code) == (code, 2)
-        now = preview(database, database_settings, roomy, LOWER).reconcile
+        now = preview(database, database_settings, roomy, wanted).reconcile
         assert now is not None
         assert caught.value.details["preview"]["fingerprint"] == now.fingerprint
         assert fingerprint_of_all(database) == before
