@@ -56,7 +56,8 @@ def export(
         write_table(export_table(written))
         say(f"wrote {slug} to {shell_path(folder)}; manifest.json says what is in it")
     if months := written.unreleased:
-        text = f"{counted(len(months), 'month')} of it not released ({months[0]} to {months[-1]})"
+        span = f"{months[0]} to {months[-1]}" if len(months) > 1 else str(months[0])
+        text = f"{counted(len(months), 'month')} of it not released ({span})"
         note(f"{slug}: {text}; {command_line(f'release {slug}')} releases what passes its checks")
     if not written.certificate.holds:
         note(f"{slug}: some contact values are not reserved; {command_line(f'certify {slug}')} names them")
