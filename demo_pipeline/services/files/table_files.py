@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,7 +80,7 @@ _csv: Final[Any] = csv
 
 
 class TableWriter:
-    """Writes tables into a folder, each once, parents first. ``close`` when all are written."""
+    """Writes tables into a folder, each once, parents first. A context; ``finish`` when all are written."""
 
     def __init__(self, folder: Path, file_format: FileFormat) -> None:
         self._folder, self._format = folder, file_format
@@ -89,6 +89,15 @@ class TableWriter:
             from openpyxl import Workbook
 
             self._book = Workbook(write_only=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The library complains at the end of the process of sheets that nobody closed.
+        if self._book is not None:
+            for sheet in self._book.worksheets:
+                sheet.close()
 
     def write(self, table: Table, pieces: Pieces) -> WrittenTable:
         """Write a table. Raises ``InputError`` if it has too many rows for the format."""
@@ -100,10 +109,11 @@ class TableWriter:
         }[self._format]
         return WrittenTable(table=table, file=file, row_count=write(table, pieces, self._folder / file))
 
-    def close(self, tables: Sequence[Table]) -> None:
+    def finish(self, tables: Sequence[Table]) -> None:
         """Write what belongs to all ``tables`` together."""
         if self._book is not None:
             self._book.save(self._folder / WORKBOOK)
+            self._book = None
         elif self._format is FileFormat.CSV:
             yaml: Any = YAML()
             yaml.width = 120

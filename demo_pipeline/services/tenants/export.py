@@ -88,11 +88,12 @@ def export(
         open_snapshot(database, settings, slug, "export") as (conn, context, as_of),
     ):
         tenant_id = context.state.tenant.tenant_id
-        writer, tables = TableWriter(draft, chosen), list[WrittenTable]()
-        for table in MODEL:
-            with exported_csv(conn, table, tenant_id) as pieces:
-                tables.append(writer.write(table, pieces))
-        writer.close([*MODEL])
+        tables = list[WrittenTable]()
+        with TableWriter(draft, chosen) as writer:
+            for table in MODEL:
+                with exported_csv(conn, table, tenant_id) as pieces:
+                    tables.append(writer.write(table, pieces))
+            writer.finish([*MODEL])
         figures = all_figures(conn, tenant_id, context.spec.currency)
         written = Export(
             folder=folder,
