@@ -41,6 +41,7 @@ class ReconcileMachine(RuleBasedStateMachine):
     database: ClassVar[Database]
     base: ClassVar[Settings]
     simulation: ReconcileSimulation
+    steps: int = 0
 
     @initialize(seed=SEEDS)
     def provision(self, seed: int) -> None:
@@ -48,7 +49,9 @@ class ReconcileMachine(RuleBasedStateMachine):
         self.simulation.make_whole()
 
     def _step(self, seed: int) -> ReconcileSimulation:
-        self.simulation.draws = SeededRandom(seed)
+        # Two steps of one seed would insert rows of people with the same ids.
+        self.steps += 1
+        self.simulation.draws = SeededRandom(seed * 1_000 + self.steps)
         return self.simulation
 
     @rule(seed=SEEDS)
