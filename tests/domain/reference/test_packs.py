@@ -179,7 +179,7 @@ DAMAGES = (
         "timezone: field required; give an IANA",
     ),
     ("countries/us/country.json", '"en"', '"at"', "language: 'at' has no pack; use de, en"),
-    ("countries/de/country.json", "}\n}\n", "}\n", "is not JSON"),
+    ("countries/de/country.json", "]\n}\n", "]\n", "is not JSON"),
     ("languages/de/language.json", '"closing":', '"ending":', "frames: has ending, greeting"),
     ("languages/de/talk_track.json", '"at_risk":', '"in_danger":', "phrases: at_risk is missing or unknown"),
     ("languages/fr/talk_track.json", "{count} appels", "appels", "counts.call: has no {count}; write"),
