@@ -20,6 +20,7 @@ from demo_pipeline.domain.generation.context import MonthContext
 from demo_pipeline.domain.generation.entity_index import CHURNED, CUSTOMER, Deals
 from demo_pipeline.domain.reference.story_parts import BEATS, beat
 
+_FIRST_CONTACT: Final = beat("first_contact")
 NEED, OFFER, REVISION, DECISION = map(beat, ("need", "offer", "revision", "decision"))
 LOSS, _SIGNATURE = map(beat, ("loss", "signature"))
 _WAITING, _FOLLOW_UP, _AFTERCARE = map(beat, ("waiting", "follow_up", "aftercare"))
@@ -35,6 +36,8 @@ _REPEATED: Final = np.array([beat(name) for name in ("qualification", "need", "o
 _AGAIN: Final = np.uint64(2**63)
 #: A lost deal has its last word in the last part of its time, per mille.
 _LAST_WORDS: Final = 600
+#: With whom a deal begins within this time has nobody spoken before.
+_NEW_US: Final = DAY_US
 #: Days after closing from which on each step after it is shown.
 _AFTER_DAYS: Final = np.array([0, 3, 10])
 #: A customer's first questions come some days after the purchase; customers who left are approached later.
@@ -203,6 +206,11 @@ def _of_deals(
     is_decided = is_won_now & is_last_before & ~is_after
     chosen = np.where(is_decided, DECISION, chosen)
     np.bitwise_or.at(relations.shown, deal, np.where(is_decided, 1 << DECISION, 0))
+    # With somebody who is known nobody begins anew.
+    contacts, contact = context.index.contacts, deals.contact[deal]
+    is_known_person = (relations.began_us[contact] < start) | (relations.bought_us[contact] < start)
+    is_known_person |= start - contacts.created_us[contact] > _NEW_US
+    is_first &= ~(is_known_person & (chosen == _FIRST_CONTACT))
     goes_on = (is_first & (chosen != DECISION)) | is_decided
     goes_on |= np.isin(chosen, _REPEATED) & (draws < _AGAIN)
     meanwhile = np.where(is_after, _AFTERCARE, np.where(chosen < OFFER, _WAITING, _FOLLOW_UP))

@@ -185,6 +185,23 @@ def test_first_activities_refer_to_nothing(told: Stories) -> None:
         assert first[row["contact_id"], f"{row['created_at']:%Y-%m}"] == row["id"]
 
 
+def test_nobody_who_is_known_is_met_for_the_first_time(told: Stories) -> None:
+    """A deal begins with a first contact only where its contact is new, and has no earlier deal."""
+    contacts = {row["id"]: row for row in told.rows["contacts"]}
+    first_deal: dict[str, datetime] = {}
+    for deal in told.rows["deals"]:
+        earliest = first_deal.get(deal["contact_id"], deal["created_at"])
+        first_deal[deal["contact_id"]] = min(earliest, deal["created_at"])
+    met = 0
+    for deal, rows in told.of_deals():
+        if any(told.beat[row["id"]] == "first_contact" for row in rows):
+            arrived = contacts[deal["contact_id"]]["created_at"]
+            assert deal["created_at"] - arrived <= timedelta(days=1)
+            assert first_deal[deal["contact_id"]] == deal["created_at"]
+            met += 1
+    assert met
+
+
 def test_what_is_announced_takes_place_that_day(told: Stories) -> None:
     """Where a text says "tomorrow" or "on Thursday", an activity of the same story is on that day."""
     zone = ZoneInfo("America/New_York")
