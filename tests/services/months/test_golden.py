@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "8a81e472b72107b921738b2f207af02b83575db1379a6f2d1d7094cf0725a890",
-    "marlowe-quay": "e24218fe1b82bc3d4d5def72230e62d48108b423278f3a67f6674496eec234e5",
-    "tannrausch": "9e1d107fbd77a1fb6d92c55a245c9de77c16dc0c1f575a2cdd2e8e7f61f8daa1",
-    "tidewick": "ceede54530d8facb4e41b303f2cd92a97facb03b71f74416607948864981646d",
+    "larkmoor": "311ffd38bba81ce7c3b0f62fc479ae23e4402c469b078f18054606ec275770fc",
+    "marlowe-quay": "d3bdc0e0194c03ce45b9bfff1016f8e9e455dad9f15205b351056df4b2e81663",
+    "tannrausch": "d2c67297602cf0f4fbb14bd30adff1952cbf044e2bfb242507be2503c703e208",
+    "tidewick": "1247c1ea8aa8551c600109ae5302f1bfb24dcb399cbab1c968a8ec629558acc4",
 }
 
 
