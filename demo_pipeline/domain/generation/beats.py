@@ -202,7 +202,8 @@ def _of_deals(
     is_first &= is_made_here & ((begin_us >= month_us) | is_new & ~is_after)
     np.bitwise_or.at(relations.shown, deal, np.left_shift(1, chosen))
     # The last word before a deal is won is the decision, and it is said once.
-    is_won_now = is_known & (deals.is_lost[deal] == 0) & (closed >= month_us) & (closed < month_end_us)
+    is_won_now = is_known & is_made_here & (deals.is_lost[deal] == 0)
+    is_won_now &= (closed >= month_us) & (closed < month_end_us)
     is_decided = is_won_now & is_last_before & ~is_after
     chosen = np.where(is_decided, DECISION, chosen)
     np.bitwise_or.at(relations.shown, deal, np.where(is_decided, 1 << DECISION, 0))
