@@ -19,7 +19,7 @@ GOLDEN = {
     "larkmoor": "befd470d2156e9067ab8d9e71b214094c2655af7803b175347cae07775725e4d",
     "marlowe-quay": "f9649ac5e141f74bbeabccd8dd3384d3a428a94fe96b2f210557a9212862633b",
     "tannrausch": "884a1aa153918230e9f85eae1781db28d0ed0bf38495b76595121d06ebaec8e6",
-    "tidewick": "63d1dd0bccdab04966f4be2b3b074f9c7f5707bb412769928808bdd6a767bcfe",
+    "tidewick": "e30a5e7dc01db19f90e3335cfca61eff7e0711c615f2034457b423c1aac54909",
 }
 
 #: Versions that must agree, as pip's requirement of numpy.

@@ -20,7 +20,7 @@ GOLDEN = {
     "larkmoor": "311ffd38bba81ce7c3b0f62fc479ae23e4402c469b078f18054606ec275770fc",
     "marlowe-quay": "d3bdc0e0194c03ce45b9bfff1016f8e9e455dad9f15205b351056df4b2e81663",
     "tannrausch": "d2c67297602cf0f4fbb14bd30adff1952cbf044e2bfb242507be2503c703e208",
-    "tidewick": "1247c1ea8aa8551c600109ae5302f1bfb24dcb399cbab1c968a8ec629558acc4",
+    "tidewick": "d32871056b5875071cb49d7d3f501f5abd8d44debf2bc0d4419823122e957f78",
 }
 
 
