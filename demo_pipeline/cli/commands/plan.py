@@ -43,7 +43,7 @@ from demo_pipeline.rendering.table import plain_text, programs, records
 
 if TYPE_CHECKING:
     from demo_pipeline.services.files.plan_files import PlanFile
-    from demo_pipeline.services.files.reader import FileFormat
+    from demo_pipeline.services.files.reader import PlanFormat
     from demo_pipeline.services.patches.preview import Preview
 
 #: the remedy for a plan beyond a cap
@@ -269,7 +269,7 @@ def write(
     if output is not None:
         from demo_pipeline.services.patches.drafts import save_plan
 
-        kind: FileFormat = save_plan(draft.plan, output)
+        kind: PlanFormat = save_plan(draft.plan, output)
         # A table says nothing of its type.
         option = " --plan-type targets" if kind in {"csv", "xlsx"} else ""
         say(f"wrote {output}; next: {command_line(f'plan preview {slug} {shell_path(output)}{option}')}")

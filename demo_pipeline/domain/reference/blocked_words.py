@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import lru_cache
 from typing import Any, Final
 
 from demo_pipeline.domain.reference.names import ascii_label
@@ -15,7 +16,7 @@ from demo_pipeline.domain.reference.pack_files import PACKAGED
 
 _BLOCKED: Final[dict[str, Any]] = tomllib.loads((PACKAGED / "blocked.toml").read_text("utf-8"))
 #: Camps and other places of crimes: no name may contain one.
-PLACES: Final = frozenset[str](_BLOCKED["places"].split())
+PLACES: Final = re.compile("|".join(map(re.escape, _BLOCKED["places"].split())))
 #: Those with a list of words of their own.
 LANGUAGES: Final = frozenset[str](_BLOCKED["words"])
 #: Whole words, in the form of ``ascii_label``, of all languages.
@@ -31,9 +32,10 @@ BEGINNINGS: Final = re.compile(r"(?:cock|cunt|fuck|jizz|nigg|penis|rape|rapist|s
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
 
+@lru_cache(maxsize=1 << 16)
 def is_blocked(label: str) -> bool:
     """Whether a word, as ``ascii_label`` writes it, is notorious or crude in any language."""
-    return label in WORDS or any(place in label for place in PLACES) or BEGINNINGS.match(label) is not None
+    return label in WORDS or (PLACES.search(label) or BEGINNINGS.match(label)) is not None
 
 
 def blocked_word(text: str, *, is_sentence: bool = False) -> str | None:

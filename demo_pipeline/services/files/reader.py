@@ -22,8 +22,11 @@ from demo_pipeline.domain.parsing.document import NestedDocument, Problems, Tabl
 from demo_pipeline.domain.parsing.scalars import shortened
 from demo_pipeline.services.files.csv_files import is_table, read_tabbed, read_table
 
-FileFormat = Literal["csv", "tsv", "xlsx", "json", "yaml"]
-SUFFIXES: Final[Mapping[str, FileFormat]] = {
+#: of plans
+PlanFormat = Literal["csv", "xlsx", "json", "yaml"]
+#: of all files that people bring
+FileFormat = PlanFormat | Literal["tsv"]
+SUFFIXES: Final[Mapping[str, PlanFormat]] = {
     ".csv": "csv",
     ".xlsx": "xlsx",
     ".json": "json",

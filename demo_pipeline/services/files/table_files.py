@@ -29,7 +29,7 @@ from demo_pipeline.storage.rows.exported_rows import exported_columns
 Pieces = Iterable[Buffer]
 
 
-class FileFormat(StrEnum):
+class ExportFormat(StrEnum):
     """How tables are written."""
 
     PARQUET = "parquet"
@@ -37,12 +37,12 @@ class FileFormat(StrEnum):
     XLSX = "xlsx"
 
 
-def read_format(text: str) -> FileFormat:
+def read_format(text: str) -> ExportFormat:
     """The format of that name. Raises ``InputError``."""
     try:
-        return FileFormat(text.strip().lower())
+        return ExportFormat(text.strip().lower())
     except ValueError:
-        message = f"{quoted(text)} is no format; write {', '.join(FileFormat)}"
+        message = f"{quoted(text)} is no format; write {', '.join(ExportFormat)}"
         problem = Problem(code="unknown_format", field="--format", value=text, message=message)
         raise InputError(message, [problem]) from None
 
@@ -82,10 +82,10 @@ _csv: Final[Any] = csv
 class TableWriter:
     """Writes tables into a folder, each once, parents first. A context; ``finish`` when all are written."""
 
-    def __init__(self, folder: Path, file_format: FileFormat) -> None:
+    def __init__(self, folder: Path, file_format: ExportFormat) -> None:
         self._folder, self._format = folder, file_format
         self._book: Any = None
-        if file_format is FileFormat.XLSX:
+        if file_format is ExportFormat.XLSX:
             from openpyxl import Workbook
 
             self._book = Workbook(write_only=True)
@@ -101,11 +101,11 @@ class TableWriter:
 
     def write(self, table: Table, pieces: Pieces) -> WrittenTable:
         """Write a table. Raises ``InputError`` if it has too many rows for the format."""
-        file = WORKBOOK if self._format is FileFormat.XLSX else f"{table.name}.{self._format}"
+        file = WORKBOOK if self._format is ExportFormat.XLSX else f"{table.name}.{self._format}"
         write = {
-            FileFormat.PARQUET: self._write_parquet,
-            FileFormat.CSV: self._write_csv,
-            FileFormat.XLSX: self._write_sheet,
+            ExportFormat.PARQUET: self._write_parquet,
+            ExportFormat.CSV: self._write_csv,
+            ExportFormat.XLSX: self._write_sheet,
         }[self._format]
         return WrittenTable(table=table, file=file, row_count=write(table, pieces, self._folder / file))
 
@@ -114,7 +114,7 @@ class TableWriter:
         if self._book is not None:
             self._book.save(self._folder / WORKBOOK)
             self._book = None
-        elif self._format is FileFormat.CSV:
+        elif self._format is ExportFormat.CSV:
             yaml: Any = YAML()
             yaml.width = 120
             yaml.dump(_dbt_schema(tables), self._folder / SCHEMA_FILE)

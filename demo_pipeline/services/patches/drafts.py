@@ -32,7 +32,7 @@ from demo_pipeline.domain.patch_plan.shapes import Shape, check_options, shaped_
 from demo_pipeline.domain.patch_plan.writing import check_is_table, write_plan
 from demo_pipeline.services.files.figure_files import save_figures
 from demo_pipeline.services.files.plan_files import NAMED_SUFFIXES
-from demo_pipeline.services.files.reader import SUFFIXES, FileFormat
+from demo_pipeline.services.files.reader import SUFFIXES, PlanFormat
 from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
 from demo_pipeline.services.months.plan_baseline import projected_baseline
 from demo_pipeline.settings import Settings
@@ -104,7 +104,7 @@ def draft_plan(
     return Draft(plan=plan, warnings=tuple(warnings))
 
 
-def save_plan(plan: PatchPlan, path: Path) -> FileFormat:
+def save_plan(plan: PatchPlan, path: Path) -> PlanFormat:
     """Write a plan to a file, in the form that its suffix names. Raises ``InputError``."""
     kind = SUFFIXES.get(path.suffix.lower())
     if kind is None:

@@ -24,7 +24,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.reference.countries import Source, load_locale
 from demo_pipeline.services.certificate.certify import Certificate, certificate_of
-from demo_pipeline.services.files.table_files import FileFormat, TableWriter, WrittenTable, read_format
+from demo_pipeline.services.files.table_files import ExportFormat, TableWriter, WrittenTable, read_format
 from demo_pipeline.services.jobs.tenant_context import TenantContext, open_snapshot
 from demo_pipeline.services.tenants.queries import KpiTable, kpi_months
 from demo_pipeline.services.tenants.release import Releases, releases_of
@@ -44,7 +44,7 @@ class Export:
     """What was written."""
 
     folder: Path
-    file_format: FileFormat
+    file_format: ExportFormat
     as_of: datetime
     digest: str
     tables: tuple[WrittenTable, ...]
