@@ -31,6 +31,9 @@ GOOD: Final = {
     "MONTH": "2025-02",
     "REV": "base",
     "DATABASE": "elsewhere",
+    "DIR": "exported",
+    # of a checkpoint
+    "NAME": "before-demo",
 }
 #: kind of value → bad ones; of files: not there, a folder, no text
 BAD: Final = {
@@ -49,9 +52,10 @@ BAD: Final = {
     "CODE": ("Germany",),
     "INDUSTRY": ("mining",),
     "REV": ("nowhere",),
-    # A sheet of what is no workbook.
+    # A sheet of what is no workbook, and no name of a checkpoint.
     "NAME": ("Figures",),
     "PORT": ("web", "0", "70000"),
+    "FORMAT": ("excel",),
 }
 #: values of any form, or whose use is tested elsewhere
 FREE: Final = {"SLUG", "S", "DATABASE", "DIR", "TEXT"}

@@ -70,7 +70,7 @@ class TenantTags:
     def __init__(self, context: dg.OpExecutionContext, demo: DemoTenants, slugs: Sequence[str]) -> None:
         self._context, self._demo = context, demo
         self._is_single = len(slugs) == 1
-        self._tagged: set[str] = set()
+        self._tagged: dict[str, UUID] = {}
         self._unwritten: dict[str, str] = {}
         # None where no selected month can have rows of its tenant.
         self._write({TENANT_TAG: slugs[0] if self._is_single else SEVERAL} if slugs else {})
@@ -84,9 +84,9 @@ class TenantTags:
             self.add(slug, jobs[slug])
 
     def add(self, slug: str, job_id: UUID) -> None:
-        """Tag a job that is known."""
-        if slug not in self._tagged:
-            self._tagged.add(slug)
+        """Tag a job that is known, in place of one that came before it in the same request."""
+        if self._tagged.get(slug) != job_id:
+            self._tagged[slug] = job_id
             self._write({JOB_TAG if self._is_single else f"{TENANT_TAG}/{slug}": str(job_id)})
 
     def add_report(self, report: JobReport) -> None:
