@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, cast, ge
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from demo_pipeline.domain.blueprint.declared import Declared
 from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.declared import Declared
 from demo_pipeline.domain.model import COMPANY_SIZES
 from demo_pipeline.domain.parsing.scalars import (
     Price,

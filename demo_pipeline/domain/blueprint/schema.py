@@ -22,7 +22,6 @@ from pydantic import (
     model_validator,
 )
 
-from demo_pipeline.domain.blueprint.declared import Declared
 from demo_pipeline.domain.blueprint.growth import CURVES, DEFAULT_CURVE, DEFAULT_MONTHLY_RATE, Curve
 from demo_pipeline.domain.blueprint.healing import DEFAULT_HEAL, HEAL_CHOICES, Heal
 from demo_pipeline.domain.blueprint.lists import (
@@ -33,6 +32,7 @@ from demo_pipeline.domain.blueprint.lists import (
     table_schema,
 )
 from demo_pipeline.domain.core.currency import Currency
+from demo_pipeline.domain.core.declared import Declared
 from demo_pipeline.domain.core.figures import METRICS, GivenFigures, Metric
 from demo_pipeline.domain.core.months import FIRST_MONTH, MOST_MONTHS, Month
 from demo_pipeline.domain.parsing.scalars import (

@@ -27,7 +27,7 @@ from demo_pipeline.domain.parsing.scalars import quoted, shortened
 from demo_pipeline.domain.parsing.written_numbers import other_currencies
 from demo_pipeline.domain.patch_plan.assemble import assemble
 from demo_pipeline.domain.patch_plan.nested_plan import is_plan
-from demo_pipeline.services.files.list_files import read_list_tables
+from demo_pipeline.services.files.list_files import ListTables, read_list_tables
 from demo_pipeline.services.files.plan_files import PLAN, read_written
 from demo_pipeline.services.files.reader import FileFormat, FileUse, read_content, read_document
 from demo_pipeline.settings import Settings
@@ -89,8 +89,10 @@ def read_blueprint(
     document = _read_document(path, source)
     problems = Problems()
     table = _read_table(path, document, sheet, problems)
-    lists = read_list_tables(path, document, problems)
-    tree = lists.tree
+    lists, tree = ListTables(), document.tree
+    if "lists" in tree:
+        lists = read_list_tables(path, document, problems)
+        tree = {**tree, "lists": lists.lists}
     if table is not None:
         # One month in place of a table that has problems, so that what else is wrong is found too.
         month = {"month": tree.get("start_month") or str(FIRST_MONTH)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from demo_pipeline.domain.blueprint.lists import MOST_ROWS, ROW_MODELS, TABLE_SUFFIXES, ListRow
 from demo_pipeline.domain.core.errors import InputError, Problem
@@ -45,9 +45,10 @@ class _ListTable:
 
 @dataclass(frozen=True, kw_only=True)
 class ListTables:
-    """The lists of a blueprint that are in files; ``tree`` is the blueprint with their rows."""
+    """The lists of a blueprint that are in files; ``lists`` are all of its lists with their rows."""
 
-    tree: Mapping[str, Any]
+    #: as the blueprint declares them; None: it has none
+    lists: object = None
     tables: Mapping[str, _ListTable] = field(default_factory=dict[str, _ListTable])
     #: lists whose tables have problems, and no rows in the tree
     unread: frozenset[str] = frozenset()
@@ -78,7 +79,7 @@ def read_list_tables(path: Path, document: NestedDocument, problems: Problems) -
     """Read the tables that the blueprint at ``path`` names; what cannot be read is added to ``problems``."""
     declared: object = document.tree.get("lists")
     if not isinstance(declared, dict):
-        return ListTables(tree=document.tree)
+        return ListTables(lists=declared)
     lists, tables = dict(cast("dict[str, object]", declared)), dict[str, _ListTable]()
     unread: set[str] = set()
     for name, value in lists.items():
@@ -95,7 +96,7 @@ def read_list_tables(path: Path, document: NestedDocument, problems: Problems) -
         else:
             tables[name] = table
             lists[name] = list(table.rows)
-    return ListTables(tree={**document.tree, "lists": lists}, tables=tables, unread=frozenset(unread))
+    return ListTables(lists=lists, tables=tables, unread=frozenset(unread))
 
 
 def _read(
