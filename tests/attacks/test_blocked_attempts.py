@@ -26,6 +26,8 @@ from tests.fixtures.ledger_steps import fingerprint
 
 #: what commands need beside the slug, by the name of the parameter
 NEEDS: Final = {
+    "folder": "written",
+    "name": "before-demo",
     "plan": "plan.csv",
     "shape": "copy-last-month",
     "output": "written",

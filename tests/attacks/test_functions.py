@@ -155,7 +155,7 @@ CALLS: Final[dict[str, list[Call]]] = {
         ]
         for name in (
             "refuse_open_claim", "refuse_audit_change", "keep_provenance", "refuse_unreadable_tenant",
-            "refuse_unreadable_month", "refuse_unreadable_job", "record_edit",
+            "refuse_unreadable_month", "refuse_unreadable_job", "refuse_unreadable_lists", "record_edit",
             "forget_edits", "forget_checkpoints",
         )
     },
@@ -166,7 +166,7 @@ CALLS: Final[dict[str, list[Call]]] = {
             ("row_count", "'1'"), ("is_whole", "'1', 0, 2"), ("is_text", "'1', ''"),
             ("is_month", "'2025-01'"),
             ("is_instant", "now()"), ("figures_problems", "'{}', 2, 'x', true"), ("plan_problems", "'{}'"),
-            ("job_problems", "null, 2"), ("minor_digits", "%(real)s"),
+            ("job_problems", "null, 2"), ("list_problems", "'{}'"), ("minor_digits", "%(real)s"),
             ("checkpoint_tables", ""), ("checkpoint_columns", "'deals', '%%I', false"), ("crm_columns", ""),
             ("claimed_tenant", "%(job)s, 'materialise'"), ("checkpoint_differences", "%(other_done)s"),
             ("forget_stored", "array[%(other_done)s]"), ("drop_expired_checkpoints", ""),

@@ -173,7 +173,7 @@ def test_words_do_not_repeat(tmp_path: Path, country: str) -> None:
     rows = rows_of(batches_of(spec, NOW))
     with_deal = [row for row in rows["activities"] if row["deal_id"] is not None]
     assert len(with_deal) > 500
-    for text, share, most in (("subject", 0.02, 3), ("description", 0.005, 2)):
+    for text, share, most in (("subject", 0.03, 3), ("description", 0.005, 2)):
         counted = Counter((row["deal_id"], row[text]) for row in with_deal)
         assert counted.most_common(1)[0][1] <= most, counted.most_common(3)
         assert len(with_deal) - len(counted) < share * len(with_deal)
