@@ -20,7 +20,8 @@ REFRESH_SECONDS: Final = 120
 def demo_day_html(board: Board) -> str:
     """The page."""
     state = sentence(summary(board.tenants)).removesuffix(".") if board.tenants else "No demo tenant yet"
-    heading = f'Demo day: <span class="{_class(board.is_ready)}">{_mark(board.is_ready)} {text(state)}</span>'
+    light, mark = _class(is_good=board.is_ready), _mark(is_good=board.is_ready)
+    heading = f'Demo day: <span class="{light}">{mark} {text(state)}</span>'
     lead = (
         f"Read {instant_text(board.read_at)}. ✓ holds; ✗ does not; ? is not known, because rows have changed "
         "since they were examined; – there is none."
@@ -48,7 +49,7 @@ def demo_day_html(board: Board) -> str:
 
 def _row(one: TenantReadiness) -> str:
     """A line of the board."""
-    light = f'<span class="light {_class(one.is_ready)}">{text(light_text(one))}</span>'
+    light = f'<span class="light {_class(is_good=one.is_ready)}">{text(light_text(one))}</span>'
     marks = "".join(_cell(one, each) for each in Requirement)
     return (
         f'<tr><th scope="row">{text(one.name)}<span class="slug soft">{text(one.tenant)}</span></th>'
@@ -67,7 +68,7 @@ def _examined(one: TenantReadiness) -> str:
 
 def _cell(one: TenantReadiness, requirement: Requirement) -> str:
     state = one.state(requirement).value
-    kind = "soft" if state == "none" else _class(state == "met")
+    kind = "soft" if state == "none" else _class(is_good=state == "met")
     return (
         f'<td class="mark {kind}"><span aria-hidden="true">{MARKS[state]}</span>'
         f'<span class="spoken">{state}</span></td>'
@@ -88,9 +89,9 @@ def _details(one: TenantReadiness) -> Iterator[str]:
         yield f'<ul class="soft">{"".join(f"<li>{text(sentence(note))}</li>" for note in one.notes)}</ul>'
 
 
-def _class(is_good: bool) -> str:  # noqa: FBT001 - a state by its class
+def _class(*, is_good: bool) -> str:
     return "good" if is_good else "bad"
 
 
-def _mark(is_good: bool) -> str:  # noqa: FBT001 - a state by its mark
+def _mark(*, is_good: bool) -> str:
     return "✓" if is_good else "✗"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from demo_pipeline.services.readiness.board import Board, TenantReadiness
     from demo_pipeline.services.readiness.reasons import Reason, Requirement
 
-#: state → as it stands in a cell, never by colour alone
+#: state → the sign in a cell, which is readable without colour
 MARKS: Final[Mapping[str, str]] = {"met": "✓", "not met": "✗", "unknown": "?", "none": "–"}
 
 

@@ -19,6 +19,7 @@ from psycopg import Connection, sql
 
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
+from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import (
     GENERATED,
     a_request,
@@ -150,6 +151,9 @@ class Field:
         return sum(counts)
 
 
+_SESSION: Final = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+
+
 class Attacker:
     """A session of the loader's login."""
 
@@ -165,7 +169,10 @@ class Attacker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        pid = self.conn.info.backend_pid
         self.conn.close()
+        # The server drops the temporary objects of a session after the client has left.
+        wait_until(lambda: not self.field.admin.execute(_SESSION, [pid]).fetchall())
 
     def claim(self) -> UUID:
         """Open a job of its own, begin a transaction, and claim: all that a loader can be given."""

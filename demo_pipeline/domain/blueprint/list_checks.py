@@ -165,7 +165,7 @@ class _Checker:
     # -- words -----------------------------------------------------------------------------------------
 
     def _words(self, rows: _Rows, key: str, *, are_sentences: bool = False) -> Iterator[Problem]:
-        """No text has a word that must not be seen, nor is it the name of somebody known."""
+        """Texts with a blocked word or a telltale word, and names of known persons and firms."""
         for place, row in rows.rows:
             text: str | None = getattr(row, key)
             if text is None:

@@ -119,7 +119,7 @@ class NotADemoTenantError(DemoError):
 
 
 class UnconfirmedError(InputError):
-    """A plan that hides rows, and that nobody confirmed as it is now: look at the preview and confirm it.
+    """A plan that soft-deletes rows, without a confirmation or with one whose preview is out of date.
 
     ``details`` has ``preview``; ``preview`` is the same as an object.
     """

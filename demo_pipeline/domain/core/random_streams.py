@@ -133,6 +133,17 @@ def quantile(draws: U64, knots: I64) -> I64:
     return left + (((knots[interval + 1] - left) * place) >> 16)
 
 
+def stratified(draws: U64) -> U64:
+    """A stratified sample in the order of the draws, shape (n,): one of each n-th of their range."""
+    count = len(draws)
+    if count == 0:
+        return draws
+    width = np.uint64((2**64 - 1) // count)
+    ranks = np.empty(count, np.uint64)
+    ranks[np.argsort(draws, kind="stable")] = np.arange(count, dtype=np.uint64)
+    return ranks * width + draws % width
+
+
 def ascending(values: I64) -> I64:
     """The stable order of integers: value and place in one word, so that sorting has no ties to break.
 

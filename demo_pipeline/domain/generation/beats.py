@@ -36,7 +36,7 @@ _REPEATED: Final = np.array([beat(name) for name in ("qualification", "need", "o
 _AGAIN: Final = np.uint64(2**63)
 #: A lost deal has its last word in the last part of its time, per mille.
 _LAST_WORDS: Final = 600
-#: With whom a deal begins within this time has nobody spoken before.
+#: microseconds after its creation in which a contact is new, so that a deal may tell a first contact
 _NEW_US: Final = DAY_US
 #: Days after closing from which on each step after it is shown.
 _AFTER_DAYS: Final = np.array([0, 3, 10])
@@ -207,7 +207,7 @@ def _of_deals(
     is_decided = is_won_now & is_last_before & ~is_after
     chosen = np.where(is_decided, DECISION, chosen)
     np.bitwise_or.at(relations.shown, deal, np.where(is_decided, 1 << DECISION, 0))
-    # With somebody who is known nobody begins anew.
+    # Only a new contact has a first contact.
     contacts, contact = context.index.contacts, deals.contact[deal]
     is_known_person = (relations.began_us[contact] < start) | (relations.bought_us[contact] < start)
     is_known_person |= start - contacts.created_us[contact] > _NEW_US

@@ -130,7 +130,7 @@ class MonthContext:
 
     @property
     def is_beginning(self) -> bool:
-        """Whether it is the first month of the blueprint: at its start nobody is there."""
+        """Whether it is the first month of the blueprint, which begins without contacts."""
         return self.month == self.spec.start_month and not self.is_patch
 
     def draws(

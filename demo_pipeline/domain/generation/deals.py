@@ -12,7 +12,7 @@ import pyarrow as pa
 from demo_pipeline.domain.core.arrow import Mask, constant, integers
 from demo_pipeline.domain.core.deal_values import natural_values
 from demo_pipeline.domain.core.figures import Figures
-from demo_pipeline.domain.core.random_streams import I64, ascending, pick, scale
+from demo_pipeline.domain.core.random_streams import I64, ascending, pick, scale, stratified
 from demo_pipeline.domain.core.row_ids import Uuids
 from demo_pipeline.domain.generation.beats import DECISION, NEED, REVISION, Relations, furthest_step
 from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
@@ -236,14 +236,17 @@ def _most_people(context: MonthContext, contact: I64) -> I64:
 def _natural_values(context: MonthContext, draws: Draws, closings: Closings, contact: I64) -> I64:
     """Sizes as the industry has them: larger ones with larger companies, and they take longer.
 
-    The sizes of the won deals, and of the others, are those that were drawn; only their order is another:
-    by the rank of a weighted sum of ranks (Iman & Conover, "A distribution-free approach to inducing rank
-    correlation among input variables", 1982).
+    The won deals, and the others, have a stratified sample of sizes each: one of each of as many equally
+    likely ranges as there are deals, so that the largest deal of a month decides less of what the others are
+    worth. Which deal has which size follows the rank of a weighted sum of ranks (Iman & Conover, "A
+    distribution-free approach to inducing rank correlation among input variables", 1982).
     """
     industry, index = context.industry, context.index
-    natural = natural_values(
-        draws("value"), industry.deal_quantiles, context.spec.whale_ppm, industry.largest_deal
-    )
+    groups = np.flatnonzero(closings.outcome == WON), np.flatnonzero(closings.outcome != WON)
+    sampled = draws("value").copy()
+    for rows in groups:
+        sampled[rows] = stratified(sampled[rows])
+    natural = natural_values(sampled, industry.deal_quantiles, context.spec.whale_ppm, industry.largest_deal)
     company = index.contacts.company[contact]
     size = np.append(index.companies.size, -1)[company].astype(np.int64)
     chance = draws("value_rank")
@@ -251,7 +254,7 @@ def _natural_values(context: MonthContext, draws: Draws, closings: Closings, con
         weight[industry.has_month_end] for weight in (_LENGTH_WEIGHT, _CHANCE_WEIGHT)
     )
     size_weight = _SIZE_WEIGHT[industry.pricing.kind == "pieces"]
-    for rows in (np.flatnonzero(closings.outcome == WON), np.flatnonzero(closings.outcome != WON)):
+    for rows in groups:
         # Companies of one size by lot.
         by_size = np.lexsort((draws("size_rank")[rows], size[rows]))
         score = (

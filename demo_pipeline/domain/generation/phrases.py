@@ -452,7 +452,7 @@ class _Slots:
         return SlotChoice(self._writers, self._activities.author[rows])
 
     def _colleague(self, rows: I64) -> SlotChoice:
-        """Another one of the team, the same in a story; the writer, where there is nobody else."""
+        """Another user of the team, the same one in all texts of a story; the writer in a team of one."""
         author = self._activities.author[rows].astype(np.int64)
         if not self._are_all_named:
             return SlotChoice(self._writers, author)

@@ -186,6 +186,9 @@ class PieceList(PriceList):
         product[few] = self._dearer(wanted[few], draws[few], most_pieces[few])
         whole = self._whole[product]
         discount = self._discount[pick(draws << _NEXT, self._weights)]
+        # A discount that leaves a fraction of half a cent a month is not given.
+        offered = whole * (_PER_MILLE - discount)
+        discount[(offered % (_PER_MILLE // 2 * self.pricing.periods) != 0) | (offered % _PER_MILLE != 0)] = 0
         is_full = whole * (_PER_MILLE - discount) // _PER_MILLE * most_pieces < wanted
         discount[(wanted < whole * self._FEWEST_DISCOUNTED) | is_full] = 0
         unit = np.maximum(whole * (_PER_MILLE - discount) // _PER_MILLE, 1)

@@ -3,8 +3,8 @@
 Some deals are to be soft-deleted in any case. Their sum hardly ever hits a target to the minor unit, so
 further ones go and as many are made again, whose values take what is left: the *carriers*. As few further
 deals as possible, and of those that are preferred; swaps bring the mean of the deals that are made between
-the 10th and the 90th percentile of the month's, so that nobody notices them. Where no choice does that, the
-largest go.
+the 10th and the 90th percentile of the month's, so that they look like the others. If no choice
+achieves that, the largest are deleted.
 """
 
 from __future__ import annotations

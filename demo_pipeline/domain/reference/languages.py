@@ -91,7 +91,7 @@ class Language:
     code: str
     #: forms of address before a surname, by case; a country gives the words (``Locale.honorifics``)
     salutation_slots: tuple[str, ...]
-    #: slot → words for a woman, for a man, for somebody unknown
+    #: slot → words for a woman, for a man, and for a person whose gender is unknown
     pronoun_slots: Mapping[str, tuple[str, str, str]]
     #: what stands before and after a text: greetings and closings of e-mails, by kind
     frames: Mapping[str, tuple[str, ...]]
@@ -100,7 +100,7 @@ class Language:
     money: str
     group: str
     decimal: str
-    #: what a line says that is of no meeting, as patterns: somebody was not reached, something was sent
+    #: patterns of lines that do not fit a meeting: a person was not reached, a document was sent
     apart: tuple[str, ...]
     #: job titles have each word in capitals, not only the first one
     has_title_case: bool

@@ -94,7 +94,7 @@ class TableWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The library complains at the end of the process of sheets that nobody closed.
+        # A sheet that is left open makes openpyxl print an exception when the process ends.
         if self._book is not None:
             for sheet in self._book.worksheets:
                 sheet.close()

@@ -1,7 +1,7 @@
 """Apply a plan that may lower figures: soft-delete generated rows, then make rows, until every target is met.
 
 What goes is decided by the domain (``patch_plan.reconcile``) from the rows as they are, in the preview as in
-the job; a fingerprint says whether both came to the same. Nothing is done that nobody confirmed.
+the job; a fingerprint shows whether both have the same result. Nothing is done without a confirmation.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _fingerprint(
 
 
 def unconfirmed(slug: str, plan: PatchPlan) -> UnconfirmedError:
-    """The refusal of a plan that nobody confirmed, or that comes to something else by now."""
+    """The refusal of a plan without a confirmation, or whose result has changed since."""
     code = "unconfirmed"
     message = (
         "a plan that reconciles hides rows and needs a confirmation; look at what plan preview shows, then "
@@ -173,7 +173,7 @@ class ReconcileWork:
     currencies: frozenset[str]
     again: bool
     retried: UUID | None
-    #: what is there now is confirmed, whatever fingerprint the plan has
+    #: the present result is confirmed, and the fingerprint of the plan is not compared
     is_confirmed: bool
 
     def select(self, run: JobRun) -> JobSelection | UUID:

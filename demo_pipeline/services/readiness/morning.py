@@ -35,7 +35,7 @@ def last_morning(now: datetime, zone: tzinfo) -> datetime:
 
 
 def _zone(name: str | None) -> tzinfo:
-    """A tenant's time zone; UTC where somebody made it one that there is not."""
+    """A tenant's time zone; UTC if the stored name is not a time zone."""
     try:
         return UTC if name is None else load_timezone(name)
     except ValueError:

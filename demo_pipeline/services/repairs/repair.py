@@ -110,10 +110,11 @@ def repair(
 ) -> Repaired:
     """Look for all that is wrong with a tenant's rows and, unless ``is_dry``, hide it.
 
-    A checkpoint is taken first. ``with_stages`` also sets stages that deals contradict to the outcome that
-    the tenant was made with; the audit log has what they were. The tenant's own rows in one transaction; rows
-    of its jobs that lie in other tenants are deleted there, in another one, with their contents in the audit
-    log. Raises as ``run_job`` does; ``InputError`` where people's rows depend on what is to be hidden.
+    Rows of its jobs that lie in other tenants are deleted there, in a transaction of its own, with their
+    contents in the audit log. Then a checkpoint is taken, and the tenant's own rows are changed in one
+    transaction. ``with_stages`` also sets stages that deals contradict to the outcome that the tenant was
+    made with; the audit log has what they were. Raises as ``run_job`` does; ``InputError`` where people's
+    rows depend on what is to be hidden.
     """
     work = _Delete(JobKind.REPAIR)
     plan = _plan(database, settings, slug, work)
@@ -128,9 +129,10 @@ def repair(
     if is_dry or plan.is_empty:
         return Repaired(plan=plan, with_stages=with_stages)
     caller = caller or JobCaller()
+    # First, since it may refuse; no checkpoint has rows of other tenants.
+    deleted = _delete_elsewhere(database, context, caller) if elsewhere else 0
     # Its undo restores the rows that it hides, and nothing else of what is done here.
     take_automatic(database, settings, slug, caller)
-    deleted = _delete_elsewhere(database, context, caller) if elsewhere else 0
     restored = _restore_stages(database, context, caller, plan.stages) if with_stages and plan.stages else 0
     if restored:
         with database.admin(readonly=True) as conn:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.defs.patches.inbox_builders import files, folder_of, launch, put, report_of, tick
 from tests.defs.patches.test_patches import config, failure_of
-from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.dagster_instance import DagsterHome, output_metadata
 
 #: one contact fewer than there are
 PLAN: dict[str, Any] = {
@@ -35,8 +35,7 @@ def test_the_form_needs_the_fingerprint_of_the_preview(dagster_home: DagsterHome
     looked = dagster_home.launch(
         "preview_patch", {"ops": {"preview": {"config": {"tenant": made_acme, "plan": plan}}}}
     )
-    [shown] = [event for event in looked.all_events if event.is_successful_output]
-    fingerprint: Any = shown.event_specific_data.metadata["fingerprint"].value  # type: ignore[union-attr]
+    fingerprint = output_metadata(looked)["fingerprint"]
     assert fingerprint == metadata["fingerprint"]
     assert contacts(dagster_home) == before
     applied = dagster_home.launch("apply_patch", config(made_acme, plan=plan | {"fingerprint": fingerprint}))

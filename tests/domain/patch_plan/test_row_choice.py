@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from random import Random  # noqa: TID251 - drawn from Hypothesis
+from typing import LiteralString
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ def some_rows(random: Random, companies: int = 6) -> list[LivingRow]:
     rows: list[LivingRow] = []
 
     def add(
-        table: str,
+        table: LiteralString,
         after: Month,
         part: str,
         value: int = 0,
@@ -44,7 +45,7 @@ def some_rows(random: Random, companies: int = 6) -> list[LivingRow]:
         number = len(rows)
         row = LivingRow(
             id=number.to_bytes(16, "big"),
-            table=table,  # type: ignore[arg-type]
+            table=table,
             month=random.choice([month for month in MONTHS if month >= after]),
             part=part,
             value=value,

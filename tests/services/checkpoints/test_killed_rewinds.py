@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -15,41 +12,12 @@ from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from tests.fixtures.forked_program import forker
-from tests.fixtures.sessions import wait_for_loaders
 from tests.long_tests import part
 from tests.seeded_random import SeededRandom
 from tests.services.builders import made
 from tests.services.checkpoints.test_rewind import people_work, stored_rows
 from tests.services.patches.builders import SMALL, execute, fingerprint_of_others
-from tests.services.patches.processes import wait_ready
-
-#: Arguments: what is done, its job or nothing, and the step at which it kills itself.
-_DRIVER: Final = """
-import os, signal, sys
-from uuid import UUID
-from demo_pipeline.services.checkpoints.checkpoint import take_checkpoint
-from demo_pipeline.services.checkpoints.rewind import rewind_tenant
-from demo_pipeline.services.jobs.steps import JobCaller
-from demo_pipeline.services.patches.undo import undo_job
-from demo_pipeline.services.platform.ready_database import ready_database
-from demo_pipeline.settings import load_settings
-
-name, job, at = sys.argv[1:4]
-settings = load_settings()
-database = ready_database(settings)
-
-def on_progress(percent, step):
-    if step == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-caller = JobCaller(on_progress=on_progress)
-print("ready", flush=True)
-match name:
-    case "checkpoint": take_checkpoint(database, settings, "acme", "second", caller=caller)
-    case "rewind": rewind_tenant(database, settings, "acme", "start", caller=caller)
-    case "undo": undo_job(database, settings, UUID(job), caller=caller)
-"""
+from tests.services.patches.processes import run_and_kill
 
 
 class Killed:
@@ -76,15 +44,7 @@ class Killed:
         """Whether it was done all the same."""
         before = self._completed()
         variables = {"DEMO_RATE_PER_TENANT": "100000", "DEMO_RATE_TOTAL": "100000"}
-        environment = {**os.environ, **self.environment, **variables}
-        process = forker().start([name, str(job), at], environment, code=_DRIVER)
-        wait_ready([process])
-        if not at:
-            time.sleep(seconds)
-            process.kill()
-        process.communicate(timeout=60)
-        assert not at or process.returncode == -signal.SIGKILL
-        wait_for_loaders(self.database)
+        run_and_kill(self.database, {**self.environment, **variables}, name, str(job), at, seconds)
         return self._completed() > before
 
     def checkpoint(self, **moment: Any) -> None:

@@ -17,10 +17,10 @@ from tests.paths import BUNDLED
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "311ffd38bba81ce7c3b0f62fc479ae23e4402c469b078f18054606ec275770fc",
-    "marlowe-quay": "d3bdc0e0194c03ce45b9bfff1016f8e9e455dad9f15205b351056df4b2e81663",
-    "tannrausch": "d2c67297602cf0f4fbb14bd30adff1952cbf044e2bfb242507be2503c703e208",
-    "tidewick": "d32871056b5875071cb49d7d3f501f5abd8d44debf2bc0d4419823122e957f78",
+    "larkmoor": "8b721243e7d7c675e2b73ff8b29ba37041d02f081cb483fec959468cca242b3e",
+    "marlowe-quay": "842f24a419750cc919b46c839cfb54c96c6c11f436fc0f71261ad42666ad64f1",
+    "tannrausch": "804c32c6c4a4c713fb97bd8b08cdf1d1ab62b07c0790be09a5420dabe5c1935b",
+    "tidewick": "af2d6095b2e23587a6d461db756989c57820f91fb6564b0886c6e92f2149bf48",
 }
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -21,46 +18,14 @@ from demo_pipeline.services.tenants.queries import digest, list_jobs
 from demo_pipeline.services.tenants.verify import verify
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from tests.fixtures.forked_program import forker
-from tests.fixtures.sessions import wait_for_loaders
 from tests.seeded_random import SeededRandom
 from tests.services.builders import BLUEPRINT, made, row_counts
 from tests.services.patches.builders import SMALL, execute, fingerprint_of_all, fingerprint_of_others, plan
-from tests.services.patches.processes import wait_ready
+from tests.services.patches.processes import run_and_kill
 from tests.services.repairs.damage import copy_company, plant_rows_of
 from tests.services.repairs.test_backfill import provenance, strip
 
 PLAN: Final = plan({"2025-02": {"contacts_created": 60, "deals_created": 20, "activities_created": 200}})
-#: Does one change; arguments: its name, a job or nothing, and the step at which it kills itself.
-_DRIVER: Final = """
-import os, signal, sys
-from uuid import UUID
-from demo_pipeline.services.repairs.backfill import backfill
-from demo_pipeline.services.platform.ready_database import ready_database
-from demo_pipeline.services.jobs.steps import JobCaller
-from demo_pipeline.services.tenants.delete_tenant import delete_tenant
-from demo_pipeline.services.repairs.repair import cleanup, dedupe, repair
-from demo_pipeline.services.patches.undo import undo_job
-from demo_pipeline.settings import load_settings
-
-name, job, at = sys.argv[1:4]
-settings = load_settings()
-database = ready_database(settings)
-
-def on_progress(percent, step):
-    if step == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-caller = JobCaller(on_progress=on_progress)
-print("ready", flush=True)
-match name:
-    case "backfill": backfill(database, settings, "acme", caller)
-    case "repair": repair(database, settings, "acme", caller)
-    case "dedupe": dedupe(database, settings, "acme", caller)
-    case "cleanup": cleanup(database, settings, UUID(job), caller)
-    case "undo": undo_job(database, settings, UUID(job), caller=caller)
-    case "delete": delete_tenant(database, settings, "acme")
-"""
 JOBS: Final = ("backfill", "repair", "dedupe", "cleanup", "undo")
 
 
@@ -92,20 +57,6 @@ def change(database: Database, settings: Settings, name: str, job: str) -> None:
         "undo": lambda: undo_job(database, settings, UUID(job)),
     }
     asked[name]()
-
-
-def run_and_kill(
-    database: Database, environment: Mapping[str, str], name: str, job: str, at: str = "", seconds: float = 0
-) -> None:
-    """Have a process do it that is killed when its job is ``at`` a step, or after some seconds."""
-    process = forker().start([name, job, at], {**os.environ, **environment}, code=_DRIVER)
-    wait_ready([process])
-    if not at:
-        time.sleep(seconds)
-        process.kill()
-    process.communicate(timeout=60)
-    assert not at or process.returncode == -signal.SIGKILL
-    wait_for_loaders(database)
 
 
 def killed_job(

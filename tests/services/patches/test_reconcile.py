@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -101,7 +102,7 @@ def test_p10_every_target_is_exact_and_undone_to_the_byte(
     report = apply_patch(database, database_settings, roomy, LOWER, is_confirmed=True)
     after = shown(database)
     [request] = LOWER.months
-    target = USD.minor(request.given["pipeline_added_value"])  # type: ignore[arg-type]
+    target = USD.minor(Decimal(request.given["pipeline_added_value"]))
     wanted = {**request.given, "pipeline_added_value": target}
     assert {metric: after[MARCH][metric] for metric in wanted} == wanted
     # Nobody asked for other values: the won ones stay.
