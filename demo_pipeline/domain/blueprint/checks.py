@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from demo_pipeline.domain.blueprint.list_checks import ListContext, list_problems
-from demo_pipeline.domain.blueprint.lists import MOST_ROWS, ROW_MODELS
+from demo_pipeline.domain.blueprint.lists import ROW_MODELS
 from demo_pipeline.domain.blueprint.schema import (
     SECTION_MODELS,
     Blueprint,
@@ -179,7 +179,7 @@ def _problem(detail: ErrorDetails) -> Problem:
         case "too_short" if path[0] == "lists":
             code, message = "empty_list", "lists nothing; give rows, or leave the list out"
         case "too_long" if path[0] == "lists":
-            code, message = "list_too_long", f"has more than {MOST_ROWS:,} rows; leave some out"
+            code, message = "list_too_long", f"has more than {context['max_length']:,} rows; leave some out"
         case "tuple_type" | "list_type":
             code = "not_a_list"
             message = "is not a list; write one entry a line, like - {month: 2025-01, leads_created: 30}"

@@ -41,16 +41,15 @@ from demo_pipeline.domain.reference.known_names import (
     shared_names,
 )
 from demo_pipeline.domain.reference.names import ascii_label
-from demo_pipeline.domain.reference.story_parts import FACT, NEEDS, NUMBERS
+from demo_pipeline.domain.reference.story_parts import FACT
 
-#: Fewer names come back too often. Of two of a sex and a surname there are so many more than contacts.
+#: Fewer names come back too often.
 FEWEST_GIVEN: Final = 20
 FEWEST_SURNAMES: Final = 100
+#: Full names that must be possible, for each contact.
 _PAIRS_A_CONTACT: Final = 2
 #: characters of the label of a domain
 _LONGEST_LABEL: Final = 60
-#: slots of every language, which no list can be called after
-_PEOPLE_SLOTS: Final = frozenset({"first", "last", "person", "due", "next_month", FACT})
 
 _OTHER: Final = "choose another, or leave it out"
 
@@ -126,6 +125,17 @@ class _Checker:
         names = shared_names(PEOPLE_FILE)
         return name_labels(names if self.locale is None else known_names(self.locale.folder, PEOPLE_FILE))
 
+    @cached_property
+    def taken_slots(self) -> frozenset[str]:
+        """Slots of the tenant's language that no topic can be called after."""
+        if self.locale is None:
+            return frozenset()
+        # Imported here: a language has templates made of arrays, which few commands need.
+        from demo_pipeline.domain.reference.languages import load_language
+        from demo_pipeline.domain.reference.story_rules import reserved_slots
+
+        return reserved_slots(load_language(self.locale.language)) | {FACT}
+
     def problems(self) -> Iterator[Problem]:
         yield from self._size()
         for name in ("female", "male", "surnames"):
@@ -194,7 +204,8 @@ class _Checker:
         first: dict[str, int] = {}
         for place, row in rows.rows:
             text = str(getattr(row, key))
-            if (before := first.setdefault(label(text), place)) != place:
+            # A name without a letter that labels have is refused for that.
+            if (before := first.setdefault(label(text) or text, place)) != place:
                 message = (
                     f"{quoted(text)} is there twice: row {before + 1} of the list has it, too (case, "
                     "accents and "
@@ -296,7 +307,7 @@ class _Checker:
                     "letters or digits; write it in Latin letters, or shorter"
                 )
                 yield rows.problem(place, "no_letters", message, "name", row.name)
-            elif bare in self.known_people:
+            elif bare != ascii_label(row.name) and bare in self.known_people:
                 message = f"{quoted(row.name)} is the name of a known person; {_OTHER}"
                 yield rows.problem(place, "known_person", message, "name", row.name)
             elif ascii_label(row.name) not in self.known_companies and (
@@ -387,11 +398,10 @@ class _Checker:
 
     def _topics(self, rows: _Rows) -> Iterator[Problem]:
         """Topics have names that mean nothing else, and values that differ."""
-        taken = _PEOPLE_SLOTS.union(NUMBERS, *NEEDS.values())
         topics: Sequence[tuple[int, TopicRow]] = rows.rows
         first: dict[tuple[str, str], int] = {}
         for place, row in topics:
-            if row.topic in taken:
+            if row.topic in self.taken_slots:
                 message = f"{quoted(row.topic)} is a slot with another meaning; choose another name"
                 yield rows.problem(place, "slot_is_taken", message, "topic", row.topic)
             if (before := first.setdefault((row.topic, row.text), place)) != place:
@@ -422,7 +432,8 @@ class _Checker:
         from demo_pipeline.domain.reference.story_rules import story_findings
 
         language = load_language(self.locale.language)
-        lists = Lists(
+        # Rows are valid each; that there are too many is said elsewhere.
+        lists = Lists.model_construct(
             beats=tuple(row for _, row in beats.rows) if beats else None,
             topics=tuple(row for _, row in topics.rows) if topics else None,
         )

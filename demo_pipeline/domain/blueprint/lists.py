@@ -39,6 +39,11 @@ from demo_pipeline.domain.reference.story_parts import BEATS, FACT, FORMS
 
 #: rows of a list, and characters of all lists together: they are stored with the tenant, and jobs read them
 MOST_ROWS: Final = 10_000
+#: Baskets of three are made of all products: memory grows with the cube of their number.
+MOST_PRODUCTS: Final = 100
+MOST_STAGES: Final = 50
+#: of stories
+MOST_LINES: Final = 4_000
 MOST_CHARACTERS: Final = 500_000
 #: of a line of a story
 _LONGEST_LINE: Final = 600
@@ -185,10 +190,8 @@ class TopicRow(ListRow):
     text: ShortText = Field(description="The word or phrase.", examples=["the warehouse system"])
 
 
-def _rows(description: str, example: Any) -> Any:
-    return Field(
-        default=None, description=description, min_length=1, max_length=MOST_ROWS, examples=[example]
-    )
+def _rows(description: str, example: Any, most: int = MOST_ROWS) -> Any:
+    return Field(default=None, description=description, min_length=1, max_length=most, examples=[example])
 
 
 class Lists(Declared):
@@ -207,6 +210,7 @@ class Lists(Declared):
     products: tuple[ProductRow, ...] | None = _rows(
         "What deals are about. Values of deals are explained by their prices.",
         [{"name": "Route Planner", "price": 490}, {"name": "Fleet Monitor", "price": 1290}],
+        MOST_PRODUCTS,
     )
     stages: tuple[StageRow, ...] | None = _rows(
         "The pipeline.",
@@ -216,10 +220,12 @@ class Lists(Declared):
             {"name": "Ordered", "outcome": "won"},
             {"name": "Declined", "outcome": "lost"},
         ],
+        MOST_STAGES,
     )
     beats: tuple[BeatRow, ...] | None = _rows(
         "Lines of stories: what activities say. They replace the industry's lines of the same beat and form.",
         "lines.tsv",
+        MOST_LINES,
     )
     topics: tuple[TopicRow, ...] | None = _rows(
         "Words that lines of stories draw from. They replace the industry's list of the same name.",

@@ -186,7 +186,7 @@ def _block(
     kind[meetings[~has_room]] = CALL
     # No e-mail without an address, no call without a number; a note, where there is neither.
     has_email, has_phone = index.contacts.has_email[contact] == 1, index.contacts.has_phone[contact] == 1
-    # Nobody is called early in the morning or late in the evening.
+    # Calls are made from 08:00 to 18:59 local time.
     hour = context.timeline.local_us(created) % DAY_US // HOUR_US
     has_phone &= (hour >= _CALLS_FROM) & (hour < _CALLS_UNTIL)
     kind = np.where((kind == EMAIL) & ~has_email, np.where(has_phone, CALL, NOTE), kind)
@@ -304,7 +304,7 @@ def _times_before(context: MonthContext, deal: I64, draws: U64) -> I64:
 def _deal_at_work(context: MonthContext, draws: Draws, there: I64, count: int) -> I64:
     """A deal of the first ``there`` for each row, recent ones more often; -1 for no deal.
 
-    Of the month's ``count`` rows no more are on deals than so many deals have: a tenant begins with few.
+    On average a deal has at most ``_ON_A_DEAL`` of the month's ``count`` rows: a new tenant has few deals.
 
     Of two of them that one which is in the second half of its time; sometimes the larger one.
     """

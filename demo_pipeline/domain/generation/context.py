@@ -144,7 +144,7 @@ class MonthContext:
     ) -> Draws:
         """Draws for rows ``start`` to ``start + count`` of a table, by their instant of creation.
 
-        ``is_growing``: as many more as the month is older, rather than evenly.
+        ``is_growing``: their density rises linearly over the month, rather than being even.
         """
         stream = self.stream.child(table)
         minute = stream.raw("minute", count, start)

@@ -194,7 +194,7 @@ def existing_index(
             ),
             owner=_owners([one.owner_id for one in companies], users, first_team),
             number=-1 - np.arange(len(companies)),
-            legal_form=np.array([_legal_form(locale, one.name) for one in companies], int),
+            legal_form=np.array([locale.companies.legal_form_of(one.name) for one in companies], int),
             city=np.array(
                 [cities.get(one.city or "", i % len(cities)) for i, one in enumerate(companies)], int
             ),
@@ -299,13 +299,6 @@ def _owners(owners: Sequence[Id | None], users: dict[Id, int], first_team: int) 
         ],
         np.int64,
     )
-
-
-def _legal_form(locale: Locale, name: str) -> int:
-    """The place of the legal form at the end of a name, -1: it has none of the country's."""
-    forms = locale.companies.legal_forms.names
-    fitting = [form for form in forms if name.endswith(f" {form}")]
-    return forms.index(max(fitting, key=len)) if fitting else -1
 
 
 def _size(sizes: Mapping[str, int], label: str | None) -> int:

@@ -90,7 +90,7 @@ class PriceList(ABC):
     def nearest(self, wanted: I64, draws: U64, level_percent: I64, most_pieces: I64) -> Lines:
         """Lines whose values are near the wanted ones, shape (n,); prices are at a level, per cent, each.
 
-        They have at most ``most_pieces``, where a product costs so much that these are enough.
+        They have at most ``most_pieces``, unless even the dearest product needs more.
         """
 
     def most_pieces(self, people: I64) -> I64:
@@ -173,7 +173,7 @@ class PieceList(PriceList):
     _PIECES_PERCENT: Final = 90
 
     def most_pieces(self, people: I64) -> I64:
-        # Of who has no company it is not known.
+        # Unknown for private customers: no limit.
         return np.where(people > 0, people * self._PIECES_PERCENT // _PERCENT, ANY_PIECES)
 
     def largest(self, people: I64) -> I64:

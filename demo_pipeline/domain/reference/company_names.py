@@ -122,6 +122,11 @@ class CompanyNames:
         longest_first = sorted(self.legal_forms.names, key=len, reverse=True)
         return rf",? +(?:{'|'.join(map(re.escape, longest_first))})$"
 
+    def legal_form_of(self, name: str) -> int:
+        """The place of the legal form at the end of a name; -1: it has none of the country's."""
+        form = name.removeprefix(self.without_legal_form(name)).lstrip(", ")
+        return self.legal_forms.index[form] if form else -1
+
     def without_legal_form(self, name: str) -> str:
         """A company's name as people say it."""
         return re.sub(self.legal_form_pattern, "", name)
@@ -227,7 +232,7 @@ def with_own_names(names: CompanyNames, companies: Sequence[OwnCompany]) -> Comp
         one.industry for one in companies if one.industry and one.industry not in names.industries.index
     )
     industries = {label: place for place, label in enumerate([*names.industries.names, *added])}
-    forms = [_own_form(names, one.name) for one in companies]
+    forms = [names.legal_form_of(one.name) for one in companies]
     ranges = [_size_range(names, *pair) for pair in zip(companies, forms, strict=True)]
     smallest, largest = zip(*ranges, strict=True)
     own = OwnNames(
@@ -250,12 +255,6 @@ def with_own_names(names: CompanyNames, companies: Sequence[OwnCompany]) -> Comp
 def domain_label(name: str) -> str:
     """The label of a company's domain, from its name without the legal form: ``kranz-logistik``."""
     return "-".join(filter(None, map(ascii_label, name.split())))
-
-
-def _own_form(names: CompanyNames, name: str) -> int:
-    """The place of the legal form at the end of a name; -1: it has none of the country's."""
-    form = name.removeprefix(names.without_legal_form(name)).lstrip(", ")
-    return names.legal_forms.index[form] if form else -1
 
 
 def _size_range(names: CompanyNames, company: OwnCompany, form: int) -> tuple[int, int]:

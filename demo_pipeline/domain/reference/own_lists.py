@@ -2,7 +2,7 @@
 
 They are stored with the tenant: what its months are made from depends on no file. A list that is empty is the
 pack's. How a pack looks with them is decided where it is loaded: ``countries``, ``industries``, ``texts`` and
-``stories``. What lists must be is in ``blueprint.own_lists``.
+``stories``. What lists must be is in ``blueprint.lists`` and ``blueprint.list_checks``.
 """
 
 from __future__ import annotations
@@ -112,13 +112,7 @@ class OwnLists:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> OwnLists:
         """The inverse of :meth:`to_json`."""
-        return cls(
-            **{
-                name: tuple(_ROWS[name](*row) for row in rows)
-                for name, rows in document.items()
-                if name in _ROWS
-            }
-        )
+        return cls(**{name: tuple(_ROWS[name](*row) for row in rows) for name, rows in document.items()})
 
 
 _ROWS: Final[Mapping[str, Any]] = {

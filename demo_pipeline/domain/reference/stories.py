@@ -49,8 +49,12 @@ class Requirement:
     legal_forms: frozenset[str] = frozenset()
 
     def __and__(self, other: Requirement) -> Requirement:
-        """What meets both, for requirements of which the second is the stricter in size."""
-        forms = self.legal_forms & other.legal_forms or self.legal_forms | other.legal_forms
+        """What meets both; of sizes the second one counts. ``ValueError`` if no legal form meets both."""
+        forms = self.legal_forms or other.legal_forms
+        if self.legal_forms and other.legal_forms:
+            forms = self.legal_forms & other.legal_forms
+            if not forms:
+                raise ValueError(f"no legal form is in {self.legal_forms} and {other.legal_forms}")
         return Requirement(other.smallest_size or self.smallest_size, forms)
 
 

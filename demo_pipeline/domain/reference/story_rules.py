@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple, Protocol
 
 from demo_pipeline.domain.reference.story_parts import BEATS, FACT, FORMS, NEEDS, NUMBERS
@@ -53,6 +54,10 @@ _WORD: Final = re.compile(r"\w[\w’'-]*")
 _FIGURE: Final = re.compile(r"[€$£]|\d")
 
 
+#: A list of facts that the generator itself draws from, too.
+FACT_OF_PEOPLE: Final = "role"
+
+
 class Finding(NamedTuple):
     """What is wrong, where and what to do."""
 
@@ -77,17 +82,22 @@ class Speech(Protocol):
     def apart(self) -> Sequence[str]: ...
 
 
+def reserved_slots(language: Speech) -> frozenset[str]:
+    """Slots with a meaning of their own in a language, which no list of facts can be called after."""
+    given = {*language.salutation_slots, *language.pronoun_slots, *NUMBERS}
+    return frozenset(given).union(_PEOPLE, _OTHERS, *NEEDS.values()) - {FACT_OF_PEOPLE}
+
+
 @dataclass
 class _File:
     language: Speech
     facts: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
     lines: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
 
-    @property
+    @cached_property
     def slots(self) -> frozenset[str]:
-        """All that a line may have."""
-        given = {*self.language.salutation_slots, *self.language.pronoun_slots, *NUMBERS, *self.facts}
-        return frozenset(given).union(_PEOPLE, _OTHERS, *NEEDS.values())
+        """All that a line may have; known once all facts are read."""
+        return reserved_slots(self.language).union({FACT_OF_PEOPLE}, self.facts)
 
 
 def story_findings(table: Mapping[str, Sequence[str]], language: Speech) -> Iterator[Finding]:

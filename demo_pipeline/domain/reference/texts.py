@@ -52,7 +52,7 @@ class Layout:
     slots: tuple[str, ...]
     #: the pieces of one template after the other, from left to right: the place of a literal, or
     #: ``-1 - place`` of a slot
-    pieces: NDArray[np.int16]
+    pieces: NDArray[np.int32]
     #: where those of a template begin, and how many they are; the last template has none
     start: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -72,7 +72,7 @@ class Layout:
                 pieces += [] if slot is None else [slot_places[slot]]
             ends.append(len(pieces))
         count = np.diff(np.array([*ends, len(pieces)]))
-        return cls(strings([*literals, None]), slots, np.array(pieces, np.int16), np.array(ends), count)
+        return cls(strings([*literals, None]), slots, np.array(pieces, np.int32), np.array(ends), count)
 
 
 @dataclass(frozen=True)
