@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_COLUMNS: Final[tuple[Column[Checkpoint], ...]] = (
     Column("name", "checkpoint"),
-    Column("is_automatic", "taken", text=lambda one: "by itself" if one.is_automatic else "by name"),
+    Column("is_automatic", "kind", text=lambda one: "automatic" if one.is_automatic else "named"),
     Column("taken_at", "at (UTC)", text=lambda one: f"{one.taken_at:%Y-%m-%d %H:%M:%S}"),
     Column("expires_at", "kept until", text=lambda one: f"{one.expires_at:%Y-%m-%d %H:%M}"),
     Column("rows", "rows", lambda one: one.row_count, text=lambda one: f"{one.row_count:,}", is_number=True),

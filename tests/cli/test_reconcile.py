@@ -46,6 +46,18 @@ def test_unconfirmed_it_is_the_preview_and_exit_code_2(
     assert quick_command("digest", kranz).out == before
 
 
+def test_a_plan_beyond_a_cap_is_refused_as_such(
+    quick_command: RunCommand, kranz: str, tmp_path: Path
+) -> None:
+    """Exit 3, confirmed or not, as for any plan: a confirmation would not help."""
+    path = tmp_path / "many.yaml"
+    path.write_text(PLAN % 5_000, encoding="utf-8")
+    environment = {"DEMO_CAP_ACTIVITIES": "50"}
+    for line in (["plan", "preview"], ["patch", "apply"], ["patch", "apply", "--yes"]):
+        refused = quick_command(*line[:2], kranz, str(path), *line[2:], environment=environment)
+        assert (refused.code, "beyond the cap of 50" in refused.err) == (3, True), refused.err
+
+
 def test_what_cannot_be_is_refused_with_the_nearest_plan(
     quick_command: RunCommand, kranz: str, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from demo_pipeline.defs.shared.interrupts import interrupts_end_the_job
 from demo_pipeline.defs.shared.partitions import EXAMPLE_TENANT
 from demo_pipeline.defs.shared.resources import DemoTenants
 from demo_pipeline.defs.shared.run_tags import KIND_TAG, TENANT_TAG, TenantTags
-from demo_pipeline.domain.core.errors import DemoError, InterruptedJobError
+from demo_pipeline.domain.core.errors import DemoError, InputError, InterruptedJobError, Problem
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.rendering.checkpoint_tables import (
     CHECKPOINT_COLUMNS,
@@ -65,6 +65,9 @@ def checkpoint(
     tags = TenantTags(context, demo, [config.tenant])
     caller = caller_of(context, tags, config.tenant)
     try:
+        if config.name is None and (config.delete or config.replace):
+            message = "delete and replace need the name of a checkpoint; give it, or leave them out"
+            raise InputError(message, [Problem(code="no_name", field="name", message=message)])
         with interrupts_end_the_job():
             report: JobReport | None
             if config.name is None:

@@ -141,9 +141,9 @@ def find_checkpoint(conn: Connection[Any], context: TenantContext, name: str) ->
         return found
     if (former := checkpoints.former_incarnation(conn, tenant.slug, name)) is not None:
         raise NotFoundError(
-            f"checkpoint {name!r} was of the {former}. tenant called {tenant.slug}, which has been deleted; "
-            f"the present one is the {tenant.incarnation}. and has its own: "
-            f"demo-pipeline checkpoints {tenant.slug} shows them",
+            f"checkpoint {name!r} belonged to incarnation {former} of {tenant.slug}, which was deleted; the "
+            f"present one is incarnation {tenant.incarnation}: demo-pipeline checkpoints {tenant.slug} lists "
+            "its checkpoints",
             {"tenant": tenant.slug, "checkpoint": name, "incarnation": former},
         )
     meant = nearest(name, list(there))

@@ -58,8 +58,8 @@ def as_demo_error(error: BaseException, database: Database, *, has_begun: bool) 
             )
         case errors.SerializationFailure() | errors.DeadlockDetected():
             return BusyError(
-                f"people kept editing the same rows through all tries of the job; {end}; try again "
-                "when it is quiet"
+                f"people kept editing the same rows through all tries of the job; {end}; run it again "
+                "once they pause"
             )
         case psycopg.IntegrityError():
             return JobFailedError(f"PostgreSQL refused a row; {end}: {reason}")

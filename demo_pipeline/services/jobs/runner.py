@@ -17,7 +17,7 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from demo_pipeline.domain.core.errors import BusyError, DemoError, InterruptedJobError, JobFailedError
+from demo_pipeline.domain.core.errors import BusyError, DemoError, InterruptedJobError
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.services.jobs.events import Event
 from demo_pipeline.services.jobs.failures import as_demo_error, of_job
@@ -90,7 +90,8 @@ def run_job(
                 )
                 return _repeated(lambda: _run(run, kind, select, report), AnotherTryError)
     except AnotherTryError as error:
-        raise JobFailedError(f"{slug} changed under the job: {error}") from error
+        message = f"{slug} kept changing under the job: {error}; run it again once people pause"
+        raise BusyError(message, {"tenant": slug}) from error
     except psycopg.Error as error:
         raise as_demo_error(error, database, has_begun=False) from error
 
@@ -131,17 +132,10 @@ def _run(
             *_COLLISIONS,
         )
     except AnotherTryError as error:
-        attempt.fail(JobFailedError(str(error)))
+        attempt.fail(BusyError(str(error)))
         raise
     except BaseException as error:
-        if isinstance(error, _COLLISIONS) and request.changes_rows_of_people:
-            failure: DemoError = BusyError(
-                f"people kept editing rows of {run.tenant.slug} through all {_TRIES} tries; the job was "
-                "rolled back; run it again once they pause",
-                {"tenant": run.tenant.slug},
-            )
-        else:
-            failure = as_demo_error(error, run.database, has_begun=attempt.handle is not None)
+        failure = as_demo_error(error, run.database, has_begun=attempt.handle is not None)
         ending = attempt.fail(failure)
         if ending is None:
             raise failure from error

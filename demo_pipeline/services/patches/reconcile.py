@@ -191,10 +191,11 @@ class ReconcileWork:
             )
             if isinstance(selected, UUID):
                 return selected
-            self._check_confirmed(run)
             holds = read_holds(conn, run.context, projected)
             try:
                 found = self._reconcile(run, conn, projected.baseline, projected.missing.change, holds)
+            except UnconfirmedError:
+                raise
             except InputError as error:
                 record_refusal(run, error)
                 raise
@@ -258,10 +259,6 @@ class ReconcileWork:
         if not self.is_confirmed and found.fingerprint != self.plan.fingerprint:
             raise unconfirmed(run.tenant.slug, self.plan)
         return found
-
-    def _check_confirmed(self, run: JobRun) -> None:
-        if not self.is_confirmed and self.plan.fingerprint is None:
-            raise unconfirmed(run.tenant.slug, self.plan)
 
     def _is_done(self, last: JobState | None, baseline: PlanBaseline) -> bool:
         return last is not None and not self.again and shows_targets(self.plan, baseline)

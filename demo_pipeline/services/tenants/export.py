@@ -230,8 +230,12 @@ def _whole_folder(folder: Path) -> Generator[Path]:
         if folder.exists():
             earlier = Path(tempfile.mkdtemp(prefix=f".{folder.name[:60]}.", dir=folder.parent))
             folder.replace(earlier)
-            draft.replace(folder)
-            shutil.rmtree(earlier)
+            try:
+                draft.replace(folder)
+            except OSError:
+                earlier.replace(folder)
+                raise
+            shutil.rmtree(earlier, ignore_errors=True)
         else:
             draft.replace(folder)
     except OSError as error:

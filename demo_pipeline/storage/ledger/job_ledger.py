@@ -46,11 +46,6 @@ class JobSpec:
     tolerances: Json | None = None
     as_of: datetime | None = None
 
-    @property
-    def changes_rows_of_people(self) -> bool:
-        """Whether it writes rows that people may be editing: their work can make all of its tries fail."""
-        return self.mode == PlanMode.RECONCILE
-
 
 @dataclass(frozen=True, kw_only=True)
 class JobRequest(JobSpec):

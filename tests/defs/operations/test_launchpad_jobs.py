@@ -160,7 +160,7 @@ def test_a_rewind_is_a_preview_until_it_is_to_be_applied(acme: DagsterHome) -> N
     before = digest(acme.database, acme.settings, "acme")
     taken = launch(acme, "checkpoint_tenant", tenant="acme", name="before-demo")
     assert output_metadata(taken)["result"] == "taken"
-    assert "| before-demo | by name |" in output_metadata(taken)["checkpoints"]
+    assert "| before-demo | named |" in output_metadata(taken)["checkpoints"]
     assert acme.run_tags(taken.run_id)["demo/kind"] == "checkpoint"
     lose_a_row(acme)
     dry = launch(acme, "rewind_tenant", tenant="acme", name="before-demo")
@@ -178,6 +178,8 @@ def test_a_rewind_is_a_preview_until_it_is_to_be_applied(acme: DagsterHome) -> N
     assert digest(acme.database, acme.settings, "acme") == before
     unknown, _ = failure_of(launch(acme, "rewind_tenant", tenant="acme", name="befor-demo"))
     assert "did you mean before-demo?" in unknown
+    nameless, _ = failure_of(launch(acme, "checkpoint_tenant", tenant="acme", delete=True))
+    assert nameless == "delete and replace need the name of a checkpoint; give it, or leave them out"
     gone = launch(acme, "checkpoint_tenant", tenant="acme", name="before-demo", delete=True)
     assert output_metadata(gone)["result"] == "deleted"
 

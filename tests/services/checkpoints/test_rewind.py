@@ -389,7 +389,7 @@ def test_a_checkpoint_that_cannot_be_used(
     delete_tenant(database, settings, tenant)
     assert stored_rows(database) == 0
     make_tenant(database, settings, SMALL)
-    with pytest.raises(NotFoundError, match=r"was of the 1\. tenant called acme, which has been deleted"):
+    with pytest.raises(NotFoundError, match="belonged to incarnation 1 of acme, which was deleted"):
         rewind_tenant(database, settings, tenant, "start")
     assert take_automatic(database, settings, tenant) is None
     with pytest.raises(InputError, match="has no month yet, so there is nothing to remember"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -241,6 +242,31 @@ def test_a_folder_that_is_used_is_refused(
     (folder / "notes.txt").unlink()
     with pytest.raises(InputError, match="export of acme"):
         export(database, database_settings, "bravo", folder, "csv", is_replacing=True)
+
+
+def test_an_export_that_cannot_be_put_in_place_leaves_the_earlier_one(
+    database: Database,
+    database_settings: Settings,
+    slug: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The earlier export is where it was, and nothing else is left."""
+    folder = tmp_path / "out"
+    export(database, database_settings, slug, folder, "csv")
+    earlier = (folder / MANIFEST).read_bytes()
+    replace = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if target == folder and (self / "deals.parquet").exists():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(InputError, match="Input/output error"):
+        export(database, database_settings, slug, folder, "parquet", is_replacing=True)
+    assert (folder / MANIFEST).read_bytes() == earlier
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".out")] == []
 
 
 @pytest.mark.long
