@@ -57,7 +57,7 @@ def serve(
             write_document({"url": url})
         else:
             write_text(url)
-            say(f"{url}/health shows what is wrong and what to do")
+            say(f"{url}/demo-day shows which tenants can be shown, {url}/health what is wrong and what to do")
             say("Ctrl-C ends it")
 
     say("starting Dagster ...")
