@@ -21,7 +21,7 @@ def test_a_demo_from_checkpoint_to_rewind(
     [listed] = json.loads(quick_command("checkpoints", kranz, "--json").out)["checkpoints"]
     assert (listed["name"], listed["is_automatic"]) == ("before-demo", False)
     assert listed["digest"] == before.strip()
-    assert "before-demo  by name" in quick_command("checkpoints", kranz).out
+    assert "before-demo  named" in quick_command("checkpoints", kranz).out
     nothing = quick_command("rewind", kranz, "before-demo")
     assert (nothing.code, nothing.out) == (0, f"{kranz}: nothing has changed since checkpoint before-demo\n")
 
