@@ -400,6 +400,7 @@ class _Checker:
         """Topics have names that mean nothing else, and values that differ."""
         topics: Sequence[tuple[int, TopicRow]] = rows.rows
         first: dict[tuple[str, str], int] = {}
+        with_forms = {row.topic.partition("_")[0] for _, row in topics if "_" in row.topic}
         for place, row in topics:
             if row.topic in self.taken_slots:
                 message = f"{quoted(row.topic)} is a slot with another meaning; choose another name"
@@ -411,12 +412,8 @@ class _Checker:
                     "leave one out"
                 )
                 # Forms of a word may be alike; of a list that stands alone each value is another one.
-                if "_" not in row.topic and not self._has_forms(row.topic):
+                if "_" not in row.topic and row.topic not in with_forms:
                     yield rows.problem(place, "listed_twice", message, "text", row.text)
-
-    def _has_forms(self, topic: str) -> bool:
-        rows = self.lists["topics"].rows
-        return any(row.topic.startswith(f"{topic}_") for _, row in rows)
 
     def _stories(self) -> Iterator[Problem]:
         """The lines of the industry with those of the blueprint are complete, and fit their beats."""
