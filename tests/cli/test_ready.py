@@ -18,6 +18,7 @@ from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.rows.row_fingerprint import row_fingerprints
 from tests.fixtures.cli import Finished, RunCommand
 from tests.fixtures.ledger_steps import real_tenant
 from tests.services.repairs.damage import copy_company, guards_off, misplace, plant_rows_of
@@ -208,6 +209,52 @@ def test_a_patch_needs_a_release_only(quick_command: RunCommand, kranz: str, tmp
     undone = quick_command("job", "undo", "--last", kranz)
     assert undone.code == 0, undone
     assert [one["requirement"] for one in look()["reasons"]] == ["released"]
+
+
+def test_what_people_do_with_rows_of_a_job_needs_another_examination(
+    quick_command: RunCommand, kranz: str, admin_conn: Conn, tmp_path: Path
+) -> None:
+    """Rows that a job added since, edited, deleted or tagged by people: the board does not know any more."""
+    assert quick_command("release", kranz).code == 0
+    assert quick_command("ready", kranz).code == 0
+    plan = tmp_path / "plan.csv"
+    plan.write_text("month,contacts_created,activities_created\n2025-02,30,40\n", encoding="utf-8")
+    assert quick_command("patch", "apply", kranz, plan).code == 0
+    assert quick_command("release", kranz).code == 0
+    assert on_board(quick_command)["ready"]
+    tenant_id = tenant_of(admin_conn)
+    since = dict(admin_conn.execute("select tenant_id, examined_at from demo.examinations").fetchall())
+    job = "(select id from demo.job_ledger where kind = 'patch')"
+    tag = (
+        f"(select k.id from crm.contact_tags k join crm.contacts c on c.id = k.contact_id"
+        f" where c.demo_job_id = {job} order by k.id limit 1)"
+    )
+    before = row_fingerprints(admin_conn, since)
+    seen: dict[str, bool] = {}
+    for change in (
+        f"update crm.contacts set first_name = 'Zoe' where demo_job_id = {job}",
+        f"update crm.activities set deleted_at = now() where demo_job_id = {job}",
+        (
+            "delete from crm.activities where id = (select min(id::text)::uuid from crm.activities"
+            f" where demo_job_id = {job})"
+        ),
+        (
+            "insert into crm.contact_tags (tenant_id, contact_id, tag_id) select c.tenant_id, c.id, t.id"
+            f" from crm.contacts c join crm.tags t using (tenant_id) where c.demo_job_id = {job}"
+            " and (c.id, t.id) not in (select k.contact_id, k.tag_id from crm.contact_tags k) limit 1"
+        ),
+        f"update crm.contact_tags set created_at = created_at where id = {tag}",
+        f"delete from crm.contact_tags where id = {tag}",
+    ):
+        with admin_conn.transaction(force_rollback=True):
+            assert admin_conn.execute(change.encode()).rowcount, change
+            seen[change] = row_fingerprints(admin_conn, since) != before
+    assert [change for change, is_seen in seen.items() if not is_seen] == []
+    assert row_fingerprints(admin_conn, since) == before
+    admin_conn.execute(f"update crm.contacts set first_name = 'Zoe' where demo_job_id = {job}".encode())
+    assert on_board(quick_command)["requirements"]["checked"] == "unknown"
+    assert cure(quick_command, partial(on_board, quick_command)) == [("checked", f"ready {kranz}")]
+    assert list(since) == [tenant_id]
 
 
 def test_hero_accounts_that_people_changed_are_selected_anew(
