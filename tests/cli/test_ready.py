@@ -431,6 +431,60 @@ def test_what_jobs_did_since_the_last_checkpoint_is_no_drift(
     assert drift() == []
 
 
+def test_a_tenant_is_compared_with_the_checkpoint_that_it_went_back_to(
+    quick_command: RunCommand, kranz: str, admin_conn: Conn
+) -> None:
+    """The older of two, an automatic one, and after the undo of the rewind the newer one again."""
+
+    def checkpoint() -> str:
+        one = examined(quick_command, kranz)
+        assert "checkpoint" not in {reason["requirement"] for reason in one["reasons"]}
+        assert on_board(quick_command)["requirements"]["checkpoint"] == "met"
+        return one["checkpoint"]
+
+    assert quick_command("checkpoint", kranz, "first").code == 0
+    rename = "update crm.contacts set first_name = %s where id = (select id from crm.contacts limit 1)"
+    admin_conn.execute(rename, ["Zoe"])
+    assert quick_command("checkpoint", kranz, "second").code == 0
+    assert checkpoint() == "second"
+    assert quick_command("rewind", kranz, "first", "--yes").code == 0
+    assert checkpoint() == "first"
+    admin_conn.execute(rename, ["Ann"])
+    [reason] = [one for one in on_board(quick_command)["reasons"] if one["requirement"] == "checkpoint"]
+    assert "people changed 1 contact since checkpoint first" in reason["what"]
+    assert reason["command"] == f"demo-pipeline rewind {kranz} first --yes"
+    assert quick_command("rewind", kranz, "second", "--yes").code == 0
+    assert checkpoint() == "second"
+    assert quick_command("job", "undo", "--last", kranz).code == 0
+    assert on_board(quick_command)["checkpoint"] == "first"
+    admin_conn.execute("update demo.checkpoints set is_automatic = true where name = 'first'")
+    assert quick_command("rewind", kranz, "first", "--yes").code == 0
+    assert checkpoint() == "first"
+    assert quick_command("job", "undo", "--last", kranz).code == 0
+    assert quick_command("checkpoint", kranz, "second", "--replace").code == 0
+    assert checkpoint() == "second"
+
+
+def test_a_tenant_that_people_renamed(quick_command: RunCommand, kranz: str, admin_conn: Conn) -> None:
+    """Its own row counts as people's change, the preview of the rewind lists it, and the rewind ends it."""
+    assert quick_command("release", kranz).code == 0
+    assert quick_command("checkpoint", kranz, "before-demo").code == 0
+    admin_conn.execute("update crm.tenants set name = 'Renamed', timezone = 'UTC' where slug = %s", [kranz])
+    one = examined(quick_command, kranz)
+    [reason] = one["reasons"]
+    assert reason["what"].startswith("people changed the tenant itself since checkpoint before-demo (")
+    preview = quick_command("rewind", kranz, "before-demo", "--json").document
+    assert preview["rows"]["changed"] == {"tenants": 1}
+    shown = quick_command("rewind", kranz, "before-demo")
+    assert shown.out.splitlines()[2].split() == ["tenants", "1", "0", "0", "0", "0"], shown.out
+    assert cure(quick_command, partial(examined, quick_command, kranz))[0] == (
+        "checkpoint",
+        f"rewind {kranz} before-demo --yes",
+    )
+    nothing = f"{kranz}: nothing has changed since checkpoint before-demo\n"
+    assert quick_command("rewind", kranz, "before-demo").out == nothing
+
+
 def test_wrong_input(quick_command: RunCommand, kranz: str, admin_conn: Conn) -> None:
     """Neither a tenant nor --all, both, --examine alone, and a tenant that is none."""
     for arguments, message in (

@@ -27,9 +27,14 @@ def grouped(number: int | str) -> str:
 
 
 def rows_text(counts: Mapping[str, int]) -> str:
-    """Rows by table in a sentence, ``310 companies, 1 tag on a contact``, without tables that have none."""
+    """Rows by table in a sentence, ``310 companies, 1 tag on a contact``, without tables that have none.
+
+    Of table ``tenants`` there is one row: ``the tenant itself``.
+    """
     return ", ".join(
-        counted(count, *_ROWS.get(table, (table.removesuffix("s"), table)))
+        "the tenant itself"
+        if table == "tenants"
+        else counted(count, *_ROWS.get(table, (table.removesuffix("s"), table)))
         for table, count in counts.items()
         if count
     )

@@ -76,7 +76,7 @@ class TenantReadiness:
     notes: tuple[str, ...]
     #: whether the rows are as they were examined
     is_examined: bool
-    #: the last named checkpoint
+    #: the last one; None: there is none
     checkpoint: LastCheckpoint | None
     #: the latest examination; None: never
     examined_at: datetime | None

@@ -29,7 +29,7 @@ class Examination:
     #: why the tenant was not ready, JSON-ready; empty: it was
     reasons: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
-    #: the last named checkpoint, which the rows were compared with; None: there was none
+    #: the last checkpoint, which the rows were compared with; None: there was none
     checkpoint_id: UUID | None
 
 

@@ -1,7 +1,8 @@
 """What people changed of a tenant since its last checkpoint: rows by table. Reads only, for administrators.
 
-What jobs did since is left out: rows that they added, hid, or showed again. Only checkpoints that somebody
-named count; automatic ones say nothing about what a tenant should look like. Going back is not done here.
+What jobs did since is left out: rows that they added, hid, or showed again. The last checkpoint is the one
+that somebody named or went back to last. Other automatic ones do not count: they say nothing about what a
+tenant should look like. Going back is not done here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from demo_pipeline.domain.model import MODEL, Table
 
 @dataclass(frozen=True, kw_only=True)
 class LastCheckpoint:
-    """The last checkpoint of a tenant that somebody named."""
+    """The checkpoint of a tenant that somebody named, or went back to, last."""
 
     tenant_id: UUID
     id: UUID
@@ -27,15 +28,23 @@ class LastCheckpoint:
     taken_at: datetime
 
 
-def last_checkpoints(conn: Connection[Any]) -> dict[UUID, LastCheckpoint]:
-    """The last named checkpoint of each tenant that has one, by tenant."""
+def last_checkpoints(conn: Connection[Any], tenant_id: UUID | None = None) -> dict[UUID, LastCheckpoint]:
+    """The last checkpoint of each tenant that has one, or of one tenant, by tenant."""
     with conn.cursor(row_factory=class_row(LastCheckpoint)) as cursor:
         rows = cursor.execute(
             """
-            select distinct on (c.tenant_id) c.tenant_id, c.id, c.name, c.taken_at from demo.checkpoints c
-            where c.name is not null and not c.is_automatic and c.expires_at > now()
-            order by c.tenant_id, c.taken_at desc, c.id
-            """
+            select distinct on (c.tenant_id) c.tenant_id, c.id, c.name, c.taken_at
+            from demo.checkpoints c
+            left join lateral (
+                select max(l.completed_at) as at from demo.job_ledger l
+                where l.tenant_id = c.tenant_id and l.kind = 'rewind' and l.status = 'completed'
+                    and l.undone_by is null and l.plan ->> 'checkpoint' = c.id::text
+            ) w on true
+            where c.name is not null and c.expires_at > now() and (not c.is_automatic or w.at is not null)
+                and (%(tenant)s::uuid is null or c.tenant_id = %(tenant)s)
+            order by c.tenant_id, greatest(c.taken_at, w.at) desc, c.id
+            """,
+            {"tenant": tenant_id},
         ).fetchall()
     return {row.tenant_id: row for row in rows}
 
@@ -67,6 +76,11 @@ with stored as (
 
 def _by_people(table: Table) -> LiteralString:
     """The differences of one table that no job explains."""
+    if table.is_tenant:
+        # No job changes it.
+        return (
+            f"select d.entity, count(*) from differences d where d.entity = '{table.name}' group by d.entity"
+        )
     seen: LiteralString = ", ".join(f"r.{name}" for name in table.visible)
     stored: LiteralString = ", ".join(f"s.{name}" for name in table.visible)
     # Tags have no provenance. Those that came with a contact are as old as its job at most.
@@ -91,6 +105,4 @@ def _by_people(table: Table) -> LiteralString:
     """
 
 
-_STATEMENT: LiteralString = _SINCE + " union all ".join(
-    _by_people(table) for table in MODEL if not table.is_tenant
-)
+_STATEMENT: LiteralString = _SINCE + " union all ".join(_by_people(table) for table in MODEL)

@@ -163,7 +163,7 @@ def test_whatever_people_did_is_as_it_was(
     report = rewind_tenant(database, settings, tenant, "start")
     assert changes_of(database, report.job_id) == shown.rows
     assert shown.rows.made_by_jobs == {}
-    assert shown.rows.tables == list(_PUT_BACK)
+    assert shown.rows.tables == ["tenants", *_PUT_BACK]
     assert digest(database, settings, tenant) == before
     same_rows(tenant_rows(database, tenant), rows)
     assert known(database) == state
@@ -321,6 +321,20 @@ def test_an_undo_waits_for_what_came_after(
     execute(database, "delete from crm.deals where not demo_generated and deleted_at is null")
     undo_job(database, settings, report.job_id)
     assert digest(database, settings, tenant) == worked
+
+
+def test_an_undo_leaves_a_later_name_of_the_tenant(
+    database: Database, database_settings: Settings, tenant: str
+) -> None:
+    """Where the rewind did not change the tenant's own row, its undo does not, either."""
+    settings = database_settings
+    take_checkpoint(database, settings, tenant, "start")
+    execute(database, "update crm.contacts set first_name = 'Zoe'")
+    report = rewind_tenant(database, settings, tenant, "start")
+    execute(database, "update crm.tenants set name = 'Later' where slug = 'acme'")
+    undo = undo_job(database, settings, report.job_id)
+    assert changes_of(database, undo.job_id).tables == ["contacts"]
+    assert scalar(database, "select name from crm.tenants where slug = 'acme'") == "Later"
 
 
 def test_names_and_limits(database: Database, database_settings: Settings, tenant: str) -> None:

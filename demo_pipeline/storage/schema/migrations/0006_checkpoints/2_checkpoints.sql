@@ -444,8 +444,8 @@ $$;
 -- The rows of a tenant that are not as they were stored, and what a rewind does with each: what differs is changed,
 -- what is missing is inserted, what was made since is hidden; rows that materialisations made since are deleted, so
 -- that the same ones can be made again. p_checkpoint may be what a rewind stored: then only rows that it changed
--- count. Deleted rows that are still there count as well. Merge joins by the primary keys: memory does not grow with
--- the rows.
+-- count. Deleted rows that are still there count as well. The tenant's own row is there, and can only be changed. Merge
+-- joins by the primary keys: memory does not grow with the rows.
 create function demo.checkpoint_differences(p_checkpoint uuid)
     returns table (entity text, id uuid, action text, is_generated boolean)
     language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -500,6 +500,14 @@ begin
                 else 'false' end)
         using v_stored.tenant_id, p_checkpoint, v_made;
     end loop;
+    return query
+    select 'tenants', t.id, 'changed', false
+    from crm.tenants t, jsonb_populate_record(null::crm.tenants, v_stored.tenant) s
+    where t.id = v_stored.tenant_id
+        and (t.name, t.country, t.timezone, t.currency, t.industry, t.updated_at, t.deleted_at)
+            is distinct from (s.name, s.country, s.timezone, s.currency, s.industry, s.updated_at, s.deleted_at)
+        and (v_stored.name is not null or exists (
+            select from demo.rewind_rows x where x.checkpoint_id = p_checkpoint and x.entity = 'tenants'));
 end
 $$;
 
@@ -608,8 +616,8 @@ begin
     set name = s.name, country = s.country, timezone = s.timezone, currency = s.currency, industry = s.industry,
         updated_at = s.updated_at, deleted_at = s.deleted_at
     from jsonb_populate_record(null::crm.tenants, v_stored.tenant) s
-    where t.id = v_tenant and (t.name, t.country, t.timezone, t.currency, t.industry, t.updated_at, t.deleted_at)
-        is distinct from (s.name, s.country, s.timezone, s.currency, s.industry, s.updated_at, s.deleted_at);
+    where t.id = v_tenant and exists (
+        select from demo.rewind_rows x where x.checkpoint_id = p_job and x.entity = 'tenants');
     delete from demo.tenant_months h where h.tenant_id = v_tenant;
     insert into demo.tenant_months
     select h.* from jsonb_populate_recordset(null::demo.tenant_months, v_stored.months) h;
