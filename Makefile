@@ -48,7 +48,7 @@ test-server-stop: $(VENV)/.installed-dev ## Stop that server and delete its data
 test-database: $(VENV)/.installed-dev ## Run what needs a database, on that of DEMO_TEST_DATABASE_URL
 	$(PYTEST) -m "$(QUICK)" --only-database --ignore-glob='*/storage/embedded/*' $(PYTEST_ARGS) $(DATABASE_TESTS)
 
-test-long: $(VENV)/.installed-dev ## Run the tests that take minutes, and property tests whole; LONG_PERCENT=10: a tenth of each
+test-long: $(VENV)/.installed-dev ## Run the tests that take minutes, and property tests whole; LONG_PERCENT=10: a tenth of them
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "long or hypothesis" $(PYTEST_ARGS)
 
 scorecard: $(VENV)/.installed-dev ## Make tenants of every country and industry and see that none looks made up

@@ -34,7 +34,7 @@ _SLOW_FIRST = {"browser": 0, "project": 1, "defs": 2, "cli": 3, "services": 4, "
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers (``risk`` is declared by its plug-in)."""
-    config.addinivalue_line("markers", "long: takes minutes; only 'make test-long' runs it")
+    config.addinivalue_line("markers", "long(divides=False): takes minutes; only 'make test-long' runs it")
     config.addinivalue_line("markers", "scorecard: whether tenants look real; only 'make scorecard' runs it")
 
 

@@ -1,9 +1,9 @@
 """How much of the long tests a run takes: all of them, or a part of each.
 
-``LONG_PERCENT`` is the part. Examples and rows of a test are counted by :func:`part`. Of a test with ten or
-more parameters as many are drawn; ``LONG_SEED``, which the header of the run prints, draws the same ones
-again. A test that is one piece runs whole. What is long is marked so; how many examples other property tests
-try belongs to ``hypothesis_profiles``.
+``LONG_PERCENT`` is the part. A test with ``@pytest.mark.long(divides=True)`` counts its examples or rows by
+:func:`part`. Any other long test runs whole, or not at all: of one with ten or more parameters as many are
+drawn, and of the others, taken together, as many. ``LONG_SEED``, which the header of the run prints, draws
+the same ones again. How many examples other property tests try belongs to ``hypothesis_profiles``.
 """
 
 from __future__ import annotations
@@ -27,16 +27,21 @@ def part(count: int) -> int:
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect all but the part of each long test with many parameters."""
+    """Deselect all but the part of the long tests that run whole or not at all."""
+    if PERCENT == 100:
+        return
     families: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("long") is not None:
+        marker = item.get_closest_marker("long")
+        if marker is not None and not marker.kwargs.get("divides"):
             families[item.nodeid.partition("[")[0]].append(item)
-    dropped: set[pytest.Item] = set()
+    pools: dict[str, list[pytest.Item]] = defaultdict(list)
     for name, family in families.items():
-        if PERCENT < 100 and len(family) >= _FEWEST_PARAMETERS:
-            drawn = Random(f"{SEED} {name}").sample(family, part(len(family)))
-            dropped.update(item for item in family if item not in drawn)
+        pools[name if len(family) >= _FEWEST_PARAMETERS else ""] += family
+    dropped: set[pytest.Item] = set()
+    for name, pool in pools.items():
+        drawn = Random(f"{SEED} {name}").sample(pool, part(len(pool)))
+        dropped.update(set(pool).difference(drawn))
     if dropped:
         config.hook.pytest_deselected(items=[item for item in items if item in dropped])
         items[:] = [item for item in items if item not in dropped]

@@ -190,7 +190,7 @@ def test_bystanders_of_five(database: Database, database_settings: Settings) -> 
     assert time.monotonic() - started < 120
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.risk("P3", "P7", "G9", partial=True)
 def test_bystanders_of_twenty(database: Database, database_settings: Settings) -> None:
     """The same with twenty."""

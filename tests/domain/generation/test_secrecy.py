@@ -75,7 +75,7 @@ def test_no_text_of_a_random_blueprint_tells(blueprint: dict[str, Any]) -> None:
     assert counts["users"]
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1500)
 @pytest.mark.risk("G7", partial=True)
 @settings(max_examples=examples(2_000), suppress_health_check=[HealthCheck.too_slow])

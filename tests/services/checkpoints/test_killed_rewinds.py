@@ -100,7 +100,7 @@ def test_p01_it_is_killed_at_its_end(killed: Killed, at: str) -> None:
     killed.everything(at=at)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1800)
 @pytest.mark.risk("P1", partial=True)
 def test_p01_it_is_killed_at_random_moments(killed: Killed) -> None:

@@ -564,7 +564,7 @@ def test_random_sessions(database: Database, database_settings: Settings, tenant
     sessions(database, database_settings, range(4))
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1800)
 @pytest.mark.risk("P10", partial=True)
 def test_two_hundred_random_sessions(database: Database, database_settings: Settings, tenant: str) -> None:

@@ -134,7 +134,7 @@ def test_a_workbook_with_changed_bytes_is_a_plan_or_refused(data: st.DataObject)
     _measured(_damaged_workbook(data), "xlsx", _MOST_BYTES)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1500)
 @settings(max_examples=examples(1000))
 @given(st.data())
@@ -143,7 +143,7 @@ def test_a_thousand_damaged_workbooks_are_answered(data: st.DataObject) -> None:
     _measured(_damaged_workbook(data), "xlsx", _MOST_BYTES)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1500)
 @settings(max_examples=examples(5000))
 @given(content=JUNK, kind=_KINDS)
@@ -152,7 +152,7 @@ def test_five_thousand_files_of_junk_are_answered(content: bytes, kind: FileForm
     _measured(content, kind, _MOST_BYTES)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1500)
 @settings(max_examples=examples(5000))
 @given(TREES)
@@ -161,7 +161,7 @@ def test_five_thousand_documents_are_answered(document: Any) -> None:
     _answers_document(document)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1500)
 @settings(max_examples=examples(5000))
 @given(st.data())

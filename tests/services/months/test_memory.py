@@ -58,7 +58,7 @@ def test_a_job_imports_neither_dagster_nor_pandas(make_database: MakeDatabase, t
     assert not done["has_pandas"]
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1800)
 @pytest.mark.risk("G4")
 def test_g04_memory_of_a_job_does_not_grow_with_its_rows(make_database: MakeDatabase, tmp_path: Path) -> None:

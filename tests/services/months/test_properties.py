@@ -88,7 +88,7 @@ def test_infeasible_is_refused_with_a_plan_that_works(
     _refused(shared, as_of, blueprint)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1500)
 @pytest.mark.risk("G2", partial=True)
 @hypothesis_settings(max_examples=examples(500), suppress_health_check=_EVERY_EXAMPLE)
@@ -100,7 +100,7 @@ def test_g02_five_hundred_feasible_are_exact(
     _exact(shared, as_of, blueprint)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1500)
 @hypothesis_settings(max_examples=examples(500), suppress_health_check=_EVERY_EXAMPLE)
 @given(blueprint=infeasible_blueprints(), draws=st.randoms())

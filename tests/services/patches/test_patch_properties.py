@@ -138,7 +138,7 @@ def test_every_plan_is_exact_or_refused(shared: Database, base: Settings) -> Non
     _simulate(shared, base, 2)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("half", range(2))
 def test_a_thousand_plans_are_exact_or_refused(shared: Database, base: Settings, half: int) -> None:

@@ -121,7 +121,7 @@ def test_p10_random_plans_are_exact_or_refused(shared: Database, base: Settings)
     _simulate(shared, base, 1, 5)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.risk("P10", partial=True)
 @pytest.mark.timeout(7200)
 def test_p10_a_thousand_random_plans_are_exact_or_refused(shared: Database, base: Settings) -> None:

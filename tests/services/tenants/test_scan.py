@@ -130,7 +130,7 @@ def test_a_random_blueprint_scans_clean(
     assert one.is_clean, (one.findings, one.reader_findings)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.timeout(1500)
 @pytest.mark.risk("G7", partial=True)
 @hypothesis_settings(max_examples=examples(200), suppress_health_check=_EVERY_EXAMPLE)

@@ -124,7 +124,7 @@ def test_rows_and_users_go_on_while_adopted(foreign: tuple[Database, str]) -> No
     check_adoption(*foreign, ROWS)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.risk("G10", partial=True)
 def test_a_million_rows_are_adopted(foreign: tuple[Database, str]) -> None:
     """The same with a million rows."""
@@ -137,7 +137,7 @@ def test_users_go_on_while_upgraded(foreign: tuple[Database, str]) -> None:
     check_upgrade(*foreign, ROWS)
 
 
-@pytest.mark.long
+@pytest.mark.long(divides=True)
 @pytest.mark.risk("G10", partial=True)
 def test_a_million_rows_are_upgraded(foreign: tuple[Database, str]) -> None:
     """The same with a million rows."""
