@@ -24,8 +24,9 @@ from demo_pipeline.defs.asset_pages.specs import KPI_SNAPSHOT
 from demo_pipeline.defs.shared.bulk_event_log import write_pending_events
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, partition_key
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.rendering.table import Column, Table, markdown
-from demo_pipeline.services.tenants.verify import REMEDIES, WARNINGS, Check, Finding, Inspection
+from demo_pipeline.rendering.table import Column, Table, escaped, markdown
+from demo_pipeline.services.tenants.cures import cures
+from demo_pipeline.services.tenants.verify import WARNINGS, Check, Finding, Inspection
 
 KPI_KEY: Final = dg.AssetKey(KPI_SNAPSHOT)
 KPIS_MATCH_PLAN: Final = "kpis_match_plan"
@@ -169,9 +170,17 @@ def check_events(
             )
 
 
-def remedy(check: Check, slug: str) -> str:
-    """What to do about a check that did not pass, in Markdown."""
-    return REMEDIES[check].format(slug=slug)
+def what_to_do(slug: str, findings: Iterable[Finding]) -> str:
+    """What to do about findings of a tenant, in Markdown: a line each, in the order in which it is done."""
+    lines = list[str]()
+    for cure in cures(slug, findings):
+        line = f"- {escaped(cure.remedy)}"
+        if cure.command is not None:
+            line += f": `{cure.command}`"
+            if cure.command.endswith(" --yes"):
+                line += ", which shows the rows and does nothing without `--yes`"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _evaluation(
@@ -203,7 +212,7 @@ def _shown(now: Inspection, month: Month, check: Check, found: Collection[Findin
     shown: dict[str, Any] = {
         "expected": CHECKS[check],
         "found": dg.MetadataValue.md("\n".join(f"- {one.message}" for one in found)),
-        "what_to_do": dg.MetadataValue.md(remedy(check, now.tenant)),
+        "what_to_do": dg.MetadataValue.md(what_to_do(now.tenant, found)),
     }
     if check is Check.DRIFT:
         shown["kpis"] = dg.MetadataValue.md(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from demo_pipeline.defs.asset_pages.checks import CHECKS, check_events, remedy, severity_of, targets
+from demo_pipeline.defs.asset_pages.checks import CHECKS, check_events, severity_of, targets, what_to_do
 from demo_pipeline.defs.asset_pages.specs import CODE_VERSION
 from demo_pipeline.defs.shared.bulk_event_log import write_pending_events
 from demo_pipeline.defs.shared.partitions import TENANT
@@ -28,6 +28,7 @@ from demo_pipeline.rendering.table import Column, Table, markdown
 from demo_pipeline.services.tenants.verify import (
     PAGE_CHECKS,
     Check,
+    Finding,
     Inspection,
     UnreadableTenant,
     inspect_each,
@@ -156,7 +157,7 @@ def _verdict_now(check: Check, examined: Sequence[Inspection | UnreadableTenant]
             "bad": len(bad),
             "tenants": len(examined),
             "months": sum(len(now.expected) for now in examined if isinstance(now, Inspection)),
-            **(_bad_metadata(check, bad) if bad else {}),
+            **(_bad_metadata(bad) if bad else {}),
         },
     }
 
@@ -167,7 +168,11 @@ class _BadMonth:
 
     tenant: str
     month: Month | None
-    message: str
+    findings: Sequence[Finding]
+
+    @property
+    def message(self) -> str:
+        return "; ".join(one.message for one in self.findings)
 
 
 def _verdict(now: Inspection) -> str:
@@ -177,15 +182,15 @@ def _verdict(now: Inspection) -> str:
 
 def _bad_months(now: Inspection | UnreadableTenant, check: Check) -> Iterator[_BadMonth]:
     if isinstance(now, UnreadableTenant):
-        yield _BadMonth(now.tenant, None, now.error.message)
+        yield _BadMonth(now.tenant, None, now.verdict.findings)
     elif check in _OF_ALL_TENANTS:
         for one in now.verdict.findings:
             if one.check is check:
-                yield _BadMonth(now.tenant, None, one.message)
+                yield _BadMonth(now.tenant, None, [one])
     else:
         for month in sorted(now.expected):
             if found := now.found_in(month, check):
-                yield _BadMonth(now.tenant, month, "; ".join(one.message for one in found))
+                yield _BadMonth(now.tenant, month, found)
 
 
 def _summary(bad: Sequence[_BadMonth], tenant_count: int) -> str:
@@ -199,12 +204,14 @@ def _summary(bad: Sequence[_BadMonth], tenant_count: int) -> str:
     return "; ".join([count, *named, *more])
 
 
-def _bad_metadata(check: Check, bad: Sequence[_BadMonth]) -> dict[str, Any]:
-    slugs = sorted({one.tenant for one in bad})
+def _bad_metadata(bad: Sequence[_BadMonth]) -> dict[str, Any]:
+    findings: dict[str, list[Finding]] = {}
+    for one in bad:
+        findings.setdefault(one.tenant, []).extend(one.findings)
     return {
         "bad_months": dg.MetadataValue.md(markdown(Table(_BAD_COLUMNS, bad[:_MOST_SHOWN]))),
         "what_to_do": dg.MetadataValue.md(
-            "\n".join(f"- {remedy(check, slug)}" for slug in slugs[:_MOST_SHOWN])
+            "\n".join(what_to_do(slug, findings[slug]) for slug in sorted(findings)[:_MOST_SHOWN])
         ),
     }
 

@@ -17,8 +17,9 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import are, counted, rows_text
 from demo_pipeline.services.health.alerts import Alert, AlertKind
 from demo_pipeline.services.months.freshness import Freshness
+from demo_pipeline.services.tenants.cures import cures
 from demo_pipeline.services.tenants.release import ReleaseState
-from demo_pipeline.services.tenants.verify import Check, Finding
+from demo_pipeline.services.tenants.verify import WARNINGS, Check, Finding
 from demo_pipeline.storage.rows.checkpoint_drift import LastCheckpoint
 from demo_pipeline.storage.rows.contact_values import ContactValue
 
@@ -74,23 +75,16 @@ def recorded_reason(record: Mapping[str, Any]) -> Reason:
 
 
 def check_reasons(slug: str, findings: Iterable[Finding]) -> Iterator[Reason]:
-    """The findings of checks, those of one check with one cure together.
-
-    Freshness is judged each time, and figures that differ are no reason (``figures_note``).
-    """
-    groups: dict[tuple[int, Check, str | None], list[Finding]] = {}
-    for one in findings:
-        for place, cure in enumerate(_CURES):
-            if cure.covers(one):
-                groups.setdefault((place, one.check, cure.command_for(slug, one)), []).append(one)
-                break
-    for (place, check, command), found in sorted(groups.items(), key=lambda group: group[0][0]):
-        yield Reason(
-            requirement=Requirement.SCAN if check is Check.DISCLOSURE else Requirement.CHECKED,
-            what=f"{_named([one.message for one in found], 'finding')} ({check.value})",
-            remedy=_CURES[place].remedy.format(slug=slug),
-            command=command,
-        )
+    """The findings of checks, those of one check with one cure together; warnings are no reason."""
+    for cure, found in cures(slug, (one for one in findings if one.check not in WARNINGS)).items():
+        for check in dict.fromkeys(one.check for one in found):
+            messages = [one.message for one in found if one.check is check]
+            yield Reason(
+                requirement=Requirement.SCAN if check is Check.DISCLOSURE else Requirement.CHECKED,
+                what=f"{_named(messages, 'finding')} ({check.value})",
+                remedy=cure.remedy,
+                command=cure.command,
+            )
 
 
 def figures_note(slug: str, findings: Sequence[Finding]) -> Iterator[str]:
@@ -100,57 +94,6 @@ def figures_note(slug: str, findings: Sequence[Finding]) -> Iterator[str]:
             f"figures of {counted(len(months), 'month')} differ from what is expected; "
             f"demo-pipeline verify {slug} lists them"
         )
-
-
-@dataclass(frozen=True)
-class _Cure:
-    """What to do about findings of checks; ``{slug}`` is the tenant, ``{job}`` the job of a finding."""
-
-    checks: frozenset[Check]
-    remedy: str
-    command: str | None = None
-    #: only findings that are about a job, or only others; None: both
-    is_of_job: bool | None = None
-
-    def covers(self, finding: Finding) -> bool:
-        """Whether it is what to do about a finding."""
-        is_of_job = finding.job_id is not None
-        return finding.check in self.checks and self.is_of_job in {None, is_of_job}
-
-    def command_for(self, slug: str, finding: Finding) -> str | None:
-        """The command for a finding."""
-        if self.command is None:
-            return None
-        return f"demo-pipeline {self.command.format(slug=slug, job=finding.job_id)}"
-
-
-#: In the order in which they are applied: a row without provenance counts as a person's, and stops a repair;
-#: what a repair hides is made again after it.
-_CURES: Final = (
-    _Cure(
-        frozenset({Check.DOCUMENTS}),
-        "restore the stored document from a backup; demo-pipeline verify {slug} names it",
-    ),
-    _Cure(frozenset({Check.JOBS}), "complete the job", "job retry {job}", is_of_job=True),
-    _Cure(frozenset({Check.JOBS}), "correct the database server's clock, or wait", is_of_job=False),
-    _Cure(
-        frozenset({Check.PROVENANCE}),
-        "give these rows their job back",
-        "provenance backfill {slug}",
-        is_of_job=False,
-    ),
-    _Cure(frozenset({Check.DUPLICATES}), "hide the copies", "dedupe {slug} --yes"),
-    _Cure(
-        frozenset({Check.REFERENCES, Check.LIFE_CYCLES, Check.PLACES, Check.PROVENANCE}),
-        "hide these rows, or delete them from the tenants that they lie in",
-        "repair {slug} --yes",
-    ),
-    _Cure(frozenset({Check.MISSING}), "make the missing rows again", "generate {slug}"),
-    _Cure(
-        frozenset({Check.DISCLOSURE}),
-        "change these values in the CRM, or go back to a checkpoint; demo-pipeline scan {slug} lists them",
-    ),
-)
 
 
 def certificate_reasons(slug: str, uncovered: Sequence[ContactValue]) -> Iterator[Reason]:

@@ -1,7 +1,7 @@
 """Every check on what is in the database: figures, rows, the ledger.
 
 The same checks are on Dagster's pages, for each month of a tenant, and in ``demo-pipeline verify``. They say
-what is wrong; what to do about rows is ``repair``'s.
+what is wrong; what to do about it is in ``cures``.
 """
 
 from __future__ import annotations
@@ -60,24 +60,6 @@ VERIFIED: Final = frozenset(Check) - {Check.DISCLOSURE, Check.FRESHNESS}
 PAGE_CHECKS: Final = frozenset(Check) - {Check.PLACES, Check.JOBS, Check.DOCUMENTS}
 #: of these nothing is kept back that does not pass
 WARNINGS: Final = frozenset({Check.DRIFT, Check.FRESHNESS})
-#: what to do about a check that did not pass; ``{slug}`` is the tenant
-REMEDIES: Final[Mapping[Check, str]] = {
-    Check.REFERENCES: "`demo-pipeline repair {slug}` shows the rows and how to remove them.",
-    Check.LIFE_CYCLES: "`demo-pipeline repair {slug}` shows the rows and how to replace them.",
-    Check.MISSING: "`demo-pipeline generate {slug}`, or materialise the month: both make what is missing.",
-    Check.DRIFT: "Nothing, if people meant it. `demo-pipeline generate {slug}` makes up for what is missing; "
-    "`demo-pipeline verify {slug}` lists all differences.",
-    Check.DUPLICATES: "`demo-pipeline dedupe {slug}` shows the copies and how to remove them.",
-    Check.PROVENANCE: "`demo-pipeline provenance backfill {slug}` for rows that name no job; `demo-pipeline "
-    "cleanup JOB` for rows of a job that did not complete.",
-    Check.DISCLOSURE: "`demo-pipeline scan {slug}` shows where; change the rows in the CRM, or restore the "
-    "views from a backup.",
-    Check.FRESHNESS: "`demo-pipeline generate {slug}` brings it up to now; the schedule "
-    "`top_up_running_month` keeps it there.",
-    Check.PLACES: "docs/runbooks.md says how to delete the rows from the tenant that they lie in.",
-    Check.JOBS: "`demo-pipeline job list {slug}` shows the jobs; `demo-pipeline job retry ID` completes one.",
-    Check.DOCUMENTS: "Restore the document from a backup.",
-}
 
 
 @dataclass(frozen=True, kw_only=True)

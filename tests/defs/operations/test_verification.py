@@ -8,16 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
+from uuid import UUID
 
 import dagster as dg
 import pytest
 
 from demo_pipeline.definitions import defs
-from demo_pipeline.defs.asset_pages.checks import CHECKS, KPIS_MATCH_PLAN, check_specs, severity_of
+from demo_pipeline.defs.asset_pages.checks import (
+    CHECKS,
+    KPIS_MATCH_PLAN,
+    check_specs,
+    severity_of,
+    what_to_do,
+)
 from demo_pipeline.defs.asset_pages.specs import ASSETS
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS
+from demo_pipeline.rendering.table import escaped
+from demo_pipeline.services.readiness.reasons import check_reasons
 from demo_pipeline.services.tenants.provision import provision
-from demo_pipeline.services.tenants.verify import PAGE_CHECKS, WARNINGS, Check
+from demo_pipeline.services.tenants.verify import PAGE_CHECKS, WARNINGS, Check, Finding
 from demo_pipeline.settings import load_settings
 from tests.fixtures.dagster_instance import BLUEPRINT, QUIET, DagsterHome
 from tests.services.repairs.damage import guards_off, misplace, tenant_id_of
@@ -158,6 +167,20 @@ def test_after_a_run_every_check_is_current_and_passed(dagster_home: DagsterHome
             assert states(dagster_home, spec.name) == {"SUCCEEDED": ALL}, spec.name
 
 
+@pytest.mark.parametrize("check", Check)
+@pytest.mark.parametrize("job_id", [None, UUID(int=1)])
+def test_pages_and_ready_have_the_same_cure_for_every_finding(check: Check, job_id: UUID | None) -> None:
+    """No finding is without one, and each of severity ERROR is a reason not to be ready."""
+    finding = Finding(check=check, message="found", job_id=job_id)
+    reasons = [*check_reasons("acme", [finding])]
+    assert len(reasons) == (0 if check in WARNINGS else 1)
+    page = what_to_do("acme", [finding])
+    assert page.startswith("- ")
+    for reason in reasons:
+        assert escaped(reason.remedy) in page
+        assert reason.command is None or f"`{reason.command}`" in page
+
+
 @pytest.mark.parametrize("check", FAULTS)
 def test_a_fault_is_seen_without_materialising_and_healed_by_it_or_not(
     dagster_home: DagsterHome, check: Check
@@ -274,6 +297,7 @@ def test_rows_in_another_tenant_are_found_and_no_run_of_months_hides_them(dagste
     [verdict] = dagster_home.evaluations(result.run_id, "rows_are_in_their_own_tenant_now").values()
     assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert "| acme | all | 2 contacts: lie in tenant other |" in str(verdict.metadata["bad_months"].value)
+    assert "`demo-pipeline repair acme --yes`" in str(verdict.metadata["what_to_do"].value)
     assert dagster_home.run_partitions("2025-01|acme", "2025-01|acme").success
     _, found = execute_now(dagster_home, "rows_are_in_their_own_tenant")
     assert not found["rows_are_in_their_own_tenant_now"].passed
