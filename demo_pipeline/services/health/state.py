@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import psycopg
 from psycopg import Connection
@@ -144,15 +145,18 @@ def _open_alerts(
         )
 
 
-def search(conn: Connection[Any], settings: Settings) -> Found:
-    """Look for everything that is wrong, but for what Dagster alone knows; for administrators."""
+def search(conn: Connection[Any], settings: Settings, tenant_id: UUID | None = None) -> Found:
+    """Look for everything that is wrong, but for what Dagster alone knows; for administrators.
+
+    ``tenant_id``: only rows of this tenant are read; others that are stale or unreadable are not found.
+    """
     looked_at = server_clock(conn)
     figures = tuple(watched_figures.read_figures(conn))
     jobs = watched_figures.failed_jobs(conn)
     refused = refused_plans(settings, looked_at - WINDOW)
     unreadable: list[UnreadableTenantError] = []
     now = instant_of(conn, settings)
-    tenants = tuple(tenant_freshness(conn, settings, now, on_unreadable=unreadable.append))
+    tenants = tuple(tenant_freshness(conn, settings, now, tenant_id, on_unreadable=unreadable.append))
     failed_ids = {str(job.job_id) for job in jobs}
     return Found(
         looked_at=looked_at,

@@ -7,9 +7,10 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -20,8 +21,8 @@ from demo_pipeline.domain.core.errors import DatabaseError, UnreadableTenantErro
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.services.health.alerts import Alert
-from demo_pipeline.services.health.state import Found, open_alerts, search
-from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context, find_tenant_id
+from demo_pipeline.services.health.state import open_alerts, search
+from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context
 from demo_pipeline.services.readiness.reasons import (
     EXAMINED,
     Reason,
@@ -115,56 +116,54 @@ def read_board(database: Database, settings: Settings) -> Board:
     """All demo tenants as they are now, without reading every row. Raises ``DatabaseError``."""
     try:
         with database.snapshot() as conn:
-            slugs = [one.slug for one in tenants.list_tenants(conn)]
             recorded = examinations.latest_examinations(conn)
+            fingerprints = row_fingerprints(conn, {one: last.examined_at for one, last in recorded.items()})
+            judgement = _Judgement(conn, settings, recorded, fingerprints)
             return Board(
                 read_at=server_clock(conn),
-                tenants=tuple(judge_tenants(conn, settings, slugs, recorded)),
+                tenants=tuple(judgement.judge(one.slug, one.tenant_id) for one in tenants.list_tenants(conn)),
             )
     except psycopg.Error as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DatabaseError(f"PostgreSQL went away or refused ({masked(reason)}); try again") from error
 
 
-def judge_tenants(
-    conn: Connection, settings: Settings, slugs: Sequence[str], recorded: Mapping[UUID, Examination]
-) -> Iterator[TenantReadiness]:
-    """Judge tenants in the given order, within a snapshot. ``recorded``: the latest examinations."""
-    now = instant_of(conn, settings)
-    found = search(conn, settings)
-    alerts: dict[str | None, list[Alert]] = {}
-    for opened in open_alerts(conn, found):
-        alerts.setdefault(opened.alert.tenant, []).append(opened.alert)
-    tenant_ids = {slug: find_tenant_id(conn, settings, slug, "ready") for slug in slugs}
-    shared = _Shared(conn, settings, now, found, recorded, tenant_ids.values())
-    for slug, tenant_id in tenant_ids.items():
-        yield shared.judge(slug, tenant_id, alerts.get(slug, []))
+def judge_examined(
+    conn: Connection, settings: Settings, slug: str, examination: Examination
+) -> TenantReadiness:
+    """Judge one tenant in the snapshot in which it was examined; rows of others are not read."""
+    tenant_id = examination.tenant_id
+    fingerprints = {tenant_id: examination.fingerprint}
+    judgement = _Judgement(conn, settings, {tenant_id: examination}, fingerprints, tenant_id)
+    return judgement.judge(slug, tenant_id)
 
 
-class _Shared:
-    """What the judgements of several tenants have in common."""
+class _Judgement:
+    """What is read once for all tenants, or for the one that is judged."""
 
     def __init__(
         self,
         conn: Connection,
         settings: Settings,
-        now: datetime,
-        found: Found,
         recorded: Mapping[UUID, Examination],
-        tenant_ids: Iterable[UUID],
+        fingerprints: Mapping[UUID, Decimal],
+        tenant_id: UUID | None = None,
     ) -> None:
-        self._conn, self._settings, self._now, self._recorded = conn, settings, now, recorded
+        self._conn, self._settings, self._now = conn, settings, instant_of(conn, settings)
+        self._recorded, self._fingerprints = recorded, fingerprints
+        found = search(conn, settings, tenant_id)
+        self._alerts: dict[str | None, list[Alert]] = {}
+        for opened in open_alerts(conn, found):
+            self._alerts.setdefault(opened.alert.tenant, []).append(opened.alert)
         self._freshness = {one.tenant: one for one in found.tenants}
-        self._broken_heroes = broken_hero_kinds(conn)
+        self._broken_heroes = broken_hero_kinds(conn, tenant_id)
         self._running = running_jobs(conn)
-        self._checkpoints = last_checkpoints(conn)
-        self._fingerprints = row_fingerprints(
-            conn, {one: recorded[one].examined_at for one in tenant_ids if one in recorded}
-        )
+        self._checkpoints = last_checkpoints(conn, tenant_id)
 
-    def judge(self, slug: str, tenant_id: UUID, alerts: Sequence[Alert]) -> TenantReadiness:
+    def judge(self, slug: str, tenant_id: UUID) -> TenantReadiness:
         """One tenant."""
         last, checkpoint = self._recorded.get(tenant_id), self._checkpoints.get(tenant_id)
+        alerts = self._alerts.get(slug, [])
         is_examined = last is not None and last.fingerprint == self._fingerprints[tenant_id]
         reasons = [running_reason(JobKind(kind), job_id) for job_id, kind in self._running.get(tenant_id, ())]
         try:

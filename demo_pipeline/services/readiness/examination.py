@@ -16,7 +16,7 @@ from psycopg import Connection
 from demo_pipeline.domain.core.errors import UnreadableTenantError
 from demo_pipeline.services.certificate.certify import certificate_of
 from demo_pipeline.services.jobs.tenant_context import TenantContext, find_tenant_context, find_tenant_id
-from demo_pipeline.services.readiness.board import TenantReadiness, judge_tenants
+from demo_pipeline.services.readiness.board import TenantReadiness, judge_examined
 from demo_pipeline.services.readiness.reasons import (
     Reason,
     certificate_reasons,
@@ -56,7 +56,7 @@ def examine_each(
         for slug in slugs:
             with kept.snapshot() as conn:
                 found = _examine(conn, settings, slug, strays, requested_by)
-                [judged] = judge_tenants(conn, settings, [slug], {found.tenant_id: found})
+                judged = judge_examined(conn, settings, slug, found)
             found = replace(found, reasons=[one.record() for one in judged.reasons])
             with kept.admin() as conn, conn.transaction():
                 examinations.record_examination(conn, found)
@@ -71,7 +71,7 @@ def _examine(
     examined_at = server_clock(conn)
     reasons: list[Reason] = []
     notes: list[str] = []
-    checkpoint = last_checkpoints(conn).get(tenant_id)
+    checkpoint = last_checkpoints(conn, tenant_id).get(tenant_id)
     try:
         context = find_tenant_context(conn, settings, slug, "ready")
     except UnreadableTenantError as error:
