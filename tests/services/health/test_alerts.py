@@ -27,7 +27,8 @@ from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.settings import PROJECT_ROOT, Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger.watched_figures import WatchedFigure
-from tests.fixtures.ledger_steps import ended_attempts, real_tenant
+from tests.fixtures.embedded_server import wait_until
+from tests.fixtures.ledger_steps import begun, ended_attempts, real_tenant
 from tests.fixtures.receivers import MailBox, WebHook
 from tests.services.builders import made, make_tenant
 from tests.services.patches.builders import SMALL, plan
@@ -289,6 +290,23 @@ def test_two_daemons_send_one_alert(house: House) -> None:
         list(pool.map(tick, range(2)))
     deliver_notices(house.database, house.settings)
     assert len(house.hook.received()) == 1
+
+
+def test_a_job_that_ends_during_a_look_has_not_failed(house: House) -> None:
+    """The snapshot of the look shows the job under way, and no session holds its tenant any more."""
+    begun(house.loader, house.tenant_id)
+    with ThreadPoolExecutor(1) as pool:
+        with house.admin.transaction():
+            house.admin.execute("lock table demo.job_attempts")
+            look = pool.submit(house.record)
+            waits = "select from pg_locks where not granted and relation = 'demo.job_attempts'::regclass"
+            wait_until(lambda: house.admin.execute(waits).rowcount == 1)
+            house.admin.execute(
+                "update demo.job_ledger set status = 'completed', completed_at = now()"
+                " where status = 'running'"
+            )
+        look.result()
+    assert house.look() == []
 
 
 def test_a_mail_has_subject_and_text(house: House, mail_box: MailBox) -> None:
