@@ -7,7 +7,6 @@ from typing import assert_never
 from uuid import UUID
 
 from demo_pipeline.domain.core.currency import Currency
-from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.job_kinds import JobKind
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
@@ -16,6 +15,7 @@ from demo_pipeline.services.checkpoints.rewind import rewind_tenant
 from demo_pipeline.services.jobs.report import JobReport, report_of
 from demo_pipeline.services.jobs.steps import JobCaller
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
+from demo_pipeline.services.jobs.undo_request import check_incarnation
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.undo import undo_job
@@ -39,9 +39,7 @@ def retry_job(
     with database.admin(readonly=True) as conn:
         job = job_ledger.readable(job_ledger.get_job(conn, job_id))
         context = find_tenant_context(conn, settings, job.slug, "job retry")
-    if job.incarnation != context.state.tenant.incarnation:
-        message = f"job {job.id} was of a {job.slug} that has been deleted since"
-        raise InputError(message, [Problem(code="other_incarnation", message=message)])
+    check_incarnation(context, job)
     if job.status == "completed":
         return _completed(job, context.spec.currency)
     match job.kind:

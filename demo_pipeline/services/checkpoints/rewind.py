@@ -33,6 +33,7 @@ from demo_pipeline.services.jobs.steps import (
     JobTransaction,
 )
 from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant, open_snapshot
+from demo_pipeline.services.jobs.undo_request import undo_spec, undone_by
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import checkpoints, job_ledger, tenants
@@ -190,16 +191,11 @@ class UndoRewind:
     job: Job
 
     def select(self, run: JobRun) -> JobSelection | UUID:
-        job, tenant = self.job, run.tenant
-        if job.incarnation != tenant.incarnation:
-            raise refusal(
-                "other_incarnation", f"job {job.id} was of a {job.slug} that has been deleted since"
-            )
-        state = next(one for one in run.context.state.jobs if one.job_id == job.id)
-        if state.undone_by is not None:
-            return state.undone_by
-        self._refuse_jobs_since(run)
+        job = self.job
+        if (done := undone_by(run, job)) is not None:
+            return done
         with run.database.admin(readonly=True) as conn:
+            self._refuse_jobs_since(conn)
             if not checkpoints.has_stored_rows(conn, job.id):
                 raise refusal(
                     "expired",
@@ -211,7 +207,7 @@ class UndoRewind:
                     f"columns of the CRM's tables have changed since job {job.id}: {', '.join(changed)}; "
                     "what it had overwritten does not fit any more",
                 )
-            if rows := rewound_rows.people_depending(conn, tenant.tenant_id, job.id):
+            if rows := rewound_rows.people_depending(conn, job.tenant_id, job.id):
                 depend = counted(len(rows), "row that people made depends", "rows that people made depend")
                 raise refusal(
                     "people_hang_on_it",
@@ -220,26 +216,20 @@ class UndoRewind:
                     "the job as it is",
                     rows,
                 )
-        spec = JobSpec(
-            kind=JobKind.UNDO,
-            plan={"job": str(job.id), "with_dependents": False},
-            seed=tenant.seed,
-            as_of=run.as_of,
-        )
+        spec = undo_spec(run, job, {"job": str(job.id), "with_dependents": False})
         return JobSelection(
             request=next_job(run.context, spec),
             execute=lambda run: _put_back(run, job.id, run.figures(), None),
         )
 
-    def _refuse_jobs_since(self, run: JobRun) -> None:
+    def _refuse_jobs_since(self, conn: Connection[Any]) -> None:
         """What jobs have changed since the rewind does not fit to rows of before it."""
-        with run.database.admin(readonly=True) as conn:
-            later = checkpoints.changes_after(conn, self.job.id)
-        if later:
+        slug = self.job.slug
+        if later := checkpoints.changes_after(conn, self.job.id):
             named = ", ".join(f"{kind} {job_id}" for job_id, kind in later[:3])
             raise refusal(
                 "changed_since",
-                f"{run.tenant.slug} was changed by {counted(len(later), 'job')} since job {self.job.id} "
+                f"{slug} was changed by {counted(len(later), 'job')} since job {self.job.id} "
                 f"({named}); undo first what can be undone of it, or go back to a checkpoint with "
-                f"demo-pipeline rewind {run.tenant.slug} NAME",
+                f"demo-pipeline rewind {slug} NAME",
             )

@@ -43,6 +43,7 @@ from demo_pipeline.services.jobs.steps import (
     JobTransaction,
 )
 from demo_pipeline.services.jobs.tenant_context import find_tenant_id
+from demo_pipeline.services.jobs.undo_request import check_incarnation, undo_spec, undone_by
 from demo_pipeline.services.patches.undo_figures import (
     deleted_along,
     healed_for,
@@ -58,7 +59,7 @@ from demo_pipeline.services.patches.undo_restoring import (
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
-from demo_pipeline.storage.ledger.job_ledger import Job, JobSpec
+from demo_pipeline.storage.ledger.job_ledger import Job
 from demo_pipeline.storage.rows import provenance, soft_delete
 from demo_pipeline.storage.rows.kpis import collected_figures
 from demo_pipeline.storage.rows.soft_delete import FoundRow
@@ -151,14 +152,14 @@ class _Undo:
     with_dependents: bool
 
     def select(self, run: JobRun) -> JobSelection | UUID:
-        if (undone_by := _undone_by(run, self.job)) is not None:
-            return undone_by
+        if (done := undone_by(run, self.job)) is not None:
+            return done
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
             # Dependents may lie in other months than the job's own.
             months = {*collected_figures(conn, run.tenant.tenant_id, run.currency), *self._months(run)}
         plan = {"job": str(self.job.id), "with_dependents": self.with_dependents}
-        spec = _spec(run, self.job, plan, months)
+        spec = undo_spec(run, self.job, plan, months)
         return JobSelection(request=next_job(run.context, spec), execute=self._execute)
 
     def _execute(self, run: JobTransaction) -> JobOutcome:
@@ -307,7 +308,7 @@ class _UndoExtension(_Undo):
     """Let the blueprint end where it ended before an extension, and delete its rows of the added months."""
 
     def select(self, run: JobRun) -> JobSelection | UUID:
-        _check_incarnation(run, self.job)
+        check_incarnation(run.context, self.job)
         extensions = dict(run.context.extensions)
         later = [job_id for job_id, last in extensions.items() if last > self._added()[-1]]
         # One that was undone before is done.
@@ -365,12 +366,12 @@ class _Restore:
     undone: UUID | None
 
     def select(self, run: JobRun) -> JobSelection | UUID:
-        if (undone_by := _undone_by(run, self.job)) is not None:
-            return undone_by
+        if (done := undone_by(run, self.job)) is not None:
+            return done
         self._refuse_extended(run)
         with run.database.admin() as conn, conn.transaction(force_rollback=True):
             self._collect(conn, run)
-        spec = _spec(run, self.job, {"job": str(self.job.id)})
+        spec = undo_spec(run, self.job, {"job": str(self.job.id)})
         return JobSelection(request=next_job(run.context, spec), execute=self._execute)
 
     def _execute(self, run: JobTransaction) -> JobOutcome:
@@ -495,30 +496,6 @@ class _Collected:
             "dependents": [row_document(row) for row in self.dependents[:MOST_LISTED]],
             **purged,
         }
-
-
-def _spec(run: JobRun, job: Job, plan: dict[str, Any], months: Collection[Month] = ()) -> JobSpec:
-    """The spec of the undo of a job; it covers the job's own months and ``months``."""
-    own = [Month.parse(text) for text in (job.range_start_month, job.range_end_month) if text]
-    return JobSpec(
-        kind=JobKind.UNDO,
-        plan=plan,
-        seed=run.tenant.seed,
-        first_month=min((*own, *months), default=None),
-        last_month=max((*own, *months), default=None),
-        as_of=run.as_of,
-    )
-
-
-def _undone_by(run: JobRun, job: Job) -> UUID | None:
-    """The undo that took a job back; None: there is none. Refuses a job of a deleted tenant."""
-    _check_incarnation(run, job)
-    return next(one.undone_by for one in run.context.state.jobs if one.job_id == job.id)
-
-
-def _check_incarnation(run: JobRun, job: Job) -> None:
-    if job.incarnation != run.tenant.incarnation:
-        raise refusal("other_incarnation", f"job {job.id} was of a {job.slug} that has been deleted since")
 
 
 def _notes(collected: _Collected) -> tuple[str, ...]:
