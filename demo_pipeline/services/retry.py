@@ -64,7 +64,10 @@ def retry_job(
         case JobKind.CHECKPOINT:
             return repeat_checkpoint(database, settings, job.slug, job.plan, caller)
         case JobKind.REWIND:
-            return rewind_tenant(database, settings, job.slug, job.plan["name"], caller=caller)
+            name, checkpoint_id = job.plan["name"], UUID(job.plan["checkpoint"])
+            return rewind_tenant(
+                database, settings, job.slug, name, checkpoint_id=checkpoint_id, caller=caller
+            )
         case JobKind.REPAIR | JobKind.DEDUPE | JobKind.CLEANUP:
             return run_repair(database, settings, job.slug, job.kind, job.plan, caller)
         case _:

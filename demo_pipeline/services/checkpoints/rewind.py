@@ -80,18 +80,31 @@ def preview_rewind(database: Database, settings: Settings, slug: str, name: str)
 
 
 def rewind_tenant(
-    database: Database, settings: Settings, slug: str, name: str, *, caller: JobCaller | None = None
+    database: Database,
+    settings: Settings,
+    slug: str,
+    name: str,
+    *,
+    checkpoint_id: UUID | None = None,
+    caller: JobCaller | None = None,
 ) -> JobReport:
     """Make all that a tenant sees as it was at a checkpoint.
 
-    Raises as ``run_job`` does; ``NotFoundError`` for a checkpoint that is not there, ``InputError`` where
-    columns of the tables have changed since.
+    ``checkpoint_id``: of a retry, the checkpoint that had that name when the job was first asked for. Raises as
+    ``run_job`` does; ``NotFoundError`` for a checkpoint that is not there, ``InputError`` where columns of
+    the tables have changed since, or where another checkpoint has the name now.
     """
 
     def select(run: JobRun) -> JobSelection:
         check_instant(run.context, run.as_of, run.settings)
         with run.database.admin(readonly=True) as conn:
             checkpoint = _usable(conn, run.context, name)
+            if checkpoint_id not in {None, checkpoint.id}:
+                raise refusal(
+                    "checkpoint_replaced",
+                    f"checkpoint {name!r} was taken anew since this job was asked for; demo-pipeline rewind "
+                    f"{slug} {name} shows what going back to the new one would change",
+                )
             then = _figures_then(job_ledger.get_job(conn, checkpoint.id), run.currency)
         spec = JobSpec(
             kind=JobKind.REWIND,

@@ -507,6 +507,38 @@ def test_a_trigger_of_the_crm_that_changes_rows_is_noticed(
     assert digest(database, settings, tenant) != worked
 
 
+def test_a_retry_goes_to_the_checkpoint_that_was_asked_for(
+    database: Database, database_settings: Settings, tenant: str
+) -> None:
+    """Another one of the same name is refused with the command that shows what it would change."""
+    settings = database_settings
+    take_checkpoint(database, settings, tenant, "start")
+    people_work(database)
+    execute(
+        database,
+        "create function crm.full_disk() returns trigger language plpgsql as"
+        " $$ begin raise disk_full; end $$;"
+        "create trigger full_disk before update on crm.contacts execute function crm.full_disk()",
+    )
+    with pytest.raises(DemoError):
+        rewind_tenant(database, settings, tenant, "start")
+    execute(database, "drop trigger full_disk on crm.contacts")
+    failed = list_jobs(database, settings, tenant)[0]
+    assert (failed.kind, failed.status) == (JobKind.REWIND, "failed")
+    take_checkpoint(database, settings, tenant, "start", replaces=True)
+    worked = digest(database, settings, tenant)
+    execute(database, "update crm.contacts set first_name = 'Zoe'")
+    later = digest(database, settings, tenant)
+    with pytest.raises(
+        InputError, match=r"'start' was taken anew .*; demo-pipeline rewind acme start shows what"
+    ) as caught:
+        retry_job(database, settings, failed.id)
+    assert (caught.value.problems[0].code, caught.value.exit_code) == ("checkpoint_replaced", 2)
+    assert digest(database, settings, tenant) == later
+    assert rewind_tenant(database, settings, tenant, "start").job_id != failed.id
+    assert digest(database, settings, tenant) == worked
+
+
 def test_a_repair_takes_a_checkpoint_first(
     database: Database, database_settings: Settings, tenant: str
 ) -> None:
