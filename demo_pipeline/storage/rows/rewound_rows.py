@@ -13,7 +13,11 @@ from demo_pipeline.storage.rows.soft_delete import FoundRow
 
 
 def people_depending(conn: Connection[Any], tenant_id: UUID, job_id: UUID) -> list[FoundRow]:
-    """Living rows that refer to a row which a rewind inserted, and that it left alone itself."""
+    """Living rows that refer to a row which a rewind put back, and that it left alone itself.
+
+    Of a row that it inserted all of them: nothing could refer to it before. Of one that had been soft-deleted
+    those that were made or edited since the rewind began: others referred to the deleted row, too.
+    """
     found: dict[UUID, FoundRow] = {}
     for one in MODEL.counted_references:
         with conn.cursor(row_factory=class_row(FoundRow)) as cursor:
@@ -25,7 +29,13 @@ def people_depending(conn: Connection[Any], tenant_id: UUID, job_id: UUID) -> li
                     AND r.{one.column} IN (
                         SELECT x.id FROM demo.rewind_rows x
                         WHERE x.checkpoint_id = %(job)s AND x.entity = '{one.parent}'
-                            AND x.action = 'inserted')
+                            AND (x.action = 'inserted' OR x.action = 'changed'
+                                AND greatest(r.created_at, r.updated_at) >= (
+                                    SELECT l.started_at FROM demo.job_ledger l WHERE l.id = %(job)s)
+                                AND EXISTS (
+                                    SELECT FROM demo.checkpoint_{one.parent} s
+                                    WHERE s.checkpoint_id = x.checkpoint_id AND s.id = x.id
+                                        AND s.deleted_at IS NOT NULL)))
                     AND NOT EXISTS (
                         SELECT FROM demo.rewind_rows x
                         WHERE x.checkpoint_id = %(job)s AND x.entity = '{one.child}' AND x.id = r.id)

@@ -337,6 +337,47 @@ def test_an_undo_leaves_a_later_name_of_the_tenant(
     assert scalar(database, "select name from crm.tenants where slug = 'acme'") == "Later"
 
 
+def test_an_undo_waits_for_rows_on_what_was_restored(
+    database: Database, database_settings: Settings, tenant: str
+) -> None:
+    """It would hide rows again that people had hidden: rows that they add to them since stop it."""
+    settings = database_settings
+    take_checkpoint(database, settings, tenant, "start")
+    # Its contacts stay as they are, and refer to a hidden company from now on.
+    execute(database, "update crm.companies set deleted_at = now()")
+    ann = uuid4()
+    execute(
+        database,
+        "insert into crm.contacts (tenant_id, id, first_name) select id, %s, 'Ann' from crm.tenants",
+        ann,
+    )
+    worked = digest(database, settings, tenant)
+    report = rewind_tenant(database, settings, tenant, "start")
+    back = digest(database, settings, tenant)
+    execute(
+        database,
+        "insert into crm.contacts (tenant_id, id, first_name, company_id, created_at)"
+        " select tenant_id, gen_random_uuid(), 'Bob', id, '2025-01-31' from crm.companies limit 1",
+    )
+    with pytest.raises(InputError, match="1 row that people made depends on rows that job"):
+        undo_job(database, settings, report.job_id)
+    execute(database, "delete from crm.contacts where first_name = 'Bob'")
+    undo = undo_job(database, settings, report.job_id)
+    assert digest(database, settings, tenant) == worked
+    # The undo brought Ann back, and its own undo would hide her again.
+    execute(
+        database,
+        "insert into crm.activities (tenant_id, subject, contact_id)"
+        " select tenant_id, 'Call', id from crm.contacts where id = %s",
+        ann,
+    )
+    with pytest.raises(InputError, match="1 row that people made depends on rows that job"):
+        undo_job(database, settings, undo.job_id)
+    execute(database, "delete from crm.activities where subject = 'Call'")
+    undo_job(database, settings, undo.job_id)
+    assert digest(database, settings, tenant) == back
+
+
 def test_names_and_limits(database: Database, database_settings: Settings, tenant: str) -> None:
     """Five by name, five automatic ones; a name once; --replace, --delete; refusals say what to do."""
     settings = database_settings
