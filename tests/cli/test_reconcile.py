@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from demo_pipeline.domain.reference.versions import GENERATOR_VERSION
 from tests.fixtures.cli import RunCommand
 
 PLAN = "mode: reconcile\nplan_type: targets\nmonths: [{month: 2025-01, metrics: {activities_created: %s}}]\n"
@@ -44,6 +45,18 @@ def test_unconfirmed_it_is_the_preview_and_exit_code_2(
     assert applied["passed"]
     quick_command("job", "undo", applied["job_id"], "--json")
     assert quick_command("digest", kranz).out == before
+
+
+def test_later_months_are_shown_as_made_from_figures(
+    quick_command: RunCommand, kranz: str, lower: Path
+) -> None:
+    """``tenant show`` tells their months from those whose bytes follow from the seed."""
+    assert quick_command("patch", "apply", kranz, str(lower), "--yes").code == 0
+    assert quick_command("tenant", "extend", kranz, "--to", "2025-04").code == 0
+    assert quick_command("generate", kranz).code == 0
+    shown = quick_command("tenant", "show", kranz)
+    assert f"generator {GENERATOR_VERSION} (3 months)" in shown.out
+    assert f"generator {GENERATOR_VERSION}, from figures (1 month)" in shown.out
 
 
 def test_a_plan_beyond_a_cap_is_refused_as_such(

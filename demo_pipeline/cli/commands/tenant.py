@@ -369,8 +369,9 @@ def _versions(detail: TenantDetail) -> dict[str, int]:
 
 
 def _version_text(version: str, count: int) -> str:
-    lists, _, generator = version.partition("/")
-    return f"lists {lists}, generator {generator} ({counted(count, 'month')})"
+    lists, generator, *from_figures = version.split("/")
+    kind = ", from figures" if from_figures else ""
+    return f"lists {lists}, generator {generator}{kind} ({counted(count, 'month')})"
 
 
 @app.command(epilog=example("tenant delete larkmoor", "tenant delete larkmoor --yes"))

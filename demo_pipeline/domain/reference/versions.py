@@ -17,3 +17,11 @@ GENERATOR_VERSION: Final = "2027.03"
 def present_version() -> str:
     """What a month records of who made it: version of the lists, a slash, version of the generator."""
     return f"{LISTS_VERSION}/{GENERATOR_VERSION}"
+
+
+def figures_version() -> str:
+    """What a month records of the blueprint's rows that were made from figures, and not one by one.
+
+    No generator makes these rows again, not even the one of the present version.
+    """
+    return f"{present_version()}/figures"

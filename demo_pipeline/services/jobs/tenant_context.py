@@ -109,28 +109,15 @@ class TenantContext:
     def is_made_by_figures(self) -> bool:
         """Whether missing rows of the blueprint are made from figures, and not one by one.
 
-        Rows of another version are never made again; and after a reconcile the blueprint's next rows would
-        refer to hidden ones. So it stays once rows were made like that, even if the reconcile is undone.
+        Rows of another version, and rows made from figures, are never made again; and after a reconcile the
+        blueprint's next rows would refer to hidden ones. So it stays once rows were made like that, even if
+        the reconcile is undone. A rewind takes them back, and what the months record of them.
         """
-        if self.other_versions:
-            return True
-        completed = [job for job in self.state.jobs if job.status == "completed"]
-        loads = [job for job in completed if job.kind is JobKind.MATERIALISE]
-        return any(
-            job.undone_by is None
-            or any(load.number > job.number or (load.as_of or as_of) >= as_of for load in loads)
-            for job in completed
-            if job.mode == PlanMode.RECONCILE and (as_of := job.as_of) is not None
+        made_by = {version for state in self.state.months.values() for version in state.versions}
+        return bool(made_by - {present_version()}) or any(
+            job.mode == PlanMode.RECONCILE and job.status == "completed" and job.undone_by is None
+            for job in self.state.jobs
         )
-
-    @property
-    def other_versions(self) -> tuple[str, ...]:
-        """Versions of lists and generator, but the present one, that made loaded months, sorted.
-
-        Rows that they made are never made again: see ``pending_load``.
-        """
-        made = {version for state in self.state.months.values() for version in state.versions}
-        return tuple(sorted(made - {present_version()}))
 
 
 def find_tenant_id(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> UUID:

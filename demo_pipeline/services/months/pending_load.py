@@ -24,7 +24,7 @@ from demo_pipeline.domain.generation.generator import Batch, Generator
 from demo_pipeline.domain.generation.partial_month import figures_of_rows, up_to, without
 from demo_pipeline.domain.generation.row_schemas import UUID
 from demo_pipeline.domain.model import MODEL
-from demo_pipeline.domain.reference.versions import present_version
+from demo_pipeline.domain.reference.versions import figures_version, present_version
 from demo_pipeline.services.jobs.row_checks import RowCounts, absent_rows, count_blueprint_rows
 from demo_pipeline.services.jobs.tenant_context import TenantContext, check_instant
 from demo_pipeline.services.months.month_range import MonthRange, month_range
@@ -231,7 +231,7 @@ def _by_present_version(
             loaded_as_of=until,
             is_whole=month.end <= until,
             figures=due,
-            versions=_versions(made_by, is_added=bool(added) or not made_by),
+            versions=_versions(made_by, is_added=bool(added)),
         )
     return PendingLoad(
         spec=spec,
@@ -248,8 +248,9 @@ def _by_present_version(
 
 
 def _versions(made_by: tuple[str, ...], *, is_added: bool) -> tuple[str, ...]:
-    present = present_version()
-    return (*made_by, present) if is_added and present not in made_by else made_by
+    if not is_added:
+        return made_by or (present_version(),)
+    return made_by if figures_version() in made_by else (*made_by, figures_version())
 
 
 def _due(context: TenantContext, month: Month, before: Figures, until: datetime) -> Figures:

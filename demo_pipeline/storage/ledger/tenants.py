@@ -107,7 +107,7 @@ class MonthState:
     #: nothing of the month's blueprint is left to load
     is_whole: bool
     figures: Figures
-    #: who made the rows, as ``versions.present_version``; the earlier one first
+    #: who made the rows, as ``present_version`` and ``figures_version`` say it; the earlier one first
     versions: tuple[str, ...]
 
     def to_json(self, currency: Currency) -> dict[str, Any]:

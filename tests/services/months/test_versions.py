@@ -76,7 +76,7 @@ def test_an_incomplete_month_is_made_up_for_by_additional_rows(
         }
         assert table == "activities" or set(now[table]) == set(before)
     found = versions_of(database, settings)
-    assert found.pop(MARCH) == (OLD, versions.present_version())
+    assert found.pop(MARCH) == (OLD, versions.figures_version())
     assert set(found.values()) == {(OLD,)}
     assert verify(database, settings, "acme")[0].is_as_expected
     # And once more changes nothing.
@@ -110,7 +110,7 @@ def test_the_next_month_of_a_living_tenant_refers_to_what_is_there(
     }
     assert referred & set(rows["contacts"])
     found = versions_of(database, august)
-    present = versions.present_version()
+    present = versions.figures_version()
     assert (found[Month.of(2025, 5)], found[JULY], found[AUGUST]) == ((OLD,), (present,), (present,))
     assert verify(database, august, "acme")[0].is_as_expected
     # Whose rows they are can still be told from their ids.
@@ -147,7 +147,7 @@ def test_a_running_month_by_two_versions_never_counts_for_less(
     over = at(database_settings, 2025, 7, 1)
     materialise(database, over, "acme")
     assert sum(figures_in(database, "acme").values(), Figures()) == spec.total
-    assert versions_of(database, over)[JUNE] == (OLD, versions.present_version())
+    assert versions_of(database, over)[JUNE] == (OLD, versions.figures_version())
     assert verify(database, over, "acme")[0].is_as_expected
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -13,6 +14,9 @@ from demo_pipeline.domain.core.errors import BusyError, InputError, NotADemoTena
 from demo_pipeline.domain.core.figures import Figures
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
+from demo_pipeline.domain.reference.versions import figures_version, present_version
+from demo_pipeline.services.checkpoints.checkpoint import take_checkpoint
+from demo_pipeline.services.checkpoints.rewind import rewind_tenant
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.services.patches.preview import preview
@@ -20,13 +24,13 @@ from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.repairs.repair import repair
 from demo_pipeline.services.retry import retry_job
 from demo_pipeline.services.tenants.extend import extend_tenant
-from demo_pipeline.services.tenants.queries import digest, show_job
+from demo_pipeline.services.tenants.queries import digest, show_job, show_tenant
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from tests.builders.currencies import USD
 from tests.fixtures.ledger_steps import real_tenant
 from tests.fixtures.postgres import TENANTS
-from tests.services.builders import made
+from tests.services.builders import made, make_tenant
 from tests.services.patches.builders import (
     execute,
     figures_of,
@@ -139,6 +143,42 @@ def test_p10_every_target_is_exact_and_undone_to_the_byte(
         now = tenant_rows(database, roomy)
         assert all(now[table] == lowered_rows[table] for table in now)
         assert_sound(database, database_settings)
+
+
+@pytest.mark.risk("P10", partial=True)
+def test_an_undone_reconcile_leaves_later_months_as_they_were(
+    database: Database, database_settings: Settings
+) -> None:
+    """The blueprint's rows go on byte for byte, with months made beside it, and after a rewind over it."""
+    # All jobs at one instant.
+    settings = database_settings.model_copy(update={"now": datetime(2026, 11, 1, tzinfo=UTC)})
+    slug = make_tenant(database, settings)
+    january, february = Month.of(2025, 1), Month.of(2025, 2)
+    materialise(database, settings, slug, last=january)
+    lower = {str(january): {"activities_created": shown(database)[january].activities_created - 1}}
+    take_checkpoint(database, settings, slug, "start")
+    materialise(database, settings, slug)
+    whole, contacts = digest(database, settings, slug), shown(database)[february].contacts_created
+    rewind_tenant(database, settings, slug, "start")
+
+    # It makes the whole of February beside itself.
+    wide = reconcile_plan({**lower, str(february): {"contacts_created": contacts}})
+    report = apply_patch(database, settings, slug, wide, is_confirmed=True)
+    assert report.first_job_id is not None
+    undo_job(database, settings, report.job_id)
+    for month in (MARCH, None):
+        materialise(database, settings, slug, last=month)
+    assert digest(database, settings, slug) == whole
+
+    rewind_tenant(database, settings, slug, "start")
+    apply_patch(database, settings, slug, reconcile_plan(lower), is_confirmed=True)
+    # From figures.
+    materialise(database, settings, slug)
+    assert digest(database, settings, slug) != whole
+    rewind_tenant(database, settings, slug, "start")
+    materialise(database, settings, slug)
+    assert digest(database, settings, slug) == whole
+    assert_sound(database, settings)
 
 
 def test_the_same_choice_every_time(database: Database, database_settings: Settings, roomy: str) -> None:
@@ -441,6 +481,15 @@ def test_later_months_refer_to_what_is_left(
         ]
     assert_sound(database, database_settings)
     undo_job(database, database_settings, report.job_id)
+    assert_sound(database, database_settings)
+    # No generator makes rows again that were made from figures.
+    extend_tenant(database, database_settings, roomy, Month.parse("2025-08"))
+    materialise(database, database_settings, roomy)
+    assert [
+        (str(month), state.versions)
+        for month, state in show_tenant(database, database_settings, roomy).context.loaded_months.items()
+        if state.versions != (present_version(),)
+    ] == [("2025-07", (figures_version(),)), ("2025-08", (figures_version(),))]
     assert_sound(database, database_settings)
 
 
