@@ -90,8 +90,8 @@ def rewind_tenant(
 ) -> JobReport:
     """Make all that a tenant sees as it was at a checkpoint.
 
-    ``checkpoint_id``: of a retry, the checkpoint that had that name when the job was first asked for. Raises as
-    ``run_job`` does; ``NotFoundError`` for a checkpoint that is not there, ``InputError`` where columns of
+    ``checkpoint_id``: of a retry, the checkpoint that had that name when the job was first asked for. Raises
+    as ``run_job`` does; ``NotFoundError`` for a checkpoint that is not there, ``InputError`` where columns of
     the tables have changed since, or where another checkpoint has the name now.
     """
 
