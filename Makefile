@@ -17,7 +17,7 @@ DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/defs te
 # Tests start many processes; without compiled files each of them compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo dev test test-server test-server-stop test-database test-long scorecard check bench risks lock docs clean
+.PHONY: help install demo dev test test-server test-server-stop test-database test-long scorecard check bench risks lock docs dist clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -66,8 +66,11 @@ bench: $(VENV)/.installed-dev ## Run the benchmarks and print their table
 docs: $(VENV)/.installed-dev ## Build the pages and files that come from the code
 	$(BIN)/python -m scripts.build_docs
 
+dist: $(VENV)/.installed ## Build the wheel and the source distribution into dist/
+	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python
+
 clean: ## Remove caches and build products; .venv and the data in .demo stay
-	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './.demo/*' -not -path './.git/*' \
 		-prune -exec rm -rf {} +
 	@rm -f $(VENV)/.installed $(VENV)/.installed-dev
@@ -76,5 +79,5 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 	--no-header --quiet --upgrade
 lock: install ## Resolve the dependencies again, with hashes and without any index address
 	$(COMPILE) --group install -o requirements-uv.lock
-	$(COMPILE) pyproject.toml --extra build -o requirements.lock
-	$(COMPILE) pyproject.toml --extra build --extra dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra build --extra dev -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra build -c requirements-dev.lock -o requirements.lock

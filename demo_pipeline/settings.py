@@ -26,8 +26,14 @@ from demo_pipeline.domain.feasibility import DEFAULT_CAPS
 from demo_pipeline.domain.parsing.scalars import nearest, plain_decimal
 from demo_pipeline.libpq_environment import take_out_libpq_variables
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-BUNDLED_BLUEPRINTS = PROJECT_ROOT / "blueprints"
+_PACKAGE: Final = Path(__file__).resolve().parent
+#: where a wheel has its copies of the files that a clone has beside the package (``hatch_build.py``)
+_COPIES: Final = _PACKAGE / "bundled"
+#: whether the package was installed from a wheel; else it lies in a clone
+IS_INSTALLED: Final = _COPIES.is_dir()
+#: folder of ``blueprints/``, ``dagster.yaml`` and ``workspace.yaml``: the clone, or the copies
+BUNDLED_FILES: Final = _COPIES if IS_INSTALLED else _PACKAGE.parent
+BUNDLED_BLUEPRINTS = BUNDLED_FILES / "blueprints"
 #: file that ``init`` writes; in its folder the folder's own blueprints are the default
 FOLDER_MARKER = ".demo-pipeline"
 #: variables that name given servers
@@ -110,6 +116,16 @@ def default_blueprints() -> Path:
     return Path.cwd() / "blueprints" if is_own else BUNDLED_BLUEPRINTS
 
 
+def default_home() -> Path:
+    """``.demo`` in the clone; of a package that was installed from a wheel, in the current folder."""
+    if not IS_INSTALLED:
+        return BUNDLED_FILES / ".demo"
+    try:
+        return Path(".demo").absolute()
+    except FileNotFoundError:  # the current folder was removed
+        return Path(".demo")
+
+
 class Caps(BaseSettings):
     """The most that one blueprint or plan may ask for (``DEMO_CAP_*``)."""
 
@@ -150,9 +166,12 @@ class Settings(BaseSettings):
     )
 
     home: Folder = Field(
-        default=PROJECT_ROOT / ".demo",
+        default_factory=default_home,
         description="Folder of local state: the embedded server, Dagster's instance, logs, the inbox.",
-        json_schema_extra={"default_text": "`.demo` in the project"},
+        json_schema_extra={
+            "default_text": "`.demo` in the clone; of a package that was installed from a wheel, in the "
+            "current folder"
+        },
     )
     database_url: str | None = Field(
         default=None,

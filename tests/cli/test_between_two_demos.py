@@ -12,13 +12,14 @@ import pytest
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants.provision import provision
 from demo_pipeline.services.tenants.queries import digest
-from demo_pipeline.settings import BUNDLED_BLUEPRINTS, PROJECT_ROOT, Settings
+from demo_pipeline.settings import BUNDLED_BLUEPRINTS, Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.embedded.binaries import find_tool
 from tests.docs.test_docs import typed_lines
 from tests.fixtures.cli import RunCommand
+from tests.paths import PROJECT
 
-PAGE: Final = (PROJECT_ROOT / "docs" / "between-two-demos.md").read_text(encoding="utf-8")
+PAGE: Final = (PROJECT / "docs" / "between-two-demos.md").read_text(encoding="utf-8")
 #: of each look at the light, in the order of the page
 LIGHTS: Final = ("✓ ready", "✗ not ready", "✓ ready", "✗ not ready", "✓ ready", "✓ ready")
 

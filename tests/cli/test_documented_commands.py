@@ -10,13 +10,14 @@ from typing import Final
 
 import pytest
 
-from demo_pipeline.settings import BUNDLED_BLUEPRINTS, PROJECT_ROOT
+from demo_pipeline.settings import BUNDLED_BLUEPRINTS
 from tests.docs.test_docs import CONSOLE
 from tests.fixtures.cli import BIN, clean_environment
 from tests.fixtures.forked_program import forker
 from tests.fixtures.machine import leave_out
+from tests.paths import PROJECT
 
-DOCS: Final = PROJECT_ROOT / "docs"
+DOCS: Final = PROJECT / "docs"
 #: page → the commands of its blocks that are run here begin with one of these
 PAGES: Final = ("reference/blueprint.md", "reference/curves.md", "reference/settings.md", "tenants.md")
 
@@ -103,6 +104,6 @@ def test_dagster_s_command_line_knows_the_project(tmp_path: Path) -> None:
     environment = {**clean_environment(), "HOME": str(tmp_path), "DEMO_HOME": str(tmp_path / "demo")}
     home = str(tmp_path / "dagster")
     block = block.replace("$PWD/.demo/dagster", home).replace(".venv/bin/activate", str(BIN / "activate"))
-    printed = run_block(f"mkdir {home}\n{block}", PROJECT_ROOT, environment)
+    printed = run_block(f"mkdir {home}\n{block}", PROJECT, environment)
     assert "kpi_snapshot" in printed
     assert "All definitions loaded successfully" in printed

@@ -14,14 +14,18 @@ import pytest
 
 from demo_pipeline.cli import main
 from demo_pipeline.services.files.blueprint_files import blueprint_paths
-from demo_pipeline.settings import BUNDLED_BLUEPRINTS, FOLDER_MARKER, PROJECT_ROOT, load_settings
+from demo_pipeline.settings import BUNDLED_BLUEPRINTS, FOLDER_MARKER, load_settings
 from tests.fixtures.cli import PROGRAM, RunCommand, clean_environment, run_program
 from tests.fixtures.forked_program import forker
+from tests.paths import PROJECT
 
 FILES = {
     "blueprints/brightwell.yaml",
     "blueprints/schema.json",
     "plans/more-deals.csv",
+    "pyproject.toml",
+    "demo_tenants/definitions.py",
+    "demo_tenants/defs/pipeline.py",
     "README.md",
     ".gitignore",
     FOLDER_MARKER,
@@ -160,6 +164,7 @@ def test_a_link_into_nowhere_is_there_too(quick_command: RunCommand, tmp_path: P
         ("demos/plans", "../mine", "demos", "demos/plans is a link to ../mine, and nothing is"),
         ("demos/plans", "../demos", "demos", "demos/plans is a link to ../demos, and nothing is"),
         ("demos/plans", "/nowhere", "demos", "demos/plans is a broken link to /nowhere"),
+        ("demos/demo_tenants", "../mine", "demos", "demos/demo_tenants is a link to ../mine, and nothing is"),
         ("broken", "/nowhere", "broken", "broken is a broken link to /nowhere"),
         ("broken", "/nowhere", "broken/demos", "broken is a broken link to /nowhere"),
         ("loop", "loop", "loop", "loop is a broken link to loop"),
@@ -240,13 +245,13 @@ def test_the_clone_of_the_project_is_no_folder_to_work_in(
     quick_command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the project's own folder the message says what to do, and no bundled blueprint is added."""
-    monkeypatch.chdir(PROJECT_ROOT)
+    monkeypatch.chdir(PROJECT)
     before = blueprint_paths(BUNDLED_BLUEPRINTS)
     done = quick_command("init")
     assert done.code == 2
     assert "demo-pipeline init crm-demos" in done.err
     assert blueprint_paths(BUNDLED_BLUEPRINTS) == before
-    assert not (PROJECT_ROOT / FOLDER_MARKER).exists()
+    assert not (PROJECT / FOLDER_MARKER).exists()
 
 
 def test_a_folder_that_is_read_only_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from demo_pipeline.definitions import defs
-from demo_pipeline.settings import PROJECT_ROOT
+from tests.paths import PROJECT
 
 TABLES = {"companies", "contacts", "deals", "activities"}
 #: key → (deps, group, owners, kinds)
@@ -159,7 +159,7 @@ def test_every_field_of_a_patch_is_explained() -> None:
 
 def test_the_examples_of_the_documentation_are_valid() -> None:
     """What the page on Dagster says to write into the launchpad is taken as it is."""
-    page = (PROJECT_ROOT / "docs" / "dagster.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "dagster.md").read_text(encoding="utf-8")
     examples = re.findall(r"```yaml\n(ops:.*?)```", page, re.DOTALL)
     assert len(examples) == 2
     job = defs().resolve_job_def("apply_patch")

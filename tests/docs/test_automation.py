@@ -7,12 +7,12 @@ import re
 import dagster as dg
 
 from demo_pipeline.definitions import defs
-from demo_pipeline.settings import PROJECT_ROOT
+from tests.paths import PROJECT
 
 
 def test_every_sensor_and_schedule_is_on_the_page() -> None:
     """Each definition has a row, each row a definition, and the default is the definition's."""
-    page = (PROJECT_ROOT / "docs" / "automation.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "automation.md").read_text(encoding="utf-8")
     section = page.partition("## Sensors and schedules")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|.*\| (on|off)\b[^|]*\|[^|]*\|$", section, re.MULTILINE)
     repository = defs().get_repository_def()

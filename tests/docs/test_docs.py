@@ -31,7 +31,7 @@ FOREIGN: Final = frozenset(
             "pre-commit",
             "psql",
         ),
-        *("python", "source", "sudo"),
+        *("dagster", "python", "source", "sudo", "uv", "uvx"),
     }
 )
 CONSOLE: Final = re.compile(r"```(?:console|bash|sh|shell)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)

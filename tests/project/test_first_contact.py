@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,62 +27,14 @@ from demo_pipeline.rendering.table import plain_text
 from demo_pipeline.services.files.blueprint_files import preview_blueprint
 from demo_pipeline.settings import BUNDLED_BLUEPRINTS, Settings
 from scripts import house_rules
+from tests.documents import FILE, HANDED_ON, lines_of, missing
 from tests.fixtures.embedded_server import forget
 from tests.paths import PROJECT
 
 README: Final = (PROJECT / "README.md").read_text(encoding="utf-8")
-BLOCK: Final = re.compile(r"```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-#: A file that README shows: its name in the sentence before.
-FILE: Final = re.compile(r"^`([\w.-]+)`.*\n\n```(?:csv|yaml|json)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 URL: Final = re.compile(r"http://127\.0\.0\.1:\d+")
 #: How long a step may take on a machine that others use as well.
 STEP_SECONDS: Final = 600
-#: What says where packages come from, besides pip's files.
-HANDED_ON: Final = re.compile(
-    r"(?i)PIP_.*|UV_.*|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
-)
-
-
-@dataclass
-class Line:
-    """One command of README: its words, and what README shows of what it prints."""
-
-    text: str
-    shown: list[str] = field(default_factory=list[str])
-
-
-def lines_of(document: str) -> list[Line]:
-    """The commands of the console blocks in order; with ``$`` the other lines are what they print."""
-    found: list[Line] = []
-    for language, block in BLOCK.findall(document):
-        if language != "console":
-            continue
-        has_prompt = block.startswith("$ ")
-        for line in block.splitlines():
-            if line.startswith("$ ") or not has_prompt:
-                found.append(Line(line.removeprefix("$ ").partition("  #")[0].strip()))
-            else:
-                found[-1].shown.append(line)
-    return found
-
-
-def comparable(line: str) -> str:
-    """A line without what differs from run to run: seconds, and spaces at the end."""
-    return re.sub(r"\d+(\.\d+)? s\b", "# s", line).rstrip()
-
-
-def missing(shown: list[str], printed: list[str]) -> str | None:
-    """The first line that is shown and was not printed there; ``...`` stands for any lines."""
-    position, may_skip = 0, True
-    for line in map(comparable, shown):
-        if line == "...":
-            may_skip = True
-            continue
-        here = [index for index in range(position, len(printed)) if comparable(printed[index]) == line]
-        if not here or (here[0] != position and not may_skip):
-            return line
-        position, may_skip = here[0] + 1, False
-    return None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What belongs to a project agrees with itself: licence, metadata, hooks, workflow, the wheel."""
+"""What belongs to a project agrees with itself: licence, metadata, hooks, workflow."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
-import zipfile
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from packaging.specifiers import SpecifierSet
 from ruamel.yaml import YAML
 
-from scripts import check, house_rules
+from scripts import check
 from tests.paths import PROJECT
 
 DECLARED: Final = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -39,13 +36,8 @@ def test_the_licence_is_the_one_that_the_metadata_name() -> None:
 
 
 def test_every_file_of_the_metadata_is_there() -> None:
-    """Readme and licence files exist, and each pattern of package data finds a file."""
+    """Readme and licence files exist."""
     assert all((PROJECT / name).is_file() for name in [DECLARED["readme"], *DECLARED["license-files"]])
-    data = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
-        "package-data"
-    ]
-    patterns = [(package, pattern) for package, patterns in data.items() for pattern in patterns]
-    assert [pattern for package, pattern in patterns if not list((PROJECT / package).glob(pattern))] == []
 
 
 def test_the_supported_versions_of_python_are_named_alike() -> None:
@@ -55,44 +47,6 @@ def test_the_supported_versions_of_python_are_named_alike() -> None:
     assert named == list(SpecifierSet(DECLARED["requires-python"]).filter(every))
     finder = (PROJECT / "scripts" / "find_python.sh").read_text(encoding="utf-8")
     assert " | ".join(f"{version}.*" for version in named) in finder
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel, built offline from a copy of what is under version control."""
-    folder = tmp_path_factory.mktemp("wheel")
-    for path in house_rules.files():
-        copy = folder / "tree" / path
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes((PROJECT / path).read_bytes())
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-    ]
-    subprocess.run([*command, "--wheel-dir", folder, folder / "tree"], check=True, stdin=subprocess.DEVNULL)
-    return zipfile.ZipFile(next(folder.glob("*.whl")))
-
-
-def test_the_wheel_has_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
-    """Modules, data files and the mark of a typed package are in the wheel; else only metadata are."""
-    inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert inside == {path.as_posix() for path in house_rules.files() if path.parts[0] == "demo_pipeline"}
-    assert "demo_pipeline/py.typed" in inside
-
-
-def test_the_wheel_has_the_licence_and_the_readme(wheel: zipfile.ZipFile) -> None:
-    """Who gets the wheel gets the licence, and the readme as its description."""
-    info = f"demo_pipeline-{DECLARED['version']}.dist-info"
-    assert wheel.read(f"{info}/licenses/LICENSE") == (PROJECT / "LICENSE").read_bytes()
-    metadata = wheel.read(f"{info}/METADATA").decode()
-    assert "License-Expression: MIT\n" in metadata
-    assert (PROJECT / "README.md").read_text(encoding="utf-8").strip() in metadata
 
 
 def names_of(command: str) -> list[str]:

@@ -30,10 +30,10 @@ def init(
 ) -> None:
     """Make a folder to work in, with a starter blueprint that explains every key.
 
-    Also writes the JSON Schema for editors, a plan, a README and a .gitignore. Needs no database. Files that
-    are there already are left alone and named; if the starter blueprint is there, nothing is written and the
-    exit code is 2. Where DEMO_BLUEPRINTS is not set, commands that are typed in the folder take its
-    blueprints.
+    Also writes the JSON Schema for editors, a plan, a README and a .gitignore, and makes the folder a project
+    of Dagster for `dg` and `dagster dev`. Needs no database. Files that are there already are left alone and
+    named; if the starter blueprint is there, nothing is written and the exit code is 2. Where DEMO_BLUEPRINTS
+    is not set, commands that are typed in the folder take its blueprints.
     """
     settings = open_settings()
     from demo_pipeline.domain.documents.starter import STARTER_SLUG

@@ -21,12 +21,12 @@ from typing import Final
 
 from demo_pipeline.domain.core.errors import DatabaseError, DemoError, InputError, Problem
 from demo_pipeline.services.platform.instance import keep_embedded_server, prepare_instance, require_storage
-from demo_pipeline.settings import PROJECT_ROOT, Settings
+from demo_pipeline.settings import BUNDLED_FILES, Settings
 from demo_pipeline.storage.connection.database import Database
 
 HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 3000
-WORKSPACE: Final = ("-w", str(PROJECT_ROOT / "workspace.yaml"))
+WORKSPACE: Final = ("-w", str(BUNDLED_FILES / "workspace.yaml"))
 LOG_NAME: Final = "serve.log"
 #: until the page answers; importing everything on a busy machine
 _START_SECONDS: Final = 180.0
@@ -146,7 +146,7 @@ def _child(
         command,
         env=environment,
         # The package is found from here, whatever folder the user is in.
-        cwd=PROJECT_ROOT,
+        cwd=BUNDLED_FILES,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""The resource of all ops, and how they are executed. Nothing connects before an op asks for it."""
+"""The resource of all ops. Nothing connects before an op asks for it."""
 
 from __future__ import annotations
 
@@ -41,9 +41,3 @@ class DemoTenants(dg.ConfigurableResource[None]):
         del context
         self._database = None
         self._connections.close()
-
-
-@dg.definitions
-def resources() -> dg.Definitions:
-    """In one process: a step of its own process costs more than the work of most steps."""
-    return dg.Definitions(resources={"demo": DemoTenants()}, executor=dg.in_process_executor)

@@ -1,4 +1,4 @@
-"""A folder to work in: the starter blueprint, a plan for it, and what goes with them. Needs no database.
+"""A folder to work in: the starter blueprint, a plan for it, a project of Dagster. Needs no database.
 
 All files are written or none; a file that is there already is never touched. The texts of blueprint and plan
 are the domain's (``starter``).
@@ -18,10 +18,12 @@ from demo_pipeline.domain.blueprint.schema import schema_text
 from demo_pipeline.domain.core.errors import InputError, Problem
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.documents.starter import STARTER_SLUG, starter_blueprint, starter_plan
-from demo_pipeline.settings import FOLDER_MARKER, PROJECT_ROOT
+from demo_pipeline.settings import BUNDLED_FILES, FOLDER_MARKER
 
 BLUEPRINT: Final = f"blueprints/{STARTER_SLUG}.yaml"
 PLAN: Final = "plans/more-deals.csv"
+#: Python package of the folder, for Dagster's own commands
+MODULE: Final = "demo_tenants"
 #: what to type next in the folder, after the program's name, and what it does
 NEXT_COMMANDS: Final = (
     (f"tenant preview {BLUEPRINT}", "its months, before anything is made"),
@@ -42,6 +44,43 @@ _IGNORED: Final = """\
 # Settings with passwords.
 .env
 """
+_PROJECT: Final = f"""\
+# For Dagster's own commands, which find the definitions by this file.
+[tool.dagster]
+module_name = "{MODULE}.definitions"
+code_location_name = "demo_pipeline"
+
+[tool.dg]
+directory_type = "project"
+
+[tool.dg.project]
+root_module = "{MODULE}"
+code_location_name = "demo_pipeline"
+"""
+_DEFINITIONS: Final = '''\
+"""Dagster's entry point of this folder: everything in defs/."""
+
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+'''
+_PIPELINE: Final = '''\
+"""The definitions of demo-pipeline. Put files with assets of your own beside this one."""
+
+import dagster as dg
+
+from demo_pipeline import definitions
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return definitions.defs()
+'''
 _README: Final = f"""\
 # Demo tenants
 
@@ -56,11 +95,23 @@ Made by `demo-pipeline init`. Type these here (with the path of the program wher
 | `{BLUEPRINT}` | a demo tenant; every key is explained in it. The name of the file is the tenant's slug |
 | `blueprints/schema.json` | lets editors complete and check blueprints while you type |
 | `{PLAN}` | a patch plan: figures to add to a month |
+| `pyproject.toml`, `{MODULE}/` | a project of Dagster; definitions of your own go to `{MODULE}/defs/` |
 | `{FOLDER_MARKER}` | makes commands that are typed here take the blueprints of this folder |
 
 For another tenant copy the blueprint under another name and change it. `demo-pipeline run` makes the tenants
 of all blueprints here and leaves those alone that are as expected. A tenant keeps the blueprint that it was
 made from: to make it anew, delete it first (`demo-pipeline tenant delete SLUG --yes`).
+
+`demo-pipeline serve` opens Dagster's pages with the definitions of demo-pipeline. Dagster's own commands work
+in this folder, too, and have yours as well. `DAGSTER_HOME` is the folder that `demo-pipeline run` prepares:
+`dagster` in `DEMO_HOME`. Without `DEMO_HOME` that is `.demo/dagster` in this folder or, where demo-pipeline
+runs from a clone, in the clone.
+
+```console
+export DAGSTER_HOME="$PWD/.demo/dagster"
+dg check defs
+dagster dev
+```
 """
 
 
@@ -102,6 +153,9 @@ def _texts(now: datetime) -> Mapping[str, str]:
         BLUEPRINT: starter_blueprint(),
         "blueprints/schema.json": schema_text(),
         PLAN: starter_plan(Month.containing(now)),
+        "pyproject.toml": _PROJECT,
+        f"{MODULE}/definitions.py": _DEFINITIONS,
+        f"{MODULE}/defs/pipeline.py": _PIPELINE,
         "README.md": _README.format(commands=commands),
         ".gitignore": _IGNORED,
         FOLDER_MARKER: _MARKER,
@@ -126,14 +180,14 @@ def _problems(folder: Path) -> list[Problem]:
         return [problem("broken_link", broken, f"{_link(broken)}; {_LINK_REMEDY}")]
     if folder.exists() and not folder.is_dir():
         return [problem("not_a_folder", folder, "is a file; name a folder, or one that does not exist yet")]
-    if folder.resolve() == PROJECT_ROOT.resolve():
+    if folder.resolve() == BUNDLED_FILES.resolve():
         message = (
             "is the folder of demo-pipeline itself, whose blueprints are the bundled ones; name a folder of "
             "your own: demo-pipeline init crm-demos"
         )
         return [problem("own_folder", folder.absolute(), message)]
     problems: list[Problem] = []
-    for below in (folder / name for name in ("blueprints", "plans")):
+    for below in (folder / name for name in ("blueprints", "plans", MODULE)):
         if below.is_symlink():
             # What is written below it would lie somewhere else.
             message = f"{_link(below)}, and nothing is written outside the folder; {_LINK_REMEDY}"

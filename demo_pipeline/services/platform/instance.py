@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from demo_pipeline.domain.core.errors import DatabaseError, DemoError
-from demo_pipeline.settings import BUNDLED_BLUEPRINTS, PROJECT_ROOT, Settings, load_settings
+from demo_pipeline.settings import BUNDLED_BLUEPRINTS, BUNDLED_FILES, Settings, load_settings
 from demo_pipeline.storage.connection.database import Database, check_dagster_database, dagster_storage_url
 
 INSTANCE_FILE: Final = "dagster.yaml"
@@ -83,7 +83,7 @@ def keep_embedded_server(settings: Settings) -> None:
 
 def _refresh(path: Path) -> None:
     """Write the project's file unless it is current or foreign."""
-    ours = (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+    ours = (BUNDLED_FILES / INSTANCE_FILE).read_bytes()
     present = path.read_bytes() if path.exists() else None
     if present == ours or (present is not None and not present.startswith(_OURS)):
         return

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.services.platform.instance import INSTANCE_FILE, prepare_instance
-from demo_pipeline.settings import PROJECT_ROOT, Settings
+from demo_pipeline.settings import BUNDLED_FILES, Settings
 from demo_pipeline.storage.connection.database import Database
 
 LOG_NAME: Final = "asset-pages.log"
@@ -48,7 +48,7 @@ def show_on_asset_pages(
                 [sys.executable, "-m", _PROGRAM, *map(str, job_ids)],
                 env=environment,
                 # The package is found from here, whatever folder the user is in.
-                cwd=PROJECT_ROOT,
+                cwd=BUNDLED_FILES,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -22,11 +22,11 @@ from demo_pipeline.services.patches.undo import undo_job
 from demo_pipeline.services.platform.instance import INSTANCE_FILE
 from demo_pipeline.services.platform.page_updates import LOG_NAME, show_on_asset_pages
 from demo_pipeline.services.tenants.provision import provision
-from demo_pipeline.settings import PROJECT_ROOT
 from demo_pipeline.storage.ledger.tenants import hold_tenant
 from tests.builders.currencies import EUR
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.ledger_steps import real_tenant
+from tests.paths import PROJECT
 
 ASSETS = ("companies", "contacts", "deals", "activities", "kpi_snapshot")
 #: what the tests ask for: five contacts, two deals of which one is won
@@ -89,7 +89,7 @@ def apply_outside(home: DagsterHome, *, again: bool = False) -> UUID:
 def test_the_launchpad_begins_with_a_plan_that_can_be_launched(dagster_home: DagsterHome) -> None:
     """The proposed configuration is valid, and applies to a bundled tenant as it is."""
     assert defs().resolve_job_def("apply_patch").run_config == EXAMPLE
-    provision(dagster_home.database, dagster_home.settings, PROJECT_ROOT / "blueprints" / "larkmoor.yaml")
+    provision(dagster_home.database, dagster_home.settings, PROJECT / "blueprints" / "larkmoor.yaml")
     result = dagster_home.launch("apply_patch")
     assert result.success
     assert dagster_home.query("select kind, status from demo.jobs where kind = 'patch'") == [

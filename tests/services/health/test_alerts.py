@@ -24,12 +24,13 @@ from demo_pipeline.services.health.incidents import deliver_notices, record_aler
 from demo_pipeline.services.health.receivers import check_receivers, receivers_of
 from demo_pipeline.services.health.state import read_state
 from demo_pipeline.services.patches.patch import apply_patch
-from demo_pipeline.settings import PROJECT_ROOT, Settings
+from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger.watched_figures import WatchedFigure
 from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import begun, ended_attempts, real_tenant
 from tests.fixtures.receivers import MailBox, WebHook
+from tests.paths import PROJECT
 from tests.services.builders import made, make_tenant
 from tests.services.patches.builders import SMALL, plan
 
@@ -213,7 +214,7 @@ BEGINNINGS: Final[dict[AlertKind, tuple[Callable[[House], Callable[[], object]],
 def test_every_kind_is_tried_and_documented() -> None:
     """A kind that is added has its beginning here, and a line that says what to do."""
     assert set(BEGINNINGS) == set(AlertKind)
-    page = (PROJECT_ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "alerts.md").read_text(encoding="utf-8")
     for name in (*AlertKind, *WatchedFigure):
         assert f"\n| `{name.value}` |" in page
 

@@ -10,8 +10,9 @@ from ruamel.yaml import YAML
 
 from demo_pipeline.domain.core.errors import DemoError
 from demo_pipeline.services.platform.instance import INSTANCE_FILE, STORAGE_VARIABLE, prepare_instance
-from demo_pipeline.settings import FOLDER_MARKER, PROJECT_ROOT, Settings
+from demo_pipeline.settings import FOLDER_MARKER, Settings
 from demo_pipeline.storage.connection.database import Database
+from tests.paths import PROJECT
 
 STORAGE = "postgresql+psycopg2://dagster@127.0.0.1/dagster"
 DATABASE = Database(admin_url="postgresql://nobody@127.0.0.1/nowhere", dagster_url=STORAGE)
@@ -31,7 +32,7 @@ def test_the_folder_and_the_variables_are_made(tmp_path: Path) -> None:
         "DEMO_HOME": str(tmp_path / "home"),
         STORAGE_VARIABLE: STORAGE,
     }
-    assert (folder / INSTANCE_FILE).read_bytes() == (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+    assert (folder / INSTANCE_FILE).read_bytes() == (PROJECT / INSTANCE_FILE).read_bytes()
 
 
 def test_an_inbox_of_ones_own_is_found_from_any_folder(
@@ -62,7 +63,7 @@ def test_our_file_is_refreshed(tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_text("# demo-pipeline: older\n", encoding="utf-8")
     prepare_instance(settings_of(tmp_path), DATABASE)
-    assert file.read_bytes() == (PROJECT_ROOT / INSTANCE_FILE).read_bytes()
+    assert file.read_bytes() == (PROJECT / INSTANCE_FILE).read_bytes()
 
 
 def test_a_foreign_file_is_left_as_it_is(tmp_path: Path) -> None:
@@ -103,8 +104,8 @@ def test_an_instance_of_an_earlier_version_gets_the_launcher_that_sees_killed_ru
 
 def test_what_a_foreign_file_needs_is_what_ours_has() -> None:
     """The settings that the page on Dagster gives to owners of such a file are those of the project's."""
-    page = (PROJECT_ROOT / "docs" / "dagster.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "dagster.md").read_text(encoding="utf-8")
     [block] = re.findall(r"```yaml\n(storage:.*?)```", page, re.DOTALL)
-    ours = YAML(typ="safe").load((PROJECT_ROOT / INSTANCE_FILE).read_text(encoding="utf-8"))
+    ours = YAML(typ="safe").load((PROJECT / INSTANCE_FILE).read_text(encoding="utf-8"))
     for name, settings in YAML(typ="safe").load(block).items():
         assert settings == {key: ours[name][key] for key in settings}
