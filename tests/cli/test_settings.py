@@ -36,6 +36,11 @@ BAD: Final = {
     "DEMO_DATABASE_URL": Bad(_URLS, "URL", is_secret=True),
     "DEMO_LOADER_URL": Bad(_URLS, "URL", is_secret=True),
     "DEMO_DAGSTER_URL": Bad(_URLS, "URL", is_secret=True),
+    "DEMO_BROKER_URL": Bad(
+        (f"amqp://me:{PASSWORD}@queue", f"redis:{PASSWORD}", PASSWORD),
+        "URL of a Redis server",
+        is_secret=True,
+    ),
     "DAGSTER_HOME": Bad(("/dev/null",), "path of a folder"),
     "DEMO_NOW": Bad(
         ("2025", "1738317600", "31.01.2025", "2025-13-01", "noon", "2025-01-31T10:00+25:00"), _INSTANT

@@ -31,7 +31,7 @@ FOREIGN: Final = frozenset(
             "pre-commit",
             "psql",
         ),
-        *("dagster", "python", "source", "sudo", "uv", "uvx"),
+        *("dagster", "helm", "kubectl", "podman", "python", "source", "sudo", "uv", "uvx"),
     }
 )
 CONSOLE: Final = re.compile(r"```(?:console|bash|sh|shell)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)

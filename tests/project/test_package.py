@@ -87,7 +87,7 @@ def test_the_wheel_has_the_package_and_copies_of_the_bundled_files(built: Built)
         inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
     package = {name for name in built.sources if name.startswith("demo_pipeline/")}
     copied = {name for name in built.sources if name.startswith("blueprints/")}
-    copied |= {"dagster.yaml", "workspace.yaml"}
+    copied |= {"dagster.yaml", "deploy/celery/dagster.yaml", "workspace.yaml"}
     assert inside == package | {BUNDLED + name for name in copied}
     assert "demo_pipeline/py.typed" in inside
     assert all(built.read(BUNDLED + name) == (PROJECT / name).read_bytes() for name in copied)

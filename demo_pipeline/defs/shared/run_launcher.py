@@ -129,6 +129,13 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+def is_process_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the process that ``PROCESS_TAG`` names was on this host, and is gone."""
+    tag = run.tags.get(PROCESS_TAG)
+    found = None if tag is None else _tagged(instance, run, tag)
+    return found is not None and not is_alive(*found)
+
+
 def is_alive(pid: int, said_at: float) -> bool:
     """Whether the process that had this number at ``said_at`` (seconds since 1970) still runs."""
     if not Path("/proc/self/stat").exists():

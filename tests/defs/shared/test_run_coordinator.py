@@ -76,6 +76,13 @@ def test_a_queued_run_has_its_tenant(
     assert queued(shared_home, tags).tags.get(TENANT_TAG) == tenant
 
 
+def test_a_queued_run_is_retried_from_its_first_op(shared_home: DagsterHome) -> None:
+    """What its ops hand on is on the disk of one machine, and another one may retry it."""
+    assert queued(shared_home, {}).tags["dagster/retry_strategy"] == "ALL_STEPS"
+    given = {"dagster/retry_strategy": "FROM_FAILURE"}
+    assert queued(shared_home, given).tags["dagster/retry_strategy"] == "FROM_FAILURE"
+
+
 def test_a_run_from_the_launchpad_has_the_tenant_of_its_form(shared_home: DagsterHome) -> None:
     """The field ``tenant`` of the op's configuration counts."""
     form = {"ops": {"patch": {"config": {"tenant": "acme", "inbox_file": "spring.csv"}}}}

@@ -1,0 +1,214 @@
+"""Two workers with URLs only: a backfill over both, while one of them is killed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import pytest
+
+# What the pages store of a backfill, and of a sensor that is switched off.
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill  # noqa: TID251
+from dagster._core.remote_origin import (  # noqa: TID251
+    RegisteredCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (  # noqa: TID251
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    SensorInstigatorData,
+)
+
+from demo_pipeline.definitions import defs
+from demo_pipeline.defs.asset_pages import specs
+from demo_pipeline.defs.shared.run_tags import TENANT_TAG
+from demo_pipeline.services.months.materialise import materialise
+from demo_pipeline.services.tenants.provision import provision_all
+from demo_pipeline.services.tenants.queries import digest
+from demo_pipeline.storage.embedded.process import Account
+from demo_pipeline.workers.run_launcher import WorkerRunLauncher
+from tests.defs.shared.run_builders import BRAKE, RELEASE, assert_nothing_is_left, assert_told_once, writers
+from tests.fixtures.celery_workers import StartWorker
+from tests.fixtures.dagster_daemon import StartDaemon
+from tests.fixtures.dagster_instance import DagsterHome
+from tests.fixtures.postgres import MakeDatabase
+from tests.fixtures.receivers import WebHook
+from tests.paths import PROJECT
+
+FAILURE, SUCCESS = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
+LOCATION: Final = "demo_pipeline"
+TENANTS: Final = tuple(f"tenant-{number:02}" for number in range(1, 21))
+MONTHS: Final = tuple(f"{year}-{month:02}" for year in (2024, 2025) for month in range(1, 13))
+KILLED_AFTER: Final = 5
+HOLD: Final = "select setval('public.brake', 1)"
+MONTH: Final = """\
+  - month: {month}
+    leads_created: 2
+    contacts_created: 4
+    companies_created: 2
+    deals_created: 2
+    closed_won_count: 1
+    closed_won_value: 100.01
+    pipeline_added_value: 300.10
+    activities_created: 6
+"""
+HEAD: Final = """\
+name: {slug} Logistik
+country: DE
+industry: saas
+start_month: 2024-01
+end_month: 2025-12
+seed: "{slug}"
+team_size: 3
+months:
+"""
+
+
+def provision(home: DagsterHome, slugs: Sequence[str]) -> None:
+    """Tenants of 24 months, without rows."""
+    paths: list[Path] = []
+    for slug in slugs:
+        paths.append(home.folder / f"{slug}.yaml")
+        months = "".join(MONTH.format(month=month) for month in MONTHS)
+        paths[-1].write_text(HEAD.format(slug=slug) + months, encoding="utf-8")
+    provision_all(home.database, home.settings, paths)
+    home.instance.add_dynamic_partitions("tenant", list(slugs))
+
+
+def backfill(home: DagsterHome, slugs: Sequence[str]) -> None:
+    """Ask for all months of tenants, as the dialog of the asset page does."""
+    home.instance.add_backfill(
+        PartitionBackfill.from_asset_partitions(
+            backfill_id="all",
+            asset_graph=defs().resolve_asset_graph(),
+            partition_names=[f"{month}|{slug}" for slug in slugs for month in MONTHS],
+            asset_selection=[dg.AssetKey(name) for name in specs.ASSETS],
+            backfill_timestamp=time.time(),
+            tags={},
+            dynamic_partitions_store=home.instance,
+            all_partitions=False,
+            title=None,
+            description=None,
+            run_config=None,
+        )
+    )
+
+
+def completed(home: DagsterHome) -> int:
+    """Jobs that are committed."""
+    return int(home.query("select count(*) from demo.jobs where status = 'completed'")[0][0])
+
+
+def use_workers(home: DagsterHome, slots: int) -> None:
+    """Make the instance the one of ``deploy/celery``, without releases, which would be runs too."""
+    text = (PROJECT / "deploy/celery/dagster.yaml").read_text(encoding="utf-8")
+    assert "max_concurrent_runs: 4\n" in text
+    text = text.replace("max_concurrent_runs: 4\n", f"max_concurrent_runs: {slots}\n")
+    (home.settings.dagster_home / "dagster.yaml").write_text(text, encoding="utf-8")
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), "__repository__")
+    origin = repository.get_instigator_origin("release_months")
+    home.instance.add_instigator_state(
+        InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, SensorInstigatorData())
+    )
+
+
+def urls_of(home: DagsterHome, broker_url: str) -> dict[str, str]:
+    """All that a worker is given."""
+    names = ("DEMO_DATABASE_URL", "DEMO_LOADER_URL", "DEMO_DAGSTER_URL")
+    return {name: home.environment[name] for name in names} | {"DEMO_BROKER_URL": broker_url}
+
+
+def launcher_of(home: DagsterHome, broker_url: str) -> WorkerRunLauncher:
+    """The launcher, as the web server has it."""
+    launcher = WorkerRunLauncher("dagster", broker=broker_url, backend=broker_url)
+    launcher.register_instance(home.instance)
+    return launcher
+
+
+def runs(home: DagsterHome, *statuses: dg.DagsterRunStatus) -> Sequence[dg.DagsterRun]:
+    """Runs that have one of these states."""
+    return home.instance.get_runs(dg.RunsFilter(statuses=statuses))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_backfill_over_two_workers_outlives_one_of_them(
+    dagster_home: DagsterHome,
+    broker_url: str,
+    start_worker: StartWorker,
+    worker_account: Account,
+    start_daemon: StartDaemon,
+    alert_hook: WebHook,
+    make_database: MakeDatabase,
+) -> None:
+    """20 tenants × 24 months; one worker is killed while it writes: all complete, exact, told once."""
+    home = dagster_home
+    workers = [start_worker(urls_of(home, broker_url)) for _ in range(2)]
+    provision(home, TENANTS)
+    home.execute_as_owner(BRAKE)
+    home.execute_as_owner(RELEASE)
+    use_workers(home, slots=2)
+    assert not worker_account.can_write(home.settings.home) or worker_account.uid is None
+    daemon = start_daemon({"DEMO_BROKER_URL": broker_url})
+    backfill(home, TENANTS)
+    daemon.wait_for("workers", lambda: all(one.is_ready for one in workers))
+    daemon.wait_for("some tenants are there", lambda: completed(home) >= KILLED_AFTER)
+    home.execute_as_owner(HOLD)
+    daemon.wait_for("both workers are writing", lambda: writers(home) == 2)
+    workers[0].kill()
+    killed_at = time.monotonic()
+    daemon.wait_for("the server noticed", lambda: writers(home) == 1)
+    home.execute_as_owner(RELEASE)
+    daemon.wait_for("the run is failed", lambda: bool(runs(home, FAILURE)))
+    failed_after = time.monotonic() - killed_at
+    daemon.wait_for("all tenants are there", lambda: completed(home) == len(TENANTS))
+    sys.stderr.write(
+        f"failed {failed_after:.1f} s after the kill, all there {time.monotonic() - killed_at:.1f} s\n"
+    )
+    assert_nothing_is_left(home, daemon, *TENANTS, patch_count=0)
+
+    assert assert_told_once(home, alert_hook) == {"failed_job": 1}
+    [lost] = runs(home, FAILURE)
+    [retry] = [run for run in runs(home, SUCCESS) if run.parent_run_id == lost.run_id]
+    assert len(runs(home, SUCCESS)) == len(home.instance.get_runs()) - 1 == len(TENANTS)
+    assert home.materialised("kpi_snapshot") == {f"{month}|{slug}" for slug in TENANTS for month in MONTHS}
+    [done] = home.instance.get_backfills()
+    assert done.status is BulkActionStatus.COMPLETED_SUCCESS
+    # One attempt of one job failed, that of the killed worker, and its tenant is like one made in one piece.
+    attempts = Counter(status for (status,) in home.query("select status from demo.job_attempts"))
+    assert attempts == {"completed": len(TENANTS), "failed": 1}
+    assert workers[1].stop() == 0
+    slug, elsewhere = retry.tags[TENANT_TAG], make_database()
+    provision_all(elsewhere, home.settings, [home.folder / f"{slug}.yaml"])
+    materialise(elsewhere, home.settings, slug)
+    assert digest(home.database, home.settings, slug) == digest(elsewhere, home.settings, slug)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_run_that_is_terminated_is_rolled_back_and_not_retried(
+    dagster_home: DagsterHome, broker_url: str, start_worker: StartWorker, start_daemon: StartDaemon
+) -> None:
+    """*Terminate* on the pages reaches the worker: nothing is left of the run, and the worker goes on."""
+    home = dagster_home
+    worker = start_worker(urls_of(home, broker_url))
+    provision(home, TENANTS[:1])
+    home.execute_as_owner(BRAKE)
+    use_workers(home, slots=1)
+    daemon = start_daemon({"DEMO_BROKER_URL": broker_url})
+    backfill(home, TENANTS[:1])
+    daemon.wait_for("the worker is writing", lambda: worker.is_ready and writers(home) == 1)
+    [run] = runs(home, dg.DagsterRunStatus.STARTED)
+    assert launcher_of(home, broker_url).terminate(run.run_id)
+    daemon.wait_for("it is canceled", lambda: bool(runs(home, dg.DagsterRunStatus.CANCELED)))
+    assert writers(home) == 0
+    assert home.row_count(TENANTS[0]) == 0
+    home.execute_as_owner(RELEASE)
+    daemon.wait_for("it is not retried", lambda: len(home.instance.get_runs()) == 1)
+    assert worker.stop() == 0
