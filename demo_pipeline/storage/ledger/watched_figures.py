@@ -14,8 +14,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, OperationalError
 from psycopg.rows import class_row
+
+from demo_pipeline.storage.connection.database import beside
 
 
 class WatchedFigure(StrEnum):
@@ -129,7 +131,7 @@ def failed_jobs(conn: Connection[Any]) -> list[FailedJob]:
     tenant that was deleted or has completed a job since.
     """
     with conn.cursor(row_factory=class_row(FailedJob)) as cursor:
-        return cursor.execute(
+        found = cursor.execute(
             """
             select l.id as job_id, m.slug, l.kind, l.range_start_month, l.range_end_month, l.error_code,
                 l.error_message, l.dagster_run_id, l.started_at, l.status = 'running' as is_abandoned
@@ -146,6 +148,31 @@ def failed_jobs(conn: Connection[Any]) -> list[FailedJob]:
             order by l.started_at, l.id
             """
         ).fetchall()
+    ended = _ended_since(conn, [job for job in found if job.is_abandoned])
+    return [job for job in found if job.job_id not in ended]
+
+
+def _ended_since(conn: Connection[Any], abandoned: Collection[FailedJob]) -> set[UUID]:
+    """Those jobs that only seem abandoned: they ended after the snapshot of ``conn`` was taken.
+
+    Locks are read as they are now, statuses as of the snapshot. A job gives its lock back after its end is
+    committed, so one whose lock was gone and which has not ended is abandoned.
+    """
+    if not abandoned:
+        return set()
+    attempts = {job.job_id: job.started_at for job in abandoned}
+    try:
+        with beside(conn) as other:
+            running = dict(
+                other.execute(
+                    "select id, started_at from demo.job_ledger where status = 'running' and id = any(%s)",
+                    [list(attempts)],
+                ).fetchall()
+            )
+    except OperationalError:
+        # A pooler without another connection: rather an alert too many.
+        return set()
+    return {job_id for job_id, started_at in attempts.items() if running.get(job_id) != started_at}
 
 
 def completed_jobs(conn: Connection[Any], job_ids: Collection[str]) -> set[str]:

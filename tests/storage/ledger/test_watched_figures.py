@@ -13,6 +13,7 @@ import pytest
 from psycopg import Connection, errors
 
 from demo_pipeline.domain.core.job_kinds import JobKind
+from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger, watched_figures
 from demo_pipeline.storage.ledger.tenants import hold_tenant
 from demo_pipeline.storage.ledger.watched_figures import Figure, WatchedFigure
@@ -122,6 +123,20 @@ def test_a_patch_that_runs_takes_long_while_somebody_runs_it(
     assert not figure(admin_conn, WatchedFigure.PATCH_DURATION).is_alert
     [abandoned] = watched_figures.failed_jobs(admin_conn)
     assert (abandoned.job_id, abandoned.is_abandoned) == (request.job_id, True)
+
+
+def test_a_job_that_ends_while_it_is_looked_at_was_not_abandoned(
+    database: Database, loader_conn: Conn, acme: UUID
+) -> None:
+    """Locks are not part of a snapshot: within it the job is running still, and its lock is gone."""
+    request = a_request(acme, kind=JobKind.PATCH)
+    with database.snapshot() as reader:
+        with hold_tenant(loader_conn, acme, 5):
+            handle = job_ledger.begin_job(loader_conn, request)
+            assert handle is not None
+            watched_figures.read_figures(reader)
+            job_ledger.fail_job(loader_conn, acme, request.job_id, handle.attempt, "job_failed", "no space")
+        assert watched_figures.failed_jobs(reader) == []
 
 
 @pytest.mark.parametrize(
