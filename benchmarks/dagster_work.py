@@ -11,10 +11,13 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
 
 from benchmarks.process import timed
 from benchmarks.tenants import FIRST_MONTH, LAST_MONTH
@@ -41,22 +44,73 @@ def _instance() -> Generator[dg.DagsterInstance]:
         yield instance
 
 
+@dataclass
+class Traffic:
+    """What this process has asked of Dagster's database."""
+
+    connections: int = 0
+    statements: int = 0
+    #: times that a kept connection was checked with ``SELECT 1`` before it was used
+    checks: int = 0
+
+
+@contextmanager
+def _traffic() -> Generator[Traffic]:
+    """Count from here on. Only Dagster uses SQLAlchemy: what goes to the CRM's database is not counted."""
+    traffic = Traffic()
+
+    def count(name: str) -> Callable[..., None]:
+        def listener(*_: object) -> None:
+            setattr(traffic, name, getattr(traffic, name) + 1)
+
+        return listener
+
+    listeners = (
+        (Pool, "connect", count("connections")),
+        (Pool, "checkout", count("checks")),
+        (Engine, "before_cursor_execute", count("statements")),
+    )
+    for listener in listeners:
+        event.listen(*listener)
+    yield traffic
+    for listener in listeners:
+        event.remove(*listener)
+
+
 def launched_runs() -> dict[str, Any]:
-    """A run of all months of each tenant, which are as expected, by what the pages launch."""
+    """A run of all months of each tenant, which are as expected, by what the pages launch.
+
+    Traffic is that of the first run: of a process with one run, as the pages launch it. ``opening`` are the
+    connections before it, of the instance that is opened.
+    """
     settings = load_settings()
     job = defs().resolve_job_def("materialise_tenants")
-    with _instance() as instance:
-        slugs = [tenant.slug for tenant in list_tenants(ready_database(settings))]
+
+    def launch(slug: str) -> None:
+        tags = {
+            f"dagster/asset_partition_range_{end}": str(partition_key(slug, month))
+            for end, month in (("start", FIRST_MONTH), ("end", LAST_MONTH))
+        }
+        if not job.execute_in_process(instance=instance, tags=tags).success:
+            raise RuntimeError(f"the run of {slug} failed")
+
+    slugs = [tenant.slug for tenant in list_tenants(ready_database(settings))]
+    with _traffic() as process, _instance() as instance:
+        opening = process.connections
         with timed() as clock:
-            for slug in slugs:
-                tags = {
-                    f"dagster/asset_partition_range_{end}": str(partition_key(slug, month))
-                    for end, month in (("start", FIRST_MONTH), ("end", LAST_MONTH))
-                }
-                if not job.execute_in_process(instance=instance, tags=tags).success:
-                    raise RuntimeError(f"the run of {slug} failed")
-    months = len(slugs) * len(list(FIRST_MONTH.until(LAST_MONTH)))
-    return {"months": months, "wall": clock.wall, "cpu": clock.cpu}
+            with _traffic() as run:
+                launch(slugs[0])
+            for slug in slugs[1:]:
+                launch(slug)
+    return {
+        "months": len(slugs) * len(list(FIRST_MONTH.until(LAST_MONTH))),
+        "opening": opening,
+        "connections": run.connections,
+        "statements": run.statements,
+        "checks": run.checks,
+        "wall": clock.wall,
+        "cpu": clock.cpu,
+    }
 
 
 def register(*, folder: str) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from statistics import median
 from typing import Literal
 
 #: what a sample counts, and how it is shown
-Unit = Literal["rows/s", "rows/CPU-s", "ms", "CPU-ms", "s", "CPU-s", "MB", "ratio", "%"]
+Unit = Literal[
+    "rows/s", "rows/CPU-s", "ms", "CPU-ms", "s", "CPU-s", "MB", "connections", "statements", "ratio", "%"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ class Results:
 
 def _figure(value: float, unit: Unit) -> str:
     match unit:
-        case "rows/s" | "rows/CPU-s" | "MB":
+        case "rows/s" | "rows/CPU-s" | "MB" | "connections" | "statements":
             return f"{value:,.0f}"
         case "ms" | "CPU-ms" | "%":
             return f"{value:,.1f}"

@@ -173,6 +173,8 @@ class BulkEventLogStorage(PostgresEventLogStorage):
         insert = SqlEventLogStorageTable.insert().returning(
             SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
         )
+        # Asked within the transaction, it would take a second connection.
+        has_index_columns = self.has_secondary_index(ASSET_KEY_INDEX_COLS)
         with self.index_transaction() as connection:
             ids = list(connection.execute(insert, [self._event_to_row(event) for event in events]).scalars())
             stored = list(zip(ids, events, strict=True))
@@ -184,11 +186,17 @@ class BulkEventLogStorage(PostgresEventLogStorage):
             self._store_asset_event_tags(
                 connection, [event for _, event in of_assets], [event_id for event_id, _ in of_assets]
             )
-            self._store_assets(connection, of_assets)
+            self._store_assets(connection, of_assets, has_index_columns=has_index_columns)
             self._store_planned(connection, _of_type(stored, _PLANNED))
             self._store_verdicts(connection, _of_type(stored, _EVALUATED))
 
-    def _store_assets(self, connection: sa.Connection, events: Iterable[tuple[int, EventLogEntry]]) -> None:
+    def _store_assets(
+        self,
+        connection: sa.Connection,
+        events: Iterable[tuple[int, EventLogEntry]],
+        *,
+        has_index_columns: bool,
+    ) -> None:
         """Update each asset by its last event of each kind, as if they had been stored one by one."""
         last: dict[str, dict[Any, tuple[int, EventLogEntry]]] = {}
         for event_id, event in events:
@@ -197,7 +205,6 @@ class BulkEventLogStorage(PostgresEventLogStorage):
             kinds = last.setdefault(asset.to_string(), {})
             kinds.pop(event.dagster_event_type, None)
             kinds[event.dagster_event_type] = (event_id, event)
-        has_index_columns = self.has_secondary_index(ASSET_KEY_INDEX_COLS)
         # Every process updates them in the same order: no deadlock.
         for asset, kinds in sorted(last.items()):
             values: dict[str, Any] = {}

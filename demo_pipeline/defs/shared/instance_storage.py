@@ -24,7 +24,7 @@ import dagster as dg
 
 # Not public: what a backfill of assets is stored as.
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill  # noqa: TID251 - see above
-from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage, PostgresScheduleStorage
 
 from demo_pipeline.defs.shared.bulk_event_log import STORAGE_ERRORS, BulkEventLogStorage
 from demo_pipeline.services.platform.instance import storage_url
@@ -203,6 +203,13 @@ class ProjectRunStorage(PostgresRunStorage):
     succeeded is a success: partitions that they left out do not belong to it.
     """
 
+    _has_run_stats = False
+
+    def has_run_stats_index_cols(self) -> bool:
+        """Whether the table of runs has its newer columns; asked until it has them."""
+        self._has_run_stats = self._has_run_stats or super().has_run_stats_index_cols()
+        return self._has_run_stats
+
     def get_cursor_values(self, keys: set[str]) -> Mapping[str, str]:
         """Values that Dagster keeps; of the state of definitions, which ours have not, none is no error."""
         try:
@@ -258,19 +265,22 @@ class ProjectStorage(DagsterPostgresStorage):
         """
         url = storage_url()
         set_dagster_sessions()
+        # The parts that this makes are replaced, so they need not look for their tables.
+        storage = cls(postgres_url=url, should_autocreate_tables=False, inst_data=inst_data)
         try:
-            storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
-            is_there = True
+            storage._make_parts(url, should_autocreate_tables=True)
         except STORAGE_ERRORS:
-            storage = cls(postgres_url=url, should_autocreate_tables=False, inst_data=inst_data)
-            is_there = False
-        storage._run_storage = ProjectRunStorage(url, should_autocreate_tables=is_there)
-        storage._event_log_storage = AssetHistoryStorage(url, should_autocreate_tables=is_there)
+            storage._make_parts(url, should_autocreate_tables=False)
         for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
             # Dagster connects for every event, 90 times in a run of three months. This is its own pool of one
             # connection; 0 is no limit for a statement.
             part.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=20)
         return storage
+
+    def _make_parts(self, url: str, *, should_autocreate_tables: bool) -> None:
+        self._run_storage = ProjectRunStorage(url, should_autocreate_tables)
+        self._event_log_storage = AssetHistoryStorage(url, should_autocreate_tables)
+        self._schedule_storage = PostgresScheduleStorage(url, should_autocreate_tables)
 
 
 def _delete_history(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -22,8 +23,8 @@ ENDED = (
 )
 
 
-def test_a_run_opens_fewer_connections_than_it_has_events(dagster_home: DagsterHome) -> None:
-    """Dagster's storage keeps a connection: by default it would open one for each event and each look."""
+def test_a_run_has_two_connections(dagster_home: DagsterHome) -> None:
+    """One for runs and one for events are kept: by default Dagster opens one for each event and each look."""
     dagster_home.provision("acme")
     opened: list[Any] = []
 
@@ -31,13 +32,16 @@ def test_a_run_opens_fewer_connections_than_it_has_events(dagster_home: DagsterH
         del record
         opened.append(connection)
 
-    event.listen(Pool, "connect", count)
-    try:
-        run_id = dagster_home.run_partitions("2025-01|acme", "2025-03|acme").run_id
-    finally:
-        event.remove(Pool, "connect", count)
+    # As the process of a run opens it.
+    with dg.DagsterInstance.get() as instance:
+        event.listen(Pool, "connect", count)
+        try:
+            home = replace(dagster_home, instance=instance)
+            run_id = home.run_partitions("2025-01|acme", "2025-03|acme").run_id
+        finally:
+            event.remove(Pool, "connect", count)
     assert len(dagster_home.instance.all_logs(run_id)) > 40
-    assert len(opened) < 10
+    assert len(opened) == 2
 
 
 def test_a_connection_that_the_server_ended_is_replaced(dagster_home: DagsterHome) -> None:
