@@ -22,9 +22,14 @@ DOCS: Final = PROJECT / "docs"
 PAGES: Final = ("reference/blueprint.md", "reference/curves.md", "reference/settings.md", "tenants.md")
 
 
+def page_text(page: str) -> str:
+    """A page as it is written."""
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
 def blocks(page: str) -> list[str]:
     """The blocks of command lines of a page."""
-    return [str(block) for block in CONSOLE.findall((DOCS / page).read_text(encoding="utf-8"))]
+    return [str(block) for block in CONSOLE.findall(page_text(page))]
 
 
 def run_block(block: str, folder: Path, environment: dict[str, str]) -> str:
