@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import combinations
 
 import dagster as dg
 import pytest
@@ -23,7 +24,7 @@ from tests.defs.shared.run_builders import (
     tick_alerts,
     writers,
 )
-from tests.fixtures.dagster_daemon import SECONDS, StartDaemon, kill, process_of
+from tests.fixtures.dagster_daemon import SECONDS, Daemon, StartDaemon, kill, process_of
 from tests.fixtures.dagster_instance import DagsterHome
 from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.receivers import WebHook
@@ -31,87 +32,69 @@ from tests.fixtures.receivers import WebHook
 FAILURE, SUCCESS = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
 
 
+def monitored(daemon: Daemon, run: dg.DagsterRun) -> int:
+    """How often daemons have looked whether the process of a run is alive."""
+    return daemon.log.read_text().count(f"Checking run {run.run_id}")
+
+
 @pytest.mark.long
-def test_a_killed_run_is_retried_once_and_its_tenant_goes_on(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "killed",
+    [each for count in (1, 2, 3) for each in combinations(("run", "daemon", "code_server"), count)],
+    ids="+".join,
+)
+def test_killed_processes_leave_nothing_stuck(
+    killed: tuple[str, ...], dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
 ) -> None:
-    """The run alone is killed: it fails once, one retry applies its plan, and the next plan follows."""
+    """Amid the run of a plan, before another plan comes: both are applied once.
+
+    A killed run fails once and its retry applies the plan; a run that was not killed goes on.
+    """
     daemon, run = run_amid_its_job(dagster_home, start_daemon)
+    process = process_of(dagster_home, run)
+    processes = {"run": [process], "code_server": daemon.code_servers()}
+    assert processes["code_server"]
+    started_at = time.monotonic()
+    if "daemon" in killed:
+        daemon.kill()
+    kill([one for name in killed for one in processes.get(name, [])])
     put(dagster_home.settings.inbox_folder / "acme", "summer.csv", "month,contacts_created\n2025-03,2\n")
-    daemon.wait_for("the next plan is queued", lambda: len(runs_of_file(dagster_home)) == 2)
-    process_of(dagster_home, run).kill()
-    daemon.wait_for("the server noticed", lambda: writers(dagster_home) == 0)
-    tick_alerts(dagster_home)
+    if "daemon" in killed:
+        daemon = start_daemon()
+    if "run" in killed:
+        daemon.wait_for("the server noticed", lambda: writers(dagster_home) == 0)
+        tick_alerts(dagster_home)
+        daemon.wait_for("the run is failed", lambda: status(dagster_home, run) == FAILURE)
+        sys.stderr.write(f"the run was failed {time.monotonic() - started_at:.1f} s after the kill\n")
+    else:
+        seen = monitored(daemon, run)
+        daemon.wait_for("two polls", lambda: monitored(daemon, run) >= seen + 2)
+        assert status(dagster_home, run) == dg.DagsterRunStatus.STARTED
+        assert process.is_running()
     dagster_home.execute_as_owner(RELEASE)
     for name in ("spring.csv", "summer.csv"):
         daemon.wait_for(f"{name} is applied", lambda name=name: is_applied(dagster_home, name))
-    assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=2)
-    runs = runs_of_file(dagster_home)
-    assert sorted(one.status.value for one in runs) == ["FAILURE", "SUCCESS", "SUCCESS"]
-    [retry] = [one for one in runs if one.parent_run_id == run.run_id]
-    assert (status(dagster_home, run), status(dagster_home, retry)) == (FAILURE, SUCCESS)
-    assert dagster_home.query(
-        "select a.status, a.error_code from demo.job_attempts a join demo.jobs j on j.id = a.job_id"
-        " where j.kind = 'patch' and j.range_start_month = '2025-02' order by a.attempt"
-    ) == [("failed", "interrupted"), ("completed", None)]
-    assert assert_told_once(dagster_home, alert_hook) == {"failed_job": 1}
-
-
-@pytest.mark.long
-def test_a_run_killed_with_its_code_server_is_retried_by_the_next(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
-) -> None:
-    """Under a living daemon: the run is failed once it can be retried, and the retry ends well."""
-    daemon, run = run_amid_its_job(dagster_home, start_daemon)
-    process = process_of(dagster_home, run)
-    kill([*daemon.code_servers(), process])
-    dagster_home.execute_as_owner(RELEASE)
-    daemon.wait_for("the plan is applied", lambda: is_applied(dagster_home, "spring.csv"))
-    assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=1)
-    first, retry = runs_of_file(dagster_home)
-    assert (first.status, retry.status, retry.parent_run_id) == (FAILURE, SUCCESS, run.run_id)
-    assert_told_once(dagster_home, alert_hook)
-
-
-@pytest.mark.long
-def test_a_code_server_is_replaced_and_its_run_goes_on(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
-) -> None:
-    """The code server alone is killed, amid a run and without one: the run and the next plan end well."""
-    daemon, run = run_amid_its_job(dagster_home, start_daemon)
-    process = process_of(dagster_home, run)
-    kill(daemon.code_servers())
-    assert process.is_running()
-    dagster_home.execute_as_owner(RELEASE)
-    daemon.wait_for("the run is done", lambda: status(dagster_home, run) == SUCCESS)
-    daemon.wait_for("there is a code server again", lambda: bool(daemon.code_servers()))
-    kill(daemon.code_servers())
-    put(dagster_home.settings.inbox_folder / "acme", "summer.csv", "month,contacts_created\n2025-03,2\n")
-    daemon.wait_for("summer.csv is applied", lambda: is_applied(dagster_home, "summer.csv"))
     assert daemon.is_running
     assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=2)
-    assert [one.status for one in runs_of_file(dagster_home)] == [SUCCESS, SUCCESS]
-    assert not assert_told_once(dagster_home, alert_hook)
 
-
-@pytest.mark.long
-def test_the_queue_is_free_after_everything_was_killed(
-    dagster_home: DagsterHome, start_daemon: StartDaemon, alert_hook: WebHook
-) -> None:
-    """Daemon, code server and run are killed: the next daemon fails the run, and its plan is applied once."""
-    daemon, run = run_amid_its_job(dagster_home, start_daemon)
-    daemon.kill()
-    kill(daemon.descendants())
-    assert status(dagster_home, run) == dg.DagsterRunStatus.STARTED
-    dagster_home.execute_as_owner(RELEASE)
-    started_at = time.monotonic()
-    daemon = start_daemon()
-    daemon.wait_for("the run is failed", lambda: status(dagster_home, run) == FAILURE)
-    sys.stderr.write(f"the run was failed {time.monotonic() - started_at:.1f} s after the restart\n")
-    daemon.wait_for("the plan is applied", lambda: is_applied(dagster_home, "spring.csv"))
-    sys.stderr.write(f"its plan was applied {time.monotonic() - started_at:.1f} s after the restart\n")
-    assert_nothing_is_left(dagster_home, daemon, "acme", patch_count=1)
-    assert_told_once(dagster_home, alert_hook)
+    [first, *others] = runs_of_file(dagster_home)
+    assert first.run_id == run.run_id
+    assert [one.status for one in others] == [SUCCESS] * len(others)
+    retries = [one for one in others if one.parent_run_id == run.run_id]
+    attempts = dagster_home.query(
+        "select a.status, a.error_code from demo.job_attempts a join demo.jobs j on j.id = a.job_id"
+        " where j.kind = 'patch' and j.range_start_month = '2025-02' order by a.attempt"
+    )
+    told = assert_told_once(dagster_home, alert_hook)
+    if "run" in killed:
+        assert (status(dagster_home, run), len(retries), len(others)) == (FAILURE, 1, 2)
+        assert attempts == [("failed", "interrupted"), ("completed", None)]
+        assert told == {"failed_job": 1}
+    else:
+        assert (status(dagster_home, run), len(retries), len(others)) == (SUCCESS, 0, 1)
+        assert attempts == [("completed", None)]
+        assert not told
 
 
 @pytest.mark.long
