@@ -23,8 +23,8 @@ def demo_day_html(board: Board) -> str:
     light, mark = _class(is_good=board.is_ready), _mark(is_good=board.is_ready)
     heading = f'Demo day: <span class="{light}">{mark} {text(state)}</span>'
     lead = (
-        f"Read {instant_text(board.read_at)}. ✓ holds; ✗ does not; ? is not known, because rows have changed "
-        "since they were examined; – there is none."
+        f"Read {instant_text(board.read_at)}. ✓ holds; ✗ does not; ? is not known: the tenant was never "
+        "examined, or rows have changed since; – there is none."
     )
     head = "".join(
         [

@@ -28,6 +28,7 @@ table { border-collapse: collapse; width: 100%; }
 th { font-weight: 600; text-align: left; color: var(--soft); white-space: nowrap; }
 th, td { padding: .35rem .6rem .35rem 0; border-bottom: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
+.number + :not(.number) { padding-left: 1.25rem; }
 td.instant { white-space: nowrap; }
 article { border-left: .25rem solid var(--bad); padding: .1rem 0 .1rem 1rem; margin: 1rem 0; }
 article h3 { font-size: 1rem; margin: 0; }

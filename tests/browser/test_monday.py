@@ -195,6 +195,10 @@ def test_a_monday(dagster_home: DagsterHome, page: Page, outside_requests: list[
         expect(page.locator("body")).to_contain_text(
             "2025-02: 1 of 30 activities are missing", timeout=RUN_MS
         )
+        # At one look: nobody has to open it.
+        expect(page.locator("body")).to_contain_text(
+            "as materialising the month does: demo-pipeline generate birch"
+        )
         person.keep("month-red")
 
         person.materialise("kpi_snapshot", "birch", months="2025-02")

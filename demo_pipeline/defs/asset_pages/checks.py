@@ -25,7 +25,7 @@ from demo_pipeline.defs.shared.bulk_event_log import write_pending_events
 from demo_pipeline.defs.shared.partitions import TENANT_MONTHS, partition_key
 from demo_pipeline.domain.core.months import Month
 from demo_pipeline.rendering.table import Column, Table, escaped, markdown
-from demo_pipeline.services.tenants.cures import cures
+from demo_pipeline.services.tenants.cures import Cure, cures
 from demo_pipeline.services.tenants.verify import WARNINGS, Check, Finding, Inspection
 
 KPI_KEY: Final = dg.AssetKey(KPI_SNAPSHOT)
@@ -172,15 +172,17 @@ def check_events(
 
 def what_to_do(slug: str, findings: Iterable[Finding]) -> str:
     """What to do about findings of a tenant, in Markdown: a line each, in the order in which it is done."""
-    lines = list[str]()
-    for cure in cures(slug, findings):
-        line = f"- {escaped(cure.remedy)}"
-        if cure.command is not None:
-            line += f": `{cure.command}`"
-            if cure.command.endswith(" --yes"):
-                line += ", which shows the rows and does nothing without `--yes`"
-        lines.append(line)
-    return "\n".join(lines)
+    return "\n".join(f"- {_cure_text(cure, is_markdown=True)}" for cure in cures(slug, findings))
+
+
+def _cure_text(cure: Cure, *, is_markdown: bool) -> str:
+    tick = "`" if is_markdown else ""
+    text = escaped(cure.remedy) if is_markdown else cure.remedy
+    if cure.command is not None:
+        text += f": {tick}{cure.command}{tick}"
+        if cure.command.endswith(" --yes"):
+            text += f", which shows the rows and does nothing without {tick}--yes{tick}"
+    return text
 
 
 def _evaluation(
@@ -209,10 +211,17 @@ def _evaluation(
 
 def _shown(now: Inspection, month: Month, check: Check, found: Collection[Finding]) -> dict[str, Any]:
     """Expected and found, some of the rows, and what to do."""
+    messages = [one.message for one in found]
+    cure, *others = cures(now.tenant, found)
+    # What is one line is plain text: the page shows it at once, and Markdown behind a link.
     shown: dict[str, Any] = {
         "expected": CHECKS[check],
-        "found": dg.MetadataValue.md("\n".join(f"- {one.message}" for one in found)),
-        "what_to_do": dg.MetadataValue.md(what_to_do(now.tenant, found)),
+        "found": messages[0]
+        if len(messages) == 1
+        else dg.MetadataValue.md("\n".join(f"- {message}" for message in messages)),
+        "what_to_do": dg.MetadataValue.md(what_to_do(now.tenant, found))
+        if others
+        else _cure_text(cure, is_markdown=False),
     }
     if check is Check.DRIFT:
         shown["kpis"] = dg.MetadataValue.md(
