@@ -171,7 +171,7 @@ def test_the_examples_of_the_documentation_are_valid() -> None:
 
 def test_every_job_is_in_the_table_of_the_documentation() -> None:
     """What a person can launch is listed once, with what it does."""
-    page = (PROJECT_ROOT / "docs" / "dagster.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "dagster.md").read_text(encoding="utf-8")
     section = page.partition("## Everything a person does")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     jobs = {job.name for job in defs().get_repository_def().get_all_jobs() if not job.name.startswith("__")}

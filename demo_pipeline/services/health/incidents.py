@@ -27,7 +27,7 @@ from demo_pipeline.services.health.state import dagster_alerts, search
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.connection.masking import masked
-from demo_pipeline.storage.ledger import incidents, watched_figures
+from demo_pipeline.storage.ledger import incidents
 from demo_pipeline.storage.ledger.incidents import Notice, Recorded
 
 #: No other message is begun after so many seconds; what is left is sent at the next call.
@@ -66,13 +66,9 @@ def record_alerts(
             alerts += dagster_alerts(conn, found, runs, failing)
             kinds += [kind for kind in AlertKind if kind.is_of_dagster]
     with database.admin() as conn, conn.transaction():
-        # The snapshot shows the ledger as it was, but locks as they are: a job that ended in between looks
-        # abandoned.
-        failed = {alert.subject for alert in alerts if alert.kind is AlertKind.FAILED_JOB}
-        completed = watched_figures.completed_jobs(conn, failed)
         return incidents.record_alerts(
             conn,
-            [alert.record() for alert in alerts if alert.subject not in completed],
+            [alert.record() for alert in alerts],
             kinds=kinds,
             looked_at=found.looked_at,
             receivers=receivers,

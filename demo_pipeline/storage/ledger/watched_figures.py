@@ -175,15 +175,6 @@ def _ended_since(conn: Connection[Any], abandoned: Collection[FailedJob]) -> set
     return {job_id for job_id, started_at in attempts.items() if running.get(job_id) != started_at}
 
 
-def completed_jobs(conn: Connection[Any], job_ids: Collection[str]) -> set[str]:
-    """Those of the jobs that are completed."""
-    rows = conn.execute(
-        "select id::text from demo.job_ledger where id = any(%s::uuid[]) and status = 'completed'",
-        [list(job_ids)],
-    )
-    return {job_id for (job_id,) in rows.fetchall()}
-
-
 def running_jobs(conn: Connection[Any]) -> dict[UUID, list[tuple[UUID, str]]]:
     """Tenant → jobs that a session is working on now, with their kinds; the earliest first."""
     rows = conn.execute(
