@@ -2,8 +2,8 @@
 
     python -m scripts.build_docs
 
-Each file has a module that renders it. A file below ``docs/reference`` that no module renders any more is
-removed.
+Each file has a module that renders it. A file below ``docs/reference`` or ``demo_pipeline/schemas`` that no
+module renders any more is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Final
 
 from demo_pipeline.domain.blueprint.schema import schema_text
 from scripts import build_cli_reference
+from scripts.answers import schemas
 from scripts.reference_pages import (
+    answers_page,
     architecture_picture,
     blueprint_page,
     curves_page,
@@ -34,6 +36,7 @@ def rendered() -> Mapping[Path, str]:
     """Every file that comes from the code, relative to the project, with its text."""
     pages = {
         "cli.md": build_cli_reference.render(build_cli_reference.load_root()),
+        "answers.md": answers_page.render(),
         "blueprint.md": blueprint_page.render(),
         "settings.md": settings_page.render(),
         "stories.md": stories_page.render(),
@@ -43,12 +46,22 @@ def rendered() -> Mapping[Path, str]:
     }
     files = {REFERENCE / name: text for name, text in pages.items()}
     # Editors that know the schema complete and check a blueprint while it is typed.
-    return {**files, **scorecard_block.render(ROOT), Path("blueprints/schema.json"): schema_text()}
+    return {
+        **files,
+        **schemas.render(),
+        **scorecard_block.render(ROOT),
+        Path("blueprints/schema.json"): schema_text(),
+    }
 
 
 def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:
     """The files that are missing, say something else, or are rendered no longer; relative to ``root``."""
-    there = {path.relative_to(root) for path in (root / REFERENCE).rglob("*") if path.is_file()}
+    there = {
+        path.relative_to(root)
+        for folder in (REFERENCE, schemas.FOLDER)
+        for path in (root / folder).rglob("*")
+        if path.is_file()
+    }
     stale = [
         path
         for path, text in files.items()

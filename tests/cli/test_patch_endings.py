@@ -212,6 +212,7 @@ def test_figures_that_are_not_met_are_rolled_back(
     assert (job["status"], job["error_code"]) == ("failed", "verification_failed")
     shown = quick_command("job", "show", job["job_id"])
     assert "activities_created" in shown.out
+    assert quick_command("cleanup", job["job_id"], "--json").document["hide"] == []
     retried = quick_command("job", "retry", job["job_id"], "--json")
     assert retried.code == 0, retried.out
     assert (retried.document["job_id"], retried.document["passed"]) == (job["job_id"], True)

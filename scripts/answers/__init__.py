@@ -1,0 +1,1 @@
+"""The declared shapes of all answers that commands give with ``--json``, as JSON Schemas."""
