@@ -86,17 +86,26 @@ def load_missing(run: JobTransaction, missing: PendingLoad, job_id: UUID, number
     return created
 
 
-def delta_rows(run: JobRun, number: int, seed: str, deltas: FiguresByMonth) -> Sequence[Batches]:
+def delta_rows(
+    run: JobRun, number: int, seed: str, deltas: FiguresByMonth, first: FirstJob | None = None
+) -> Sequence[Batches]:
     """Table and rows that add exactly ``deltas``, feasible ones: first all parents, then all activities.
 
-    Reads at once what they may refer to; what is left to do needs no connection.
+    Reads at once what they may refer to; what is left to do needs no connection. ``first``: the blueprint's
+    job that came before in this transaction.
     """
     deltas = deltas.nonzero()
     if not deltas:
         return ()
     # Rows of materialising jobs draw from the blueprint's streams, unless some were made from figures.
     is_mixed = run.context.is_made_by_figures
-    others = [job for job in run.context.state.jobs if is_mixed or job.kind is not JobKind.MATERIALISE]
+    others = [
+        (job.job_id, job.companies_created)
+        for job in run.context.state.jobs
+        if is_mixed or job.kind is not JobKind.MATERIALISE
+    ]
+    if first is not None and is_mixed:
+        others.append((first.part.job_id, first.part.created.get("companies", 0)))
     most = max(_MOST_KNOWN[1] // len(deltas), _MOST_KNOWN[0])
     windows = dict[datetime, int]()
     for month, delta in deltas.items():
@@ -112,7 +121,7 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: FiguresByMonth) -> S
         run.tenant.tenant_id,
         list(windows.items()),
         meetings,
-        [job.job_id for job in others],
+        [job_id for job_id, _ in others],
     )
     patch = PatchScope(
         number=number,
@@ -120,7 +129,7 @@ def delta_rows(run: JobRun, number: int, seed: str, deltas: FiguresByMonth) -> S
         as_of=run.as_of,
         deltas=deltas,
         existing=existing,
-        companies_before=sum(job.companies_created for job in others),
+        companies_before=sum(companies for _, companies in others),
     )
     generator = Generator(run.context.spec, run.tenant.provisioned_at, patch)
     return tuple(

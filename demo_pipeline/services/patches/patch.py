@@ -118,13 +118,13 @@ class _Patch:
         loaded, first = self._load_blueprint(run, foreseen)
         seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
         # The plan nearly always comes to what was foreseen a moment ago: its rows are made meanwhile.
-        with run.making(*delta_rows(run, run.number, seed, foreseen.deltas)) as rows:
+        with run.making(*delta_rows(run, run.number, seed, foreseen.deltas, first)) as rows:
             baseline = read_baseline(run.conn, run.context, run.as_of)
             resolved = resolve_plan(self.plan, baseline, run.settings.caps.to_domain())
             is_foreseen = resolved.deltas == foreseen.deltas
             created = load_deltas(run, resolved.deltas, rows) if is_foreseen else None
         if created is None:
-            with run.making(*delta_rows(run, run.number, seed, resolved.deltas)) as rows:
+            with run.making(*delta_rows(run, run.number, seed, resolved.deltas, first)) as rows:
                 created = load_deltas(run, resolved.deltas, rows)
         expected = FiguresByMonth((month, run.context.expected(month, loaded)) for month in resolved.deltas)
         is_total = self.plan.plan_type is PlanType.TARGETS

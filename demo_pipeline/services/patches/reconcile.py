@@ -224,7 +224,7 @@ class ReconcileWork:
                 raise AnotherTryError("rows of the blueprint went missing")
             first = replace(first, before=first.before + choice.deleted_figures.over(first.before))
         seed = self.plan.seed if self.plan.seed is not None else run.tenant.seed
-        with run.making(*delta_rows(run, run.number, seed, choice.made)) as rows:
+        with run.making(*delta_rows(run, run.number, seed, choice.made, first)) as rows:
             created = load_deltas(run, choice.made, rows)
         expected = FiguresByMonth((month, run.context.expected(month, loaded)) for month in found.before)
         recorded = found.reconciled.targets - expected.over(found.reconciled.targets)
