@@ -17,7 +17,7 @@ DATABASE_TESTS = $(wildcard tests/storage tests/services tests/cli tests/defs te
 # Tests start many processes; without compiled files each of them compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo dev test test-server test-server-stop test-database test-long scorecard check bench risks lock docs dist clean
+.PHONY: help install demo dev test test-server test-server-stop test-database test-long scorecard check bench risks lock docs site dist clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -66,11 +66,14 @@ bench: $(VENV)/.installed-dev ## Run the benchmarks and print their table
 docs: $(VENV)/.installed-dev ## Build the pages and files that come from the code
 	$(BIN)/python -m scripts.build_docs
 
+site: $(VENV)/.installed-dev ## Build the documentation as a site with a search into site/
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs -d site/.pages . site
+
 dist: $(VENV)/.installed ## Build the wheel and the source distribution into dist/
 	$(BIN)/uv build --quiet --offline --no-build-isolation --python $(BIN)/python
 
 clean: ## Remove caches and build products; .venv and the data in .demo stay
-	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist site
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -not -path './.demo/*' -not -path './.git/*' \
 		-prune -exec rm -rf {} +
 	@rm -f $(VENV)/.installed $(VENV)/.installed-dev

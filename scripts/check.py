@@ -25,6 +25,8 @@ BIN: Final = Path(sys.executable).parent
 MIGRATIONS: Final = ROOT / "demo_pipeline" / "storage" / "schema" / "migrations"
 #: Lines shown of a failed step; the rest is one command away.
 MOST_LINES: Final = 60
+#: a warning is an error: a link that leads nowhere, a page that no list has
+SITE_OPTIONS: Final = ("--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", "docs")
 QUIET_INSTANCE: Final = "telemetry: {enabled: false}\nnux: {enabled: false}\n"
 
 
@@ -71,6 +73,11 @@ def steps(scratch: str) -> list[Step]:
             is_slow=True,
         ),
         Step("types (basedpyright)", [str(BIN / "basedpyright"), "--level", "error"], is_slow=True),
+        Step(
+            "documentation builds without a warning (sphinx)",
+            [str(BIN / "sphinx-build"), *SITE_OPTIONS, "-d", f"{scratch}/pages", ".", f"{scratch}/site"],
+            is_slow=True,
+        ),
         Step("layers (import-linter)", [str(BIN / "lint-imports"), "--no-logo"]),
         Step("lint (ruff check)", [str(BIN / "ruff"), "check", "--quiet"], "ruff check --fix"),
         Step("format (ruff format)", [str(BIN / "ruff"), "format", "--check", "--quiet"], "ruff format"),

@@ -348,12 +348,14 @@ def test_g08_crude_words_of_every_language_are_blocked(language: str) -> None:
 @pytest.mark.risk("G8")
 @pytest.mark.parametrize("country", COUNTRIES)
 def test_g08_documents_name_the_countries_that_have_packs(country: str) -> None:
-    """README, the keys of a blueprint and the page of stories; what they do not name has no pack."""
+    """Limitations, the keys of a blueprint and the page of stories; what they do not name has no pack."""
     texts = {
         name: (PROJECT / name).read_text("utf-8")
-        for name in ("README.md", "docs/reference/blueprint.md", "docs/reference/stories.md")
+        for name in ("docs/limitations.md", "docs/reference/blueprint.md", "docs/reference/stories.md")
     }
-    [named] = re.findall(r"\*\*Some countries\*\* have .*?: (.*?)\.", " ".join(texts["README.md"].split()))
+    [named] = re.findall(
+        r"\*\*Some countries\*\* have .*?: (.*?)\.", " ".join(texts["docs/limitations.md"].split())
+    )
     assert Cldr("en").territories[country] in named
     assert len(re.split(r", | and ", named)) == len(COUNTRIES)
     assert f"with lists: {', '.join(COUNTRIES)}." in texts["docs/reference/blueprint.md"]
