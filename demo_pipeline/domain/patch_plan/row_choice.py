@@ -134,12 +134,13 @@ class RowGraph:
         return figures_of(row for row in free if row.month in wanted).over(wanted)
 
     def held_rows(self, month: Month, part: str) -> list[tuple[LivingRow, Held]]:
-        """The rows of a month and part that stay, and why."""
-        return [
+        """The rows of a month and part that stay, and why, by id: the database gives rows in any order."""
+        found = [
             (row, held)
             for row, held in zip(self.rows, self.held, strict=True)
             if held and row.month == month and row.part == part
         ]
+        return sorted(found, key=lambda one: one[0].id)
 
 
 def figures_of(rows: Iterable[LivingRow]) -> FiguresByMonth:

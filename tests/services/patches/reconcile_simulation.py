@@ -99,7 +99,7 @@ class ReconcileSimulation(TenantSimulation):
         before = fingerprint_of_all(self.database)
         with pytest.raises(InputError) as caught:
             apply_patch(self.database, self.settings, self.slug, wanted, is_confirmed=True)
-        assert caught.value.problems == seen.problems
+        assert caught.value.problems == seen.problems, (caught.value.problems, seen.problems)
         assert caught.value.suggestion == seen.suggestion is not None, seen.problems
         assert fingerprint_of_all(self.database) == before
         self.log.append(f"refused: {[problem.message for problem in seen.problems][:4]}")
