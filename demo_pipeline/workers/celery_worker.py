@@ -17,6 +17,8 @@ from typing import Any, Final, cast
 
 import dagster as dg
 from celery.signals import task_postrun
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import unpack_value
 from dagster_celery import tasks
 from dagster_celery.launcher import CeleryRunLauncher
 
@@ -53,6 +55,8 @@ def run_worker(settings: Settings, database: Database, *, slots: int, queue: str
         app.worker_main(
             [
                 *("worker", f"--concurrency={slots}", f"--queues={queue}", "--loglevel=INFO"),
+                # Two workers of one name would answer in one: the launcher would miss the runs of the other.
+                f"--hostname={queue}-{os.getpid()}@%h",
                 # Neither is needed, and each sends messages from every worker to every other.
                 *("--without-gossip", "--without-mingle"),
             ]
@@ -76,8 +80,7 @@ def _remove_outputs_after_each_run(folder: Path) -> None:
     """What ops handed on is of no use after the run, and nobody else would remove it from this machine."""
 
     def remove(kwargs: dict[str, Any], **_: Any) -> None:
-        # The task's only argument, as Dagster packs it.
-        arguments: Any = kwargs["execute_job_args_packed"]
-        shutil.rmtree(folder / str(arguments["run_id"]), ignore_errors=True)
+        arguments = unpack_value(kwargs["execute_job_args_packed"], as_type=ExecuteRunArgs)
+        shutil.rmtree(folder / arguments.run_id, ignore_errors=True)
 
     task_postrun.connect(remove, weak=False)

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import dagster as dg
 import pytest
@@ -164,6 +164,8 @@ def test_a_backfill_over_two_workers_outlives_one_of_them(
     daemon = start_daemon({"DEMO_BROKER_URL": broker_url})
     backfill(home, TENANTS)
     daemon.wait_for("workers", lambda: all(one.is_ready for one in workers))
+    control: Any = cast("Any", launcher_of(home, broker_url)).celery.control
+    assert len(control.inspect(timeout=5).ping()) == len(workers), "each has a name of its own"
     daemon.wait_for("some tenants are there", lambda: completed(home) >= KILLED_AFTER)
     home.execute_as_owner(HOLD)
     daemon.wait_for("both workers are writing", lambda: writers(home) == 2)
@@ -191,6 +193,7 @@ def test_a_backfill_over_two_workers_outlives_one_of_them(
     attempts = Counter(status for (status,) in home.query("select status from demo.job_attempts"))
     assert attempts == {"completed": len(TENANTS), "failed": 1}
     assert workers[1].stop() == 0
+    assert "Traceback" not in workers[1].log.read_text(encoding="utf-8", errors="replace")
     slug, elsewhere = retry.tags[TENANT_TAG], make_database()
     provision_all(elsewhere, home.settings, [home.folder / f"{slug}.yaml"])
     materialise(elsewhere, home.settings, slug)
