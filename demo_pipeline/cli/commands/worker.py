@@ -50,8 +50,8 @@ def worker(
     _require_urls(load_settings())
     if find_spec("dagster_celery") is None:
         raise DemoError(
-            "workers need packages that are not installed (dagster-celery, celery, redis): "
-            "pip install -r requirements-deploy.lock"
+            "workers need packages that are not installed (celery, dagster-celery, redis): "
+            "pip install 'demo-pipeline[celery]', or in a clone pip install -r requirements-deploy.lock"
         )
     session = open_session()
     slots, queue = slots or 1, queue or _DEFAULT_QUEUE
