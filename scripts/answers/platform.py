@@ -33,6 +33,7 @@ PLATFORM_ANSWERS: Final[dict[str, Schema]] = {
         }
     ),
     "serve": record({"url": TEXT}),
+    "worker": record({"queue": TEXT, "slots": COUNT}),
     "health": either(
         record(
             {
