@@ -119,6 +119,13 @@ class TenantContext:
             for job in self.state.jobs
         )
 
+    @cached_property
+    def was_made_by_figures(self) -> bool:
+        """Whether rows of the blueprint may ever have been made from figures, also by jobs undone since."""
+        return self.is_made_by_figures or any(
+            job.mode == PlanMode.RECONCILE and job.status == "completed" for job in self.state.jobs
+        )
+
 
 def find_tenant_id(conn: psycopg.Connection[Any], settings: Settings, slug: str, wish: str) -> UUID:
     """The id of the demo tenant ``slug``; ``wish`` says what was asked of it, for the audit.

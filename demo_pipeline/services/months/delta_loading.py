@@ -97,8 +97,9 @@ def delta_rows(
     deltas = deltas.nonzero()
     if not deltas:
         return ()
-    # Rows of materialising jobs draw from the blueprint's streams, unless some were made from figures.
-    is_mixed = run.context.is_made_by_figures
+    # Rows of materialising jobs draw from the blueprint's streams, unless some were made from figures. Undone
+    # jobs count: their rows are hidden, and names of rows that are hidden are not given again.
+    is_mixed = run.context.was_made_by_figures
     others = [
         (job.job_id, job.companies_created)
         for job in run.context.state.jobs

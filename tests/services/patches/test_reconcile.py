@@ -493,6 +493,22 @@ def test_later_months_refer_to_what_is_left(
     assert_sound(database, database_settings)
 
 
+def test_undone_patches_keep_their_names(database: Database, database_settings: Settings, roomy: str) -> None:
+    """Also those beside an undone reconcile: no company has the domain of another one, hidden or not."""
+    companies = len(tenant_rows(database, roomy)["companies"])
+    wanted = reconcile_plan({"2025-06": {"activities_created": 30}})
+    jobs = [apply_patch(database, database_settings, roomy, wanted, is_confirmed=True).job_id]
+    more = plan({"2025-06": {"companies_created": 5}})
+    jobs.append(apply_patch(database, database_settings, roomy, more).job_id)
+    for job_id in reversed(jobs):
+        undo_job(database, database_settings, job_id)
+    many = plan({"2025-06": {"companies_created": companies}})
+    apply_patch(database, database_settings, roomy, many)
+    domains = [row["domain"] for row in tenant_rows(database, roomy)["companies"].values() if row["domain"]]
+    assert len(domains) == len(set(domains)) > companies
+    assert_sound(database, database_settings)
+
+
 def test_an_extension_is_undone_beside_it(
     database: Database, database_settings: Settings, roomy: str
 ) -> None:
