@@ -204,7 +204,7 @@ def _reconciles(place: Place, tenant: Sized, sizes: Sizes) -> Iterator[Result]:
     note = f"{found['hidden']} rows hidden, {found['created']} made"
     for name, goal in (("preview", 300), ("job", 600), ("undo", None)):
         yield Result(
-            what=f"{what}: {name}, in the service",
+            what=f"{what}: {name}",
             unit="ms",
             samples=tuple(seconds * 1000 for seconds in found[name]),
             goal=goal,
