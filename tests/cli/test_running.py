@@ -121,8 +121,9 @@ def test_a_run_of_more_tenants_keeps_its_connections(
         assert done.code == 0, done.err
         return _sessions_so_far(admin_conn) - before
 
-    # One more where the display of progress reads at a moment when all others are in use.
-    assert opened("anna", "bela", "carl", "dora") <= opened("emil") + 1
+    # Two more where displays of progress read while all others are in use; four times as many if none
+    # was kept.
+    assert opened("anna", "bela", "carl", "dora") <= opened("emil") + 2
 
 
 def _sessions_so_far(conn: psycopg.Connection) -> int:

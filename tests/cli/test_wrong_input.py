@@ -58,7 +58,7 @@ BAD: Final = {
     "FORMAT": ("excel",),
 }
 #: values of any form, or whose use is tested elsewhere
-FREE: Final = {"SLUG", "S", "DATABASE", "DIR", "TEXT"}
+FREE: Final = {"SLUG", "S", "DATABASE", "DIR", "TEXT", "QUEUE"}
 #: what a report is written to
 PAGE: Final = "kranz.html"
 #: commands that do something for good with a good line; only their usage is tried

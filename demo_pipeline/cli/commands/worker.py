@@ -32,8 +32,8 @@ def worker(
         str | None,
         option(
             "--queue",
-            "NAME",
-            "The queue to take runs from; dagster without. Runs that use inbox, blueprints or exports are in "
+            "QUEUE",
+            "Where to take runs from; dagster without. Runs that use inbox, blueprints or exports are in "
             "the queue folders.",
         ),
     ] = None,

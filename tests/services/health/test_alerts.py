@@ -412,6 +412,8 @@ def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> St
     """What goes to the log of this process, to the last detail."""
     text = StringIO()
     caplog.set_level(logging.DEBUG)
+    # The client of Kubernetes, once it is imported, keeps this logger from saying anything.
+    caplog.set_level(logging.DEBUG, "urllib3")
     root = logging.getLogger()
     # By a handler of its own: pytest's is also given what a logger keeps to itself.
     monkeypatch.setattr(root, "handlers", [logging.StreamHandler(text)])
