@@ -34,6 +34,9 @@ _FOLDER_KEY: Final = "inbox_file"
 _ANSWER_SECONDS: Final = 2.0
 #: One question serves all runs of a poll of Dagster's monitoring, which takes turns of five seconds.
 _SAME_POLL_SECONDS: Final = 2.0
+#: For the queue to answer; Dagster's daemon ends itself when it was silent for twice as long.
+_QUEUE_SECONDS: Final = 900
+_MOST_SECONDS_BETWEEN_TRIES: Final = 5
 #: polls in a row in which no worker had the run
 _MOST_MISSES: Final = 2
 
@@ -48,11 +51,22 @@ class WorkerRunLauncher(CeleryRunLauncher):
         self._active: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Queue a run; one that reads or writes folders for the workers beside them."""
+        """Queue a run; one that reads or writes folders for the workers beside them.
+
+        Waits while Redis is away: the runs behind this one stay in Dagster's queue, and none of them uses up
+        its retries. Raises ``OperationalError`` after a quarter of an hour.
+        """
         run = context.dagster_run
         if DAGSTER_CELERY_QUEUE_TAG not in run.tags and uses_folders(run):
             self._instance.add_run_tags(run.run_id, {DAGSTER_CELERY_QUEUE_TAG: FOLDER_QUEUE})
             run = run.with_tags({**run.tags, DAGSTER_CELERY_QUEUE_TAG: FOLDER_QUEUE})
+        with cast("Any", self).celery.connection_for_write() as connection:
+            connection.ensure_connection(
+                interval_start=1,
+                interval_step=1,
+                interval_max=_MOST_SECONDS_BETWEEN_TRIES,
+                timeout=_QUEUE_SECONDS,
+            )
         super().launch_run(context._replace(dagster_run=run))
 
     def terminate(self, run_id: str) -> bool:
