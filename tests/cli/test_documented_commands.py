@@ -80,10 +80,10 @@ def test_the_commands_of_a_first_day_and_of_checks_work(
     environment = clean_environment(dagster_database_env)
 
     def run(block: str) -> str:
-        return run_block(block.replace(".venv/bin/", ""), tmp_path, environment)
+        return run_block(block, tmp_path, environment)
 
     run("demo-pipeline run larkmoor")
-    printed = [run(block) for block in blocks("first-day.md") if block.strip() != "make dev"]
+    printed = [run(block) for block in blocks("first-day.md") if block.strip() != "demo-pipeline serve"]
     assert sum("UPDATE 3" in one for one in printed) == 1
     assert (tmp_path / "larkmoor.html").exists()
     for block in blocks("checks.md"):

@@ -40,7 +40,7 @@ BUNDLED: Final = "demo_pipeline/bundled/"
 STEP_SECONDS: Final = 300
 LOCATION_QUERY: Final = (
     b'{"query": "{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus'
-    b' locationOrLoadError { __typename } } } } }"}'
+    b' locationOrLoadError { __typename } } } } runsOrError { ... on Runs { results { status } } } }"}'
 )
 
 
@@ -190,6 +190,10 @@ def test_a_stranger_goes_through_the_tutorial(stranger: Stranger) -> None:
         if line.text.startswith("cd "):
             here = (here / line.text.removeprefix("cd ")).resolve()
             continue
+        if line.text.startswith("export "):
+            name, _, value = line.text.removeprefix("export ").partition("=")
+            stranger.environment[name] = value.strip('"').replace("$PWD", str(here))
+            continue
         for name, text in files.items():
             if name in line.text:
                 (here / name).write_text(text, encoding="utf-8")
@@ -205,7 +209,7 @@ def test_a_stranger_goes_through_the_tutorial(stranger: Stranger) -> None:
 
 
 def check_dagster_dev(stranger: Stranger, folder: Path) -> None:
-    """``dagster dev`` serves the code location of the folder."""
+    """``dagster dev`` serves the code location of the folder, and shows the runs that were made in it."""
     (folder / "demo_tenants" / "defs" / "own.py").write_text(
         'import dagster as dg\n\n\n@dg.asset(deps=["kpi_snapshot"])\ndef own_asset() -> None: ...\n'
     )
@@ -229,6 +233,7 @@ def check_dagster_dev(stranger: Stranger, folder: Path) -> None:
                 continue
         assert b'"name":"demo_pipeline"' in answer.replace(b": ", b":"), answer
         assert b"RepositoryLocation" in answer
+        assert b"SUCCESS" in answer, "the runs of the command line are those of the pages"
     finally:
         process.terminate()
         process.communicate(timeout=60)

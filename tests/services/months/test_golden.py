@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from demo_pipeline.rendering.hero_columns import hero_sections
 from demo_pipeline.services.months.materialise import materialise
 from demo_pipeline.services.tenants.provision import provision
-from demo_pipeline.services.tenants.queries import digest
+from demo_pipeline.services.tenants.queries import digest, show_tenant
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from tests.paths import BUNDLED
+from tests.paths import BUNDLED, PROJECT
 
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
@@ -37,6 +38,22 @@ def test_g05_golden_digest(database: Database, database_settings: Settings, path
     slug = provision(database, now, path).slug
     materialise(database, now, slug)
     assert digest(database, now, slug) == GOLDEN[slug]
+    if slug == "larkmoor":
+        assert_page_shows_hero_accounts_of(database, now, slug)
+
+
+def assert_page_shows_hero_accounts_of(database: Database, settings: Settings, slug: str) -> None:
+    """The page on tenants shows what the command prints of this tenant."""
+    page = (PROJECT / "docs" / "tenants.md").read_text(encoding="utf-8")
+    _, _, block = page.partition(f"$ demo-pipeline tenant show {slug}\n")
+    shown = [line.strip() for line in block.partition("```")[0].splitlines() if line.strip() != "..."]
+    printed = [
+        line
+        for section in hero_sections(show_tenant(database, settings, slug).heroes)
+        for line in (section.heading, *(f"{i}. {one}" for i, one in enumerate(section.sentences, start=1)))
+    ]
+    assert shown
+    assert set(shown) <= set(printed), printed
 
 
 def test_many_small_loads_are_one_large_one(database: Database, database_settings: Settings) -> None:
