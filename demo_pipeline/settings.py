@@ -312,6 +312,11 @@ class Settings(BaseSettings):
         return self.database_url is None or self.dagster_url is None
 
     @property
+    def place(self) -> str:
+        """Where an embedded CRM database is, as `` in FOLDER`` for messages; empty for a given server."""
+        return f" in {self.home.absolute()}" if self.database_url is None else ""
+
+    @property
     def dagster_home(self) -> Path:
         return self.dagster_home_override or self.home / "dagster"
 

@@ -93,11 +93,25 @@ def test_the_url_is_printed_alone(command: RunCommand, database: Database) -> No
 
 
 def test_the_embedded_server_starts_and_stops(tmp_path: Path) -> None:
-    """It is made by the first command that needs it, stays up, and stops when told to."""
+    """It is made by the first command that needs it, which says so, stays up, and stops when told to.
+
+    Who looks for a tenant in a new database, as in a wrong folder, reads which database that is.
+    """
     home = tmp_path / "home"
     environment = clean_environment({"DEMO_HOME": str(home)})
+    made = f"made an empty database in {home}; DEMO_HOME names another folder"
     try:
-        assert run_program("tenant", "list", environment=environment).code == 0
+        first = run_program("verify", "nobody", "--json", environment=environment)
+        assert made in first.err.splitlines()
+        assert first.error["message"].startswith(f"there is no tenant 'nobody' in {home}; ")
+        for arguments, nothing in (
+            (("tenant", "list"), "there is no demo tenant yet"),
+            (("verify",), "there is no demo tenant yet"),
+            (("job", "list"), "there are no jobs yet"),
+        ):
+            done = run_program(*arguments, environment=environment)
+            assert (done.code, done.out) == (0, "")
+            assert one_line(done.err).startswith(f"{nothing} in {home}")
         url = one_line(run_program("db", "url", environment=environment).out)
         with psycopg.connect(url) as conn:
             assert conn.execute("SELECT count(*) FROM crm.tenants").fetchone() == (0,)

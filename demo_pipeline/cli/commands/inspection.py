@@ -39,6 +39,7 @@ from demo_pipeline.rendering.table import Column, Table, csv_text, programs, rec
 if TYPE_CHECKING:
     from demo_pipeline.services.tenants.queries import KpiTable
     from demo_pipeline.services.tenants.verify import Verdict
+    from demo_pipeline.settings import Settings
 
 #: exit code of findings
 DRIFTED: Final = 4
@@ -115,8 +116,10 @@ def verify(slug: OptionalSlug = None, *, json: Json = False) -> None:
     if json:
         passed = all(verdict.is_as_expected for verdict in verdicts)
         write_document({"passed": passed, "tenants": [verdict_document(verdict) for verdict in verdicts]})
-    else:
+    elif verdicts:
         write_verdicts(verdicts)
+    else:
+        say(no_tenants(session.settings))
     if not all(verdict.is_as_expected for verdict in verdicts):
         raise typer.Exit(DRIFTED)
 
@@ -128,9 +131,6 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
 
 def write_verdicts(verdicts: Sequence[Verdict]) -> None:
     """One line per tenant, then every finding."""
-    if not verdicts:
-        say(no_tenants())
-        return
     write_table(
         Table(_VERDICT_COLUMNS, verdicts, colour=lambda verdict: None if verdict.is_as_expected else "red")
     )
@@ -146,9 +146,10 @@ def findings_text(count: int, sound: str) -> str:
     return counted(count, "finding") if count else sound
 
 
-def no_tenants() -> str:
+def no_tenants(settings: Settings) -> str:
     """The answer where there is no tenant at all."""
-    return f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one"
+    remedy = f"{command_line('tenant provision FILE')} makes one"
+    return f"there is no demo tenant yet{settings.place}; {remedy}"
 
 
 def _pending(verdict: Verdict) -> str:

@@ -101,7 +101,7 @@ def list_(
     elif status or kind or since:
         say("no job fits these filters; job list without them shows all")
     else:
-        say("there are no jobs yet")
+        say(f"there are no jobs yet{session.settings.place}")
     if rest := page.total - len(page.jobs):
         say(f"{counted(rest, 'earlier job')} {are(rest)} not shown; --limit {page.total} shows all")
 

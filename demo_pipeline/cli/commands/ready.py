@@ -78,7 +78,7 @@ def ready(
             note(text)
         write_text(f"\n{summary(tenants)}")
     else:
-        say(no_tenants())
+        say(no_tenants(session.settings))
     if not all(one.is_ready for one in tenants):
         raise typer.Exit(NOT_READY)
 

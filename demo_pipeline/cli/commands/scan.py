@@ -45,17 +45,16 @@ def scan(slug: OptionalSlug = None, *, json: Json = False) -> None:
     is_clean = all(one.is_clean for one in scans)
     if json:
         write_document({"clean": is_clean, "tenants": records(_COLUMNS, scans)})
-    else:
+    elif scans:
         _write(scans)
+    else:
+        say(no_tenants(session.settings))
     if not is_clean:
         raise typer.Exit(FOUND)
 
 
 def _write(scans: Sequence[Scan]) -> None:
     """One line a tenant, then every finding; those of the reader once."""
-    if not scans:
-        say(no_tenants())
-        return
     write_table(Table(_COLUMNS, scans, colour=lambda one: None if one.is_clean else "red"))
     for one in scans:
         for finding in one.findings:

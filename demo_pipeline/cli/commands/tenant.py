@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from demo_pipeline.cli.commands.inspection import no_tenants
 from demo_pipeline.cli.kit.console import (
     command_line,
     note,
@@ -247,7 +248,7 @@ def list_(
     elif country or industry or is_living is not None:
         say("no demo tenant fits these filters; tenant list without them shows all")
     else:
-        say(f"there is no demo tenant yet; {command_line('tenant provision FILE')} makes one")
+        say(no_tenants(session.settings))
 
 
 _SUMMARY_COLUMNS: Final[tuple[Column[TenantSummary], ...]] = (

@@ -177,7 +177,7 @@ def _unknown(conn: psycopg.Connection[Any], settings: Settings, slug: str) -> No
     if known is None:
         with suppress(DemoError, psycopg.Error), open_database(settings).admin(readonly=True) as admin:
             known = tenants.demo_slugs(admin)
-    return tenants.unknown_tenant(slug, known or ())
+    return tenants.unknown_tenant(slug, known or (), settings.place)
 
 
 def check_instant(context: TenantContext, as_of: datetime, settings: Settings) -> None:

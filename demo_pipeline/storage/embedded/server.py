@@ -9,6 +9,7 @@ on tables and the other roles are the migrations'.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -52,6 +53,7 @@ from demo_pipeline.storage.embedded.process import (
     wait_for_change,
 )
 
+_LOG: Final = logging.getLogger(__name__)
 CRM_DATABASE = "crm"
 DAGSTER_DATABASE = "dagster"
 LOADER_ROLE = "demo_loader"
@@ -278,6 +280,8 @@ def _make_data(
         _initdb(place, making, password_file, binaries, account)
         making.rename(place.data)
         sync_folder(place.base)
+        # Shown on stderr: a command in a wrong folder would else seem to have lost its tenants.
+        _LOG.warning("made an empty database in %s; DEMO_HOME names another folder", place.home)
     finally:
         password_file.unlink(missing_ok=True)
         shutil.rmtree(making, ignore_errors=True)

@@ -241,13 +241,16 @@ def deleted_slugs(conn: Connection[Any]) -> set[str]:
     return {slug for (slug,) in rows.fetchall()}
 
 
-def unknown_tenant(slug: str, known: Sequence[str]) -> NotFoundError:
-    """The error for a slug that no tenant has; proposes the nearest of ``known``, slugs of demo tenants."""
+def unknown_tenant(slug: str, known: Sequence[str], place: str = "") -> NotFoundError:
+    """The error for a slug that no tenant has; proposes the nearest of ``known``, slugs of demo tenants.
+
+    ``place``: where they are, as ``Settings.place`` says it.
+    """
     meant = nearest(slug.strip().casefold(), known)
     details = {"tenant": slug} if meant is None else {"tenant": slug, "suggestion": meant}
     hint = "" if meant is None else f"did you mean {meant}? "
     remedy = "demo-pipeline tenant list shows those there are"
-    return NotFoundError(f"there is no tenant {slug!r}; {hint}{remedy}", details)
+    return NotFoundError(f"there is no tenant {slug!r}{place}; {hint}{remedy}", details)
 
 
 def tenant_state(conn: Connection[Any], tenant_id: UUID) -> TenantState:
