@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import psycopg
@@ -92,7 +93,7 @@ def test_the_url_is_printed_alone(command: RunCommand, database: Database) -> No
     assert command("db", "url", "--json").document == {"url": database.admin_url}
 
 
-def test_the_embedded_server_starts_and_stops(tmp_path: Path) -> None:
+def test_the_embedded_server_starts_and_stops(tmp_path: Path, blueprint: Path) -> None:
     """It is made by the first command that needs it, which says so, stays up, and stops when told to.
 
     Who looks for a tenant in a new database, as in a wrong folder, reads which database that is.
@@ -112,11 +113,20 @@ def test_the_embedded_server_starts_and_stops(tmp_path: Path) -> None:
             done = run_program(*arguments, environment=environment)
             assert (done.code, done.out) == (0, "")
             assert one_line(done.err).startswith(f"{nothing} in {home}")
+        ran = run_program("run", blueprint, environment=environment)
+        assert re.search(r"^  \S*demo-pipeline db stop  +ends the database server", ran.err, re.MULTILINE), (
+            ran.err
+        )
         url = one_line(run_program("db", "url", environment=environment).out)
         with psycopg.connect(url) as conn:
-            assert conn.execute("SELECT count(*) FROM crm.tenants").fetchone() == (0,)
+            assert conn.execute("SELECT count(*) FROM crm.tenants").fetchone() == (1,)
         for was_running in (True, False):
             stopped = run_program("db", "stop", "--json", environment=environment)
             assert stopped.document == {"was_running": was_running}
+        idle = run_program("db", "stop", environment=environment)
+        assert idle.out == f"the server of {home} was not running\n"
+        run_program("db", "url", environment=environment)
+        stopped = run_program("db", "stop", environment=environment)
+        assert stopped.out == f"stopped the server of {home}\n"
     finally:
         forget(home)

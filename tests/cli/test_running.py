@@ -94,6 +94,7 @@ def test_the_main_job(command: RunCommand, blueprint: Path, admin_conn: psycopg.
     assert "25,000.50" in lines[5]
     assert "as expected" in first.out
     assert "serve" in first.err
+    assert "db stop" not in first.err, "there is no embedded server"
     assert sums(kpis(command)) == TOTALS
     before = table_counts(admin_conn)
     digest = command("digest", "kranz").out

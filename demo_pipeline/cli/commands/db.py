@@ -306,5 +306,6 @@ def stop(*, json: Json = False) -> None:
 
     with notice_if_slow("stopping the embedded PostgreSQL ..."):
         was_running = server.stop(settings.home)
-    text = "stopped" if was_running else "it was not running"
+    server_text = f"the server of {settings.home.absolute()}"
+    text = f"stopped {server_text}" if was_running else f"{server_text} was not running"
     write_answer({"was_running": was_running}, text, json=json)

@@ -85,6 +85,7 @@ def _run(session: Session, blueprints: Sequence[str], *, json: bool) -> None:
         write_document(_document(made, reports, verdicts, tables))
     else:
         _write_result(reports, verdicts, tables)
+        _write_next(settings, slugs)
     if not all(verdict.is_as_expected for verdict in verdicts):
         raise typer.Exit(DRIFTED)
 
@@ -194,10 +195,16 @@ def _write_result(
             note(f"{table.tenant}: {text}")
         write_text("")
     write_verdicts(verdicts)
+
+
+def _write_next(settings: Settings, slugs: Sequence[str]) -> None:
+    """Commands to type after the main job."""
+    program = program_from(Path())
     say("")
     say("next:")
-    program = program_from(Path())
     say(f"  {program} serve             the Dagster UI with these runs and their KPI tables")
-    if tables:
-        say(f"  {program} tenant show {tables[0].tenant}")
+    if slugs:
+        say(f"  {program} tenant show {slugs[0]}")
     say(f'  psql "$({program} db url)"  the tables themselves')
+    if settings.uses_embedded_server:
+        say(f"  {program} db stop           ends the database server, which stays up until then")
