@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
+import subprocess
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import psycopg
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from demo_pipeline.domain.core.figures import COUNT_METRICS, METRICS, VALUE_METRICS
+from demo_pipeline.storage.connection.database import Database
+from demo_pipeline.storage.embedded.binaries import find_tool
 from tests.fixtures.cli import Finished, RunCommand, StartCommand, finish, table_counts
 from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import real_tenant
@@ -85,7 +89,9 @@ def sums(months: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: sum(Decimal(month[name]) for month in months) for name in METRICS}
 
 
-def test_the_main_job(command: RunCommand, blueprint: Path, admin_conn: psycopg.Connection) -> None:
+def test_the_main_job(
+    command: RunCommand, blueprint: Path, admin_conn: psycopg.Connection, database: Database
+) -> None:
     """From a file to verified figures with a table on stdout; a second time, named twice, nothing changes."""
     first = command("run", blueprint)
     assert first.code == 0, first.err
@@ -95,6 +101,17 @@ def test_the_main_job(command: RunCommand, blueprint: Path, admin_conn: psycopg.
     assert "as expected" in first.out
     assert "serve" in first.err
     assert "db stop" not in first.err, "there is no embedded server"
+    [line] = [line for line in first.err.splitlines() if line.startswith("  psql ")]
+    words = shlex.split(line.partition("  the tables")[0])
+    shown = subprocess.run(
+        [find_tool("psql"), "-X", database.admin_url, *words[2:]],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "contacts" in shown.stdout, "psql shows the tables of the schema crm"
     assert sums(kpis(command)) == TOTALS
     before = table_counts(admin_conn)
     digest = command("digest", "kranz").out

@@ -288,7 +288,8 @@ _COLUMN_USE: Final[tuple[Column[TableGap], ...]] = (
 def url(*, json: Json = False) -> None:
     """Print the URL of the database and nothing else.
 
-    It holds the password. Starts the embedded server if need be: psql "$(demo-pipeline db url)".
+    It holds the password. Starts the embedded server if need be: psql "$(demo-pipeline db url)". The tables
+    are in the schema crm.
     """
     settings = open_settings()
     from demo_pipeline.storage.connection.database import open_database

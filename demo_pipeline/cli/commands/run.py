@@ -205,6 +205,6 @@ def _write_next(settings: Settings, slugs: Sequence[str]) -> None:
     say(f"  {program} serve             the Dagster UI with these runs and their KPI tables")
     if slugs:
         say(f"  {program} tenant show {slugs[0]}")
-    say(f'  psql "$({program} db url)"  the tables themselves')
+    say(f"""  psql "$({program} db url)" -c '\\dt crm.*'  the tables themselves""")
     if settings.uses_embedded_server:
         say(f"  {program} db stop           ends the database server, which stays up until then")
