@@ -485,6 +485,21 @@ def test_a_tenant_that_people_renamed(quick_command: RunCommand, kranz: str, adm
     assert quick_command("rewind", kranz, "before-demo").out == nothing
 
 
+def test_a_plan_that_was_requested_twice_is_noted_until_it_is_undone(
+    quick_command: RunCommand, kranz: str, tmp_path: Path
+) -> None:
+    """In plain words: the second request changed nothing."""
+    plan = tmp_path / "plan.csv"
+    plan.write_text("month,contacts_created\n2025-02,3\n", encoding="utf-8")
+    job_id = quick_command("patch", "apply", kranz, plan, "--json").document["job_id"]
+    quick_command("patch", "apply", kranz, plan)
+    [note] = examined(quick_command, kranz)["notes"]
+    assert note.startswith(f"the plan of job {job_id[:8]} was requested twice, last at ")
+    assert note.endswith("; the second request changed nothing")
+    quick_command("job", "undo", job_id)
+    assert examined(quick_command, kranz)["notes"] == []
+
+
 def test_wrong_input(quick_command: RunCommand, kranz: str, admin_conn: Conn) -> None:
     """Neither a tenant nor --all, both, --examine alone, and a tenant that is none."""
     for arguments, message in (

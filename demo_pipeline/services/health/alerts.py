@@ -179,9 +179,8 @@ def _event_alert(event: WatchedEvent) -> Alert:
             return Alert(
                 kind=AlertKind.DUPLICATE,
                 subject=event.subject,
-                what=f"a duplicate of this job was found {_times(event.count)}, last at {last}; nothing was "
-                "applied twice",
-                remedy="find out who asks for the same change again",
+                what=_duplicate_text(event, last),
+                remedy="find out what makes the same change or row again",
                 command=f"demo-pipeline job show {job_id}",
                 tenant=event.slug,
                 job_id=job_id,
@@ -199,6 +198,16 @@ def _event_alert(event: WatchedEvent) -> Alert:
             raise AssertionError(f"{event.figure} is a rate")
         case _:
             assert_never(event.figure)
+
+
+def _duplicate_text(event: WatchedEvent, last: str) -> str:
+    job = f"job {str(event.job_id)[:8]}"
+    if event.kind == JobKind.DEDUPE:
+        return f"rows were there twice, and {job} removed the copies, last at {last}"
+    times, end = f"{event.count + 1:,} times", "only the first request changed anything"
+    if event.count == 1:
+        times, end = "twice", "the second request changed nothing"
+    return f"the plan of {job} was requested {times}, last at {last}; {end}"
 
 
 def job_alert(job: FailedJob) -> Alert:
@@ -298,10 +307,6 @@ def _noun(kind: str) -> str:
 def _some(count: int, one: str, many: str = "") -> str:
     article = "an" if one[0] in "aeiou" else "a"
     return f"{article} {one}" if count == 1 else counted(count, one, many)
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
 
 
 def _was(count: int) -> str:

@@ -169,11 +169,12 @@ class _Judgement:
         try:
             context = find_tenant_context(self._conn, self._settings, slug, "ready")
         except UnreadableTenantError as error:
-            name = slug
+            name, undone = slug, set[str]()
             # An examination finds nothing else.
             reasons.append(unreadable_reason(error.message))
         else:
             name = context.spec.name
+            undone = {str(job.job_id) for job in context.state.jobs if job.undone_by is not None}
             reasons += _of_rows(slug, last, is_examined=is_examined)
             reasons += self._of_checkpoint(slug, last, checkpoint, is_examined=is_examined)
             reasons += self._of_months(slug, context)
@@ -185,7 +186,7 @@ class _Judgement:
             reasons=tuple(sorted(reasons, key=lambda one: order.index(one.requirement))),
             notes=(
                 *(last.notes if last is not None and is_examined else ()),
-                *alert_notes(alerts),
+                *alert_notes(alerts, undone),
             ),
             is_examined=is_examined,
             checkpoint=checkpoint,

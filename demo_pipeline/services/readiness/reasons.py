@@ -6,7 +6,7 @@ rows of a tenant (``examination``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -205,11 +205,11 @@ def alert_reasons(alerts: Iterable[Alert]) -> Iterator[Reason]:
             )
 
 
-def alert_notes(alerts: Iterable[Alert]) -> Iterator[str]:
-    """Alerts about what happened once, which nothing takes back and which say nothing about the rows."""
+def alert_notes(alerts: Iterable[Alert], undone: Collection[str]) -> Iterator[str]:
+    """Alerts about what happened once and says nothing about the rows; not of jobs that are ``undone``."""
     for alert in alerts:
-        if alert.kind in _PAST:
-            yield f"{alert.kind.headline(1)}: {alert.what}"
+        if alert.kind in _PAST and alert.job_id not in undone:
+            yield alert.what
 
 
 #: A failing check, a stale and an unreadable tenant are seen by requirements of their own.

@@ -57,6 +57,8 @@ class WatchedEvent:
     subject: str
     slug: str | None
     job_id: UUID | None
+    #: of the job
+    kind: str | None
     #: how often it happened, and when the last time
     count: int
     last_at: datetime
@@ -100,10 +102,11 @@ def alerting_events(conn: Connection[Any]) -> list[WatchedEvent]:
     """What is beyond the threshold of its figure, the earliest first."""
     rows = conn.execute(
         """
-        select e.figure, e.subject, max(e.slug), (array_agg(e.job_id))[1], count(*), max(e.at), max(e.value),
-            f.threshold
+        select e.figure, e.subject, max(e.slug), (array_agg(e.job_id))[1], max(l.kind), count(*), max(e.at),
+            max(e.value), f.threshold
         from demo.watched_events e
         join demo.watched_figures f on f.name = e.figure
+        left join demo.job_ledger l on l.id = e.job_id
         where e.value > f.threshold
         group by e.figure, e.subject, f.threshold
         order by max(e.at), e.figure, e.subject
@@ -115,12 +118,13 @@ def alerting_events(conn: Connection[Any]) -> list[WatchedEvent]:
             subject=subject,
             slug=slug,
             job_id=job_id,
+            kind=kind,
             count=count,
             last_at=last_at,
             value=value,
             threshold=threshold,
         )
-        for figure, subject, slug, job_id, count, last_at, value, threshold in rows
+        for figure, subject, slug, job_id, kind, count, last_at, value, threshold in rows
     ]
 
 

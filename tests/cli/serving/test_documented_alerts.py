@@ -55,7 +55,7 @@ def test_the_commands_of_alerts_work(
     finally:
         serving.send_signal(signal.SIGINT)
         serving.wait(timeout=60)
-    assert "a duplicate of this job was found once" in web_hook.messages[-1]["message"]
+    assert "was requested twice" in web_hook.messages[-1]["message"]
 
     # What is wrong is exit code 4; the page shows a day on which nothing is.
     printed = run_block(f"{health.splitlines()[0].removeprefix('$ ')} || test $? = 4", tmp_path, environment)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from threading import Barrier
@@ -19,14 +20,14 @@ from apprise.plugins.slack import NotifySlack
 
 from demo_pipeline.domain.core.errors import InputError, NotADemoTenantError
 from demo_pipeline.domain.core.job_kinds import JobKind
-from demo_pipeline.services.health.alerts import AlertKind, FailedRun, FailingChecks
+from demo_pipeline.services.health.alerts import AlertKind, FailedRun, FailingChecks, figure_alerts
 from demo_pipeline.services.health.incidents import deliver_notices, record_alerts, send_test
 from demo_pipeline.services.health.receivers import check_receivers, receivers_of
 from demo_pipeline.services.health.state import read_state
 from demo_pipeline.services.patches.patch import apply_patch
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
-from demo_pipeline.storage.ledger.watched_figures import WatchedFigure
+from demo_pipeline.storage.ledger.watched_figures import WatchedEvent, WatchedFigure
 from tests.fixtures.embedded_server import wait_until
 from tests.fixtures.ledger_steps import begun, ended_attempts, real_tenant
 from tests.fixtures.receivers import MailBox, WebHook
@@ -197,7 +198,10 @@ BEGINNINGS: Final[dict[AlertKind, tuple[Callable[[House], Callable[[], object]],
         verification_failures,
         ["30 of 32 attempts", "did not reach their KPIs"],
     ),
-    AlertKind.DUPLICATE: (duplicate, ["found 2 times", "tenant: acme", "job: "]),
+    AlertKind.DUPLICATE: (
+        duplicate,
+        ["was requested 3 times, last at ", "only the first request changed", "tenant: acme", "job: "],
+    ),
     AlertKind.NON_DEMO_ATTEMPT: (non_demo_attempt, ["not a demo", "tenant: customer", "demo.audit_log"]),
     AlertKind.FAILED_JOB: (failed_job, ["a patch failed", "tenant: acme", "job: ", "job retry"]),
     AlertKind.FAILED_RUN: (failed_run, ["no space left", "run: http://127.0.0.1:3000/runs/1f2e3d4c"]),
@@ -217,6 +221,26 @@ def test_every_kind_is_tried_and_documented() -> None:
     page = (PROJECT / "docs" / "alerts.md").read_text(encoding="utf-8")
     for name in (*AlertKind, *WatchedFigure):
         assert f"\n| `{name.value}` |" in page
+
+
+def test_copies_of_rows_are_no_second_request() -> None:
+    """What dedupe removed is a duplicate, too, and has words of its own."""
+    job_id = UUID("0f1c2f3e-0000-0000-0000-000000000000")
+    removed = WatchedEvent(
+        figure=WatchedFigure.DUPLICATES,
+        subject=str(job_id),
+        slug="acme",
+        job_id=job_id,
+        kind=JobKind.DEDUPE,
+        count=1,
+        last_at=datetime(2025, 3, 1, 12, tzinfo=UTC),
+        value=Decimal(1),
+        threshold=Decimal(0),
+    )
+    [alert] = figure_alerts((), [removed])
+    assert alert.what == (
+        "rows were there twice, and job 0f1c2f3e removed the copies, last at 2025-03-01 12:00 UTC"
+    )
 
 
 @pytest.mark.parametrize("kind", AlertKind)

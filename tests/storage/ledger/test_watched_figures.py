@@ -139,6 +139,17 @@ def test_a_job_that_ends_while_it_is_looked_at_was_not_abandoned(
         assert watched_figures.failed_jobs(reader) == []
 
 
+def test_copies_and_requests_are_told_apart_by_the_kind_of_their_job(
+    admin_conn: Conn, add_attempts: AddAttempts, acme: UUID
+) -> None:
+    """Both are duplicates: a job that removed copies, and a patch that was requested again."""
+    add_attempts(1, kind=JobKind.DEDUPE)
+    patch = add_attempts(1)
+    job_ledger.audit(admin_conn, "PATCH_IDEMPOTENCY_DETECTED", slug="acme", tenant_id=acme, job_id=patch)
+    events = watched_figures.alerting_events(admin_conn)
+    assert [one.kind for one in events] == [JobKind.DEDUPE, JobKind.PATCH]
+
+
 @pytest.mark.parametrize(
     ("event", "name"),
     [
