@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP
 from typing import TYPE_CHECKING, Any, Final
 
 from demo_pipeline.rendering.kpi_columns import (
@@ -16,6 +17,7 @@ from demo_pipeline.rendering.kpi_columns import (
 from demo_pipeline.rendering.table import Column, Table
 
 if TYPE_CHECKING:
+    from demo_pipeline.domain.core.currency import Currency
     from demo_pipeline.services.patches.preview import Preview, RowChange
     from demo_pipeline.storage.rows.reconcile_rows import NamedDeal
 
@@ -117,11 +119,15 @@ def row_tables(seen: Preview) -> list[Table[Any]]:
             Column("title", "deal"),
             Column("account", "account"),
             Column("month", "month", lambda deal: f"{deal.created_at:%Y-%m}"),
-            Column("value", "value", is_number=True),
+            Column("value", "value", text=lambda deal: _value_text(deal, seen.currency), is_number=True),
         )
         title = f"the largest deals to hide, values in {seen.currency}"
         tables.append(Table(columns, seen.reconcile.largest_deals, title=title))
     return tables
+
+
+def _value_text(deal: NamedDeal, currency: Currency) -> str:
+    return "" if deal.value is None else currency.shown(currency.minor(deal.value, ROUND_HALF_UP))
 
 
 def closing_lines(seen: Preview) -> list[str]:

@@ -102,6 +102,7 @@ def test_the_last_change_is_taken_back_and_then_the_one_before(
     done = quick_command("job", "undo", "--last", kranz)
     assert done.code == 0
     assert done.err.startswith(f"taking back patch {second} of {kranz}")
+    assert done.err.endswith(" UTC, of 2025-02\n")
     assert contacts(quick_command, kranz) == before + 5
     assert quick_command("job", "undo", "--last", kranz, "--json").document["undoes"] == first
     assert contacts(quick_command, kranz) == before

@@ -47,6 +47,45 @@ def test_unconfirmed_it_is_the_preview_and_exit_code_2(
     assert quick_command("digest", kranz).out == before
 
 
+def test_figures_that_did_not_change_are_one_line(
+    quick_command: RunCommand, kranz: str, tmp_path: Path
+) -> None:
+    """Rows of other months go along: what is shown of the job and of its undo is what changed."""
+    shown = quick_command("kpis", kranz, "--from", "2025-02", "--to", "2025-02", "--json").document
+    count = shown["months"][0]["contacts_created"]
+    path = tmp_path / "fewer.yaml"
+    text = PLAN.replace("2025-01", "2025-02").replace("activities", "contacts") % (count - 4)
+    path.write_text(text, encoding="utf-8")
+    done = quick_command("patch", "apply", kranz, path, "--yes")
+    job = quick_command("job", "list", kranz, "--json").document["jobs"][0]["job_id"]
+    months = quick_command("job", "show", job, "--json").document["months"]
+    assert len(months) > 1, "rows of other months went along"
+    undone = quick_command("job", "undo", "--last", kranz)
+    assert f", of {', '.join(one['month'] for one in months)}\n" in undone.err
+    for finished in (done, undone):
+        _, _, *lines, last = finished.out.splitlines()
+        assert last == f"every other figure of {len(months)} months is as it was"
+        assert {line.split()[0] for line in lines} == {"2025-02"}
+        assert all(line.split()[5] != "0" for line in lines)
+    listed = quick_command("job", "show", job).out
+    assert len([line for line in listed.splitlines() if line.endswith(" exact")]) == len(lines)
+
+
+def test_amounts_of_deals_are_written_like_all_others(
+    quick_command: RunCommand, kranz: str, tmp_path: Path
+) -> None:
+    """The largest deals to hide, with a comma before each three digits; without one in JSON."""
+    shown = quick_command("kpis", kranz, "--from", "2025-02", "--to", "2025-02", "--json").document
+    path = tmp_path / "fewer.yaml"
+    text = PLAN.replace("2025-01", "2025-02").replace("activities", "deals")
+    path.write_text(text % (shown["months"][0]["deals_created"] - 2), encoding="utf-8")
+    deals = quick_command("plan", "preview", kranz, path, "--json").document["largest_hidden_deals"]
+    table = quick_command("plan", "preview", kranz, path).out.splitlines()
+    amounts = [line.split()[-1] for deal in deals for line in table if deal["title"] in line]
+    assert amounts == [f"{float(deal['value']):,.2f}" for deal in deals]
+    assert "," in amounts[0]
+
+
 def test_later_months_are_shown_as_made_from_figures(
     quick_command: RunCommand, kranz: str, lower: Path
 ) -> None:

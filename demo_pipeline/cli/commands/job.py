@@ -113,7 +113,10 @@ def show(
     csv: Annotated[bool, flag("--csv", "Print a line for each month and metric, with a header.")] = False,
     json: Json = False,
 ) -> None:
-    """Show one job: what it was, how every figure moved, every attempt and how it ended."""
+    """Show one job: what it was, which figures changed, every attempt and how it ended.
+
+    --json and --csv have every figure of its months.
+    """
     if csv and json:
         raise typer.BadParameter("--csv and --json exclude each other; choose one")
     session = open_session()

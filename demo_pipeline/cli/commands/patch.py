@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from demo_pipeline.cli.commands.plan import SPLIT_IT, about_plan, read_plan_file, write_preview
 from demo_pipeline.cli.kit.console import say, warn, write_document, write_table, write_text
 from demo_pipeline.cli.kit.job_progress import shown_on_asset_pages, watched
-from demo_pipeline.cli.kit.job_views import change_document, change_table, is_passed, made_rows
+from demo_pipeline.cli.kit.job_views import (
+    change_document,
+    change_table,
+    is_passed,
+    made_rows,
+    unchanged_line,
+)
 from demo_pipeline.cli.kit.parameters import (
     PARTS_PANEL,
     Commands,
@@ -178,7 +184,10 @@ def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
             f"{f'; {what}' if what else ''}"
         )
         title = ""
-    if report.months:
-        write_table(change_table(title, report.kind, report.months, report.currency))
+    changes = change_table(title, report.kind, report.months, report.currency)
+    if changes.rows:
+        write_table(changes)
+    if line := unchanged_line(changes, report.months):
+        write_text(line)
     for note in report.notes:
         warn(note)

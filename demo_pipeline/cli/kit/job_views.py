@@ -30,8 +30,16 @@ if TYPE_CHECKING:
     from demo_pipeline.storage.ledger.job_ledger import Attempt, Job
 
 _STATUS_COLOURS: Final = {"failed": "red", "running": "cyan", "pending": "dim"}
+#: months that a sentence names
+_MOST_MONTHS: Final = 3
 #: tables whose rows a summary counts
 _COUNTED: Final = ("companies", "contacts", "deals", "activities")
+
+
+def _is_off(row: FigureRow) -> bool:
+    return row.figures["after"] != row.figures["target"]
+
+
 _CHANGE_COLUMNS: Final[tuple[Column[FigureRow], ...]] = (
     MONTH,
     METRIC,
@@ -42,8 +50,8 @@ _CHANGE_COLUMNS: Final[tuple[Column[FigureRow], ...]] = (
     Column(
         "passed",
         "verdict",
-        lambda row: row.figures["after"] == row.figures["target"],
-        text=lambda row: "exact" if row.figures["after"] == row.figures["target"] else "off",
+        lambda row: not _is_off(row),
+        text=lambda row: "off" if _is_off(row) else "exact",
     ),
 )
 
@@ -82,13 +90,17 @@ def is_passed(report: JobReport) -> bool:
 def change_table(
     title: str, kind: JobKind, months: Sequence[MonthResult], currency: Currency
 ) -> Table[FigureRow]:
-    """A row for each month and metric; figures that did not change are dim."""
+    """A row for each figure that changed, or is not as it was to be."""
+    rows = [row for row in _change_rows(kind, months, currency) if row.figures["delta"] or _is_off(row)]
+    return Table(_CHANGE_COLUMNS, rows, title=title, colour=lambda row: "red" if _is_off(row) else None)
 
-    def colour(row: FigureRow) -> str | None:
-        is_exact = row.figures["after"] == row.figures["target"]
-        return "red" if not is_exact else None if row.figures["delta"] else "dim"
 
-    return Table(_CHANGE_COLUMNS, _change_rows(kind, months, currency), title=title, colour=colour)
+def unchanged_line(changes: Table[FigureRow], months: Sequence[MonthResult]) -> str:
+    """What a table of changes leaves out, as a sentence; empty: nothing."""
+    if len(changes.rows) == len(months) * len(METRICS):
+        return ""
+    which = str(months[0].month) if len(months) == 1 else counted(len(months), "month")
+    return f"every {'other ' if changes.rows else ''}figure of {which} is as it was"
 
 
 def report_table(report: JobReport) -> Table[MonthRow]:
@@ -243,15 +255,19 @@ def detail_tables(detail: JobDetail) -> list[Table[Any]]:
             ("requested by", job.requested_by or ""),
         ]
     )
-    changes = change_table("figures", job.kind, *_months_of(job))
+    changes = change_table("figures that changed", job.kind, *_months_of(job))
     attempts = Table(_ATTEMPT_COLUMNS, detail.attempts, title="attempts")
     return [first, *(table for table in (changes, attempts) if table.rows)]
 
 
 def job_line(job: Job) -> str:
-    """A job as part of a sentence: what it was, of which tenant, when, of which months."""
-    months = f", months {_months(job)}" if _months(job) else ""
-    return f"{job.kind} {job.id} of {job.slug}, completed {_short(job.completed_at)} UTC{months}"
+    """A job as part of a sentence: what it was, of which tenant, when, of which months it changed rows."""
+    months = sorted(job.diff_report or ())
+    which = ", ".join(months) or _months(job)
+    if len(months) > _MOST_MONTHS:
+        which = f"{len(months)} months, {month_span(months[0], months[-1])}"
+    ending = f", of {which}" if which else ""
+    return f"{job.kind} {job.id} of {job.slug}, completed {_short(job.completed_at)} UTC{ending}"
 
 
 def month_span(first: str, last: str) -> str:
