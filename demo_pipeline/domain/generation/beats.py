@@ -20,7 +20,7 @@ from demo_pipeline.domain.generation.context import MonthContext
 from demo_pipeline.domain.generation.entity_index import CHURNED, CUSTOMER, Deals
 from demo_pipeline.domain.reference.story_parts import BEATS, beat
 
-_FIRST_CONTACT: Final = beat("first_contact")
+_FIRST_CONTACT, _QUALIFICATION = map(beat, ("first_contact", "qualification"))
 NEED, OFFER, REVISION, DECISION = map(beat, ("need", "offer", "revision", "decision"))
 LOSS, _SIGNATURE = map(beat, ("loss", "signature"))
 _WAITING, _FOLLOW_UP, _AFTERCARE = map(beat, ("waiting", "follow_up", "aftercare"))
@@ -207,11 +207,11 @@ def _of_deals(
     is_decided = is_won_now & is_last_before & ~is_after
     chosen = np.where(is_decided, DECISION, chosen)
     np.bitwise_or.at(relations.shown, deal, np.where(is_decided, 1 << DECISION, 0))
-    # Only a new contact has a first contact.
+    # Only a new contact has a first contact; another deal with somebody begins with what they want now.
     contacts, contact = context.index.contacts, deals.contact[deal]
     is_known_person = (relations.began_us[contact] < start) | (relations.bought_us[contact] < start)
     is_known_person |= start - contacts.created_us[contact] > _NEW_US
-    is_first &= ~(is_known_person & (chosen == _FIRST_CONTACT))
+    chosen = np.where(is_first & is_known_person & (chosen == _FIRST_CONTACT), _QUALIFICATION, chosen)
     goes_on = (is_first & (chosen != DECISION)) | is_decided
     goes_on |= np.isin(chosen, _REPEATED) & (draws < _AGAIN)
     meanwhile = np.where(is_after, _AFTERCARE, np.where(chosen < OFFER, _WAITING, _FOLLOW_UP))

@@ -55,6 +55,8 @@ _BY_US: Final = np.array([beat(name) for name in ("inquiry", "introduction", "in
     _GREETING_MORNING, _GREETING_AFTERNOON, _GREETING_EVENING, _GREETING, _CLOSING, _REPLY_GREETING,
     _REPLY_CLOSING, _REPLY_CLOSING_COMPANY, _, _,
 ) = range(len(FRAMES))  # fmt: skip
+#: What a customer says of a deal, whatever was asked.
+_LAST_WORDS: Final = np.array([beat(name) for name in ("decision", "loss")])
 #: The first hour that is no longer morning, and the first hours of the afternoon and of the evening.
 _NOT_MORNING: Final = 11
 _AFTER_NOON: Final = 13
@@ -68,6 +70,10 @@ _ANSWERS: Final = np.uint64(2**64 * 70 // 100)
 #: Rows of one month that show the same beat of one story, usually at most.
 _NUMBERS_A_MONTH: Final = 3
 _MOST_DAYS: Final = 31
+#: Subjects that are tried for one that names nothing else than its text.
+_MOST_SUBJECTS: Final = 4
+#: Of a month: who plans for the next one then means the one after it.
+_LAST_DAYS_US: Final = 7 * DAY_US
 #: More than a part has lines.
 _MOST_LINES: Final = 4096
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -154,7 +160,7 @@ def activity_texts(
     subjects, descriptions = [strings(())], [strings(())]
     for start, stop in blocks(len(chance)):
         subject, description = _templates(
-            lines, slots, story, activities, chance, threads, slice(start, stop)
+            lines, slots, story, activities, chance, threads, np.arange(start, stop)
         )
         count = stop - start
         # In one go: many slots are asked for by both.
@@ -177,48 +183,97 @@ def _templates(
     activities: Activities,
     chance: U64,
     threads: _Threads,
-    rows: slice,
+    rows: I64,
 ) -> tuple[I64, I64]:
     """The templates of the subjects and descriptions of some rows, several a row; -1: none."""
-    stories, kind, beats, draws = lines.stories, activities.kind[rows], story.beat[rows], chance[rows]
-    next_row = story.next_row[rows]
-    is_email = kind == _EMAIL
-    form = np.select(
-        [
-            threads.is_reply[rows],
-            is_email,
-            kind == _TASK,
-            (kind == _MEETING) & activities.is_ahead[rows],
-            np.isin(kind, _JOTTED) & (draws < _SHORT),
-        ],
-        [_REPLY, _MAIL, _TO_DO, _AGENDA, _LINE],
-        _TALK,
-    )
-    has_second = (form == _TALK) & (draws << np.uint64(8) < _SECOND)
-    # What comes next with the same person is announced where it is another step: in an e-mail as a promise.
-    coming = np.where(slots.is_followed[rows], story.beat[next_row], beats)
-    is_announced = (coming != beats) & ((form == _TALK) | (form == _MAIL))
-    is_announced &= (form != _MAIL) | (activities.author[rows] == activities.author[next_row])
-    body = lines.of(rows, beats, form)
-    second = lines.of(rows, beats, np.full_like(form, _DETAIL))
-    # Nobody names the same thing, or day, in two sentences running.
-    said = stories.fact_bits[body]
-    second = np.where(has_second & (said & stories.fact_bits[second] == 0), second, -1)
-    announcement = lines.of(rows, coming, np.where(form == _MAIL, _PROMISE, _AHEAD))
-    announcement = np.where(is_announced & (said & stories.fact_bits[announcement] == 0), announcement, -1)
-    signs = np.where(slots.has_writer[rows], form, -1)
+    stories = lines.stories
+    text = _Sentences.of(lines, slots, story, activities, chance, threads, rows)
+    signs = np.where(slots.has_writer[rows], text.form, -1)
     has_company = slots.company[rows] >= 0
-    greeting, closing = _around(stories, slots.local_us[rows], signs, has_company, draws << np.uint64(16))
+    greeting, closing = _around(
+        stories, slots.local_us[rows], signs, has_company, chance[rows] << np.uint64(16)
+    )
     space = stories.frames["space"][0]
-    description = [greeting, body]
-    for part in (second, announcement):
+    description = [greeting, text.body]
+    for part in (text.second, text.announcement):
         description += [np.where(part >= 0, space, -1), part]
     # An answer has the subject of the first e-mail of its thread.
     first = threads.first[rows]
-    about = lines.of(first, story.beat[first], np.where(is_email, _TITLE, _SUBJECT))
-    is_answer = first != np.arange(len(threads.first))[rows]
+    is_answer = first != rows
+    said = text.facts(stories)
+    answered = first[is_answer]
+    said[is_answer] = _Sentences.of(lines, slots, story, activities, chance, threads, answered).facts(stories)
+    about = _subjects(lines, first, story.beat[first], np.where(text.is_email, _TITLE, _SUBJECT), said)
     subject = [np.where(is_answer, stories.frames["reply_title"][0], -1), about]
     return np.stack(subject, axis=1), np.stack([*description, closing], axis=1)
+
+
+def _subjects(lines: _Lines, rows: I64, beats: I64, form: I64, said: U64) -> I64:
+    """A subject for each row: the first of some that names nothing but what the row's text is about."""
+    about = lines.of(rows, beats, form)
+    for tries in range(1, _MOST_SUBJECTS):
+        unfit = np.flatnonzero(lines.stories.fact_bits[about] & ~said)
+        about[unfit] = lines.of(rows[unfit], beats[unfit], form[unfit], skip=tries)
+    return about
+
+
+@dataclass(frozen=True, eq=False)
+class _Sentences:
+    """The templates of some rows' own words, each a column of the same length; -1: none."""
+
+    form: I64
+    is_email: Mask
+    body: I64
+    second: I64
+    announcement: I64
+
+    @classmethod
+    def of(
+        cls,
+        lines: _Lines,
+        slots: _Slots,
+        story: StoryRows,
+        activities: Activities,
+        chance: U64,
+        threads: _Threads,
+        rows: I64,
+    ) -> _Sentences:
+        stories, kind, beats, draws = lines.stories, activities.kind[rows], story.beat[rows], chance[rows]
+        next_row = story.next_row[rows]
+        is_email = kind == _EMAIL
+        form = np.select(
+            [
+                threads.is_reply[rows],
+                is_email,
+                kind == _TASK,
+                (kind == _MEETING) & activities.is_ahead[rows],
+                np.isin(kind, _JOTTED) & (draws < _SHORT),
+            ],
+            [_REPLY, _MAIL, _TO_DO, _AGENDA, _LINE],
+            _TALK,
+        )
+        has_second = (form == _TALK) & (draws << np.uint64(8) < _SECOND)
+        # What comes next with the same person is announced where it is another step; an e-mail promises it.
+        coming = np.where(slots.is_followed[rows], story.beat[next_row], beats)
+        is_announced = (coming != beats) & ((form == _TALK) | (form == _MAIL))
+        is_announced &= (form != _MAIL) | (activities.author[rows] == activities.author[next_row])
+        # A customer answers what was written, but for the last word.
+        answered = story.last_row[rows]
+        is_answering = threads.is_reply[rows] & ~np.isin(beats, _LAST_WORDS)
+        about = np.where(is_answering, story.beat[answered], beats)
+        body = lines.of(rows, about, form, like=np.where(is_answering, answered, rows))
+        second = lines.of(rows, beats, np.full_like(form, _DETAIL))
+        # Nobody names the same thing, or day, in two sentences running.
+        said = stories.fact_bits[body]
+        second = np.where(has_second & (said & stories.fact_bits[second] == 0), second, -1)
+        announcement = lines.of(rows, coming, np.where(form == _MAIL, _PROMISE, _AHEAD))
+        is_announced &= said & stories.fact_bits[announcement] == 0
+        return cls(form, is_email, body, second, np.where(is_announced, announcement, -1))
+
+    def facts(self, stories: Stories) -> U64:
+        """What the sentences are about, bit by bit as ``Stories.fact_bits``."""
+        bits = stories.fact_bits
+        return bits[self.body] | bits[self.second] | bits[self.announcement]
 
 
 def _around(stories: Stories, local_us: I64, form: I64, has_company: Mask, draws: U64) -> tuple[I64, I64]:
@@ -281,8 +336,11 @@ class _Threads:
         follows = (activities.kind == _EMAIL) & (last >= 0) & (activities.kind[last] == _EMAIL)
         follows &= (contact[last] == contact) & (author[last] == author) & has_writer
         may_reply = follows & (replies < _REPLIES) & ~np.isin(story.beat, _BY_US)
+        may_reply &= ~np.isin(story.beat[last], _BY_US)
         is_reply = may_reply & ~may_reply[last]
+        # What goes on under the same subject is about the same step.
         is_answer = follows & ~is_reply & is_reply[last] & (answers < _ANSWERS)
+        is_answer &= story.beat[last[last]] == story.beat
         first = np.where(is_reply | is_answer, last, np.arange(len(last)))
         # From each e-mail to the one that it answers, in ever longer steps.
         while not np.array_equal(further := first[first], first):
@@ -307,18 +365,23 @@ class _Lines:
     def stories(self) -> Stories:
         return self.context.stories
 
-    def of(self, rows: slice | I64, beat: I64, form: I64) -> I64:
-        """A template for each row's beat and form, -1 where there is none; shape (rows,)."""
+    def of(self, rows: I64, beat: I64, form: I64, *, skip: int = 0, like: I64 | None = None) -> I64:
+        """A template for each row's beat and form, -1 where there is none; shape (rows,).
+
+        ``skip``: so many places after the one that is the row's. ``like``: other rows of the same stories,
+        whose turns these take.
+        """
         has, key = self.has[rows], self.key[rows]
         count = self.stories.count[has, beat, form]
         many = np.maximum(count, 1)
-        number = self._numbers(rows, many)
-        place = (scale(key << (form * 3).astype(np.uint64), many) + number * _steps()[many]) % many
+        number = self._numbers(rows if like is None else like, many)
+        drawn = scale(key << (form * 3).astype(np.uint64), many)
+        place = (drawn + skip + number * _steps()[many]) % many
         first = self.stories.start[has, beat, form]
         template = self.stories.templates[np.minimum(first + place, len(self.stories.templates) - 1)]
         return np.where(count > 0, template, -1)
 
-    def _numbers(self, rows: slice | I64, many: I64) -> I64:
+    def _numbers(self, rows: I64, many: I64) -> I64:
         """A number for each row, of patches from the other end.
 
         A month knows no other month's rows: each has some numbers of its own, a step that leads to every one
@@ -356,6 +419,8 @@ class _Slots:
             (next_row >= 0) & np.isin(kind[next_row], _AT_ONCE) & (contact[next_row] == contact)
         )
         self._follows = (last_row >= 0) & np.isin(kind[last_row], _AT_ONCE) & (contact[last_row] == contact)
+        # Nobody says of the same day how long ago it is.
+        self._follows &= self.local_us[last_row] // DAY_US < self.local_us // DAY_US
         team = context.team
         both = list(zip(team.first_names.to_pylist(), team.last_names.to_pylist(), strict=True))
         is_named = np.array([bool(first and last) for first, last in both] + [False])
@@ -509,8 +574,10 @@ class _Slots:
         return SlotChoice(kept_strings((*words, *dates)), np.where(word >= 0, word, date))
 
     def _next_month(self, rows: I64) -> SlotChoice:
+        """The month after this one; in a month's last days, when that is tomorrow, the one after it."""
         months = self.context.texts.language.days.months
-        return SlotChoice(kept_strings(months), (_months_and_days(self.local_us[rows])[0] + 1) % len(months))
+        this = _months_and_days(self.local_us[rows] + _LAST_DAYS_US)[0]
+        return SlotChoice(kept_strings(months), (this + 1) % len(months))
 
 
 def _with_stop(choice: SlotChoice) -> SlotChoice:

@@ -20,7 +20,7 @@ from demo_pipeline.domain.model import ACTIVITY_TYPES, COMPANY_SIZES
 from demo_pipeline.domain.reference.countries import load_locale
 from demo_pipeline.domain.reference.industries import INDUSTRIES
 from demo_pipeline.domain.reference.languages import LANGUAGES, Language
-from demo_pipeline.domain.reference.stories import Requirement, load_stories
+from demo_pipeline.domain.reference.stories import Requirement, fact_group, load_stories
 from demo_pipeline.domain.reference.story_parts import BEATS, FORMS, NEEDS
 from demo_pipeline.domain.reference.texts import load_texts
 from tests.assertions.generated_rows import Row, batches_of, rows_of, spec_of
@@ -34,6 +34,8 @@ ONCE: Final = (
     "first_contact", "trial", "offer", "revision", "loss", "signature", "onboarding", "invoice",
 )  # fmt: skip
 BOUGHT: Final = ("service", "complaint", "upsell", "winback")
+#: Facts that say where an object is.
+PLACES: Final = ("ort", "rue", "secteur")
 EITHER: Final = [(language, industry) for language in LANGUAGES for industry in INDUSTRIES]
 
 
@@ -277,6 +279,33 @@ def test_an_answer_has_the_subject_of_what_it_answers(abroad: Abroad) -> None:
         asked[row["contact_id"]].add(row["subject"])
     assert answers > 20
     assert all(row["subject"].startswith(prefix) for row, _ in abroad.replies())
+
+
+@pytest.mark.parametrize(
+    ("language", "industry"), [("en", "saas"), ("de", "saas"), ("fr", "ecommerce")]
+)
+def test_a_subject_names_what_its_text_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, industry: str
+) -> None:
+    """A fact in the subject is one of the text, in some form; places say which object it is about."""
+    country = COUNTRIES[language]
+    told = stories(tmp_path, monkeypatch, country, industry)
+    words = load_texts(language, industry).language
+    facts = load_stories(words, industry, country).facts
+    groups: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for name, values in facts.items():
+        for line, value in enumerate(values.to_pylist() if fact_group(name) not in PLACES else []):
+            groups[fact_group(name), line].add(str(value).casefold())
+    long_forms = {key: [one for one in forms if len(one) > 6] for key, forms in groups.items()}
+    answer = words.frames["reply_title"][0].casefold()
+    fits: list[bool] = []
+    for row in told.rows["activities"]:
+        subject, text = str(row["subject"]).casefold(), str(row["description"]).casefold()
+        named = [key for key, forms in long_forms.items() if any(one in subject for one in forms)]
+        if row["type"] == "email" and not subject.startswith(answer) and named:
+            fits.append(any(one in text for key in named for one in groups[key]))
+    assert len(fits) > 30
+    assert fits.count(False) * 6 <= len(fits), Counter(fits)
 
 
 def test_the_clock_decides_what_is_done_and_said(abroad: Abroad) -> None:

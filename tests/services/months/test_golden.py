@@ -18,10 +18,10 @@ from tests.paths import BUNDLED, PROJECT
 #: What ``demo-pipeline digest`` has always printed for these. A change here is a change of every tenant
 #: made before it: it needs new versions (``domain.reference.versions``) and a line in the changelog.
 GOLDEN = {
-    "larkmoor": "8b721243e7d7c675e2b73ff8b29ba37041d02f081cb483fec959468cca242b3e",
-    "marlowe-quay": "842f24a419750cc919b46c839cfb54c96c6c11f436fc0f71261ad42666ad64f1",
-    "tannrausch": "804c32c6c4a4c713fb97bd8b08cdf1d1ab62b07c0790be09a5420dabe5c1935b",
-    "tidewick": "af2d6095b2e23587a6d461db756989c57820f91fb6564b0886c6e92f2149bf48",
+    "larkmoor": "2293326f430ad6948c294bbf7bd23df9bb30e6de3faecbd4addc675ed3aa9c7c",
+    "marlowe-quay": "e9b122ddcdd8eaca56082e6266c2e3f3f4d4d344dfeea5032266e955f67cfe4d",
+    "tannrausch": "0072fd90fa2f00426b574d8000a92fc368676d5fbdf640f9b6694d09a4cfdc58",
+    "tidewick": "09b1a28f5f37d7cf969d2cc19d52841112329b2ebb05d64260a1fef6dc69c7d9",
 }
 
 
