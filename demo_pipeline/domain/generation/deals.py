@@ -21,13 +21,13 @@ from demo_pipeline.domain.generation.closings import LOST, OPEN, WON, Closings, 
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
 from demo_pipeline.domain.generation.deal_partners import deal_partners
 from demo_pipeline.domain.generation.deal_prices import Offers, minor_per_natural, price_deals
+from demo_pipeline.domain.generation.deal_titles import deal_titles
 from demo_pipeline.domain.generation.entity_index import (
     LEAD,
     MOST_SIZE,
     Deals,
     part,
 )
-from demo_pipeline.domain.generation.phrases import deal_titles
 from demo_pipeline.domain.generation.row_schemas import instants, money_array, row_batch, uuid_array
 
 _TABLE: Final = "deals"

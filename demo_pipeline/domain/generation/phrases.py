@@ -1,4 +1,4 @@
-"""Which words a row gets: titles of deals, subjects and descriptions of activities.
+"""Which words an activity gets: its subject and its description.
 
 A description is a line of the row's beat, often with a second one, and with what comes next where the month
 knows it: what is announced takes place, on that day. E-mails have a greeting and are signed. The lines of a
@@ -8,7 +8,7 @@ story go through a permutation keyed by the deal, or the contact: one seldom com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from math import gcd
 from typing import Final
 from zlib import crc32
@@ -23,20 +23,16 @@ from demo_pipeline.domain.generation.beats import StoryRows
 from demo_pipeline.domain.generation.calendar import DAY_US, MINUTE_US
 from demo_pipeline.domain.generation.companies import names, short_names
 from demo_pipeline.domain.generation.context import Draws, MonthContext, blocks
-from demo_pipeline.domain.generation.deal_prices import Offers
+from demo_pipeline.domain.generation.deal_titles import numerals, people_of
 from demo_pipeline.domain.generation.fitting_facts import fitting_lines
-from demo_pipeline.domain.generation.price_lists import LINE_KINDS
 from demo_pipeline.domain.model import ACTIVITY_TYPES
-from demo_pipeline.domain.reference.languages import FRAMES, WRITER, Template
+from demo_pipeline.domain.reference.languages import FRAMES, WRITER
 from demo_pipeline.domain.reference.stories import Stories, fact_group
 from demo_pipeline.domain.reference.story_parts import FORMS, NEEDS, NUMBERS, beat
 from demo_pipeline.domain.reference.texts import (
-    Layout,
     People,
     SlotChoice,
-    Texts,
     render,
-    usable,
 )
 
 #: Activities of one deal in one block of a month, at most; what is more goes to the contact alone.
@@ -77,75 +73,6 @@ _LAST_DAYS_US: Final = 7 * DAY_US
 #: More than a part has lines.
 _MOST_LINES: Final = 4096
 _ODD: Final = np.uint64(0x9E3779B97F4A7C15)
-
-
-def deal_titles(
-    context: MonthContext, contact: I64, is_again: Mask, draws: Draws, offers: Offers
-) -> pa.StringArray:
-    """Titles for deals with these contacts (places in the index) about these offers, shape (n,).
-
-    ``is_again``: the contact, or its company, has bought before.
-    """
-    texts = context.texts
-    company = context.index.contacts.company[contact]
-    titles, usable_titles, starts, counts = _titles_with_lines(texts)
-    drawn = draws("title")
-    chosen = [one[scale(drawn, len(one))] for one in usable_titles]
-    which = np.choose(2 * is_again + (company >= 0), chosen)
-    lines = offers.lines
-    form = starts[lines.kind] + scale(draws("product_form"), counts[lines.kind])
-    people = _people(context, contact)
-
-    def slots(name: str, rows: I64) -> SlotChoice:
-        if choice := people.slot(name, rows):
-            return choice
-        match name:
-            case "company":
-                return short_names(context, company[rows])
-            case "product":
-                return SlotChoice(texts.products, lines.product[rows])
-            case "city":
-                return SlotChoice(context.locale.places.city_names, offers.city[rows])
-            case "pieces":
-                return _numerals(lines.pieces[rows])
-            case "more":
-                return _numerals(lines.pieces[rows] - 1)
-            case _:
-                raise KeyError(name)
-
-    return render(titles, which * int(counts.sum()) + form, slots)
-
-
-def _numerals(numbers: I64) -> SlotChoice:
-    each, place = np.unique(numbers, return_inverse=True)
-    return SlotChoice(strings(list(map(str, each.tolist()))), place)
-
-
-@lru_cache
-def _titles_with_lines(texts: Texts) -> tuple[Layout, list[I64], I64, I64]:
-    """Each title with each form of a line in the place of ``product``.
-
-    Then the titles that are usable without a company, and with one, for a first purchase, then for another;
-    where the forms of each kind of line begin, and how many there are, shape (kinds,) each.
-    """
-    forms = [texts.lines.get(kind, texts.lines["plain"]) for kind in LINE_KINDS]
-    counts = np.array(list(map(len, forms)))
-    first, again = ((*texts.deal_titles, *more) for more in (texts.titles_first, texts.titles_again))
-    titles = (*first, *texts.titles_again)
-    usable_titles = [
-        np.array([titles.index(one) for one in usable(group, with_company=has)])
-        for group in (first, again)
-        for has in (False, True)
-    ]
-    layout = Layout.of(
-        [
-            texts.language.spelt_out(Template.parse(title.text.replace("{product}", form.text)))
-            for title in titles
-            for group in forms
-            for form in group
-        ]
-    )
-    return layout, usable_titles, np.cumsum(counts) - counts, counts
 
 
 def activity_texts(
@@ -411,7 +338,7 @@ class _Slots:
         #: another one for each row, the same in a thread; for numbers
         self.thread_key = self.key
         self.local_us = context.timeline.local_us(activities.created_us)
-        self._people = _people(context, activities.contact)
+        self._people = people_of(context, activities.contact)
         next_row, last_row = story.next_row, story.last_row
         kind, contact = activities.kind, activities.contact
         #: whether the next row of the story, or the last one, takes place at once and with the same person
@@ -534,7 +461,7 @@ class _Slots:
         return SlotChoice(self.context.locale.places.city_names, self._of_deal("city", rows))
 
     def _pieces(self, rows: I64) -> SlotChoice:
-        return _numerals(self._of_deal("pieces", rows))
+        return numerals(self._of_deal("pieces", rows))
 
     def _amount(self, rows: I64) -> SlotChoice:
         each, place = np.unique(self._of_deal("value_minor", rows), return_inverse=True)
@@ -635,17 +562,3 @@ def _step(space: int) -> int:
     while gcd(step, space) != 1:
         step += 1
     return step
-
-
-def _people(context: MonthContext, contact: I64) -> People:
-    contacts = context.index.contacts
-    sex = contacts.is_female[contact].astype(np.int64)
-    return People(
-        language=context.texts.language,
-        given=context.name_lookup.given,
-        surnames=context.name_lookup.surnames,
-        first=contacts.first[contact].astype(np.int64),
-        last=contacts.last[contact].astype(np.int64),
-        gender=np.where(sex < 0, 2, sex),
-        honorifics=context.locale.honorifics,
-    )

@@ -281,9 +281,7 @@ def test_an_answer_has_the_subject_of_what_it_answers(abroad: Abroad) -> None:
     assert all(row["subject"].startswith(prefix) for row, _ in abroad.replies())
 
 
-@pytest.mark.parametrize(
-    ("language", "industry"), [("en", "saas"), ("de", "saas"), ("fr", "ecommerce")]
-)
+@pytest.mark.parametrize(("language", "industry"), [("en", "saas"), ("de", "saas"), ("fr", "ecommerce")])
 def test_a_subject_names_what_its_text_is_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, industry: str
 ) -> None:
