@@ -81,7 +81,7 @@ class NotFoundError(DemoError):
 
 
 class InputError(DemoError):
-    """The input is wrong and nothing was tried. ``problems`` names everything at once."""
+    """The input is wrong and nothing was tried. All problems are named at once."""
 
     code = "invalid_input"
     exit_code = 2
