@@ -130,16 +130,23 @@ def test_a_plan_is_applied_once(
     assert "already applied" in person.out
     assert done.job_id in person.out
     assert table_counts(admin_conn) == {**rows, "demo.audit_log": rows["demo.audit_log"] + 2}
-    third = applied(quick_command("patch", "apply", kranz, plan, "--again", "--json").document)
+    said = quick_command("patch", "apply", kranz, plan, "--again", "--json")
+    assert "no activity" in said.err
+    third = applied(said.document)
     assert third.job_id != done.job_id
     assert third.months[0].metrics["contacts_created"].before == after["2025-01"]["contacts_created"]
     assert quick_command("verify", kranz).code == 0
 
 
 def test_a_person_reads_a_table(quick_command: RunCommand, kranz: str, plan: Path) -> None:
-    """A line for each figure that changed: before, target, after, delta, verdict; then one for all others."""
+    """A line for each figure that changed: before, target, after, delta, verdict; then one for all others.
+
+    What the preview warns of comes again, on stderr.
+    """
+    warnings = quick_command("plan", "preview", kranz, plan, "--json").document["warnings"]
+    assert any("deals are made and no activity" in text for text in warnings)
     done = quick_command("patch", "apply", kranz, plan)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err.splitlines()) == (0, [f"warning: {text}" for text in warnings])
     *table, rest = done.out.splitlines()
     assert rest == "every other figure of 2 months is as it was"
     lines = [re.split(r"\s{2,}", line) for line in table]

@@ -56,7 +56,10 @@ def test_figures_that_did_not_change_are_one_line(
     path = tmp_path / "fewer.yaml"
     text = PLAN.replace("2025-01", "2025-02").replace("activities", "contacts") % (count - 4)
     path.write_text(text, encoding="utf-8")
+    warnings = quick_command("plan", "preview", kranz, path, "--json").document["warnings"]
+    assert warnings
     done = quick_command("patch", "apply", kranz, path, "--yes")
+    assert done.err.splitlines() == [f"warning: {text}" for text in warnings]
     job = quick_command("job", "list", kranz, "--json").document["jobs"][0]["job_id"]
     months = quick_command("job", "show", job, "--json").document["months"]
     assert len(months) > 1, "rows of other months went along"

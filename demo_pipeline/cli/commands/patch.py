@@ -88,6 +88,8 @@ def apply(
     if json:
         documents = [change_document(report) for report in reports]
         passed = all(document["passed"] for document in documents)
+        for report in reports:
+            _write_notes(report)
         write_document({"jobs": documents, "passed": passed} if split else documents[0])
         return
     for number, report in enumerate(reports):
@@ -189,5 +191,9 @@ def write_change(report: JobReport, *, can_be_repeated: bool = False) -> None:
         write_table(changes)
     if line := unchanged_line(changes, report.months):
         write_text(line)
+    _write_notes(report)
+
+
+def _write_notes(report: JobReport) -> None:
     for note in report.notes:
         warn(note)

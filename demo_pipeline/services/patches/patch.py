@@ -13,6 +13,7 @@ from demo_pipeline.domain.core.months import Month
 from demo_pipeline.domain.core.wording import are, counted
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import Resolved, resolve_plan, shows_targets
+from demo_pipeline.domain.patch_plan.warnings import plan_warnings
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.jobs.report import FirstJob, JobReport
 from demo_pipeline.services.jobs.runner import run_job
@@ -140,7 +141,10 @@ class _Patch:
             loaded=loaded.values(),
             recorded=recorded,
             first=first,
-            notes=blueprint_notes(first),
+            notes=(
+                *plan_warnings(resolved, baseline, run.settings.caps.to_domain()),
+                *blueprint_notes(first),
+            ),
         )
 
     def _load_blueprint(self, run: JobTransaction, foreseen: _Foreseen) -> tuple[Loaded, FirstJob | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,7 +15,6 @@ from demo_pipeline.domain.core.currency import Currency
 from demo_pipeline.domain.core.errors import CapExceededError, InputError, Problem
 from demo_pipeline.domain.core.figures import NO_MONTHS, FiguresByMonth
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.model import MODEL
 from demo_pipeline.domain.patch_plan.plan import PatchPlan, PlanType
 from demo_pipeline.domain.patch_plan.resolve import resolve_plan, shows_targets
@@ -30,20 +29,18 @@ from demo_pipeline.services.months.plan_baseline import (
     projected_baseline,
 )
 from demo_pipeline.services.patches.plan_request import check_currency, last_month, patch_spec, plan_of
-from demo_pipeline.services.patches.reconcile import Reconciliation, read_holds, reconcile
+from demo_pipeline.services.patches.reconcile import Reconciliation, read_holds, reconcile, reconcile_warnings
 from demo_pipeline.settings import Settings
 from demo_pipeline.storage.connection.database import Database
 from demo_pipeline.storage.ledger import job_ledger
-from demo_pipeline.storage.ledger.hero_accounts import HeroMark
 from demo_pipeline.storage.ledger.tenants import JobState
-from demo_pipeline.storage.rows.reconcile_rows import NamedDeal, companies_without_contact, named_deals
+from demo_pipeline.storage.rows.reconcile_rows import NamedDeal, named_deals
 
 #: Until anything was measured: seconds of a job, and rows a second.
 _SECONDS: Final = 0.3
 _ROWS_A_SECOND: Final = 20_000.0
-#: deals and companies that are named
+#: deals that are named
 _LARGEST_DEALS: Final = 5
-_MOST_NAMES: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +202,7 @@ def _reconcile_preview(
         currency=context.spec.currency,
         problems=(),
         warnings=(
-            *_reconcile_warnings(conn, context, found, holds.heroes),
+            *reconcile_warnings(conn, context, found, holds.heroes),
             *(_blueprint_warnings(blueprint) if first > row_count else ()),
         ),
         before=before,
@@ -246,34 +243,6 @@ def _reconcile_rows(
             for table in MODEL.counted
         },
     )
-
-
-def _reconcile_warnings(
-    conn: psycopg.Connection[Any],
-    context: TenantContext,
-    found: Reconciliation,
-    heroes: Sequence[HeroMark],
-) -> Iterator[str]:
-    """What a person may want to know of the rows that are hidden."""
-    hidden = {row.id for row in found.deleted}
-    contacts = [row for row in found.deleted if row.table == "contacts"]
-    companies = {row.company_id for row in contacts if row.company_id and row.company_id not in hidden}
-    names = companies_without_contact(
-        conn, context.state.tenant.tenant_id, companies, [row.id for row in contacts]
-    )
-    if names:
-        listed = ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "")
-        what = counted(len(names), "company loses its last contact", "companies lose their last contact")
-        yield f"{what}: {listed}"
-    of_heroes = {mark.company_id.bytes: mark.kind for mark in heroes if mark.company_id is not None}
-    for kind in sorted({of_heroes[row.company_id] for row in contacts if row.company_id in of_heroes}):
-        yield f"a colleague of the {kind.replace('_', ' ')} hero account's contact is hidden"
-    planned = found.reconciled.targets
-    if others := [str(month) for month in found.before if month not in planned]:
-        yield (
-            "rows of other months go along, and others are made there, so that their figures stay: "
-            + ", ".join(others)
-        )
 
 
 def _refused(

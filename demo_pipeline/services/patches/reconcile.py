@@ -7,11 +7,11 @@ the job; a fingerprint shows whether both have the same result. Nothing is done 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
@@ -19,6 +19,7 @@ import psycopg
 from demo_pipeline.domain.core.errors import InputError, Problem, UnconfirmedError
 from demo_pipeline.domain.core.figures import FiguresByMonth
 from demo_pipeline.domain.core.months import Month
+from demo_pipeline.domain.core.wording import counted
 from demo_pipeline.domain.patch_plan.plan import PatchPlan
 from demo_pipeline.domain.patch_plan.reconcile import (
     ReconcileBaseline,
@@ -49,14 +50,21 @@ from demo_pipeline.services.patches.plan_request import (
     requested_job,
 )
 from demo_pipeline.settings import Settings
-from demo_pipeline.storage.ledger.hero_accounts import hero_marks
+from demo_pipeline.storage.ledger.hero_accounts import HeroMark, hero_marks
 from demo_pipeline.storage.ledger.tenants import JobState
 from demo_pipeline.storage.rows import soft_delete
 from demo_pipeline.storage.rows.kpis import collected_figures
 from demo_pipeline.storage.rows.provenance import finished_at
-from demo_pipeline.storage.rows.reconcile_rows import Holds, first_contact_without, read_rows
+from demo_pipeline.storage.rows.reconcile_rows import (
+    Holds,
+    companies_without_contact,
+    first_contact_without,
+    read_rows,
+)
 
 Connection = psycopg.Connection[Any]
+#: companies that a warning names
+_MOST_NAMES: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +135,31 @@ def reconcile(
         reconciled=reconciled,
         fingerprint=_fingerprint(context, plan, baseline, reconciled),
     )
+
+
+def reconcile_warnings(
+    conn: Connection, context: TenantContext, found: Reconciliation, heroes: Sequence[HeroMark]
+) -> Iterator[str]:
+    """What a person may want to know of the rows that are to be hidden."""
+    hidden = {row.id for row in found.deleted}
+    contacts = [row for row in found.deleted if row.table == "contacts"]
+    companies = {row.company_id for row in contacts if row.company_id and row.company_id not in hidden}
+    names = companies_without_contact(
+        conn, context.state.tenant.tenant_id, companies, [row.id for row in contacts]
+    )
+    if names:
+        listed = ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "")
+        what = counted(len(names), "company loses its last contact", "companies lose their last contact")
+        yield f"{what}: {listed}"
+    of_heroes = {mark.company_id.bytes: mark.kind for mark in heroes if mark.company_id is not None}
+    for kind in sorted({of_heroes[row.company_id] for row in contacts if row.company_id in of_heroes}):
+        yield f"a colleague of the {kind.replace('_', ' ')} hero account's contact is hidden"
+    planned = found.reconciled.targets
+    if others := [str(month) for month in found.before if month not in planned]:
+        yield (
+            "rows of other months go along, and others are made there, so that their figures stay: "
+            + ", ".join(others)
+        )
 
 
 def _fingerprint(
@@ -217,6 +250,7 @@ class ReconcileWork:
         # Found before the deletion, since what goes is not missing. Loaded after it, so that rows that refer
         # to what is in the database do not refer to what goes.
         pending = missing_rows(run.conn, run.context, last, run.as_of)
+        warnings = tuple(reconcile_warnings(run.conn, run.context, found, holds.heroes))
         deleted, instant = _delete(run, found.deleted)
         loaded, first = load_blueprint(run, last, pending)
         if first is not None:
@@ -248,7 +282,7 @@ class ReconcileWork:
                 "made": choice.made.to_json(run.currency),
                 "fingerprint": found.fingerprint,
             },
-            notes=blueprint_notes(first),
+            notes=(*warnings, *blueprint_notes(first)),
         )
 
     def _reconcile(
