@@ -201,7 +201,10 @@ def test_a_preview_is_what_happens(
 def test_an_infeasible_plan_comes_with_the_nearest_one(
     quick_command: RunCommand, kranz: str, tmp_path: Path, admin_conn: psycopg.Connection
 ) -> None:
-    """Exit 2 with every reason, nothing is written, and what stdout holds is a plan that can be applied."""
+    """Exit 2 with every reason, nothing is written, and what stdout holds is a plan that can be applied.
+
+    A month that no plan can have is named as left out.
+    """
     infeasible = written(tmp_path, INFEASIBLE)
     rows = table_counts(admin_conn)
     refused = quick_command("patch", "apply", kranz, infeasible)
@@ -211,6 +214,7 @@ def test_an_infeasible_plan_comes_with_the_nearest_one(
     for said in (refused.err, shown.err):
         for text in ("3 problems", "leads_created = 50", "closed_won_count = 5", "2090-01", "plan.csv"):
             assert text in said
+        assert "The nearest plan that works (left out: 2090-01), as JSON to save as nearest.json" in said
     document = quick_command("plan", "preview", kranz, infeasible, "--json")
     assert document.code == 2
     assert document.document["feasible"] is False

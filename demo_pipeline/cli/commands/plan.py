@@ -19,7 +19,7 @@ from demo_pipeline.cli.kit.console import (
     write_table,
     write_text,
 )
-from demo_pipeline.cli.kit.failures import say_problems
+from demo_pipeline.cli.kit.failures import nearest_plan_line, say_problems
 from demo_pipeline.cli.kit.parameters import (
     PARTS_PANEL,
     Commands,
@@ -121,7 +121,8 @@ def _write_refusal(seen: Preview, plan: str) -> None:
         is_capped = seen.exit_code == CapExceededError.exit_code
         say(SPLIT_IT if is_capped else "there is no plan near it that would work")
         return
-    say("the nearest plan that works is on stdout; save it as nearest.json, look at it, apply it")
+    error.suggestion = seen.suggestion
+    say(nearest_plan_line(error))
     write_document(seen.suggestion)
 
 

@@ -185,13 +185,22 @@ def say_problems(error: InputError) -> None:
         text = textwrap.wrap(" ".join(message.split()), 96, break_long_words=False, break_on_hyphens=False)
         say("\n".join(f"    {line}" for line in text))
     if error.suggestion is not None and _is_plan(error.suggestion):
-        say("\nThe nearest plan that works, as JSON:\n")
+        say(f"\n{nearest_plan_line(error)}\n")
         say(json.dumps(error.suggestion, ensure_ascii=False, indent=2))
     elif error.suggestion is not None:
         say("\nThis would work; put it where the lines above are:\n")
         say(textwrap.indent(as_yaml(error.suggestion), "  "))
     if "remedy" in error.details:
         say(f"\n{error.details['remedy']}")
+
+
+def nearest_plan_line(error: InputError) -> str:
+    """The line before the plan that an error suggests."""
+    # Imported here: most commands suggest no plan.
+    from demo_pipeline.domain.patch_plan.writing import suggestion_text
+
+    text = suggestion_text(error.suggestion, error.problems)
+    return f"{text} to save as nearest.json, look at and apply:"
 
 
 def _is_one_line(error: InputError, files: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from demo_pipeline.domain.core.errors import InputError, Problem
@@ -28,6 +28,14 @@ def write_plan(plan: PatchPlan, kind: Literal["csv", "json", "yaml"]) -> str:
             return json.dumps(_document(plan), ensure_ascii=False, indent=2) + "\n"
         case "yaml":
             return "\n".join(_yaml(_document(plan))) + "\n"
+
+
+def suggestion_text(suggestion: Mapping[str, Any], problems: Iterable[Problem]) -> str:
+    """What a suggested plan is, without a full stop; months that no plan can have are named."""
+    kept = {month["month"] for month in suggestion["months"]}
+    left_out = sorted({one.month for one in problems if one.month is not None} - kept)
+    without = f" (left out: {', '.join(left_out)})" if left_out else ""
+    return f"The nearest plan that works{without}, as JSON"
 
 
 def _document(plan: PatchPlan) -> dict[str, Any]:

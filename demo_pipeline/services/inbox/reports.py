@@ -14,6 +14,7 @@ from typing import Any, Final
 from demo_pipeline.domain.core.errors import DemoError, InputError, Problem
 from demo_pipeline.domain.core.terminal_text import neutral
 from demo_pipeline.domain.core.wording import grouped, rows_text
+from demo_pipeline.domain.patch_plan.writing import suggestion_text
 from demo_pipeline.services.files.plan_files import PlanFile
 from demo_pipeline.services.inbox.folder import REPORT_SUFFIXES, InboxFile
 from demo_pipeline.services.jobs.report import JobReport
@@ -129,7 +130,7 @@ def _refused_lines(document: Mapping[str, Any], error: DemoError) -> Iterator[st
         yield from _preview_lines(error.details["preview"])
     if isinstance(error, InputError) and error.suggestion is not None:
         yield ""
-        yield "This would work:"
+        yield f"{suggestion_text(error.suggestion, error.problems)}:"
         yield ""
         yield "```json"
         yield json.dumps(error.suggestion, ensure_ascii=False, indent=2, default=str)

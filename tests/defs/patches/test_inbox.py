@@ -105,7 +105,7 @@ def test_a_plan_that_cannot_be_goes_to_refused(dagster_home: DagsterHome, inbox:
     assert told["error"]["details"]["suggestion"]
     text = (inbox / "refused" / "plan.csv.report.md").read_text(encoding="utf-8")
     assert "leads_created" in text
-    assert "This would work" in text
+    assert "The nearest plan that works, as JSON:" in text
     assert dagster_home.query("select count(*) from demo.jobs where kind = 'patch'") == [(0,)]
 
 
