@@ -53,15 +53,33 @@ def test_a_range_of_both_ends_is_exactly_these_months(
 
 
 def test_one_end_bounds_the_span_and_what_has_rows(quick_command: RunCommand, kranz: str) -> None:
-    """The months of the span on that side; where there are none, the command says how to see zeros."""
+    """The months of the span on that side."""
     assert months_of(quick_command, kranz) == list(SPAN)
     assert months_of(quick_command, kranz, "--from", "2025-02") == list(SPAN[1:])
     assert months_of(quick_command, kranz, "--to", "2025-02") == list(SPAN[:2])
-    for arguments, other in ((("--from", "2026-01"), "--to"), (("--to", "2024-01"), "--from")):
-        done = quick_command("kpis", kranz, *arguments, "--json")
+    for bound in ("--from", "2026-01"), ("--to", "2024-01"):
+        done = quick_command("kpis", kranz, *bound, "--json")
         assert (done.code, done.document["months"]) == (0, [])
-        assert other in done.err
-        assert kranz in done.err
+
+
+def test_where_nothing_is_loaded_a_note_says_so(
+    quick_command: RunCommand, kranz: str, blueprint: Path
+) -> None:
+    """Whatever the bounds: which months were asked for, and which are loaded."""
+    loaded = "loaded are 2025-01 to 2025-03"
+    for bounds, text in (
+        (("--from", "2026-01"), f"no months from 2026-01 on; {loaded}"),
+        (("--to", "2024-01"), f"no months up to 2024-01; {loaded}"),
+        (("--from", "2019-01", "--to", "2019-02"), f"no months from 2019-01 to 2019-02; {loaded}"),
+        (("--from", "2025-03", "--to", "2025-04"), None),
+        ((), None),
+    ):
+        for form in ((), ("--json",), ("--csv",)):
+            done = quick_command("kpis", kranz, *bounds, *form)
+            assert (done.code, done.err) == (0, "" if text is None else f"note: {kranz}: {text}\n")
+    empty = blueprint.rename(blueprint.with_name("empty.yaml"))
+    quick_command("tenant", "provision", empty)
+    assert "note: empty: nothing is loaded yet" in quick_command("kpis", "empty").err
 
 
 def test_a_range_that_ends_before_it_begins_is_wrong_input(quick_command: RunCommand, kranz: str) -> None:

@@ -12,7 +12,6 @@ from demo_pipeline.cli.kit.console import (
     command_line,
     note,
     say,
-    warn,
     write_answer,
     write_document,
     write_table,
@@ -69,10 +68,6 @@ def kpis(
     from demo_pipeline.services.tenants import queries
 
     table = queries.kpis(session.database, session.settings, slug, first, last)
-    if not table.months:
-        bound = f"from {first} on" if first is not None else f"up to {last}"
-        other = "--to" if first is not None else "--from"
-        warn(f"{slug} has no month {bound}, of its span or with rows; {other} as well shows them as zeros")
     if json:
         write_document(kpi_document(table))
     elif file := xlsx or parquet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -56,7 +56,7 @@ class KpiTable:
     tenant: str
     currency: Currency
     months: FiguresByMonth
-    #: of months whose blueprint is loaded in part, a sentence each
+    #: a sentence each: that nothing is loaded, and of months whose blueprint is loaded in part
     notes: tuple[str, ...] = ()
 
 
@@ -183,8 +183,22 @@ def kpis(
         tenant=slug,
         currency=spec.currency,
         months=shown,
-        notes=partial_month_notes(context, shown, as_of),
+        notes=(
+            *_unloaded_notes(slug, {*context.recorded_months, *figures}, shown, first, last),
+            *partial_month_notes(context, shown, as_of),
+        ),
     )
+
+
+def _unloaded_notes(
+    slug: str, loaded: set[Month], shown: Collection[Month], first: Month | None, last: Month | None
+) -> Iterator[str]:
+    """That none of the ``shown`` months is loaded, which are those from ``first`` to ``last``."""
+    if not loaded:
+        yield f"nothing is loaded yet; demo-pipeline generate {slug} loads its months"
+    elif loaded.isdisjoint(shown):
+        bound = f"up to {last}" if first is None else f"from {first} {'on' if last is None else f'to {last}'}"
+        yield f"no months {bound}; loaded are {min(loaded)} to {max(loaded)}"
 
 
 def kpi_months(context: TenantContext, figures: FiguresByMonth) -> list[Month]:
