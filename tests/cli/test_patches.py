@@ -290,6 +290,24 @@ def test_a_split_that_stops_says_how_far_it_came(
     assert [applied(job).already_applied for job in done.document["jobs"]] == [True, True, False, False]
 
 
+def test_a_split_whose_piece_fails_names_one_way_to_go_on(
+    quick_command: RunCommand, kranz: str, tmp_path: Path, admin_conn: psycopg.Connection
+) -> None:
+    """The same command, which takes the pieces after that one as well."""
+    admin_conn.execute(
+        "CREATE FUNCTION crm.refused() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN IF NEW.demo_source_month = '2025-02' THEN RAISE 'no room'; END IF; RETURN NEW; END$$;"
+        " CREATE TRIGGER refused BEFORE INSERT ON crm.contacts FOR EACH ROW EXECUTE FUNCTION crm.refused()"
+    )
+    plan = written(tmp_path, CAPPED)
+    environment = {"DEMO_CAP_LEADS": "50"}
+    failed = quick_command("patch", "apply", kranz, plan, "--split", "--json", environment=environment)
+    assert (failed.code, failed.error["code"]) == (1, "job_failed")
+    assert failed.error["message"].endswith("the same command again goes on with it)")
+    assert "job retry" not in failed.error["message"]
+    assert failed.error["details"]["job_id"]
+
+
 def test_a_split_is_not_asked_for_again(quick_command: RunCommand, kranz: str, tmp_path: Path) -> None:
     """--again with --split: wrong input that names both and the remedy, also where the plan would fit."""
     plan = written(tmp_path, CAPPED)

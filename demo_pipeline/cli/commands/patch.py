@@ -147,8 +147,12 @@ def _add_pieces(error: DemoError, done: Sequence[JobReport], count: int) -> None
     """Add to the error of a split plan which pieces are applied."""
     if count == 1:
         return
+    from demo_pipeline.services.jobs.failures import retry_text
+
     error.details["jobs"] = [str(report.job_id) for report in done]
     which = f"{len(done)} of {count} pieces are applied, each whole" if done else "no piece is applied"
+    # The same command does more than job retry: the pieces after this one.
+    error.message = error.message.replace(retry_text(error.details.get("job_id")), "")
     error.message += f" (piece {len(done) + 1} of {count}; {which}; the same command again goes on with it)"
 
 

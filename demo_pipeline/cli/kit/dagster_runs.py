@@ -31,7 +31,6 @@ from demo_pipeline.domain.core.errors import (
     error_of_code,
 )
 from demo_pipeline.domain.core.months import Month
-from demo_pipeline.services.jobs.failures import of_job
 from demo_pipeline.services.jobs.report import JobReport, MonthResult, report_of, request_job
 from demo_pipeline.services.jobs.tenant_context import find_tenant_context
 from demo_pipeline.services.months.materialise import is_as_expected
@@ -102,8 +101,9 @@ def materialise_tenants(
                 session.settings, session.database, slugs, first, last, requested_by=requester()
             )
         except InterruptedJobError as error:
-            if len(slugs) > 1:
-                error.message += "; the same command goes on from here with this tenant and those after it"
+            # It does more than job retry: the tenants after this one, and what comes after all of them.
+            if len(slugs) > 1 or error.details:
+                error.message += "; the same command goes on from here"
             raise
     if failed := [outcome for outcome in outcomes if not outcome.success]:
         raise _failure(failed, of_count=len(slugs))
@@ -278,7 +278,7 @@ def _interrupted(database: Database, run_id: str) -> InterruptedJobError:
     job_id, status = jobs[-1]
     if status == "completed":
         return InterruptedJobError(f"interrupted after the commit: job {job_id} is completed")
-    return of_job(InterruptedJobError("interrupted; the running job was rolled back"), job_id)
+    return InterruptedJobError("interrupted; the running job was rolled back", {"job_id": str(job_id)})
 
 
 def _errors(result: dg.ExecuteInProcessResult) -> tuple[dict[str, Any], ...]:

@@ -75,8 +75,13 @@ def of_job(error: _Error, job_id: UUID) -> _Error:
     """``error`` with the job that it ended, and how that is tried again."""
     error.details["job_id"] = str(job_id)
     if isinstance(error, JobFailedError | InterruptedJobError):
-        error.message += f"; demo-pipeline job retry {job_id} tries it again"
+        error.message += retry_text(job_id)
     return error
+
+
+def retry_text(job_id: object) -> str:
+    """How a job is tried again, as the end of a message."""
+    return f"; demo-pipeline job retry {job_id} tries it again"
 
 
 def is_passing(error: DemoError) -> bool:
