@@ -124,6 +124,8 @@ def test_a_mistyped_bundled_blueprint_is_proposed(quick_command: RunCommand, tmp
     done = quick_command("run", "larkmor", tmp_path / "zzz.yaml")
     assert done.code == 2
     assert done.err.count("did you mean larkmoor?") == 1
+    assert "the bundled blueprints are larkmoor, " in " ".join(done.err.split())
+    assert str(BUNDLED_BLUEPRINTS) not in done.err
     [first, second] = quick_command("run", "larkmor", "zzz.yaml", "--json").error["details"]["errors"]
     assert (first["suggestion"], second["suggestion"]) == ("larkmoor", None)
     own = tmp_path / "own"

@@ -126,8 +126,12 @@ def _known_names_proposed(settings: Settings) -> Generator[None]:
             if problem.code != "file_not_found" or problem.value is None:
                 return problem
             meant = nearest(Path(problem.value).stem, known)
-            folders = dict.fromkeys((settings.blueprints, BUNDLED_BLUEPRINTS))
-            message = "; ".join((problem.message, *map(_names_in, folders)))
+            if settings.blueprints == BUNDLED_BLUEPRINTS:
+                # They are named as they are typed, wherever a package has them.
+                there = [f"the bundled blueprints are {_names_text(known)}"]
+            else:
+                there = map(_names_in, (settings.blueprints, BUNDLED_BLUEPRINTS))
+            message = "; ".join((problem.message, *there))
             if meant is not None:
                 message += f"; did you mean {meant}?"
             return replace(problem, message=message, suggestion=meant)
@@ -143,8 +147,12 @@ def _names_in(folder: Path) -> str:
     names = [path.stem for path in blueprint_paths(folder)]
     if not names:
         return f"there are no blueprints in {folder}"
+    return f"in {folder} there are {_names_text(names)}"
+
+
+def _names_text(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"in {folder} there are {', '.join(names[:_MOST_NAMES])}{more}"
+    return f"{', '.join(names[:_MOST_NAMES])}{more}"
 
 
 def _paths(settings: Settings, names: Sequence[str]) -> list[Path]:
