@@ -70,11 +70,16 @@ def test_version_and_bare_call() -> None:
 
 @pytest.mark.parametrize("path", COMMANDS, ids=name_of)
 def test_a_wrong_option_is_a_usage_error(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 2 before anything is tried, on stderr for people and as one document for programs."""
+    """Exit 2 before anything is tried, on stderr for people and as one document for programs.
+
+    It has the shape of every other error.
+    """
     assert main.run([*path, "--no-such-option"]) == 2
     said = capsys.readouterr()
     assert not said.out
-    assert "demo-pipeline" in said.err
+    assert said.err.startswith("error: ")
+    assert "--no-such-option" in said.err
+    assert said.err.endswith(f"; demo-pipeline {' '.join(path)} --help shows how\n")
     assert main.run([*path, "--no-such-option", "--json"]) == 2
     said = capsys.readouterr()
     assert said.out.startswith('{\n  "error": {\n    "code": "usage"')

@@ -114,7 +114,7 @@ def replaced(path: tuple[str, ...], command: Command, parameter: Parameter, valu
 def cases(path: tuple[str, ...], command: Command) -> Iterator[Case]:
     """Wrong command lines of a command."""
     if any(parameter.required for parameter in command.params):
-        yield Case(path, "Missing")
+        yield Case(path, "missing")
     yield Case((*good_line(path, command), "--nonsense"), "--nonsense")
     if path in ONLY_USAGE:
         for parameter in command.params:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import textwrap
 import traceback
@@ -33,6 +34,8 @@ INTERRUPTED: Final = 130
 LOG_NAME: Final = "errors.log"
 #: what Pydantic, by which Typer reads values, writes before the message of an error
 _LIBRARY_WORDS: Final = "Value error, "
+#: how Typer begins the message about one value
+_INVALID: Final = re.compile(r"^Invalid value(?: for (.+?))?: ")
 
 
 @runtime_checkable
@@ -94,17 +97,25 @@ def _report_ours(error: DemoError, *, is_json: bool) -> None:
 
 
 def _report_usage(error: UsageMistake, *, is_json: bool) -> int:
+    command = str(getattr(getattr(error, "ctx", None), "command_path", "demo-pipeline"))
+    text = _usage_text(error)
     if is_json:
-        context = getattr(error, "ctx", None)
-        command = str(getattr(context, "command_path", "demo-pipeline"))
-        message = error.format_message().replace(_LIBRARY_WORDS, "")
-        message = message or f"a command is missing; see {command} --help"
+        message = text or f"a command is missing; see {command} --help"
         _write_error("usage", message, {"command": command, "help": f"{command} --help"})
+    elif text:
+        link = " " if text.endswith("?") else "; "
+        say_coloured("error:", "31", f"{' '.join(text.split())}{link}{command} --help shows how")
     else:
-        # Typer shows what was typed, passwords of a URL included.
-        error.message = neutral(masked(error.message.replace(_LIBRARY_WORDS, "")))
-        error.show()
+        error.show()  # the help of a group without a command
     return error.exit_code
+
+
+def _usage_text(error: UsageMistake) -> str:
+    """The message of Typer as one of ours: the option before what is wrong with it, no full stop."""
+    text = error.format_message().replace(_LIBRARY_WORDS, "").removesuffix(".")
+    text = _INVALID.sub(lambda found: f"{found[1].replace(chr(39), '')}: " if found[1] else "", text)
+    # A word in capitals is one as typed: ID.
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _report_fault(error: BaseException, arguments: Sequence[str], *, is_json: bool) -> int:

@@ -139,7 +139,7 @@ class _ProposingGroup(TyperGroup):
                 if found := _proposals(root.command, group_name, args[0]):
                     # After a group's name a command of the program itself needs the program's name.
                     found = [one if " " in one or ctx is root else f"{root.info_name} {one}" for one in found]
-                    error.message = f"{message.rstrip('.')}. Did you mean: {', '.join(found)}?"  # pyright: ignore[reportAttributeAccessIssue]
+                    error.message = f"{message.rstrip('.')}; did you mean {', '.join(found)}?"  # pyright: ignore[reportAttributeAccessIssue]
             raise
 
 
