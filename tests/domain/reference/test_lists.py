@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -116,6 +117,19 @@ def test_no_sentence_is_telling_or_notorious(language: str, industry: str) -> No
     written = all_sentences(language, industry)
     assert telltales(written) == []
     assert notorious(written, are_names=False) == []
+
+
+def test_no_closing_is_about_the_day() -> None:
+    """E-mails are written at any hour: below a good evening nobody wishes a good day."""
+    packs = Path(str(PACKAGED))
+    files = [*packs.glob("languages/*/language.json"), *packs.glob("industries/*/words.*.json")]
+    closings: list[str] = []
+    for path in files:
+        frames: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8")).get("frames", {})
+        closings += [text for kind, texts in frames.items() if "closing" in kind for text in texts]
+    assert len(closings) > 50
+    of_the_day = re.compile(r"journée|soirée|matin|\b(day|morning|evening|Tag|Abend|Morgen)\b")
+    assert not [one for one in closings if of_the_day.search(one)]
 
 
 @pytest.mark.parametrize("country", COUNTRIES)
