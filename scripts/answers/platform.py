@@ -144,5 +144,6 @@ PLATFORM_ANSWERS: Final[dict[str, Schema]] = {
         }
     ),
     "db url": record({"url": TEXT}),
+    "db status": record({"folder": TEXT, "is_running": FLAG, "url": or_null(TEXT)}),
     "db stop": record({"was_running": FLAG}),
 }

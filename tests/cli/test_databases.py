@@ -93,6 +93,14 @@ def test_the_url_is_printed_alone(command: RunCommand, database: Database) -> No
     assert command("db", "url", "--json").document == {"url": database.admin_url}
 
 
+def test_the_state_of_a_given_database(quick_command: RunCommand) -> None:
+    """It is asked for nothing: its URL without the password, and whether an embedded server runs."""
+    environment = {"DEMO_DATABASE_URL": f"postgresql://ann:{PASSWORD}@127.0.0.1:9/crm"}
+    seen = quick_command("db", "status", "--json", environment=environment)
+    assert (seen.code, seen.document["url"]) == (0, "postgresql://ann:***@127.0.0.1:9/crm")
+    assert seen.document["is_running"] is False
+
+
 def test_the_embedded_server_starts_and_stops(tmp_path: Path, blueprint: Path) -> None:
     """It is made by the first command that needs it, which says so, stays up, and stops when told to.
 
@@ -100,8 +108,16 @@ def test_the_embedded_server_starts_and_stops(tmp_path: Path, blueprint: Path) -
     """
     home = tmp_path / "home"
     environment = clean_environment({"DEMO_HOME": str(home)})
+
+    def state() -> tuple[str, bool, str | None]:
+        seen = run_program("db", "status", "--json", environment=environment)
+        assert (seen.code, seen.err) == (0, "")
+        return seen.document["folder"], seen.document["is_running"], seen.document["url"]
+
     made = f"made an empty database in {home}; DEMO_HOME names another folder"
     try:
+        assert state() == (str(home), False, None)
+        assert not home.exists(), "it makes nothing"
         first = run_program("verify", "nobody", "--json", environment=environment)
         assert made in first.err.splitlines()
         assert first.error["message"].startswith(f"there is no tenant 'nobody' in {home}; ")
@@ -118,11 +134,16 @@ def test_the_embedded_server_starts_and_stops(tmp_path: Path, blueprint: Path) -
             ran.err
         )
         url = one_line(run_program("db", "url", environment=environment).out)
+        shown = re.sub(r":\w+@", "@", url)
+        assert state() == (str(home), True, shown)
+        text = run_program("db", "status", environment=environment).out
+        assert all(part in text for part in (str(home), "running", shown))
         with psycopg.connect(url) as conn:
             assert conn.execute("SELECT count(*) FROM crm.tenants").fetchone() == (1,)
         for was_running in (True, False):
             stopped = run_program("db", "stop", "--json", environment=environment)
             assert stopped.document == {"was_running": was_running}
+        assert state() == (str(home), False, None)
         idle = run_program("db", "stop", environment=environment)
         assert idle.out == f"the server of {home} was not running\n"
         run_program("db", "url", environment=environment)

@@ -21,7 +21,7 @@ from demo_pipeline.cli.kit.console import (
 )
 from demo_pipeline.cli.kit.parameters import PARTS_PANEL, Commands, Json, argument, example, flag, option
 from demo_pipeline.cli.kit.session import QUIET_SECONDS, notice_if_slow, open_settings
-from demo_pipeline.rendering.table import Column, Table, programs, record, records, text_columns
+from demo_pipeline.rendering.table import Column, Table, facts, programs, record, records, text_columns
 
 if TYPE_CHECKING:
     from demo_pipeline.settings import Settings
@@ -297,6 +297,28 @@ def url(*, json: Json = False) -> None:
     with notice_if_slow("starting the embedded PostgreSQL ..."):
         address = open_database(settings).admin_url
     write_answer({"url": address}, address, json=json)
+
+
+@app.command(epilog=example("db status"))
+def status(*, json: Json = False) -> None:
+    """Say which folder and database a command here would use, and whether the embedded server runs.
+
+    Starts and makes nothing, and connects to nothing. The URL is without its password.
+    """
+    settings = open_settings()
+    from demo_pipeline.storage.connection.masking import masked
+    from demo_pipeline.storage.embedded import server
+
+    seen = server.status(settings.home)
+    address = server.address(seen.port) if seen.port else None
+    url = address if settings.database_url is None else masked(settings.database_url)
+    folder, state = str(settings.home.absolute()), "running" if seen.is_running else "not running"
+    if json:
+        write_document({"folder": folder, "is_running": seen.is_running, "url": url})
+        return
+    if not seen.is_running and seen.data_major is None:
+        state = "not made yet"
+    write_table(facts([("folder", folder), ("embedded server", state), ("database", url or "")]))
 
 
 @app.command(epilog=example("db stop"))

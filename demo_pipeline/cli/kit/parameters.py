@@ -168,11 +168,10 @@ def _proposals(root: Any, group: str, word: str) -> list[str]:
     here = [path for path in paths if path[0] == group]
     related = [path for path in paths if path[0] == _RELATED.get(group)]
     wanted = word.lower()
-    for name in (wanted, _SYNONYMS.get(wanted)):
-        found = [path for path in paths if path[-1] == name]
-        for some in (here, related, paths):
-            if near := [" ".join(path) for path in found if path in some]:
-                return near[:_MOST_PROPOSALS]
+    found = [path for path in paths if path[-1] in {wanted, _SYNONYMS.get(wanted)}]
+    for some in (here, related, paths):
+        if near := [" ".join(path) for path in found if path in some]:
+            return near[:_MOST_PROPOSALS]
     for some in (here, paths):
         names = {path[-1] for path in some} | {path[0] for path in some}
         for name in get_close_matches(wanted, names, n=1):

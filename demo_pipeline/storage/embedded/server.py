@@ -372,6 +372,11 @@ def server_url(login: str, password: str, port: int, database: str) -> str:
     return f"postgresql://{user}:{secret}@127.0.0.1:{port}/{name}"
 
 
+def address(port: int) -> str:
+    """The URL of the CRM's database on the embedded server, without the password."""
+    return f"postgresql://{ADMIN_LOGIN}@127.0.0.1:{port}/{CRM_DATABASE}"
+
+
 def connect_here(login: str, password: str, port: int, database: str) -> psycopg.Connection:
     """A connection to the embedded server that no PG* variable of the caller can send elsewhere."""
     return psycopg.connect(
