@@ -47,6 +47,16 @@ def test_a_materialised_partition_shows_its_kpi_table(
     assert outside_requests == []
 
 
+def test_the_first_page_shows_runs_of_the_command_line(
+    shared_home: DagsterHome, web: WebServer, page: Page
+) -> None:
+    """Dagster's first page is a timeline, which leaves out runs that belong to no code location."""
+    shared_home.provision("rowan")
+    assert shared_home.materialise("rowan", "2025-01", "2025-01").success
+    page.goto(web.url)
+    expect(page.get_by_role("link", name="materialise_tenants")).to_be_visible(timeout=PATIENCE_MS)
+
+
 def test_a_wrong_kpi_shows_a_failed_check_on_an_unmaterialised_partition(
     shared_home: DagsterHome, web: WebServer, page: Page
 ) -> None:

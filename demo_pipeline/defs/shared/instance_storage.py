@@ -24,9 +24,17 @@ import dagster as dg
 
 # Not public: what a backfill of assets is stored as.
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill  # noqa: TID251 - see above
+
+# Not public: the code location that a run belongs to, by its name.
+from dagster._core.remote_origin import (  # noqa: TID251 - see above
+    RegisteredCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage, PostgresScheduleStorage
 
 from demo_pipeline.defs.shared.bulk_event_log import STORAGE_ERRORS, BulkEventLogStorage
+from demo_pipeline.defs.shared.run_launcher import PROCESS_TAG
+from demo_pipeline.defs.shared.run_tags import REQUESTER_TAG
 from demo_pipeline.services.platform.instance import storage_url
 from demo_pipeline.storage.connection.dagster_session import set_dagster_sessions
 
@@ -90,6 +98,11 @@ _FORGET_PLANNED: Final = (
 )
 _BACKFILL_TAG: Final = "dagster/backfill"
 _WILL_RETRY_TAG: Final = "dagster/will_retry"
+_MAX_RETRIES_TAG: Final = "dagster/max_retries"
+#: tags of a run of the command line that are not true of one that the pages launch again
+_OF_COMMAND_LINE: Final = frozenset({PROCESS_TAG, REQUESTER_TAG, _MAX_RETRIES_TAG})
+#: of ``workspace.yaml``, with the name that Dagster gives to the definitions of a module
+_ORIGIN: Final = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("demo_pipeline"), "__repository__")
 
 
 #: Runs with an event that a page shows as the present state: the latest materialisation, observation and
@@ -200,10 +213,18 @@ class ProjectRunStorage(PostgresRunStorage):
     """Dagster's runs and backfills.
 
     A code server can load the definitions while the database is away. A backfill whose runs have all
-    succeeded is a success: partitions that they left out do not belong to it.
+    succeeded is a success: partitions that they left out do not belong to it. Runs of the command line belong
+    to the code location: Dagster's timeline and its pages of jobs leave out runs that belong to none.
     """
 
     _has_run_stats = False
+
+    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
+        """Store a run."""
+        if PROCESS_TAG in dagster_run.tags:
+            is_launched = dagster_run.remote_job_origin is not None
+            dagster_run = (_launched_again if is_launched else _of_command_line)(dagster_run)
+        return super().add_run(dagster_run)
 
     def has_run_stats_index_cols(self) -> bool:
         """Whether the table of runs has its newer columns; asked until it has them."""
@@ -281,6 +302,17 @@ class ProjectStorage(DagsterPostgresStorage):
         self._run_storage = ProjectRunStorage(url, should_autocreate_tables)
         self._event_log_storage = AssetHistoryStorage(url, should_autocreate_tables)
         self._schedule_storage = PostgresScheduleStorage(url, should_autocreate_tables)
+
+
+def _of_command_line(run: dg.DagsterRun) -> dg.DagsterRun:
+    """Of the code location; the daemon, which could launch it now, does not do so when it fails."""
+    run = run.with_tags({**run.tags, _MAX_RETRIES_TAG: "0"})
+    return run.with_job_origin(_ORIGIN.get_job_origin(run.job_name))
+
+
+def _launched_again(run: dg.DagsterRun) -> dg.DagsterRun:
+    """A run of the command line that somebody launches again on the pages: no longer in its process."""
+    return run.with_tags({tag: value for tag, value in run.tags.items() if tag not in _OF_COMMAND_LINE})
 
 
 def _delete_history(

@@ -29,6 +29,7 @@ from tests.fixtures.dagster_instance import DagsterHome
 SECONDS: Final = 120
 ALIVE: Final = "RUNNING"
 DEAD: Final = "FAILED"
+COMMAND_LINE: Final = {"demo/tenant": "acme", "demo/requested_by": "somebody (command line)"}
 
 
 def started_run(home: DagsterHome, tags: Mapping[str, str], pid: int | None = None) -> dg.DagsterRun:
@@ -125,13 +126,41 @@ def test_a_number_that_another_process_has_now_is_no_sign_of_life() -> None:
     assert not is_alive(os.getpid(), began_at - 3600)
 
 
-def test_a_run_of_the_command_line_names_its_process(dagster_home: DagsterHome) -> None:
-    """The daemon can tell whether ``generate`` was killed."""
+def test_a_run_of_the_command_line_names_its_process_and_its_code_location(
+    dagster_home: DagsterHome,
+) -> None:
+    """The daemon can tell whether ``generate`` was killed, and does not launch it then; pages show it."""
+    instance = dagster_home.instance
     dagster_home.provision("acme")
     outcome = dagster_home.materialise("acme", last="2025-01")
-    run = dagster_home.instance.get_run_by_id(outcome.run_id)
-    assert run is not None
+    # What the page of a job asks for.
+    [run] = instance.get_runs(dg.RunsFilter(tags={".dagster/repository": "__repository__@demo_pipeline"}))
+    assert run.run_id == outcome.run_id
     assert run.tags[PROCESS_TAG] == this_process()
+    killed = started_run(dagster_home, {PROCESS_TAG: this_process()})
+    others = started_run(dagster_home, {})
+    for one, will_retry in ((killed, "false"), (others, "true")):
+        instance.report_run_failed(one)
+        failed = instance.get_run_by_id(one.run_id)
+        assert failed is not None
+        assert failed.tags["dagster/will_retry"] == will_retry
+
+
+def test_a_run_of_the_command_line_that_is_launched_again_has_another_process(
+    dagster_home: DagsterHome,
+) -> None:
+    """*Re-execute* on its page copies its tags: the copy is judged by its own process, and retried."""
+    first = started_run(dagster_home, {PROCESS_TAG: this_process(), **COMMAND_LINE})
+    again = dagster_home.instance.create_run_for_job(
+        show_job,
+        run_config=first.run_config,
+        tags=first.tags,
+        root_run_id=first.run_id,
+        parent_run_id=first.run_id,
+        remote_job_origin=first.remote_job_origin,
+    )
+    assert again.tags["demo/tenant"] == "acme"
+    assert not {PROCESS_TAG, "demo/requested_by", "dagster/max_retries"} & again.tags.keys()
 
 
 def test_the_instance_checks_often_enough(dagster_home: DagsterHome) -> None:
