@@ -44,13 +44,16 @@ class TenantMachine(RuleBasedStateMachine):
     database: ClassVar[Database]
     base: ClassVar[Settings]
     simulation: UndoSimulation
+    steps: int = 0
 
     @initialize(seed=SEEDS)
     def provision(self, seed: int) -> None:
         self.simulation = UndoSimulation(self.database, self.base, seed)
 
     def _step(self, seed: int) -> UndoSimulation:
-        self.simulation.draws = SeededRandom(seed)
+        # Two steps of one seed would insert rows of people with the same ids.
+        self.steps += 1
+        self.simulation.draws = SeededRandom(seed * 1_000 + self.steps)
         return self.simulation
 
     @rule(seed=SEEDS)
